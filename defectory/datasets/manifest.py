@@ -1,0 +1,141 @@
+"""Manifests: one JSON object a line for every image of a dataset, and the dataset's card."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from defectory.errors import Corrupted, InvalidInput, NotFound
+from defectory.storage.store import ObjectStore
+
+Split = Literal["train", "validation", "test", "none"]
+Origin = Literal["real", "edited", "synthetic"]
+
+
+class ManifestLine(BaseModel):
+    """One image: where it is, what it shows, where it comes from. Anything synthetic can be made again from its line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored PNG file
+    width: int = Field(ge=1)  # px
+    height: int = Field(ge=1)  # px
+    label: str = Field(min_length=1)
+    split: Split = "none"
+    group: str = ""  # images of one group show the same part and stay in one split
+    origin: Origin = "real"
+    parents: tuple[str, ...] = ()  # sha256 of the images this one was made from
+    source: str = ""  # path it was ingested from, relative to the ingested folder
+    kind: str = ""  # kind of defect, where the label is only good / defect
+    mask_uri: str = ""
+    augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
+    seed: int | None = None
+    truncation_psi: float | None = None
+    noise_mode: str = ""
+    generator: str = ""  # "name/version"
+    scores: Mapping[str, float] | None = None  # label -> the judge's mean probability
+    score_spread: float | None = None  # sd of the intended label's probability over the judge's cycles
+    nearest_real: str = ""  # sha256 of the nearest real training image
+    nearest_real_distance: float | None = None
+    verdict: Literal["", "accepted", "rejected"] = ""
+    reasons: tuple[str, ...] = ()
+    reviewer: str = ""
+
+
+def manifest_key(dataset: str) -> str:
+    """Key of a dataset's manifest."""
+    return f"datasets/{dataset}/manifest.jsonl"
+
+
+def card_key(dataset: str) -> str:
+    """Key of a dataset's card."""
+    return f"datasets/{dataset}/dataset.json"
+
+
+def image_key(dataset: str, sha256: str) -> str:
+    """Key of a dataset's image."""
+    return f"datasets/{dataset}/images/{sha256}.png"
+
+
+def dump_lines(lines: Iterable[ManifestLine]) -> bytes:
+    """Lines as JSON Lines, without fields at their defaults."""
+    return b"".join(
+        json.dumps(line.model_dump(mode="json", exclude_defaults=True), sort_keys=True).encode() + b"\n"
+        for line in lines
+    )
+
+
+def parse_lines(data: bytes, name: str = "manifest") -> list[ManifestLine]:
+    """Parse JSON Lines.
+
+    Raises:
+        InvalidInput: a line is not what it should be; names the line and the fields.
+    """
+    lines = []
+    for number, text in enumerate(data.splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            lines.append(ManifestLine.model_validate_json(text))
+        except ValidationError as error:
+            fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": e["msg"] for e in error.errors()}
+            raise InvalidInput(
+                f"{name}, line {number}: {'; '.join(f'{k}: {v}' for k, v in fields.items())}", fields
+            ) from error
+    return lines
+
+
+def content_hash(lines: Sequence[ManifestLine]) -> str:
+    """SHA-256 over images, labels, splits and groups, whatever their order and wherever the store lies."""
+    rows = sorted(f"{x.sha256} {x.label} {x.split} {x.group} {x.origin} {x.verdict}" for x in lines)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def read_manifest(store: ObjectStore, uri: str) -> list[ManifestLine]:
+    """Read the manifest at a URI of this store.
+
+    Raises:
+        NotFound: no such object. Refused: outside the store. InvalidInput: a malformed line.
+    """
+    return parse_lines(store.get(store.key(uri)), uri)
+
+
+def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], card: Mapping[str, Any]) -> str:
+    """Write manifest and card, in this order, and return the manifest's URI. The images must be there already."""
+    data = dump_lines(lines)
+    store.put(manifest_key(name), data)
+    counts: dict[str, dict[str, int]] = {}
+    for line in lines:
+        split = counts.setdefault(line.split, {})
+        split[line.label] = split.get(line.label, 0) + 1
+    full = {
+        "name": name,
+        "images": len(lines),
+        "labels": sorted({line.label for line in lines}),
+        "counts": counts,
+        "manifest_sha256": hashlib.sha256(data).hexdigest(),
+        "content_hash": content_hash(lines),
+        **card,
+    }
+    store.put(card_key(name), json.dumps(full, indent=2, sort_keys=True).encode())
+    return store.uri(manifest_key(name))
+
+
+def read_card(store: ObjectStore, name: str) -> dict[str, Any]:
+    """The card of a dataset.
+
+    Raises:
+        NotFound: no dataset of this name (or one that was never finished).
+    """
+    if not store.exists(card_key(name)):
+        raise NotFound(
+            f"dataset {name!r} does not exist in {store.url}; `defectory ingest DIR --name {name}` makes one"
+        )
+    try:
+        card: dict[str, Any] = json.loads(store.get(card_key(name)))
+    except ValueError as error:
+        raise Corrupted(f"{card_key(name)} is not JSON: {error}") from error
+    return card

@@ -1,0 +1,64 @@
+"""What can go wrong, without transport: one tree, mapped to gRPC status codes in one table (`serving/status.py`).
+
+DefectoryError
+├── InvalidInput          a field, file or setting is wrong; names it and says what would be right
+├── NotFound              the dataset, model, object or operation does not exist
+├── AlreadyExists         the name or request id is taken by something else
+├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks, weights are missing)
+├── Refused               not allowed (a URI outside the store's root, no token)
+├── Corrupted             stored bytes are not what was written
+├── Exhausted             a limit or the disk is full
+├── Unavailable           a store or service does not answer; trying again may help
+└── Cancelled             somebody asked for it to stop
+"""
+
+from collections.abc import Mapping
+
+
+class DefectoryError(Exception):
+    """Base of all errors that are meant for the caller: the message says what happened to which thing, and what to do."""
+
+
+class InvalidInput(DefectoryError):
+    """Input that can be mended by the caller.
+
+    Args:
+        message: one sentence for a person.
+        fields: field path -> what is wrong with it and what would be right.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+
+class NotFound(DefectoryError):
+    """Something named does not exist."""
+
+
+class AlreadyExists(DefectoryError):
+    """The name is taken by something else."""
+
+
+class FailedPrecondition(DefectoryError):
+    """The state of the system forbids it."""
+
+
+class Refused(DefectoryError):
+    """The caller may not do this."""
+
+
+class Corrupted(DefectoryError):
+    """Stored bytes fail their checksum or format."""
+
+
+class Exhausted(DefectoryError):
+    """A quota, a queue or a disk is full."""
+
+
+class Unavailable(DefectoryError):
+    """A store or a service does not answer."""
+
+
+class Cancelled(DefectoryError):
+    """The work was stopped on request."""

@@ -1,0 +1,84 @@
+"""Model versions in the store: `models/<kind>/<name>/<version>/`, complete once `model.json` is there."""
+
+import json
+import re
+from typing import Any
+
+from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
+from defectory.storage.store import ObjectStore
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def check_name(name: str, field: str = "name") -> str:
+    """The name, or InvalidInput."""
+    if not NAME.fullmatch(name):
+        right = "use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+        raise InvalidInput(f"{field} {name!r} is not a name: {right}", {field: right})
+    return name
+
+
+def version_prefix(kind: str, name: str, version: str) -> str:
+    """Key prefix of a version, ending in '/'."""
+    return f"models/{kind}/{name}/{version}/"
+
+
+def reserve_version(store: ObjectStore, kind: str, name: str, operation_id: str) -> str:
+    """A version number that belongs to one operation: the next free one, or the one it reserved before."""
+    check_name(name)
+    prefix = f"models/{kind}/{name}/"
+    taken: set[int] = set()
+    for info in store.list(prefix):
+        version, _, rest = info.key[len(prefix) :].partition("/")
+        if version.isdecimal():
+            taken.add(int(version))
+            if rest == "reserved" and store.get(info.key).decode() == operation_id:
+                return version
+    version_number = max(taken, default=0) + 1
+    while True:
+        try:
+            store.put(f"{prefix}{version_number}/reserved", operation_id.encode(), if_absent=True)
+            return str(version_number)
+        except AlreadyExists:
+            version_number += 1
+
+
+def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
+    """(name, version) of "name" (its newest complete version) or "name/version".
+
+    Raises:
+        NotFound: no such model or version.
+    """
+    name, _, version = model.partition("/")
+    check_name(name, "model")
+    versions = complete_versions(store, kind, name)
+    if not versions:
+        raise NotFound(f"there is no {kind} {name!r} in {store.url}")
+    if version and version not in versions:
+        raise NotFound(f"{kind} {name!r} has no version {version!r}; it has {', '.join(versions)}")
+    return name, version or versions[0]
+
+
+def complete_versions(store: ObjectStore, kind: str, name: str) -> list[str]:
+    """Versions that have a card, newest first."""
+    prefix = f"models/{kind}/{name}/"
+    parts = (info.key[len(prefix) :].split("/") for info in store.list(prefix))
+    return sorted((p[0] for p in parts if len(p) == 2 and p[1] == "model.json"), key=int, reverse=True)
+
+
+def list_models(store: ObjectStore, kind: str) -> list[tuple[str, str]]:
+    """(name, version) of every complete model, by name, newest version first."""
+    prefix = f"models/{kind}/"
+    parts = (info.key[len(prefix) :].split("/") for info in store.list(prefix))
+    found = [(p[0], p[1]) for p in parts if len(p) == 3 and p[2] == "model.json" and p[1].isdecimal()]
+    return sorted(found, key=lambda item: (item[0], -int(item[1])))
+
+
+def read_model_card(store: ObjectStore, kind: str, name: str, version: str) -> dict[str, Any]:
+    """The card of a complete version."""
+    key = version_prefix(kind, name, version) + "model.json"
+    try:
+        card: dict[str, Any] = json.loads(store.get(key))
+    except ValueError as error:
+        raise Corrupted(f"{key} is not JSON: {error}") from error
+    return card

@@ -1,0 +1,1 @@
+"""Object storage: interchangeable stores with one behaviour."""
