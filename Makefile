@@ -12,8 +12,13 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
+GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages
 proto: install  ## generated stubs, committed; a test fails when they are stale
-	$(BIN)/python -m grpc_tools.protoc -I proto -I $$($(BIN)/python -c 'import google.rpc, pathlib; print(pathlib.Path(google.rpc.__path__[0]).parents[1])') \
-	  --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	mkdir -p build/include/google/longrunning
+	cp $(GOOGLE)/google/longrunning/operations_proto.proto build/include/google/longrunning/operations.proto
+	$(BIN)/python -m grpc_tools.protoc -I proto -I build/include -I $(GOOGLE) \
+	  --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  $$(find proto -name '*.proto')
 	for d in $$(find $(STUBS) -type d -not -name __pycache__); do touch $$d/__init__.py; done

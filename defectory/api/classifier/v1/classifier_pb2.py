@@ -22,10 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,defectory/api/classifier/v1/classifier.proto\x12\x1b\x64\x65\x66\x65\x63tory.api.classifier.v1\x1a)google/longrunning/operations_proto.proto\"\xde\x02\n\x10TrainingSettings\x12\x10\n\x08input_px\x18\x01 \x01(\x05\x12\x18\n\x10width_multiplier\x18\x02 \x01(\x01\x12\x12\n\nhead_units\x18\x03 \x01(\x05\x12\x14\n\x07\x64ropout\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02l2\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\x0etrainable_base\x18\x06 \x01(\t\x12\x0e\n\x06\x65pochs\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\t \x01(\x05\x12\x18\n\x0b\x66ocal_gamma\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x17\n\x0fsteps_per_epoch\x18\x0b \x01(\x05\x12\x17\n\nreal_share\x18\x0c \x01(\x01H\x03\x88\x01\x01\x12\x17\n\x0finitial_weights\x18\r \x01(\tB\n\n\x08_dropoutB\x05\n\x03_l2B\x0e\n\x0c_focal_gammaB\r\n\x0b_real_share\"\xaf\x01\n\x16TrainClassifierRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12?\n\x08settings\x18\x04 \x01(\x0b\x32-.defectory.api.classifier.v1.TrainingSettings\x12\x0e\n\x06\x63ycles\x18\x05 \x01(\x05\x12\x0c\n\x04seed\x18\x06 \x01(\x03\"V\n\x17TrainClassifierResponse\x12;\n\nclassifier\x18\x01 \x01(\x0b\x32\'.defectory.api.classifier.v1.Classifier\"\xb1\x01\n\nClassifier\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x10\n\x08input_px\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ycles\x18\x05 \x01(\x05\x12\x16\n\x0eweights_sha256\x18\x06 \x01(\t\x12\x13\n\x0bweights_uri\x18\x07 \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\x08 \x01(\t\x12\x13\n\x0bmetrics_uri\x18\t \x01(\t\"c\n\x19\x45valuateClassifierRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\"\xbb\x01\n\x1a\x45valuateClassifierResponse\x12\x16\n\x0e\x65valuation_uri\x18\x01 \x01(\t\x12U\n\x07metrics\x18\x02 \x03(\x0b\x32\x44.defectory.api.classifier.v1.EvaluateClassifierResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x0bImageSource\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"Z\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x38\n\x06images\x18\x02 \x03(\x0b\x32(.defectory.api.classifier.v1.ImageSource\"o\n\x10\x43lassifyResponse\x12\x44\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32+.defectory.api.classifier.v1.Classification\x12\x15\n\rmodel_version\x18\x02 \x01(\t\"\xac\x01\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12U\n\rprobabilities\x18\x02 \x03(\x0b\x32>.defectory.api.classifier.v1.Classification.ProbabilitiesEntry\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x12ScoreImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\x15\n\routput_prefix\x18\x04 \x01(\t\"P\n\x13ScoreImagesResponse\x12\x12\n\nscores_uri\x18\x01 \x01(\t\x12\x16\n\x0e\x65mbeddings_uri\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\"?\n\x16ListClassifiersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x17ListClassifiersResponse\x12<\n\x0b\x63lassifiers\x18\x01 \x03(\x0b\x32\'.defectory.api.classifier.v1.Classifier\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x14GetClassifierRequest\x12\r\n\x05model\x18\x01 \x01(\t\"T\n\x15GetClassifierResponse\x12;\n\nclassifier\x18\x01 \x01(\x0b\x32\'.defectory.api.classifier.v1.Classifier2\xa5\x05\n\x11\x43lassifierService\x12\x65\n\x0fTrainClassifier\x12\x33.defectory.api.classifier.v1.TrainClassifierRequest\x1a\x1d.google.longrunning.Operation\x12k\n\x12\x45valuateClassifier\x12\x36.defectory.api.classifier.v1.EvaluateClassifierRequest\x1a\x1d.google.longrunning.Operation\x12g\n\x08\x43lassify\x12,.defectory.api.classifier.v1.ClassifyRequest\x1a-.defectory.api.classifier.v1.ClassifyResponse\x12]\n\x0bScoreImages\x12/.defectory.api.classifier.v1.ScoreImagesRequest\x1a\x1d.google.longrunning.Operation\x12|\n\x0fListClassifiers\x12\x33.defectory.api.classifier.v1.ListClassifiersRequest\x1a\x34.defectory.api.classifier.v1.ListClassifiersResponse\x12v\n\rGetClassifier\x12\x31.defectory.api.classifier.v1.GetClassifierRequest\x1a\x32.defectory.api.classifier.v1.GetClassifierResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,defectory/api/classifier/v1/classifier.proto\x12\x1b\x64\x65\x66\x65\x63tory.api.classifier.v1\x1a#google/longrunning/operations.proto\"\xde\x02\n\x10TrainingSettings\x12\x10\n\x08input_px\x18\x01 \x01(\x05\x12\x18\n\x10width_multiplier\x18\x02 \x01(\x01\x12\x12\n\nhead_units\x18\x03 \x01(\x05\x12\x14\n\x07\x64ropout\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02l2\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\x0etrainable_base\x18\x06 \x01(\t\x12\x0e\n\x06\x65pochs\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\t \x01(\x05\x12\x18\n\x0b\x66ocal_gamma\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x17\n\x0fsteps_per_epoch\x18\x0b \x01(\x05\x12\x17\n\nreal_share\x18\x0c \x01(\x01H\x03\x88\x01\x01\x12\x17\n\x0finitial_weights\x18\r \x01(\tB\n\n\x08_dropoutB\x05\n\x03_l2B\x0e\n\x0c_focal_gammaB\r\n\x0b_real_share\"\xaf\x01\n\x16TrainClassifierRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12?\n\x08settings\x18\x04 \x01(\x0b\x32-.defectory.api.classifier.v1.TrainingSettings\x12\x0e\n\x06\x63ycles\x18\x05 \x01(\x05\x12\x0c\n\x04seed\x18\x06 \x01(\x03\"V\n\x17TrainClassifierResponse\x12;\n\nclassifier\x18\x01 \x01(\x0b\x32\'.defectory.api.classifier.v1.Classifier\"\xb1\x01\n\nClassifier\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x10\n\x08input_px\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ycles\x18\x05 \x01(\x05\x12\x16\n\x0eweights_sha256\x18\x06 \x01(\t\x12\x13\n\x0bweights_uri\x18\x07 \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\x08 \x01(\t\x12\x13\n\x0bmetrics_uri\x18\t \x01(\t\"c\n\x19\x45valuateClassifierRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\"\xbb\x01\n\x1a\x45valuateClassifierResponse\x12\x16\n\x0e\x65valuation_uri\x18\x01 \x01(\t\x12U\n\x07metrics\x18\x02 \x03(\x0b\x32\x44.defectory.api.classifier.v1.EvaluateClassifierResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x0bImageSource\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"Z\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x38\n\x06images\x18\x02 \x03(\x0b\x32(.defectory.api.classifier.v1.ImageSource\"o\n\x10\x43lassifyResponse\x12\x44\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32+.defectory.api.classifier.v1.Classification\x12\x15\n\rmodel_version\x18\x02 \x01(\t\"\xac\x01\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12U\n\rprobabilities\x18\x02 \x03(\x0b\x32>.defectory.api.classifier.v1.Classification.ProbabilitiesEntry\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x12ScoreImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\x15\n\routput_prefix\x18\x04 \x01(\t\"P\n\x13ScoreImagesResponse\x12\x12\n\nscores_uri\x18\x01 \x01(\t\x12\x16\n\x0e\x65mbeddings_uri\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\"?\n\x16ListClassifiersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x17ListClassifiersResponse\x12<\n\x0b\x63lassifiers\x18\x01 \x03(\x0b\x32\'.defectory.api.classifier.v1.Classifier\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x14GetClassifierRequest\x12\r\n\x05model\x18\x01 \x01(\t\"T\n\x15GetClassifierResponse\x12;\n\nclassifier\x18\x01 \x01(\x0b\x32\'.defectory.api.classifier.v1.Classifier2\xa5\x05\n\x11\x43lassifierService\x12\x65\n\x0fTrainClassifier\x12\x33.defectory.api.classifier.v1.TrainClassifierRequest\x1a\x1d.google.longrunning.Operation\x12k\n\x12\x45valuateClassifier\x12\x36.defectory.api.classifier.v1.EvaluateClassifierRequest\x1a\x1d.google.longrunning.Operation\x12g\n\x08\x43lassify\x12,.defectory.api.classifier.v1.ClassifyRequest\x1a-.defectory.api.classifier.v1.ClassifyResponse\x12]\n\x0bScoreImages\x12/.defectory.api.classifier.v1.ScoreImagesRequest\x1a\x1d.google.longrunning.Operation\x12|\n\x0fListClassifiers\x12\x33.defectory.api.classifier.v1.ListClassifiersRequest\x1a\x34.defectory.api.classifier.v1.ListClassifiersResponse\x12v\n\rGetClassifier\x12\x31.defectory.api.classifier.v1.GetClassifierRequest\x1a\x32.defectory.api.classifier.v1.GetClassifierResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,42 +36,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATECLASSIFIERRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_CLASSIFICATION_PROBABILITIESENTRY']._loaded_options = None
   _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_options = b'8\001'
-  _globals['_TRAININGSETTINGS']._serialized_start=121
-  _globals['_TRAININGSETTINGS']._serialized_end=471
-  _globals['_TRAINCLASSIFIERREQUEST']._serialized_start=474
-  _globals['_TRAINCLASSIFIERREQUEST']._serialized_end=649
-  _globals['_TRAINCLASSIFIERRESPONSE']._serialized_start=651
-  _globals['_TRAINCLASSIFIERRESPONSE']._serialized_end=737
-  _globals['_CLASSIFIER']._serialized_start=740
-  _globals['_CLASSIFIER']._serialized_end=917
-  _globals['_EVALUATECLASSIFIERREQUEST']._serialized_start=919
-  _globals['_EVALUATECLASSIFIERREQUEST']._serialized_end=1018
-  _globals['_EVALUATECLASSIFIERRESPONSE']._serialized_start=1021
-  _globals['_EVALUATECLASSIFIERRESPONSE']._serialized_end=1208
-  _globals['_EVALUATECLASSIFIERRESPONSE_METRICSENTRY']._serialized_start=1162
-  _globals['_EVALUATECLASSIFIERRESPONSE_METRICSENTRY']._serialized_end=1208
-  _globals['_IMAGESOURCE']._serialized_start=1210
-  _globals['_IMAGESOURCE']._serialized_end=1267
-  _globals['_CLASSIFYREQUEST']._serialized_start=1269
-  _globals['_CLASSIFYREQUEST']._serialized_end=1359
-  _globals['_CLASSIFYRESPONSE']._serialized_start=1361
-  _globals['_CLASSIFYRESPONSE']._serialized_end=1472
-  _globals['_CLASSIFICATION']._serialized_start=1475
-  _globals['_CLASSIFICATION']._serialized_end=1647
-  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_start=1595
-  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_end=1647
-  _globals['_SCOREIMAGESREQUEST']._serialized_start=1649
-  _globals['_SCOREIMAGESREQUEST']._serialized_end=1749
-  _globals['_SCOREIMAGESRESPONSE']._serialized_start=1751
-  _globals['_SCOREIMAGESRESPONSE']._serialized_end=1831
-  _globals['_LISTCLASSIFIERSREQUEST']._serialized_start=1833
-  _globals['_LISTCLASSIFIERSREQUEST']._serialized_end=1896
-  _globals['_LISTCLASSIFIERSRESPONSE']._serialized_start=1898
-  _globals['_LISTCLASSIFIERSRESPONSE']._serialized_end=2010
-  _globals['_GETCLASSIFIERREQUEST']._serialized_start=2012
-  _globals['_GETCLASSIFIERREQUEST']._serialized_end=2049
-  _globals['_GETCLASSIFIERRESPONSE']._serialized_start=2051
-  _globals['_GETCLASSIFIERRESPONSE']._serialized_end=2135
-  _globals['_CLASSIFIERSERVICE']._serialized_start=2138
-  _globals['_CLASSIFIERSERVICE']._serialized_end=2815
+  _globals['_TRAININGSETTINGS']._serialized_start=115
+  _globals['_TRAININGSETTINGS']._serialized_end=465
+  _globals['_TRAINCLASSIFIERREQUEST']._serialized_start=468
+  _globals['_TRAINCLASSIFIERREQUEST']._serialized_end=643
+  _globals['_TRAINCLASSIFIERRESPONSE']._serialized_start=645
+  _globals['_TRAINCLASSIFIERRESPONSE']._serialized_end=731
+  _globals['_CLASSIFIER']._serialized_start=734
+  _globals['_CLASSIFIER']._serialized_end=911
+  _globals['_EVALUATECLASSIFIERREQUEST']._serialized_start=913
+  _globals['_EVALUATECLASSIFIERREQUEST']._serialized_end=1012
+  _globals['_EVALUATECLASSIFIERRESPONSE']._serialized_start=1015
+  _globals['_EVALUATECLASSIFIERRESPONSE']._serialized_end=1202
+  _globals['_EVALUATECLASSIFIERRESPONSE_METRICSENTRY']._serialized_start=1156
+  _globals['_EVALUATECLASSIFIERRESPONSE_METRICSENTRY']._serialized_end=1202
+  _globals['_IMAGESOURCE']._serialized_start=1204
+  _globals['_IMAGESOURCE']._serialized_end=1261
+  _globals['_CLASSIFYREQUEST']._serialized_start=1263
+  _globals['_CLASSIFYREQUEST']._serialized_end=1353
+  _globals['_CLASSIFYRESPONSE']._serialized_start=1355
+  _globals['_CLASSIFYRESPONSE']._serialized_end=1466
+  _globals['_CLASSIFICATION']._serialized_start=1469
+  _globals['_CLASSIFICATION']._serialized_end=1641
+  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_start=1589
+  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_end=1641
+  _globals['_SCOREIMAGESREQUEST']._serialized_start=1643
+  _globals['_SCOREIMAGESREQUEST']._serialized_end=1743
+  _globals['_SCOREIMAGESRESPONSE']._serialized_start=1745
+  _globals['_SCOREIMAGESRESPONSE']._serialized_end=1825
+  _globals['_LISTCLASSIFIERSREQUEST']._serialized_start=1827
+  _globals['_LISTCLASSIFIERSREQUEST']._serialized_end=1890
+  _globals['_LISTCLASSIFIERSRESPONSE']._serialized_start=1892
+  _globals['_LISTCLASSIFIERSRESPONSE']._serialized_end=2004
+  _globals['_GETCLASSIFIERREQUEST']._serialized_start=2006
+  _globals['_GETCLASSIFIERREQUEST']._serialized_end=2043
+  _globals['_GETCLASSIFIERRESPONSE']._serialized_start=2045
+  _globals['_GETCLASSIFIERRESPONSE']._serialized_end=2129
+  _globals['_CLASSIFIERSERVICE']._serialized_start=2132
+  _globals['_CLASSIFIERSERVICE']._serialized_end=2809
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,7 @@ import grpc
 import warnings
 
 from defectory.api.classifier.v1 import classifier_pb2 as defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -39,12 +39,12 @@ class ClassifierServiceStub:
         self.TrainClassifier = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/TrainClassifier',
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.TrainClassifierRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.EvaluateClassifier = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/EvaluateClassifier',
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.EvaluateClassifierRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.Classify = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/Classify',
@@ -54,7 +54,7 @@ class ClassifierServiceStub:
         self.ScoreImages = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/ScoreImages',
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.ListClassifiers = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/ListClassifiers',
@@ -127,12 +127,12 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
             'TrainClassifier': grpc.unary_unary_rpc_method_handler(
                     servicer.TrainClassifier,
                     request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.TrainClassifierRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'EvaluateClassifier': grpc.unary_unary_rpc_method_handler(
                     servicer.EvaluateClassifier,
                     request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.EvaluateClassifierRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Classify': grpc.unary_unary_rpc_method_handler(
                     servicer.Classify,
@@ -142,7 +142,7 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
             'ScoreImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ScoreImages,
                     request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'ListClassifiers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListClassifiers,
@@ -182,7 +182,7 @@ class ClassifierService:
             target,
             '/defectory.api.classifier.v1.ClassifierService/TrainClassifier',
             defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.TrainClassifierRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -209,7 +209,7 @@ class ClassifierService:
             target,
             '/defectory.api.classifier.v1.ClassifierService/EvaluateClassifier',
             defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.EvaluateClassifierRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -263,7 +263,7 @@ class ClassifierService:
             target,
             '/defectory.api.classifier.v1.ClassifierService/ScoreImages',
             defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

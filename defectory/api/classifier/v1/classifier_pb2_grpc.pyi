@@ -5,7 +5,7 @@ Trains, evaluates and serves classifiers of images."""
 
 from collections import abc as _abc
 from defectory.api.classifier.v1 import classifier_pb2 as _classifier_pb2
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -34,12 +34,12 @@ class ClassifierServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClassifierServiceAsyncStub: ...
-    TrainClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.TrainClassifierRequest, _operations_proto_pb2.Operation]
+    TrainClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.TrainClassifierRequest, _operations_pb2.Operation]
     """Trains a classifier in several cycles. Response: TrainClassifierResponse; progress in "epochs" over all cycles.
     Errors: INVALID_ARGUMENT (a setting out of range, fewer than two labels, a test image among the training images),
     NOT_FOUND (manifest), FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS (request_id reused).
     """
-    EvaluateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.EvaluateClassifierRequest, _operations_proto_pb2.Operation]
+    EvaluateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.EvaluateClassifierRequest, _operations_pb2.Operation]
     """Measures a classifier on one split. Response: EvaluateClassifierResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -47,7 +47,7 @@ class ClassifierServiceStub:
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
     """
-    ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_proto_pb2.Operation]
+    ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -65,12 +65,12 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """ClassifierService trains MobileNetV2 classifiers and answers with them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    TrainClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.TrainClassifierRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    TrainClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.TrainClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Trains a classifier in several cycles. Response: TrainClassifierResponse; progress in "epochs" over all cycles.
     Errors: INVALID_ARGUMENT (a setting out of range, fewer than two labels, a test image among the training images),
     NOT_FOUND (manifest), FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS (request_id reused).
     """
-    EvaluateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.EvaluateClassifierRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    EvaluateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.EvaluateClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Measures a classifier on one split. Response: EvaluateClassifierResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -78,7 +78,7 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
     """
-    ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -99,7 +99,7 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _classifier_pb2.TrainClassifierRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Trains a classifier in several cycles. Response: TrainClassifierResponse; progress in "epochs" over all cycles.
         Errors: INVALID_ARGUMENT (a setting out of range, fewer than two labels, a test image among the training images),
         NOT_FOUND (manifest), FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS (request_id reused).
@@ -110,7 +110,7 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _classifier_pb2.EvaluateClassifierRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Measures a classifier on one split. Response: EvaluateClassifierResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """
@@ -130,7 +130,7 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _classifier_pb2.ScoreImagesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """

@@ -4,7 +4,7 @@ import grpc
 import warnings
 
 from defectory.api.explainer.v1 import explainer_pb2 as defectory_dot_api_dot_explainer_dot_v1_dot_explainer__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -44,7 +44,7 @@ class ExplainerServiceStub:
         self.ExplainImages = channel.unary_unary(
                 '/defectory.api.explainer.v1.ExplainerService/ExplainImages',
                 request_serializer=defectory_dot_api_dot_explainer_dot_v1_dot_explainer__pb2.ExplainImagesRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
 
 
@@ -79,7 +79,7 @@ def add_ExplainerServiceServicer_to_server(servicer, server):
             'ExplainImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainImages,
                     request_deserializer=defectory_dot_api_dot_explainer_dot_v1_dot_explainer__pb2.ExplainImagesRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,7 +136,7 @@ class ExplainerService:
             target,
             '/defectory.api.explainer.v1.ExplainerService/ExplainImages',
             defectory_dot_api_dot_explainer_dot_v1_dot_explainer__pb2.ExplainImagesRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

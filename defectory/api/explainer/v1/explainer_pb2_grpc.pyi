@@ -5,7 +5,7 @@ Shows what a classifier looked at."""
 
 from collections import abc as _abc
 from defectory.api.explainer.v1 import explainer_pb2 as _explainer_pb2
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -38,7 +38,7 @@ class ExplainerServiceStub:
     """Explains one image at once.
     Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
     """
-    ExplainImages: _grpc.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_proto_pb2.Operation]
+    ExplainImages: _grpc.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_pb2.Operation]
     """Explains the images of a manifest. Response: ExplainImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -52,7 +52,7 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     """Explains one image at once.
     Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
     """
-    ExplainImages: _aio.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    ExplainImages: _aio.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Explains the images of a manifest. Response: ExplainImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
@@ -75,7 +75,7 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _explainer_pb2.ExplainImagesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Explains the images of a manifest. Response: ExplainImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """

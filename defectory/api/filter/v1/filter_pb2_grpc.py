@@ -4,7 +4,7 @@ import grpc
 import warnings
 
 from defectory.api.filter.v1 import filter_pb2 as defectory_dot_api_dot_filter_dot_v1_dot_filter__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -39,7 +39,7 @@ class FilterServiceStub:
         self.FilterImages = channel.unary_unary(
                 '/defectory.api.filter.v1.FilterService/FilterImages',
                 request_serializer=defectory_dot_api_dot_filter_dot_v1_dot_filter__pb2.FilterImagesRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
 
 
@@ -62,7 +62,7 @@ def add_FilterServiceServicer_to_server(servicer, server):
             'FilterImages': grpc.unary_unary_rpc_method_handler(
                     servicer.FilterImages,
                     request_deserializer=defectory_dot_api_dot_filter_dot_v1_dot_filter__pb2.FilterImagesRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,7 +92,7 @@ class FilterService:
             target,
             '/defectory.api.filter.v1.FilterService/FilterImages',
             defectory_dot_api_dot_filter_dot_v1_dot_filter__pb2.FilterImagesRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,7 @@ Decides which synthetic images are fit for training."""
 
 from collections import abc as _abc
 from defectory.api.filter.v1 import filter_pb2 as _filter_pb2
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -34,7 +34,7 @@ class FilterServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FilterServiceAsyncStub: ...
-    FilterImages: _grpc.UnaryUnaryMultiCallable[_filter_pb2.FilterImagesRequest, _operations_proto_pb2.Operation]
+    FilterImages: _grpc.UnaryUnaryMultiCallable[_filter_pb2.FilterImagesRequest, _operations_pb2.Operation]
     """Judges the images of a manifest. Response: FilterImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT (a setting out of range), NOT_FOUND (manifest, model), UNAVAILABLE (classifier),
     FAILED_PRECONDITION (a synthetic image too close to a test image: the test set leaked), ALREADY_EXISTS.
@@ -45,7 +45,7 @@ class FilterServiceAsyncStub(FilterServiceStub):
     """FilterService gives every synthetic image a verdict with its reasons."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    FilterImages: _aio.UnaryUnaryMultiCallable[_filter_pb2.FilterImagesRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    FilterImages: _aio.UnaryUnaryMultiCallable[_filter_pb2.FilterImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Judges the images of a manifest. Response: FilterImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT (a setting out of range), NOT_FOUND (manifest, model), UNAVAILABLE (classifier),
     FAILED_PRECONDITION (a synthetic image too close to a test image: the test set leaked), ALREADY_EXISTS.
@@ -59,7 +59,7 @@ class FilterServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _filter_pb2.FilterImagesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Judges the images of a manifest. Response: FilterImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT (a setting out of range), NOT_FOUND (manifest, model), UNAVAILABLE (classifier),
         FAILED_PRECONDITION (a synthetic image too close to a test image: the test set leaked), ALREADY_EXISTS.

@@ -4,7 +4,7 @@ import grpc
 import warnings
 
 from defectory.api.generator.v1 import generator_pb2 as defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -39,12 +39,12 @@ class GeneratorServiceStub:
         self.TrainGenerator = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/TrainGenerator',
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.TrainGeneratorRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.Synthesize = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/Synthesize',
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.Preview = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/Preview',
@@ -115,12 +115,12 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
             'TrainGenerator': grpc.unary_unary_rpc_method_handler(
                     servicer.TrainGenerator,
                     request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.TrainGeneratorRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Synthesize': grpc.unary_unary_rpc_method_handler(
                     servicer.Synthesize,
                     request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Preview': grpc.unary_unary_rpc_method_handler(
                     servicer.Preview,
@@ -165,7 +165,7 @@ class GeneratorService:
             target,
             '/defectory.api.generator.v1.GeneratorService/TrainGenerator',
             defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.TrainGeneratorRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -192,7 +192,7 @@ class GeneratorService:
             target,
             '/defectory.api.generator.v1.GeneratorService/Synthesize',
             defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,7 @@ Trains generators of images and makes images with them."""
 
 from collections import abc as _abc
 from defectory.api.generator.v1 import generator_pb2 as _generator_pb2
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -34,13 +34,13 @@ class GeneratorServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GeneratorServiceAsyncStub: ...
-    TrainGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_proto_pb2.Operation]
+    TrainGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]
     """Trains a generator on the training images of one label.
     The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
     """
-    Synthesize: _grpc.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_proto_pb2.Operation]
+    Synthesize: _grpc.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_pb2.Operation]
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
     """
@@ -62,13 +62,13 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    TrainGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    TrainGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Trains a generator on the training images of one label.
     The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
     """
-    Synthesize: _aio.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    Synthesize: _aio.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
     """
@@ -93,7 +93,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _generator_pb2.TrainGeneratorRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Trains a generator on the training images of one label.
         The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
         Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
@@ -105,7 +105,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _generator_pb2.SynthesizeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
         """
