@@ -1,1 +1,38 @@
-"""Object storage: interchangeable stores with one behaviour."""
+"""Object stores: one small verb set, in a folder, in memory and on S3."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from defectory.errors import InvalidInput
+from defectory.storage.store import ObjectInfo, ObjectStore
+
+__all__ = ["ObjectInfo", "ObjectStore", "open_store"]
+
+
+def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore:
+    """Open the store at a URL; a folder or bucket that does not exist yet is made.
+
+    Args:
+        url: `file:///folder`, `s3://bucket[/prefix]` or `memory://` (of this process, for tests).
+        environ: where S3's endpoint, region and credentials come from (see docs/architecture.md).
+
+    Raises:
+        InvalidInput: another scheme, or a URL without its folder or bucket.
+        Unavailable, Refused: the S3 server does not answer or does not let us in.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        from defectory.storage.folder import FolderStore
+
+        return FolderStore(unquote(parts.path))
+    if parts.scheme == "s3" and parts.netloc:
+        from defectory.storage.s3 import S3Settings, S3Store
+
+        return S3Store(parts.netloc, parts.path.strip("/"), S3Settings.from_environment(environ))
+    if parts.scheme == "memory":
+        from defectory.storage.memory import MemoryStore
+
+        return MemoryStore()
+    right = "use file:///absolute/folder or s3://bucket/prefix"
+    raise InvalidInput(f"{url!r} is not a store: {right}", {"store": right})

@@ -19,8 +19,8 @@ class ObjectStore(Protocol):
     """Objects by key ("datasets/x/manifest.jsonl"; '/'-separated, no '..', no leading '/').
 
     A put is atomic: a reader sees all of the object or none of it, whatever happens to the writer.
-    Errors of every verb: InvalidInput (malformed key), NotFound, Unavailable (after bounded retries), Exhausted (disk full),
-    Corrupted (checksum).
+    Errors of every verb: InvalidInput (malformed key), NotFound, Unavailable (after bounded retries), Exhausted (disk
+    full), Corrupted (checksum).
     """
 
     url: str  # the root, e.g. "file:///srv/defectory" or "s3://bucket/prefix"

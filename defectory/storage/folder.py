@@ -1,0 +1,147 @@
+"""A store in a folder of this machine: the embedded default."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from defectory.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, Unavailable
+from defectory.storage.keys import Rooted, check_key
+from defectory.storage.store import ObjectInfo
+
+STAGING = ".staging"  # no key starts with '.', so half-written files are never listed
+
+
+class FolderStore(Rooted):
+    """ObjectStore over a folder: a write goes to a file of its own, then takes its name in one step."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._root = Path(folder).absolute()
+        super().__init__(f"file://{self._root}")
+        self._staging = self._root / STAGING
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"the store {self.url} cannot be made: {error}") from error
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> ObjectInfo:
+        """Write an object; with if_absent, AlreadyExists when the key is taken."""
+        with self._staged(key, if_absent) as file:
+            file.write(data)
+        return self.head(key)
+
+    def put_file(self, key: str, path: Path) -> ObjectInfo:
+        """Write a file's content."""
+        with path.open("rb") as source, self._staged(key, if_absent=False) as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        return self.head(key)
+
+    def get(self, key: str) -> bytes:
+        """Read a whole object."""
+        with self._reading(key):
+            return self._path(key).read_bytes()
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Read an object into a file, which appears only when it is whole."""
+        with self._reading(key), tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            try:
+                with self._path(key).open("rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+                file.flush()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def head(self, key: str) -> ObjectInfo:
+        """Describe an object without reading it."""
+        with self._reading(key):
+            return _info(key, self._path(key).stat())
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object at the key."""
+        return self._path(key).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with the prefix, in the order of their keys."""
+        parent = prefix.rpartition("/")[0]
+        if parent:
+            check_key(parent)
+        yield from self._walk(self._root / parent, f"{parent}/" if parent else "", prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error when there is none."""
+        path = self._path(key)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _walk(self, folder: Path, at: str, prefix: str) -> Iterator[ObjectInfo]:
+        try:
+            entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        # "a-b" sorts before "a/c": a folder takes its place with its slash, as in S3's order of whole keys.
+        for entry in sorted(entries, key=lambda e: e.name + "/" if e.is_dir() else e.name):
+            key = at + entry.name
+            if entry.is_dir():
+                if f"{key}/".startswith(prefix) or prefix.startswith(f"{key}/"):
+                    yield from self._walk(Path(entry.path), f"{key}/", prefix)
+            elif key.startswith(prefix):
+                with suppress(FileNotFoundError):  # deleted while we list
+                    yield _info(key, entry.stat())
+
+    @contextmanager
+    def _staged(self, key: str, if_absent: bool) -> Iterator[BinaryIO]:
+        target = self._path(key)
+        temporary: Path | None = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._staging, delete=False) as file:
+                temporary = Path(file.name)
+                yield file  # type: ignore[misc]
+                file.flush()
+                os.fsync(file.fileno())
+            self._make_parent(target)
+            if if_absent:
+                os.link(temporary, target)  # fails when the name is taken: one of many writers wins
+            else:
+                temporary.replace(target)
+        except FileExistsError as error:
+            raise AlreadyExists(f"{self.uri(key)} exists already") from error
+        except (NotADirectoryError, IsADirectoryError) as error:
+            raise InvalidInput(
+                f"{self.uri(key)}: a part of this key is an object itself, or the key is a folder"
+            ) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Exhausted(f"no space left for {self.uri(key)}: {error}") from error
+            raise Unavailable(f"{self.uri(key)} cannot be written: {error}") from error
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+    @staticmethod
+    def _make_parent(target: Path) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(str(error)) from error
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise NotFound(f"{self.uri(key)} does not exist") from error
+        except OSError as error:
+            raise Unavailable(f"{self.uri(key)} cannot be read: {error}") from error
+
+
+def _info(key: str, stat: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, stat.st_size, f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}")

@@ -1,0 +1,62 @@
+"""Many gets or puts at once, in order, with bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from defectory.errors import AlreadyExists, DefectoryError
+from defectory.storage.store import ObjectStore
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 4  # requests a worker in flight or waiting to be taken
+
+
+def parallel_get(
+    store: ObjectStore, keys: Iterable[str], workers: int = 8
+) -> Iterator[tuple[str, bytes | DefectoryError]]:
+    """(key, content) of every key in order; an object that cannot be read gives its error and stops nothing."""
+
+    def get(key: str) -> tuple[str, bytes | DefectoryError]:
+        try:
+            return key, store.get(key)
+        except DefectoryError as error:
+            return key, error
+
+    return _ordered(get, keys, workers)
+
+
+def parallel_put(
+    store: ObjectStore, objects: Iterable[tuple[str, bytes]], workers: int = 8, *, if_absent: bool = False
+) -> int:
+    """Put every (key, content) and return how many were given; with if_absent what is there already stays as it is.
+
+    Raises:
+        Unavailable, Exhausted, …: the first put that failed; what was put before stays.
+    """
+
+    def put(item: tuple[str, bytes]) -> None:
+        try:
+            store.put(*item, if_absent=if_absent)
+        except AlreadyExists:
+            if not if_absent:
+                raise
+
+    return sum(1 for _ in _ordered(put, objects, workers))
+
+
+def _ordered(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= workers * AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

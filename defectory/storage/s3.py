@@ -1,0 +1,229 @@
+"""A store in a bucket of any S3-compatible server, through the MinIO SDK."""
+
+import hashlib
+import io
+import os
+import re
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.credentials import AWSConfigProvider, ChainedProvider, EnvAWSProvider, EnvMinioProvider, IamAwsProvider
+from minio.credentials.providers import Provider, StaticProvider
+from minio.error import MinioException, S3Error
+
+from defectory.errors import (
+    AlreadyExists,
+    Corrupted,
+    DefectoryError,
+    Exhausted,
+    InvalidInput,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from defectory.storage.keys import Rooted, check_key
+from defectory.storage.store import ObjectInfo
+
+MD5_ETAG = re.compile(r"[0-9a-f]{32}")
+NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
+REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
+EXHAUSTED = {"XMinioStorageFull", "QuotaExceeded", "EntityTooLarge", "InsufficientStorage"}
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """Where the server is and who asks."""
+
+    endpoint: str  # "host[:port]"
+    secure: bool
+    region: str
+    credentials: Provider
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "S3Settings":
+        """Read DEFECTORY_S3_ENDPOINT, AWS_REGION and the usual chain of credentials.
+
+        Raises:
+            InvalidInput: the endpoint is not `http://host[:port]` or `https://host[:port]`.
+        """
+        url = environ.get("DEFECTORY_S3_ENDPOINT", "https://s3.amazonaws.com")
+        match = re.fullmatch(r"(https?)://([^/\s]+)/?", url)
+        if not match:
+            right = "use http://host:port or https://host"
+            raise InvalidInput(f"DEFECTORY_S3_ENDPOINT {url!r}: {right}", {"DEFECTORY_S3_ENDPOINT": right})
+        credentials: Provider
+        if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
+            credentials = StaticProvider(
+                environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
+            )
+        else:
+            credentials = ChainedProvider([EnvAWSProvider(), EnvMinioProvider(), AWSConfigProvider(), IamAwsProvider()])
+        return cls(match[2], match[1] == "https", environ.get("AWS_REGION", "us-east-1"), credentials)
+
+
+class S3Store(Rooted):
+    """ObjectStore over a bucket, optionally under a prefix."""
+
+    def __init__(self, bucket: str, prefix: str, settings: S3Settings) -> None:
+        super().__init__(f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}")
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        # Retries are bounded, with jitter so that many clients do not come back at the same moment.
+        retries = urllib3.Retry(
+            total=4, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=(500, 502, 503, 504), allowed_methods=None
+        )
+        options = {"maxsize": 32, "timeout": urllib3.Timeout(connect=5, read=60), "retries": retries}
+        if settings.secure:
+            context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
+            self._http = urllib3.PoolManager(**options, ssl_context=context)
+        else:
+            self._http = urllib3.PoolManager(**options)
+        with self._errors(""):
+            self._client = Minio(
+                settings.endpoint,
+                secure=settings.secure,
+                region=settings.region,
+                credentials=settings.credentials,
+                http_client=self._http,
+            )
+            self._make_bucket()
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> ObjectInfo:
+        """Write an object; with if_absent, AlreadyExists when the key is taken."""
+        with self._errors(key):
+            etag = self._put_if_absent(key, data) if if_absent else self._put(key, data)
+        return ObjectInfo(key, len(data), etag)
+
+    def put_file(self, key: str, path: Path) -> ObjectInfo:
+        """Write a file's content, in parts when it is large."""
+        with self._errors(key):
+            result = self._client.fput_object(self._bucket, self._name(key), str(path))
+        return ObjectInfo(key, path.stat().st_size, result.etag or "")
+
+    def get(self, key: str) -> bytes:
+        """Read a whole object; Corrupted when it is not what the server says it is."""
+        with self._errors(key):
+            response = self._client.get_object(self._bucket, self._name(key))
+            try:
+                data = response.read()
+            finally:
+                response.close()
+                response.release_conn()
+        self._verify(key, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data), response.headers)
+        return data
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Read an object into a file, which appears only when it is whole."""
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            try:
+                with self._errors(key):
+                    response = self._client.get_object(self._bucket, self._name(key))
+                    try:
+                        for chunk in response.stream(1 << 20):
+                            digest.update(chunk)
+                            size += file.write(chunk)
+                    finally:
+                        response.close()
+                        response.release_conn()
+                self._verify(key, digest.hexdigest(), size, response.headers)
+                file.flush()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def head(self, key: str) -> ObjectInfo:
+        """Describe an object without reading it."""
+        with self._errors(key):
+            stat = self._client.stat_object(self._bucket, self._name(key))
+        return ObjectInfo(key, stat.size or 0, stat.etag or "")
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object at the key."""
+        try:
+            self.head(key)
+        except NotFound:
+            return False
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with the prefix, in the order of their keys."""
+        with self._errors(prefix):
+            for item in self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True):
+                name = str(item.object_name)
+                yield ObjectInfo(name[len(self._prefix) :], item.size or 0, item.etag or "")
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error when there is none."""
+        with self._errors(key):
+            self._client.remove_object(self._bucket, self._name(key))
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _make_bucket(self) -> None:
+        if self._client.bucket_exists(self._bucket):
+            return
+        try:
+            self._client.make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                raise
+
+    def _put(self, key: str, data: bytes) -> str:
+        result = self._client.put_object(self._bucket, self._name(key), io.BytesIO(data), len(data))
+        return result.etag or ""
+
+    def _put_if_absent(self, key: str, data: bytes) -> str:
+        # The SDK's put_object knows no If-None-Match (7.x drops it without a word); a presigned PUT takes the header.
+        url = self._client.presigned_put_object(self._bucket, self._name(key), expires=timedelta(minutes=10))
+        # 409 means that another conditional write is under way: ask again until one of us has won.
+        retries = self._http.connection_pool_kw["retries"].new(status_forcelist=(409, 500, 502, 503, 504))
+        response = self._http.request("PUT", url, body=data, headers={"If-None-Match": "*"}, retries=retries)
+        if response.status == 412:
+            raise AlreadyExists(f"{self.uri(key)} exists already")
+        if response.status != 200:
+            code = re.search(rb"<Code>([^<]+)</Code>", response.data)
+            raise _of_code(
+                code[1].decode() if code else str(response.status), f"{self.uri(key)}: HTTP {response.status}"
+            )
+        return response.headers.get("ETag", "").strip('"')
+
+    def _verify(self, key: str, md5: str, size: int, headers: Mapping[str, str]) -> None:
+        """Compare with the server's length and, where the ETag is one, its MD5."""
+        etag = headers.get("ETag", "").strip('"')
+        is_md5 = MD5_ETAG.fullmatch(etag) and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
+        if int(headers.get("Content-Length", size)) != size or (is_md5 and etag != md5):
+            raise Corrupted(f"{self.uri(key)}: what arrived is not what the server says it holds")
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        what = f"{self.url}/{key}" if key else self.url
+        try:
+            yield
+        except S3Error as error:
+            raise _of_code(error.code or "", f"{what}: {error.message or error.code}") from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+                raise Exhausted(f"{what}: {error}") if error.errno == 28 else Unavailable(f"{what}: {error}") from error
+            raise Unavailable(f"{what}: the S3 server does not answer as it should: {error}") from error
+        except ValueError as error:  # the SDK's own check of bucket names, credentials, …
+            raise InvalidInput(f"{what}: {error}", {"store": str(error)}) from error
+
+
+def _of_code(code: str, message: str) -> DefectoryError:
+    if code in NOT_FOUND:
+        return NotFound(f"{message} does not exist" if code in message else message)
+    if code in REFUSED:
+        return Refused(message)
+    if code in EXHAUSTED:
+        return Exhausted(message)
+    return Unavailable(message)

@@ -1,0 +1,161 @@
+"""One behaviour, whatever the store: a folder, memory, a real S3 server."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from defectory.errors import AlreadyExists, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
+from defectory.storage import ObjectStore, open_store
+from defectory.storage.check import check_store
+from defectory.storage.parallel import parallel_get, parallel_put
+
+
+def test_what_was_put_is_got(store: ObjectStore) -> None:
+    info = store.put("a/b.bin", b"\x00\xffdata")
+    assert store.get("a/b.bin") == b"\x00\xffdata"
+    assert (info.key, info.size_bytes) == ("a/b.bin", 6)
+    assert store.head("a/b.bin") == info
+    assert store.put("a/b.bin", b"other!").etag != info.etag
+    assert store.get("a/b.bin") == b"other!"
+    store.put("empty", b"")
+    assert store.get("empty") == b""
+
+
+def test_absent_objects(store: ObjectStore) -> None:
+    assert not store.exists("nothing")
+    for verb in (store.get, store.head):
+        with pytest.raises(NotFound, match="nothing"):
+            verb("nothing")
+    store.delete("nothing")
+    assert list(store.list()) == []
+
+
+def test_delete(store: ObjectStore) -> None:
+    store.put("x", b"1")
+    store.delete("x")
+    assert not store.exists("x")
+
+
+def test_list_is_in_the_order_of_whole_keys(store: ObjectStore) -> None:
+    keys = ["a/b", "a-b", "a.b", "a/c/d", "a0", "b", "a/b0", "a/c-", "B"]
+    for key in keys:
+        store.put(key, key.encode())
+    assert [x.key for x in store.list()] == sorted(keys)
+    assert [x.key for x in store.list("a/")] == ["a/b", "a/b0", "a/c-", "a/c/d"]
+    assert [x.key for x in store.list("a/b")] == ["a/b", "a/b0"]
+    assert [x.key for x in store.list("a")] == sorted(k for k in keys if k.startswith("a"))
+    assert list(store.list("zzz/")) == []
+
+
+def test_thirty_two_writers_and_one_wins(store: ObjectStore) -> None:
+    def write(number: int) -> bool:
+        try:
+            store.put("first", str(number).encode(), if_absent=True)
+        except AlreadyExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(32) as pool:
+        won = list(pool.map(write, range(32)))
+    assert sum(won) == 1
+    assert store.get("first") == str(won.index(True)).encode()
+
+
+def test_a_store_that_keeps_its_promises_passes_the_check(store: ObjectStore) -> None:
+    check_store(store)
+    assert list(store.list()) == []
+
+
+def test_files(store: ObjectStore, tmp_path: Path) -> None:
+    data = os.urandom(7_000_000)  # more than one part of a multipart upload
+    (tmp_path / "in").write_bytes(data)
+    store.put_file("big", tmp_path / "in")
+    store.get_file("big", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == data
+    with pytest.raises(NotFound):
+        store.get_file("none", tmp_path / "absent")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "store") == ["in", "out"]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a b", "a\\b", "ä", "a\n", "x" * 1000]
+)
+def test_malformed_keys(store: ObjectStore, key: str) -> None:
+    for verb in (store.get, store.exists, store.delete, store.uri, lambda k: store.put(k, b"")):
+        with pytest.raises(InvalidInput):
+            verb(key)
+
+
+def test_uris(store: ObjectStore) -> None:
+    assert store.key(store.uri("a/b")) == "a/b"
+    for uri in ("file:///etc/passwd", "s3://other/a", store.url, store.url + "x/a", "a/b", ""):
+        with pytest.raises(Refused):
+            store.key(uri)
+    with pytest.raises(InvalidInput):
+        store.key(store.url + "/../x")
+
+
+def test_parallel(store: ObjectStore) -> None:
+    objects = [(f"k/{i:03}", str(i).encode()) for i in range(100)]
+    assert parallel_put(store, objects) == 100
+    assert parallel_put(store, [("k/000", b"changed")], if_absent=True) == 1
+    got = list(parallel_get(store, [key for key, _ in objects] + ["k/none"]))
+    assert got[:-1] == objects
+    assert isinstance(got[-1][1], NotFound)
+
+
+@pytest.mark.parametrize("url", ["", "nothing", "file://host/x", "http://x/y", "s3://", "file://"])
+def test_urls_that_are_no_store(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        open_store(url)
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    environ = {"DEFECTORY_S3_ENDPOINT": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with pytest.raises(Unavailable):
+        open_store("s3://bucket", environ)
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:9000", "ftp://x", "http://x/y z"])
+def test_malformed_endpoints(endpoint: str) -> None:
+    with pytest.raises(InvalidInput, match="DEFECTORY_S3_ENDPOINT"):
+        open_store("s3://bucket", {"DEFECTORY_S3_ENDPOINT": endpoint})
+
+
+def test_a_key_below_an_object_is_refused_by_a_folder(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}")
+    store.put("a", b"1")
+    with pytest.raises(InvalidInput):
+        store.put("a/b", b"2")
+    assert store.get("a") == b"1"
+
+
+def test_a_write_that_was_killed_is_never_seen(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from defectory.storage import open_store
+store = open_store(f"file://{sys.argv[1]}")
+with store._staged("victim", if_absent=False) as file:
+    file.write(b"half"); file.flush(); print("written", flush=True); sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"written\n"
+        child.send_signal(signal.SIGKILL)
+    store = open_store(f"file://{tmp_path}")
+    assert not store.exists("victim")
+    assert list(store.list()) == []
+
+
+def test_errors_of_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DefectoryError):
+        open_store(f"file://{tmp_path}/file/store")
