@@ -1,0 +1,175 @@
+"""The one door for foreign image bytes, and the few things done to pixels everywhere: decode, encode, make square."""
+
+import io
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from defectory.errors import InvalidInput
+
+Fit = Literal["stretch", "crop", "pad"]
+
+# Only the decoders that factory cameras need: each one more is attack surface. MPO is what some cameras call a JPEG.
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")
+_WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
+    """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
+
+    - Orientation: the EXIF (or TIFF) rotation is applied.
+    - 16-bit: the format's full range is scaled to 0..255, never the image's own range, which would hide exposure.
+      Floating-point TIFF must lie in [0, 1].
+    - Transparency is composited onto white, so colours hidden under transparent pixels do not come back.
+    - Palette, CMYK and other colour spaces become RGB; bilevel becomes L.
+    - Of several pages or frames the first is taken.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: the largest width x height; checked on the header, before pixels are decoded.
+
+    Returns:
+        an image of mode "L" or "RGB", without metadata.
+
+    Raises:
+        InvalidInput: empty, not an image, of another format, broken, cut off or too large; says which.
+    """
+    if not data:
+        raise InvalidInput("the file is empty")
+    image = _open(data, max_pixels)
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    except Exception as error:  # a decoder fed with foreign bytes can raise anything
+        raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
+    return _to_8_bit(upright)
+
+
+def encode_png(image: Image.Image | np.ndarray) -> bytes:
+    """Encode an image as PNG: the same pixels give the same bytes (no metadata, fixed compression).
+
+    Args:
+        image: "L" or "RGB", or a uint8 array of shape (H, W), (H, W, 1) or (H, W, 3).
+
+    Raises:
+        InvalidInput: another mode, type or shape.
+    """
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    if image.mode not in ("L", "RGB"):
+        raise InvalidInput(f"an image of mode {image.mode} cannot be stored; convert it to L or RGB")
+    bare = Image.new(image.mode, image.size)
+    bare.paste(image)
+    buffer = io.BytesIO()
+    bare.save(buffer, "PNG", compress_level=6, optimize=False)
+    return buffer.getvalue()
+
+
+def to_square(image: Image.Image, size_px: int, fit: Fit = "stretch", *, mask: bool = False) -> Image.Image:
+    """Bring an image to size_px x size_px.
+
+    Args:
+        image: "L" or "RGB".
+        size_px: side of the result, at least 1.
+        fit: "stretch" changes the aspect ratio, "crop" keeps the central square, "pad" adds a border of the median
+            colour of the image's own edge (black for masks).
+        mask: take the nearest pixel instead of an antialiased mean, so that no new values appear.
+
+    Raises:
+        InvalidInput: size or fit are not among these.
+    """
+    if size_px < 1:
+        raise InvalidInput(f"size_px is {size_px}; it must be at least 1", {"size_px": "at least 1"})
+    resampling = Image.Resampling.NEAREST if mask else Image.Resampling.LANCZOS
+    width, height = image.size
+    if fit == "stretch":
+        return image.resize((size_px, size_px), resampling)
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return image.resize((size_px, size_px), resampling, box=(left, top, left + side, top + side))
+    if fit == "pad":
+        scale = size_px / max(width, height)
+        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        square = Image.new(image.mode, (size_px, size_px), 0 if mask else _edge_colour(image))
+        square.paste(image.resize(inner, resampling), ((size_px - inner[0]) // 2, (size_px - inner[1]) // 2))
+        return square
+    raise InvalidInput(f"fit is {fit!r}; use stretch, crop or pad", {"fit": "stretch, crop or pad"})
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an "L" or "RGB" image holds no colour: all channels are equal everywhere."""
+    if image.mode == "L":
+        return True
+    pixels = np.asarray(image)
+    return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all())
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header only, and refuse by it."""
+    names = "PNG, JPEG, BMP or TIFF"
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidInput(f"the image is larger than the {max_pixels} pixels allowed") from error
+    except Exception as error:  # a parser fed with foreign bytes can raise anything
+        raise InvalidInput(f"the file is not an image that can be read; use {names}") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidInput(f"the image says it is {width}x{height}, more than the {max_pixels} pixels allowed")
+    if width < 1 or height < 1:
+        raise InvalidInput(f"the image says it is {width}x{height}: it has no pixels")
+    return image
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Any mode that the decoders give, as "L" or "RGB"."""
+    if image.mode in _WIDE_GREY:
+        return _wide_to_8_bit(np.asarray(image).astype(np.int64))
+    if image.mode == "F":
+        return _float_to_8_bit(np.asarray(image))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        grey = image.mode in ("LA", "La", "L", "1")
+        whole = image.convert("RGBA")
+        ground = Image.new("RGBA", whole.size, (255, 255, 255, 255))
+        return Image.alpha_composite(ground, whole).convert("L" if grey else "RGB")
+    return _without_metadata(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _wide_to_8_bit(values: np.ndarray) -> Image.Image:
+    """16-bit grey (also where it comes in a 32-bit container) to 8 bit: 65535 becomes 255."""
+    if values.min() < 0 or values.max() > 65535:
+        raise InvalidInput("the image has 32-bit pixels beyond 0..65535; store it with 8 or 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _float_to_8_bit(values: np.ndarray) -> Image.Image:
+    """Floating-point grey in [0, 1] to 8 bit."""
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        raise InvalidInput("the image has floating-point pixels outside [0, 1]; store it with 8 or 16 bits")
+    return Image.fromarray(np.round(values * 255).astype(np.uint8))
+
+
+def _without_metadata(image: Image.Image) -> Image.Image:
+    bare = image.copy()
+    bare.info = {}
+    return bare
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if pixels.dtype != np.uint8 or pixels.size == 0 or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+        raise InvalidInput(
+            f"an array {pixels.dtype}{pixels.shape} is no image: use uint8 (H, W), (H, W, 1) or (H, W, 3)"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _edge_colour(image: Image.Image) -> int | tuple[int, ...]:
+    """Median colour of the outermost pixels."""
+    pixels = np.asarray(image)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    median = np.median(edge, axis=0)
+    return int(median) if median.ndim == 0 else tuple(int(v) for v in median)
