@@ -10,8 +10,8 @@ from defectory.errors import InvalidInput
 
 Fit = Literal["stretch", "crop", "pad"]
 
-# Only the decoders that factory cameras need: each one more is attack surface. MPO is what some cameras call a JPEG.
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")
+# Only the decoders that factory cameras need: each one more is attack surface.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
