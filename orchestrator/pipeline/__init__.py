@@ -1,0 +1,1 @@
+"""The line: settings, plan, steps, and the services it talks to."""

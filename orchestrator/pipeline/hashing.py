@@ -1,0 +1,60 @@
+"""Hashes of what a step is made from, wherever the store lies, and the names and request ids that follow from them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from defectory.errors import InvalidInput, NotFound
+
+# Raised whenever a step would make something else of the same inputs: every step then runs again.
+CONTRACT_VERSION = 1
+
+
+def input_hash(step: str, inputs: Mapping[str, Any], store_url: str) -> str:
+    """SHA-256 over a step's name, its inputs and the contract's version; URIs count relative to the store."""
+    root = store_url.rstrip("/") + "/"
+    canonical = json.dumps([CONTRACT_VERSION, step, _relative(inputs, root)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def request_id(step: str, hash_: str, part: str, forced: int) -> str:
+    """At most 64 of [A-Za-z0-9_-]: the same for the same work, so that a started operation is found again."""
+    digest = hashlib.sha256(f"{step} {hash_} {part} {forced}".encode()).hexdigest()
+    return f"{step[:24]}-{digest[:32]}"
+
+
+def object_name(*parts: str) -> str:
+    """A name of at most 63 of [a-z0-9._-] for a dataset or model; shortened or mended names end in a hash."""
+    plain = "-".join(parts)
+    name = re.sub(r"[^a-z0-9._-]+", "-", plain.lower()).strip(".-_")
+    if name == plain and len(name) <= 63:
+        return name
+    return f"{name[:54].strip('.-_') or 'x'}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+
+def fingerprint(path: Path) -> list[tuple[str, int, int]]:
+    """(relative path, bytes, modification time in ns) of every file of a folder (or of the one file), in order.
+
+    A file that was only touched is ingested again; the same content then gives the same dataset, and no later step runs.
+    """
+    if path.is_file():
+        return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]
+    if not path.is_dir():
+        raise NotFound(f"there is no folder {path}")
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    if not files:
+        raise InvalidInput(f"{path} holds no file", {"data.directory": "a folder with images"})
+    return [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+
+
+def _relative(value: Any, root: str) -> Any:
+    if isinstance(value, str):
+        return value.removeprefix(root)
+    if isinstance(value, Mapping):
+        return {str(k): _relative(v, root) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_relative(v, root) for v in value]
+    return value

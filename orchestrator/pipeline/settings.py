@@ -1,0 +1,177 @@
+"""Settings of a pipeline: one typed definition from which the YAML file, its schema and the docs come."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from defectory.errors import InvalidInput, NotFound
+
+RUN_NAME = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(_Section):
+    """What is ingested, and how it is split."""
+
+    directory: str = Field(description="folder or CSV of photographs; relative to the pipeline file")
+    size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
+    fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
+    labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")
+    groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
+    test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the validation split")
+    grow_test_to: int = Field(0, ge=0, description="augmented copies until the test split has so many images; 0: none")
+    seed: int = Field(0, ge=0, description="seed of the split")
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> "DataSettings":
+        if self.size_px & (self.size_px - 1):
+            raise ValueError("size_px must be a power of two: 32, 64, 128, 256, 512 or 1024")
+        return self
+
+
+class GeneratorSettings(_Section):
+    """How one StyleGAN2-ADA a label is trained."""
+
+    labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
+    channel_base: int = Field(4096, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max)")
+    channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
+    latent_dim: int = Field(0, ge=0, le=1024, description="size of z and w; 0: by channel_base")
+    mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
+    kimg: float = Field(300.0, gt=0, description="thousands of images shown to the discriminator, a label")
+    batch: int = Field(16, ge=2, le=1024, description="images a step")
+    learning_rate: float = Field(0.002, gt=0, description="learning rate of both optimisers")
+    r1_gamma: float | None = Field(None, ge=0, description="weight of the R1 penalty; absent: by resolution and batch")
+    mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
+    mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
+    augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
+    augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
+    augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
+    augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
+    snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
+    initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
+
+
+class SynthesisSettings(_Section):
+    """How many synthetic images, and how they are drawn."""
+
+    quota: int = Field(500, ge=1, le=1_000_000, description="accepted images wanted a label")
+    quotas: Mapping[str, int] = Field({}, description="quota of single labels, in place of quota")
+    surplus: float = Field(1.25, ge=1, le=10, description="images of the first round, in multiples of the quota")
+    max_rounds: int = Field(4, ge=1, le=50, description="rounds of synthesis and filtering before it is left at that")
+    truncation_psi: float = Field(1.0, ge=0, le=2, description="truncation psi; 1: none")
+    noise_mode: Literal["const", "random", "none"] = Field("random", description="noise of the synthesis network")
+
+
+class FilterSettings(_Section):
+    """Which synthetic images are kept."""
+
+    policy: Literal["confident", "informative", "band", "none"] = Field("confident", description="what is kept")
+    threshold: Share = Field(0.9, description="confidence threshold")
+    lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
+    label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
+    novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
+
+
+class ClassifierSettings(_Section):
+    """How both arms' classifier is trained: the same settings for baseline and expanded."""
+
+    input_px: int = Field(0, ge=0, le=512, description="side of the network's input in pixels; 0: the dataset's size")
+    width_multiplier: float = Field(1.0, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet weights need 1")
+    head_units: int = Field(256, ge=8, le=4096, description="units of the dense layer")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate before the dense layer")
+    l2: float = Field(0.01, ge=0, description="L2 factor of the head")
+    trainable_base: Literal["none", "top", "all"] = Field("all", description="layers of the base that are trained")
+    epochs: int = Field(40, ge=1, le=10_000, description="epochs a cycle")
+    learning_rate: float = Field(1e-5, gt=0, description="learning rate (Adam)")
+    batch: int = Field(32, ge=1, le=1024, description="images a step")
+    focal_gamma: float = Field(2.0, ge=0, description="gamma of the focal loss")
+    cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
+    steps_per_epoch: int = Field(
+        0, ge=0, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
+    )
+    real_share: float | None = Field(None, gt=0, le=1, description="share of real images a batch; absent: as they come")
+    initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
+
+
+class ExplainSettings(_Section):
+    """How many test images are explained."""
+
+    limit: int = Field(16, ge=1, le=10_000, description="test images explained, evenly over the labels")
+    box_threshold: float = Field(0.15, gt=0, lt=1, description="share of the maximum heat that belongs to a box")
+
+
+class PipelineSettings(_Section):
+    """A pipeline file."""
+
+    name: str = Field("", max_length=32, description="name of the run and of all that it makes; empty: the file's name")
+    preset: Literal["", "paper", "quick", "demo"] = Field("", description="where the defaults come from")
+    seed: int = Field(0, ge=0, description="seed of trainings and synthesis")
+    allow_random_weights: bool = Field(False, description="go on from random weights where ImageNet's are not found")
+    data: DataSettings
+    generator: GeneratorSettings = GeneratorSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    filter: FilterSettings = FilterSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    explain: ExplainSettings = ExplainSettings()
+
+
+def read_pipeline_file(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, with data.directory and data.groups made absolute against the file's folder.
+
+    Raises:
+        NotFound: no such file. InvalidInput: not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no pipeline file {path}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{path} is not a pipeline file: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{path} is not a pipeline file: it must hold a mapping, e.g. 'data: {{directory: photos}}'")
+    data = values.get("data")
+    if isinstance(data, dict):
+        for key in ("directory", "groups"):
+            if isinstance(data.get(key), str):
+                data[key] = str((path.parent / Path(data[key]).expanduser()).resolve())
+    values.setdefault("name", run_name(path.stem))
+    return values
+
+
+def run_name(text: str) -> str:
+    """A run name made from a file's or folder's name."""
+    return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip(".-")[:32].strip(".-") or "run"
+
+
+def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:
+    """Settings from a preset's values and, over them, a pipeline's.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    try:
+        settings = PipelineSettings.model_validate(_merged(preset, values))
+    except ValidationError as error:
+        fields = {".".join(map(str, e["loc"])) or "pipeline": e["msg"] for e in error.errors()}
+        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
+    if not re.fullmatch(RUN_NAME, settings.name):
+        right = "use 1 to 32 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+        raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})
+    return settings
+
+
+def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
