@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 
 class DefectoryError(Exception):
-    """Base of all errors that are meant for the caller: the message says what happened to which thing, and what to do."""
+    """Base of all errors meant for the caller: the message says what happened to which thing, and what to do."""
 
 
 class InvalidInput(DefectoryError):

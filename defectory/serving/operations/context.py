@@ -1,0 +1,104 @@
+"""What a job gets to work with: the store, its settings, and somewhere to report progress."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Protocol
+
+from defectory.errors import Cancelled
+from defectory.serving.operations.record import ProgressRecord, cancel_key, progress_key
+from defectory.storage.store import ObjectStore
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
+REPORT_EVERY_S = 1.0  # progress is for people; the store is not asked to keep more
+
+
+class Interrupted(BaseException):
+    """The service stops: the job leaves off, to be taken up again. Not an Exception, so that no job swallows it."""
+
+
+class JobContext(Protocol):
+    """What a job may use."""
+
+    store: ObjectStore
+    operation_id: str
+    settings: Mapping[str, str]
+
+    def report(
+        self,
+        stage: str,
+        done: int,
+        total: int,
+        unit: str,
+        *,
+        values: Mapping[str, float] = NOTHING,
+        sample_uri: str = "",
+    ) -> None:
+        """Say how far the work is; called often, written rarely.
+
+        Args:
+            stage: what is being done now, for a person.
+            done, total, unit: units of work finished, in all (0: unknown), and what a unit is, in the plural.
+            values: latest measurements by name.
+            sample_uri: the latest picture to look at.
+
+        Raises:
+            Cancelled: somebody asked this operation to stop.
+        """
+
+
+class StoredJobContext:
+    """JobContext that writes to the store; `stop` is set by the worker's signal handler."""
+
+    def __init__(self, store: ObjectStore, service: str, operation_id: str, settings: Mapping[str, str]) -> None:
+        self.store = store
+        self.operation_id = operation_id
+        self.settings = settings
+        self.stop = False
+        self._service = service
+        self._written = float("-inf")
+        self._stage = ""
+        self._from = (0.0, 0)  # when this stage was first reported, and how much was done then
+        self._sample_uri = ""
+
+    def report(
+        self,
+        stage: str,
+        done: int,
+        total: int,
+        unit: str,
+        *,
+        values: Mapping[str, float] = NOTHING,
+        sample_uri: str = "",
+    ) -> None:
+        """Write progress at most once a second, at a change of stage and at the end of it."""
+        self._leave_if_asked()
+        now = time.monotonic()
+        self._sample_uri = sample_uri or self._sample_uri
+        if stage != self._stage or done < self._from[1]:
+            self._stage, self._from, self._written = stage, (now, done), float("-inf")
+        if now - self._written < REPORT_EVERY_S and done != total:
+            return
+        self._written = now
+        started, before = self._from
+        rate = (done - before) / (now - started) if now > started else 0.0
+        record = ProgressRecord(
+            stage=stage,
+            done=done,
+            total=total,
+            unit=unit,
+            rate=rate,
+            remaining_s=(total - done) / rate if rate > 0 and total else None,
+            values=dict(values),
+            sample_uri=self._sample_uri,
+            updated=datetime.now(UTC),
+        )
+        self.store.put(progress_key(self._service, self.operation_id), record.model_dump_json().encode())
+
+    def _leave_if_asked(self) -> None:
+        if not self.stop:
+            return
+        if self.store.exists(cancel_key(self._service, self.operation_id)):
+            raise Cancelled(f"operation {self.operation_id} was cancelled")
+        raise Interrupted

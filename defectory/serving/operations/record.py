@@ -1,0 +1,100 @@
+"""What the store knows of an operation. One writer an object: no lock is needed.
+
+operations/<service>/<id>.json           request, state, result    the supervisor; the worker when it ends
+operations/<service>/<id>/progress.json  the latest progress       the worker
+operations/<service>/<id>/cancelled      somebody asked to stop    the supervisor
+"""
+
+import base64
+from datetime import datetime
+from enum import StrEnum
+
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from defectory.errors import Corrupted, NotFound
+from defectory.storage.store import ObjectStore
+
+
+class State(StrEnum):
+    """Where an operation stands; the last three are final."""
+
+    UNFINISHED = "unfinished"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OperationRecord(BaseModel):
+    """An operation as it is stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    job: str  # "services.generator.jobs:train_generator"
+    request: str  # base64 of a google.protobuf.Any
+    state: State = State.UNFINISHED
+    response: str = ""  # base64 of a google.protobuf.Any, when it succeeded
+    status: str = ""  # base64 of a google.rpc.Status, when it did not
+    created: datetime
+    restarts: int = 0
+
+
+class ProgressRecord(BaseModel):
+    """The latest progress of an operation as it is stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    rate: float = 0.0  # units a second
+    remaining_s: float | None = None
+    values: dict[str, float] = {}
+    sample_uri: str = ""
+    updated: datetime
+
+
+def record_key(service: str, operation_id: str) -> str:
+    """Key of an operation's record."""
+    return f"operations/{service}/{operation_id}.json"
+
+
+def progress_key(service: str, operation_id: str) -> str:
+    """Key of an operation's progress."""
+    return f"operations/{service}/{operation_id}/progress.json"
+
+
+def cancel_key(service: str, operation_id: str) -> str:
+    """Key of the marker that somebody asked an operation to stop."""
+    return f"operations/{service}/{operation_id}/cancelled"
+
+
+def read_record(store: ObjectStore, service: str, operation_id: str) -> OperationRecord:
+    """The record; NotFound when there is no such operation, Corrupted when it cannot be read."""
+    key = record_key(service, operation_id)
+    if not store.exists(key):
+        raise NotFound(f"there is no operation {operation_id!r} of the {service}")
+    try:
+        return OperationRecord.model_validate_json(store.get(key))
+    except ValidationError as error:
+        raise Corrupted(f"{key} is not an operation's record: {error}") from error
+
+
+def write_record(store: ObjectStore, service: str, record: OperationRecord, *, if_absent: bool = False) -> None:
+    """Write the record."""
+    store.put(record_key(service, record.id), record.model_dump_json(indent=1).encode(), if_absent=if_absent)
+
+
+def pack(message: Message) -> str:
+    """A message as base64 of an Any; the same message always gives the same text."""
+    packed = any_pb2.Any()
+    packed.Pack(message, deterministic=True)
+    return base64.b64encode(packed.SerializeToString(deterministic=True)).decode()
+
+
+def unpack_any(text: str) -> any_pb2.Any:
+    """The Any that `pack` wrote."""
+    return any_pb2.Any.FromString(base64.b64decode(text))

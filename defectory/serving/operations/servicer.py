@@ -1,0 +1,56 @@
+"""google.longrunning.Operations over the supervisor."""
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf import empty_pb2
+
+from defectory.errors import InvalidInput
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.serving.pages import page
+
+LONGEST_WAIT_S = 30.0  # a thread of the server is held meanwhile; clients ask again
+
+
+class OperationsServicer(operations_pb2_grpc.OperationsServicer):
+    """Get, List, Wait, Cancel, Delete."""
+
+    def __init__(self, operations: OperationSupervisor) -> None:
+        self._operations = operations
+
+    def GetOperation(
+        self, request: operations_pb2.GetOperationRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """The operation as it stands."""
+        return self._operations.get(request.name)
+
+    def ListOperations(
+        self, request: operations_pb2.ListOperationsRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.ListOperationsResponse:
+        """A page of operations, by name."""
+        if request.filter:
+            right = "leave it empty: filters are not supported"
+            raise InvalidInput(f"filter {request.filter!r}: {right}", {"filter": right})
+        found, token = page(self._operations.list(), request.page_size, request.page_token)
+        return operations_pb2.ListOperationsResponse(operations=found, next_page_token=token)
+
+    def WaitOperation(
+        self, request: operations_pb2.WaitOperationRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """The operation when it is done, or as it stands after the timeout (at most 30 s)."""
+        asked = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else LONGEST_WAIT_S
+        left = context.time_remaining()
+        return self._operations.wait(request.name, min(asked, LONGEST_WAIT_S, left if left is not None else asked))
+
+    def CancelOperation(
+        self, request: operations_pb2.CancelOperationRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Ask the operation to stop."""
+        self._operations.cancel(request.name)
+        return empty_pb2.Empty()
+
+    def DeleteOperation(
+        self, request: operations_pb2.DeleteOperationRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Forget an operation that is done."""
+        self._operations.delete(request.name)
+        return empty_pb2.Empty()

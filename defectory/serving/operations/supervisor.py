@@ -1,0 +1,268 @@
+"""Starts, watches, resumes and cancels operations: a stored record and a worker process each."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import structlog
+from google.longrunning import operations_pb2
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from pydantic import ValidationError
+
+from defectory.api.operations.v1 import operations_pb2 as progress_pb2
+from defectory.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from defectory.serving import metrics
+from defectory.serving.operations.record import (
+    OperationRecord,
+    ProgressRecord,
+    State,
+    cancel_key,
+    pack,
+    progress_key,
+    read_record,
+    record_key,
+    unpack_any,
+    write_record,
+)
+from defectory.serving.operations.worker import EXIT_INTERRUPTED
+from defectory.serving.status import to_status
+from defectory.storage.store import ObjectStore
+
+NAME = "operations/"
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_CRASHES = 3  # a worker that dies this often in a row is not restarted again
+CANCEL_GRACE_S = 30.0  # a cancelled worker that does not report within it is killed
+
+log = structlog.get_logger(__name__)
+
+
+class OperationSupervisor:
+    """The operations of one service."""
+
+    def __init__(self, store: ObjectStore, service: str, settings: Mapping[str, str], workers: int = 1) -> None:
+        self._store = store
+        self._service = service
+        self._settings = dict(settings)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
+        self._changed = threading.Condition()
+        self._active: dict[str, subprocess.Popen[bytes] | None] = {}  # None: waiting for its turn
+        self._stopping = False
+
+    def start(self, job: str, request: Message) -> operations_pb2.Operation:
+        """Start a job, or return the operation that the same request started before (taking up what did not succeed).
+
+        Args:
+            job: `module:function`; see `defectory.serving.operations.context`.
+            request: the request; its `request_id` identifies the operation.
+
+        Raises:
+            InvalidInput: no request_id. AlreadyExists: it was used for another request.
+        """
+        request_id = getattr(request, "request_id", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            right = "use 1 to 64 of A-Z, a-z, 0-9, '_' and '-', the same again for a repeated start"
+            raise InvalidInput(f"request_id {request_id!r}: {right}", {"request_id": right})
+        operation_id = f"{job.rpartition(':')[2]}-{request_id}"
+        record = OperationRecord(id=operation_id, job=job, request=pack(request), created=datetime.now(UTC))
+        with self._changed:
+            try:
+                write_record(self._store, self._service, record, if_absent=True)
+            except AlreadyExists:
+                stored = read_record(self._store, self._service, operation_id)
+                if stored.request != record.request:
+                    right = "use a new request_id for a new request"
+                    raise AlreadyExists(f"request_id {request_id!r} started something else: {right}") from None
+                if stored.state is not State.SUCCEEDED and operation_id not in self._active:
+                    self._store.delete(cancel_key(self._service, operation_id))
+                    self._again(stored)
+            else:
+                self._enqueue(record)
+        return self.get(NAME + operation_id)
+
+    def resume_unfinished(self) -> None:
+        """Take up what a service before this one left unfinished."""
+        with self._changed:
+            for record in self._records():
+                if record.state is State.UNFINISHED and record.id not in self._active:
+                    log.info("taking up again", operation=record.id)
+                    self._again(record)
+
+    def get(self, name: str) -> operations_pb2.Operation:
+        """The operation as it stands; NotFound."""
+        return self._message(read_record(self._store, self._service, _id(name)))
+
+    def list(self) -> list[operations_pb2.Operation]:
+        """Every operation of this service, by name."""
+        return [self._message(record) for record in self._records()]
+
+    def wait(self, name: str, timeout_s: float) -> operations_pb2.Operation:
+        """The operation as soon as it is done, or as it stands after the timeout."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            operation = self.get(name)
+            left = deadline - time.monotonic()
+            if operation.done or left <= 0:
+                return operation
+            with self._changed:
+                self._changed.wait(min(left, 0.25))
+
+    def cancel(self, name: str) -> None:
+        """Ask the operation to stop; what it confirmed before stays. Without effect on one that is done."""
+        operation_id = _id(name)
+        with self._changed:
+            record = read_record(self._store, self._service, operation_id)
+            if record.state is not State.UNFINISHED:
+                return
+            self._store.put(cancel_key(self._service, operation_id), b"")
+            worker = self._active.get(operation_id)
+            if worker is None:
+                self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
+                return
+        worker.send_signal(signal.SIGTERM)
+        killer = threading.Timer(CANCEL_GRACE_S, worker.kill)
+        killer.daemon = True
+        killer.start()
+
+    def delete(self, name: str) -> None:
+        """Forget an operation that is done; FailedPrecondition while it runs."""
+        operation_id = _id(name)
+        with self._changed:
+            if read_record(self._store, self._service, operation_id).state is State.UNFINISHED:
+                raise FailedPrecondition(f"operation {operation_id} is not done; cancel it first")
+            for key in (progress_key, cancel_key, record_key):
+                self._store.delete(key(self._service, operation_id))
+
+    def shutdown(self, grace_s: float) -> None:
+        """Stop workers so that the next start takes them up; kill those that do not stop within the grace."""
+        with self._changed:
+            self._stopping = True
+            workers = [w for w in self._active.values() if w is not None]
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace_s
+        for worker in workers:
+            try:
+                worker.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _records(self) -> Iterator[OperationRecord]:
+        prefix = f"operations/{self._service}/"
+        for info in self._store.list(prefix):
+            name = info.key[len(prefix) :]
+            if "/" not in name and name.endswith(".json"):
+                with suppress(NotFound):  # deleted while we list
+                    yield read_record(self._store, self._service, name.removesuffix(".json"))
+
+    def _again(self, record: OperationRecord) -> None:
+        record = record.model_copy(update={"state": State.UNFINISHED, "status": "", "restarts": record.restarts + 1})
+        write_record(self._store, self._service, record)
+        self._enqueue(record)
+
+    def _enqueue(self, record: OperationRecord) -> None:
+        self._active[record.id] = None
+        self._pool.submit(self._work, record.id, record.job)
+
+    def _work(self, operation_id: str, job: str) -> None:
+        """Run workers for one operation until it ended; in a thread of the pool."""
+        try:
+            with metrics.OPERATIONS_RUNNING.labels(job).track_inprogress():
+                self._run_workers(operation_id, job)
+        except Exception as error:  # a store that is away: the operation stays unfinished and can be asked for again
+            log.error("operation left off", operation=operation_id, exc_info=error)
+        finally:
+            with self._changed:
+                self._active.pop(operation_id, None)
+                self._changed.notify_all()
+
+    def _run_workers(self, operation_id: str, job: str) -> None:
+        for crashes in range(1, MAX_CRASHES + 1):
+            worker = self._spawn(operation_id)
+            if worker is None:
+                return
+            code = worker.wait()
+            with self._changed:
+                record = read_record(self._store, self._service, operation_id)
+                if record.state is not State.UNFINISHED:
+                    metrics.OPERATIONS.labels(job, record.state).inc()
+                    log.info("operation ended", operation=operation_id, state=record.state)
+                    return
+                if self._store.exists(cancel_key(self._service, operation_id)):
+                    self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
+                    return
+                if self._stopping or code == EXIT_INTERRUPTED:
+                    return
+                log.warning("worker died", operation=operation_id, exit_code=code, crashes=crashes)
+                if crashes == MAX_CRASHES:
+                    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                    why = "out of memory?" if code == -signal.SIGKILL else "see the service's log"
+                    message = f"the worker of {operation_id} died {crashes} times, last by {how} ({why})"
+                    self._end(record, State.FAILED, Unavailable(message))
+                    return
+                metrics.WORKER_RESTARTS.labels(job).inc()
+                write_record(self._store, self._service, record.model_copy(update={"restarts": record.restarts + 1}))
+
+    def _spawn(self, operation_id: str) -> subprocess.Popen[bytes] | None:
+        module = "defectory.serving.operations.worker"
+        command = [sys.executable, "-m", module, self._service, operation_id, "--store", self._store.url]
+        with self._changed:
+            record = read_record(self._store, self._service, operation_id)
+            if self._stopping or record.state is not State.UNFINISHED:
+                return None
+            worker = subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.PIPE)
+            self._active[operation_id] = worker
+        assert worker.stdin is not None
+        with suppress(BrokenPipeError), worker.stdin as stdin:  # it died at once: its exit code says so
+            stdin.write(json.dumps(self._settings).encode())
+        return worker
+
+    def _end(self, record: OperationRecord, state: State, error: Exception) -> None:
+        status = base64.b64encode(to_status(error).SerializeToString()).decode()
+        write_record(self._store, self._service, record.model_copy(update={"state": state, "status": status}))
+        metrics.OPERATIONS.labels(record.job, state).inc()
+        self._changed.notify_all()
+
+    def _message(self, record: OperationRecord) -> operations_pb2.Operation:
+        operation = operations_pb2.Operation(name=NAME + record.id, done=record.state is not State.UNFINISHED)
+        operation.metadata.Pack(self._progress(record))
+        if record.state is State.SUCCEEDED:
+            operation.response.CopyFrom(unpack_any(record.response))
+        elif record.status:
+            operation.error.CopyFrom(status_pb2.Status.FromString(base64.b64decode(record.status)))
+        return operation
+
+    def _progress(self, record: OperationRecord) -> progress_pb2.Progress:
+        message = progress_pb2.Progress(restarts=record.restarts, stage="waiting for a worker")
+        message.create_time.FromDatetime(record.created)
+        try:
+            progress = ProgressRecord.model_validate_json(self._store.get(progress_key(self._service, record.id)))
+        except (NotFound, ValidationError):
+            return message
+        message.stage, message.done, message.total, message.unit = (
+            progress.stage, progress.done, progress.total, progress.unit,
+        )  # fmt: skip
+        message.rate, message.sample_uri = progress.rate, progress.sample_uri
+        message.values.update(progress.values)
+        message.update_time.FromDatetime(progress.updated)
+        if progress.remaining_s is not None:
+            message.remaining.FromMilliseconds(int(progress.remaining_s * 1000))
+        return message
+
+
+def _id(name: str) -> str:
+    if not re.fullmatch(r"operations/[A-Za-z0-9_-]{1,200}", name):
+        right = "use the name that the start returned: operations/<id>"
+        raise InvalidInput(f"{name!r} is not an operation's name: {right}", {"name": right})
+    return name.removeprefix(NAME)

@@ -1,0 +1,137 @@
+"""Starts a service: settings, store, operations, health, reflection, metrics, TLS, token; drains on SIGTERM."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+from google.longrunning import operations_pb2
+from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_server
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from defectory.errors import DefectoryError, InvalidInput
+from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
+from defectory.serving.logs import configure_logs
+from defectory.serving.metrics import serve_metrics
+from defectory.serving.operations.servicer import OperationsServicer
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.settings import ServiceSettings, read_settings
+from defectory.storage import ObjectStore, open_store
+
+THREADS = 16  # calls at once; longer work runs in workers
+EXIT_USAGE, EXIT_UNAVAILABLE = 2, 3
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ServiceContext:
+    """What a service gets to work with."""
+
+    store: ObjectStore
+    operations: OperationSupervisor
+    settings: ServiceSettings
+
+
+@dataclass(frozen=True)
+class ServiceDefinition:
+    """A service: its name, the file descriptor of its proto, and what adds its servicers to a server."""
+
+    name: str
+    descriptor: Any  # module-level DESCRIPTOR of the generated _pb2
+    add: Callable[[grpc.Server, ServiceContext], None]
+
+
+def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    When the service listens, one JSON line goes to standard output:
+    `{"service": …, "listening": "host:port", "metrics_port": …}`.
+    """
+    try:
+        settings = read_settings(definition.name, sys.argv[1:] if arguments is None else arguments, os.environ)
+        configure_logs(definition.name, settings.log_format)
+        store = open_store(settings.store)
+        return _serve(definition, settings, store)
+    except InvalidInput as error:
+        sys.stderr.write(f"{definition.name}: {error}\n")
+        return EXIT_USAGE
+    except DefectoryError as error:
+        sys.stderr.write(f"{definition.name}: {error}\n")
+        return EXIT_UNAVAILABLE
+
+
+def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: ObjectStore) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    operations = OperationSupervisor(
+        store,
+        definition.name,
+        settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared")},
+        workers=settings.workers,
+    )
+    server = _make_server(settings)
+    definition.add(server, ServiceContext(store, operations, settings))
+    add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
+    names = [s.full_name for s in definition.descriptor.services_by_name.values()]
+    names.append(operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name)
+    healths = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    port = _bind(server, settings)
+    metrics_port = serve_metrics(settings.host, settings.metrics_port)
+    server.start()
+    if settings.resume == "always":
+        operations.resume_unfinished()
+    for name in ("", *names):
+        healths.set(name, health_pb2.HealthCheckResponse.SERVING)
+    line = {"service": definition.name, "listening": f"{settings.host}:{port}", "metrics_port": metrics_port}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+    log.info("serving", address=f"{settings.host}:{port}", store=store.url)
+    stop.wait()
+    log.info("draining", seconds=settings.drain_s)
+    healths.enter_graceful_shutdown()
+    operations.shutdown(settings.drain_s)  # workers write their checkpoints and stop; the next start takes them up
+    server.stop(settings.drain_s).wait()
+    return 0
+
+
+def _make_server(settings: ServiceSettings) -> grpc.Server:
+    limit = settings.max_message_mb << 20
+    interceptors: list[grpc.ServerInterceptor] = [CallInterceptor()]
+    if settings.token:
+        interceptors.insert(0, TokenInterceptor(settings.token))
+    return grpc.server(
+        ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
+        interceptors=interceptors,
+        options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", limit),
+            ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent second server
+        ],
+    )
+
+
+def _bind(server: grpc.Server, settings: ServiceSettings) -> int:
+    address = f"{settings.host}:{settings.port}"
+    try:
+        if not settings.tls_cert:
+            return server.add_insecure_port(address)
+        pair = (Path(settings.tls_key).read_bytes(), Path(settings.tls_cert).read_bytes())
+        ca = Path(settings.tls_ca).read_bytes() if settings.tls_ca else None
+        credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
+        return server.add_secure_port(address, credentials)
+    except (RuntimeError, OSError) as error:
+        right = "choose another port, or stop what holds it; see that TLS files can be read"
+        raise InvalidInput(f"cannot listen on {address}: {error}; {right}", {"port": right}) from error

@@ -1,0 +1,84 @@
+"""The one table between domain errors and gRPC statuses, in both directions."""
+
+import secrets
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from defectory import errors
+
+DOMAIN = "defectory"
+CODES: dict[type[errors.DefectoryError], int] = {
+    errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
+    errors.NotFound: code_pb2.NOT_FOUND,
+    errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
+    errors.Refused: code_pb2.PERMISSION_DENIED,
+    errors.Corrupted: code_pb2.DATA_LOSS,
+    errors.Exhausted: code_pb2.RESOURCE_EXHAUSTED,
+    errors.Unavailable: code_pb2.UNAVAILABLE,
+    errors.Cancelled: code_pb2.CANCELLED,
+}
+ERRORS = {code: kind for kind, code in CODES.items()} | {
+    code_pb2.OUT_OF_RANGE: errors.InvalidInput,
+    code_pb2.UNAUTHENTICATED: errors.Refused,
+    code_pb2.DEADLINE_EXCEEDED: errors.Unavailable,
+}
+
+log = structlog.get_logger(__name__)
+
+
+def to_status(error: Exception) -> status_pb2.Status:
+    """The status of an error; an unexpected one is logged whole and told the caller as INTERNAL with an id only."""
+    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    if code is None:
+        identity = secrets.token_hex(8)
+        log.error("unexpected error", error_id=identity, exc_info=error)
+        return status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {identity}; the service's log has it")
+    status = status_pb2.Status(code=code, message=str(error))
+    _add(status, error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN))
+    if isinstance(error, errors.InvalidInput) and error.fields:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=why)
+            for field, why in error.fields.items()
+        ]
+        _add(status, error_details_pb2.BadRequest(field_violations=violations))
+    return status
+
+
+def from_status(status: status_pb2.Status) -> errors.DefectoryError:
+    """The domain error of a status."""
+    kind = ERRORS.get(status.code)
+    if kind is None:
+        return errors.DefectoryError(status.message or code_pb2.Code.Name(status.code))  # type: ignore[arg-type]
+    if kind is errors.InvalidInput:
+        return errors.InvalidInput(status.message, _fields(status))
+    return kind(status.message)
+
+
+def error_from_rpc(error: grpc.RpcError) -> errors.DefectoryError:
+    """The domain error of a failed call."""
+    call: Any = error  # grpc's RpcError is also a Call, which its types do not say
+    status = rpc_status.from_call(call)
+    if status is None:
+        status = status_pb2.Status(code=call.code().value[0], message=call.details() or str(call.code()))
+    return from_status(status)
+
+
+def _fields(status: status_pb2.Status) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for detail in status.details:
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request):
+            fields.update({v.field: v.description for v in request.field_violations})
+    return fields
+
+
+def _add(status: status_pb2.Status, detail: Any) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)

@@ -1,0 +1,72 @@
+"""Settings of a service: one typed definition, from flags over the environment, read once at start."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from defectory.errors import InvalidInput
+
+DEFAULT_PORTS = {"generator": 50051, "classifier": 50052, "filter": 50053, "explainer": 50054}
+DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, "explainer": 9104}
+
+
+class ServiceSettings(BaseModel):
+    """Everything that a service is told from outside; each field is `DEFECTORY_<NAME>` and most are flags too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: str = Field(description="URL of the object store: file:///folder or s3://bucket/prefix")
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    port: int = Field(ge=0, le=65535, description="gRPC port; 0: any free one")
+    metrics_port: int = Field(ge=0, le=65535, description="port of /metrics; 0: any free one")
+    token: str = Field("", description="bearer token that callers must send; empty: none is asked for")
+    tls_cert: str = Field("", description="PEM file of the server's certificate; empty: no TLS")
+    tls_key: str = Field("", description="PEM file of the server's key")
+    tls_ca: str = Field("", description="PEM file of the CA of client certificates; with it, clients must show one")
+    max_message_mb: int = Field(64, ge=1, le=1024, description="largest message in MiB")
+    drain_s: float = Field(20.0, ge=0, description="seconds that calls in progress get when the service stops")
+    workers: int = Field(1, ge=1, le=64, description="operations that run at the same time")
+    resume: Literal["always", "on-request"] = Field(
+        "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
+    )
+    classifier_address: str = Field("127.0.0.1:50052", description="host:port of the classifier (for the filter)")
+    weights: str = Field("", description="ImageNet weights file of MobileNetV2 (for the classifier)")
+    shared: str = Field("", description="folder of shared data, searched for weights (for the classifier)")
+    log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
+
+
+SECRETS = {"token"}  # from the environment only: a flag shows in the list of processes
+
+
+def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, str]) -> ServiceSettings:
+    """Settings of a service from its flags and, where a flag is not given, from the environment.
+
+    Raises:
+        InvalidInput: a value out of range; names the setting.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Starts the {service} service.")
+    for name, field in ServiceSettings.model_fields.items():
+        if name not in SECRETS:
+            parser.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (DEFECTORY_{name.upper()})")
+    flags = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    from_environment = {
+        name: environ[f"DEFECTORY_{name.upper()}"]
+        for name in ServiceSettings.model_fields
+        if environ.get(f"DEFECTORY_{name.upper()}")
+    }
+    defaults = {
+        "store": "",
+        "port": DEFAULT_PORTS.get(service, 0),
+        "metrics_port": DEFAULT_METRICS_PORTS.get(service, 0),
+    }
+    values = {**defaults, **from_environment, **flags}
+    if not values["store"]:
+        right = "give --store or DEFECTORY_STORE: file:///folder or s3://bucket/prefix"
+        raise InvalidInput(f"no store: {right}", {"store": right})
+    try:
+        return ServiceSettings.model_validate(values)
+    except ValidationError as error:
+        fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
+        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error

@@ -1,0 +1,57 @@
+"""Starts services as processes of their own, as a machine does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import grpc
+
+from defectory.serving.channel import open_channel
+
+ROOT = Path(__file__).parents[2]
+
+
+class Service:
+    """A running service; `with Service("services.filter", store.url) as service: service.channel …`."""
+
+    def __init__(self, module: str, store_url: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", module, "--store", store_url, "--port", "0", "--metrics-port", "0", *flags]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(environ or {})}
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"{module} did not start: exit code {self.process.wait()}"
+        self.said = json.loads(line)
+        self.address: str = self.said["listening"]
+        self._channel: grpc.Channel | None = None
+
+    @property
+    def channel(self) -> grpc.Channel:
+        """A channel to it."""
+        if self._channel is None:
+            self._channel = open_channel(self.address)
+        return self._channel
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
