@@ -83,6 +83,8 @@ class OperationSupervisor:
                 if stored.request != record.request:
                     right = "use a new request_id for a new request"
                     raise AlreadyExists(f"request_id {request_id!r} started something else: {right}") from None
+                if stored.state in (State.FAILED, State.CANCELLED):  # its worker may still be on its way out
+                    self._changed.wait_for(lambda: operation_id not in self._active, timeout=CANCEL_GRACE_S)
                 if stored.state is not State.SUCCEEDED and operation_id not in self._active:
                     self._store.delete(cancel_key(self._service, operation_id))
                     self._again(stored)
