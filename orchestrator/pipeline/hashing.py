@@ -28,7 +28,7 @@ def request_id(step: str, hash_: str, part: str, forced: int) -> str:
 
 def object_name(*parts: str) -> str:
     """A name of at most 63 of [a-z0-9._-] for a dataset or model; shortened or mended names end in a hash."""
-    plain = "-".join(parts)
+    plain = ".".join(parts)
     name = re.sub(r"[^a-z0-9._-]+", "-", plain.lower()).strip(".-_")
     if name == plain and len(name) <= 63:
         return name

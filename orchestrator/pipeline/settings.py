@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from defectory.errors import InvalidInput, NotFound
 
-RUN_NAME = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -149,7 +149,7 @@ def read_pipeline_file(path: Path) -> dict[str, Any]:
 
 def run_name(text: str) -> str:
     """A run name made from a file's or folder's name."""
-    return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip(".-")[:32].strip(".-") or "run"
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:32].strip("-_") or "run"
 
 
 def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:
@@ -164,7 +164,7 @@ def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSet
         fields = {".".join(map(str, e["loc"])) or "pipeline": e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
     if not re.fullmatch(RUN_NAME, settings.name):
-        right = "use 1 to 32 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+        right = "use 1 to 32 of a-z, 0-9, '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})
     return settings
 
