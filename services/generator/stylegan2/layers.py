@@ -1,0 +1,238 @@
+"""Layers of StyleGAN2: equalised linear and convolution layers, modulated convolution, minibatch deviation.
+
+References:
+    [1] Karras et al. 2018, "Progressive Growing of GANs" (arXiv:1710.10196): equalised learning rate, section 4.1;
+        minibatch standard deviation, section 3.
+    [2] Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (arXiv:1912.04958): weight
+        (de)modulation, section 2.2; architecture, section 4.1.
+
+Speed, without changing a result: modulation scales the activations instead of building a kernel per sample, so the
+convolution stays one shared, dense call in channels-last layout; the gain sqrt(2) of the leaky ReLU is folded into
+what is multiplied anyway (the function is positively homogeneous).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
+
+SLOPE = 0.2  # of the leaky ReLU for negative input
+ACT_GAIN = math.sqrt(2)  # keeps the variance through the leaky ReLU
+DEMOD_EPS = 1e-8
+
+
+class EqualLinear(nn.Module):
+    """Fully connected layer with equalised learning rate [1].
+
+    Shapes:
+        x: (N, I); returns (N, O)
+
+    Args:
+        lr_multiplier: factor on the learning rate of weight and bias; the mapping network uses 0.01.
+        activate: leaky ReLU with gain sqrt(2) after it.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: float = 0.0, lr_multiplier: float = 1.0, activate: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self._activate = activate
+        act_gain = ACT_GAIN if activate else 1.0
+        self._weight_gain = act_gain * lr_multiplier / math.sqrt(inputs)
+        self._bias_gain = act_gain * lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        y = torch.addmm(self.bias, x, self.weight.t(), beta=self._bias_gain, alpha=self._weight_gain)
+        return _leaky_relu(y) if self._activate else y
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with equalised learning rate [1], optionally halving the resolution behind a FIR filter [2].
+
+    Shapes:
+        x: (N, I, H, W); returns (N, O, H, W), or (N, O, H/2, W/2) with down
+
+    Args:
+        kernel_px: side of the kernel, odd.
+        gain: factor on the result (after the activation).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_px: int,
+        *,
+        down: bool = False,
+        bias: bool = True,
+        activate: bool = True,
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self._kernel_px = kernel_px
+        self._down = down
+        self._activate = activate
+        self._bias_gain = gain * (ACT_GAIN if activate else 1.0)
+        self._weight_gain = self._bias_gain / math.sqrt(inputs * kernel_px**2)
+        self.register_buffer("fir", outer(torch.tensor(BINOMIAL)), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        fir: Tensor = self.fir  # type: ignore[assignment]
+        padding, stride = self._kernel_px // 2, 1
+        if self._down and self._kernel_px == 1:  # filter and drop pixels first: the convolution sees a quarter
+            x = downsample(x, fir, padding=1)
+        elif self._down:
+            x, padding, stride = blur(x, fir, padding=self._kernel_px // 2 + 1), 0, 2
+        # The gain goes on whichever is smaller.
+        weight = self.weight
+        if x.numel() < weight.numel():
+            x = x * self._weight_gain
+        else:
+            weight = weight * self._weight_gain
+        bias = None if self.bias is None else self.bias * self._bias_gain
+        y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
+        return _leaky_relu(y) if self._activate else y
+
+
+class ModulatedConv2d(nn.Module):
+    """3x3 convolution whose kernel is scaled per sample by a style and normalised per output channel [2].
+
+    With kernel w, style s and gain g the kernel of a sample is w'_oi = g s_i w_oi / sqrt(sum_i (g s_i w_oi)^2 + eps).
+    Scaling input channels by g s and output channels by the root gives the same activations from one shared kernel.
+
+    Shapes:
+        x: (N, I, H, W); style: (N, I)
+        returns: (N, O, H, W), or (N, O, 2H, 2W) where it up-samples, not yet demodulated; and the scale (N, O) that
+        demodulates it
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, up: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self._up = up
+        self._gain = 1 / math.sqrt(inputs * 9)
+        self.register_buffer("fir", outer(2 * torch.tensor(BINOMIAL)), persistent=False)  # 2 an axis: half are zeros
+
+    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        fir: Tensor = self.fir  # type: ignore[assignment]
+        style = style * self._gain
+        power = self.weight.square().sum(dim=(2, 3))  # (O, I)
+        scale = (style.square() @ power.t() + DEMOD_EPS).rsqrt()  # (N, O)
+        x = x * style[:, :, None, None]
+        if self._up:
+            y = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, O, 2H+1, 2W+1)
+            return blur(y, fir, padding=1), scale
+        return F.conv2d(x, self.weight, padding=1), scale
+
+
+class SynthesisLayer(nn.Module):
+    """Style, modulated convolution, noise, bias, leaky ReLU [2].
+
+    Shapes:
+        x: (N, I, H, W); w: (N, D); noise: (N or 1, 1, R, R) or None; returns (N, O, R, R)
+    """
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution_px: int, *, up: bool = False) -> None:
+        super().__init__()
+        self.affine = EqualLinear(w_dim, inputs, bias=1.0)
+        self.conv = ModulatedConv2d(inputs, outputs, up=up)
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("noise_const", torch.randn(1, 1, resolution_px, resolution_px))
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """See the class."""
+        y, scale = self.conv(x, self.affine(w))
+        scale = (scale * ACT_GAIN)[:, :, None, None]
+        bias = (self.bias * ACT_GAIN)[None, :, None, None]
+        if not torch.is_grad_enabled():
+            y.mul_(scale).add_(bias)
+            if noise is not None:
+                y.add_(noise * (self.noise_strength * ACT_GAIN))
+            return F.leaky_relu_(y, SLOPE)
+        y = torch.addcmul(bias, y, scale)
+        if noise is not None:
+            y = y + noise * (self.noise_strength * ACT_GAIN)
+        return F.leaky_relu(y, SLOPE)
+
+
+class ToImage(nn.Module):
+    """Styled 1x1 convolution to image channels, without demodulation [2].
+
+    A kernel per sample is cheap here (O is 1 or 3) and spares a pass over the activations.
+
+    Shapes:
+        x: (N, I, H, W); w: (N, D); returns (N, O, H, W)
+    """
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = EqualLinear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self._gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """See the class."""
+        n, _, height, width = x.shape
+        style = self.affine(w) * self._gain
+        kernel = style[:, :, None] * self.weight.t()[None]  # (N, I, O)
+        pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, -1)  # a view in channels-last layout
+        y = torch.baddbmm(self.bias[None, None], pixels, kernel)  # (N, HW, O)
+        return y.reshape(n, height, width, -1).permute(0, 3, 1, 2)
+
+
+class Upsample(nn.Module):
+    """Doubles the resolution of images with the filter [1, 3, 3, 1].
+
+    Shapes:
+        x: (N, C, H, W); returns (N, C, 2H, 2W)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("phases", upsampling_phases(torch.tensor(BINOMIAL)), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        phases: Tensor = self.phases  # type: ignore[assignment]
+        return upsample(x, phases)
+
+
+class MinibatchDeviation(nn.Module):
+    """Appends a channel that says how much the samples of a group differ [1].
+
+    Shapes:
+        x: (N, C, H, W); returns (N, C + 1, H, W)
+
+    Args:
+        group: samples a group; a batch that it does not divide is one of the largest divisor below.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self._group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, channels, height, width = x.shape
+        group = next(g for g in range(min(self._group, n), 0, -1) if n % g == 0)
+        y = x.reshape(group, n // group, channels, height, width)
+        deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
+        statistic = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
+        return torch.cat([x, statistic], dim=1)
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of something that nobody else holds: in place where no gradient is needed."""
+    return F.leaky_relu(x, SLOPE) if torch.is_grad_enabled() else F.leaky_relu_(x, SLOPE)
