@@ -12,6 +12,19 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+lint: install  ## format and rules, types, who imports whom, protos
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.contract.proto_lint
+
+test: install  ## everything but what is marked slow
+	$(BIN)/python -m pytest
+
+test-slow: install  ## what takes minutes each
+	$(BIN)/python -m pytest -m slow
+
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages
 proto: install  ## generated stubs, committed; a test fails when they are stale

@@ -79,12 +79,9 @@ class S3Store(Rooted):
         retries = urllib3.Retry(
             total=4, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=(500, 502, 503, 504), allowed_methods=None
         )
-        options = {"maxsize": 32, "timeout": urllib3.Timeout(connect=5, read=60), "retries": retries}
-        if settings.secure:
-            context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
-            self._http = urllib3.PoolManager(**options, ssl_context=context)
-        else:
-            self._http = urllib3.PoolManager(**options)
+        context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE")) if settings.secure else None
+        timeout = urllib3.Timeout(connect=5, read=60)
+        self._http = urllib3.PoolManager(maxsize=32, timeout=timeout, retries=retries, ssl_context=context)
         with self._errors(""):
             self._client = Minio(
                 settings.endpoint,
