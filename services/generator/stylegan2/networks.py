@@ -255,7 +255,7 @@ class Discriminator(nn.Module):
         return self.out(self.dense(x.flatten(1))).squeeze(1)
 
     def trained(self, frozen_resolutions: int) -> list[nn.Parameter]:
-        """Parameters that learn when the highest resolutions are frozen (freeze-D, Mo et al. 2020, arXiv:2002.10964)."""
+        """Parameters that learn while the highest resolutions are frozen (freeze-D, Mo et al. 2020)."""
         frozen: set[int] = set()
         if frozen_resolutions:
             parts = [self.from_image, *list(self.blocks.values())[:frozen_resolutions]]

@@ -1,0 +1,61 @@
+"""The controller of adaptive augmentation: how often D's input is transformed, from how sure D is of real images.
+
+Reference: Karras et al. 2020 (arXiv:2006.06676), section 3 and equation 1: r_t = E[sign(D(real))].
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+INTERVAL = 4  # batches between two adjustments
+P_LIMIT = 0.8  # beyond it augmentations leak into what is generated (section 2.3, figure 4)
+
+
+class AugmentControl:
+    """Holds p; `observe` the logits of every real batch.
+
+    Args:
+        mode: "ada" moves p so that r_t meets its target, "fixed" keeps it, "none" keeps it at 0.
+        p: the fixed probability; "ada" starts from 0.
+        target: of r_t, in (0, 1).
+        images_to_one: images in which p can go from 0 to 1.
+    """
+
+    def __init__(self, mode: Literal["ada", "fixed", "none"], p: float, target: float, images_to_one: float) -> None:
+        self._adaptive = mode == "ada"
+        self._target = target
+        self._images_to_one = images_to_one
+        self.p = p if mode == "fixed" else 0.0
+        self.r_t = 0.0  # over the last whole interval
+        self._sign_sum = 0.0
+        self._images = 0
+        self._batches = 0
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Count a batch, and adjust p after every fourth."""
+        self._sign_sum += float(torch.sign(real_logits.detach()).sum())
+        self._images += len(real_logits)
+        self._batches += 1
+        if self._batches < INTERVAL:
+            return
+        self.r_t = self._sign_sum / self._images
+        if self._adaptive:
+            direction = (self.r_t > self._target) - (self.r_t < self._target)
+            self.p = min(max(self.p + direction * self._images / self._images_to_one, 0.0), P_LIMIT)
+        self._sign_sum, self._images, self._batches = 0.0, 0, 0
+
+    def state(self) -> dict[str, float | int]:
+        """Everything that changes."""
+        return {
+            "p": self.p,
+            "r_t": self.r_t,
+            "sign_sum": self._sign_sum,
+            "images": self._images,
+            "batches": self._batches,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a `state()`."""
+        self.p, self.r_t, self._sign_sum = float(state["p"]), float(state["r_t"]), float(state["sign_sum"])
+        self._images, self._batches = int(state["images"]), int(state["batches"])

@@ -1,0 +1,130 @@
+"""Training images of one label: read from a manifest, checked against its test lines, held in memory as bytes."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from defectory.datasets.manifest import ManifestLine, content_hash
+from defectory.errors import Corrupted, DefectoryError, InvalidInput
+from defectory.imaging import decode, is_grey, to_square
+from defectory.storage import ObjectStore
+from defectory.storage.parallel import parallel_get
+
+LEARNED_ORIGINS = ("real", "edited")
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """All images of a training.
+
+    Shapes:
+        pixels: (N, C, R, R) uint8
+    """
+
+    pixels: Tensor
+    content_hash: str
+
+
+def select(lines: Sequence[ManifestLine], label: str) -> list[ManifestLine]:
+    """The lines that a generator of the label learns from.
+
+    Raises:
+        InvalidInput: the label has no training images, or one of them is also tested on.
+    """
+    chosen = [
+        line
+        for line in lines
+        if line.label == label
+        and line.split == "train"
+        and line.origin in LEARNED_ORIGINS
+        and line.verdict != "rejected"
+    ]
+    if not chosen:
+        labels = sorted({x.label for x in lines if x.split == "train" and x.origin in LEARNED_ORIGINS})
+        right = f"labels with real training images: {', '.join(labels) or 'none'}"
+        raise InvalidInput(f"label {label!r} has no real training images; {right}", {"label": right})
+    _refuse_tested(chosen, lines)
+    return chosen
+
+
+def size_of(lines: Sequence[ManifestLine]) -> int:
+    """Side of the images in pixels, which all must share.
+
+    Raises:
+        InvalidInput: images of several sizes, or not square.
+    """
+    sizes = {(line.width, line.height) for line in lines}
+    if len(sizes) > 1 or any(width != height for width, height in sizes):
+        shown = ", ".join(f"{w}x{h}" for w, h in sorted(sizes)[:5])
+        right = "square images of one size; `defectory ingest --size` makes them"
+        raise InvalidInput(f"the images have the sizes {shown}: {right}", {"manifest_uri": right})
+    return next(iter(sizes))[0]
+
+
+def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int | None = None) -> TrainingImages:
+    """Read the images of the lines; grey only if all of them are grey, and stretched to another resolution if asked.
+
+    Raises:
+        Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
+    """
+    images = []
+    for line, (key, data) in zip(lines, parallel_get(store, [store.key(x.uri) for x in lines]), strict=True):
+        if isinstance(data, DefectoryError):
+            raise data
+        if hashlib.sha256(data).hexdigest() != line.sha256:
+            raise Corrupted(f"{key} has another SHA-256 than its manifest line says; ingest the dataset again")
+        image = decode(data)
+        images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
+    grey = all(is_grey(image) for image in images)
+    arrays = [np.asarray(image.convert("L" if grey else "RGB")) for image in images]
+    pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
+    return TrainingImages(pixels.contiguous(), content_hash(lines))
+
+
+class Epochs:
+    """The order in which images are shown: a new permutation every pass, from the seed; position n is all its state.
+
+    Args:
+        images: the images.
+        seed: of the permutations.
+        mirror_x, mirror_y: whether every image also counts mirrored.
+    """
+
+    def __init__(self, images: Tensor, seed: int, *, mirror_x: bool = False, mirror_y: bool = False) -> None:
+        self._images = images
+        self._seed = seed
+        self._mirrors = [(x, y) for y in (False, True)[: 1 + mirror_y] for x in (False, True)[: 1 + mirror_x]]
+        self._epoch = -1
+        self._order = np.empty(0, dtype=np.int64)
+
+    def batch(self, start: int, count: int) -> Tensor:
+        """Images start, …, start + count - 1 of the endless sequence: (count, C, R, R) float in [-1, 1]."""
+        return torch.stack([self._at(n) for n in range(start, start + count)]).float() / 127.5 - 1
+
+    def _at(self, n: int) -> Tensor:
+        every = len(self._images) * len(self._mirrors)
+        epoch, position = divmod(n, every)
+        if epoch != self._epoch:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(every)
+            self._epoch = epoch
+        mirror, index = divmod(int(self._order[position]), len(self._images))
+        mirror_x, mirror_y = self._mirrors[mirror]
+        axes = [axis for axis, mirrored in ((2, mirror_x), (1, mirror_y)) if mirrored]
+        return self._images[index].flip(axes) if axes else self._images[index]
+
+
+def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:
+    tested = [line for line in lines if line.split == "test"]
+    hashes = {line.sha256 for line in tested}
+    groups = {line.group for line in tested if line.group}
+    leaked = [x for x in chosen if x.sha256 in hashes or x.group in groups or hashes.intersection(x.parents)]
+    if leaked:
+        right = "no image, and no image of the same part, may be in both splits; ingest the dataset again"
+        example = leaked[0].source or leaked[0].sha256
+        raise InvalidInput(
+            f"{len(leaked)} training images are also tested on (e.g. {example}): {right}", {"manifest_uri": right}
+        )
