@@ -1,0 +1,74 @@
+"""Reads a manifest's images into one array: (N, size, size, 3) uint8, beside their lines."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import DefectoryError, InvalidInput
+from defectory.imaging import decode
+from defectory.storage.parallel import parallel_get
+from defectory.storage.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images in memory; what could not be read is listed and left out."""
+
+    lines: list[ManifestLine]
+    pixels: np.ndarray  # uint8 (N, size, size, 3)
+    skipped: list[tuple[str, str]]  # (URI, reason)
+
+
+def to_input(image: Image.Image, size_px: int) -> np.ndarray:
+    """The network's input for one image: RGB uint8 (size, size, 3), resized bilinearly."""
+    if image.size != (size_px, size_px):
+        image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def load_images(
+    store: ObjectStore, lines: Sequence[ManifestLine], size_px: int, report: Callable[[int, int], None] | None = None
+) -> Images:
+    """Read and decode every line's image; one that cannot be read stops nothing."""
+    kept: list[ManifestLine] = []
+    skipped: list[tuple[str, str]] = []
+    pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
+    contents = parallel_get(store, [store.key(line.uri) for line in lines])
+    for number, (line, (_, content)) in enumerate(zip(lines, contents, strict=True), start=1):
+        try:
+            if isinstance(content, DefectoryError):
+                raise content
+            pixels[len(kept)] = to_input(decode(content), size_px)
+            kept.append(line)
+        except DefectoryError as error:
+            skipped.append((line.uri, str(error)))
+        if report is not None:
+            report(number, len(lines))
+    return Images(kept, pixels[: len(kept)], skipped)
+
+
+def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
+    """int64 (N,) indices of the lines' labels; InvalidInput for a label that the classifier does not know."""
+    known = {label: index for index, label in enumerate(labels)}
+    unknown = sorted({line.label for line in lines} - known.keys())
+    if unknown:
+        right = f"use images labelled {', '.join(labels)}"
+        raise InvalidInput(f"labels {', '.join(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
+    return np.array([known[line.label] for line in lines], dtype=np.int64)
+
+
+def check_no_leak(lines: Sequence[ManifestLine]) -> None:
+    """Refuse a manifest in which a test image, or a part shown in one, is also trained on.
+
+    Raises:
+        InvalidInput: names the first such image.
+    """
+    held = {x.sha256 for x in lines if x.split == "test"} | {x.group for x in lines if x.split == "test" and x.group}
+    for line in lines:
+        if line.split in ("train", "validation") and (line.sha256 in held or line.group in held):
+            right = "split by group: what the test set shows must not be trained on or chosen by"
+            raise InvalidInput(f"{line.uri} ({line.split}) is in the test set too, or shows a part of it: {right}",
+                               {"manifest_uri": right})  # fmt: skip

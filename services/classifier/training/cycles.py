@@ -1,0 +1,170 @@
+"""Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import InvalidInput, NotFound
+from defectory.storage.store import ObjectStore
+from services.classifier.data import Images, label_indices
+from services.classifier.model import CycleCard, weights_bytes
+from services.classifier.settings import TrainingSettings
+from services.classifier.training.metrics import measure
+from services.classifier.training.order import batches
+from services.classifier.training.trainer import Trainer
+
+CHECKPOINT_EVERY_S = 15.0
+Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split, ready for the steps."""
+
+    lines: list[ManifestLine]
+    inputs: np.ndarray
+    labels: np.ndarray  # int64 (N,)
+
+
+@dataclass(frozen=True)
+class CycleResult:
+    """What a cycle left in the store."""
+
+    card: CycleCard
+    epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
+
+
+def split_parts(trainer: Trainer, images: Images, labels: Sequence[str]) -> dict[str, Part]:
+    """The images by split.
+
+    Raises:
+        InvalidInput: no training or no validation images.
+    """
+    parts = {}
+    for split in ("train", "validation", "test"):
+        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
+        lines = [images.lines[i] for i in chosen]
+        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
+    for split in ("train", "validation"):
+        if not parts[split].lines:
+            right = f"give a manifest with readable images of split {split!r}"
+            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
+    return parts
+
+
+def run_cycle(
+    store: ObjectStore,
+    prefix: str,
+    trainer: Trainer,
+    parts: Mapping[str, Part],
+    settings: TrainingSettings,
+    cycle: int,
+    seed: int,
+    report: Report,
+) -> CycleResult:
+    """Train one cycle, or go on with it; a finished one is only read.
+
+    Args:
+        prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
+    """
+    done = _read_json(store, f"{prefix}cycle-{cycle}.json")
+    if done is not None:
+        report(cycle, settings.epochs, {})
+        return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
+    trainer.start_cycle(seed)
+    inputs = {split: trainer.prepare(part.inputs) for split, part in parts.items()}
+    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
+    epochs, best = state.restore()
+    train = parts["train"]
+    is_real = np.array([line.origin == "real" for line in train.lines])
+    steps = settings.steps_per_epoch or -(-len(train.lines) // settings.batch)
+    one_hot = np.eye(trainer.network.model.output_shape[-1], dtype=np.float32)
+    for epoch in range(len(epochs), settings.epochs):
+        order = batches(
+            is_real, epoch=epoch, steps=steps, batch=settings.batch, real_share=settings.real_share, seed=seed
+        )
+        seen = [trainer.train(inputs["train"][chosen], one_hot[train.labels[chosen]]) for chosen in order]
+        entry: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),
+        }
+        for split in ("validation", "test"):
+            if parts[split].lines:
+                probabilities = trainer.predict(inputs[split])
+                entry[split] = measure(parts[split].labels, probabilities, settings.focal_gamma)
+        epochs.append(entry)
+        if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
+            best = _Best(epoch + 1, weights_bytes(trainer.network))
+        state.save(epochs, best)
+        report(cycle, epoch + 1, {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]})
+    assert best is not None  # settings.epochs >= 1
+    name = f"cycle-{cycle}.weights.h5"
+    store.put(prefix + name, best.weights)
+    card = CycleCard(
+        seed=seed, best_epoch=best.epoch, weights=name, weights_sha256=hashlib.sha256(best.weights).hexdigest()
+    )
+    store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
+    state.delete()
+    return CycleResult(card, epochs)
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Better is greater: validation macro-F1, then the lower validation loss. The test split has no say."""
+    return entry["validation"]["f1"], -entry["validation"]["loss"]
+
+
+@dataclass(frozen=True)
+class _Best:
+    epoch: int
+    weights: bytes
+
+
+class _Checkpoint:
+    """Where a cycle stands: written at most every few seconds; the last object written makes it valid."""
+
+    def __init__(self, store: ObjectStore, prefix: str, trainer: Trainer) -> None:
+        self._store, self._prefix, self._trainer = store, prefix, trainer
+        self._written = time.monotonic()
+
+    def restore(self) -> tuple[list[dict[str, Any]], _Best | None]:
+        where = _read_json(self._store, f"{self._prefix}.json")
+        if where is None:
+            return [], None
+        at = len(where["epochs"])
+        self._trainer.set_state(self._store.get(f"{self._prefix}-{at}.npz"))
+        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.h5"))
+        return where["epochs"], best
+
+    def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
+        if time.monotonic() - self._written < CHECKPOINT_EVERY_S:
+            return
+        before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
+        self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
+        self._store.put(f"{self._prefix}-{at}-best.h5", best.weights)
+        where = {"epochs": epochs, "best_epoch": best.epoch}
+        self._store.put(f"{self._prefix}.json", json.dumps(where).encode())
+        if before is not None and len(before["epochs"]) != at:
+            self._delete_at(len(before["epochs"]))
+        self._written = time.monotonic()
+
+    def delete(self) -> None:
+        for info in list(self._store.list(self._prefix)):
+            self._store.delete(info.key)
+
+    def _delete_at(self, epoch: int) -> None:
+        for suffix in (".npz", "-best.h5"):
+            self._store.delete(f"{self._prefix}-{epoch}{suffix}")
+
+
+def _read_json(store: ObjectStore, key: str) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(store.get(key))
+    except NotFound:
+        return None
+    return content

@@ -1,0 +1,60 @@
+"""Accuracy, and precision, recall and F1 averaged over classes (macro), as scikit-learn defines them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+EPSILON = 1e-7  # Keras' own: probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm
+
+
+def measure(labels: np.ndarray, probabilities: np.ndarray, gamma: float) -> dict[str, float]:
+    """Metrics of predictions.
+
+    Args:
+        labels: (N,) indices. probabilities: (N, C). gamma: of the focal loss.
+
+    Returns:
+        loss, accuracy, precision, recall, f1; a class that is never predicted has precision 0.
+    """
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((classes, classes))
+    np.add.at(confusion, (labels, predicted), 1)
+    hits, support, claimed = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    seen = (support + claimed) > 0  # a class neither present nor predicted says nothing
+    precision = np.divide(hits, claimed, out=np.zeros(classes), where=claimed > 0)
+    recall = np.divide(hits, support, out=np.zeros(classes), where=support > 0)
+    f1 = np.divide(2 * hits, support + claimed, out=np.zeros(classes), where=seen)
+    return {
+        "loss": focal_loss(labels, probabilities, gamma),
+        "accuracy": float(hits.sum() / max(1, len(labels))),
+        "precision": float(precision[seen].mean()),
+        "recall": float(recall[seen].mean()),
+        "f1": float(f1[seen].mean()),
+    }
+
+
+def focal_loss(labels: np.ndarray, probabilities: np.ndarray, gamma: float) -> float:
+    """Mean of -(1 - p)^gamma log p (Lin et al. 2017); over two classes, binary focal cross-entropy."""
+    p = np.clip(probabilities[np.arange(len(labels)), labels], EPSILON, 1 - EPSILON)
+    return float(np.mean(-((1 - p) ** gamma) * np.log(p)))
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """Mean and its 95% interval by Student's t over cycles; no interval from a single one."""
+    array = np.asarray(values, dtype=float)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return mean, None
+    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return mean, (mean - half, mean + half)
+
+
+def summarise(cycles: Sequence[Mapping[str, float]]) -> dict[str, dict[str, object]]:
+    """{"f1": {"mean": …, "interval": [low, high] or null}, …} over the cycles' metrics."""
+    summary: dict[str, dict[str, object]] = {}
+    for name in cycles[0]:
+        mean, interval = mean_and_interval([cycle[name] for cycle in cycles])
+        summary[name] = {"mean": mean, "interval": list(interval) if interval else None}
+    return summary

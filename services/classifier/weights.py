@@ -1,0 +1,68 @@
+"""Finds the ImageNet weights of MobileNetV2, wherever they are to be had."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import structlog
+
+from defectory.errors import FailedPrecondition, InvalidInput
+from services.classifier.model import Network
+
+FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
+DOWNLOAD_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+def load_imagenet(network: Network, settings: Mapping[str, str]) -> str:
+    """Load ImageNet weights into the network's base and say where they came from.
+
+    Tried in this order: the setting `weights`, `<shared>/weights`, `../shared/weights`, Keras' cache and download.
+
+    Raises:
+        InvalidInput: the file that was named is absent, or not these weights.
+        FailedPrecondition: there are none to be had.
+    """
+    named = settings.get("weights", "")
+    if named:
+        if not Path(named).is_file():
+            raise InvalidInput(f"weights {named}: there is no such file", {"weights": "name an existing .weights.h5"})
+        _load(network, Path(named))
+        return named
+    for folder in filter(None, (settings.get("shared", ""), "../shared")):
+        path = Path(folder, "weights", FILE)
+        if path.is_file():
+            _load(network, path)
+            return FILE
+    if _from_keras(network):
+        return "keras"
+    raise FailedPrecondition(
+        "ImageNet weights of MobileNetV2 were not found: give the file with --weights or DEFECTORY_WEIGHTS, "
+        "or say that random weights are meant (initial_weights: random)"
+    )
+
+
+def _load(network: Network, path: Path) -> None:
+    try:
+        network.base.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        right = "use weights of MobileNetV2 (no top, width multiplier 1)"
+        raise InvalidInput(f"weights {path}: {error}; {right}", {"weights": right}) from error
+
+
+def _from_keras(network: Network) -> bool:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    try:
+        source = keras.applications.MobileNetV2(
+            input_shape=network.base.input_shape[1:], include_top=False, weights="imagenet"
+        )
+        network.base.set_weights(source.get_weights())
+    except Exception as error:  # Keras raises a plain Exception when a download fails
+        log.info("no weights from Keras", error=str(error)[:200])
+        return False
+    finally:
+        socket.setdefaulttimeout(before)
+    return True
