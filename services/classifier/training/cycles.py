@@ -40,7 +40,7 @@ class CycleResult:
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
 
 
-def split_parts(trainer: Trainer, images: Images, labels: Sequence[str]) -> dict[str, Part]:
+def split_parts(images: Images, labels: Sequence[str]) -> dict[str, Part]:
     """The images by split.
 
     Raises:

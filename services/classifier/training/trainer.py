@@ -19,10 +19,11 @@ class Trainer:
     With a frozen base the images are embedded once and only the head works from then on: the same result, for nothing.
     """
 
-    def __init__(self, architecture: Architecture, settings: TrainingSettings, base_weights: list[np.ndarray] | None):
+    def __init__(self, architecture: Architecture, settings: TrainingSettings) -> None:
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(0)
-        self._architecture, self._settings, self._base_weights = architecture, settings, base_weights
+        self._architecture = architecture
+        self._base_weights: list[np.ndarray] | None = None
         self.network: Network = build(architecture)
         self._frozen = settings.trainable_base == "none"
         _choose_trainable(self.network, settings.trainable_base)
@@ -35,8 +36,12 @@ class Trainer:
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._predict = tf.function(lambda x: self._trained(x, training=False), reduce_retracing=True)
 
+    def keep_base(self) -> None:
+        """Start every cycle from the base's present weights."""
+        self._base_weights = self.network.base.get_weights()
+
     def start_cycle(self, seed: int) -> None:
-        """Forget everything and start from the seed (and the ImageNet weights, when there are any)."""
+        """Forget everything and start from the seed (and the base that was kept, if one was)."""
         fresh = build(self._architecture, seed)
         if self._base_weights is not None:
             fresh.base.set_weights(self._base_weights)

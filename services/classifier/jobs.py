@@ -1,0 +1,72 @@
+"""The classifier's long-running work: messages in, messages out, the domain between."""
+
+from collections.abc import Mapping
+
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.models import version_prefix
+from defectory.serving.messages import given
+from defectory.serving.operations.context import JobContext
+from defectory.storage.store import ObjectStore
+from services.classifier import evaluation, scoring
+from services.classifier.model import KIND, ClassifierCard
+from services.classifier.training import run
+
+
+def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.TrainClassifierResponse:
+    """Train a classifier in several cycles."""
+
+    def report(stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        job.report(stage, done, total, "epochs", values=values)
+
+    card = run.train(
+        job.store,
+        job.operation_id,
+        request.name,
+        request.manifest_uri,
+        given(request.settings),
+        cycles=request.cycles or 5,
+        seed=request.seed,
+        sources=job.settings,
+        report=report,
+    )
+    return pb.TrainClassifierResponse(classifier=to_message(job.store, card))
+
+
+def evaluate_classifier(request: pb.EvaluateClassifierRequest, job: JobContext) -> pb.EvaluateClassifierResponse:
+    """Measure a classifier on one split."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        job.report(stage, done, total, "images" if stage.startswith("reading") else "cycles")
+
+    uri, metrics = evaluation.evaluate(
+        job.store, job.operation_id, request.model, request.manifest_uri, request.split or "test", report
+    )
+    return pb.EvaluateClassifierResponse(evaluation_uri=uri, metrics=metrics)
+
+
+def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreImagesResponse:
+    """Score every image of a manifest."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        job.report(stage, done, total, "images" if stage.startswith("reading") else "cycles")
+
+    scores, embeddings, count = scoring.score(
+        job.store, request.model, request.manifest_uri, request.output_prefix, report
+    )
+    return pb.ScoreImagesResponse(scores_uri=scores, embeddings_uri=embeddings, count=count)
+
+
+def to_message(store: ObjectStore, card: ClassifierCard) -> pb.Classifier:
+    """A card as callers see it."""
+    prefix = version_prefix(KIND, card.name, card.version)
+    return pb.Classifier(
+        name=card.name,
+        version=card.version,
+        labels=card.architecture.labels,
+        input_px=card.architecture.input_px,
+        cycles=len(card.cycles),
+        weights_sha256=card.weights_sha256,
+        weights_uri=store.uri(prefix + card.cycles[card.main_cycle].weights),
+        card_uri=store.uri(prefix + "model.json"),
+        metrics_uri=store.uri(prefix + "metrics.json"),
+    )

@@ -1,0 +1,106 @@
+"""ClassifierService over the domain: checks, starts, answers."""
+
+import grpc
+import numpy as np
+from google.longrunning import operations_pb2
+
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.api.classifier.v1 import classifier_pb2_grpc
+from defectory.datasets.manifest import read_manifest
+from defectory.errors import Corrupted, InvalidInput
+from defectory.imaging import decode
+from defectory.models import check_name, list_models
+from defectory.serving.messages import given
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.serving.pages import page
+from defectory.storage.keys import check_key
+from defectory.storage.store import ObjectStore
+from services.classifier.data import to_input
+from services.classifier.evaluation import SPLITS
+from services.classifier.jobs import to_message
+from services.classifier.model import KIND, read_card
+from services.classifier.prediction import PredictorCache
+from services.classifier.training import run
+
+JOBS = "services.classifier.jobs:"
+MAX_IMAGES = 256
+
+
+class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
+    """Trains, evaluates, scores and classifies."""
+
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+        self._store = store
+        self._operations = operations
+        self._predictors = PredictorCache(store)
+
+    def TrainClassifier(
+        self, request: pb.TrainClassifierRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start the training."""
+        check_name(request.name)
+        if request.seed < 0:
+            raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
+        lines = read_manifest(self._store, request.manifest_uri)
+        run.check(lines, given(request.settings), request.cycles or 5)
+        return self._operations.start(JOBS + "train_classifier", request)
+
+    def EvaluateClassifier(
+        self, request: pb.EvaluateClassifierRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start the measurement."""
+        read_card(self._store, request.model)
+        self._store.head(self._store.key(request.manifest_uri))
+        if request.split and request.split not in SPLITS:
+            right = f"use {', '.join(SPLITS)}"
+            raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
+        return self._operations.start(JOBS + "evaluate_classifier", request)
+
+    def ScoreImages(self, request: pb.ScoreImagesRequest, context: grpc.ServicerContext) -> operations_pb2.Operation:
+        """Check the request and start the scoring."""
+        read_card(self._store, request.model)
+        self._store.head(self._store.key(request.manifest_uri))
+        check_key(request.output_prefix.strip("/"))
+        return self._operations.start(JOBS + "score_images", request)
+
+    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        """Classify images at once."""
+        if not 1 <= len(request.images) <= MAX_IMAGES:
+            right = f"send 1 to {MAX_IMAGES}"
+            raise InvalidInput(f"{len(request.images)} images: {right}", {"images": right})
+        predictor = self._predictors.get(request.model)
+        size = predictor.card.architecture.input_px
+        pixels = np.stack([self._input(number, image, size) for number, image in enumerate(request.images)])
+        probabilities, _ = predictor.predict(pixels)
+        labels = predictor.card.architecture.labels
+        answers = [
+            pb.Classification(label=labels[row.argmax()], probabilities=dict(zip(labels, map(float, row), strict=True)))
+            for row in probabilities
+        ]
+        return pb.ClassifyResponse(classifications=answers, model_version=predictor.card.version)
+
+    def ListClassifiers(
+        self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
+    ) -> pb.ListClassifiersResponse:
+        """A page of classifiers; one whose card cannot be read does not hide the others."""
+        found, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
+        classifiers = []
+        for name, version in found:
+            try:
+                classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
+            except Corrupted:
+                classifiers.append(pb.Classifier(name=name, version=version))
+        return pb.ListClassifiersResponse(classifiers=classifiers, next_page_token=token)
+
+    def GetClassifier(
+        self, request: pb.GetClassifierRequest, context: grpc.ServicerContext
+    ) -> pb.GetClassifierResponse:
+        """One classifier's card."""
+        return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
+
+    def _input(self, number: int, image: pb.ImageSource, size_px: int) -> np.ndarray:
+        try:
+            content = self._store.get(self._store.key(image.uri)) if image.uri else image.content
+            return to_input(decode(content), size_px)
+        except InvalidInput as error:
+            raise InvalidInput(f"images[{number}]: {error}", {f"images[{number}]": str(error)}) from error

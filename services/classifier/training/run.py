@@ -1,0 +1,115 @@
+"""A whole training: manifest in, a complete model version out."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
+from defectory.errors import InvalidInput
+from defectory.models import reserve_version, version_prefix
+from defectory.storage.store import ObjectStore
+from services.classifier.data import check_no_leak, load_images
+from services.classifier.model import KIND, Architecture, ClassifierCard
+from services.classifier.settings import TrainingSettings, training_settings
+from services.classifier.training.cycles import run_cycle, split_parts
+from services.classifier.training.trainer import Trainer
+from services.classifier.weights import load_imagenet
+
+Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
+
+log = structlog.get_logger(__name__)
+
+
+def check(
+    lines: list[ManifestLine], values: Mapping[str, Any], cycles: int
+) -> tuple[tuple[str, ...], TrainingSettings]:
+    """(labels, settings) of a training that can be done.
+
+    Raises:
+        InvalidInput: fewer than two labels, a leaking split, a setting out of range.
+    """
+    labels = tuple(sorted({line.label for line in lines if line.split == "train" and line.verdict != "rejected"}))
+    if len(labels) < 2:
+        right = "give training images of at least two labels"
+        raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
+    if not 1 <= cycles <= 100:
+        raise InvalidInput(f"cycles {cycles}: use 1 to 100", {"cycles": "use 1 to 100"})
+    check_no_leak(lines)
+    return labels, training_settings(values, dataset_px=max(line.width for line in lines))
+
+
+def train(
+    store: ObjectStore,
+    operation_id: str,
+    name: str,
+    manifest_uri: str,
+    values: Mapping[str, Any],
+    *,
+    cycles: int,
+    seed: int,
+    sources: Mapping[str, str],
+    report: Report,
+) -> ClassifierCard:
+    """Train all cycles and write the version's card last.
+
+    Args:
+        values: settings that differ from their defaults. sources: where ImageNet weights may lie (`weights.py`).
+    """
+    version = reserve_version(store, KIND, name, operation_id)
+    prefix = version_prefix(KIND, name, version)
+    if store.exists(prefix + "model.json"):
+        return ClassifierCard.model_validate_json(store.get(prefix + "model.json"))
+    lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
+    labels, settings = check(lines, values, cycles)
+    total = cycles * settings.epochs
+    report("reading images", 0, total, {})
+    images = load_images(store, lines, settings.input_px)
+    architecture = Architecture(
+        labels=labels,
+        input_px=settings.input_px,
+        width_multiplier=settings.width_multiplier,
+        head_units=settings.head_units,
+        dropout=settings.dropout,
+        l2=settings.l2,
+    )
+    trainer = Trainer(architecture, settings)
+    if settings.initial_weights == "imagenet":
+        log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
+        trainer.keep_base()
+    parts = split_parts(images, labels)
+
+    def on_epoch(cycle: int, done: int, measured: Mapping[str, float]) -> None:
+        report(f"training, cycle {cycle + 1} of {cycles}", cycle * settings.epochs + done, total, measured)
+
+    results = [
+        run_cycle(store, prefix, trainer, parts, settings, cycle, seed + cycle, on_epoch) for cycle in range(cycles)
+    ]
+    ranks = [
+        (r.epochs[r.card.best_epoch - 1]["validation"]["f1"], -r.epochs[r.card.best_epoch - 1]["validation"]["loss"])
+        for r in results
+    ]
+    main = ranks.index(max(ranks))
+    metrics = {
+        "labels": labels,
+        "main_cycle": main,
+        "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
+        "images": {split: len(part.lines) for split, part in parts.items()},
+        "skipped": images.skipped,
+    }
+    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
+    card = ClassifierCard(
+        name=name,
+        version=version,
+        architecture=architecture,
+        cycles=tuple(r.card for r in results),
+        main_cycle=main,
+        weights_sha256=results[main].card.weights_sha256,
+        initial_weights=settings.initial_weights,
+        settings=settings.model_dump(),
+        manifest_uri=manifest_uri,
+        content_hash=content_hash(lines),
+    )
+    store.put(prefix + "model.json", card.model_dump_json(indent=1).encode())
+    return card

@@ -1,0 +1,32 @@
+"""Small datasets that anyone can tell apart: good parts are bright, defects have a dark square."""
+
+import hashlib
+
+import numpy as np
+
+from defectory.datasets.manifest import ManifestLine, image_key, write_dataset
+from defectory.imaging import encode_png
+from defectory.storage import ObjectStore
+
+
+def make_dataset(store: ObjectStore, name: str = "parts", size_px: int = 32, each: int = 12, seed: int = 0) -> str:
+    """Write a dataset of two labels (half train, a quarter each validation and test); returns its manifest's URI."""
+    random = np.random.default_rng(seed)
+    lines = []
+    for label in ("good", "defect"):
+        for number in range(each):
+            pixels = random.integers(150, 220, (size_px, size_px, 3)).astype(np.uint8)
+            if label == "defect":
+                x, y = random.integers(0, size_px // 2, 2)
+                pixels[y : y + size_px // 3, x : x + size_px // 3] = random.integers(0, 60)
+            data = encode_png(pixels)
+            sha256 = hashlib.sha256(data).hexdigest()
+            store.put(image_key(name, sha256), data)
+            split = "train" if number % 4 < 2 else "validation" if number % 4 == 2 else "test"
+            lines.append(
+                ManifestLine(
+                    uri=store.uri(image_key(name, sha256)), sha256=sha256, width=size_px, height=size_px, label=label,
+                    split=split, group=f"{label}-{number}", source=f"{label}/{number}.png",
+                )
+            )  # fmt: skip
+    return write_dataset(store, name, lines, {})

@@ -1,0 +1,213 @@
+"""The classifier over a real channel: trains, resumes, evaluates, scores, classifies, refuses."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.api.classifier.v1 import classifier_pb2_grpc
+from defectory.datasets.manifest import dump_lines, read_manifest
+from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, NotFound, Refused
+from defectory.serving.operations.client import wait_for
+from defectory.serving.status import error_from_rpc
+from defectory.storage import ObjectStore, open_store
+from tests.contract.datasets import make_dataset
+from tests.contract.services import Service
+
+SMALL = pb.TrainingSettings(
+    initial_weights="random", width_multiplier=0.35, head_units=16, epochs=2, batch=8, learning_rate=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    return open_store(f"file://{tmp_path_factory.mktemp('classifier')}/store")
+
+
+@pytest.fixture(scope="module")
+def manifest(store: ObjectStore) -> str:
+    return make_dataset(store)
+
+
+@pytest.fixture(scope="module")
+def service(store: ObjectStore) -> Iterator[Service]:
+    with Service("services.classifier", store.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stub(service: Service) -> classifier_pb2_grpc.ClassifierServiceStub:
+    return classifier_pb2_grpc.ClassifierServiceStub(service.channel)
+
+
+def train_request(manifest: str, request_id: str, name: str = "judge", **others) -> pb.TrainClassifierRequest:
+    fields = {"settings": SMALL, "cycles": 2, "seed": 7, **others}
+    return pb.TrainClassifierRequest(request_id=request_id, manifest_uri=manifest, name=name, **fields)
+
+
+@pytest.fixture(scope="module")
+def trained(service: Service, stub: classifier_pb2_grpc.ClassifierServiceStub, manifest: str) -> pb.Classifier:
+    return wait_for(service.channel, stub.TrainClassifier(train_request(manifest, "t1"))).classifier
+
+
+def fails(call, request) -> DefectoryError:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=60)
+    return error_from_rpc(caught.value)
+
+
+def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectStore, stub) -> None:
+    metrics = json.loads(store.get(store.key(trained.metrics_uri)))
+    assert [len(c["epochs"]) for c in metrics["cycles"]] == [2, 2]
+    assert [c["seed"] for c in metrics["cycles"]] == [7, 8]
+    for cycle in metrics["cycles"]:
+        best = max(cycle["epochs"], key=lambda e: (e["validation"]["f1"], -e["validation"]["loss"]))
+        assert cycle["best_epoch"] == best["epoch"]
+        assert set(best["test"]) == {"loss", "accuracy", "precision", "recall", "f1"}
+    assert list(trained.labels) == ["defect", "good"]
+    assert stub.GetClassifier(pb.GetClassifierRequest(model="judge")).classifier == trained
+    assert trained in stub.ListClassifiers(pb.ListClassifiersRequest()).classifiers
+    assert not any("checkpoint" in info.key for info in store.list("models/"))
+
+
+def test_the_same_seed_gives_the_same_weights_even_after_a_kill(
+    trained: pb.Classifier, store: ObjectStore, manifest: str
+) -> None:
+    with Service("services.classifier", store.url) as first:
+        stub = classifier_pb2_grpc.ClassifierServiceStub(first.channel)
+        stub.TrainClassifier(train_request(manifest, "t2", "again"))
+        deadline = time.monotonic() + 120
+        while not store.exists("models/classifier/again/1/cycle-0.json") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        first.kill()
+    assert not store.exists("models/classifier/again/1/model.json")
+    with Service("services.classifier", store.url) as second:
+        stub = classifier_pb2_grpc.ClassifierServiceStub(second.channel)
+        again = wait_for(second.channel, stub.TrainClassifier(train_request(manifest, "t2", "again"))).classifier
+    assert again.weights_sha256 == trained.weights_sha256
+    first_metrics, second_metrics = (store.get(store.key(c.metrics_uri)) for c in (trained, again))
+    assert first_metrics == second_metrics
+
+
+def test_evaluation_agrees_with_scores(trained, service: Service, stub, store: ObjectStore, manifest: str) -> None:
+    request = pb.EvaluateClassifierRequest(request_id="e1", model="judge", manifest_uri=manifest)
+    evaluated = wait_for(service.channel, stub.EvaluateClassifier(request))
+    document = json.loads(store.get(store.key(evaluated.evaluation_uri)))
+    score = pb.ScoreImagesRequest(request_id="s1", model="judge/1", manifest_uri=manifest, output_prefix="scores/x")
+    scored = wait_for(service.channel, stub.ScoreImages(score))
+    rows = {r["sha256"]: r for r in map(json.loads, store.get(store.key(scored.scores_uri)).splitlines())}
+    embeddings = np.load(io.BytesIO(store.get(store.key(scored.embeddings_uri))), allow_pickle=False)
+    assert embeddings.shape == (24, 1280)
+    assert scored.count == len(rows) == 24
+    for image in document["images"]:
+        by_cycle = np.array(image["probabilities"])
+        row = rows[image["sha256"]]
+        np.testing.assert_allclose(list(row["probabilities"].values()), by_cycle.mean(axis=0), atol=2e-6)
+        np.testing.assert_allclose(list(row["spread"].values()), by_cycle.std(axis=0), atol=2e-6)
+    truth = np.array([document["labels"].index(i["label"]) for i in document["images"]])
+    first = np.array([i["probabilities"][0] for i in document["images"]])
+    assert document["cycles"][0]["metrics"]["accuracy"] == pytest.approx((first.argmax(1) == truth).mean())
+    assert evaluated.metrics["accuracy"] == pytest.approx(document["summary"]["accuracy"]["mean"])
+
+
+def test_classify_bytes_and_uris_alike(trained, stub, store: ObjectStore, manifest: str) -> None:
+    line = read_manifest(store, manifest)[0]
+    sources = [pb.ImageSource(content=store.get(store.key(line.uri))), pb.ImageSource(uri=line.uri)]
+    answer = stub.Classify(pb.ClassifyRequest(model="judge", images=sources))
+    first, second = answer.classifications
+    assert first == second
+    assert sum(first.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert first.probabilities[first.label] == max(first.probabilities.values())
+    assert answer.model_version == "1"
+
+
+def test_classify_refuses_what_is_no_image(trained, stub, store: ObjectStore, manifest: str) -> None:
+    good = store.get(store.key(read_manifest(store, manifest)[0].uri))
+    bomb = io.BytesIO()
+    Image.new("L", (20_000, 6_000)).save(bomb, "PNG")
+    for content in (b"", b"text", good[: len(good) // 2], bomb.getvalue()):
+        request = pb.ClassifyRequest(model="judge", images=[pb.ImageSource(content=content)])
+        error = fails(stub.Classify, request)
+        assert isinstance(error, InvalidInput)
+        assert "images[0]" in error.fields
+    for source, kind in (
+        (pb.ImageSource(uri="file:///etc/passwd"), Refused),
+        (pb.ImageSource(uri=store.uri("datasets/none.png")), NotFound),
+    ):
+        assert isinstance(fails(stub.Classify, pb.ClassifyRequest(model="judge", images=[source])), kind)
+    assert isinstance(fails(stub.Classify, pb.ClassifyRequest(model="judge")), InvalidInput)
+    some = [pb.ImageSource(content=good)]
+    assert isinstance(fails(stub.Classify, pb.ClassifyRequest(model="none", images=some)), NotFound)
+    assert isinstance(fails(stub.Classify, pb.ClassifyRequest(model="../x", images=some)), InvalidInput)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "No Name"}, "name"),
+        ({"seed": -1}, "seed"),
+        ({"cycles": 101}, "cycles"),
+        ({"settings": pb.TrainingSettings(epochs=-1)}, "settings.epochs"),
+        ({"settings": pb.TrainingSettings(dropout=1.0)}, "settings.dropout"),
+        ({"settings": pb.TrainingSettings(input_px=8)}, "settings.input_px"),
+        ({"settings": pb.TrainingSettings(trainable_base="some")}, "settings.trainable_base"),
+        ({"settings": pb.TrainingSettings(width_multiplier=0.5)}, "settings.width_multiplier"),
+        ({"request_id": "no good id"}, "request_id"),
+    ],
+)
+def test_training_refuses_settings_out_of_range(stub, manifest: str, change: dict, field: str) -> None:
+    error = fails(stub.TrainClassifier, train_request(manifest, **{"request_id": "bad", **change}))
+    assert isinstance(error, InvalidInput)
+    assert field in error.fields
+
+
+def test_training_refuses_test_images(stub, store: ObjectStore, manifest: str) -> None:
+    lines = read_manifest(store, manifest)
+    held = next(line for line in lines if line.split == "test")
+    for leak in ({"split": "train", "group": ""}, {"split": "train", "sha256": "0" * 64}):
+        store.put("leak.jsonl", dump_lines([*lines, held.model_copy(update=leak)]))
+        error = fails(stub.TrainClassifier, train_request(store.uri("leak.jsonl"), "leak"))
+        assert isinstance(error, InvalidInput)
+        assert "test set" in str(error)
+    one_label = [line for line in lines if line.label == "good"]
+    store.put("one.jsonl", dump_lines(one_label))
+    assert isinstance(fails(stub.TrainClassifier, train_request(store.uri("one.jsonl"), "one")), InvalidInput)
+    assert isinstance(fails(stub.TrainClassifier, train_request(store.uri("none.jsonl"), "none")), NotFound)
+
+
+def test_a_damaged_bundle_is_refused(trained, stub, store: ObjectStore, manifest: str) -> None:
+    def copy(name: str, **changes) -> None:
+        for info in list(store.list("models/classifier/judge/1/")):
+            store.put(info.key.replace("judge", name), store.get(info.key))
+        card = json.loads(store.get(f"models/classifier/{name}/1/model.json"))
+        store.put(f"models/classifier/{name}/1/model.json", json.dumps({**card, "name": name, **changes}).encode())
+
+    image = [pb.ImageSource(uri=read_manifest(store, manifest)[0].uri)]
+    copy("unknown", surprise=1)
+    copy("resized", architecture={**json.loads(store.get("models/classifier/judge/1/model.json"))["architecture"],
+                                  "head_units": 8})  # fmt: skip
+    copy("damaged")
+    for info in list(store.list("models/classifier/damaged/1/cycle")):
+        store.put(info.key, store.get(info.key)[:-1] + b"x")
+    for name in ("unknown", "resized", "damaged"):
+        error = fails(stub.Classify, pb.ClassifyRequest(model=name, images=image))
+        assert not isinstance(error, InvalidInput | NotFound), error
+        assert name in str(error)
+        assert "internal" not in str(error)
+
+
+def test_weights_that_are_not_to_be_had(store: ObjectStore, manifest: str, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "KERAS_HOME": str(tmp_path), "DEFECTORY_SHARED": str(tmp_path)}
+    with Service("services.classifier", store.url, "--weights", f"{tmp_path}/none.h5", environ=environ) as service:
+        stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)
+        settings = pb.TrainingSettings(epochs=1)
+        operation = stub.TrainClassifier(train_request(manifest, "w1", "w", settings=settings))
+        with pytest.raises((InvalidInput, FailedPrecondition), match="weights"):
+            wait_for(service.channel, operation)
