@@ -1,0 +1,202 @@
+"""Makes a dataset of synthetic images: computed in batches, encoded and written meanwhile, taken up where it was."""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from defectory.datasets.manifest import (
+    ManifestLine,
+    card_key,
+    dump_lines,
+    image_key,
+    manifest_key,
+    parse_lines,
+    read_card,
+    write_dataset,
+)
+from defectory.errors import AlreadyExists, InvalidInput, NotFound
+from defectory.imaging import encode_png
+from defectory.models import check_name
+from defectory.storage import ObjectStore
+from services.generator.bundle import GeneratorCard
+from services.generator.rendering import NOISE_MODES, NoiseMode, batch_size, render
+from services.generator.stylegan2.networks import Generator
+
+PART_IMAGES = 256  # images whose lines are written together: so much is computed again after a kill
+WRITERS = 8
+MAX_COUNT = 1_000_000
+SEED_LIMIT = 2**32
+
+Progress = Callable[[int, int], None]  # images done, images in all; may raise to stop
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """What to make: `count` images of the seeds from `first_seed` on."""
+
+    count: int
+    first_seed: int = 0
+    truncation_psi: float = 1.0
+    noise_mode: NoiseMode = "random"
+
+
+def check(settings: SynthesisSettings, dataset: str) -> None:
+    """See that every setting is in its range.
+
+    Raises:
+        InvalidInput: names every field that is not.
+    """
+    wrong = {}
+    if not 1 <= settings.count <= MAX_COUNT:
+        wrong["count"] = f"{settings.count}: 1 to {MAX_COUNT}"
+    if not 0 <= settings.first_seed <= SEED_LIMIT - max(settings.count, 1):
+        wrong["first_seed"] = f"{settings.first_seed}: 0 to 2^32 - count"
+    wrong |= look_problems(settings.truncation_psi, settings.noise_mode)
+    if wrong:
+        raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
+    check_name(dataset, "dataset")
+
+
+def look_problems(truncation_psi: float, noise_mode: str) -> dict[str, str]:
+    """What is wrong with psi and noise mode, by field."""
+    wrong = {}
+    if not 0 <= truncation_psi <= 2:
+        wrong["truncation_psi"] = f"{truncation_psi}: 0 to 2"
+    if noise_mode not in NOISE_MODES:
+        wrong["noise_mode"] = f"{noise_mode!r}: use {', '.join(NOISE_MODES)}"
+    return wrong
+
+
+def synthesize(
+    store: ObjectStore,
+    generator: Generator,
+    card: GeneratorCard,
+    settings: SynthesisSettings,
+    dataset: str,
+    progress: Progress,
+) -> str:
+    """Make the images and write them as a dataset; what an interrupted call of the same kind finished is kept.
+
+    Returns:
+        URI of the manifest.
+
+    Raises:
+        AlreadyExists: the dataset is there, made otherwise. Whatever progress raises.
+    """
+    recipe = {"generator": card.full_name, "weights_sha256": card.weights_sha256, **asdict(settings)}
+    if _is_there(store, dataset, recipe):
+        return store.uri(manifest_key(dataset))
+    writer = _DatasetWriter(store, dataset, card, settings, recipe)
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
+        pending: deque[tuple[int, list[Future[ManifestLine]]]] = deque()
+        lines: dict[int, list[ManifestLine]] = writer.finished_parts()
+        done = sum(map(len, lines.values()))
+        progress(done, settings.count)
+        for start in range(0, settings.count, PART_IMAGES):
+            if start in lines:
+                continue
+            futures: list[Future[ManifestLine]] = []
+            pending.append((start, futures))
+            for seeds in _batches(settings, start, batch_size(card.architecture.resolution_px)):
+                images = render(
+                    generator, seeds, truncation_psi=settings.truncation_psi, noise_mode=settings.noise_mode
+                )
+                futures += [
+                    pool.submit(writer.write_image, seed, image) for seed, image in zip(seeds, images, strict=True)
+                ]
+                done += len(seeds)
+                progress(min(done, settings.count - 1), settings.count)  # the last word comes with the manifest
+            if len(pending) > 1:  # one part is written while the next is computed
+                writer.finish_part(lines, *pending.popleft())
+        while pending:
+            writer.finish_part(lines, *pending.popleft())
+    ordered = [line for start in sorted(lines) for line in lines[start]]
+    uri = write_dataset(store, dataset, ordered, {"synthesis": recipe})
+    writer.remove_parts()
+    progress(settings.count, settings.count)
+    return uri
+
+
+class _DatasetWriter:
+    """Writes images and parts of the manifest of one dataset."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        dataset: str,
+        card: GeneratorCard,
+        settings: SynthesisSettings,
+        recipe: dict[str, Any],
+    ) -> None:
+        self._store = store
+        self._dataset = dataset
+        self._card = card
+        self._settings = settings
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        self._prefix = f"datasets/{dataset}/parts/{digest[:16]}/"
+
+    def write_image(self, seed: int, pixels: np.ndarray) -> ManifestLine:
+        """Write one image (R, R, C) and describe it."""
+        data = encode_png(pixels)
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = image_key(self._dataset, sha256)
+        self._store.put(key, data)  # content-addressed: writing it again changes nothing
+        return ManifestLine(
+            uri=self._store.uri(key),
+            sha256=sha256,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            label=self._card.label,
+            origin="synthetic",
+            seed=seed,
+            truncation_psi=self._settings.truncation_psi,
+            noise_mode=self._settings.noise_mode,
+            generator=self._card.full_name,
+        )
+
+    def finish_part(
+        self, lines: dict[int, list[ManifestLine]], start: int, futures: list[Future[ManifestLine]]
+    ) -> None:
+        """Wait for the images of a part and write its lines: it is not computed again."""
+        lines[start] = [future.result() for future in futures]
+        self._store.put(f"{self._prefix}{start:08d}.jsonl", dump_lines(lines[start]))
+
+    def finished_parts(self) -> dict[int, list[ManifestLine]]:
+        """Lines of the parts that are there, by the position of their first image."""
+        parts = {}
+        for info in self._store.list(self._prefix):
+            start = int(info.key.removeprefix(self._prefix).removesuffix(".jsonl"))
+            parts[start] = parse_lines(self._store.get(info.key), info.key)
+        return parts
+
+    def remove_parts(self) -> None:
+        """Remove the parts: the manifest holds their lines."""
+        for key in [info.key for info in self._store.list(self._prefix)]:
+            self._store.delete(key)
+
+
+def _is_there(store: ObjectStore, dataset: str, recipe: dict[str, Any]) -> bool:
+    """Whether the dataset is complete; AlreadyExists when it was made in another way."""
+    if not store.exists(card_key(dataset)):
+        return False
+    try:
+        card = read_card(store, dataset)
+    except NotFound:
+        return False
+    if card.get("synthesis") != recipe:
+        raise AlreadyExists(f"dataset {dataset!r} exists and was made otherwise; choose another name")
+    return True
+
+
+def _batches(settings: SynthesisSettings, start: int, size: int) -> list[range]:
+    """Seeds of the part that starts at a position, batch by batch."""
+    end = min(start + PART_IMAGES, settings.count)
+    seed = partial(int.__add__, settings.first_seed)
+    return [range(seed(at), seed(min(at + size, end))) for at in range(start, end, size)]

@@ -1,0 +1,55 @@
+"""Tensors as safetensors bytes: written, and read back only when they are exactly what was expected."""
+
+import hashlib
+from collections.abc import Mapping
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from defectory.errors import Corrupted
+
+
+def dump(tensors: Mapping[str, Tensor]) -> tuple[bytes, str]:
+    """Bytes in safetensors format and their SHA-256; the same tensors give the same bytes."""
+    data = safetensors.torch.save({name: tensors[name].detach().contiguous() for name in sorted(tensors)})
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def parse(data: bytes, sha256: str, name: str) -> dict[str, Tensor]:
+    """Tensors from bytes; nothing in them is executed.
+
+    Raises:
+        Corrupted: another hash, or not safetensors.
+    """
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {sha256[:12]}…: it was changed or cut off")
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise Corrupted(f"{name} is not a safetensors file: {error}") from error
+
+
+def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
+    """Compare names, shapes, types with what a network expects, and see that all values are finite.
+
+    Raises:
+        Corrupted: names the first difference.
+    """
+    missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unknown:
+        what = f"lacks {missing[0]!r}" if missing else f"has an unknown {unknown[0]!r}"
+        raise Corrupted(
+            f"{name} does not fit its architecture: it {what} ({len(missing)} missing, {len(unknown)} extra)"
+        )
+    for key, value in expected.items():
+        given = tensors[key]
+        if given.shape != value.shape or given.dtype != value.dtype:
+            raise Corrupted(
+                f"{name}: {key!r} is {given.dtype}{tuple(given.shape)}, the architecture wants "
+                f"{value.dtype}{tuple(value.shape)}"
+            )
+        if not bool(torch.isfinite(given).all()):
+            raise Corrupted(f"{name}: {key!r} holds values that are not finite")
