@@ -1,0 +1,24 @@
+"""Starts the explainer: `python -m services.explainer --store URL [--port P]`."""
+
+import sys
+
+import grpc
+
+from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
+from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from services.explainer.servicer import ExplainerServicer
+
+
+def add(server: grpc.Server, context: ServiceContext) -> None:
+    """Add the servicer to the server."""
+    servicer = ExplainerServicer(context.store, context.operations)
+    explainer_pb2_grpc.add_ExplainerServiceServicer_to_server(servicer, server)
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    return run_service(ServiceDefinition("explainer", explainer_pb2.DESCRIPTOR, add))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

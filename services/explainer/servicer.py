@@ -1,0 +1,69 @@
+"""ExplainerService over the domain."""
+
+import threading
+
+import grpc
+from google.longrunning import operations_pb2
+
+from defectory.api.explainer.v1 import explainer_pb2 as pb
+from defectory.api.explainer.v1 import explainer_pb2_grpc
+from defectory.errors import InvalidInput
+from defectory.imaging import decode
+from defectory.models import resolve
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.storage.keys import check_key
+from defectory.storage.store import ObjectStore
+from services.classifier.model import KIND
+from services.explainer.boxes import DEFAULT_THRESHOLD
+from services.explainer.explanation import Explainer
+from services.explainer.overlay import heatmap_png, overlay_png
+
+
+class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
+    """Explains one image at once, or many as an operation."""
+
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+        self._store = store
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._latest: tuple[str, Explainer] | None = None  # people look at one model at a time
+
+    def Explain(self, request: pb.ExplainRequest, context: grpc.ServicerContext) -> pb.ExplainResponse:
+        """Explain one image."""
+        explainer = self._explainer(request.model)
+        source = request.image
+        try:
+            image = decode(self._store.get(self._store.key(source.uri)) if source.uri else source.content)
+        except InvalidInput as error:
+            raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
+        threshold = request.box_threshold if request.HasField("box_threshold") else DEFAULT_THRESHOLD
+        found = explainer.explain([image], request.label, threshold)[0]
+        return pb.ExplainResponse(
+            predicted_label=found.predicted,
+            probabilities=found.probabilities,
+            label=found.label,
+            heatmap=heatmap_png(found.heatmap),
+            overlay=overlay_png(found.image, found.heatmap, found.boxes),
+            boxes=[pb.Box(**vars(box)) for box in found.boxes],
+        )
+
+    def ExplainImages(
+        self, request: pb.ExplainImagesRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start."""
+        if not request.models:
+            raise InvalidInput("models: name at least one", {"models": "name at least one"})
+        for model in request.models:
+            resolve(self._store, KIND, model)
+        self._store.head(self._store.key(request.manifest_uri))
+        check_key(request.output_prefix.strip("/"))
+        if request.limit < 0:
+            raise InvalidInput(f"limit {request.limit}: use 0 or more", {"limit": "use 0 or more"})
+        return self._operations.start("services.explainer.jobs:explain_images", request)
+
+    def _explainer(self, model: str) -> Explainer:
+        name = "/".join(resolve(self._store, KIND, model))
+        with self._lock:
+            if self._latest is None or self._latest[0] != name:
+                self._latest = name, Explainer(self._store, name)
+            return self._latest[1]
