@@ -71,7 +71,9 @@ class Display:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.stop()
 
     def started(self, step: str, why: str) -> None:
@@ -117,7 +119,9 @@ def in_words(report: Report) -> str:
     """E.g. "training, cycle 2 of 5 · 12 of 40 epochs · 1.3 epochs/s · 0:21 left · val_f1 0.91"."""
     parts = [report.stage] if report.stage else []
     if report.unit:
-        parts.append(f"{report.done} of {report.total} {report.unit}" if report.total else f"{report.done} {report.unit}")
+        parts.append(
+            f"{report.done} of {report.total} {report.unit}" if report.total else f"{report.done} {report.unit}"
+        )
         if report.rate > 0:
             parts.append(f"{report.rate:.3g} {report.unit}/s")
     if report.remaining_s is not None:

@@ -42,7 +42,9 @@ class GeneratorSettings(_Section):
     """How one StyleGAN2-ADA a label is trained."""
 
     labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
-    channel_base: int = Field(4096, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max)")
+    channel_base: int = Field(
+        4096, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max)"
+    )
     channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
     latent_dim: int = Field(0, ge=0, le=1024, description="size of z and w; 0: by channel_base")
     mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")

@@ -1,0 +1,171 @@
+"""Steps of the two arms: train, evaluate and explain the classifier with and without synthetic images."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from defectory.errors import FailedPrecondition
+from orchestrator.pipeline.settings import ClassifierSettings
+from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
+from orchestrator.pipeline.synthetic_steps import labels_of, quota
+
+Arm = Literal["baseline", "expanded"]
+DATASET_STEP: Mapping[Arm, str] = {"baseline": "ingest", "expanded": "expanded-dataset"}
+RANDOM_WARNING = (
+    "NO IMAGENET WEIGHTS were found: both arms start from random weights. "
+    "The comparison stays fair, but its figures are far from what pretrained weights give"
+)
+
+
+def steps_per_epoch(context: StepInputs) -> int:
+    """Optimiser steps an epoch of both arms: as many as show the expanded training set, with full quotas, once."""
+    settings = context.settings.classifier
+    if settings.steps_per_epoch:
+        return settings.steps_per_epoch
+    real = sum(context.outputs["ingest"]["counts"].get("train", {}).values())
+    synthetic = sum(quota(context, label) for label in labels_of(context))
+    return math.ceil((real + synthetic) / settings.batch)
+
+
+def train_inputs(arm: Arm) -> Callable[[StepInputs], Mapping[str, Any]]:
+    """The images, the settings, and where the base starts: as the baseline started, for the expanded arm."""
+
+    def inputs(context: StepInputs) -> Mapping[str, Any]:
+        dataset = context.outputs[DATASET_STEP[arm]]
+        start = {"wanted": context.settings.classifier.initial_weights, "file": context.weights}
+        if arm == "expanded":
+            start = {"as": context.outputs["baseline"]["initial_weights"], "file": context.weights}
+        return {
+            "dataset": dataset["content_hash"],
+            "manifest": dataset["manifest_uri"],
+            "settings": context.settings.classifier.model_dump(exclude={"steps_per_epoch", "initial_weights"}),
+            "steps_per_epoch": steps_per_epoch(context),
+            "start": start,
+            "seed": context.settings.seed,
+        }
+
+    return inputs
+
+
+def train(arm: Arm) -> Callable[[StepContext], Outputs]:
+    """Train an arm's classifier."""
+
+    def work(context: StepContext) -> Outputs:
+        start = context.settings.classifier.initial_weights
+        if arm == "expanded":
+            start = context.outputs["baseline"]["initial_weights"]
+        try:
+            classifier = _train(context, arm, start)
+        except FailedPrecondition as error:
+            # "weights" is in the message of the one precondition that can be let go.
+            if start == "random" or arm == "expanded" or "weights" not in str(error):
+                raise
+            if not context.settings.allow_random_weights:
+                raise FailedPrecondition(
+                    f"{error}. Give the file with --weights or DEFECTORY_WEIGHTS, "
+                    "or go on without with --allow-random-weights"
+                ) from error
+            start = "random"
+            classifier = _train(context, arm, start)
+        if start == "random" and context.settings.classifier.initial_weights == "imagenet":
+            context.warn(RANDOM_WARNING)
+        return {
+            "name": classifier.name,
+            "version": classifier.version,
+            "metrics_uri": classifier.metrics_uri,
+            "card_uri": classifier.card_uri,
+            "weights_sha256": classifier.weights_sha256,
+            "initial_weights": start,
+            "steps_per_epoch": steps_per_epoch(context),
+        }
+
+    return work
+
+
+def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
+    from defectory.api.classifier.v1 import classifier_pb2
+
+    settings = context.settings.classifier
+    request = classifier_pb2.TrainClassifierRequest(
+        request_id=context.request_id(initial_weights),
+        manifest_uri=context.outputs[DATASET_STEP[arm]]["manifest_uri"],
+        name=context.name(arm),
+        settings=training_settings(settings, steps_per_epoch(context), initial_weights),
+        cycles=settings.cycles,
+        seed=context.settings.seed,
+    )
+    return context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
+
+
+def training_settings(settings: ClassifierSettings, steps: int, initial_weights: str) -> Any:
+    """The message of the settings."""
+    from defectory.api.classifier.v1 import classifier_pb2
+
+    message = classifier_pb2.TrainingSettings(steps_per_epoch=steps, initial_weights=initial_weights)
+    for name, value in settings.model_dump(exclude={"cycles", "steps_per_epoch", "initial_weights"}).items():
+        if value is not None:
+            setattr(message, name, value)
+    return message
+
+
+def evaluate_inputs(arm: Arm) -> Callable[[StepInputs], Mapping[str, Any]]:
+    """The model and the test images, which are the same for both arms."""
+
+    def inputs(context: StepInputs) -> Mapping[str, Any]:
+        return {
+            "model": {k: context.outputs[arm][k] for k in ("name", "version", "weights_sha256")},
+            "test": context.outputs["ingest"]["content_hash"],
+            "manifest": context.outputs["ingest"]["manifest_uri"],
+        }
+
+    return inputs
+
+
+def evaluate(arm: Arm) -> Callable[[StepContext], Outputs]:
+    """Measure an arm's classifier on the test split."""
+
+    def work(context: StepContext) -> Outputs:
+        from defectory.api.classifier.v1 import classifier_pb2
+
+        request = classifier_pb2.EvaluateClassifierRequest(
+            request_id=context.request_id(),
+            model=model_of(context, arm),
+            manifest_uri=context.outputs["ingest"]["manifest_uri"],
+            split="test",
+        )
+        response = context.services.operate("classifier", "EvaluateClassifier", request, context.on_report)
+        return {"evaluation_uri": response.evaluation_uri, "metrics": dict(response.metrics)}
+
+    return work
+
+
+def explain_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """Both models, the test images, and how many of them."""
+    return {
+        "models": [{k: context.outputs[arm][k] for k in ("name", "version", "weights_sha256")} for arm in DATASET_STEP],
+        "test": context.outputs["ingest"]["content_hash"],
+        "manifest": context.outputs["ingest"]["manifest_uri"],
+        "settings": context.settings.explain.model_dump(),
+    }
+
+
+def explain(context: StepContext) -> Outputs:
+    """Show on the same test images what each arm's classifier looked at."""
+    from defectory.api.explainer.v1 import explainer_pb2
+
+    request = explainer_pb2.ExplainImagesRequest(
+        request_id=context.request_id(),
+        models=[model_of(context, "baseline"), model_of(context, "expanded")],
+        manifest_uri=context.outputs["ingest"]["manifest_uri"],
+        split="test",
+        limit=context.settings.explain.limit,
+        output_prefix=f"runs/{context.run}/explain",
+        box_threshold=context.settings.explain.box_threshold,
+    )
+    response = context.services.operate("explainer", "ExplainImages", request, context.on_report)
+    return {"explanations_uri": response.explanations_uri, "count": response.count}
+
+
+def model_of(context: StepInputs, arm: Arm) -> str:
+    """ "name/version" of an arm's classifier."""
+    return f"{context.outputs[arm]['name']}/{context.outputs[arm]['version']}"

@@ -1,0 +1,107 @@
+"""Steps that make datasets in this process: ingest, and the expanded dataset."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from defectory.datasets.manifest import ManifestLine, content_hash, read_card, read_manifest, write_dataset
+from defectory.errors import FailedPrecondition
+from orchestrator.pipeline.hashing import fingerprint
+from orchestrator.pipeline.progress import Report
+from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
+
+
+def ingest_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """The settings and the files as they lie there; where the folder is does not matter."""
+    data = context.settings.data
+    groups = fingerprint(Path(data.groups)) if data.groups else []
+    return {
+        "settings": data.model_dump(exclude={"directory", "groups"}),
+        "files": fingerprint(Path(data.directory)),
+        "groups": groups,
+    }
+
+
+def ingest(context: StepContext) -> Outputs:
+    """Read the folder into a dataset with splits."""
+    from defectory.datasets.ingest import ingest as ingest_folder
+
+    data = context.settings.data
+    result = ingest_folder(
+        Path(data.directory),
+        context.store,
+        context.run,
+        size_px=data.size_px,
+        fit=data.fit,
+        labels=data.labels,
+        seed=data.seed,
+        groups_csv=Path(data.groups) if data.groups else None,
+        report=lambda stage, done, total, unit: context.on_report(Report(stage, done, total, unit)),
+    )
+    skipped = [[path, reason] for path, reason in result.skipped]
+    if skipped:
+        context.warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    lines = read_manifest(context.store, result.manifest_uri)
+    card = read_card(context.store, context.run)
+    return {
+        "dataset": context.run,
+        "manifest_uri": result.manifest_uri,
+        "content_hash": content_hash(lines),
+        "images": len(lines),
+        "labels": sorted({line.label for line in lines}),
+        "skipped": skipped,
+        "counts": counts(lines),
+        "independent_groups": {
+            split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
+            for split in ("train", "validation", "test")
+        },
+        "split_warning": card.get("warning", ""),
+    }
+
+
+def expanded_dataset_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """Real lines, accepted lines, quotas."""
+    return {
+        "real": context.outputs["ingest"]["content_hash"],
+        "manifest": context.outputs["ingest"]["manifest_uri"],
+        "filter": context.outputs["filter"],
+    }
+
+
+def expanded_dataset(context: StepContext) -> Outputs:
+    """Real lines as they are, and of every label's accepted synthetic lines as many as its quota, to train on."""
+    real = read_manifest(context.store, context.outputs["ingest"]["manifest_uri"])
+    synthetic: list[ManifestLine] = []
+    for judged in context.outputs["filter"].values():
+        accepted = [
+            line
+            for one_round in judged["rounds"]
+            for line in read_manifest(context.store, one_round["manifest_uri"])
+            if line.verdict == "accepted"
+        ]
+        synthetic += [line.model_copy(update={"split": "train"}) for line in accepted[: judged["quota"]]]
+    if not synthetic:
+        raise FailedPrecondition(
+            "no synthetic image was accepted, so there is nothing to expand the training set with; "
+            "train the generators longer (generator.kimg) or lower filter.threshold"
+        )
+    lines = real + synthetic
+    card = {"run": context.run, "parents": [context.outputs["ingest"]["dataset"]], "purpose": "expanded"}
+    manifest_uri = write_dataset(context.store, context.name("expanded"), lines, card)
+    return {
+        "dataset": context.name("expanded"),
+        "manifest_uri": manifest_uri,
+        "content_hash": content_hash(lines),
+        "counts": counts(lines),
+        "synthetic": dict(Counter(line.label for line in synthetic)),
+    }
+
+
+def counts(lines: list[ManifestLine]) -> dict[str, dict[str, int]]:
+    """split -> label -> number of images."""
+    found: dict[str, dict[str, int]] = {}
+    for line in lines:
+        split = found.setdefault(line.split, {})
+        split[line.label] = split.get(line.label, 0) + 1
+    return found

@@ -1,0 +1,97 @@
+"""Runs the line: skips what is finished, remembers what it does, and can be killed at any moment."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.clients import Services
+from orchestrator.pipeline.hashing import CONTRACT_VERSION
+from orchestrator.pipeline.plan import decide, steps_from
+from orchestrator.pipeline.progress import Watcher
+from orchestrator.pipeline.run_record import RunRecord, StepRecord
+from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.step import Outputs, Step, StepContext, StepInputs
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made, and what it had to do for it."""
+
+    run: str
+    outputs: Mapping[str, Outputs]
+    ran: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def run_line(
+    line: Sequence[Step],
+    store: ObjectStore,
+    settings: PipelineSettings,
+    services: Services,
+    watcher: Watcher,
+    *,
+    first: str = "",
+    weights: str = "",
+) -> RunResult:
+    """Run the steps in order.
+
+    Args:
+        first: step from which everything is computed anew; empty: only what is not there yet.
+        weights: ImageNet weights file as the user named it.
+
+    Raises:
+        DefectoryError: a step failed; the same call goes on where it was.
+    """
+    record = RunRecord(store, settings.name)
+    forced_steps = steps_from(line, first)
+    record.write_pipeline(resolved_pipeline(settings))
+    if forced_steps:
+        record.force(first, forced_steps)
+    forced = record.forced()
+    result = RunResult(settings.name, outputs := {})
+    for step in line:
+        upstream = {name: outputs[name] for name in step.needs}
+        hash_, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
+        remembered = record.step(step.name)
+        if decision.action == "skip" and remembered is not None:
+            watcher.skipped(step.name, decision.why)
+            outputs[step.name] = remembered.outputs
+            result.skipped.append(step.name)
+            continue
+        context = StepContext(
+            settings, weights, upstream, store, services, watcher.progress, watcher.warn,
+            step.name, hash_, forced.get(step.name, 0),
+        )  # fmt: skip
+        outputs[step.name] = _run_step(step, context, record, watcher, decision.why)
+        result.ran.append(step.name)
+    record.finish_run()
+    return result
+
+
+def resolved_pipeline(settings: PipelineSettings) -> dict[str, Any]:
+    """What `pipeline.json` says: every setting, and the versions that it ran with."""
+    return {
+        "name": settings.name,
+        "preset": settings.preset,
+        "settings": settings.model_dump(mode="json"),
+        "contract_version": CONTRACT_VERSION,
+        "versions": {"defectory": version("defectory"), "python": platform.python_version()},
+    }
+
+
+def _run_step(step: Step, context: StepContext, record: RunRecord, watcher: Watcher, why: str) -> Outputs:
+    watcher.started(step.name, why)
+    started, clock = _now(), time.monotonic()
+    outputs = step.work(context)
+    record.finish(StepRecord(step.name, context.input_hash, started, _now(), outputs))
+    watcher.finished(step.name, time.monotonic() - clock)
+    return outputs
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,57 @@
+"""What a step is: what it is made from, what it does, and what it gets to work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.clients import ReportCallback, Services
+from orchestrator.pipeline.hashing import object_name, request_id
+from orchestrator.pipeline.settings import PipelineSettings
+
+Outputs = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What the hash of a step may be made from."""
+
+    settings: PipelineSettings
+    weights: str  # ImageNet weights file as the user named it; empty: searched for
+    outputs: Mapping[str, Outputs]  # of the steps before
+
+
+@dataclass(frozen=True)
+class StepContext(StepInputs):
+    """What a step works with."""
+
+    store: ObjectStore
+    services: Services
+    on_report: ReportCallback
+    warn: Callable[[str], None]
+    step: str
+    input_hash: str
+    forced: int  # how often the step was forced
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+        return self.settings.name
+
+    def request_id(self, part: str = "") -> str:
+        """The id of one of this step's operations: the same for the same inputs."""
+        return request_id(self.step, self.input_hash, part, self.forced)
+
+    def name(self, *parts: str) -> str:
+        """The name of something that this run makes."""
+        return object_name(self.run, *parts)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the line."""
+
+    name: str
+    needs: tuple[str, ...]  # steps whose outputs it reads
+    inputs: Callable[[StepInputs], Mapping[str, Any]]  # everything that its outputs depend on
+    work: Callable[[StepContext], Outputs]

@@ -1,0 +1,192 @@
+"""Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering until quotas are met."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from defectory.errors import InvalidInput
+from orchestrator.pipeline.settings import GeneratorSettings
+from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
+
+MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
+MAX_ROUND = 4  # largest round, in multiples of the quota
+SEEDS = 2**31  # first seeds of different run seeds lie in [0, SEEDS)
+SEED_STRIDE = 1_000_003  # prime, so that runs with neighbouring seeds share no images
+
+
+def labels_of(context: StepInputs) -> list[str]:
+    """Labels that get a generator.
+
+    Raises:
+        InvalidInput: the settings name a label that no training image has.
+    """
+    present = sorted(context.outputs["ingest"]["counts"].get("train", {}))
+    wanted = list(context.settings.generator.labels) or present
+    named = [*wanted, *context.settings.synthesis.quotas, *context.settings.generator.initial_models]
+    unknown = sorted(set(named) - set(present))
+    if unknown:
+        right = f"the training images have {', '.join(present)}"
+        raise InvalidInput(
+            f"there are no training images of {', '.join(unknown)}: {right}", {"generator.labels": right}
+        )
+    return wanted
+
+
+def quota(context: StepInputs, label: str) -> int:
+    """Accepted images wanted of a label."""
+    return context.settings.synthesis.quotas.get(label, context.settings.synthesis.quota)
+
+
+def generators_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """The training images, labels, settings and seed."""
+    return {
+        "real": context.outputs["ingest"]["content_hash"],
+        "manifest": context.outputs["ingest"]["manifest_uri"],
+        "labels": labels_of(context),
+        "settings": context.settings.generator.model_dump(exclude={"labels"}),
+        "size_px": context.settings.data.size_px,
+        "seed": context.settings.seed,
+    }
+
+
+def generators(context: StepContext) -> Outputs:
+    """Train one generator a label."""
+    from defectory.api.generator.v1 import generator_pb2
+
+    outputs: Outputs = {}
+    for label in labels_of(context):
+        request = generator_pb2.TrainGeneratorRequest(
+            request_id=context.request_id(label),
+            manifest_uri=context.outputs["ingest"]["manifest_uri"],
+            label=label,
+            name=context.name(label),
+            settings=training_settings(context.settings.generator, context.settings.data.size_px),
+            seed=context.settings.seed,
+            initial_model=context.settings.generator.initial_models.get(label, ""),
+        )
+        generator = context.services.operate("generator", "TrainGenerator", request, context.on_report).generator
+        outputs[label] = generator_outputs(generator)
+    return outputs
+
+
+def generator_outputs(generator: Any) -> dict[str, Any]:
+    """What a run remembers of a generator."""
+    return {
+        "name": generator.name,
+        "version": generator.version,
+        "kimg": generator.kimg,
+        "augment_p": generator.augment_p,
+        "sample_uri": generator.sample_uri,
+        "weights_sha256": generator.weights_sha256,
+        "card_uri": generator.card_uri,
+    }
+
+
+def training_settings(settings: GeneratorSettings, resolution_px: int) -> Any:
+    """The message of the settings."""
+    from defectory.api.generator.v1 import generator_pb2
+
+    message = generator_pb2.TrainingSettings(resolution_px=resolution_px)
+    for name, value in settings.model_dump(exclude={"labels", "initial_models"}).items():
+        if value is not None:
+            setattr(message, name, value)
+    return message
+
+
+def filter_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """The generators, the judge, quotas and rules."""
+    return {
+        "real": context.outputs["ingest"]["content_hash"],
+        "manifest": context.outputs["ingest"]["manifest_uri"],
+        "judge": {k: context.outputs["baseline"][k] for k in ("name", "version", "weights_sha256")},
+        "generators": {
+            label: {k: made[k] for k in ("name", "version", "weights_sha256")}
+            for label, made in context.outputs["generators"].items()
+        },
+        "synthesis": context.settings.synthesis.model_dump(),
+        "filter": context.settings.filter.model_dump(),
+        "seed": context.settings.seed,
+    }
+
+
+def synthesise_and_filter(context: StepContext) -> Outputs:
+    """For every label: make images, have them judged by the baseline, and make more until the quota is met."""
+    outputs: Outputs = {}
+    for label, generator in context.outputs["generators"].items():
+        wanted = quota(context, label)
+        outputs[label] = _rounds(context, label, f"{generator['name']}/{generator['version']}", wanted)
+        got = outputs[label]["accepted"]
+        if got < wanted:
+            context.warn(
+                f"{label}: {got} of {wanted} wanted images were accepted in {len(outputs[label]['rounds'])} rounds; "
+                "the line goes on with these"
+            )
+    return outputs
+
+
+def _rounds(context: StepContext, label: str, model: str, wanted: int) -> dict[str, Any]:
+    rounds: list[dict[str, Any]] = []
+    accepted = made = 0
+    while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
+        count = round_size(wanted, accepted, made, context.settings.synthesis.surplus)
+        number = len(rounds) + 1
+        synthetic_uri = _synthesise(context, label, model, number, made, count)
+        judged = _judge(context, label, number, synthetic_uri, [r["manifest_uri"] for r in rounds])
+        rounds.append(
+            {
+                "synthetic_manifest_uri": synthetic_uri,
+                "manifest_uri": judged.manifest_uri,
+                "verdicts": dict(judged.verdicts),
+                "reasons": dict(judged.reasons),
+                "curve_uri": judged.curve_uri,
+            }
+        )
+        made += count
+        accepted += judged.verdicts.get("accepted", 0)
+    return {"rounds": rounds, "quota": wanted, "accepted": accepted}
+
+
+def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
+    """Images to make in the next round: with surplus at first, then what the acceptance so far says, a tenth more."""
+    if made == 0:
+        return math.ceil(wanted * surplus)
+    acceptance = max(accepted / made, MIN_ACCEPTANCE)
+    return min(math.ceil(1.1 * (wanted - accepted) / acceptance), MAX_ROUND * wanted)
+
+
+def _synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int) -> str:
+    from defectory.api.generator.v1 import generator_pb2
+
+    synthesis = context.settings.synthesis
+    request = generator_pb2.SynthesizeRequest(
+        request_id=context.request_id(f"synthesise {label} {number}"),
+        model=model,
+        count=count,
+        first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made,
+        truncation_psi=synthesis.truncation_psi,
+        noise_mode=synthesis.noise_mode,
+        dataset=context.name(label, f"r{number}"),
+    )
+    uri: str = context.services.operate("generator", "Synthesize", request, context.on_report).manifest_uri
+    return uri
+
+
+def _judge(context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]) -> Any:
+    from defectory.api.filter.v1 import filter_pb2
+
+    rules, judge = context.settings.filter, context.outputs["baseline"]
+    request = filter_pb2.FilterImagesRequest(
+        request_id=context.request_id(f"judge {label} {number}"),
+        manifest_uri=synthetic_uri,
+        real_manifest_uri=context.outputs["ingest"]["manifest_uri"],
+        judge_model=f"{judge['name']}/{judge['version']}",
+        policy=filter_pb2.Policy.Value(f"POLICY_{rules.policy.upper()}"),
+        threshold=rules.threshold,
+        label_thresholds=dict(rules.label_thresholds),
+        novelty_gate=rules.novelty_gate,
+        dataset=context.name(label, f"r{number}", "judged"),
+        accepted_manifest_uris=accepted_uris,
+    )
+    if rules.policy == "band":
+        request.lower_threshold = rules.lower_threshold
+    return context.services.operate("filter", "FilterImages", request, context.on_report)
