@@ -5,8 +5,8 @@ import json
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from defectory.datasets.manifest import (
     read_card,
     write_dataset,
 )
-from defectory.errors import AlreadyExists, InvalidInput, NotFound
+from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import encode_png
 from defectory.models import check_name
 from defectory.storage import ObjectStore
@@ -147,7 +147,8 @@ class _DatasetWriter:
         data = encode_png(pixels)
         sha256 = hashlib.sha256(data).hexdigest()
         key = image_key(self._dataset, sha256)
-        self._store.put(key, data)  # content-addressed: writing it again changes nothing
+        with suppress(AlreadyExists):  # content-addressed: it can only be the same
+            self._store.put(key, data, if_absent=True)
         return ManifestLine(
             uri=self._store.uri(key),
             sha256=sha256,
@@ -186,11 +187,7 @@ def _is_there(store: ObjectStore, dataset: str, recipe: dict[str, Any]) -> bool:
     """Whether the dataset is complete; AlreadyExists when it was made in another way."""
     if not store.exists(card_key(dataset)):
         return False
-    try:
-        card = read_card(store, dataset)
-    except NotFound:
-        return False
-    if card.get("synthesis") != recipe:
+    if read_card(store, dataset).get("synthesis") != recipe:
         raise AlreadyExists(f"dataset {dataset!r} exists and was made otherwise; choose another name")
     return True
 
@@ -198,5 +195,5 @@ def _is_there(store: ObjectStore, dataset: str, recipe: dict[str, Any]) -> bool:
 def _batches(settings: SynthesisSettings, start: int, size: int) -> list[range]:
     """Seeds of the part that starts at a position, batch by batch."""
     end = min(start + PART_IMAGES, settings.count)
-    seed = partial(int.__add__, settings.first_seed)
-    return [range(seed(at), seed(min(at + size, end))) for at in range(start, end, size)]
+    first = settings.first_seed
+    return [range(first + at, first + min(at + size, end)) for at in range(start, end, size)]

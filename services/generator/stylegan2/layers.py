@@ -63,6 +63,8 @@ class EqualConv2d(nn.Module):
         gain: factor on the result (after the activation).
     """
 
+    fir: Tensor
+
     def __init__(
         self,
         inputs: int,
@@ -86,14 +88,13 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        fir: Tensor = self.fir  # type: ignore[assignment]
         padding, stride = self._kernel_px // 2, 1
         if self._down and self._kernel_px == 1:  # filter and drop pixels first: the convolution sees a quarter
-            x = downsample(x, fir, padding=1)
+            x = downsample(x, self.fir, padding=1)
         elif self._down:
-            x, padding, stride = blur(x, fir, padding=self._kernel_px // 2 + 1), 0, 2
+            x, padding, stride = blur(x, self.fir, padding=self._kernel_px // 2 + 1), 0, 2
         # The gain goes on whichever is smaller.
-        weight = self.weight
+        weight: Tensor = self.weight
         if x.numel() < weight.numel():
             x = x * self._weight_gain
         else:
@@ -115,6 +116,8 @@ class ModulatedConv2d(nn.Module):
         demodulates it
     """
 
+    fir: Tensor
+
     def __init__(self, inputs: int, outputs: int, *, up: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
@@ -124,14 +127,13 @@ class ModulatedConv2d(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        fir: Tensor = self.fir  # type: ignore[assignment]
         style = style * self._gain
         power = self.weight.square().sum(dim=(2, 3))  # (O, I)
         scale = (style.square() @ power.t() + DEMOD_EPS).rsqrt()  # (N, O)
         x = x * style[:, :, None, None]
         if self._up:
             y = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, O, 2H+1, 2W+1)
-            return blur(y, fir, padding=1), scale
+            return blur(y, self.fir, padding=1), scale
         return F.conv2d(x, self.weight, padding=1), scale
 
 
@@ -141,6 +143,8 @@ class SynthesisLayer(nn.Module):
     Shapes:
         x: (N, I, H, W); w: (N, D); noise: (N or 1, 1, R, R) or None; returns (N, O, R, R)
     """
+
+    noise_const: Tensor
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution_px: int, *, up: bool = False) -> None:
         super().__init__()
@@ -199,14 +203,15 @@ class Upsample(nn.Module):
         x: (N, C, H, W); returns (N, C, 2H, 2W)
     """
 
+    phases: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("phases", upsampling_phases(torch.tensor(BINOMIAL)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        phases: Tensor = self.phases  # type: ignore[assignment]
-        return upsample(x, phases)
+        return upsample(x, self.phases)
 
 
 class MinibatchDeviation(nn.Module):

@@ -69,6 +69,8 @@ class Mapping(nn.Module):
         z: (N, D); returns w: (N, D)
     """
 
+    w_average: Tensor
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         size = architecture.latent_dim
@@ -81,15 +83,13 @@ class Mapping(nn.Module):
         """Map; psi below 1 pulls w towards its mean: less variety, fewer faults."""
         w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
         if truncation_psi != 1:
-            average: Tensor = self.w_average  # type: ignore[assignment]
-            w = torch.lerp(average, w, truncation_psi)
+            w = torch.lerp(self.w_average, w, truncation_psi)
         return w
 
     @torch.no_grad()
     def track(self, w: Tensor) -> None:
         """Move the mean of w towards that of a batch (N, D)."""
-        average: Tensor = self.w_average  # type: ignore[assignment]
-        average.lerp_(w.detach().mean(dim=0), 1 - W_AVERAGE_BETA)
+        self.w_average.lerp_(w.detach().mean(dim=0), 1 - W_AVERAGE_BETA)
 
 
 class SynthesisBlock(nn.Module):
@@ -146,7 +146,7 @@ class Synthesis(nn.Module):
     @property
     def noise_sizes(self) -> list[int]:
         """Side of the noise of every layer, in pixels."""
-        return [layer.noise_const.shape[-1] for layer in self._layers()]  # type: ignore[union-attr,misc]
+        return [layer.noise_const.shape[-1] for layer in self._layers()]
 
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """Synthesise; see `Noise` for what noise may be."""
@@ -173,7 +173,7 @@ class Synthesis(nn.Module):
 
     def _noise(self, noise: Noise) -> Sequence[Tensor | None]:
         if noise == "const":
-            return [layer.noise_const for layer in self._layers()]  # type: ignore[misc]
+            return [layer.noise_const for layer in self._layers()]
         if noise == "none":
             return [None] * len(self.noise_sizes)
         assert not isinstance(noise, str)
@@ -192,7 +192,7 @@ class Generator(nn.Module):
         self.architecture = architecture
         self.mapping = Mapping(architecture)
         self.synthesis = Synthesis(architecture)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor, *, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
         """Synthesise from one latent an image."""
@@ -244,7 +244,7 @@ class Discriminator(nn.Module):
         self.conv = EqualConv2d(width + 1, width, 3)
         self.dense = EqualLinear(width * 16, width, activate=True)
         self.out = EqualLinear(width, 1)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""

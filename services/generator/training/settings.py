@@ -80,7 +80,7 @@ def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer:
     defaults = {
         "r1_gamma": 0.0002 * shape["resolution_px"] ** 2 / usable,
         "ema_kimg": usable * 10 / 32,
-        "snapshot_kimg": kimg / 10,
+        "snapshot_kimg": max(kimg, 1e-3) / 10,
         # 500 is the paper's; a training shorter than that would never reach the p that it needs.
         "augment_kimg": min(100.0 if transfer else 500.0, max(kimg, 1e-3)),
     }

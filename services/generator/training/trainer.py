@@ -83,8 +83,8 @@ class Trainer:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that changes: tensors by name, and scalars that JSON holds exactly."""
         tensors = {"path_mean": self.path_mean}
-        for name, module in self._modules().items():
-            tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
+        for name, network in self._modules().items():
+            tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
         for name, optimiser, module in self._optimisers():
             for key, parameter in module.named_parameters():
                 for slot, value in optimiser.state.get(parameter, {}).items():
@@ -104,8 +104,8 @@ class Trainer:
         Raises:
             KeyError, RuntimeError: a tensor is missing or has another shape.
         """
-        for name, module in self._modules().items():
-            module.load_state_dict(_part(tensors, f"{name}/"))
+        for name, network in self._modules().items():
+            network.load_state_dict(_part(tensors, f"{name}/"))
         for name, optimiser, module in self._optimisers():
             optimiser.state.clear()
             for slot in ("step", "exp_avg", "exp_avg_sq"):

@@ -1,4 +1,4 @@
-"""Start from another model: weights whose names and shapes match are copied, the rest stays random, and both are told."""
+"""Start from another model: weights whose names and shapes match are copied, the rest stays random and is named."""
 
 from collections.abc import Mapping
 

@@ -1,0 +1,25 @@
+"""Starts the generator service."""
+
+import sys
+
+import grpc
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.api.generator.v1.generator_pb2_grpc import add_GeneratorServiceServicer_to_server
+from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from services.generator.servicer import GeneratorServicer
+
+
+def build(server: grpc.Server, context: ServiceContext) -> None:
+    """Add the servicer to a server."""
+    servicer = GeneratorServicer(context.store, context.operations)
+    add_GeneratorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    return run_service(ServiceDefinition(name="generator", descriptor=generator_pb2.DESCRIPTOR, add=build))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""GeneratorService over gRPC: convert, call, convert."""
+
+import base64
+import binascii
+import threading
+
+import grpc
+import structlog
+from google.longrunning import operations_pb2
+
+from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
+from defectory.errors import Corrupted, InvalidInput
+from defectory.imaging import encode_png
+from defectory.models import list_models, resolve
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.storage import ObjectStore
+from services.generator import bundle, jobs
+from services.generator.rendering import render
+from services.generator.stylegan2.networks import Generator
+from services.generator.synthesis import SEED_LIMIT, look_problems
+
+TRAIN_JOB = "services.generator.jobs:train_generator"
+SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
+MAX_PREVIEW = 64
+DEFAULT_PAGE, MAX_PAGE = 100, 1000
+
+log = structlog.get_logger(__name__)
+
+
+class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
+    """The calls of GeneratorService; domain errors become statuses in the server's interceptor."""
+
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+        self._store = store
+        self._operations = operations
+        self._preview = _LastGenerator(store)
+
+    def TrainGenerator(
+        self, request: generator_pb2.TrainGeneratorRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the training."""
+        jobs.plan_training(request, self._store)
+        return self._operations.start(TRAIN_JOB, request)
+
+    def Synthesize(
+        self, request: generator_pb2.SynthesizeRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the synthesis."""
+        jobs.plan_synthesis(request)
+        resolve(self._store, bundle.KIND, request.model)
+        return self._operations.start(SYNTHESIZE_JOB, request)
+
+    def Preview(
+        self, request: generator_pb2.PreviewRequest, context: grpc.ServicerContext
+    ) -> generator_pb2.PreviewResponse:
+        """Make a few images at once."""
+        psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
+        noise_mode = request.noise_mode or "const"
+        _check_preview(request, psi, noise_mode)
+        images = self._preview.render(request.model, list(request.seeds), psi, noise_mode)
+        return generator_pb2.PreviewResponse(images=images)
+
+    def ListGenerators(
+        self, request: generator_pb2.ListGeneratorsRequest, context: grpc.ServicerContext
+    ) -> generator_pb2.ListGeneratorsResponse:
+        """List by page; a version whose card is broken is left out and logged."""
+        if not 0 <= request.page_size <= MAX_PAGE:
+            right = f"0 to {MAX_PAGE}"
+            raise InvalidInput(f"page_size is {request.page_size}: {right}", {"page_size": right})
+        size = request.page_size or DEFAULT_PAGE
+        models = list_models(self._store, bundle.KIND)
+        if request.page_token:
+            last = _order(*_from_token(request.page_token))
+            models = [model for model in models if _order(*model) > last]
+        page = models[:size]
+        found = []
+        for name, version in page:
+            try:
+                found.append(jobs.describe(self._store, bundle.read_card(self._store, f"{name}/{version}")))
+            except Corrupted as error:
+                log.warning("generator left out", name=name, version=version, error=str(error))
+        token = _to_token(*page[-1]) if len(models) > size else ""
+        return generator_pb2.ListGeneratorsResponse(generators=found, next_page_token=token)
+
+    def GetGenerator(
+        self, request: generator_pb2.GetGeneratorRequest, context: grpc.ServicerContext
+    ) -> generator_pb2.GetGeneratorResponse:
+        """Describe one generator."""
+        card = bundle.read_card(self._store, request.model)
+        return generator_pb2.GetGeneratorResponse(generator=jobs.describe(self._store, card))
+
+
+class _LastGenerator:
+    """Keeps the generator that was last looked at, so that a person who tries seeds does not wait for its weights."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, Generator] | None = None
+
+    def render(self, model: str, seeds: list[int], truncation_psi: float, noise_mode: str) -> list[bytes]:
+        """PNG files of the seeds; one call at a time: the network uses every core as it is."""
+        card = bundle.read_card(self._store, model)
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != card.weights_sha256:
+                self._loaded = card.weights_sha256, bundle.load(self._store, card.full_name)[0]
+            images = render(
+                self._loaded[1],
+                seeds,
+                truncation_psi=truncation_psi,
+                noise_mode=noise_mode,  # type: ignore[arg-type]  # checked by the caller
+            )
+        return [encode_png(image) for image in images]
+
+
+def _check_preview(request: generator_pb2.PreviewRequest, truncation_psi: float, noise_mode: str) -> None:
+    wrong = look_problems(truncation_psi, noise_mode)
+    if not 1 <= len(request.seeds) <= MAX_PREVIEW:
+        wrong["seeds"] = f"{len(request.seeds)} seeds: 1 to {MAX_PREVIEW}"
+    elif not all(0 <= seed < SEED_LIMIT for seed in request.seeds):
+        wrong["seeds"] = "each from 0 to 2^32 - 1"
+    if not request.model:
+        wrong["model"] = "required"
+    if wrong:
+        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
+
+
+def _order(name: str, version: str) -> tuple[str, int]:
+    """By name, newest version first: as `list_models` has it."""
+    return name, -int(version)
+
+
+def _to_token(name: str, version: str) -> str:
+    """The place behind a model in the list."""
+    return base64.urlsafe_b64encode(f"{name}/{version}".encode()).decode()
+
+
+def _from_token(token: str) -> tuple[str, str]:
+    try:
+        name, _, version = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition("/")
+        if not (version.isascii() and version.isdecimal()):
+            raise ValueError(version)
+    except (binascii.Error, ValueError) as error:
+        right = "the next_page_token of a page before, unchanged"
+        raise InvalidInput(f"page_token {token[:50]!r} is not one: {right}", {"page_token": right}) from error
+    return name, version
