@@ -24,7 +24,8 @@ def main() -> int:
     if len(sys.argv) not in (2, 3):
         sys.stderr.write("usage: python -m defectory.serving.probe HOST:PORT [SERVICE]\n")
         return 2
-    return 0 if is_serving(*sys.argv[1:]) else 1
+    service = sys.argv[2] if len(sys.argv) == 3 else ""
+    return 0 if is_serving(sys.argv[1], service) else 1
 
 
 if __name__ == "__main__":

@@ -42,14 +42,19 @@ def evaluate(
     network = build(card.architecture)
     predictor = Predictor(card, network)
     gamma = float(card.settings["focal_gamma"])
-    cycles, probabilities = [], []
-    for cycle, entry in enumerate(card.cycles):
+    measured: list[dict[str, float]] = []
+    probabilities = []
+    for cycle in range(len(card.cycles)):
         load_cycle(store, card, network, cycle)
         predicted, _ = predictor.predict(images.pixels)
         probabilities.append(predicted)
-        cycles.append({"seed": entry.seed, "best_epoch": entry.best_epoch, "metrics": measure(truth, predicted, gamma)})
+        measured.append(measure(truth, predicted, gamma))
         report("measuring cycles", cycle + 1, len(card.cycles))
-    summary = summarise([cycle["metrics"] for cycle in cycles])
+    summary = summarise(measured)
+    cycles = [
+        {"seed": entry.seed, "best_epoch": entry.best_epoch, "metrics": metrics}
+        for entry, metrics in zip(card.cycles, measured, strict=True)
+    ]
     document = {
         "model": f"{card.name}/{card.version}",
         "split": split,

@@ -31,7 +31,7 @@ def find_boxes(heatmap: np.ndarray, threshold: float = DEFAULT_THRESHOLD) -> lis
     hot = (heatmap >= threshold * peak).astype(np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
     boxes = [
-        Box(*map(int, stats[part][:4]), heat=float(heatmap[parts == part].mean()))
+        Box(*(int(v) for v in stats[part][:4]), float(heatmap[parts == part].mean()))  # type: ignore[call-arg]
         for part in range(1, count)  # 0 is the background
     ]
     return sorted(boxes, key=lambda b: (-b.width * b.height, b.y, b.x))

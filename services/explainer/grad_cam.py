@@ -30,7 +30,7 @@ class GradCam:
             pixels: uint8 (N, size, size, 3). classes: (N,) indices of the labels to explain.
 
         Returns:
-            float32 (N, h, w) of the target layer's size, each scaled to a maximum of 1 (all 0 where nothing spoke for it).
+            float32 (N, h, w) of the target layer's size, each with a maximum of 1 (all 0 where nothing spoke for it).
         """
         return self._explain(tf.cast(pixels, tf.float32), tf.constant(classes, tf.int32)).numpy()
 

@@ -24,7 +24,7 @@ def heatmap_png(heatmap: np.ndarray) -> bytes:
 
 
 def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> bytes:
-    """The RGB image (uint8 (height, width, 3)) under the coloured heatmap, with boxes; small ones enlarged to be seen."""
+    """The RGB image (uint8 (height, width, 3)) under the coloured heatmap, with boxes; enlarged to be seen."""
     colours = cv2.cvtColor(
         cv2.applyColorMap(np.round(heatmap * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB
     )

@@ -19,7 +19,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.datasets import make_dataset
-from tests.contract.services import Service
+from tests.contract.running import Service
 
 SMALL = pb.TrainingSettings(
     initial_weights="random", width_multiplier=0.35, head_units=16, epochs=2, batch=8, learning_rate=1e-3

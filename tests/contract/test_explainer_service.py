@@ -18,7 +18,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.datasets import make_dataset
-from tests.contract.services import Service
+from tests.contract.running import Service
 
 
 @pytest.fixture(scope="module")

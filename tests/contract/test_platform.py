@@ -19,7 +19,7 @@ from defectory.serving.operations.client import cancel, progress_of, wait_for
 from defectory.serving.probe import is_serving
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
-from tests.contract.services import Service
+from tests.contract.running import Service
 
 SAMPLE = "tests.contract.sample_service"
 

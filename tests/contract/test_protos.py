@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import google.longrunning as google_longrunning
 import pytest
 
 from tests.contract.proto_lint import ROOT, lint
@@ -17,10 +18,7 @@ def test_protos_are_in_style() -> None:
 def test_stubs_are_not_stale(tmp_path: Path) -> None:
     protos = sorted(str(p) for p in (ROOT / "proto").rglob("*.proto"))
     bin_folder = Path(sys.executable).parent
-    google = subprocess.run(
-        [sys.executable, "-c", "import google.longrunning as g, pathlib; print(pathlib.Path(g.__path__[0]).parents[1])"],
-        text=True, capture_output=True, check=True,
-    ).stdout.strip()  # fmt: skip
+    google = Path(google_longrunning.__path__[0]).parents[1]
     include = tmp_path / "include/google/longrunning"
     include.mkdir(parents=True)
     (include / "operations.proto").write_bytes(Path(google, "google/longrunning/operations_proto.proto").read_bytes())
