@@ -1,0 +1,46 @@
+"""The filter's long-running work."""
+
+from defectory.api.filter.v1 import filter_pb2 as pb
+from defectory.serving.operations.context import JobContext
+from services.filter.judge_client import score_manifest
+from services.filter.judging import Scores, judge_manifest
+from services.filter.policies import Policy
+
+
+def policy_of(request: pb.FilterImagesRequest) -> Policy:
+    """The policy that a request asks for; InvalidInput for thresholds out of range."""
+    policy = request.policy or pb.POLICY_CONFIDENT
+    return Policy(
+        name=pb.Policy.Name(policy).removeprefix("POLICY_").lower(),  # type: ignore[arg-type]
+        threshold=request.threshold if request.HasField("threshold") else 0.9,
+        lower_threshold=request.lower_threshold if request.HasField("lower_threshold") else 0.5,
+        label_thresholds=dict(request.label_thresholds),
+    )
+
+
+def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.FilterImagesResponse:
+    """Give every image of a manifest its verdict."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        job.report(stage, done, total, "images")
+
+    def score(uri: str) -> Scores:
+        return score_manifest(job.store, job.settings["classifier_address"], request.judge_model, uri, report)
+
+    judgement = judge_manifest(
+        job.store,
+        request.manifest_uri,
+        request.real_manifest_uri,
+        list(request.accepted_manifest_uris),
+        policy_of(request),
+        request.novelty_gate if request.HasField("novelty_gate") else True,
+        request.dataset,
+        score,
+        report,
+    )
+    return pb.FilterImagesResponse(
+        manifest_uri=judgement.manifest_uri,
+        curve_uri=judgement.curve_uri,
+        verdicts=judgement.verdicts,
+        reasons=judgement.reasons,
+    )

@@ -1,0 +1,51 @@
+"""Asks the classifier for the scores of a manifest."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+
+import grpc
+import numpy as np
+
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.api.classifier.v1 import classifier_pb2_grpc
+from defectory.serving.channel import from_environment
+from defectory.serving.operations.client import wait_for
+from defectory.serving.status import error_from_rpc
+from defectory.storage.store import ObjectStore
+from services.filter.judging import Scores
+from services.filter.verdicts import Score
+
+
+def score_manifest(
+    store: ObjectStore, address: str, model: str, manifest_uri: str, report: Callable[[str, int, int], None]
+) -> Scores:
+    """Scores of every readable image. The same model version and manifest are scored once, whoever asks.
+
+    Raises:
+        Unavailable: the classifier does not answer. NotFound, …: as it says.
+    """
+    with from_environment(address) as channel:
+        stub = classifier_pb2_grpc.ClassifierServiceStub(channel)
+        try:
+            judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
+            content = store.get(store.key(manifest_uri))
+            identity = hashlib.sha256(b"%b %b" % (judge.weights_sha256.encode(), content)).hexdigest()[:40]
+            request = pb.ScoreImagesRequest(
+                request_id=identity,
+                model=f"{judge.name}/{judge.version}",
+                manifest_uri=manifest_uri,
+                output_prefix=f"scores/{judge.name}/{judge.version}/{identity}",
+            )
+            operation = stub.ScoreImages(request, timeout=60)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from error
+        response = wait_for(channel, operation, lambda p: report(f"judge: {p.stage}", p.done, p.total))
+    assert isinstance(response, pb.ScoreImagesResponse)
+    rows = [json.loads(line) for line in store.get(store.key(response.scores_uri)).splitlines()]
+    embeddings = np.load(io.BytesIO(store.get(store.key(response.embeddings_uri))), allow_pickle=False)
+    return Scores(
+        {row["sha256"]: Score(row["probabilities"], row["spread"]) for row in rows},
+        {row["sha256"]: embedding for row, embedding in zip(rows, embeddings, strict=True)},
+    )

@@ -1,0 +1,32 @@
+"""FilterService over the domain."""
+
+import grpc
+from google.longrunning import operations_pb2
+
+from defectory.api.filter.v1 import filter_pb2 as pb
+from defectory.api.filter.v1 import filter_pb2_grpc
+from defectory.errors import InvalidInput
+from defectory.models import check_name, resolve
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.storage.store import ObjectStore
+from services.filter.jobs import policy_of
+from services.filter.judging import check_inputs
+
+
+class FilterServicer(filter_pb2_grpc.FilterServiceServicer):
+    """Judges synthetic images."""
+
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+        self._store = store
+        self._operations = operations
+
+    def FilterImages(self, request: pb.FilterImagesRequest, context: grpc.ServicerContext) -> operations_pb2.Operation:
+        """Check the request and start."""
+        check_name(request.dataset, "dataset")
+        if request.policy not in pb.Policy.values():
+            right = f"use one of {', '.join(pb.Policy.keys()[1:])}"
+            raise InvalidInput(f"policy {request.policy}: {right}", {"policy": right})
+        policy_of(request)
+        resolve(self._store, "classifier", request.judge_model)
+        check_inputs(self._store, [request.manifest_uri, request.real_manifest_uri, *request.accepted_manifest_uris])
+        return self._operations.start("services.filter.jobs:filter_images", request)

@@ -1,0 +1,74 @@
+"""From a judge's scores and the novelty gate to a verdict with all its reasons on every line."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from defectory.datasets.manifest import ManifestLine
+from services.filter.novelty import Finding
+from services.filter.policies import Policy
+
+CURVE_POINTS = 101  # thresholds 0, 0.01, …, 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """A judge's opinion of one image: mean and standard deviation over its cycles, by label."""
+
+    probabilities: Mapping[str, float]
+    spread: Mapping[str, float]
+
+
+def decide(
+    lines: Sequence[ManifestLine],
+    scores: Mapping[str, Score],
+    findings: Mapping[str, Finding],
+    real_sha256: Sequence[str],
+    policy: Policy,
+) -> list[ManifestLine]:
+    """The lines with verdict, reasons and numbers.
+
+    Args:
+        scores, findings: by the image's sha256; an image without a score could not be read.
+        real_sha256: of the training gallery's rows.
+    """
+    judged = []
+    for line in lines:
+        score, finding = scores.get(line.sha256), findings.get(line.sha256)
+        reasons: list[str] = []
+        changes: dict[str, object] = {}
+        if score is None:
+            reasons.append("unreadable")
+        else:
+            changes["scores"] = dict(score.probabilities)
+            changes["score_spread"] = score.spread[line.label]
+            if not policy.keeps(line.label, score.probabilities):
+                reasons.append("confidence")
+        if finding is not None:
+            reasons.extend(finding.reasons)
+            if finding.nearest_real >= 0:
+                changes["nearest_real"] = real_sha256[finding.nearest_real]
+                changes["nearest_real_distance"] = round(finding.distance, 6)
+        changes["verdict"] = "rejected" if reasons else "accepted"
+        changes["reasons"] = tuple(reasons)
+        judged.append(line.model_copy(update=changes))
+    return judged
+
+
+def count_verdicts(lines: Sequence[ManifestLine]) -> tuple[dict[str, int], dict[str, int]]:
+    """({"accepted": n, "rejected": n}, rejected images by reason; an image with two reasons counts in both)."""
+    verdicts = Counter({"accepted": 0, "rejected": 0}) + Counter()
+    verdicts.update(line.verdict for line in lines)
+    return dict(verdicts), dict(Counter(reason for line in lines for reason in line.reasons))
+
+
+def threshold_curve(lines: Sequence[ManifestLine]) -> dict[str, object]:
+    """{"thresholds": […], "kept": {label: share of its images with at least that probability of the intended label}}."""
+    thresholds = np.linspace(0, 1, CURVE_POINTS)
+    kept = {}
+    for label in sorted({line.label for line in lines}):
+        p = np.array([line.scores[label] for line in lines if line.label == label and line.scores])
+        kept[label] = [round(float((p >= t).mean()), 4) for t in thresholds] if len(p) else []
+    return {"thresholds": [round(float(t), 2) for t in thresholds], "kept": kept}

@@ -1,0 +1,142 @@
+"""The filter over a real channel, with a real classifier as its judge."""
+
+import json
+from collections.abc import Iterator
+
+import grpc
+import numpy as np
+import pytest
+
+from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
+from defectory.api.filter.v1 import filter_pb2 as pb
+from defectory.api.filter.v1 import filter_pb2_grpc
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from defectory.serving.operations.client import wait_for
+from defectory.serving.status import error_from_rpc
+from defectory.storage import ObjectStore, open_store
+from tests.contract.datasets import make_dataset
+from tests.contract.running import Service
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    return open_store(f"file://{tmp_path_factory.mktemp('filter')}/store")
+
+
+@pytest.fixture(scope="module")
+def real(store: ObjectStore) -> str:
+    return make_dataset(store)
+
+
+@pytest.fixture(scope="module")
+def classifier(store: ObjectStore, real: str) -> Iterator[Service]:
+    settings = classifier_pb2.TrainingSettings(
+        initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8
+    )
+    with Service("services.classifier", store.url) as service:
+        stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)
+        request = classifier_pb2.TrainClassifierRequest(
+            request_id="t", manifest_uri=real, name="judge", settings=settings, cycles=2
+        )
+        wait_for(service.channel, stub.TrainClassifier(request))
+        yield service
+
+
+@pytest.fixture(scope="module")
+def service(store: ObjectStore, classifier: Service) -> Iterator[Service]:
+    with Service("services.filter", store.url, "--classifier-address", classifier.address) as running:
+        yield running
+
+
+def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", copied: int = 0) -> str:
+    """A dataset of new images, the last of which copy real ones of the split, and one that cannot be read."""
+    new = read_manifest(store, make_dataset(store, name, seed=seed, each=6))
+    old = [x for x in read_manifest(store, store.uri("datasets/parts/manifest.jsonl")) if x.split == split]
+    lines = [
+        line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""}) for line in [*new, *old[:copied]]
+    ]
+    broken = lines[0].model_copy(update={"sha256": "0" * 64, "uri": store.uri(f"datasets/{name}/images/broken.png")})
+    store.put(f"datasets/{name}/images/broken.png", b"no image")
+    return write_dataset(store, name, [*lines, broken], {})
+
+
+def ask(service: Service, **fields) -> pb.FilterImagesResponse:
+    stub = filter_pb2_grpc.FilterServiceStub(service.channel)
+    try:
+        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model="judge", **fields), timeout=30)
+    except grpc.RpcError as error:
+        raise error_from_rpc(error) from error
+    return wait_for(service.channel, operation)
+
+
+def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "made", seed=5, copied=3)
+    response = ask(
+        service, request_id="f1", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="judged"
+    )
+    lines = read_manifest(store, response.manifest_uri)
+    assert len(lines) == 16
+    assert all("near_copy" in line.reasons for line in lines[12:15])
+    assert lines[15].reasons == ("unreadable",)
+    train = {x.sha256 for x in read_manifest(store, real) if x.split == "train"}
+    for line in lines[:15]:
+        assert line.nearest_real in train
+        assert np.isclose(sum(line.scores.values()), 1, atol=1e-4)
+        assert line.score_spread >= 0
+    assert response.verdicts["accepted"] == sum(line.verdict == "accepted" for line in lines) > 0
+    assert response.reasons["near_copy"] >= 3
+    curve = json.loads(store.get(store.key(response.curve_uri)))
+    assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == 101
+    second = ask(
+        service, request_id="f2", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="again",
+        accepted_manifest_uris=[response.manifest_uri],
+    )  # fmt: skip
+    assert second.verdicts.get("accepted", 0) == 0
+
+
+def test_confidence_and_its_complement(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "more", seed=6)
+    counts = []
+    for policy in (pb.POLICY_CONFIDENT, pb.POLICY_INFORMATIVE):
+        name = pb.Policy.Name(policy).lower().replace("_", "-")
+        response = ask(
+            service, request_id=name, manifest_uri=made, real_manifest_uri=real, policy=policy, dataset=name,
+            novelty_gate=False, threshold=0.5,
+        )  # fmt: skip
+        counts.append(response.verdicts.get("accepted", 0))
+    assert sum(counts) == 12
+
+
+def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "leaked", seed=7, split="test", copied=2)
+    with pytest.raises(FailedPrecondition, match="test images"):
+        ask(service, request_id="leak", manifest_uri=made, real_manifest_uri=real, dataset="leak")
+    assert not store.exists("datasets/leak/dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"dataset": "No"}, InvalidInput),
+        ({"threshold": 2}, InvalidInput),
+        ({"policy": 99}, InvalidInput),
+        ({"policy": pb.POLICY_BAND, "threshold": 0.1, "lower_threshold": 0.2}, InvalidInput),
+        ({"label_thresholds": {"good": -1}}, InvalidInput),
+        ({"manifest_uri": "none"}, DefectoryError),
+        ({"request_id": ""}, InvalidInput),
+    ],
+)
+def test_refusals(service: Service, store: ObjectStore, real: str, change: dict, kind: type) -> None:
+    with pytest.raises(kind):
+        ask(service, **{"request_id": "r", "manifest_uri": real, "real_manifest_uri": real, "dataset": "x", **change})
+
+
+def test_what_is_not_there(service: Service, store: ObjectStore, real: str, classifier: Service) -> None:
+    with pytest.raises(NotFound):
+        ask(service, request_id="n", manifest_uri=store.uri("none"), real_manifest_uri=real, dataset="x")
+    with (
+        Service("services.filter", store.url, "--classifier-address", "127.0.0.1:9") as alone,
+        pytest.raises(Unavailable),
+    ):
+        ask(alone, request_id="alone", manifest_uri=real, real_manifest_uri=real, dataset="alone")

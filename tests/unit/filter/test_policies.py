@@ -1,0 +1,74 @@
+"""The policies' rules hold for any probabilities."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import InvalidInput
+from services.filter.novelty import Finding
+from services.filter.policies import Policy
+from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
+
+PROBABILITY = st.floats(0, 1)
+
+
+@given(PROBABILITY, PROBABILITY)
+def test_confident_and_informative_divide_everything(p: float, threshold: float) -> None:
+    probabilities = {"defect": p, "good": 1 - p}
+    confident = Policy("confident", threshold).keeps("defect", probabilities)
+    assert confident != Policy("informative", threshold).keeps("defect", probabilities)
+    assert confident == (p >= threshold and p >= 1 - p)
+    assert Policy("none", threshold).keeps("defect", probabilities)
+
+
+@given(PROBABILITY, st.tuples(PROBABILITY, PROBABILITY).map(sorted))
+def test_band(p: float, ends: list[float]) -> None:
+    policy = Policy("band", threshold=ends[1], lower_threshold=ends[0])
+    assert policy.keeps("a", {"a": p, "b": 1 - p}) == (ends[0] <= p < ends[1])
+
+
+def test_a_labels_own_threshold() -> None:
+    policy = Policy("confident", 0.9, label_thresholds={"a": 0.6})
+    assert policy.keeps("a", {"a": 0.7, "b": 0.3})
+    assert not policy.keeps("b", {"a": 0.3, "b": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"threshold": 1.1}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"label_thresholds": {"a": -0.1}}, "label_thresholds[a]"),
+        ({"name": "band", "threshold": 0.4, "lower_threshold": 0.5}, "lower_threshold"),
+    ],
+)
+def test_thresholds_out_of_range(policy: dict, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Policy(**policy)
+    assert field in caught.value.fields
+
+
+def test_every_reason_is_kept_and_counted() -> None:
+    lines = [
+        ManifestLine(uri=f"u{i}", sha256=f"{i}" * 64, width=1, height=1, label="a", origin="synthetic")
+        for i in range(4)
+    ]
+    scores = {
+        lines[0].sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0.01, "b": 0.01}),
+        lines[1].sha256: Score({"a": 0.2, "b": 0.8}, {"a": 0.1, "b": 0.1}),
+        lines[2].sha256: Score({"a": 0.99, "b": 0.01}, {"a": 0.0, "b": 0.0}),
+    }
+    findings = {line.sha256: Finding((), 1, 0.5) for line in lines[:3]}
+    findings[lines[1].sha256] = Finding(("near_copy", "outlier"), 0, 0.01)
+    judged = decide(lines, scores, findings, ["r0", "r1"], Policy())
+    assert [x.verdict for x in judged] == ["accepted", "rejected", "accepted", "rejected"]
+    assert judged[1].reasons == ("confidence", "near_copy", "outlier")
+    assert judged[3].reasons == ("unreadable",)
+    assert (judged[1].nearest_real, judged[1].nearest_real_distance, judged[1].score_spread) == ("r0", 0.01, 0.1)
+    verdicts, reasons = count_verdicts(judged)
+    assert verdicts == {"accepted": 2, "rejected": 2}
+    assert reasons == {"confidence": 1, "near_copy": 1, "outlier": 1, "unreadable": 1}
+    curve = threshold_curve(judged)
+    assert curve["kept"]["a"][0] == 1
+    assert curve["kept"]["a"][90] == pytest.approx(2 / 3, abs=1e-3)
