@@ -21,6 +21,8 @@ SYM6 = (
     0.0017677118642428036, -0.007800708325034148,
 )  # fmt: skip
 SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
+# The wavelet is not symmetric: it moves an image by so many pixels (its centre of mass against its middle).
+DELAY = (5.5 - sum(i * tap for i, tap in enumerate(SYM6)) / sum(SYM6)) / 2
 REACH = 3  # pixels around an output pixel that the down-sampling filter sees: len(SYM6) / 4
 
 
@@ -127,7 +129,7 @@ def _correlation(taps: np.ndarray, size: int, starts: Sequence[int], offset: int
     matrix = np.zeros((len(starts), size))
     for row, start in enumerate(starts):
         np.add.at(matrix[row], _mirrored(np.arange(len(taps)) + start + offset, size), taps)
-    return torch.from_numpy(matrix).float()
+    return torch.from_numpy(matrix).to(torch.get_default_dtype())
 
 
 def _doubling(size: int, before: int, after: int) -> Tensor:
@@ -157,8 +159,9 @@ def _warp(images: Tensor, inverse: Tensor) -> Tensor:
     source = _doubling(height, top, bottom) @ images.contiguous() @ _doubling(width, left, right).t()
     target = (height + 2 * REACH) * 2, (width + 2 * REACH) * 2
     y, x = ((torch.arange(size) + 0.5 - size / 2) / 2 for size in target)  # pixels from the centre
+    x, y = x - DELAY, y - DELAY  # where the content of a pixel really is; source and target are off alike
     points = torch.stack([x.expand(target), y[:, None].expand(target), torch.ones(target)], dim=-1)  # (H', W', 3)
-    at = torch.einsum("nij,hwj->nhwi", inverse[:, :2], points)
+    at = torch.einsum("nij,hwj->nhwi", inverse[:, :2], points) + DELAY
     centre = torch.tensor([left + width / 2, top + height / 2])
     padded = torch.tensor([width + left + right, height + top + bottom])
     grid = (at + centre) * 2 / padded - 1  # grid_sample counts from -1 to 1
