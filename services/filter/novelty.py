@@ -1,7 +1,7 @@
 """Whether a synthetic image is new: no copy of a training image, no duplicate, no outlier, no test image.
 
-What counts as "too close" and "too far" is read off the real images: how close the nearest other part comes, and how far
-from its neighbours a real image lies.
+What counts as "too close" and "too far" is read off the real images: how close the nearest other part comes, and how
+far from its neighbours a real image lies.
 """
 
 from dataclasses import dataclass
@@ -83,8 +83,8 @@ def judge(
     if len(leaked):
         raise FailedPrecondition(
             f"{len(leaked)} synthetic images copy test images (the first is number {leaked[0] + 1}, correlation "
-            f"{to_test[leaked[0]]:.3f}): the generator has seen the test set; ingest again with groups that hold together "
-            "what shows the same part, and train again"
+            f"{to_test[leaked[0]]:.3f}): the generator has seen the test set; ingest again with groups that hold "
+            "together what shows the same part, and train again"
         )
     gallery = accepted.joined(synthetic)
     place = len(accepted) + np.arange(len(synthetic))

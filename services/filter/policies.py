@@ -14,8 +14,9 @@ class Policy:
     """A rule with its thresholds.
 
     Attributes:
-        name: `confident` keeps what is recognised as the intended label with at least the threshold; `informative` keeps
-            what is not; `band` keeps what lies between lower_threshold (included) and threshold; `none` keeps everything.
+        name: `confident` keeps what is recognised as the intended label with at least the threshold; `informative`
+            keeps what is not; `band` keeps what lies between lower_threshold (included) and threshold; `none` keeps
+            everything.
         threshold, lower_threshold: probabilities of the intended label, in [0, 1].
         label_thresholds: thresholds of single labels, in place of threshold.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 SIZE = 64  # px, at which pairs are compared
 THUMB = 16  # px, at which candidates are found
@@ -65,19 +65,34 @@ def nearest(
 
 def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Normalised correlation of pairs (N, SIZE, SIZE) in [-1, 1], at the best shift of at most MAX_SHIFT pixels."""
-    spectrum = fft.rfft2(left) * np.conj(fft.rfft2(right))
-    surface = fft.irfft2(spectrum, s=(SIZE, SIZE))
     span = np.r_[0 : MAX_SHIFT + 1, -MAX_SHIFT:0]
-    near = surface[:, span][:, :, span].reshape(len(left), -1)
-    peaks = near.argmax(axis=1)
+    # Shading pulls the peak of the plain correlation aside where the shift wraps around; fine structure has the true
+    # peak, unless there is none. Both are tried.
+    shifts = [_peak(left, right, span), _peak(_fine(left), _fine(right), span)]
     values = np.empty(len(left), np.float32)
-    for i, (dy, dx) in enumerate(zip(span[peaks // len(span)], span[peaks % len(span)], strict=True)):
-        a = left[i, max(0, dy) : SIZE + min(0, dy), max(0, dx) : SIZE + min(0, dx)]
-        b = right[i, max(0, -dy) : SIZE + min(0, -dy), max(0, -dx) : SIZE + min(0, -dx)]
-        a, b = a - a.mean(), b - b.mean()
-        scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
-        values[i] = float((a * b).sum()) / scale if scale > 1e-6 else 0.0
+    for i in range(len(left)):
+        values[i] = max(_overlap(left[i], right[i], int(dy[i]), int(dx[i])) for dy, dx in shifts)
     return values
+
+
+def _peak(left: np.ndarray, right: np.ndarray, span: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(dy, dx), int (N,), at which the circular correlation of each pair is highest."""
+    surface = fft.irfft2(fft.rfft2(left) * np.conj(fft.rfft2(right)), s=(SIZE, SIZE))
+    peaks = surface[:, span][:, :, span].reshape(len(left), -1).argmax(axis=1)
+    return span[peaks // len(span)], span[peaks % len(span)]
+
+
+def _fine(images: np.ndarray) -> np.ndarray:
+    return images - ndimage.gaussian_filter(images, (0, 2.5, 2.5))
+
+
+def _overlap(left: np.ndarray, right: np.ndarray, dy: int, dx: int) -> float:
+    """Pearson's correlation where the two overlap once right is moved by (dy, dx)."""
+    a = left[max(0, dy) : SIZE + min(0, dy), max(0, dx) : SIZE + min(0, dx)]
+    b = right[max(0, -dy) : SIZE + min(0, -dy), max(0, -dx) : SIZE + min(0, -dx)]
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / scale if scale > 1e-6 else 0.0
 
 
 def _candidates(

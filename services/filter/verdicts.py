@@ -65,7 +65,7 @@ def count_verdicts(lines: Sequence[ManifestLine]) -> tuple[dict[str, int], dict[
 
 
 def threshold_curve(lines: Sequence[ManifestLine]) -> dict[str, object]:
-    """{"thresholds": […], "kept": {label: share of its images with at least that probability of the intended label}}."""
+    """{"thresholds": […], "kept": {label: share of its images with at least that probability of the label}}."""
     thresholds = np.linspace(0, 1, CURVE_POINTS)
     kept = {}
     for label in sorted({line.label for line in lines}):
