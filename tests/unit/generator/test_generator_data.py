@@ -1,0 +1,85 @@
+"""Training data: what is chosen, what is refused, in which order it is shown."""
+
+import numpy as np
+import pytest
+import torch
+
+from defectory.errors import Corrupted, InvalidInput
+from defectory.storage import ObjectStore
+from services.generator.training import data
+from tests.unit.generator.generator_samples import make_lines
+
+SPLITS = [("good", "train"), ("bad", "train"), ("good", "train"), ("good", "test"), ("good", "validation")]
+
+
+def test_only_training_lines_of_the_label_are_learned(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    lines[2] = lines[2].model_copy(update={"origin": "synthetic"})
+    assert data.select(lines, "good") == [lines[0]]
+    lines[2] = lines[2].model_copy(update={"origin": "edited"})
+    assert data.select(lines, "good") == [lines[0], lines[2]]
+
+
+def test_a_label_without_images_is_refused_and_others_are_named(folder: ObjectStore) -> None:
+    with pytest.raises(InvalidInput, match="bad, good") as refused:
+        data.select(make_lines(folder, "d", SPLITS), "scratch")
+    assert "label" in refused.value.fields
+
+
+@pytest.mark.parametrize("leak", ["sha256", "group", "parents"])
+def test_training_on_what_is_tested_is_refused(folder: ObjectStore, leak: str) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    value = (lines[3].sha256,) if leak == "parents" else getattr(lines[3], leak)
+    lines[0] = lines[0].model_copy(update={leak: value})
+    with pytest.raises(InvalidInput, match="also tested on") as refused:
+        data.select(lines, "good")
+    assert "manifest_uri" in refused.value.fields
+
+
+def test_lines_without_a_group_are_not_of_one_group(folder: ObjectStore) -> None:
+    lines = [line.model_copy(update={"group": ""}) for line in make_lines(folder, "d", SPLITS)]
+    assert len(data.select(lines, "good")) == 2
+
+
+def test_pixels_are_read_as_they_are(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    images = data.load(folder, lines)
+    assert images.pixels.shape == (5, 3, 16, 16)
+    assert images.pixels.dtype == torch.uint8
+    assert data.load(folder, lines, 8).pixels.shape == (5, 3, 8, 8)
+    grey = data.load(folder, make_lines(folder, "grey", SPLITS, channels=1))
+    assert grey.pixels.shape == (5, 1, 16, 16)
+
+
+def test_an_image_that_was_changed_is_refused(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    folder.put(folder.key(lines[1].uri), folder.get(folder.key(lines[0].uri)))
+    with pytest.raises(Corrupted, match="SHA-256"):
+        data.load(folder, lines)
+
+
+def test_images_of_several_sizes_are_refused(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    assert data.size_of(lines) == 16
+    with pytest.raises(InvalidInput, match="sizes"):
+        data.size_of([lines[0], lines[1].model_copy(update={"width": 32, "height": 32})])
+    with pytest.raises(InvalidInput, match="sizes"):
+        data.size_of([lines[0].model_copy(update={"width": 32})])
+
+
+def test_every_pass_shows_every_image_once_in_its_own_order() -> None:
+    images = torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1)
+    epochs = data.Epochs(images, seed=1)
+    shown = ((epochs.batch(0, 21).flatten() + 1) * 127.5).round().int().tolist()
+    passes = [shown[i : i + 7] for i in (0, 7, 14)]
+    assert all(sorted(one) == list(range(7)) for one in passes)
+    assert passes[0] != passes[1]
+    later = data.Epochs(images, seed=1).batch(10, 5)
+    assert torch.equal(later, epochs.batch(10, 5))  # the position is all that there is to remember
+
+
+def test_mirrored_images_count_as_further_images() -> None:
+    image = torch.from_numpy(np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 2))
+    epochs = data.Epochs(image, seed=0, mirror_x=True, mirror_y=True)
+    shown = {tuple(((x.flatten() + 1) * 127.5).round().int().tolist()) for x in epochs.batch(0, 4)}
+    assert shown == {(0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0)}

@@ -1,0 +1,60 @@
+"""Settings: defaults that depend on the data, and refusals that name the field."""
+
+import math
+
+import pytest
+
+from defectory.errors import InvalidInput
+from services.generator.training.settings import resolve
+
+
+def test_defaults_depend_on_size_batch_and_length() -> None:
+    found = resolve({"batch": 32}, size_px=64, channels=1)
+    assert found.architecture.model_dump() == {
+        "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "latent_dim": 64,
+        "mapping_layers": 2,
+    }  # fmt: skip
+    assert found.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
+    assert (found.kimg, found.ema_kimg, found.snapshot_kimg, found.augment_kimg) == (300, 10, 30, 300)
+    assert (found.augment_mode, found.augment_preset, found.style_mixing) == ("ada", "bgc", 0.9)
+    assert resolve({"channel_base": 16384}, size_px=64, channels=3).architecture.latent_dim == 512
+    assert resolve({"kimg": 1000.0}, size_px=64, channels=3).augment_kimg == 500
+    assert resolve({"kimg": 1000.0}, size_px=64, channels=3, transfer=True).augment_kimg == 100
+
+
+def test_a_value_that_is_given_wins_even_where_it_is_zero() -> None:
+    found = resolve({"r1_gamma": 0.0, "path_length_weight": 0.0, "style_mixing": 0.0}, size_px=32, channels=3)
+    assert (found.r1_gamma, found.path_length_weight, found.style_mixing) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"resolution_px": 48}, "settings.resolution_px"),
+        ({"resolution_px": 2048}, "settings.resolution_px"),
+        ({"channel_base": 100}, "settings.channel_base"),
+        ({"batch": 1}, "settings.batch"),
+        ({"batch": -3}, "settings.batch"),
+        ({"kimg": -1.0}, "settings.kimg"),
+        ({"kimg": math.nan}, "settings.kimg"),
+        ({"learning_rate": math.inf}, "settings.learning_rate"),
+        ({"augment_mode": "often"}, "settings.augment_mode"),
+        ({"augment_preset": "everything"}, "settings.augment_preset"),
+        ({"augment_p": 1.5}, "settings.augment_p"),
+        ({"augment_target": 1.0}, "settings.augment_target"),
+        ({"r1_gamma": -1.0}, "settings.r1_gamma"),
+        ({"freeze_d": 9}, "settings.freeze_d"),
+        ({"unheard_of": 1}, "settings.unheard_of"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(values: dict, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        resolve(values, size_px=64, channels=3)
+    assert field in refused.value.fields
+
+
+def test_a_size_that_is_no_power_of_two_needs_a_resolution() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        resolve({}, size_px=100, channels=3)
+    assert "settings.resolution_px" in refused.value.fields
+    assert resolve({"resolution_px": 64}, size_px=100, channels=3).architecture.resolution_px == 64

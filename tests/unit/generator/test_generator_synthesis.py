@@ -1,0 +1,136 @@
+"""Synthesis: the same picture for a seed, whatever is made beside it; datasets that are taken up where they were."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from defectory.datasets.manifest import card_key, read_card, read_manifest
+from defectory.errors import AlreadyExists, InvalidInput
+from defectory.imaging import decode
+from defectory.storage import ObjectStore
+from services.generator import bundle, synthesis
+from services.generator.rendering import latent, render, sheet
+from services.generator.stylegan2.networks import Architecture, Generator, build
+from services.generator.synthesis import SynthesisSettings
+from tests.unit.generator.generator_samples import write_generator
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    network, _ = build(Architecture(resolution_px=32, channel_base=1024, channel_max=32, latent_dim=16), 0)
+    for layer in network.synthesis._layers():
+        torch.nn.init.constant_(layer.noise_strength, 0.5)
+    network.mapping.w_average.normal_()
+    return network
+
+
+def test_latents_follow_the_fields_convention() -> None:
+    np.testing.assert_array_equal(latent(42, 512), np.random.RandomState(42).randn(1, 512)[0])
+
+
+@pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
+def test_a_seed_gives_the_same_bytes_in_every_batch(generator: Generator, noise_mode: str) -> None:
+    settings = {"truncation_psi": 0.8, "noise_mode": noise_mode}
+    many = render(generator, range(20), **settings)
+    assert many.shape == (20, 32, 32, 3)
+    assert many.dtype == np.uint8
+    for seed in (0, 7, 15, 16, 19):
+        np.testing.assert_array_equal(render(generator, [seed], **settings)[0], many[seed])
+    np.testing.assert_array_equal(render(generator, [19, 3], **settings), many[[19, 3]])
+
+
+def test_pixels_are_the_network_output_scaled_and_clipped(generator: Generator) -> None:
+    z = torch.from_numpy(np.random.RandomState(5).randn(1, 16)).float()
+    with torch.no_grad():
+        plain = generator(z, truncation_psi=0.7, noise="const")[0].permute(1, 2, 0).numpy()
+    found = render(generator, [5], truncation_psi=0.7, noise_mode="const")[0].astype(int)
+    assert np.abs(found - np.clip(np.round(plain * 127.5 + 127.5), 0, 255)).max() <= 1
+
+
+def test_random_noise_differs_between_seeds_of_one_latent(generator: Generator) -> None:
+    first, second = render(generator, [1, 2], truncation_psi=0.0, noise_mode="random")  # psi 0: the same w
+    assert not np.array_equal(first, second)
+    first, second = render(generator, [1, 2], truncation_psi=0.0, noise_mode="const")
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_sheet_shows_images_in_rows() -> None:
+    images = np.arange(3, dtype=np.uint8)[:, None, None, None] + np.zeros((3, 2, 2, 1), np.uint8) + 1
+    found = sheet(images, columns=2)[..., 0]
+    np.testing.assert_array_equal(found, [[1, 1, 2, 2]] * 2 + [[3, 3, 0, 0]] * 2)
+
+
+def make(store: ObjectStore, count: int, dataset: str = "fake", stop_at: int | None = None, **given) -> str:
+    network, card = bundle.load(store, "tiny")
+
+    def progress(done: int, total: int) -> None:
+        assert total == count
+        if stop_at is not None and done >= stop_at:
+            raise KeyboardInterrupt
+
+    return synthesis.synthesize(store, network, card, SynthesisSettings(count, **given), dataset, progress)
+
+
+def test_a_dataset_whose_lines_can_be_made_again(folder: ObjectStore) -> None:
+    write_generator(folder)
+    uri = make(folder, 5, first_seed=100, truncation_psi=0.6, noise_mode="random")
+    lines = read_manifest(folder, uri)
+    assert [line.seed for line in lines] == [100, 101, 102, 103, 104]
+    network, _ = bundle.load(folder, lines[2].generator)
+    again = render(network, [lines[2].seed], truncation_psi=lines[2].truncation_psi, noise_mode=lines[2].noise_mode)
+    data = folder.get(folder.key(lines[2].uri))
+    assert hashlib.sha256(data).hexdigest() == lines[2].sha256
+    np.testing.assert_array_equal(np.asarray(decode(data)), again[0])
+    assert {(x.label, x.origin, x.generator, x.split, x.parents) for x in lines} == {
+        ("defect", "synthetic", "tiny/1", "none", ())
+    }
+    assert read_card(folder, "fake")["counts"] == {"none": {"defect": 5}}
+
+
+def test_an_interrupted_dataset_is_taken_up(folder: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthesis, "PART_IMAGES", 16)
+    write_generator(folder)
+    whole = read_manifest(folder, make(folder, 70, "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, 70, stop_at=50)
+    assert not folder.exists(card_key("fake"))
+    computed: list[int] = []
+    monkeypatch.setattr(synthesis, "render", lambda g, seeds, **s: computed.extend(seeds) or render(g, seeds, **s))
+    resumed = read_manifest(folder, make(folder, 70))
+    assert [line.sha256 for line in resumed] == [line.sha256 for line in whole]
+    assert len(computed) < 70
+    assert not list(folder.list("datasets/fake/parts/"))
+
+
+def test_the_same_again_is_there_already_and_something_else_is_refused(folder: ObjectStore) -> None:
+    write_generator(folder)
+    uri = make(folder, 3)
+    assert make(folder, 3) == uri
+    with pytest.raises(AlreadyExists, match="another name"):
+        make(folder, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"count": 0}, "count"),
+        ({"count": 1_000_001}, "count"),
+        ({"count": 1, "first_seed": -1}, "first_seed"),
+        ({"count": 2, "first_seed": 2**32 - 1}, "first_seed"),
+        ({"count": 1, "truncation_psi": float("nan")}, "truncation_psi"),
+        ({"count": 1, "truncation_psi": 2.1}, "truncation_psi"),
+        ({"count": 1, "noise_mode": "loud"}, "noise_mode"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(given: dict, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        synthesis.check(SynthesisSettings(**given), "fake")
+    assert field in refused.value.fields
+
+
+def test_the_name_of_the_dataset_is_checked() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        synthesis.check(SynthesisSettings(1), "../x")
+    assert "dataset" in refused.value.fields

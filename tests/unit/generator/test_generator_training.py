@@ -1,0 +1,223 @@
+"""The loop: resumes to the bit, averages, freezes, rolls back, transfers."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from defectory.errors import Exhausted, FailedPrecondition
+from defectory.storage import ObjectStore
+from services.generator.tensors import dump, parse
+from services.generator.training import loop, trainer, transfer
+from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.trainer import Trainer
+from tests.unit.generator.generator_samples import small_settings, write_generator
+
+PREFIX = "models/generator/m/1/"
+FINGERPRINT = "f"
+
+
+class Stopped(BaseException):
+    """The service stops."""
+
+
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (5, 3, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def make(**given: Any) -> Trainer:
+    return Trainer(images(), small_settings(augment_mode="ada", augment_target=0.1, **given), seed=5)
+
+
+def digest(one: Trainer) -> tuple[str, str]:
+    tensors, scalars = one.state()
+    return dump(tensors)[1], json.dumps(scalars)
+
+
+def ignore(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+    """A report that nobody reads."""
+
+
+def test_a_state_through_safetensors_and_json_goes_on_to_the_bit() -> None:
+    whole, first = make(), make()
+    for _ in range(12):
+        whole.train_step()
+    for _ in range(5):
+        first.train_step()
+    tensors, scalars = first.state()
+    data, sha256 = dump(tensors)
+    second = make()
+    second.restore(parse(data, sha256, "test"), json.loads(json.dumps(scalars)))
+    for _ in range(7):
+        second.train_step()
+    assert whole.p > 0  # augmentation was on
+    assert digest(second) == digest(whole)
+
+
+@pytest.mark.parametrize("stop_at", [20, 32, 44])
+def test_a_stopped_training_ends_in_the_same_weights(folder: ObjectStore, stop_at: int) -> None:
+    whole, _ = loop.train(make, folder, "models/generator/whole/1/", FINGERPRINT, ignore)
+
+    def stop(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        if images_seen == stop_at:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        loop.train(make, folder, PREFIX, FINGERPRINT, stop)
+    steps = []
+    resumed, sample_key = loop.train(make, folder, PREFIX, FINGERPRINT, lambda n, v, s: steps.append(n))
+    assert steps[0] == stop_at + 4  # nothing was computed again
+    assert digest(resumed) == digest(whole)
+    assert folder.exists(sample_key)
+
+
+def test_a_killed_training_ends_in_the_same_weights(folder: ObjectStore) -> None:
+    whole, _ = loop.train(make, folder, "models/generator/whole/1/", FINGERPRINT, ignore)
+    checkpoints = Checkpoints(folder, PREFIX, FINGERPRINT)
+    lost = make()
+    for step in range(11):
+        if step == 8:
+            checkpoints.save(lost.images_seen, *lost.state())
+        lost.train_step()
+    resumed, _ = loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    assert digest(resumed) == digest(whole)
+
+
+def test_the_last_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(folder: ObjectStore) -> None:
+    checkpoints = Checkpoints(folder, PREFIX, FINGERPRINT)
+    for number in (1, 2, 3):
+        checkpoints.save(number, {"x": torch.full((2,), float(number))}, {"step": number})
+    keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/")]
+    assert [key[-17:] for key in keys if key.endswith(".json")] == ["000000000002.json", "000000000003.json"]
+    assert len(keys) == 4
+    folder.put(f"{PREFIX}checkpoints/000000000003.safetensors", b"cut off")
+    found = checkpoints.latest()
+    assert found is not None
+    assert found[1] == {"step": 2}
+    assert torch.equal(found[0]["x"], torch.full((2,), 2.0))
+
+
+def test_a_checkpoint_of_another_training_is_not_taken_up(folder: ObjectStore) -> None:
+    Checkpoints(folder, PREFIX, "other").save(1, {"x": torch.zeros(1)}, {})
+    assert Checkpoints(folder, PREFIX, FINGERPRINT).latest() is None
+
+
+def test_the_average_of_weights_has_the_half_life_of_the_settings() -> None:
+    one = make(ema_kimg=0.01)
+    one.ema_ramp_up = False
+    parameter = one.generator.synthesis.blocks["b8"].conv1.conv.weight
+    average = one.average.synthesis.blocks["b8"].conv1.conv.weight
+    expected = parameter.detach().clone()
+    beta = 0.5 ** (4 / 10)
+    for _ in range(3):
+        one.train_step()
+        expected = beta * expected + (1 - beta) * parameter.detach()
+    torch.testing.assert_close(average, expected)
+    assert torch.equal(one.average.mapping.w_average, one.generator.mapping.w_average)
+
+
+def test_the_average_follows_closely_at_the_start() -> None:
+    one = make(ema_kimg=100.0)
+    one.train_step()  # 4 images: a half-life of 0.2 images
+    for average, current in zip(one.average.parameters(), one.generator.parameters(), strict=True):
+        torch.testing.assert_close(average, current.detach(), atol=1e-4, rtol=1e-3)
+
+
+def test_frozen_resolutions_of_the_discriminator_do_not_move() -> None:
+    one = make(freeze_d=1)
+    before = {name: value.clone() for name, value in one.discriminator.state_dict().items()}
+    one.train_step()
+    moved = {name for name, value in one.discriminator.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert not any(name.startswith(("from_image", "blocks.b16")) for name in moved)
+
+
+def test_training_learns_to_tell_real_from_fake() -> None:
+    one = make(augment_preset="blit", learning_rate=0.003)
+    losses = [one.train_step()["loss_d"] for _ in range(40)]
+    assert sum(losses[-5:]) < sum(losses[:5])
+
+
+def diverging(one: Trainer, at_step: int) -> None:
+    step = one._discriminator_step
+
+    def broken(real: torch.Tensor, rng: torch.Generator) -> float:
+        value = step(real, rng)
+        return float("nan") if one.step == at_step else value
+
+    one._discriminator_step = broken  # type: ignore[method-assign]
+
+
+def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:
+    made: list[Trainer] = []
+
+    def make_once_broken() -> Trainer:
+        made.append(make())
+        if len(made) == 1:
+            diverging(made[0], at_step=10)
+        return made[-1]
+
+    seen: list[int] = []
+    finished, _ = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n))
+    assert seen == [*range(4, 41, 4), *range(36, 65, 4)]  # back to the checkpoint at 32 images
+    assert finished.attempt == 1
+
+
+def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectStore) -> None:
+    def make_broken() -> Trainer:
+        one = make()
+        diverging(one, at_step=3)
+        return one
+
+    with pytest.raises(FailedPrecondition, match=r"diverged twice, at 16 images .*loss_d nan"):
+        loop.train(make_broken, folder, PREFIX, FINGERPRINT, ignore)
+
+
+def test_a_full_store_does_not_stop_a_training_that_can_wait(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Checkpoints.save
+
+    def full_at_first(self: Checkpoints, images_seen: int, *state: Any) -> None:
+        if images_seen == 32:
+            raise Exhausted("the disk is full")
+        save(self, images_seen, *state)
+
+    monkeypatch.setattr(Checkpoints, "save", full_at_first)
+    finished, _ = loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    assert finished.images_seen == 64
+
+
+def test_regularisation_is_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = make()
+    values = [one.train_step() for _ in range(17)]
+    assert [n for n, v in enumerate(values) if "r1" in v] == [0, trainer.R1_INTERVAL]
+    assert [n for n, v in enumerate(values) if "path_length" in v] == [0, 4, 8, 12, 16]
+    off = make(r1_gamma=0.0, path_length_weight=0.0)
+    assert off.train_step().keys() == {"loss_g", "loss_d"}
+
+
+def test_a_transfer_copies_what_fits_and_names_what_does_not(folder: ObjectStore) -> None:
+    card = write_generator(folder, channel_max=8)
+    source = parse(folder.get(card.prefix + "weights.safetensors"), card.weights_sha256, "w")
+    same, wider = make(), make(channel_max=16)
+    left = transfer.start_from(same, folder, "tiny")
+    assert all(torch.equal(value, source[name]) for name, value in same.generator.state_dict().items())
+    assert all(torch.equal(value, source[name]) for name, value in same.average.state_dict().items())
+    assert left == [f"d/{name}" for name in same.discriminator.state_dict()]  # no checkpoint is left of it
+    left = transfer.start_from(wider, folder, "tiny/1")
+    assert "g/mapping.layers.0.weight" not in left
+    assert "g/synthesis.blocks.b4.conv1.conv.weight" in left
+
+
+def test_a_transfer_takes_the_discriminator_of_the_last_checkpoint(folder: ObjectStore) -> None:
+    card = write_generator(folder)
+    old = make()
+    old.train_step()
+    Checkpoints(folder, card.prefix, FINGERPRINT).save(4, *old.state())
+    new = make()
+    assert transfer.start_from(new, folder, "tiny") == []
+    for name, value in new.discriminator.state_dict().items():
+        assert torch.equal(value, old.discriminator.state_dict()[name])
