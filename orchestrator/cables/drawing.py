@@ -64,7 +64,7 @@ def _check(seed: int, kind: str, size_px: int) -> None:
 
 
 def _difference(good: Surface, wrong: Surface, size_px: int) -> NDArray[np.uint8]:
-    """Where something else lies than on the good cable, with its holes filled: a swapped strand counts with its wires."""
+    """Where something else lies than on the good cable, holes filled: a swapped strand counts with its wires."""
     changed = (good.content != wrong.content).astype(np.uint8)
     side = len(changed)
     reach = max(3, side // 128) | 1

@@ -50,13 +50,13 @@ def cut_inner_insulation(scene: Scene, rng: np.random.Generator) -> Scene:
     """The insulation of one strand is slit, or a piece of it is gone."""
     place = _choose_strand(scene, rng)
     strand = scene.strands[place]
-    cuts = [_sample_cut(rng, slit=(0.006, 0.011), notch=(0.02, 0.045)) for _ in range(int(rng.integers(1, 3)))]
+    cuts = [_sample_cut(rng, slit=(0.008, 0.014), notch=(0.025, 0.055)) for _ in range(int(rng.integers(1, 3)))]
     return _with_strand(scene, place, replace(strand, cuts=(*strand.cuts, *cuts)))
 
 
 def cut_outer_insulation(scene: Scene, rng: np.random.Generator) -> Scene:
     """The sheath is slit, or a piece of it is gone."""
-    return replace(scene, sheath_cuts=(*scene.sheath_cuts, _sample_cut(rng, slit=(0.007, 0.013), notch=(0.025, 0.07))))
+    return replace(scene, sheath_cuts=(*scene.sheath_cuts, _sample_cut(rng, slit=(0.010, 0.018), notch=(0.035, 0.09))))
 
 
 def remove_strand(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -92,7 +92,7 @@ def poke_insulation(scene: Scene, rng: np.random.Generator) -> Scene:
             Poke(
                 x=middle[0] + distance * math.cos(angle),
                 y=middle[1] + distance * math.sin(angle),
-                radius=rng.uniform(0.0085, 0.0135),
+                radius=rng.uniform(0.010, 0.016),
                 squash=rng.uniform(0.75, 1.3),
             )
         )

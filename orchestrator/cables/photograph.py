@@ -32,11 +32,11 @@ def take_photograph(scene: Scene, surface: Surface, size_px: int) -> NDArray[np.
     gleam = np.maximum(normal_x * half[0] + normal_y * half[1] + normal_z * half[2], 0) * shadow
     sheen = _power(gleam, 3)  # gleam ** 8
     glint = _power(sheen, 2)  # gleam ** 32
-    strength = np.where(copper, 1.25 * surface.tone * mottle, np.where(ground | (surface.content == HOLLOW), 0.0, 0.05))
-    shine = (strength * np.where(copper, glint, sheen) * light.key).astype(np.float32)
+    dull = np.where(ground | (surface.content == HOLLOW), np.float32(0), np.float32(0.05)) * sheen
+    shine = np.where(copper, 1.25 * surface.tone * mottle * glint, dull) * np.float32(light.key)
 
     shade = _falloff(shade.astype(np.float32), scene, side)
-    picture = surface.palette[surface.content]  # (S, S, 3)
+    picture = np.take(surface.palette, surface.content, axis=0)  # (S, S, 3)
     picture *= shade[..., None]
     picture += shine[..., None] * np.array([0.62, 0.47, 0.37], dtype=np.float32)  # copper reflects in its own colour
     return _develop(picture, scene.camera, light, size_px, rng)
@@ -85,7 +85,7 @@ def _power(base: Array, doublings: int) -> Array:
 
 
 def _occlusion(height: Array, light: Light, side: int) -> tuple[Array, Array]:
-    """(share of the key light that arrives, share of the sky that is seen), worked out at half the size and made smooth."""
+    """(share of the key light that arrives, share of the sky that is seen), worked out at half the size."""
     small = cv2.resize(height, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
     lit = np.ones_like(small)
     reach = 0.075  # how far a shadow is followed

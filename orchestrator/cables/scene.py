@@ -1,7 +1,7 @@
 """What stands before the camera: a cable with three strands, its pose, its light and the camera, sampled from a seed.
 
-Lengths are in units of the image's side. Positions are in the cable's own frame: origin at its axis, x to the right, y down,
-before the pose turns, scales and moves it.
+Lengths are in units of the image's side. Positions are in the cable's own frame: origin at its axis, x to the right,
+y down, before the pose turns, scales and moves it.
 """
 
 import math
@@ -185,7 +185,7 @@ def _sample_strand(rng: np.random.Generator, place: int) -> Strand:
 
 
 def _sample_wires(rng: np.random.Generator, inner: float) -> Wires:
-    """Wires of a bundle, hex-packed with jitter, in the order in which they are painted; centres about the strand's axis."""
+    """Wires of a bundle, hex-packed with jitter, in the order of their painting; centres about the strand's axis."""
     radius = 0.0152 * rng.uniform(0.95, 1.06)
     pitch = radius * 2.02
     turn = rng.uniform(0, math.pi / 3)
@@ -197,7 +197,7 @@ def _sample_wires(rng: np.random.Generator, inner: float) -> Wires:
     centres = lattice @ rotation.T
     reach = np.hypot(centres[:, 0], centres[:, 1])
     # The wires at the rim lean on the insulation: those that nearly fit are pushed in.
-    fits = reach < inner - radius * 0.45
+    fits = reach < inner - radius * 0.2
     centres, reach = centres[fits], reach[fits]
     limit = inner - radius * 0.92
     centres *= np.minimum(1.0, limit / np.maximum(reach, 1e-6))[:, None]

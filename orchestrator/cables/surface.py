@@ -37,9 +37,10 @@ def build_surface(scene: Scene, side: int) -> Surface:
     height = np.full((side, side), GROUND_LEVEL, dtype=np.float32)
     tone = np.ones((side, side), dtype=np.float32)
 
-    radius = np.hypot(x, y)
+    radius = np.sqrt(x * x + y * y)
     # cos(3 theta) without the arc tangent; the sheath bulges where the strands lie.
-    swell = (3 * x * x * y - y**3) / np.maximum(radius, 1e-3) ** 3
+    floor = np.maximum(radius, 1e-3)
+    swell = y * (3 * x * x - y * y) / (floor * floor * floor)
     depth = SHEATH_RADIUS * (1 + scene.trefoil * swell) - radius
     _paint(content, height, depth > 0, SHEATH, 0.0)
     for cut in scene.sheath_cuts:
@@ -76,7 +77,7 @@ def build_surface(scene: Scene, side: int) -> Surface:
 
 
 def soft_noise(rng: np.random.Generator, cells: int, side: int, cells_y: int = 0) -> Array:
-    """(side, side) smooth noise of unit variance at its knots, with so many cells across (and down, where they differ)."""
+    """(side, side) smooth noise of unit variance at its knots: so many cells across (and down, where they differ)."""
     knots = rng.standard_normal(((cells_y or cells) + 3, cells + 3), dtype=np.float32)
     grown = cv2.resize(knots, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(grown, dtype=np.float32)
@@ -112,7 +113,8 @@ def _paint(content: NDArray[np.int16], height: Array, where: NDArray[np.bool_], 
 
 def _strand_distance(strand: Strand, x: Array, y: Array) -> Array:
     """Distance from the strand's axis, on an ellipse's terms."""
-    return np.hypot((x - strand.centre[0]) * strand.squash, (y - strand.centre[1]) / strand.squash)
+    across, down = (x - strand.centre[0]) * strand.squash, (y - strand.centre[1]) / strand.squash
+    return np.sqrt(across * across + down * down)
 
 
 def _cut_region(cut: Cut, x: Array, y: Array, depth: Array, wall: float) -> NDArray[np.bool_]:
@@ -200,7 +202,7 @@ def _palette(scene: Scene, numbers: int, rng: np.random.Generator) -> Array:
     """Linear colour of every number; each scene's plastics and coppers differ a little."""
     palette = np.zeros((numbers, 3), dtype=np.float32)
     palette[GROUND], palette[SHEATH] = scene.ground, scene.sheath
-    palette[HOLLOW], palette[POKED] = (0.17, 0.15, 0.14), (0.14, 0.12, 0.11)
+    palette[HOLLOW], palette[POKED] = (0.25, 0.23, 0.215), (0.16, 0.14, 0.13)
     palette[SHEATH_CUT] = np.array(scene.sheath) * 0.62
     for colour, srgb in COLOURS_SRGB.items():
         jittered = np.array(srgb) * rng.uniform(0.93, 1.07) + rng.normal(0, 0.008, 3)
