@@ -1,0 +1,5 @@
+"""The report of a run: one self-contained HTML file whose every figure is read from the store."""
+
+from orchestrator.report.page import build_report
+
+__all__ = ["build_report"]

@@ -1,0 +1,109 @@
+"""Collects what a run left in the store, for the report's page and for result pages."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.errors import DefectoryError, FailedPrecondition, NotFound
+from defectory.storage.store import ObjectStore
+from orchestrator.report.comparison import Comparison, compare
+
+NEEDED = ("ingest", "baseline", "baseline-evaluate", "expanded", "expanded-evaluate")
+OPTIONAL = ("generators", "filter", "expanded-dataset", "explain")
+SHEET_IMAGES = 24
+REASONS = {
+    "confidence": "the judge was not sure that it shows what it should",
+    "near_copy": "copies a training image",
+    "near_duplicate": "shows the same as another synthetic image",
+    "outlier": "unlike every real image (artefact or blend)",
+    "unreadable": "the file could not be read",
+}
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """A run as the report tells it."""
+
+    run: str
+    pipeline: dict[str, Any]
+    steps: dict[str, dict[str, Any]]  # step -> its outputs
+    metrics: dict[str, dict[str, Any]]  # arm -> metrics.json
+    comparison: Comparison
+    real: list[ManifestLine]
+    judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
+    curves: dict[str, dict[str, Any]]  # label -> threshold curve of its first round
+    explanations: list[dict[str, Any]]
+
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """label -> {"made", "accepted", reason: rejected images}."""
+        table = {}
+        for label, lines in self.judged.items():
+            counts = Counter(reason for line in lines for reason in line.reasons)
+            table[label] = {
+                "made": len(lines), "accepted": sum(x.verdict == "accepted" for x in lines), **counts,
+            }  # fmt: skip
+        return table
+
+
+def read_run(store: ObjectStore, run: str) -> RunContent:
+    """Read everything a report needs.
+
+    Raises:
+        NotFound: no such run. FailedPrecondition: a step that the report needs has not finished.
+    """
+    try:
+        pipeline = json.loads(store.get(f"runs/{run}/pipeline.json"))
+    except NotFound:
+        raise NotFound(f"there is no run {run!r} in {store.url}; `defectory run` makes one") from None
+    steps = {}
+    for step in (*NEEDED, *OPTIONAL):
+        key = f"runs/{run}/steps/{step}.json"
+        if store.exists(key):
+            steps[step] = json.loads(store.get(key))["outputs"]
+        elif step in NEEDED:
+            raise FailedPrecondition(f"run {run!r} has not finished its step {step!r}; `defectory run` goes on with it")
+
+    def document(uri: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(store.get(store.key(uri)))
+        return content
+
+    judged, threshold_curves = {}, {}
+    for label, made in steps.get("filter", {}).items():
+        judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
+        if made["rounds"]:
+            threshold_curves[label] = document(made["rounds"][0]["curve_uri"])
+    explanations = []
+    if "explain" in steps:
+        data = store.get(store.key(steps["explain"]["explanations_uri"]))
+        explanations = [json.loads(line) for line in data.splitlines()]
+    return RunContent(
+        run=run,
+        pipeline=pipeline,
+        steps=steps,
+        metrics={
+            "real only": document(steps["baseline"]["metrics_uri"]),
+            "real + synthetic": document(steps["expanded"]["metrics_uri"]),
+        },
+        comparison=compare(
+            document(steps["baseline-evaluate"]["evaluation_uri"]),
+            document(steps["expanded-evaluate"]["evaluation_uri"]),
+        ),
+        real=read_manifest(store, steps["ingest"]["manifest_uri"]),
+        judged=judged,
+        curves=threshold_curves,
+        explanations=explanations,
+    )
+
+
+def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:
+    """The files of at most `count` lines, spread evenly over them; one that cannot be read is left out."""
+    step = max(1, len(lines) // count)
+    found = []
+    for line in lines[::step][:count]:
+        try:
+            found.append(store.get(store.key(line.uri)))
+        except DefectoryError:
+            continue  # a sheet of the others is still worth looking at
+    return found

@@ -1,0 +1,85 @@
+"""Pictures of a report: curves with bands, and sheets of images."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy import stats
+
+ARM_COLOURS = {"real only": "#8a5a00", "real + synthetic": "#0b6bcb"}
+METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
+TILE_PX = 96
+GAP_PX = 4
+
+
+def data_uri(data: bytes, kind: str = "image/png") -> str:
+    """Bytes as a data: URI."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> str:
+    """Loss, accuracy and F1 against the epoch, mean and 95% band over cycles, one line an arm, as an SVG data: URI.
+
+    Args:
+        arms: name -> metrics.json. split: "validation" or "test".
+    """
+    figure = Figure(figsize=(11, 3.1), layout="constrained")
+    FigureCanvasSVG(figure)
+    for axis, (metric, title) in zip(figure.subplots(1, 3), METRIC_NAMES.items(), strict=True):
+        for name, metrics in arms.items():
+            values = np.array([[e[split][metric] for e in c["epochs"]] for c in metrics["cycles"]])
+            epochs = np.arange(1, values.shape[1] + 1)
+            mean = values.mean(axis=0)
+            axis.plot(epochs, mean, label=name, color=ARM_COLOURS.get(name))
+            if len(values) > 1:
+                half = stats.t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / math.sqrt(len(values))
+                axis.fill_between(epochs, mean - half, mean + half, alpha=0.2, linewidth=0, color=ARM_COLOURS.get(name))
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False)
+    return _svg(figure)
+
+
+def threshold_chart(curve: Mapping[str, Any], threshold: float) -> str:
+    """Share of images kept against the confidence threshold, one line a label, as an SVG data: URI."""
+    figure = Figure(figsize=(5.2, 2.8), layout="constrained")
+    FigureCanvasSVG(figure)
+    axis = figure.subplots()
+    for label, kept in curve["kept"].items():
+        if kept:
+            axis.plot(curve["thresholds"], np.array(kept) * 100, label=label)
+    axis.axvline(threshold, color="grey", linestyle=":", linewidth=1)
+    axis.set(xlabel="confidence threshold", ylabel="kept, %", xlim=(0, 1), ylim=(0, 102))
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    return _svg(figure)
+
+
+def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
+    """Images side by side as one PNG."""
+    side = TILE_PX + GAP_PX
+    columns = min(columns, max(1, len(images)))
+    canvas = Image.new("RGB", (columns * side - GAP_PX, -(-len(images) // columns) * side - GAP_PX), "white")
+    for number, data in enumerate(images):
+        with Image.open(io.BytesIO(data)) as image:
+            tile = image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+        canvas.paste(tile, (number % columns * side, number // columns * side))
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return data_uri(buffer.getvalue(), "image/svg+xml")

@@ -1,0 +1,90 @@
+"""The comparison's figures against SciPy and scikit-learn, and the verdict in every case."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+
+from orchestrator.report.comparison import Estimate, compare, decide, group_bootstrap, interval, paired_p_value
+
+
+def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: int = 2, seed: int = 0) -> dict:
+    """An evaluation whose predictions are right with this probability."""
+    random = np.random.default_rng(seed)
+    truth = np.arange(images) // per_group % 2
+    right = random.random((cycles, images)) < accuracy
+    predicted = np.where(right, truth, 1 - truth)
+    labels = ["defect", "good"]
+    return {
+        "labels": labels,
+        "cycles": [
+            {
+                "metrics": {
+                    "f1": f1_score(truth, p, average="macro"), "accuracy": (p == truth).mean(), "precision": 0.5,
+                    "recall": 0.5, "loss": 0.1,
+                }
+            }
+            for p in predicted
+        ],
+        "images": [
+            {
+                "sha256": f"{i:064}", "group": str(i // per_group), "label": labels[truth[i]],
+                "probabilities": [[float(p[i] == 0), float(p[i] == 1)] for p in predicted],
+            }
+            for i in range(images)
+        ],
+    }  # fmt: skip
+
+
+def test_intervals_and_test_are_students() -> None:
+    values = np.array([0.8, 0.82, 0.79, 0.85, 0.81])
+    found = interval(values)
+    low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert paired_p_value(values - 0.75) == pytest.approx(stats.ttest_rel(values, np.full(5, 0.75)).pvalue)
+    assert interval(values[:1]) == Estimate(0.8, None, None)
+    assert paired_p_value(np.zeros(5)) is None
+
+
+def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
+    a, b = evaluation(0.7, seed=1), evaluation(0.9, seed=2)
+    expected = np.mean([c["metrics"]["f1"] for c in b["cycles"]]) - np.mean([c["metrics"]["f1"] for c in a["cycles"]])
+    found = group_bootstrap(a, b)
+    assert found.mean == pytest.approx(expected)
+    assert found.low < found.mean < found.high
+
+
+def test_parts_photographed_often_do_not_narrow_the_interval() -> None:
+    single = group_bootstrap(evaluation(0.7, per_group=1, seed=3), evaluation(0.8, per_group=1, seed=4))
+    a, b = evaluation(0.7, per_group=1, seed=3), evaluation(0.8, per_group=1, seed=4)
+    for arm in (a, b):
+        arm["images"] = [image for image in arm["images"] for _ in range(4)]  # four photographs of every part
+        for number, image in enumerate(arm["images"]):
+            arm["images"][number] = {**image, "group": image["group"]}
+    repeated = group_bootstrap(a, b)
+    assert (repeated.low, repeated.high) == (pytest.approx(single.low), pytest.approx(single.high))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"), [(0.6, 0.95, "helped"), (0.95, 0.6, "hurt"), (0.8, 0.81, "cannot tell")]
+)
+def test_verdicts(before: float, after: float, outcome: str) -> None:
+    comparison = compare(evaluation(before, seed=1), evaluation(after, seed=2))
+    assert comparison.outcome == outcome
+    assert comparison.test_groups == 100
+    assert "100 independent" in comparison.verdict
+
+
+def test_the_same_predictions_make_no_difference() -> None:
+    same = evaluation(0.9)
+    assert compare(same, same).outcome == "no difference"
+
+
+def test_one_cycle_cannot_tell() -> None:
+    assert compare(evaluation(0.6, cycles=1), evaluation(0.99, cycles=1)).outcome == "cannot tell"
+
+
+def test_both_sources_of_chance_have_a_say() -> None:
+    sure, unsure = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
+    assert decide(sure, sure) == "helped"
+    assert decide(sure, unsure) == decide(unsure, sure) == "cannot tell"
