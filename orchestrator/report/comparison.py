@@ -1,7 +1,7 @@
 """Did the synthetic images help? Paired over cycles, and over independent parts; then a plain sentence.
 
-Two sources of chance are kept apart: the cycles' seeds (paired t-test, the same seed in both arms) and the choice of test
-parts (bootstrap over groups, since photographs of one part are not independent). A difference counts when neither
+Two sources of chance are kept apart: the cycles' seeds (paired t-test, the same seed in both arms) and the choice of
+test parts (bootstrap over groups, since photographs of one part are not independent). A difference counts when neither
 explains it.
 """
 

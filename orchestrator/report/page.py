@@ -105,7 +105,7 @@ def _threshold(content: RunContent, label: str) -> float:
 
 def _warnings(content: RunContent) -> Iterator[str]:
     if "drawn-cable" in json.dumps([line.source for line in content.real[:50]]) or _is_drawn(content):
-        yield "Drawn data: these are computer drawings of cables, not photographs. The figures show that the line works."
+        yield "Drawn data: these are drawings of cables, not photographs. The figures only show that the line works."
     if content.steps["baseline"].get("initial_weights") == "random":
         yield "Random weights: no ImageNet weights were found, so both arms start from nothing. Expect low figures."
     if content.comparison.test_groups < 30:
@@ -124,8 +124,10 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]
         judged = content.judged.get(label, [])
         accepted = [x for x in judged if x.verdict == "accepted"]
         groups = [("real, for training", real), ("synthetic, accepted", accepted)]
-        for reason in REASONS:
-            groups.append((f"rejected: {REASONS[reason]}", [x for x in judged if x.reasons and x.reasons[0] == reason]))
+        groups += [
+            (f"rejected: {text}", [x for x in judged if x.reasons and x.reasons[0] == reason])
+            for reason, text in REASONS.items()
+        ]
         for title, lines in groups:
             images = [i for i in some_images(store, lines) if _is_image(i)]
             if images:
