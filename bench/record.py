@@ -1,0 +1,32 @@
+"""Writes a benchmark's table into docs/benchmarks.md: one section a benchmark, replaced in place."""
+
+import platform
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
+HEADER = "# Benchmarks\n\nEach section is written by the command it names. The machines are noisy: only ratios count.\n"
+
+
+def record(title: str, command: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: str = "") -> str:
+    """Print and store a table; returns its section."""
+    table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    table += ["| " + " | ".join(row) + " |" for row in rows]
+    versions = ", ".join(f"{package} {version(package)}" for package in ("numpy", "scipy"))
+    where = f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, {versions}"
+    section = f"## {title}\n\n`{command}` ({where})\n\n" + "\n".join(table) + f"\n\n{notes}".rstrip() + "\n"
+    page = PAGE.read_text() if PAGE.exists() else HEADER
+    pattern = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    page = pattern.sub(lambda _: section + "\n", page) if pattern.search(page) else f"{page.rstrip()}\n\n{section}"
+    PAGE.write_text(page.rstrip() + "\n")
+    return section
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

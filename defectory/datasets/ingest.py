@@ -1,0 +1,256 @@
+"""From a folder of photographs to a dataset: decoded, squared, grouped, split, stored. A bad file stops nothing."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.manifest import ManifestLine, image_key, read_card, write_dataset
+from defectory.datasets.sources import Source, SourceFile, read_csv_text, read_groups, read_source
+from defectory.datasets.splits import DEFAULT_SHARES, check_shares, split_by_group
+from defectory.errors import DefectoryError, InvalidInput
+from defectory.imaging import Fit, decode, encode_png, is_grey, to_square
+from defectory.models import check_name
+from defectory.storage.parallel import parallel_put
+from defectory.storage.store import ObjectStore
+
+Report = Callable[[str, int, int, str], None]  # stage, done, total, unit
+MIN_GROUPS = 3  # of a label: one for each split
+WORKERS = 4
+MAX_FILE_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest made."""
+
+    manifest_uri: str
+    card: dict[str, Any]
+    counts: dict[str, dict[str, int]]  # split -> label -> images
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # (path, reason)
+
+
+@dataclass(frozen=True)
+class _Photograph:
+    file: SourceFile
+    png: bytes
+    sha256: str
+    grey: bool
+    structure: np.ndarray  # for the finder of groups
+    mask: bytes
+
+
+def ingest(
+    directory: Path,
+    store: ObjectStore,
+    name: str,
+    *,
+    size_px: int = 64,
+    fit: Fit = "stretch",
+    labels: Literal["binary", "kinds"] = "binary",
+    seed: int = 0,
+    groups_csv: Path | None = None,
+    shares: tuple[float, float, float] = DEFAULT_SHARES,
+    report: Report | None = None,
+) -> IngestResult:
+    """Read a folder (MVTec AD category, class folders) or CSV of photographs into a dataset.
+
+    Args:
+        name: of the dataset, [a-z0-9][a-z0-9._-]{0,62}.
+        size_px: side of the square images, in [8, 1024].
+        fit: how an image becomes square; see `defectory.imaging.to_square`.
+        labels: `binary` makes "good" and "defect" (the kind is kept beside it), `kinds` keeps every label.
+        groups_csv: which photographs show the same part; absent: groups are found.
+        shares: of train, validation and test.
+
+    Raises:
+        NotFound: nothing at the path. InvalidInput: no layout fits, a setting is out of range, or too little is left.
+    """
+    check_name(name)
+    check_shares(shares)
+    if not 8 <= size_px <= 1024:
+        raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
+    say = report or (lambda *_: None)
+    source = read_source(directory)
+    given = read_groups(read_csv_text(groups_csv), str(groups_csv)) if groups_csv else {}
+    photographs, skipped = _read(source, size_px, fit, say)
+    photographs = _without_duplicates(photographs, skipped)
+    if not photographs:
+        raise InvalidInput(
+            f"{directory} holds no image that can be read; {_first(skipped)}", {"directory": "no images"}
+        )
+    say("looking for photographs of the same part", 0, len(photographs), "images")
+    groups = _groups(photographs, given)
+    fixed = {g: p.file.split for g, p in zip(groups, photographs, strict=True) if p.file.split != "none"}
+    splits = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
+    colour = "L" if all(p.grey for p in photographs) else "RGB"
+    lines = _store(store, name, source, photographs, groups, splits, labels, size_px, colour, say)
+    _check_enough(lines)
+    card = {
+        "layout": source.layout,
+        "size_px": size_px,
+        "fit": fit,
+        "colour": colour,
+        "label_mode": labels,
+        "seed": seed,
+        "shares": list(shares),
+        "groups_from": "given" if given else "found",
+        "groups": len(set(groups)),
+        "skipped": [list(entry) for entry in skipped],
+        "warning": _warning(lines),
+    }
+    manifest_uri = write_dataset(store, name, lines, card)
+    written = read_card(store, name)
+    return IngestResult(manifest_uri, written, written["counts"], skipped)
+
+
+def _read(source: Source, size_px: int, fit: Fit, say: Report) -> tuple[list[_Photograph], list[tuple[str, str]]]:
+    photographs: list[_Photograph] = []
+    skipped: list[tuple[str, str]] = []
+
+    def one(file: SourceFile) -> _Photograph | str:
+        try:
+            return _photograph(source.root, file, size_px, fit)
+        except DefectoryError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+
+    for number, (file, result) in enumerate(_side_by_side(one, source.files), start=1):
+        if isinstance(result, str):
+            skipped.append((file.path, result))
+        else:
+            photographs.append(result)
+        say("reading photographs", number, len(source.files), "images")
+    return photographs, skipped
+
+
+def _side_by_side(
+    work: Callable[[SourceFile], _Photograph | str], files: Sequence[SourceFile]
+) -> Iterator[tuple[SourceFile, _Photograph | str]]:
+    """Results in order; decoding leaves Python's lock, so threads help. A block at a time bounds the memory."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for start in range(0, len(files), 64):
+            block = files[start : start + 64]
+            yield from zip(block, pool.map(work, block), strict=True)
+
+
+def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit) -> _Photograph:
+    path = root / file.path
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+    image = decode(path.read_bytes())
+    png = encode_png(to_square(image, size_px, fit))
+    mask = b""
+    if file.mask_path:
+        mask = encode_png(to_square(decode((root / file.mask_path).read_bytes()).convert("L"), size_px, fit, mask=True))
+    structure = describe(np.asarray(image.convert("L")))
+    return _Photograph(file, png, hashlib.sha256(png).hexdigest(), is_grey(image), structure, mask)
+
+
+def _without_duplicates(photographs: list[_Photograph], skipped: list[tuple[str, str]]) -> list[_Photograph]:
+    """The first of every set of equal images; the others are listed as skipped."""
+    first: dict[str, _Photograph] = {}
+    for photograph in photographs:
+        known = first.setdefault(photograph.sha256, photograph)
+        if known is not photograph:
+            other = "" if known.file.label == photograph.file.label else f", which is labelled {known.file.label!r}"
+            skipped.append((photograph.file.path, f"the same image as {known.file.path}{other}"))
+    return list(first.values())
+
+
+def _groups(photographs: Sequence[_Photograph], given: Mapping[str, str]) -> list[str]:
+    """Group of every photograph: from the table where it has one, else found."""
+    known = {p.file.path: given.get(p.file.path, p.file.group) for p in photographs}
+    if all(known.values()):
+        return [known[p.file.path] for p in photographs]
+    found = find_groups(np.stack([p.structure for p in photographs]))
+    names: dict[int, str] = {}
+    for photograph, number in zip(photographs, found, strict=True):
+        # A found group that touches a given one is part of it.
+        if known[photograph.file.path]:
+            names.setdefault(int(number), known[photograph.file.path])
+    return [known[p.file.path] or names.get(int(n), f"found-{n}") for p, n in zip(photographs, found, strict=True)]
+
+
+def _store(
+    store: ObjectStore,
+    name: str,
+    source: Source,
+    photographs: Sequence[_Photograph],
+    groups: Sequence[str],
+    splits: Sequence[Any],
+    labels: str,
+    size_px: int,
+    colour: str,
+    say: Report,
+) -> list[ManifestLine]:
+    lines: list[ManifestLine] = []
+
+    def objects() -> Iterator[tuple[str, bytes]]:
+        for number, (photograph, group, split) in enumerate(zip(photographs, groups, splits, strict=True), start=1):
+            png = _in_colour(photograph.png, colour)
+            sha256 = hashlib.sha256(png).hexdigest()
+            yield image_key(name, sha256), png
+            mask_key = f"datasets/{name}/masks/{hashlib.sha256(photograph.mask).hexdigest()}.png"
+            if photograph.mask:
+                yield mask_key, photograph.mask
+            is_good = photograph.file.label == source.good
+            binary = labels == "binary" and bool(source.good)
+            lines.append(
+                ManifestLine(
+                    uri=store.uri(image_key(name, sha256)),
+                    sha256=sha256,
+                    width=size_px,
+                    height=size_px,
+                    label=("good" if is_good else "defect") if binary else photograph.file.label,
+                    split=split,
+                    group=group,
+                    source=photograph.file.path,
+                    kind="" if is_good else photograph.file.label,
+                    mask_uri=store.uri(mask_key) if photograph.mask else "",
+                )
+            )
+            say("storing images", number, len(photographs), "images")
+
+    parallel_put(store, objects())
+    return lines
+
+
+def _in_colour(png: bytes, colour: str) -> bytes:
+    """One number of channels for the whole dataset: grey photographs among coloured ones become RGB."""
+    image = decode(png)
+    return png if image.mode == colour else encode_png(image.convert(colour))
+
+
+def _check_enough(lines: Sequence[ManifestLine]) -> None:
+    """InvalidInput where a label has no part for one of the splits."""
+    parts: dict[str, set[str]] = {}
+    for line in lines:
+        parts.setdefault(line.label, set()).add(line.group)
+    if len(parts) < 2:
+        right = "give images of at least two labels, e.g. good and one kind of defect"
+        raise InvalidInput(f"all images are labelled {', '.join(parts)}: {right}", {"directory": right})
+    few = {label: len(groups) for label, groups in parts.items() if len(groups) < MIN_GROUPS}
+    if few:
+        right = f"give photographs of at least {MIN_GROUPS} different parts of each label, or leave the label out"
+        raise InvalidInput(
+            f"too few parts to train, validate and test on: {json.dumps(few)}; {right}", {"directory": right}
+        )
+
+
+def _warning(lines: Sequence[ManifestLine]) -> str:
+    tested = len({line.group for line in lines if line.split == "test"})
+    return f"the test split holds {tested} independent parts only: intervals will be wide" if tested < 20 else ""
+
+
+def _first(skipped: Sequence[tuple[str, str]]) -> str:
+    return (
+        f"the first of {len(skipped)} skipped files is {skipped[0][0]}: {skipped[0][1]}" if skipped else "it is empty"
+    )
