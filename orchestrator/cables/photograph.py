@@ -115,7 +115,7 @@ def _falloff(shade: Array, scene: Scene, side: int) -> Array:
     slope_x, slope_y = scene.light.gradient
     even = (1 + slope_x * axis)[None, :] * (1 + slope_y * axis)[:, None]
     corner = (axis**2)[None, :] + (axis**2)[:, None]
-    return shade * even * (1 - scene.camera.vignette * corner / 2)
+    return np.asarray(shade * even * (1 - scene.camera.vignette * corner / 2), dtype=np.float32)
 
 
 def _develop(picture: Array, camera: Camera, light: Light, size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -103,7 +103,7 @@ def _to_pixels(scene: Scene, points: Array, side: int) -> Array:
     cos, sin = math.cos(pose.angle) * pose.scale, math.sin(pose.angle) * pose.scale
     column = cos * points[:, 0] - sin * points[:, 1] + pose.x
     row = sin * points[:, 0] + cos * points[:, 1] + pose.y
-    return (np.stack([column, row], axis=1) + 0.5) * side - 0.5
+    return ((np.stack([column, row], axis=1) + 0.5) * side - 0.5).astype(np.float32)
 
 
 def _paint(content: NDArray[np.int16], height: Array, where: NDArray[np.bool_], number: int, level: float) -> None:
@@ -114,7 +114,7 @@ def _paint(content: NDArray[np.int16], height: Array, where: NDArray[np.bool_], 
 def _strand_distance(strand: Strand, x: Array, y: Array) -> Array:
     """Distance from the strand's axis, on an ellipse's terms."""
     across, down = (x - strand.centre[0]) * strand.squash, (y - strand.centre[1]) / strand.squash
-    return np.sqrt(across * across + down * down)
+    return np.asarray(np.sqrt(across * across + down * down), dtype=np.float32)
 
 
 def _cut_region(cut: Cut, x: Array, y: Array, depth: Array, wall: float) -> NDArray[np.bool_]:

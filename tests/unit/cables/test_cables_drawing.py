@@ -68,10 +68,11 @@ def test_the_picture_differs_from_the_good_one_where_the_mask_says(kind: str, se
     good, wrong = draw_cable(seed, "good", 128), draw_cable(seed, kind, 128)
     change = np.abs(wrong.image.astype(int) - good.image).max(axis=2)
     inside = wrong.mask > 0
-    near = cv2.dilate(wrong.mask, np.ones((15, 15), np.uint8)) > 0  # the fault's own shadow falls beside it
+    # The fault's own shadow falls beside it, and a strand that is gone no longer keeps the light from its neighbours.
+    near = cv2.dilate(wrong.mask, np.ones((21, 21), np.uint8)) > 0
     assert inside.any()
     assert change[inside].mean() > 12
-    assert change[~near].mean() < 1.0  # the rest of the scene, grain included, is the same
+    assert change[~near].mean() < change[inside].mean() / 20  # the rest of the scene, grain included, is the same
 
 
 @pytest.mark.parametrize("seed", range(8))
