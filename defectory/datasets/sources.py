@@ -89,7 +89,7 @@ def read_table(text: str, name: str = "table") -> list[SourceFile]:
 
 
 def read_groups(text: str, name: str = "groups") -> dict[str, str]:
-    """Parse a CSV with the columns image and group (also called tile or part): path -> group; empty groups are left out.
+    """Parse a CSV with the columns image and group (or tile, or part): path -> group, without empty groups.
 
     Raises:
         InvalidInput: a column is missing, or an image has two groups.
@@ -120,7 +120,7 @@ def read_csv_text(path: Path) -> str:
 
 
 def _rows(text: str, name: str, required: Sequence[Sequence[str]]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(row number, column -> value stripped) of each row that is not blank; one column of each required set is there."""
+    """(row number, column -> stripped value) of each row with content; one column of each required set is there."""
     try:
         table = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
     except csv.Error as error:
@@ -212,7 +212,7 @@ def _good_among(files: Sequence[SourceFile]) -> str:
 def _checked(source: Source) -> Source:
     if not source.files:
         raise InvalidInput(
-            f"{source.root} holds no images: use an MVTec AD category (train/good, test/<kind>), one folder a class, or a"
-            " CSV file with the columns image and label"
+            f"{source.root} holds no images: use an MVTec AD category (train/good, test/<kind>), one folder a class, or"
+            " a CSV file with the columns image and label"
         )
     return source

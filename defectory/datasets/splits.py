@@ -21,10 +21,10 @@ def split_by_group(
 ) -> list[Split]:
     """Give each image a split so that no group straddles two.
 
-    Greedy, from the group that is hardest to place: most images of the rarest label first, order among equals by seed.
-    Every group goes where its images are missed most, measured against each label's own target. Labels are seen to
-    first that have no more groups than splits, so that a label with three groups or more is in every split that has a
-    share wherever one-label groups permit; `_mend` repairs what the greedy order left.
+    Greedy: groups that hold the largest part of a label come first (order among equals by seed), and each goes where
+    its images are missed most, measured against every label's own target. Then a split that lacks a label gets a group
+    of it from a split that can spare one: a label with a group for every split is in every split, unless its groups
+    are tied to other labels that cannot be spared.
 
     Args:
         labels: (N,) label of each image (finer kinds stratify finer).
@@ -82,7 +82,7 @@ def _place(
 
 
 def _gain(group: Counter[str], filled: Counter[str], totals: Counter[str], share: float) -> float:
-    """How much nearer the split's filling comes to its target, in shares of each label, relative to the split's size."""
+    """How much nearer a split comes to its targets: in shares of each label, relative to the split's own size."""
     gain = 0.0
     for label, count in group.items():
         target = share * totals[label]
@@ -97,7 +97,7 @@ def _mend(
     fixed: frozenset[str],
     shares: Mapping[Split, float],
 ) -> None:
-    """Move a group into a split that lacks its label, from a split that keeps another group of it and loses no label."""
+    """Move a group into a split that lacks its label, from one that loses no label by it."""
     wanted = [split for split in SPLIT_NAMES if shares[split] > 0]
     for label in sorted({label for counts in members.values() for label in counts}):
         for split in wanted:
