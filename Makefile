@@ -25,6 +25,12 @@ test: install  ## everything but what is marked slow
 test-slow: install  ## what takes minutes each
 	$(BIN)/python -m pytest -m slow
 
+DEMO := build/demo
+demo: install  ## the whole line on drawn cables, with everything in one folder
+	$(BIN)/defectory cables $(DEMO)/cables --good 60 --defect 30 --seed 0
+	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
+	@echo "the report: $(DEMO)/store/runs/demo/report.html"
+
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages
 proto: install  ## generated stubs, committed; a test fails when they are stale
