@@ -8,19 +8,20 @@ import ctypes
 import os
 import signal
 import sys
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Tie this process to its parent, then become the program."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        return 1  # it died before we were tied to it
+        sys.exit(1)  # it died before we were tied to it
     os.execv(program[0], program)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -55,9 +55,14 @@ class ServiceClients:
             DefectoryError: what it failed with.
         """
         furthest, at_failure = _Furthest(), None
+
+        def see(report: Report) -> None:
+            furthest.see(report)
+            on_report(report)
+
         while True:
             try:
-                return self._operate_once(service, method, request, lambda r: (furthest.see(r), on_report(r))[1])
+                return self._operate_once(service, method, request, see)
             except DefectoryError as error:
                 if at_failure is not None and furthest.done <= at_failure:
                     raise

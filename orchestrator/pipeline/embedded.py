@@ -1,4 +1,4 @@
-"""The services as child processes on loopback: started when first needed, watched, restarted, stopped with the parent."""
+"""The services as child processes on loopback: started when needed, watched, restarted, stopped with the parent."""
 
 import json
 import os

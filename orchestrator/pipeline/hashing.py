@@ -38,7 +38,7 @@ def object_name(*parts: str) -> str:
 def fingerprint(path: Path) -> list[tuple[str, int, int]]:
     """(relative path, bytes, modification time in ns) of every file of a folder (or of the one file), in order.
 
-    A file that was only touched is ingested again; the same content then gives the same dataset, and no later step runs.
+    A file that was only touched is ingested again; it gives the same dataset, and no later step runs.
     """
     if path.is_file():
         return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]

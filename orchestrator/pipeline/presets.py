@@ -6,7 +6,7 @@ from typing import Any
 from defectory.errors import InvalidInput
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # The paper's own figures, for a GPU (its transfer from AFHQ Wild is left out: that network may not be redistributed).
+    # The paper's own figures, for a GPU. Its transfer from AFHQ Wild is left out: that network may not be passed on.
     "paper": {
         "data": {"size_px": 512},
         "generator": {"channel_base": 32768, "mapping_layers": 8, "latent_dim": 512, "kimg": 300, "batch": 16},
@@ -22,7 +22,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "filter": {"policy": "confident", "threshold": 0.7},
         "classifier": {"epochs": 15, "learning_rate": 2e-4, "cycles": 5},
     },
-    # A few minutes: shows every step of the line. The figures of so short a training prove nothing, and the report says so.
+    # A few minutes: shows every step of the line. The figures of so short a training prove nothing.
     "demo": {
         "allow_random_weights": True,
         "data": {"size_px": 64},

@@ -53,7 +53,8 @@ def run_line(
     if forced_steps:
         record.force(first, forced_steps)
     forced = record.forced()
-    result = RunResult(settings.name, outputs := {})
+    outputs: dict[str, Outputs] = {}
+    result = RunResult(settings.name, outputs)
     for step in line:
         upstream = {name: outputs[name] for name in step.needs}
         hash_, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
