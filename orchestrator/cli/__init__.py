@@ -1,1 +1,1 @@
-"""The command line: a thin layer over the pipeline and the services' contracts."""
+"""The command line: `defectory`."""

@@ -1,153 +1,189 @@
-"""`defectory generator …`: train, synthesize, list, show."""
+"""`defectory generator`: train, synthesize, preview, list, show."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from defectory.errors import InvalidInput
-from orchestrator.cli.common import (
-    JsonOption,
-    StoreOption,
-    call,
-    manifest_uri,
-    message_values,
-    open_named,
-    operate,
-    tell,
-)
+from orchestrator.cli.models import list_models_of, show_model
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    content_of,
+    dataset_uri,
+    derived_request_id,
+    opened,
+    session,
+    store_url,
+)  # fmt: skip
+from orchestrator.cli.output import emit
 
-app = typer.Typer(help="Train generators and make images with them.", no_args_is_help=True)
-PREVIEW_BATCH = 64
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Generators: one StyleGAN2-ADA a label.")
+Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
+SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256"]
 
 
 @app.command()
 def train(
-    dataset: Annotated[str, typer.Argument(help="Dataset, by name or manifest URI.")],
-    label: Annotated[str, typer.Option(help="Label whose images are learned.")],
-    name: Annotated[str, typer.Option(help="Name of the model.")],
-    resolution: Annotated[int, typer.Option(help="Side in pixels, a power of two; 0: the dataset's.")] = 0,
-    channel_base: Annotated[int, typer.Option(help="Channels at resolution r: channel_base / r.")] = 4096,
-    kimg: Annotated[float, typer.Option(help="Thousands of images shown to the discriminator.")] = 300,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    init: Annotated[str, typer.Option(help="Model to start from, NAME or NAME/VERSION.")] = "",
-    mirror_x: Annotated[bool, typer.Option(help="Show images mirrored left to right too.")] = False,
-    mirror_y: Annotated[bool, typer.Option(help="Show images mirrored top to bottom too.")] = False,
-    gamma: Annotated[float | None, typer.Option(help="Weight of the R1 penalty.")] = None,
-    augment: Annotated[str, typer.Option(help="ada, fixed or none.")] = "ada",
-    snapshot_kimg: Annotated[float, typer.Option(help="Thousands of images between checkpoints; 0: kimg / 10.")] = 0,
-    store: StoreOption = "",
-    as_json: JsonOption = False,
+    dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
+    label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    resolution: Annotated[
+        int, typer.Option("--resolution", metavar="PX", help="Side in pixels; 0: the dataset's.")
+    ] = 0,
+    channel_base: Annotated[int, typer.Option("--channel-base", help="Channels at r: min(base / r, 512).")] = 4096,
+    kimg: Annotated[float, typer.Option("--kimg", help="Thousands of images shown to the discriminator.")] = 300.0,
+    batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of both optimisers.")] = 0.002,
+    mirror_x: Annotated[bool, typer.Option("--mirror-x", help="Also show real images mirrored.")] = False,
+    mirror_y: Annotated[bool, typer.Option("--mirror-y", help="Also show real images upside down.")] = False,
+    augment: Annotated[str, typer.Option("--augment", help="ada, fixed or none.")] = "ada",
+    augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
+    snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
+    init: Annotated[str, typer.Option("--init", metavar="MODEL", help="Model to start from.")] = "",
+    store: Store = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Train a StyleGAN2-ADA on one label. The same command again goes on where it was.
+    """Train a generator on one label. The same command again goes on where it was stopped.
 
-    Example: defectory generator train cable --label defect --name cable-defect --kimg 300
+    \b
+    defectory generator train screws --label defect --name screws-defect --kimg 300
     """
-    from defectory.api.generator.v1 import generator_pb2 as pb
+    from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.pipeline.settings import GeneratorSettings, validated
+    from orchestrator.pipeline.synthetic_steps import generator_outputs, training_settings
 
-    opened = open_named(store)
-    settings = pb.TrainingSettings(
-        resolution_px=resolution, channel_base=channel_base, kimg=kimg, batch=batch, mirror_x=mirror_x,
-        mirror_y=mirror_y, augment_mode=augment, snapshot_kimg=snapshot_kimg,
+    settings = validated(
+        GeneratorSettings,
+        {
+            "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
+            "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
+            "snapshot_kimg": snapshot_kimg,
+        },
     )  # fmt: skip
-    if gamma is not None:
-        settings.r1_gamma = gamma
-    request = pb.TrainGeneratorRequest(
-        manifest_uri=manifest_uri(opened, dataset), label=label, name=name, settings=settings, seed=seed,
-        initial_model=init,
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    request = generator_pb2.TrainGeneratorRequest(
+        manifest_uri=manifest_uri, label=label, name=name, settings=training_settings(settings, resolution),
+        seed=seed, initial_model=init,
     )  # fmt: skip
-    made = operate(opened, "generator", "TrainGenerator", request).generator
-    tell({"model": made.name, **message_values(made)}, as_json)
+    request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
+    with session(store_url(store)) as services, services.step(f"generator {name}"):
+        made = services.clients.operate("generator", "TrainGenerator", request, services.report).generator
+    outputs = generator_outputs(made)
+    emit({"model": f"{made.name}/{made.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs}, as_json)
 
 
 @app.command()
 def synthesize(
-    model: Annotated[str, typer.Option(help="Generator, NAME or NAME/VERSION.")],
-    dataset: Annotated[str, typer.Option(help="Dataset to write (with --count).")] = "",
-    count: Annotated[int, typer.Option(min=0, help="Images to make into the dataset.")] = 0,
-    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first image.")] = 0,
-    seeds: Annotated[str, typer.Option(help="Seeds of single pictures, e.g. 0-9,42 (with --out).")] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for the pictures of --seeds.")] = None,
-    truncation_psi: Annotated[float, typer.Option(help="Truncation psi, in [0, 2].")] = 1.0,
-    noise: Annotated[str, typer.Option(help="const, random or none.")] = "random",
-    store: StoreOption = "",
-    as_json: JsonOption = False,
+    model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
+    dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write.")],
+    count: Annotated[int, typer.Option("--count", help="Number of images.")] = 100,
+    first_seed: Annotated[int, typer.Option("--first-seed", help="Image i has seed FIRST + i.")] = 0,
+    psi: Psi = 1.0,
+    noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write the PNG files here.")] = None,
+    store: Store = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Make images: many into a dataset, or chosen seeds into a folder.
+    """Make images and write them as a dataset.
 
-    Examples: defectory generator synthesize --model cable-defect --count 1000 --dataset made;
-    defectory generator synthesize --model cable-defect --seeds 0-9,42 --noise const --out pictures
+    \b
+    defectory generator synthesize --model screws-defect --dataset more-screws --count 1000 --truncation-psi 0.8
     """
-    from defectory.api.generator.v1 import generator_pb2 as pb
+    from defectory.api.generator.v1 import generator_pb2
 
-    opened = open_named(store)
-    if seeds:
-        if out is None:
-            raise InvalidInput("--seeds needs --out DIR", {"out": "name a folder"})
-        tell(_pictures(opened, model, parse_seeds(seeds), out, truncation_psi, noise), as_json)
-        return
-    if not (count and dataset):
-        right = "give --count and --dataset, or --seeds and --out"
-        raise InvalidInput(f"nothing to make: {right}", {"count": right})
-    request = pb.SynthesizeRequest(
-        model=model,
-        count=count,
-        first_seed=first_seed,
-        truncation_psi=truncation_psi,
-        noise_mode=noise,
+    store_ = opened(store)
+    request = generator_pb2.SynthesizeRequest(
+        model=_with_version(store_, model), count=count, first_seed=first_seed, truncation_psi=psi, noise_mode=noise,
         dataset=dataset,
-    )
-    response = operate(opened, "generator", "Synthesize", request)
-    values = {"dataset": dataset, "manifest_uri": response.manifest_uri, "counts": {"images": response.count}}
-    tell({**values, "model": model}, as_json)
-
-
-@app.command("list")
-def list_all(store: StoreOption = "", as_json: JsonOption = False) -> None:
-    """List the generators in the store."""
-    from defectory.api.generator.v1 import generator_pb2 as pb
-
-    found = call(open_named(store), "generator", "ListGenerators", pb.ListGeneratorsRequest(page_size=1000)).generators
-    if as_json:
-        tell({"generators": [message_values(g) for g in found]}, as_json)
-    else:
-        tell({f"{g.name}/{g.version}": f"{g.label}, {g.resolution_px} px, {g.kimg:g} kimg" for g in found}, as_json)
+    )  # fmt: skip
+    request.request_id = derived_request_id("synthesize", request)
+    with session(store_url(store)) as services, services.step(f"synthesize {dataset}"):
+        made = services.clients.operate("generator", "Synthesize", request, services.report)
+    files = _export(store_, made.manifest_uri, out) if out else []
+    result = {"dataset": dataset, "manifest_uri": made.manifest_uri, "model": request.model, "count": made.count}
+    emit({**result, "content_hash": content_of(store_, made.manifest_uri), "files": len(files)}, as_json)
 
 
 @app.command()
-def show(model: Annotated[str, typer.Argument()], store: StoreOption = "", as_json: JsonOption = False) -> None:
-    """Show one generator's card: weights' SHA-256, kimg, p.
+def preview(
+    model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds, e.g. 0-9,42; at most 64.")] = "0-15",
+    psi: Psi = 1.0,
+    noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "const",
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a few images at once, as files.
 
-    Example: defectory generator show cable-defect --json
+    \b
+    defectory generator preview --model screws-defect --seeds 0-9,42 --out pictures
     """
-    from defectory.api.generator.v1 import generator_pb2 as pb
+    from defectory.api.generator.v1 import generator_pb2
 
-    made = call(open_named(store), "generator", "GetGenerator", pb.GetGeneratorRequest(model=model)).generator
-    tell({"model": made.name, **message_values(made)}, as_json)
+    numbers = parse_seeds(seeds)
+    request = generator_pb2.PreviewRequest(model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise)
+    with session(store_url(store)) as services:
+        response = services.clients.call("generator", "Preview", request)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / f"seed{seed:06d}.png" for seed in numbers]
+    for file, image in zip(files, response.images, strict=True):
+        file.write_bytes(image)
+    emit({"model": model, "count": len(files), "files": [str(f) for f in files]}, as_json)
+
+
+@app.command(name="list")
+def list_(store: Store = "", as_json: AsJson = False) -> None:
+    """List the generators in the store."""
+    list_models_of(opened(store), "generator", SHOWN, as_json)
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')],
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show a generator's card: its weights' sha256, kimg, p, settings and lineage."""
+    show_model(opened(store), "generator", model, as_json)
 
 
 def parse_seeds(text: str) -> list[int]:
-    """ "0-2,42" -> [0, 1, 2, 42]; InvalidInput."""
-    found: list[int] = []
+    """ "0-9,42" as numbers.
+
+    Raises:
+        InvalidInput: not such a list.
+    """
+    from defectory.errors import InvalidInput
+
+    right = "give numbers and ranges, e.g. 0-9,42"
+    seeds: list[int] = []
     for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()) or int(high or low) < int(low):
-            right = "use numbers and ranges, e.g. 0-9,42"
-            raise InvalidInput(f"--seeds {part!r}: {right}", {"seeds": right})
-        found.extend(range(int(low), int(high or low) + 1))
-    return found
+        first, _, last = part.strip().partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+            raise InvalidInput(f"seeds {text!r}: {right}", {"seeds": right})
+        if int(last or first) - int(first) > 1_000_000:
+            raise InvalidInput(f"seeds {text!r}: at most a million", {"seeds": right})
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
 
 
-def _pictures(store: object, model: str, seeds: list[int], out: Path, psi: float, noise: str) -> dict[str, object]:
-    from defectory.api.generator.v1 import generator_pb2 as pb
-    from orchestrator.cli.common import services
+def _with_version(store: Any, model: str) -> str:
+    from defectory.models import resolve
+
+    return "/".join(resolve(store, "generator", model))
+
+
+def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:
+    from defectory.datasets.manifest import read_manifest
 
     out.mkdir(parents=True, exist_ok=True)
-    with services(store) as (clients, _):  # type: ignore[arg-type]
-        for start in range(0, len(seeds), PREVIEW_BATCH):
-            part = seeds[start : start + PREVIEW_BATCH]
-            request = pb.PreviewRequest(model=model, seeds=part, truncation_psi=psi, noise_mode=noise)
-            for seed, png in zip(part, clients.call("generator", "Preview", request).images, strict=True):
-                (out / f"seed{seed:04}.png").write_bytes(png)
-    return {"out": str(out), "model": model, "counts": {"images": len(seeds)}}
+    files = []
+    for line in read_manifest(store, manifest_uri):
+        file = out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png")
+        store.get_file(store.key(line.uri), file)
+        files.append(file)
+    return files

@@ -1,49 +1,99 @@
-"""`defectory`: the commands and their exit codes."""
+"""`defectory`: puts the commands together and turns errors into messages and exit codes."""
 
+import signal
 import sys
+from types import FrameType
+from typing import Annotated
 
 import typer
 
 from defectory.errors import DefectoryError
-from orchestrator.cli import classifier, generator, line, machine
-from orchestrator.cli.common import EXIT_INTERRUPTED, console, tell_error
-
-EPILOG = (
-    "Exit codes: 0 done, 1 unexpected, 2 bad input, 3 not found, 4 exists already, 5 not possible in this state, "
-    "6 refused, 7 corrupted, 8 full, 9 unavailable, 10 cancelled, 130 interrupted."
+from orchestrator.cli import (
+    cables,
+    classifier,
+    doctor,
+    explaining,
+    filtering,
+    generator,
+    ingest,
+    operations,
+    report,
+    run,
+    serving,
 )
+from orchestrator.cli.exit_codes import INTERNAL, INTERRUPTED, exit_code
+from orchestrator.cli.output import emit_error
+
+HELP = """Makes the defect images a factory does not have, and proves whether they help.
+
+\b
+From a folder of photographs to a report:
+  defectory run photos/ --preset quick
+Without photographs of your own:
+  defectory cables build/cables --good 60 --defect 30
+  defectory run build/cables --preset demo --name demo
+What is wrong on this machine, and how to mend it:
+  defectory doctor
+"""
+EPILOG = "Exit codes: 0 done, 1 internal, 2 usage, 3-11 by kind of error (docs/cli.md), 130 stopped by Ctrl-C."
 
 app = typer.Typer(
-    help="Makes the defect images a factory does not have, and proves whether they help.",
-    epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=HELP,
+    epilog=EPILOG,
 )
-line.add_commands(app)
-machine.add_commands(app)
+for command in (ingest.ingest, run.run, filtering.filter_images, explaining.explain, report.report):
+    app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
 app.add_typer(generator.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
+app.add_typer(operations.app, name="operations")
+for command in (cables.cables, serving.serve, serving.up, doctor.doctor):
+    app.command()(command)
 
 
-def main() -> int:
-    """Run a command; the console script's entry."""
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"defectory {version('defectory')}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
+def main() -> None:
+    """Run the command line and end the process with its code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    as_json = "--json" in sys.argv
     try:
-        app(standalone_mode=False)
+        app()
     except DefectoryError as error:
-        return tell_error(error, "--json" in sys.argv)
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        console.print("stopped; the same command goes on where it was")
-        return EXIT_INTERRUPTED
+        emit_error(error, as_json)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command goes on where this one was\n")
+        sys.exit(INTERRUPTED)
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
-            error.show()
-            return int(error.exit_code)
-        raise
-    return 0
+        from traceback import print_exc
+
+        print_exc()
+        emit_error(DefectoryError(f"internal error: {type(error).__name__}: {error}"), as_json)
+        sys.exit(INTERNAL)
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

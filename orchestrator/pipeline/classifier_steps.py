@@ -61,10 +61,7 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
             if start == "random" or arm == "expanded" or "weights" not in str(error):
                 raise
             if not context.settings.allow_random_weights:
-                raise FailedPrecondition(
-                    f"{error}. Give the file with --weights or DEFECTORY_WEIGHTS, "
-                    "or go on without with --allow-random-weights"
-                ) from error
+                raise FailedPrecondition(f"{error}; or go on without them: --allow-random-weights") from error
             start = "random"
             classifier = _train(context, arm, start)
         if start == "random" and context.settings.classifier.initial_weights == "imagenet":

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from defectory.errors import Cancelled, DefectoryError, Unavailable
 from defectory.serving.channel import from_environment
-from defectory.serving.operations.client import wait_for
+from defectory.serving.operations.client import cancel, wait_for
 from defectory.serving.status import error_from_rpc
 from orchestrator.pipeline.progress import Report
 
@@ -81,6 +81,11 @@ class ServiceClients:
                 return getattr(_stub(service, channel), method)(request, timeout=CALL_TIMEOUT_S)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
+
+    def cancel(self, service: str, operation: str) -> None:
+        """Ask an operation to stop."""
+        with from_environment(self._endpoints.address(service)) as channel:
+            cancel(channel, operation)
 
     def _operate_once(self, service: str, method: str, request: Message, on_report: ReportCallback) -> Any:
         with from_environment(self._endpoints.address(service)) as channel:

@@ -1,14 +1,17 @@
 """Steps that make datasets in this process: ingest, and the expanded dataset."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from defectory.datasets.manifest import ManifestLine, content_hash, read_card, read_manifest, write_dataset
+from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
 from defectory.errors import FailedPrecondition
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.hashing import fingerprint
 from orchestrator.pipeline.progress import Report
+from orchestrator.pipeline.settings import DataSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 
 
@@ -25,27 +28,32 @@ def ingest_inputs(context: StepInputs) -> Mapping[str, Any]:
 
 def ingest(context: StepContext) -> Outputs:
     """Read the folder into a dataset with splits."""
+    return ingest_folder_outputs(context.settings.data, context.store, context.run, context.on_report, context.warn)
+
+
+def ingest_folder_outputs(
+    data: DataSettings, store: ObjectStore, name: str, on_report: ReportCallback, warn: Callable[[str], None]
+) -> Outputs:
+    """Read a folder into the dataset `name` and say what became of it."""
     from defectory.datasets.ingest import ingest as ingest_folder
 
-    data = context.settings.data
     result = ingest_folder(
         Path(data.directory),
-        context.store,
-        context.run,
+        store,
+        name,
         size_px=data.size_px,
         fit=data.fit,
         labels=data.labels,
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,
-        report=lambda stage, done, total, unit: context.on_report(Report(stage, done, total, unit)),
+        report=lambda stage, done, total, unit: on_report(Report(stage, done, total, unit)),
     )
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
-        context.warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
-    lines = read_manifest(context.store, result.manifest_uri)
-    card = read_card(context.store, context.run)
+        warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    lines = read_manifest(store, result.manifest_uri)
     return {
-        "dataset": context.run,
+        "dataset": name,
         "manifest_uri": result.manifest_uri,
         "content_hash": content_hash(lines),
         "images": len(lines),
@@ -56,7 +64,6 @@ def ingest(context: StepContext) -> Outputs:
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
             for split in ("train", "validation", "test")
         },
-        "split_warning": card.get("warning", ""),
     }
 
 

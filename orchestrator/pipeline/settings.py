@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from defectory.errors import InvalidInput, NotFound
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
+Section = TypeVar("Section", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -154,17 +155,26 @@ def run_name(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:32].strip("-_") or "run"
 
 
+def validated(model: type[Section], values: Mapping[str, Any]) -> Section:
+    """The settings that the values say.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        fields = {".".join(map(str, e["loc"])) or "settings": e["msg"] for e in error.errors()}
+        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
+
+
 def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:
     """Settings from a preset's values and, over them, a pipeline's.
 
     Raises:
         InvalidInput: names every field that is wrong.
     """
-    try:
-        settings = PipelineSettings.model_validate(_merged(preset, values))
-    except ValidationError as error:
-        fields = {".".join(map(str, e["loc"])) or "pipeline": e["msg"] for e in error.errors()}
-        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
+    settings = validated(PipelineSettings, _merged(preset, values))
     if not re.fullmatch(RUN_NAME, settings.name):
         right = "use 1 to 32 of a-z, 0-9, '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})

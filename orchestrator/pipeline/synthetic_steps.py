@@ -1,4 +1,4 @@
-"""Steps that make synthetic images: a generator a label, then rounds of synthesis and filtering until quotas are met."""
+"""Steps that make synthetic images: a generator a label, rounds of synthesis and filtering until quotas are met."""
 
 import math
 from collections.abc import Mapping

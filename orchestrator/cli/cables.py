@@ -1,0 +1,36 @@
+"""`defectory cables`: drawn photographs of cables, to try the line without photographs of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import AsJson, Store
+from orchestrator.cli.output import emit
+
+
+def cables(
+    directory: Annotated[Path, typer.Argument(help="Folder to draw into, as an MVTec AD category.")],
+    good: Annotated[int, typer.Option("--good", help="Cables without a fault.")] = 60,
+    defect: Annotated[int, typer.Option("--defect", help="Cables with one of eight kinds of fault.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the drawings.")] = 0,
+    size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the images.")] = 256,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Draw cross-sections of cables, good and faulty, with masks. Results on them are synthetic.
+
+    \b
+    defectory cables build/cables --good 60 --defect 30 --seed 0
+    """
+    from orchestrator.cables import write_cables
+    from orchestrator.pipeline.progress import Display, Report
+
+    del store  # the drawings go to a folder; the option is there as for every command
+    with Display() as display:
+        display.started("cables", f"drawing {good} good and {defect} faulty cables")
+        write_cables(
+            directory, good, defect, seed, size,
+            lambda done, total: display.progress(Report("drawing", done, total, "images")),
+        )  # fmt: skip
+    emit({"directory": str(directory), "counts": {"good": good, "defect": defect}, "seed": seed}, as_json)

@@ -1,0 +1,166 @@
+"""`defectory doctor`: what is wrong on this machine, and how to mend it."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+from defectory.errors import DefectoryError
+from orchestrator.cli.exit_codes import EXIT_CODES
+from orchestrator.cli.options import AsJson, Store, Weights, opened, store_url
+from orchestrator.cli.output import emit
+
+WEIGHTS_FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
+KERAS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+NEEDED_BY = {
+    "grpcio": "everything", "protobuf": "everything", "numpy": "everything", "pillow": "everything",
+    "torch": "the generator", "tensorflow": "the classifier and the explainer", "scipy": "the filter",
+    "opencv-python-headless": "the filter and the explainer", "jinja2": "the report",
+}  # fmt: skip
+FREE_GIB = 2.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, what was found, and how to mend it."""
+
+    what: str
+    state: Literal["ok", "note", "wrong"]
+    found: str
+    mend: str = ""
+
+
+def doctor(store: Store = "", weights: Weights = "", as_json: AsJson = False) -> None:
+    """Look at versions, store, ports, weights, disk and GPU; say what is wrong and how to mend it.
+
+    \b
+    defectory doctor
+    defectory doctor --store s3://factory/defectory --json
+    """
+    from defectory.errors import FailedPrecondition
+
+    findings = list(examine(store_url(store), weights))
+    wrong = [f for f in findings if f.state == "wrong"]
+    signs = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+    text = "\n".join(
+        f"{signs[f.state]} {f.what}: {f.found}" + (f"\n      -> {f.mend}" if f.mend else "") for f in findings
+    )
+    rows: list[Any] = [asdict(f) for f in findings]
+    emit({"ok": not wrong, "findings": rows}, as_json, text)
+    if wrong:
+        raise typer.Exit(EXIT_CODES[FailedPrecondition])
+
+
+def examine(url: str, weights: str) -> Iterator[Finding]:
+    """Every check, in the order in which a person would mend things."""
+    yield _python()
+    yield from (_package(name, user) for name, user in NEEDED_BY.items())
+    yield _store(url)
+    yield _disk(url)
+    yield from _ports()
+    yield _weights(weights)
+    yield _gpu()
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        return Finding("Python", "wrong", found, "install Python 3.11 or newer and run `make install` again")
+    return Finding("Python", "ok", found)
+
+
+def _package(name: str, user: str) -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(name, "wrong", f"absent; {user} cannot start", "run `make install`, or install defectory[all]")
+
+
+def _store(url: str) -> Finding:
+    try:
+        store = opened(url)
+        key = f"doctor/{uuid.uuid4().hex}"
+        store.put(key, b"written and read")
+        whole = store.get(key) == b"written and read"
+        store.delete(key)
+    except DefectoryError as error:
+        mend = (
+            "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
+        )
+        return Finding("store", "wrong", f"{url}: {error}", mend)
+    if not whole:
+        return Finding("store", "wrong", f"{url} does not give back what was written", "use another store")
+    return Finding("store", "ok", f"{url} can be written and read")
+
+
+def _disk(url: str) -> Finding:
+    from orchestrator.pipeline.embedded import log_folder
+
+    folder = log_folder(url)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < FREE_GIB:
+        return Finding("disk", "wrong", f"{free:.1f} GiB free at {folder}", f"make room: {FREE_GIB:g} GiB at least")
+    return Finding("disk", "ok", f"{free:.0f} GiB free at {folder}")
+
+
+def _ports() -> Iterator[Finding]:
+    from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+
+    for service, port in DEFAULT_PORTS.items():
+        taken = [p for p in (port, DEFAULT_METRICS_PORTS[service]) if not _is_free(p)]
+        if taken:
+            mend = "only `up` and `serve` need them: stop what holds them, or use --any-port / --port"
+            yield Finding(f"ports of {service}", "note", f"{', '.join(map(str, taken))} taken", mend)
+        else:
+            yield Finding(f"ports of {service}", "ok", f"{port} and {DEFAULT_METRICS_PORTS[service]} are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _weights(given: str) -> Finding:
+    named = given or os.environ.get("DEFECTORY_WEIGHTS", "")
+    if named:
+        if Path(named).is_file():
+            return Finding("ImageNet weights", "ok", named)
+        return Finding("ImageNet weights", "wrong", f"{named} does not exist", "mend --weights or DEFECTORY_WEIGHTS")
+    shared = Path(os.environ.get("DEFECTORY_SHARED", "../shared"))
+    keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    for path in (shared / "weights" / WEIGHTS_FILE, keras / "models" / KERAS_FILE):
+        if path.is_file():
+            return Finding("ImageNet weights", "ok", str(path))
+    mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS (--allow-random-weights)"
+    return Finding("ImageNet weights", "note", "not on this machine", mend)
+
+
+def _gpu() -> Finding:
+    if shutil.which("nvidia-smi") is None:
+        return Finding("GPU", "note", "none seen; everything runs on the CPU, generators above 64 px slowly")
+    names = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"],
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    if names.returncode != 0 or not names.stdout.strip():
+        return Finding("GPU", "note", "nvidia-smi finds none", "see to the driver")
+    if importlib.util.find_spec("torch") is None:
+        return Finding("GPU", "note", f"{names.stdout.strip()}, but there is no torch to use it")
+    return Finding("GPU", "ok", names.stdout.strip().replace("\n", "; "))

@@ -1,0 +1,59 @@
+"""`defectory filter`: verdicts on synthetic images."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    content_of,
+    dataset_uri,
+    derived_request_id,
+    opened,
+    session,
+    store_url,
+)  # fmt: skip
+from orchestrator.cli.output import emit
+
+
+def filter_images(
+    dataset: Annotated[str, typer.Argument(help="Synthetic dataset, by name or by its manifest's URI.")],
+    real: Annotated[str, typer.Option("--real", help="Dataset of the real images.")],
+    judge: Annotated[str, typer.Option("--judge", help="Classifier that judges, trained on real images only.")],
+    out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
+    policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
+    threshold: Annotated[float, typer.Option("--threshold", help="Confidence threshold.")] = 0.9,
+    lower_threshold: Annotated[float, typer.Option("--lower-threshold", help="Of the policy band.")] = 0.5,
+    novelty_gate: Annotated[bool, typer.Option(help="Reject near-copies, near-duplicates and outliers.")] = True,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give every synthetic image a verdict with its reasons.
+
+    \b
+    defectory filter more-screws --real screws --judge screws --out good-screws --policy confident --threshold 0.9
+    """
+    from defectory.api.filter.v1 import filter_pb2
+    from defectory.models import resolve
+    from orchestrator.pipeline.settings import FilterSettings, validated
+
+    validated(FilterSettings, {"policy": policy, "threshold": threshold, "lower_threshold": lower_threshold})
+    store_ = opened(store)
+    manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
+    request = filter_pb2.FilterImagesRequest(
+        manifest_uri=manifest_uri, real_manifest_uri=real_uri, judge_model="/".join(resolve(store_, "classifier", judge)),
+        policy=filter_pb2.Policy.Value(f"POLICY_{policy.upper()}"), threshold=threshold, novelty_gate=novelty_gate,
+        dataset=out,
+    )  # fmt: skip
+    if policy == "band":
+        request.lower_threshold = lower_threshold
+    contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
+    request.request_id = derived_request_id("filter", *contents, request)
+    with session(store_url(store)) as services, services.step(f"filter {dataset}"):
+        made = services.clients.operate("filter", "FilterImages", request, services.report)
+    result = {
+        "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),
+        "counts": dict(made.verdicts), "reasons": dict(made.reasons), "curve_uri": made.curve_uri,
+    }  # fmt: skip
+    emit(result, as_json)

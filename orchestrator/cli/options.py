@@ -1,0 +1,102 @@
+"""Options that many commands share, and what they become."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from defectory.storage import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.progress import Display, Report
+
+Store = Annotated[
+    str, typer.Option("--store", metavar="URL", help="file:///folder or s3://bucket/prefix (DEFECTORY_STORE).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, all else on standard error.")]
+Weights = Annotated[
+    str, typer.Option("--weights", metavar="FILE", help="ImageNet weights of MobileNetV2 (DEFECTORY_WEIGHTS).")
+]
+DEFAULT_FOLDER = ".defectory"
+
+
+def store_url(given: str) -> str:
+    """The store's URL: as given, else DEFECTORY_STORE, else ./.defectory; a plain path means a folder."""
+    url = given or os.environ.get("DEFECTORY_STORE", "") or DEFAULT_FOLDER
+    return url if "://" in url else Path(url).expanduser().absolute().as_uri()
+
+
+def opened(given: str) -> ObjectStore:
+    """The store of a command."""
+    return open_store(store_url(given))
+
+
+def dataset_uri(store: ObjectStore, dataset: str) -> str:
+    """The manifest's URI of a dataset given by name or by its manifest's URI.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    from defectory.datasets.manifest import manifest_key, read_card
+
+    if "://" in dataset:
+        return dataset
+    read_card(store, dataset)
+    return store.uri(manifest_key(dataset))
+
+
+class Session:
+    """A command's services and what it shows while they work."""
+
+    def __init__(self, clients: "ServiceClients", display: "Display") -> None:
+        self.clients = clients
+        self._display = display
+
+    def report(self, report: "Report") -> None:
+        """Show progress."""
+        self._display.progress(report)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A piece of work with a bar of its own."""
+        import time
+
+        clock = time.monotonic()
+        self._display.started(name, "waiting for the service")
+        yield
+        self._display.finished(name, time.monotonic() - clock)
+
+
+@contextmanager
+def session(url: str, weights: str = "") -> Iterator[Session]:
+    """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end."""
+    from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
+    from orchestrator.pipeline.progress import Display
+
+    with Display() as display, EmbeddedServices(url, log_folder(url), weights=absolute(weights)) as endpoints:
+        yield Session(ServiceClients(endpoints, display.warn), display)
+
+
+def absolute(path: str) -> str:
+    """A file that a service is told of; the service may run elsewhere."""
+    return str(Path(path).expanduser().absolute()) if path else ""
+
+
+def derived_request_id(step: str, *inputs: object) -> str:
+    """The request id of a command: the same command on the same data finds its operation again."""
+    import hashlib
+
+    digest = hashlib.sha256("\0".join(map(str, inputs)).encode()).hexdigest()
+    return f"{step}-{digest[:32]}"
+
+
+def content_of(store: ObjectStore, manifest_uri: str) -> str:
+    """The content hash of a dataset, so that a changed one is not taken for the same."""
+    from defectory.datasets.manifest import content_hash, read_manifest
+
+    return content_hash(read_manifest(store, manifest_uri))

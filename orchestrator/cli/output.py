@@ -1,0 +1,45 @@
+"""What commands print: with --json one object on standard output, else text for a person; errors on standard error."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from defectory.errors import DefectoryError, InvalidInput
+
+
+def emit(result: Mapping[str, Any], as_json: bool, text: str = "") -> None:
+    """Print a command's result: the object, or the text (by default its fields, one a line)."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+    else:
+        sys.stdout.write((text or in_lines(result)) + "\n")
+    sys.stdout.flush()
+
+
+def emit_error(error: DefectoryError, as_json: bool) -> None:
+    """Say what went wrong, field by field where it is the input."""
+    fields = error.fields if isinstance(error, InvalidInput) else {}
+    lines = [f"error: {error}", *(f"  {name}: {why}" for name, why in fields.items() if why not in str(error))]
+    sys.stderr.write("\n".join(lines) + "\n")
+    if as_json:
+        emit({"error": {"kind": type(error).__name__, "message": str(error), "fields": fields}}, as_json=True)
+
+
+def in_lines(result: Mapping[str, Any]) -> str:
+    """`name  value`, one a line, names aligned."""
+    width = max((len(name) for name in result), default=0)
+    return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in result.items())
+
+
+def table(rows: list[Mapping[str, Any]], columns: list[str]) -> str:
+    """Rows under their column names, aligned."""
+    cells = [columns, *([_plain(row.get(column, "")) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else str(value)

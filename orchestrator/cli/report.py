@@ -1,0 +1,42 @@
+"""`defectory report`: the report of a run, made again from what is in the store."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from orchestrator.cli.options import AsJson, Store, opened
+from orchestrator.cli.output import emit
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="Name of the run.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write it to this file.")] = None,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build a run's report, one self-contained HTML file.
+
+    \b
+    defectory report demo --out demo.html
+    """
+    from orchestrator.pipeline.run_record import RunRecord
+    from orchestrator.report import build_report
+
+    store_ = opened(store)
+    RunRecord(store_, run).pipeline()
+    html, summary = build_report(store_, run)
+    key = f"runs/{run}/report.html"
+    store_.put(key, html)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(html)
+    result = {"run": run, "report_uri": store_.uri(key), "summary": summary}
+    emit(result, as_json, f"report: {out or path_or_uri(store_.uri(key))}")
+
+
+def path_or_uri(uri: str) -> str:
+    """A file's path, which a browser opens; other URIs as they are."""
+    parts = urlsplit(uri)
+    return unquote(parts.path) if parts.scheme == "file" else uri

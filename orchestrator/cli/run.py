@@ -1,0 +1,148 @@
+"""`defectory run`: the whole line, from a folder of photographs to a report."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import AsJson, Store, Weights, absolute, store_url
+from orchestrator.cli.output import emit, table
+
+if TYPE_CHECKING:
+    from orchestrator.pipeline.plan import Decision
+    from orchestrator.pipeline.runner import RunResult
+    from orchestrator.pipeline.settings import PipelineSettings
+
+
+def run(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="PIPELINE.yaml|DIR", help="A pipeline file, or a folder of photographs.")
+    ] = None,
+    preset: Annotated[str, typer.Option("--preset", help="Defaults: paper, quick or demo. For a DIR: quick.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of the run; default: the file's or folder's.")] = "",
+    first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why; run nothing.")] = False,
+    weights: Weights = "",
+    allow_random_weights: Annotated[
+        bool, typer.Option("--allow-random-weights", help="Go on where ImageNet weights are not to be had.")
+    ] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files and exit.")] = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Run the line: ingest, baseline, generators, synthesis and filter, expanded, explain, report.
+
+    What is finished is not computed again: the same command continues a run that was stopped or killed.
+
+    \b
+    defectory run photos/ --preset quick
+    defectory run examples/magnetic_tile.yaml --dry-run
+    defectory run examples/magnetic_tile.yaml --from filter
+    """
+    from defectory.errors import InvalidInput
+    from defectory.storage import open_store
+    from orchestrator.pipeline.settings import PipelineSettings
+
+    if schema:
+        emit(PipelineSettings.model_json_schema(), as_json, json.dumps(PipelineSettings.model_json_schema(), indent=2))
+        return
+    if source is None:
+        right = "give a pipeline file or a folder of photographs"
+        raise InvalidInput(f"nothing to run: {right}", {"source": right})
+    settings = read_settings(source, preset, name, allow_random_weights)
+    url = store_url(store)
+    opened = open_store(url)
+    if dry_run:
+        emit_plan(_plan(opened, settings, first, weights), settings.name, as_json)
+        return
+    emit_result(_run(url, opened, settings, first, weights), as_json)
+
+
+def read_settings(source: Path, preset: str, name: str, allow_random_weights: bool) -> "PipelineSettings":
+    """The pipeline's settings from a file or folder and the options over it."""
+    from orchestrator.pipeline import presets
+    from orchestrator.pipeline.settings import read_pipeline_file, resolve, run_name
+
+    if source.is_dir() or source.suffix.lower() == ".csv":
+        full = source.expanduser().resolve()
+        values: dict[str, Any] = {"name": run_name(full.stem), "data": {"directory": str(full)}}
+        preset = preset or "quick"
+    else:
+        values = read_pipeline_file(source)
+    values |= {"name": name} if name else {}
+    values |= {"allow_random_weights": True} if allow_random_weights else {}
+    chosen = preset or str(values.get("preset") or "")
+    return resolve({**values, "preset": chosen}, presets.preset(chosen))
+
+
+def _plan(store: Any, settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":
+    from orchestrator.pipeline.line import LINE
+    from orchestrator.pipeline.plan import make_plan
+    from orchestrator.pipeline.run_record import RunRecord
+
+    record = RunRecord(store, settings.name)
+    return make_plan(LINE, settings, record, store.url, first=first, weights=absolute(weights))
+
+
+def _run(url: str, store: Any, settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
+    from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
+    from orchestrator.pipeline.line import LINE
+    from orchestrator.pipeline.progress import Display
+    from orchestrator.pipeline.runner import run_line
+
+    with Display() as display, EmbeddedServices(url, log_folder(url), weights=absolute(weights)) as endpoints:
+        services = ServiceClients(endpoints, display.warn)
+        return run_line(LINE, store, settings, services, display, first=first, weights=absolute(weights))
+
+
+def emit_plan(plan: "list[Decision]", name: str, as_json: bool) -> None:
+    """Print what would run."""
+    from dataclasses import asdict
+
+    rows: list[Any] = [asdict(decision) for decision in plan]
+    emit({"run": name, "plan": rows}, as_json, table(rows, ["step", "action", "why"]))
+
+
+def emit_result(result: "RunResult", as_json: bool) -> None:
+    """Print what was made: the report's place last."""
+    outputs = result.outputs
+    made = {
+        "run": result.run,
+        "dataset": outputs["ingest"]["dataset"],
+        "manifest_uri": outputs["ingest"]["manifest_uri"],
+        "content_hash": outputs["ingest"]["content_hash"],
+        "images": outputs["ingest"]["images"],
+        "counts": outputs["expanded-dataset"]["counts"],
+        "skipped_files": outputs["ingest"]["skipped"],
+        "expanded": {k: outputs["expanded-dataset"][k] for k in ("dataset", "manifest_uri", "content_hash")},
+        "models": {
+            "baseline": _model(outputs["baseline"]),
+            "expanded": _model(outputs["expanded"]),
+            "generators": {label: _model(made) for label, made in outputs["generators"].items()},
+        },
+        "accepted": {label: f["accepted"] for label, f in outputs["filter"].items()},
+        "metrics": {arm: outputs[f"{arm}-evaluate"]["metrics"] for arm in ("baseline", "expanded")},
+        "steps": {"ran": result.ran, "skipped": result.skipped},
+        "summary": outputs["report"]["summary"],
+        "report_uri": outputs["report"]["report_uri"],
+    }
+    emit(made, as_json, _in_words(made))
+
+
+def _model(output: dict[str, Any]) -> dict[str, str]:
+    return {k: output[k] for k in ("name", "version", "weights_sha256")}
+
+
+def _in_words(made: dict[str, Any]) -> str:
+    from orchestrator.cli.report import path_or_uri
+
+    f1 = {arm: metrics.get("f1", float("nan")) for arm, metrics in made["metrics"].items()}
+    lines = [f"macro-F1 on the test split, mean over cycles: {f1['baseline']:.3f} -> {f1['expanded']:.3f}"]
+    if made["skipped_files"]:
+        lines.append(
+            f"{len(made['skipped_files'])} files were skipped; `defectory run … --json` and the report list them"
+        )
+    sentence = made["summary"].get("sentence") if isinstance(made["summary"], dict) else None
+    return "\n".join([*lines, *([sentence] if sentence else []), f"report: {path_or_uri(made['report_uri'])}"])
