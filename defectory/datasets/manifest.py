@@ -15,7 +15,7 @@ Origin = Literal["real", "edited", "synthetic"]
 
 
 class ManifestLine(BaseModel):
-    """One image: where it is, what it shows, where it comes from. Anything synthetic can be made again from its line."""
+    """One image: where it is, what it shows, where it comes from. Anything synthetic can be made again from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

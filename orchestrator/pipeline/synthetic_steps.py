@@ -1,4 +1,4 @@
-"""Steps that make synthetic images: a generator a label, rounds of synthesis and filtering until quotas are met."""
+"""Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering to the quotas."""
 
 import math
 from collections.abc import Mapping
