@@ -42,7 +42,8 @@ def filter_images(
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
     request = filter_pb2.FilterImagesRequest(
-        manifest_uri=manifest_uri, real_manifest_uri=real_uri, judge_model="/".join(resolve(store_, "classifier", judge)),
+        manifest_uri=manifest_uri, real_manifest_uri=real_uri,
+        judge_model="/".join(resolve(store_, "classifier", judge)),
         policy=filter_pb2.Policy.Value(f"POLICY_{policy.upper()}"), threshold=threshold, novelty_gate=novelty_gate,
         dataset=out,
     )  # fmt: skip

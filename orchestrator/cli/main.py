@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
@@ -45,12 +46,20 @@ app = typer.Typer(
     help=HELP,
     epilog=EPILOG,
 )
-for command in (ingest.ingest, run.run, filtering.filter_images, explaining.explain, report.report):
+_line: tuple[Callable[..., None], ...] = (
+    ingest.ingest,
+    run.run,
+    filtering.filter_images,
+    explaining.explain,
+    report.report,
+)
+_machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
+for command in _line:
     app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
 app.add_typer(generator.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(operations.app, name="operations")
-for command in (cables.cables, serving.serve, serving.up, doctor.doctor):
+for command in _machine:
     app.command()(command)
 
 

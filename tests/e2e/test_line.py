@@ -142,17 +142,17 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     Image.new("L", (32, 32)).save(tmp_path / "one/good/a.png")
     (tmp_path / "bad.yaml").write_text("data: {directory: x, size_px: 33}")
     for arguments, code, text in (
-        (("ingest", str(tmp_path / "none"), "--name", "x"), 3, "does not exist"),
-        (("ingest", str(tmp_path / "empty"), "--name", "x"), 2, ""),
-        (("ingest", str(tmp_path / "one"), "--name", "x"), 2, "two labels"),
-        (("ingest", str(tmp_path / "one"), "--name", "No Name"), 2, "name"),
-        (("ingest", str(tmp_path / "one"), "--name", "x", "--fit", "melt"), 2, "stretch"),
-        (("run", str(tmp_path / "bad.yaml")), 2, "size_px"),
-        (("run", str(tmp_path / "none.yaml")), 3, "none.yaml"),
-        (("report", "none"), 3, "none"),
+        (("ingest", str(tmp_path / "none"), "--name", "x"), 4, "does not exist"),
+        (("ingest", str(tmp_path / "empty"), "--name", "x"), 3, ""),
+        (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "two labels"),
+        (("ingest", str(tmp_path / "one"), "--name", "No Name"), 3, "name"),
+        (("ingest", str(tmp_path / "one"), "--name", "x", "--fit", "melt"), 3, "stretch"),
+        (("run", str(tmp_path / "bad.yaml")), 3, "size_px"),
+        (("run", str(tmp_path / "none.yaml")), 4, "none.yaml"),
+        (("report", "none"), 4, "none"),
     ):
         done = subprocess.run(command(*arguments, store=store), cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == code, (arguments, done.stderr)
-        answer = json.loads(done.stdout)
+        answer = json.loads(done.stdout)["error"]
         assert text in answer["message"]
         assert "Traceback" not in done.stderr
