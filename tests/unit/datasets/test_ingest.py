@@ -1,0 +1,158 @@
+"""Ingest: every format, every kind of broken file, groups that stay together, the same result twice."""
+
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.ingest import ingest
+from defectory.datasets.manifest import read_card, read_manifest
+from defectory.errors import InvalidInput, NotFound
+from defectory.imaging import decode
+from defectory.storage.memory import MemoryStore
+
+
+def part(seed: int, size: int = 80) -> Image.Image:
+    random = np.random.default_rng(seed)
+    return Image.fromarray(random.integers(0, 256, (size, size)).astype(np.uint8))
+
+
+def class_folders(folder: Path, each: int = 8) -> Path:
+    for number, label in enumerate(("good", "scratch", "hole")):
+        (folder / label).mkdir(parents=True)
+        for i in range(each):
+            part(100 * number + i).save(folder / label / f"{i}.png")
+    return folder
+
+
+def bomb() -> bytes:
+    """A PNG whose header promises 50,000 x 50,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_broken_files_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "photos")
+    whole = (root / "good/0.png").read_bytes()
+    broken = {
+        "empty.png": b"", "text.png": b"no image", "truncated.png": whole[: len(whole) // 2], "bomb.png": bomb(),
+        "copy.png": whole,
+    }  # fmt: skip
+    for name, data in broken.items():
+        (root / "good" / name).write_bytes(data)
+    store = MemoryStore()
+    result = ingest(root, store, "parts", size_px=32)
+    assert {Path(path).name for path, _ in result.skipped} == set(broken)
+    assert all(reason for _, reason in result.skipped)
+    assert sorted(read_card(store, "parts")["skipped"]) == sorted(list(entry) for entry in result.skipped)
+    lines = read_manifest(store, result.manifest_uri)
+    assert len(lines) == 24
+    assert {line.label for line in lines} == {"good", "defect"}
+    assert {line.kind for line in lines if line.label == "defect"} == {"scratch", "hole"}
+    for line in lines:
+        assert (root / line.source).is_file()
+        assert decode(store.get(store.key(line.uri))).size == (32, 32)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P", "1"])
+@pytest.mark.parametrize("suffix", ["png", "tiff", "bmp", "jpg"])
+def test_every_format_becomes_the_same_kind_of_image(tmp_path: Path, mode: str, suffix: str) -> None:
+    grey = part(7)
+    image = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    data = io.BytesIO()
+    try:
+        image.save(data, {"jpg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "png": "PNG"}[suffix])
+    except OSError:
+        pytest.skip(f"{suffix} has no {mode}")
+    found = decode(data.getvalue())
+    assert found.mode in ("L", "RGB")
+    assert found.size == (80, 80)
+    if suffix != "jpg" and mode in ("L", "RGB", "I;16"):
+        assert np.abs(np.asarray(found.convert("L"), int) - np.asarray(grey, int)).max() <= 1
+
+
+def test_exif_rotation_is_applied() -> None:
+    image = Image.new("RGB", (40, 20), "white")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = io.BytesIO()
+    image.save(data, "JPEG", exif=exif)
+    assert decode(data.getvalue()).size == (20, 40)
+
+
+def test_the_same_folder_gives_the_same_dataset(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "photos")
+    first, second, other = (ingest(root, MemoryStore(), "parts", size_px=32, seed=seed) for seed in (0, 0, 1))
+    assert first.card == second.card
+    assert first.card["content_hash"] != other.card["content_hash"]
+
+
+def test_given_groups_stay_on_one_side(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "photos", each=12)
+    rows = [f"{label}/{i}.png,{label}-{i // 3}" for label in ("good", "scratch", "hole") for i in range(12)]
+    (tmp_path / "groups.csv").write_text("\n".join(["image,group", *rows]))
+    store = MemoryStore()
+    result = ingest(root, store, "parts", size_px=32, groups_csv=tmp_path / "groups.csv")
+    sides: dict[str, set[str]] = {}
+    for line in read_manifest(store, result.manifest_uri):
+        sides.setdefault(line.group, set()).add(line.split)
+    assert len(sides) == 12
+    assert all(len(splits) == 1 for splits in sides.values())
+
+
+def test_photographs_of_one_part_are_found() -> None:
+    random = np.random.default_rng(0)
+    images, truth = [], []
+    for number in range(40):
+        grey = np.asarray(part(number, 120), float)
+        smooth = np.asarray(Image.fromarray(grey.astype(np.uint8)).resize((30, 30)).resize((120, 120)), float)
+        for exposure in (0.6, 1.0, 1.5):
+            dx, dy = random.integers(-3, 4, 2)
+            moved = np.roll(smooth, (dy, dx), axis=(0, 1)) * exposure + random.normal(0, 3, (120, 120))
+            images.append(np.clip(moved, 0, 255).astype(np.uint8))
+            truth.append(number)
+    groups = find_groups(np.stack([describe(i) for i in images]))
+    same = np.equal.outer(truth, truth)
+    found = np.equal.outer(groups, groups)
+    off = ~np.eye(len(truth), dtype=bool)
+    assert (same & found & off).sum() / (same & off).sum() > 0.98
+    # Joining too much only makes groups larger; joining too little leaks.
+    assert (same & found & off).sum() / (found & off).sum() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"name": "No Name"}, InvalidInput),
+        ({"size_px": 4}, InvalidInput),
+        ({"shares": (0.5, 0.1, 0.1)}, InvalidInput),
+        ({"directory": "none"}, NotFound),
+        ({"directory": "photos/good"}, InvalidInput),
+    ],
+)
+def test_refusals(tmp_path: Path, change: dict, error: type) -> None:
+    class_folders(tmp_path / "photos")
+    arguments = {"directory": "photos", "name": "parts", "size_px": 32, **change}
+    with pytest.raises(error):
+        ingest(tmp_path / arguments.pop("directory"), MemoryStore(), **arguments)
+
+
+def test_too_few_parts_of_a_label(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "photos")
+    (root / "rare").mkdir()
+    part(999).save(root / "rare/0.png")
+    store = MemoryStore()
+    with pytest.raises(InvalidInput, match="rare") as caught:
+        ingest(root, store, "parts", size_px=32, labels="kinds")
+    assert json.dumps({"rare": 1}) in str(caught.value)
+    assert not store.exists("datasets/parts/dataset.json")
