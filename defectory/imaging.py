@@ -173,3 +173,10 @@ def _edge_colour(image: Image.Image) -> int | tuple[int, ...]:
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     median = np.median(edge, axis=0)
     return int(median) if median.ndim == 0 else tuple(int(v) for v in median)
+
+
+def network_input(image: Image.Image, size_px: int) -> np.ndarray:
+    """What a classifier sees of an image, wherever it is asked: RGB uint8 (size, size, 3), resized bilinearly."""
+    if image.size != (size_px, size_px):
+        image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import decode
+from defectory.imaging import decode, network_input
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 
@@ -20,13 +19,6 @@ class Images:
     lines: list[ManifestLine]
     pixels: np.ndarray  # uint8 (N, size, size, 3)
     skipped: list[tuple[str, str]]  # (URI, reason)
-
-
-def to_input(image: Image.Image, size_px: int) -> np.ndarray:
-    """The network's input for one image: RGB uint8 (size, size, 3), resized bilinearly."""
-    if image.size != (size_px, size_px):
-        image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 def load_images(
@@ -41,7 +33,7 @@ def load_images(
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = to_input(decode(content), size_px)
+            pixels[len(kept)] = network_input(decode(content), size_px)
             kept.append(line)
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))

@@ -8,14 +8,13 @@ from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import Corrupted, InvalidInput
-from defectory.imaging import decode
+from defectory.imaging import decode, network_input
 from defectory.models import check_name, list_models
 from defectory.serving.messages import given
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
-from services.classifier.data import to_input
 from services.classifier.evaluation import SPLITS
 from services.classifier.jobs import to_message
 from services.classifier.model import KIND, read_card
@@ -101,6 +100,6 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def _input(self, number: int, image: pb.ImageSource, size_px: int) -> np.ndarray:
         try:
             content = self._store.get(self._store.key(image.uri)) if image.uri else image.content
-            return to_input(decode(content), size_px)
+            return network_input(decode(content), size_px)
         except InvalidInput as error:
             raise InvalidInput(f"images[{number}]: {error}", {f"images[{number}]": str(error)}) from error

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from defectory.errors import InvalidInput
+from defectory.imaging import network_input
 from defectory.storage.store import ObjectStore
 from services.classifier.model import load
 from services.explainer.boxes import Box, find_boxes
@@ -50,7 +51,7 @@ class Explainer:
             raise InvalidInput(f"box_threshold {threshold}: use more than 0 and less than 1",
                                {"box_threshold": "use more than 0 and less than 1"})  # fmt: skip
         size = self.card.architecture.input_px
-        pixels = np.stack([_input(image, size) for image in images])
+        pixels = np.stack([network_input(image, size) for image in images])
         probabilities = self._grad_cam.probabilities(pixels)
         classes = probabilities.argmax(axis=1) if not label else np.full(len(images), labels.index(label))
         heats = self._grad_cam.heatmaps(pixels, classes)
@@ -68,10 +69,3 @@ class Explainer:
                 )
             )
         return explanations
-
-
-def _input(image: Image.Image, size_px: int) -> np.ndarray:
-    """The classifier's input; a contract test compares its probabilities with the classifier's own answers."""
-    if image.size != (size_px, size_px):
-        image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
