@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     opened,
     session,
     store_url,
+    weights_file,
 )  # fmt: skip
 from orchestrator.cli.output import emit, table
 
@@ -64,7 +65,9 @@ def train(
         manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed,
         settings=training_settings(settings, steps, initial),
     )  # fmt: skip
-    request.request_id = derived_request_id("classifier-train", content_of(store_, manifest_uri), weights, request)
+    request.request_id = derived_request_id(
+        "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
+    )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
         made = services.clients.operate("classifier", "TrainClassifier", request, services.report).classifier
     result = {

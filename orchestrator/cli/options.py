@@ -78,8 +78,13 @@ def session(url: str, weights: str = "") -> Iterator[Session]:
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.progress import Display
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=absolute(weights)) as endpoints:
+    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
         yield Session(ServiceClients(endpoints, display.warn), display)
+
+
+def weights_file(given: str) -> str:
+    """The ImageNet weights that a person named, with --weights or DEFECTORY_WEIGHTS; empty: to be searched for."""
+    return absolute(given or os.environ.get("DEFECTORY_WEIGHTS", ""))
 
 
 def absolute(path: str) -> str:

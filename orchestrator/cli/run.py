@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store, Weights, absolute, store_url
+from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_file
 from orchestrator.cli.output import emit, table
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _plan(store: Any, settings: "PipelineSettings", first: str, weights: str) ->
     from orchestrator.pipeline.run_record import RunRecord
 
     record = RunRecord(store, settings.name)
-    return make_plan(LINE, settings, record, store.url, first=first, weights=absolute(weights))
+    return make_plan(LINE, settings, record, store.url, first=first, weights=weights_file(weights))
 
 
 def _run(url: str, store: Any, settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
@@ -92,9 +92,9 @@ def _run(url: str, store: Any, settings: "PipelineSettings", first: str, weights
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.runner import run_line
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=absolute(weights)) as endpoints:
+    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
         services = ServiceClients(endpoints, display.warn)
-        return run_line(LINE, store, settings, services, display, first=first, weights=absolute(weights))
+        return run_line(LINE, store, settings, services, display, first=first, weights=weights_file(weights))
 
 
 def emit_plan(plan: "list[Decision]", name: str, as_json: bool) -> None:
@@ -144,5 +144,4 @@ def _in_words(made: dict[str, Any]) -> str:
         lines.append(
             f"{len(made['skipped_files'])} files were skipped; `defectory run … --json` and the report list them"
         )
-    sentence = made["summary"].get("sentence") if isinstance(made["summary"], dict) else None
-    return "\n".join([*lines, *([sentence] if sentence else []), f"report: {path_or_uri(made['report_uri'])}"])
+    return "\n".join([*lines, made["summary"]["verdict"], f"report: {path_or_uri(made['report_uri'])}"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store, Weights, absolute, store_url
+from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_file
 from orchestrator.cli.output import emit, table
 
 
@@ -35,7 +35,7 @@ def serve(
         raise InvalidInput(f"there is no service {service!r}: {right}", {"service": right})
     arguments = ["--store", store_url(store)]
     given = {
-        "--port": port, "--metrics-port": metrics_port, "--host": host or None, "--weights": absolute(weights) or None,
+        "--port": port, "--metrics-port": metrics_port, "--host": host or None, "--weights": weights_file(weights) or None,
         "--classifier-address": classifier_address or None,
     }  # fmt: skip
     for flag, value in given.items():
@@ -64,7 +64,7 @@ def up(
     ports = {} if any_port else {name: (DEFAULT_PORTS[name], DEFAULT_METRICS_PORTS[name]) for name in SERVICES}
     environ = {name: value for name, value in os.environ.items() if not _is_address(name)}
     with EmbeddedServices(
-        url, log_folder(url), weights=absolute(weights), ports=ports, resume="always", environ=environ
+        url, log_folder(url), weights=weights_file(weights), ports=ports, resume="always", environ=environ
     ) as services:
         for name in SERVICES:
             sys.stderr.write(f"starting {name} …\n")

@@ -46,6 +46,7 @@ def ingest_folder_outputs(
         labels=data.labels,
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,
+        shares=(1 - data.validation_share - data.test_share, data.validation_share, data.test_share),
         report=lambda stage, done, total, unit: on_report(Report(stage, done, total, unit)),
     )
     skipped = [[path, reason] for path, reason in result.skipped]
@@ -64,6 +65,7 @@ def ingest_folder_outputs(
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
             for split in ("train", "validation", "test")
         },
+        "split_warning": result.card["warning"],
     }
 
 

@@ -29,7 +29,6 @@ class DataSettings(_Section):
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the validation split")
-    grow_test_to: int = Field(0, ge=0, description="augmented copies until the test split has so many images; 0: none")
     seed: int = Field(0, ge=0, description="seed of the split")
 
     @model_validator(mode="after")

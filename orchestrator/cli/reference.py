@@ -1,0 +1,131 @@
+"""The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference cli|pipeline`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from orchestrator.cli.exit_codes import EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
+
+GENERATED = "<!-- made by `make docs`; do not edit -->"
+CLI_INTRO = """# The command line
+
+Every command takes `--store URL` (else `DEFECTORY_STORE`, else the folder `./.defectory`) and `--json`: exactly one JSON
+object on standard output, everything else on standard error. A command that failed prints
+`{"error": {"kind", "message", "fields"}}` there. The same command again continues what was stopped, and finds what is done.
+
+A command starts the services that it needs on this machine and stops them at its end, unless
+`DEFECTORY_GENERATOR_ADDRESS`, `DEFECTORY_CLASSIFIER_ADDRESS`, `DEFECTORY_FILTER_ADDRESS` or `DEFECTORY_EXPLAINER_ADDRESS`
+(`host:port`) say where they are. Their logs lie in the folder store's `logs/`, else in `~/.cache/defectory/logs`.
+"""
+PIPELINE_INTRO = """# Pipeline files
+
+A pipeline file is YAML. Only `data.directory` is required; everything else has a default, which `preset` may change.
+Paths are relative to the file. `defectory run --schema` prints the JSON Schema.
+"""
+
+
+def cli_page() -> str:
+    """Exit codes and the help of every command."""
+    from orchestrator.cli.main import app
+
+    root: Any = typer.main.get_command(app)
+    sections = [f"## {name}\n\n```\n{text}\n```" for name, text in _helps(root, "defectory")]
+    return "\n\n".join([GENERATED, CLI_INTRO.strip(), _exit_codes(), *sections]) + "\n"
+
+
+def _helps(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    context = command.make_context(name, [], resilient_parsing=True, max_content_width=100, terminal_width=100)
+    yield name, "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+    for sub, child in getattr(command, "commands", {}).items():
+        yield from _helps(child, f"{name} {sub}")
+
+
+def _exit_codes() -> str:
+    rows = [(OK, "done"), (INTERNAL, "internal error: the log or the trace on standard error has it"), (USAGE, "usage")]
+    rows += [(code, f"{kind.__name__}: {(kind.__doc__ or '').splitlines()[0]}") for kind, code in EXIT_CODES.items()]
+    rows += [(INTERRUPTED, "stopped by Ctrl-C or SIGTERM; the same command goes on")]
+    return "## Exit codes\n\n| code | meaning |\n|---|---|\n" + "\n".join(f"| {c} | {text} |" for c, text in rows)
+
+
+def pipeline_page() -> str:
+    """Steps, presets and every setting with default, range and meaning."""
+    from orchestrator.pipeline.line import LINE
+    from orchestrator.pipeline.presets import PRESETS
+    from orchestrator.pipeline.settings import PipelineSettings
+
+    steps = "\n".join(f"1. `{s.name}` reads {', '.join(f'`{n}`' for n in s.needs) or 'the photographs'}" for s in LINE)
+    rules = (
+        "A step whose inputs (settings, outputs of the steps that it reads, files) have not changed is skipped. "
+        "`--from STEP` computes a step and all after it anew; `--dry-run` says what would run, and why."
+    )
+    presets = ["| setting | " + " | ".join(PRESETS) + " |", "|---" * (len(PRESETS) + 1) + "|"]
+    flat = {name: dict(_flat(values)) for name, values in PRESETS.items()}
+    for key in sorted({key for values in flat.values() for key in values}):
+        presets.append(f"| `{key}` | " + " | ".join(str(values.get(key, "")) for values in flat.values()) + " |")
+    tables = [_table("the file itself", PipelineSettings)]
+    for name, field in PipelineSettings.model_fields.items():
+        if _section(field) is not None:
+            tables.append(_table(f"`{name}`", _section(field)))
+    parts = [
+        GENERATED,
+        PIPELINE_INTRO.strip(),
+        f"## Steps\n\n{steps}\n\n{rules}",
+        "## Presets\n\n" + "\n".join(presets),
+    ]
+    return "\n\n".join([*parts, *tables]) + "\n"
+
+
+def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _section(field: FieldInfo) -> Any:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _table(title: str, model: Any) -> str:
+    rows = [
+        f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |"
+        for name, field in model.model_fields.items()
+        if _section(field) is None
+    ]
+    doc = (model.__doc__ or "").splitlines()[0]
+    return f"## Settings: {title}\n\n{doc}\n\n| setting | default | range | meaning |\n|---|---|---|---|\n" + "\n".join(
+        rows
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "" if field.default in (None, "", (), {}) else f"`{field.default}`"
+
+
+def _range(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = [f"{sign} {getattr(m, name)}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)]
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str) and choice]
+    return ", ".join(found or choices)
+
+
+def main() -> int:
+    """Print a page."""
+    pages = {"cli": cli_page, "pipeline": pipeline_page}
+    if len(sys.argv) != 2 or sys.argv[1] not in pages:
+        sys.stderr.write("usage: python -m orchestrator.cli.reference cli|pipeline\n")
+        return USAGE
+    sys.stdout.write(pages[sys.argv[1]]())
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
