@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install proto lint test test-slow demo
+.PHONY: install proto lint test test-slow demo docs
 
 install: .venv/.installed
 
@@ -30,6 +30,10 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 	$(BIN)/defectory cables $(DEMO)/cables --good 60 --defect 30 --seed 0
 	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
 	@echo "the report: $(DEMO)/store/runs/demo/report.html"
+
+docs: install  ## the pages that are made from the code; a test fails when they are stale
+	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md
+	$(BIN)/python -m orchestrator.cli.reference pipeline > docs/pipeline.md
 
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages

@@ -13,13 +13,15 @@ from orchestrator.cli.exit_codes import EXIT_CODES, INTERNAL, INTERRUPTED, OK, U
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line
 
-Every command takes `--store URL` (else `DEFECTORY_STORE`, else the folder `./.defectory`) and `--json`: exactly one JSON
-object on standard output, everything else on standard error. A command that failed prints
-`{"error": {"kind", "message", "fields"}}` there. The same command again continues what was stopped, and finds what is done.
+Every command takes `--store URL` (else `DEFECTORY_STORE`, else the folder `./.defectory`) and `--json`: exactly one
+JSON object on standard output, everything else on standard error. A command that failed prints
+`{"error": {"kind", "message", "fields"}}` there. The same command again continues what was stopped, and finds what is
+done.
 
 A command starts the services that it needs on this machine and stops them at its end, unless
-`DEFECTORY_GENERATOR_ADDRESS`, `DEFECTORY_CLASSIFIER_ADDRESS`, `DEFECTORY_FILTER_ADDRESS` or `DEFECTORY_EXPLAINER_ADDRESS`
-(`host:port`) say where they are. Their logs lie in the folder store's `logs/`, else in `~/.cache/defectory/logs`.
+`DEFECTORY_GENERATOR_ADDRESS`, `DEFECTORY_CLASSIFIER_ADDRESS`, `DEFECTORY_FILTER_ADDRESS` and
+`DEFECTORY_EXPLAINER_ADDRESS` (`host:port`) say where they are. Their logs lie in the folder store's `logs/`, else in
+`~/.cache/defectory/logs`.
 """
 PIPELINE_INTRO = """# Pipeline files
 
@@ -64,8 +66,10 @@ def pipeline_page() -> str:
     )
     presets = ["| setting | " + " | ".join(PRESETS) + " |", "|---" * (len(PRESETS) + 1) + "|"]
     flat = {name: dict(_flat(values)) for name, values in PRESETS.items()}
-    for key in sorted({key for values in flat.values() for key in values}):
-        presets.append(f"| `{key}` | " + " | ".join(str(values.get(key, "")) for values in flat.values()) + " |")
+    presets += [
+        f"| `{key}` | " + " | ".join(str(values.get(key, "")) for values in flat.values()) + " |"
+        for key in sorted({key for values in flat.values() for key in values})
+    ]
     tables = [_table("the file itself", PipelineSettings)]
     for name, field in PipelineSettings.model_fields.items():
         if _section(field) is not None:

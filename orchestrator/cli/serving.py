@@ -35,8 +35,8 @@ def serve(
         raise InvalidInput(f"there is no service {service!r}: {right}", {"service": right})
     arguments = ["--store", store_url(store)]
     given = {
-        "--port": port, "--metrics-port": metrics_port, "--host": host or None, "--weights": weights_file(weights) or None,
-        "--classifier-address": classifier_address or None,
+        "--port": port, "--metrics-port": metrics_port, "--host": host or None,
+        "--weights": weights_file(weights) or None, "--classifier-address": classifier_address or None,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.errors import InvalidInput
 from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
@@ -136,6 +137,7 @@ def _rounds(context: StepContext, label: str, model: str, wanted: int) -> dict[s
             {
                 "synthetic_manifest_uri": synthetic_uri,
                 "manifest_uri": judged.manifest_uri,
+                "content_hash": content_hash(read_manifest(context.store, judged.manifest_uri)),
                 "verdicts": dict(judged.verdicts),
                 "reasons": dict(judged.reasons),
                 "curve_uri": judged.curve_uri,

@@ -1,0 +1,153 @@
+"""The command line as a program: help, JSON, exit codes, pages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from defectory.storage import open_store
+from orchestrator.cli.exit_codes import EXIT_CODES
+from orchestrator.cli.reference import cli_page, pipeline_page
+
+ROOT = Path(__file__).parents[3]
+
+
+def defectory(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, env={**os.environ, **environ})
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    for label in ("good", "defect"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = random.integers(0, 256, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    (tmp_path / "photos/good/broken.png").write_bytes(b"\x89PNG\r\n")
+    return tmp_path / "photos"
+
+
+def test_ingest_prints_one_object_that_names_what_was_made(photos: Path, tmp_path: Path) -> None:
+    store = f"file://{tmp_path}/store"
+    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", "--store", store, "--json")
+    made = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert made["dataset"] == "x"
+    assert open_store(store).exists(open_store(store).key(made["manifest_uri"]))
+    assert sum(made["counts"]["train"].values()) + sum(made["counts"]["test"].values()) < made["images"] == 16
+    assert [path for path, _ in made["skipped"]] == ["good/broken.png"]
+    assert "broken.png" in done.stderr
+
+
+def test_shares_reach_the_split(photos: Path, tmp_path: Path) -> None:
+    arguments = ("--size", "16", "--test-share", "0.4", "--validation-share", "0.2", "--json")
+    made = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
+    assert sum(made["counts"]["test"].values()) == 6
+
+
+def test_the_store_is_a_folder_here_unless_told_otherwise(photos: Path, tmp_path: Path) -> None:
+    by_default = json.loads(defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path).stdout)
+    assert by_default["manifest_uri"].startswith(f"file://{tmp_path.resolve()}/.defectory/")
+    environ = {"DEFECTORY_STORE": f"file://{tmp_path}/other"}
+    told = json.loads(defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path, **environ).stdout)
+    assert told["manifest_uri"].startswith(f"file://{tmp_path}/other/")
+
+
+def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path: Path) -> None:
+    done = defectory("run", str(photos), "--dry-run", "--json", cwd=tmp_path)
+    plan = json.loads(done.stdout)["plan"]
+    assert [(d["step"], d["action"]) for d in plan][:2] == [("ingest", "run"), ("baseline", "run")]
+    assert not list(open_store(f"file://{tmp_path}/.defectory").list())
+
+
+def test_cables_are_drawn(tmp_path: Path) -> None:
+    done = defectory("cables", str(tmp_path / "c"), "--good", "2", "--defect", "1", "--size", "64", "--json")
+    assert json.loads(done.stdout)["counts"] == {"good": 2, "defect": 1}
+    assert len(list((tmp_path / "c").rglob("train/good/*.png"))) == 2
+
+
+def test_empty_lists_are_lists(tmp_path: Path) -> None:
+    for command in ("generator", "classifier"):
+        done = defectory(command, "list", "--json", cwd=tmp_path)
+        assert json.loads(done.stdout) == {f"{command}s": []}
+    assert json.loads(defectory("operations", "list", "--json", cwd=tmp_path).stdout) == {"operations": []}
+
+
+def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) -> None:
+    done = defectory("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["ok"] is True
+    (tmp_path / "file").write_text("")
+    done = defectory("doctor", "--store", f"file://{tmp_path}/file/store", "--json", cwd=tmp_path)
+    wrong = [f for f in json.loads(done.stdout)["findings"] if f["state"] == "wrong"]
+    assert [f["what"] for f in wrong] == ["store"]
+    assert wrong[0]["mend"]
+    assert done.returncode == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("bake",), 2),
+        (("ingest",), 2),
+        (("ingest", "x", "--size", "big", "--name", "x"), 2),
+        (("serve", "oven"), 3),
+        (("run",), 3),
+        (("run", ".", "--preset", "fast"), 3),
+        (("run", ".", "--from", "bake", "--dry-run"), 3),
+        (("generator", "train", "none", "--label", "good", "--name", "g"), 4),
+        (("generator", "show", "none"), 4),
+        (("generator", "preview", "--model", "g", "--seeds", "9-1"), 3),
+        (("classifier", "evaluate", "none", "--dataset", "none"), 4),
+        (("classifier", "classify", "none", "no.png"), 4),
+        (("filter", "none", "--real", "x", "--judge", "y", "--out", "z"), 4),
+        (("report", "none"), 4),
+        (("operations", "cancel", "it"), 3),
+        (("doctor", "--store", "ftp://x"), 6),
+        (("generator", "list", "--store", "ftp://x"), 3),
+    ],
+)
+def test_exit_codes(arguments: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    done = defectory(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_is_one_object_with_its_fields(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("data: {directory: x, size_px: 3}\nfilter: {threshold: 2}")
+    done = defectory("run", "p.yaml", "--json", cwd=tmp_path)
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] == "InvalidInput"
+    assert set(error["fields"]) == {"data.size_px", "filter.threshold"}
+    assert "filter.threshold" in done.stderr
+
+
+def test_every_error_class_has_a_code_of_its_own() -> None:
+    from defectory.errors import DefectoryError
+
+    assert set(EXIT_CODES) == set(DefectoryError.__subclasses__())
+    assert len(set(EXIT_CODES.values()) - {0, 1, 2}) == len(EXIT_CODES)
+
+
+def test_help_loads_no_framework() -> None:
+    program = (
+        "import sys; sys.argv = ['defectory', 'run', '--help']\n"
+        "from orchestrator.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'tensorflow', 'cv2', 'matplotlib', 'scipy', 'numpy', 'grpc'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_the_pages_are_fresh() -> None:
+    assert (ROOT / "docs/cli.md").read_text() == cli_page(), "run `make docs`"
+    assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"

@@ -1,0 +1,62 @@
+"""Hashes, names and request ids."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defectory.errors import InvalidInput, NotFound
+from defectory.models import NAME
+from orchestrator.pipeline.hashing import fingerprint, input_hash, object_name, request_id
+from orchestrator.pipeline.synthetic_steps import round_size
+
+
+def test_a_moved_store_changes_no_hash() -> None:
+    here = input_hash("s", {"a": ["file:///here/x/y.json"]}, "file:///here")
+    there = input_hash("s", {"a": ["s3://bucket/line/x/y.json"]}, "s3://bucket/line")
+    assert here == there
+
+
+def test_order_of_keys_does_not_matter_and_values_do() -> None:
+    assert input_hash("s", {"a": 1, "b": 2}, "u") == input_hash("s", {"b": 2, "a": 1}, "u")
+    assert input_hash("s", {"a": 1}, "u") != input_hash("s", {"a": 2}, "u")
+    assert input_hash("s", {"a": 1}, "u") != input_hash("t", {"a": 1}, "u")
+
+
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=4))
+def test_every_label_gives_a_name(parts: list[str]) -> None:
+    assert NAME.fullmatch(object_name("run", *parts))
+
+
+def test_labels_that_look_alike_get_names_of_their_own() -> None:
+    names = {object_name("run", label) for label in ("cut inner", "cut-inner", "Cut-inner", "cut/inner", "x" * 80)}
+    assert len(names) == 5
+
+
+@given(st.text(max_size=50), st.integers(0, 9))
+def test_request_ids_are_what_services_take(part: str, forced: int) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", request_id("expanded-dataset", "0" * 64, part, forced))
+
+
+def test_files_are_told_apart_by_path_and_size(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/x").write_bytes(b"12")
+    (tmp_path / "a").write_bytes(b"1")
+    assert [entry[:2] for entry in fingerprint(tmp_path)] == [("a", 1), ("b/x", 2)]
+
+
+def test_nothing_to_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        fingerprint(tmp_path / "none")
+    with pytest.raises(InvalidInput, match="holds no file"):
+        fingerprint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "made", "size"),
+    [(0, 0, 125), (50, 125, 138), (99, 125, 2), (0, 125, 400), (10, 1000, 400)],
+)
+def test_rounds_are_as_large_as_the_acceptance_asks_for_within_bounds(accepted: int, made: int, size: int) -> None:
+    assert round_size(100, accepted, made, 1.25) == size

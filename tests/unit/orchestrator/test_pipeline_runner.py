@@ -1,0 +1,264 @@
+"""The line against services that answer at once: what runs, what is skipped, and under which request ids."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from defectory.api.classifier.v1 import classifier_pb2
+from defectory.api.explainer.v1 import explainer_pb2
+from defectory.api.filter.v1 import filter_pb2
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.errors import FailedPrecondition, InvalidInput, Unavailable
+from defectory.storage import ObjectStore
+from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline.line import LINE
+from orchestrator.pipeline.plan import make_plan
+from orchestrator.pipeline.progress import Silent
+from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.runner import RunResult, run_line
+from orchestrator.pipeline.settings import PipelineSettings, resolve
+
+STEPS = tuple(step for step in LINE if step.name != "report")
+
+
+class Answers:
+    """Services that accept two of three synthetic images, or all below a threshold of 0.6; remembers what was asked."""
+
+    def __init__(self, store: ObjectStore, fail: Callable[[str, Any], None] = lambda method, request: None) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self._store = store
+        self._fail = fail
+
+    def operate(self, service: str, method: str, request: Any, on_report: Any) -> Any:
+        self._fail(method, request)
+        self.asked.append((method, request))
+        return getattr(self, method)(request)
+
+    def call(self, service: str, method: str, request: Any) -> Any:
+        raise AssertionError("the line makes no such call")
+
+    def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
+        weights = request.settings.SerializeToString(deterministic=True).hex()
+        made = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=weights)
+        return classifier_pb2.TrainClassifierResponse(classifier=made)
+
+    def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
+        return classifier_pb2.EvaluateClassifierResponse(evaluation_uri="e", metrics={"f1": 0.5})
+
+    def TrainGenerator(self, request: Any) -> Any:  # noqa: N802
+        return generator_pb2.TrainGeneratorResponse(
+            generator=generator_pb2.Generator(name=request.name, version="1", kimg=request.settings.kimg)
+        )
+
+    def Synthesize(self, request: Any) -> Any:  # noqa: N802
+        seeds = range(request.first_seed, request.first_seed + request.count)
+        lines = [
+            ManifestLine(uri="u", sha256=f"{hash((request.model, s)) % 16**8:064x}", width=8, height=8,
+                         label=request.model.rpartition(".")[2].split("/")[0], origin="synthetic", seed=s)
+            for s in seeds
+        ]  # fmt: skip
+        uri = write_dataset(self._store, request.dataset, lines, {})
+        return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=request.count)
+
+    def FilterImages(self, request: Any) -> Any:  # noqa: N802
+        lines = [
+            line.model_copy(update={"verdict": "rejected" if i % 3 == 2 and request.threshold > 0.6 else "accepted"})
+            for i, line in enumerate(read_manifest(self._store, request.manifest_uri))
+        ]
+        uri = write_dataset(self._store, request.dataset, lines, {})
+        return filter_pb2.FilterImagesResponse(manifest_uri=uri, verdicts=Counter(line.verdict for line in lines))
+
+    def ExplainImages(self, request: Any) -> Any:  # noqa: N802
+        return explainer_pb2.ExplainImagesResponse(explanations_uri="x", count=request.limit)
+
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.asked]
+
+    def ids(self, method: str) -> list[str]:
+        return [request.request_id for asked, request in self.asked if asked == method]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    for label in ("good", "defect"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(0, 256, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def settings_for(photos: Path, **sections: Any) -> PipelineSettings:
+    values = {
+        "name": "line",
+        "data": {"directory": str(photos), "size_px": 16},
+        "synthesis": {"quota": 10, "surplus": 1.2, "max_rounds": 3},
+        **sections,
+    }
+    return resolve(values, {})
+
+
+def go(store: ObjectStore, settings: PipelineSettings, services: Answers, **options: Any) -> RunResult:
+    return run_line(STEPS, store, settings, services, Silent(), **options)
+
+
+def test_a_second_run_asks_nothing(photos: Path) -> None:
+    store = MemoryStore()
+    first = go(store, settings_for(photos), Answers(store))
+    again = Answers(store)
+    second = go(store, settings_for(photos), again)
+    assert again.asked == []
+    assert second.skipped == [step.name for step in STEPS]
+    assert second.outputs == first.outputs
+
+
+def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    services = Answers(store)
+    outputs = go(store, settings, services).outputs
+    # 12 made, 8 accepted; 2 wanted at an acceptance of 2/3, a tenth more: 4 made, 3 accepted.
+    assert [r.count for m, r in services.asked if m == "Synthesize"] == [12, 4, 12, 4]
+    assert [r.first_seed for m, r in services.asked if m == "Synthesize"] == [0, 12, 0, 12]
+    assert {label: made["accepted"] for label, made in outputs["filter"].items()} == {"good": 11, "defect": 11}
+    assert outputs["expanded-dataset"]["synthetic"] == {"good": 10, "defect": 10}
+    judged = [r for m, r in services.asked if m == "FilterImages"]
+    assert list(judged[1].accepted_manifest_uris) == [outputs["filter"]["defect"]["rounds"][0]["manifest_uri"]]
+    assert {r.judge_model for r in judged} == {"line.baseline/1"}
+
+
+def test_real_lines_are_in_the_expanded_dataset_as_they_were(photos: Path) -> None:
+    store = MemoryStore()
+    outputs = go(store, settings_for(photos), Answers(store)).outputs
+    real = read_manifest(store, outputs["ingest"]["manifest_uri"])
+    expanded = read_manifest(store, outputs["expanded-dataset"]["manifest_uri"])
+    assert expanded[: len(real)] == real
+    assert {(line.split, line.origin) for line in expanded[len(real) :]} == {("train", "synthetic")}
+
+
+def test_both_arms_take_the_same_number_of_steps_of_the_same_settings(photos: Path) -> None:
+    store = MemoryStore()
+    services = Answers(store)
+    settings = settings_for(photos, classifier={"batch": 8})
+    outputs = go(store, settings, services).outputs
+    baseline, expanded = (r.settings for m, r in services.asked if m == "TrainClassifier")
+    assert baseline == expanded
+    train = sum(outputs["ingest"]["counts"]["train"].values())
+    assert baseline.steps_per_epoch == -(-(train + 20) // 8)
+
+
+@pytest.mark.parametrize("broken", ["TrainGenerator", "FilterImages", "ExplainImages"])
+def test_a_run_that_stopped_goes_on_with_the_same_request_ids(photos: Path, broken: str) -> None:
+    store, undisturbed_store = MemoryStore(), MemoryStore()
+    undisturbed = Answers(undisturbed_store)
+    expected = go(undisturbed_store, settings_for(photos), undisturbed)
+
+    def fail(method: str, _request: Any) -> None:
+        if method == broken:
+            raise Unavailable("gone")
+
+    before, after = Answers(store, fail), Answers(store)
+    with pytest.raises(Unavailable):
+        go(store, settings_for(photos), before)
+    result = go(store, settings_for(photos), after)
+    assert not set(result.ran) & {"ingest", "baseline", "baseline-evaluate"}
+    assert after.ids(broken) == undisturbed.ids(broken)
+    assert result.outputs["expanded-dataset"]["content_hash"] == expected.outputs["expanded-dataset"]["content_hash"]
+
+
+@pytest.mark.parametrize(
+    ("change", "ran"),
+    [
+        ({"explain": {"limit": 3}}, {"explain"}),
+        ({"filter": {"threshold": 0.5}}, {"filter", "expanded-dataset", "expanded"}),
+        ({"generator": {"kimg": 2}}, {"generators"}),
+        ({"allow_random_weights": True}, set()),
+    ],
+)
+def test_a_changed_setting_runs_only_what_it_changes(photos: Path, change: dict, ran: set[str]) -> None:
+    store = MemoryStore()
+    go(store, settings_for(photos), Answers(store))
+    assert set(go(store, settings_for(photos, **change), Answers(store)).ran) == ran
+
+
+def test_a_touched_photograph_is_read_again_but_nothing_is_trained_again(photos: Path) -> None:
+    import os
+
+    store = MemoryStore()
+    go(store, settings_for(photos), Answers(store))
+    os.utime(photos / "good/0.png", (1, 1))
+    assert go(store, settings_for(photos), Answers(store)).ran == ["ingest"]
+
+
+def test_a_forced_step_asks_under_new_ids_and_its_continuation_under_the_same(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    first = Answers(store)
+    go(store, settings, first)
+
+    def fail(method: str, _request: Any) -> None:
+        if method == "ExplainImages":
+            raise Unavailable("gone")
+
+    stopped, continued, forced_again = Answers(store, fail), Answers(store), Answers(store)
+    with pytest.raises(Unavailable):
+        go(store, settings, stopped, first="expanded")
+    assert stopped.methods() == ["TrainClassifier", "EvaluateClassifier"]
+    assert stopped.ids("TrainClassifier")[0] not in first.ids("TrainClassifier")
+    assert go(store, settings, continued, first="expanded").ran == ["explain"]
+    go(store, settings, forced_again, first="expanded")
+    assert forced_again.ids("TrainClassifier") != stopped.ids("TrainClassifier")
+
+
+def no_weights(method: str, request: Any) -> None:
+    if method == "TrainClassifier" and request.settings.initial_weights == "imagenet":
+        raise FailedPrecondition("ImageNet weights of MobileNetV2 were not found")
+
+
+def test_without_weights_a_real_run_stops_and_says_how_to_go_on(photos: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(FailedPrecondition, match="--allow-random-weights"):
+        go(store, settings_for(photos), Answers(store, no_weights))
+
+
+def test_with_leave_both_arms_start_from_random_weights_and_it_is_said(photos: Path) -> None:
+    store, watcher = MemoryStore(), Silent()
+    services = Answers(store, no_weights)
+    run_line(STEPS, store, settings_for(photos, allow_random_weights=True), services, watcher)
+    assert {r.settings.initial_weights for m, r in services.asked if m == "TrainClassifier"} == {"random"}
+    assert [text for text in watcher.warnings if "NO IMAGENET WEIGHTS" in text]
+
+
+def test_a_generator_for_a_label_that_is_not_there_is_refused(photos: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(InvalidInput, match="scratched"):
+        go(store, settings_for(photos, generator={"labels": ["scratched"]}), Answers(store))
+
+
+def test_the_plan_says_what_would_run_and_why(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    record = RunRecord(store, "line")
+
+    def plan(settings: PipelineSettings, first: str = "") -> dict[str, str]:
+        return {d.step: d.action for d in make_plan(STEPS, settings, record, store.url, first=first, weights="")}
+
+    assert set(plan(settings).values()) == {"run"}
+    go(store, settings, Answers(store))
+    assert set(plan(settings).values()) == {"skip"}
+    assert plan(settings, "expanded")["explain"] == "run"
+    changed = plan(settings_for(photos, generator={"kimg": 2}))
+    assert changed["baseline"] == "skip"
+    assert changed["generators"] == "run"
+    assert changed["filter"] == changed["explain"] == "maybe"
+    assert plan(settings)["generators"] == "skip", "a plan changes nothing"
+
+
+def test_an_unknown_step_lists_those_there_are(photos: Path) -> None:
+    with pytest.raises(InvalidInput, match="baseline-evaluate"):
+        go(MemoryStore(), settings_for(photos), Answers(MemoryStore()), first="bake")

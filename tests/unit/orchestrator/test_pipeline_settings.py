@@ -1,0 +1,93 @@
+"""Pipeline files: what they may say, what presets add, what is refused with which words."""
+
+from pathlib import Path
+
+import pytest
+
+from defectory.errors import InvalidInput, NotFound
+from orchestrator.pipeline.presets import PRESETS, preset
+from orchestrator.pipeline.settings import read_pipeline_file, resolve, run_name
+
+DATA = {"directory": "/photos"}
+
+
+def test_a_file_overrides_its_preset_and_leaves_the_rest() -> None:
+    settings = resolve({"name": "x", "data": DATA, "generator": {"kimg": 7}}, preset("quick"))
+    assert settings.generator.kimg == 7
+    assert settings.generator.channel_base == PRESETS["quick"]["generator"]["channel_base"]
+    assert settings.preset == "quick"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid(name: str) -> None:
+    assert resolve({"name": "x", "data": DATA}, preset(name)).preset == name
+
+
+def test_the_paper_preset_has_the_papers_figures() -> None:
+    settings = resolve({"name": "x", "data": DATA}, preset("paper"))
+    assert (settings.data.size_px, settings.generator.kimg, settings.synthesis.quota) == (512, 300, 3584)
+    assert (settings.classifier.learning_rate, settings.classifier.epochs, settings.classifier.cycles) == (1e-5, 40, 5)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"data": {**DATA, "size_px": 48}}, "data"),
+        ({"data": {**DATA, "size_px": 4}}, "data.size_px"),
+        ({"data": DATA, "generator": {"kimg": -1}}, "generator.kimg"),
+        ({"data": DATA, "generator": {"kimgs": 3}}, "generator.kimgs"),
+        ({"data": DATA, "filter": {"policy": "bold"}}, "filter.policy"),
+        ({"data": DATA, "classifier": {"epochs": "many"}}, "classifier.epochs"),
+        ({"data": DATA, "name": "No Name"}, "name"),
+        ({}, "data"),
+    ],
+)
+def test_a_wrong_setting_is_named(values: dict, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        resolve({"name": "x", **values}, {})
+    assert field in caught.value.fields
+
+
+def test_an_unknown_preset_lists_those_there_are() -> None:
+    with pytest.raises(InvalidInput, match="paper, quick, demo"):
+        preset("fast")
+
+
+def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep/my line.yaml"
+    file.write_text("data: {directory: ../photos, groups: parts.csv}")
+    values = read_pipeline_file(file)
+    assert values["data"] == {
+        "directory": str(tmp_path.resolve() / "photos"),
+        "groups": str(tmp_path.resolve() / "deep/parts.csv"),
+    }
+    assert values["name"] == "my-line"
+
+
+@pytest.mark.parametrize("text", ["- a list", "{not closed", "", "just words"])
+def test_what_is_no_mapping_is_no_pipeline(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match="not a pipeline file"):
+        read_pipeline_file(file)
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        read_pipeline_file(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Fotos 2024", "fotos-2024"), ("__", "run"), ("a" * 50, "a" * 32), ("Käse.v2", "k-se-v2")]
+)
+def test_run_names_from_folder_names(text: str, name: str) -> None:
+    assert run_name(text) == name
+
+
+def test_the_examples_are_valid() -> None:
+    files = list((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+    assert files
+    for file in files:
+        values = read_pipeline_file(file)
+        resolve(values, preset(values.get("preset", "")))
