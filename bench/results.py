@@ -78,8 +78,10 @@ def _counts(content: RunContent) -> str:
         "| | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 1) + "|",
     ]
-    for split in ("train", "validation", "test"):
-        rows.append(f"| real, {split} | " + " | ".join(str(counts.get(split, {}).get(x, 0)) for x in labels) + " |")
+    rows += [
+        f"| real, {split} | " + " | ".join(str(counts.get(split, {}).get(x, 0)) for x in labels) + " |"
+        for split in ("train", "validation", "test")
+    ]
     reasons = content.reasons()
     for key in ("made", "accepted", *REASONS):
         name = {"made": "synthesised", "accepted": "accepted"}.get(key, f"rejected: {REASONS.get(key, '')}")
