@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.manifest import ManifestLine, image_key, read_card, write_dataset
 from defectory.datasets.sources import Source, SourceFile, read_csv_text, read_groups, read_source
 from defectory.datasets.splits import DEFAULT_SHARES, check_shares, split_by_group
@@ -57,6 +58,8 @@ def ingest(
     seed: int = 0,
     groups_csv: Path | None = None,
     shares: tuple[float, float, float] = DEFAULT_SHARES,
+    grow_test_to: int = 0,
+    test_augmentations: Sequence[str] = (),
     report: Report | None = None,
 ) -> IngestResult:
     """Read a folder (MVTec AD category, class folders) or CSV of photographs into a dataset.
@@ -68,12 +71,15 @@ def ingest(
         labels: `binary` makes "good" and "defect" (the kind is kept beside it), `kinds` keeps every label.
         groups_csv: which photographs show the same part; absent: groups are found.
         shares: of train, validation and test.
+        grow_test_to: images that the test split grows to by augmented copies, marked as such; 0: it stays as it is.
+        test_augmentations: which; see `defectory.datasets.growth.AUGMENTATIONS`.
 
     Raises:
         NotFound: nothing at the path. InvalidInput: no layout fits, a setting is out of range, or too little is left.
     """
     check_name(name)
     check_shares(shares)
+    check_growth(grow_test_to, test_augmentations)
     if not 8 <= size_px <= 1024:
         raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
     say = report or (lambda *_: None)
@@ -92,6 +98,8 @@ def ingest(
     colour = "L" if all(p.grey for p in photographs) else "RGB"
     lines = _store(store, name, source, photographs, groups, splits, labels, size_px, colour, say)
     _check_enough(lines)
+    if grow_test_to:
+        lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
     card = {
         "layout": source.layout,
         "size_px": size_px,
@@ -100,6 +108,7 @@ def ingest(
         "label_mode": labels,
         "seed": seed,
         "shares": list(shares),
+        "test_copies": sum(bool(line.augmentation) for line in lines),
         "groups_from": "given" if given else "found",
         "groups": len(set(groups)),
         "skipped": [list(entry) for entry in skipped],

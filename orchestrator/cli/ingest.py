@@ -22,6 +22,9 @@ def ingest(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the split.")] = 0,
     test_share: Annotated[float, typer.Option("--test-share", help="Share of the test split.")] = 0.15,
     validation_share: Annotated[float, typer.Option("--validation-share", help="Share of validation.")] = 0.15,
+    grow_test_to: Annotated[
+        int, typer.Option("--grow-test-to", metavar="N", help="Grow the test split to N by marked, augmented copies.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Read a folder of photographs into a dataset.
@@ -39,6 +42,7 @@ def ingest(
     values = {
         "directory": str(directory), "size_px": size, "fit": fit, "labels": labels, "seed": seed,
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
+        "grow_test_to": grow_test_to,
     }  # fmt: skip
     data = validated(DataSettings, values)
     with Display() as display:

@@ -47,6 +47,8 @@ def ingest_folder_outputs(
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,
         shares=(1 - data.validation_share - data.test_share, data.validation_share, data.test_share),
+        grow_test_to=data.grow_test_to,
+        test_augmentations=data.test_augmentations,
         report=lambda stage, done, total, unit: on_report(Report(stage, done, total, unit)),
     )
     skipped = [[path, reason] for path, reason in result.skipped]

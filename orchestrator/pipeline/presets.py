@@ -9,7 +9,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # The paper's own figures, for a GPU. Its transfer from AFHQ Wild is left out: that network may not be passed on.
     "paper": {
         "data": {"size_px": 512},
-        "generator": {"channel_base": 32768, "mapping_layers": 8, "latent_dim": 512, "kimg": 300, "batch": 16},
+        "generator": {
+            "channel_base": 32768,
+            "mapping_layers": 8,
+            "latent_dim": 512,
+            "kimg": 300,
+            "batch": 16,
+            "start_label": "",
+        },
         "synthesis": {"quota": 3584, "max_rounds": 8},
         "filter": {"policy": "confident", "threshold": 0.9},
         "classifier": {"input_px": 224, "epochs": 40, "learning_rate": 1e-5, "cycles": 5},

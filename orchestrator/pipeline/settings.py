@@ -29,6 +29,13 @@ class DataSettings(_Section):
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the validation split")
+    grow_test_to: int = Field(
+        0, ge=0, description="images that the test split grows to by augmented copies (marked as such); 0: none"
+    )
+    test_augmentations: tuple[str, ...] = Field(
+        ("mirror-x", "mirror-y", "rotate-180", "brighter", "darker"),
+        description="copies that the test split may grow by; also rotate+5, rotate-5",
+    )
     seed: int = Field(0, ge=0, description="seed of the split")
 
     @model_validator(mode="after")
@@ -59,6 +66,12 @@ class GeneratorSettings(_Section):
     augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
     augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
     snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
+    start_label: str = Field(
+        "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
+    )
+    transfer_kimg: float | None = Field(
+        None, gt=0, description="kimg of the labels that start from another's generator; absent: kimg"
+    )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
 
 

@@ -33,6 +33,21 @@ def labels_of(context: StepInputs) -> list[str]:
     return wanted
 
 
+def start_label(context: StepInputs) -> str:
+    """The label that is trained first and that the others start from; empty: each starts from nothing.
+
+    Few images of a defect do not show what a part looks like; the many of good ones do.
+    """
+    labels, wanted = labels_of(context), context.settings.generator.start_label
+    if wanted and wanted != "auto" and wanted not in labels:
+        right = f"use auto, nothing, or one of {', '.join(labels)}"
+        raise InvalidInput(f"start_label {wanted!r} gets no generator: {right}", {"generator.start_label": right})
+    if wanted != "auto":
+        return wanted
+    counts = context.outputs["ingest"]["counts"]["train"]
+    return str(max(labels, key=lambda label: counts[label]))
+
+
 def quota(context: StepInputs, label: str) -> int:
     """Accepted images wanted of a label."""
     return context.settings.synthesis.quotas.get(label, context.settings.synthesis.quota)
@@ -55,15 +70,22 @@ def generators(context: StepContext) -> Outputs:
     from defectory.api.generator.v1 import generator_pb2
 
     outputs: Outputs = {}
-    for label in labels_of(context):
+    given = context.settings.generator.initial_models
+    first = start_label(context)
+    for label in sorted(labels_of(context), key=lambda label: label != first):  # sorted is stable: only `first` moves
+        settings = context.settings.generator
+        initial = given.get(label, "")
+        if first in outputs and not initial:
+            initial = f"{outputs[first]['name']}/{outputs[first]['version']}"
+            settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
         request = generator_pb2.TrainGeneratorRequest(
             request_id=context.request_id(label),
             manifest_uri=context.outputs["ingest"]["manifest_uri"],
             label=label,
             name=context.name(label),
-            settings=training_settings(context.settings.generator, context.settings.data.size_px),
+            settings=training_settings(settings, context.settings.data.size_px),
             seed=context.settings.seed,
-            initial_model=context.settings.generator.initial_models.get(label, ""),
+            initial_model=initial,
         )
         generator = context.services.operate("generator", "TrainGenerator", request, context.on_report).generator
         outputs[label] = generator_outputs(generator)
@@ -88,7 +110,9 @@ def training_settings(settings: GeneratorSettings, resolution_px: int) -> Any:
     from defectory.api.generator.v1 import generator_pb2
 
     message = generator_pb2.TrainingSettings(resolution_px=resolution_px)
-    for name, value in settings.model_dump(exclude={"labels", "initial_models"}).items():
+    for name, value in settings.model_dump(
+        exclude={"labels", "initial_models", "start_label", "transfer_kimg"}
+    ).items():
         if value is not None:
             setattr(message, name, value)
     return message
