@@ -25,6 +25,7 @@ Report = Callable[[str, int, int, str], None]  # stage, done, total, unit
 MIN_GROUPS = 3  # of a label: one for each split
 WORKERS = 4
 MAX_FILE_BYTES = 512 << 20
+DRAWN_FILE = "drawn.txt"  # beside images that no camera took: says what they are, and follows them into every report
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def ingest(
         "groups_from": "given" if given else "found",
         "groups": len(set(groups)),
         "skipped": [list(entry) for entry in skipped],
+        "drawn": _drawn(directory),
         "warning": _warning(lines),
     }
     manifest_uri = write_dataset(store, name, lines, card)
@@ -257,6 +259,12 @@ def _check_enough(lines: Sequence[ManifestLine]) -> None:
 def _warning(lines: Sequence[ManifestLine]) -> str:
     tested = len({line.group for line in lines if line.split == "test"})
     return f"the test split holds {tested} independent parts only: intervals will be wide" if tested < 20 else ""
+
+
+def _drawn(directory: Path) -> str:
+    """What the folder says of images that were drawn, not photographed; empty for photographs."""
+    path = directory / DRAWN_FILE
+    return " ".join(path.read_text(errors="replace").split())[:200] if path.is_file() else ""
 
 
 def _first(skipped: Sequence[tuple[str, str]]) -> str:

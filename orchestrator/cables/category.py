@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from defectory.datasets.ingest import DRAWN_FILE
 from defectory.errors import AlreadyExists, InvalidInput
 from orchestrator.cables.drawing import draw_cable
 from orchestrator.cables.faults import FAULTS
@@ -43,6 +44,7 @@ def write_cables(
     if good < 0 or defect < 0 or good + defect == 0:
         raise InvalidInput(f"{good} good and {defect} defect cables cannot be drawn; use 0 or more, and one at least")
     _claim(directory, {"seed": seed, "size_px": size_px})
+    (directory / DRAWN_FILE).write_text("these are drawings of cables, made by `defectory cables`\n")
     wanted = [("good", index) for index in range(good)] + [(kind, index) for index, kind in _spread(defect)]
     for done, (kind, index) in enumerate(wanted, start=1):
         _write_one(directory, kind, index, seed, size_px)

@@ -67,6 +67,7 @@ def ingest_folder_outputs(
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
             for split in ("train", "validation", "test")
         },
+        "drawn": result.card["drawn"],
         "split_warning": result.card["warning"],
     }
 

@@ -104,18 +104,14 @@ def _threshold(content: RunContent, label: str) -> float:
 
 
 def _warnings(content: RunContent) -> Iterator[str]:
-    if "drawn-cable" in json.dumps([line.source for line in content.real[:50]]) or _is_drawn(content):
-        yield "Drawn data: these are drawings of cables, not photographs. The figures only show that the line works."
+    if drawn := content.steps["ingest"].get("drawn"):
+        yield f"Drawn data: {drawn}. No figure here says anything about photographs."
     if content.steps["baseline"].get("initial_weights") == "random":
         yield "Random weights: no ImageNet weights were found, so both arms start from nothing. Expect low figures."
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
     if content.steps["ingest"].get("split_warning"):
         yield str(content.steps["ingest"]["split_warning"])
-
-
-def _is_drawn(content: RunContent) -> bool:
-    return content.pipeline.get("settings", content.pipeline).get("preset") == "demo"
 
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]:

@@ -4,78 +4,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
 
-from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.storage import ObjectStore, open_store
-from orchestrator.cables import write_cables
-
-DEFECTORY = [sys.executable, "-m", "orchestrator.cli.main"]
-ROOT = Path(__file__).parents[2]
-LINE = {
-    "name": "line",
-    "data": {"size_px": 32},
-    "generator": {"channel_base": 256, "channel_max": 16, "latent_dim": 16, "kimg": 0.16, "batch": 8,
-                  "snapshot_kimg": 0.04},
-    "synthesis": {"quota": 6, "surplus": 1.5, "max_rounds": 2},
-    "filter": {"policy": "none", "novelty_gate": True},
-    "classifier": {"width_multiplier": 0.35, "head_units": 16, "epochs": 2, "learning_rate": 0.001, "batch": 16,
-                   "cycles": 2, "initial_weights": "random"},
-    "explain": {"limit": 2},
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("line")
-    write_cables(folder / "cables", 24, 24, 0, size_px=64)
-    (folder / "cables/test/broken").mkdir()
-    (folder / "cables/test/broken/text.png").write_text("no image")
-    (folder / "cables/test/broken/empty.png").write_bytes(b"")
-    file = folder / "line.yaml"
-    file.write_text(yaml.safe_dump({**LINE, "data": {**LINE["data"], "directory": "cables"}}))
-    return file
-
-
-def command(*arguments: str, store: str) -> list[str]:
-    return [*DEFECTORY, *arguments, "--store", store, "--json"]
-
-
-def run(pipeline: Path, store: str) -> dict:
-    done = subprocess.run(command("run", str(pipeline), store=store), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
-def result(store: ObjectStore) -> dict:
-    """What must not depend on where the run was stored or how often it was interrupted."""
-    outputs = {
-        step: json.loads(store.get(f"runs/line/steps/{step}.json"))["outputs"]
-        for step in ("ingest", "baseline", "generators", "filter", "expanded-dataset", "expanded", "report")
-    }
-    return {
-        "ingest": outputs["ingest"]["content_hash"],
-        "baseline": outputs["baseline"]["weights_sha256"],
-        "generators": {label: made["weights_sha256"] for label, made in outputs["generators"].items()},
-        "accepted": {label: made["accepted"] for label, made in outputs["filter"].items()},
-        "synthetic": content_hash(read_manifest(store, outputs["expanded-dataset"]["manifest_uri"])),
-        "expanded": outputs["expanded"]["weights_sha256"],
-        "summary": outputs["report"]["summary"],
-    }
-
-
-@pytest.fixture(scope="module")
-def undisturbed(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, ObjectStore]:
-    store = open_store(f"file://{tmp_path_factory.mktemp('undisturbed')}/store")
-    run(pipeline, store.url)
-    return result(store), store
+from tests.e2e.line import ROOT, command, result, run
 
 
 def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline: Path) -> None:

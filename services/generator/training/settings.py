@@ -81,8 +81,9 @@ def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer:
         "r1_gamma": 0.0002 * shape["resolution_px"] ** 2 / usable,
         "ema_kimg": usable * 10 / 32,
         "snapshot_kimg": max(kimg, 1e-3) / 10,
-        # 500 is the paper's; a training shorter than that would never reach the p that it needs.
-        "augment_kimg": min(100.0 if transfer else 500.0, max(kimg, 1e-3)),
+        # 500 is the paper's; a training shorter than that would never reach the p that it needs. Below 100 p outruns
+        # what the discriminator can answer and ends at its limit.
+        "augment_kimg": 100.0 if transfer else min(500.0, max(kimg, 100.0)),
     }
     try:
         settings = TrainingSettings.model_validate({**defaults, **given, "architecture": shape})

@@ -1,0 +1,29 @@
+"""One line on drawn cables, run once from the command line: what several tests look at."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from defectory.storage import ObjectStore, open_store
+from orchestrator.cables import write_cables
+from tests.e2e.line import LINE, result, run
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("line")
+    write_cables(folder / "cables", 24, 24, 0, size_px=64)
+    (folder / "cables/test/broken").mkdir()
+    (folder / "cables/test/broken/text.png").write_text("no image")
+    (folder / "cables/test/broken/empty.png").write_bytes(b"")
+    file = folder / "line.yaml"
+    file.write_text(yaml.safe_dump({**LINE, "data": {**LINE["data"], "directory": "cables"}}))
+    return file
+
+
+@pytest.fixture(scope="session")
+def undisturbed(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, ObjectStore]:
+    store = open_store(f"file://{tmp_path_factory.mktemp('undisturbed')}/store")
+    run(pipeline, store.url)
+    return result(store), store
