@@ -25,7 +25,8 @@ from defectory.serving.metrics import serve_metrics
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.settings import ServiceSettings, read_settings
-from defectory.storage import ObjectStore, open_store
+from defectory.storage import ObjectStore
+from defectory.storage.check import open_checked
 
 THREADS = 16  # calls at once; longer work runs in workers
 EXIT_USAGE, EXIT_UNAVAILABLE = 2, 3
@@ -60,7 +61,7 @@ def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None =
     try:
         settings = read_settings(definition.name, sys.argv[1:] if arguments is None else arguments, os.environ)
         configure_logs(definition.name, settings.log_format)
-        store = open_store(settings.store)
+        store = open_checked(settings.store)
         return _serve(definition, settings, store)
     except InvalidInput as error:
         sys.stderr.write(f"{definition.name}: {error}\n")

@@ -1,15 +1,13 @@
-"""Whether a store does what it promises: asked by `defectory doctor`, and by containers before they start."""
+"""Whether a store does what it promises: asked by `defectory doctor`, and by every service before it serves."""
 
-import os
 import secrets
-import sys
 import time
 
-from defectory.errors import AlreadyExists, DefectoryError, FailedPrecondition, Unavailable
+from defectory.errors import AlreadyExists, FailedPrecondition, Unavailable
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 
-WAIT_S = 120.0
+WAIT_S = 60.0  # a store that starts beside the services may come up after them
 
 
 def check_store(store: ObjectStore) -> None:
@@ -32,28 +30,19 @@ def check_store(store: ObjectStore) -> None:
     )
 
 
-def main() -> int:
-    """Wait for the store of DEFECTORY_STORE to answer, check it, and return an exit code."""
-    url = os.environ.get("DEFECTORY_STORE", "")
-    if not url:
-        sys.stderr.write("DEFECTORY_STORE is not set: file:///folder or s3://bucket/prefix\n")
-        return 2
-    deadline = time.monotonic() + WAIT_S
+def open_checked(url: str, wait_s: float = WAIT_S) -> ObjectStore:
+    """Open the store and check it; one that does not answer yet is waited for.
+
+    Raises:
+        FailedPrecondition: see `check_store`. Unavailable: no answer within `wait_s` seconds.
+    """
+    deadline = time.monotonic() + wait_s
     while True:
         try:
-            check_store(open_store(url))
-        except Unavailable as error:
+            store = open_store(url)
+            check_store(store)
+            return store
+        except Unavailable:
             if time.monotonic() > deadline:
-                sys.stderr.write(f"{url} did not answer within {WAIT_S:.0f} s: {error}\n")
-                return 1
+                raise
             time.sleep(1)
-        except DefectoryError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        else:
-            sys.stdout.write(f"{url} answers and knows conditional writes\n")
-            return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

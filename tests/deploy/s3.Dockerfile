@@ -8,4 +8,5 @@ COPY constraints.txt ./
 RUN pip install --no-cache-dir --constraint constraints.txt "moto[s3,server]"
 USER 10001
 EXPOSE 8333
-ENTRYPOINT ["moto_server", "-H", "0.0.0.0", "-p", "8333"]
+# The arguments that the compose file has for its own server are not for this one.
+ENTRYPOINT ["sh", "-c", "exec moto_server -H 0.0.0.0 -p 8333"]
