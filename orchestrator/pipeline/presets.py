@@ -24,7 +24,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Minutes to an hour on two cores: small images, a short training, a faster learning rate.
     "quick": {
         "data": {"size_px": 64},
-        "generator": {"channel_base": 2048, "kimg": 30, "batch": 16, "mirror_x": True},
+        "generator": {
+            "channel_base": 1024,
+            "kimg": 40,
+            "transfer_kimg": 15,
+            "batch": 16,
+            "learning_rate": 0.003,
+            "r1_gamma": 1.0,
+            "mirror_x": True,
+        },
         "synthesis": {"quota": 300, "max_rounds": 4},
         "filter": {"policy": "confident", "threshold": 0.7},
         "classifier": {"epochs": 15, "learning_rate": 2e-4, "cycles": 5},
@@ -32,8 +40,16 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # A few minutes: shows every step of the line. The figures of so short a training prove nothing.
     "demo": {
         "allow_random_weights": True,
-        "data": {"size_px": 64},
-        "generator": {"channel_base": 1024, "kimg": 5, "batch": 16, "mirror_x": True, "augment_mode": "none"},
+        "data": {"size_px": 32},
+        "generator": {
+            "channel_base": 1024,
+            "kimg": 14,
+            "transfer_kimg": 4,
+            "batch": 16,
+            "learning_rate": 0.003,
+            "r1_gamma": 2.0,
+            "mirror_x": True,
+        },
         "synthesis": {"quota": 100, "surplus": 1.5, "max_rounds": 2},
         # After so few steps no image passes for a real one, and the judge is no better: with policy and gate on,
         # nothing would be left to show. Every image is judged all the same; its scores stand in the manifest.
