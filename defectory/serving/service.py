@@ -24,6 +24,7 @@ from defectory.serving.logs import configure_logs
 from defectory.serving.metrics import serve_metrics
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.serving.tracing import tracing_interceptors
 from defectory.settings import ServiceSettings, read_settings
 from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
@@ -81,7 +82,7 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared")},
         workers=settings.workers,
     )
-    server = _make_server(settings)
+    server = _make_server(definition.name, settings)
     definition.add(server, ServiceContext(store, operations, settings))
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
     names = [s.full_name for s in definition.descriptor.services_by_name.values()]
@@ -108,9 +109,9 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     return 0
 
 
-def _make_server(settings: ServiceSettings) -> grpc.Server:
+def _make_server(name: str, settings: ServiceSettings) -> grpc.Server:
     limit = settings.max_message_mb << 20
-    interceptors: list[grpc.ServerInterceptor] = [CallInterceptor()]
+    interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(name, os.environ), CallInterceptor()]
     if settings.token:
         interceptors.insert(0, TokenInterceptor(settings.token))
     return grpc.server(

@@ -23,7 +23,8 @@ def canonical(name: str) -> str:
 
 
 def declared(extra: str) -> set[str]:
-    return {canonical(name) for name in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra])}
+    extras = [PROJECT["optional-dependencies"][name] for name in (extra, "tracing")]
+    return {canonical(name) for names in (PROJECT["dependencies"], *extras) for name in names}
 
 
 def module_file(module: str) -> Path | None:
