@@ -49,7 +49,8 @@ def _certificate(
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     builder = (
         x509.CertificateBuilder()
-        .subject_name(AUTHORITY if is_authority else BEARER).issuer_name(AUTHORITY).public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .subject_name(AUTHORITY if is_authority else BEARER).issuer_name(AUTHORITY)
+        .public_key(key.public_key()).serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(names, critical=False)
