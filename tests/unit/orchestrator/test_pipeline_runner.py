@@ -262,3 +262,23 @@ def test_the_plan_says_what_would_run_and_why(photos: Path) -> None:
 def test_an_unknown_step_lists_those_there_are(photos: Path) -> None:
     with pytest.raises(InvalidInput, match="baseline-evaluate"):
         go(MemoryStore(), settings_for(photos), Answers(MemoryStore()), first="bake")
+
+
+@pytest.mark.parametrize(("wanted", "first"), [("auto", "good"), ("defect", "defect"), ("", "")])
+def test_labels_start_from_the_generator_of_the_most_frequent_one(photos: Path, wanted: str, first: str) -> None:
+    for number in range(6):  # so that good is the most frequent
+        (photos / f"defect/{number}.png").unlink()
+    store = MemoryStore()
+    services = Answers(store)
+    go(store, settings_for(photos, generator={"kimg": 8, "transfer_kimg": 2, "start_label": wanted}), services)
+    asked = {r.label: (r.initial_model, r.settings.kimg) for m, r in services.asked if m == "TrainGenerator"}
+    if first:
+        assert next(iter(asked)) == first
+    for label in ("good", "defect"):
+        assert asked[label] == ((f"line.{first}/1", 2) if first not in ("", label) else ("", 8))
+
+
+def test_a_start_label_that_has_no_generator_is_refused(photos: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(InvalidInput, match="scratch"):
+        go(store, settings_for(photos, generator={"start_label": "scratch"}), Answers(store))
