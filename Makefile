@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install proto lint test test-slow demo docs
+.PHONY: install proto lint test demo docs
 
 install: .venv/.installed
 
@@ -19,11 +19,8 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.contract.proto_lint
 
-test: install  ## everything but what is marked slow
+test: install
 	$(BIN)/python -m pytest
-
-test-slow: install  ## what takes minutes each
-	$(BIN)/python -m pytest -m slow
 
 DEMO := build/demo
 demo: install  ## the whole line on drawn cables, with everything in one folder

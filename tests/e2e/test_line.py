@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from defectory.storage import ObjectStore, open_store
@@ -28,7 +27,6 @@ def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline
     assert again["steps"]["ran"] == []
 
 
-@pytest.mark.slow
 def test_on_a_real_s3_server_the_result_is_the_same(
     undisturbed: tuple[dict, ObjectStore], pipeline: Path, s3_url: str
 ) -> None:
@@ -43,7 +41,6 @@ def until(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
 def test_killed_orchestrator_and_killed_service_end_in_the_same_result(
     undisturbed: tuple[dict, ObjectStore], pipeline: Path, tmp_path: Path
 ) -> None:
