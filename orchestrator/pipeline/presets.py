@@ -51,8 +51,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "mirror_x": True,
         },
         "synthesis": {"quota": 100, "surplus": 1.5, "max_rounds": 2},
-        # After so few steps no image passes for a real one, and the judge is no better: with policy and gate on,
-        # nothing would be left to show. Every image is judged all the same; its scores stand in the manifest.
+        # After so few steps the gate still tells nine of ten good images from real ones, and the judge is no better:
+        # with policy and gate on, little would be left to show. Every image is judged all the same; its scores
+        # stand in the manifest.
         "filter": {"policy": "none", "novelty_gate": False},
         "classifier": {"epochs": 8, "learning_rate": 3e-4, "cycles": 3, "steps_per_epoch": 8},
         "explain": {"limit": 8},
