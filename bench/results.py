@@ -4,7 +4,6 @@ Every figure is read from the run's files in the store. The pictures lie beside 
 """
 
 import argparse
-import base64
 import csv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -92,11 +91,10 @@ def _counts(content: RunContent) -> str:
 
 
 def _curves(content: RunContent, pictures: Path) -> Iterator[str]:
-    for split in ("validation", "test"):
-        if all(split in arm["cycles"][0]["epochs"][0] for arm in content.metrics.values()):
-            path = pictures / f"curves-{split}.svg"
-            path.write_bytes(base64.b64decode(curves(content.metrics, split).partition(",")[2]))
-            yield f"![loss, accuracy and F1 per epoch, {split}]({pictures.name}/{path.name})"
+    for split in content.splits():
+        path = pictures / f"curves-{split}.svg"
+        path.write_bytes(curves(content.metrics, split))
+        yield f"![loss, accuracy and F1 per epoch, {split}]({pictures.name}/{path.name})"
 
 
 def _sheets(store: ObjectStore, content: RunContent, pictures: Path) -> Iterator[str]:

@@ -36,6 +36,11 @@ class RunContent:
     curves: dict[str, dict[str, Any]]  # label -> threshold curve of its first round
     explanations: list[dict[str, Any]]
 
+    def splits(self) -> list[str]:
+        """The splits that both arms were measured on after every epoch."""
+        first = self.metrics["real only"]["cycles"][0]["epochs"][0]
+        return [split for split in ("validation", "test") if split in first]
+
     def reasons(self) -> dict[str, dict[str, int]]:
         """label -> {"made", "accepted", reason: rejected images}."""
         table = {}

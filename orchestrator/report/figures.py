@@ -24,8 +24,8 @@ def data_uri(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> str:
-    """Loss, accuracy and F1 against the epoch, mean and 95% band over cycles, one line an arm, as an SVG data: URI.
+def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> bytes:
+    """Loss, accuracy and F1 against the epoch, mean and 95% band over cycles, one line an arm, as SVG.
 
     Args:
         arms: name -> metrics.json. split: "validation" or "test".
@@ -48,8 +48,8 @@ def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> str:
     return _svg(figure)
 
 
-def threshold_chart(curve: Mapping[str, Any], threshold: float) -> str:
-    """Share of images kept against the confidence threshold, one line a label, as an SVG data: URI."""
+def threshold_chart(curve: Mapping[str, Any], threshold: float) -> bytes:
+    """Share of images kept against the confidence threshold, one line a label, as SVG."""
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     FigureCanvasSVG(figure)
     axis = figure.subplots()
@@ -78,8 +78,8 @@ def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return data_uri(buffer.getvalue(), "image/svg+xml")
+    return buffer.getvalue()

@@ -21,6 +21,7 @@ from orchestrator.report.figures import curves, data_uri, sheet, threshold_chart
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {"baseline": {"f1": "81.59%", "accuracy": "81.88%"}, "expanded": {"f1": "94.99%", "accuracy": "95.05%"}}
 PANEL_IMAGES = 8
+SVG = "image/svg+xml"
 
 
 def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
@@ -46,9 +47,10 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         reasons=content.reasons(),
         reason_texts=REASONS,
         warnings=list(_warnings(content)),
-        curves={split: curves(content.metrics, split) for split in _splits(content)},
+        curves={split: data_uri(curves(content.metrics, split), SVG) for split in content.splits()},
         threshold_charts={
-            label: threshold_chart(curve, _threshold(content, label)) for label, curve in content.curves.items()
+            label: data_uri(threshold_chart(curve, _threshold(content, label)), SVG)
+            for label, curve in content.curves.items()
         },
         sheets=list(_sheets(store, content)),
         panels=list(_panels(store, content)),
@@ -91,11 +93,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _splits(content: RunContent) -> list[str]:
-    first = content.metrics["real only"]["cycles"][0]["epochs"][0]
-    return [split for split in ("validation", "test") if split in first]
 
 
 def _threshold(content: RunContent, label: str) -> float:
