@@ -11,11 +11,18 @@ PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 HEADER = "# Benchmarks\n\nEach section is written by the command it names. The machines are noisy: only ratios count.\n"
 
 
-def record(title: str, command: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: str = "") -> str:
+def record(
+    title: str,
+    command: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: str = "",
+    packages: Sequence[str] = ("numpy", "scipy"),
+) -> str:
     """Print and store a table; returns its section."""
     table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     table += ["| " + " | ".join(row) + " |" for row in rows]
-    versions = ", ".join(f"{package} {version(package)}" for package in ("numpy", "scipy"))
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     where = f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, {versions}"
     section = f"## {title}\n\n`{command}` ({where})\n\n" + "\n".join(table) + f"\n\n{notes}".rstrip() + "\n"
     page = PAGE.read_text() if PAGE.exists() else HEADER

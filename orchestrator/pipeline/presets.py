@@ -12,7 +12,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "generator": {
             "channel_base": 32768,
             "mapping_layers": 8,
-            "latent_dim": 512,
+            "z_dim": 512,
+            "w_dim": 512,
             "kimg": 300,
             "batch": 16,
             "start_label": "",

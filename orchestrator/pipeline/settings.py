@@ -53,7 +53,8 @@ class GeneratorSettings(_Section):
         4096, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max)"
     )
     channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
-    latent_dim: int = Field(0, ge=0, le=1024, description="size of z and w; 0: by channel_base")
+    z_dim: int = Field(0, ge=0, le=1024, description="size of the latent z; 0: by channel_base")
+    w_dim: int = Field(0, ge=0, le=1024, description="size of the intermediate latent w; 0: by channel_base")
     mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
     kimg: float = Field(300.0, gt=0, description="thousands of images shown to the discriminator, a label")
     batch: int = Field(16, ge=2, le=1024, description="images a step")

@@ -58,7 +58,7 @@ def _render(
     generator: Generator, seeds: Sequence[int], size: int, truncation_psi: float, noise_mode: NoiseMode
 ) -> np.ndarray:
     filled = [*seeds, *([seeds[-1]] * (size - len(seeds)))]
-    z = np.stack([latent(seed, generator.architecture.latent_dim) for seed in filled])
+    z = np.stack([latent(seed, generator.architecture.z_dim) for seed in filled])
     noise: Noise = _noise(generator, filled) if noise_mode == "random" else noise_mode
     images = generator(torch.from_numpy(z).float(), truncation_psi=truncation_psi, noise=noise)
     pixels = (images[: len(seeds)] * 127.5 + 128).clamp_(0, 255).to(torch.uint8)

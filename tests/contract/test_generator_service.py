@@ -31,7 +31,15 @@ from tests.contract.running import Service
 from tests.unit.generator.generator_samples import make_lines, write_generator, write_images
 
 SPLITS = [("good", "train")] * 4 + [("bad", "train")] * 3 + [("good", "test"), ("bad", "test")]
-SMALL = {"channel_base": 256, "channel_max": 8, "latent_dim": 8, "batch": 4, "kimg": 0.032, "snapshot_kimg": 0.016}
+SMALL = {
+    "channel_base": 256,
+    "channel_max": 8,
+    "z_dim": 8,
+    "w_dim": 8,
+    "batch": 4,
+    "kimg": 0.032,
+    "snapshot_kimg": 0.016,
+}
 
 
 @pytest.fixture(scope="module")

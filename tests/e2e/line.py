@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 LINE = {
     "name": "line",
     "data": {"size_px": 32},
-    "generator": {"channel_base": 256, "channel_max": 16, "latent_dim": 16, "kimg": 0.16, "batch": 8,
+    "generator": {"channel_base": 256, "channel_max": 16, "z_dim": 16, "w_dim": 16, "kimg": 0.16, "batch": 8,
                   "snapshot_kimg": 0.04},
     "synthesis": {"quota": 6, "surplus": 1.5, "max_rounds": 2},
     "filter": {"policy": "none", "novelty_gate": True},

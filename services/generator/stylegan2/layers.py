@@ -61,6 +61,7 @@ class EqualConv2d(nn.Module):
     Args:
         kernel_px: side of the kernel, odd.
         gain: factor on the result (after the activation).
+        clamp: bound of the result.
     """
 
     fir: Tensor
@@ -75,6 +76,7 @@ class EqualConv2d(nn.Module):
         bias: bool = True,
         activate: bool = True,
         gain: float = 1.0,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
@@ -82,6 +84,7 @@ class EqualConv2d(nn.Module):
         self._kernel_px = kernel_px
         self._down = down
         self._activate = activate
+        self._clamp = clamp
         self._bias_gain = gain * (ACT_GAIN if activate else 1.0)
         self._weight_gain = self._bias_gain / math.sqrt(inputs * kernel_px**2)
         self.register_buffer("fir", outer(torch.tensor(BINOMIAL)), persistent=False)
@@ -101,7 +104,7 @@ class EqualConv2d(nn.Module):
             weight = weight * self._weight_gain
         bias = None if self.bias is None else self.bias * self._bias_gain
         y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
-        return _leaky_relu(y) if self._activate else y
+        return _clamped(_leaky_relu(y) if self._activate else y, self._clamp)
 
 
 class ModulatedConv2d(nn.Module):
@@ -146,8 +149,11 @@ class SynthesisLayer(nn.Module):
 
     noise_const: Tensor
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution_px: int, *, up: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, w_dim: int, resolution_px: int, *, up: bool = False, clamp: float | None = None
+    ) -> None:
         super().__init__()
+        self._clamp = clamp
         self.affine = EqualLinear(w_dim, inputs, bias=1.0)
         self.conv = ModulatedConv2d(inputs, outputs, up=up)
         self.noise_strength = nn.Parameter(torch.zeros(()))
@@ -163,11 +169,11 @@ class SynthesisLayer(nn.Module):
             y.mul_(scale).add_(bias)
             if noise is not None:
                 y.add_(noise * (self.noise_strength * ACT_GAIN))
-            return F.leaky_relu_(y, SLOPE)
+            return _clamped(F.leaky_relu_(y, SLOPE), self._clamp)
         y = torch.addcmul(bias, y, scale)
         if noise is not None:
             y = y + noise * (self.noise_strength * ACT_GAIN)
-        return F.leaky_relu(y, SLOPE)
+        return _clamped(F.leaky_relu(y, SLOPE), self._clamp)
 
 
 class ToImage(nn.Module):
@@ -179,8 +185,9 @@ class ToImage(nn.Module):
         x: (N, I, H, W); w: (N, D); returns (N, O, H, W)
     """
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, *, clamp: float | None = None) -> None:
         super().__init__()
+        self._clamp = clamp
         self.affine = EqualLinear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -193,7 +200,7 @@ class ToImage(nn.Module):
         kernel = style[:, :, None] * self.weight.t()[None]  # (N, I, O)
         pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, -1)  # a view in channels-last layout
         y = torch.baddbmm(self.bias[None, None], pixels, kernel)  # (N, HW, O)
-        return y.reshape(n, height, width, -1).permute(0, 3, 1, 2)
+        return _clamped(y.reshape(n, height, width, -1).permute(0, 3, 1, 2), self._clamp)
 
 
 class Upsample(nn.Module):
@@ -241,3 +248,8 @@ class MinibatchDeviation(nn.Module):
 def _leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of something that nobody else holds: in place where no gradient is needed."""
     return F.leaky_relu(x, SLOPE) if torch.is_grad_enabled() else F.leaky_relu_(x, SLOPE)
+
+
+def _clamped(x: Tensor, bound: float | None) -> Tensor:
+    """Within plus and minus the bound, if there is one."""
+    return x if bound is None else x.clamp(-bound, bound)

@@ -5,6 +5,8 @@ References:
         truncation trick (appendix B), style mixing (section 3.1).
     [2] Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (arXiv:1912.04958): skip generator
         and residual discriminator, section 4.1.
+    [3] Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (arXiv:2006.06676), appendix D:
+        class-conditional networks; the projection discriminator is Miyato & Koyama's (arXiv:1802.05637).
 """
 
 import math
@@ -12,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
@@ -24,7 +27,8 @@ from services.generator.stylegan2.layers import (
     Upsample,
 )
 
-W_AVERAGE_BETA = 0.998  # decay of the mean of w a batch
+W_AVERAGE_BETA = 0.995  # decay of the mean of w a batch [1]
+CLASS_MAPPING_LAYERS = 8  # of the discriminator's mapping of classes [3]
 Noise = Literal["const", "none"] | Sequence[Tensor]  # tensors: one (N, 1, R, R) a layer, as `Synthesis.noise_sizes`
 
 
@@ -34,11 +38,14 @@ class Architecture(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     resolution_px: int = Field(ge=8, le=1024, description="side of the square image, a power of two")
-    channels: Literal[1, 3] = Field(3, description="channels of the image: grey or RGB")
+    channels: Literal[1, 3, 4] = Field(3, description="channels of the image: grey, RGB or RGBA")
     channel_base: int = Field(4096, ge=256, le=65536, description="channels at resolution r: channel_base / r")
     channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
-    latent_dim: int = Field(512, ge=8, le=1024, description="size of the latents z and w")
+    z_dim: int = Field(512, ge=8, le=1024, description="size of the latent z")
+    w_dim: int = Field(512, ge=8, le=1024, description="size of the intermediate latent w")
     mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
+    classes: int = Field(0, ge=0, le=1000, description="classes to choose from; 0: unconditional")
+    conv_clamp: float | None = Field(None, gt=0, description="bound of every layer's output, which fp16 needs")
 
     @field_validator("resolution_px")
     @classmethod
@@ -63,28 +70,34 @@ class Architecture(BaseModel):
 
 
 class Mapping(nn.Module):
-    """Latent z to intermediate latent w [1]; keeps the mean of w for truncation.
+    """Latent z, and a class where there are some [3], to intermediate latent w [1]; keeps the mean of w for truncation.
 
     Shapes:
-        z: (N, D); returns w: (N, D)
+        z: (N, Z); label: (N,) int64, or None without classes; returns w: (N, W)
     """
 
     w_average: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        size = architecture.latent_dim
-        self.layers = nn.Sequential(
-            *(EqualLinear(size, size, lr_multiplier=0.01, activate=True) for _ in range(architecture.mapping_layers))
+        size = architecture.w_dim
+        self.embedding = EqualLinear(architecture.classes, size) if architecture.classes else None
+        self.layers = _mapping_layers(
+            architecture.z_dim + (size if architecture.classes else 0), size, architecture.mapping_layers
         )
         self.register_buffer("w_average", torch.zeros(size))
 
-    def forward(self, z: Tensor, *, truncation_psi: float = 1.0) -> Tensor:
-        """Map; psi below 1 pulls w towards its mean: less variety, fewer faults."""
-        w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
-        if truncation_psi != 1:
-            w = torch.lerp(self.w_average, w, truncation_psi)
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """See the class."""
+        x = normalised(z)
+        if self.embedding is not None:
+            x = torch.cat([x, _embedded(self.embedding, label)], dim=1)
+        w: Tensor = self.layers(x)
         return w
+
+    def truncated(self, w: Tensor, psi: float) -> Tensor:
+        """Pull w (N, W) towards its mean: psi below 1 gives less variety and fewer faults [1]."""
+        return w if psi == 1 else torch.lerp(self.w_average, w, psi)
 
     @torch.no_grad()
     def track(self, w: Tensor) -> None:
@@ -97,16 +110,16 @@ class SynthesisBlock(nn.Module):
 
     def __init__(self, architecture: Architecture, resolution_px: int) -> None:
         super().__init__()
-        outputs, size = architecture.width(resolution_px), architecture.latent_dim
+        outputs, size = architecture.width(resolution_px), architecture.w_dim
         self.const: nn.Parameter | None = None
         self.conv0: SynthesisLayer | None = None
         if resolution_px == 4:
             self.const = nn.Parameter(torch.randn(outputs, 4, 4))
         else:
             inputs = architecture.width(resolution_px // 2)
-            self.conv0 = SynthesisLayer(inputs, outputs, size, resolution_px, up=True)
-        self.conv1 = SynthesisLayer(outputs, outputs, size, resolution_px)
-        self.to_image = ToImage(outputs, architecture.channels, size)
+            self.conv0 = SynthesisLayer(inputs, outputs, size, resolution_px, up=True, clamp=architecture.conv_clamp)
+        self.conv1 = SynthesisLayer(outputs, outputs, size, resolution_px, clamp=architecture.conv_clamp)
+        self.to_image = ToImage(outputs, architecture.channels, size, clamp=architecture.conv_clamp)
         self.upsample = Upsample()
 
     @property
@@ -184,7 +197,7 @@ class Generator(nn.Module):
     """Mapping and synthesis.
 
     Shapes:
-        z: (N, D); returns (N, C, R, R), nominally in [-1, 1]
+        z: (N, Z); label: (N,) int64, or None without classes; returns (N, C, R, R), nominally in [-1, 1]
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -194,11 +207,40 @@ class Generator(nn.Module):
         self.synthesis = Synthesis(architecture)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, z: Tensor, *, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
-        """Synthesise from one latent an image."""
-        w = self.mapping(z, truncation_psi=truncation_psi)
-        image: Tensor = self.synthesis(w[:, None].expand(-1, self.architecture.styles, -1), noise)
+    def forward(
+        self,
+        z: Tensor,
+        label: Tensor | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        noise: Noise = "const",
+    ) -> Tensor:
+        """Synthesise from one latent an image; with a cutoff only so many styles, the coarsest, are truncated [1]."""
+        w, styles = self.mapping(z, label), self.architecture.styles
+        truncated = styles if truncation_cutoff is None else min(truncation_cutoff, styles)
+        coarse = self.mapping.truncated(w, truncation_psi)[:, None].expand(-1, truncated, -1)
+        ws = coarse if truncated == styles else torch.cat([coarse, w[:, None].expand(-1, styles - truncated, -1)], 1)
+        image: Tensor = self.synthesis(ws, noise)
         return image
+
+
+class ClassMapping(nn.Module):
+    """A class to the direction in which the discriminator looks for it [3].
+
+    Shapes:
+        label: (N,) int64; returns (N, W)
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.embedding = EqualLinear(classes, width)
+        self.layers = _mapping_layers(width, width, CLASS_MAPPING_LAYERS)
+
+    def forward(self, label: Tensor | None) -> Tensor:
+        """See the class."""
+        y: Tensor = self.layers(_embedded(self.embedding, label))
+        return y
 
 
 class DiscriminatorBlock(nn.Module):
@@ -208,11 +250,11 @@ class DiscriminatorBlock(nn.Module):
         x: (N, I, R, R); returns (N, O, R/2, R/2)
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, clamp: float | None = None) -> None:
         super().__init__()
         half = math.sqrt(0.5)  # keeps the variance of the sum
-        self.conv0 = EqualConv2d(inputs, inputs, 3)
-        self.conv1 = EqualConv2d(inputs, outputs, 3, down=True, gain=half)
+        self.conv0 = EqualConv2d(inputs, inputs, 3, clamp=clamp)
+        self.conv1 = EqualConv2d(inputs, outputs, 3, down=True, gain=half, clamp=clamp and clamp * half)
         self.skip = EqualConv2d(inputs, outputs, 1, down=True, bias=False, activate=False, gain=half)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -225,34 +267,41 @@ class Discriminator(nn.Module):
     """Image to a logit: how real it looks [2].
 
     Shapes:
-        image: (N, C, R, R), nominally in [-1, 1]; returns (N,)
+        image: (N, C, R, R), nominally in [-1, 1]; label: (N,) int64, or None without classes; returns (N,)
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.from_image = EqualConv2d(architecture.channels, architecture.width(architecture.resolution_px), 1)
+        clamp = architecture.conv_clamp
+        self.from_image = EqualConv2d(
+            architecture.channels, architecture.width(architecture.resolution_px), 1, clamp=clamp
+        )
         self.blocks = nn.ModuleDict(
             {
-                f"b{r}": DiscriminatorBlock(architecture.width(r), architecture.width(r // 2))
+                f"b{r}": DiscriminatorBlock(architecture.width(r), architecture.width(r // 2), clamp)
                 for r in reversed(architecture.resolutions)
                 if r > 4
             }
         )
         width = architecture.width(4)
         self.deviation = MinibatchDeviation()
-        self.conv = EqualConv2d(width + 1, width, 3)
+        self.conv = EqualConv2d(width + 1, width, 3, clamp=clamp)
         self.dense = EqualLinear(width * 16, width, activate=True)
-        self.out = EqualLinear(width, 1)
+        self.classes = ClassMapping(architecture.classes, width) if architecture.classes else None
+        self.out = EqualLinear(width, width if architecture.classes else 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, label: Tensor | None = None) -> Tensor:
         """See the class."""
         x = self.from_image(image.contiguous(memory_format=torch.channels_last))
         for block in self.blocks.values():
             x = block(x)
         x = self.conv(self.deviation(x)).contiguous()
-        return self.out(self.dense(x.flatten(1))).squeeze(1)
+        y: Tensor = self.out(self.dense(x.flatten(1)))
+        if self.classes is None:
+            return y.squeeze(1)
+        return (y * self.classes(label)).sum(dim=1) / math.sqrt(y.shape[1])  # projection on the class [3]
 
     def trained(self, frozen_resolutions: int) -> list[nn.Parameter]:
         """Parameters that learn while the highest resolutions are frozen (freeze-D, Mo et al. 2020)."""
@@ -268,3 +317,25 @@ def build(architecture: Architecture, seed: int) -> tuple[Generator, Discriminat
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Generator(architecture), Discriminator(architecture)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Scale every row (N, D) to a mean square of one."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+def _embedded(embedding: EqualLinear, label: Tensor | None) -> Tensor:
+    """Classes (N,) to their normalised embeddings (N, W).
+
+    Raises:
+        ValueError: no class for a network that has some.
+    """
+    if label is None:
+        raise ValueError("this network is class-conditional: give a class for every image")
+    return normalised(embedding(F.one_hot(label, embedding.weight.shape[1]).to(embedding.weight.dtype)))
+
+
+def _mapping_layers(inputs: int, width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(
+        *(EqualLinear(inputs if i == 0 else width, width, lr_multiplier=0.01, activate=True) for i in range(count))
+    )

@@ -165,7 +165,7 @@ def _warp(images: Tensor, inverse: Tensor) -> Tensor:
     centre = torch.tensor([left + width / 2, top + height / 2])
     padded = torch.tensor([width + left + right, height + top + bottom])
     grid = (at + centre) * 2 / padded - 1  # grid_sample counts from -1 to 1
-    return _halving(height) @ _sample(source, grid) @ _halving(width).t()
+    return _halving(height) @ sample(source, grid) @ _halving(width).t()
 
 
 def _margins(inverse: Tensor, width: int, height: int) -> tuple[int, int, int, int]:
@@ -180,7 +180,7 @@ def _margins(inverse: Tensor, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _sample(images: Tensor, grid: Tensor) -> Tensor:
+def sample(images: Tensor, grid: Tensor) -> Tensor:
     """Bilinear sampling, zero outside: (N, C, H, W) at (N, H', W', 2) -> (N, C, H', W'); the grid gets no gradient."""
     result: Tensor = _Sample.apply(images, grid)  # type: ignore[no-untyped-call]
     return result
@@ -220,4 +220,4 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (grid,) = ctx.saved_tensors
-        return _sample(gradients[0], grid), None, None
+        return sample(gradients[0], grid), None, None

@@ -68,11 +68,12 @@ def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer:
     """
     given = {name: value for name, value in values.items() if value is not None}
     shape = {name: given.pop(name) for name in tuple(given) if name in Architecture.model_fields}
-    base = shape.get("channel_base", 4096)
+    latent = SMALL_LATENT if shape.get("channel_base", 4096) < SMALL_BASE else FULL_LATENT
     shape = {
         "resolution_px": size_px,
         "channels": channels,
-        "latent_dim": SMALL_LATENT if base < SMALL_BASE else FULL_LATENT,
+        "z_dim": latent,
+        "w_dim": latent,
         **shape,
     }
     batch, kimg = given.get("batch", 16), given.get("kimg", 300)

@@ -69,12 +69,12 @@ class Trainer:
         """Show one batch to both networks, and return the step's losses by name."""
         rng = torch.Generator().manual_seed(self._step_seed())
         real = self._epochs.batch(self.images_seen, self.settings.batch)
-        values = {"loss_g": self._generator_step(rng)}
+        values = {"loss_g": self.generator_step(rng)}
         if self.settings.path_length_weight and self.step % PATH_INTERVAL == 0:
-            values["path_length"] = self._path_length_step(rng)
-        values["loss_d"] = self._discriminator_step(real, rng)
+            values["path_length"] = self.path_length_step(rng)
+        values["loss_d"] = self.discriminator_step(real, rng)
         if self.settings.r1_gamma and self.step % R1_INTERVAL == 0:
-            values["r1"] = self._r1_step(real, rng)
+            values["r1"] = self.r1_step(real, rng)
         self.images_seen += len(real)
         self.step += 1
         self._update_average()
@@ -118,7 +118,7 @@ class Trainer:
         self.attempt, self.ema_ramp_up = int(scalars["attempt"]), bool(scalars["ema_ramp_up"])
         self.control.restore(scalars["augment"])
 
-    def _generator_step(self, rng: torch.Generator) -> float:
+    def generator_step(self, rng: torch.Generator) -> float:
         images, _ = self._fakes(self.settings.batch, rng)
         value = loss.generator_loss(self.discriminator(self._augmented(images, rng)))
         self._g_optimiser.zero_grad()
@@ -126,7 +126,7 @@ class Trainer:
         self._g_optimiser.step()
         return float(value.detach())
 
-    def _path_length_step(self, rng: torch.Generator) -> float:
+    def path_length_step(self, rng: torch.Generator) -> float:
         images, ws = self._fakes(max(self.settings.batch // PATH_SHRINK, 1), rng)
         lengths = loss.path_lengths(images, ws, torch.randn(images.shape, generator=rng))
         value, self.path_mean = loss.path_length_penalty(lengths, self.path_mean, self.settings.path_length_weight)
@@ -135,7 +135,7 @@ class Trainer:
         self._g_optimiser.step()
         return float(lengths.detach().mean())
 
-    def _discriminator_step(self, real: Tensor, rng: torch.Generator) -> float:
+    def discriminator_step(self, real: Tensor, rng: torch.Generator) -> float:
         with torch.no_grad():
             fake, _ = self._fakes(self.settings.batch, rng)
             fake, shown = self._augmented(fake, rng), self._augmented(real, rng)
@@ -148,7 +148,7 @@ class Trainer:
         self.control.observe(real_logits)
         return float(value.detach())
 
-    def _r1_step(self, real: Tensor, rng: torch.Generator) -> float:
+    def r1_step(self, real: Tensor, rng: torch.Generator) -> float:
         real = real.clone().requires_grad_()
         with _learning(self._d_parameters):
             logits = self.discriminator(self._augmented(real, rng))
@@ -174,7 +174,7 @@ class Trainer:
         return images, ws
 
     def _latents(self, count: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(count, self.settings.architecture.latent_dim, generator=rng)
+        return torch.randn(count, self.settings.architecture.z_dim, generator=rng)
 
     def _augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
         if self.settings.augment_mode == "none":

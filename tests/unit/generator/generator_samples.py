@@ -13,7 +13,7 @@ from services.generator import bundle
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training import settings
 
-SHAPE = {"channel_base": 256, "channel_max": 8, "latent_dim": 8}
+SHAPE = {"channel_base": 256, "channel_max": 8, "z_dim": 8, "w_dim": 8}
 
 
 def write_images(

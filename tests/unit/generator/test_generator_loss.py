@@ -11,7 +11,7 @@ from services.generator.stylegan2 import loss
 from services.generator.stylegan2.augment import augment
 from services.generator.stylegan2.networks import Architecture, build
 
-TINY = Architecture(resolution_px=8, channels=3, channel_base=256, channel_max=8, latent_dim=8)
+TINY = Architecture(resolution_px=8, channels=3, channel_base=256, channel_max=8, z_dim=8, w_dim=8)
 STEP = 1e-5
 
 

@@ -11,13 +11,13 @@ from services.generator.training.settings import resolve
 def test_defaults_depend_on_size_batch_and_length() -> None:
     found = resolve({"batch": 32}, size_px=64, channels=1)
     assert found.architecture.model_dump() == {
-        "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "latent_dim": 64,
-        "mapping_layers": 2,
+        "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "z_dim": 64, "w_dim": 64,
+        "mapping_layers": 2, "classes": 0, "conv_clamp": None,
     }  # fmt: skip
     assert found.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
     assert (found.kimg, found.ema_kimg, found.snapshot_kimg, found.augment_kimg) == (300, 10, 30, 300)
     assert (found.augment_mode, found.augment_preset, found.style_mixing) == ("ada", "bgc", 0.9)
-    assert resolve({"channel_base": 16384}, size_px=64, channels=3).architecture.latent_dim == 512
+    assert resolve({"channel_base": 16384}, size_px=64, channels=3).architecture.w_dim == 512
     assert resolve({"kimg": 1000.0}, size_px=64, channels=3).augment_kimg == 500
     assert resolve({"kimg": 1000.0}, size_px=64, channels=3, transfer=True).augment_kimg == 100
 

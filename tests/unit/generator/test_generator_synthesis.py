@@ -19,7 +19,7 @@ from tests.unit.generator.generator_samples import write_generator
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
-    network, _ = build(Architecture(resolution_px=32, channel_base=1024, channel_max=32, latent_dim=16), 0)
+    network, _ = build(Architecture(resolution_px=32, channel_base=1024, channel_max=32, z_dim=16, w_dim=16), 0)
     for layer in network.synthesis._layers():
         torch.nn.init.constant_(layer.noise_strength, 0.5)
     network.mapping.w_average.normal_()

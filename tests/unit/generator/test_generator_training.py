@@ -141,13 +141,13 @@ def test_training_learns_to_tell_real_from_fake() -> None:
 
 
 def diverging(one: Trainer, at_step: int) -> None:
-    step = one._discriminator_step
+    step = one.discriminator_step
 
     def broken(real: torch.Tensor, rng: torch.Generator) -> float:
         value = step(real, rng)
         return float("nan") if one.step == at_step else value
 
-    one._discriminator_step = broken  # type: ignore[method-assign]
+    one.discriminator_step = broken  # type: ignore[method-assign]
 
 
 def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\x98\x04\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\x12\n\nlatent_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weight\"\xc3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xd6\x01\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\"\xae\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\tB\x11\n\x0f_truncation_psi\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"r\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xa2\x04\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\xa2\x04\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\r\n\x05z_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05w_dim\x18\x15 \x01(\x05\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weight\"\xc3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xd6\x01\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\"\xae\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\tB\x11\n\x0f_truncation_psi\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"r\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xa2\x04\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,29 +33,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'defectory.api.generator.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAININGSETTINGS']._serialized_start=112
-  _globals['_TRAININGSETTINGS']._serialized_end=648
-  _globals['_TRAINGENERATORREQUEST']._serialized_start=651
-  _globals['_TRAINGENERATORREQUEST']._serialized_end=846
-  _globals['_TRAINGENERATORRESPONSE']._serialized_start=848
-  _globals['_TRAINGENERATORRESPONSE']._serialized_end=930
-  _globals['_GENERATOR']._serialized_start=933
-  _globals['_GENERATOR']._serialized_end=1147
-  _globals['_SYNTHESIZEREQUEST']._serialized_start=1150
-  _globals['_SYNTHESIZEREQUEST']._serialized_end=1324
-  _globals['_SYNTHESIZERESPONSE']._serialized_start=1326
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=1383
-  _globals['_PREVIEWREQUEST']._serialized_start=1385
-  _globals['_PREVIEWREQUEST']._serialized_end=1499
-  _globals['_PREVIEWRESPONSE']._serialized_start=1501
-  _globals['_PREVIEWRESPONSE']._serialized_end=1534
-  _globals['_LISTGENERATORSREQUEST']._serialized_start=1536
-  _globals['_LISTGENERATORSREQUEST']._serialized_end=1598
-  _globals['_LISTGENERATORSRESPONSE']._serialized_start=1600
-  _globals['_LISTGENERATORSRESPONSE']._serialized_end=1708
-  _globals['_GETGENERATORREQUEST']._serialized_start=1710
-  _globals['_GETGENERATORREQUEST']._serialized_end=1746
-  _globals['_GETGENERATORRESPONSE']._serialized_start=1748
-  _globals['_GETGENERATORRESPONSE']._serialized_end=1828
-  _globals['_GENERATORSERVICE']._serialized_start=1831
-  _globals['_GENERATORSERVICE']._serialized_end=2377
+  _globals['_TRAININGSETTINGS']._serialized_end=658
+  _globals['_TRAINGENERATORREQUEST']._serialized_start=661
+  _globals['_TRAINGENERATORREQUEST']._serialized_end=856
+  _globals['_TRAINGENERATORRESPONSE']._serialized_start=858
+  _globals['_TRAINGENERATORRESPONSE']._serialized_end=940
+  _globals['_GENERATOR']._serialized_start=943
+  _globals['_GENERATOR']._serialized_end=1157
+  _globals['_SYNTHESIZEREQUEST']._serialized_start=1160
+  _globals['_SYNTHESIZEREQUEST']._serialized_end=1334
+  _globals['_SYNTHESIZERESPONSE']._serialized_start=1336
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=1393
+  _globals['_PREVIEWREQUEST']._serialized_start=1395
+  _globals['_PREVIEWREQUEST']._serialized_end=1509
+  _globals['_PREVIEWRESPONSE']._serialized_start=1511
+  _globals['_PREVIEWRESPONSE']._serialized_end=1544
+  _globals['_LISTGENERATORSREQUEST']._serialized_start=1546
+  _globals['_LISTGENERATORSREQUEST']._serialized_end=1608
+  _globals['_LISTGENERATORSRESPONSE']._serialized_start=1610
+  _globals['_LISTGENERATORSRESPONSE']._serialized_end=1718
+  _globals['_GETGENERATORREQUEST']._serialized_start=1720
+  _globals['_GETGENERATORREQUEST']._serialized_end=1756
+  _globals['_GETGENERATORRESPONSE']._serialized_start=1758
+  _globals['_GETGENERATORRESPONSE']._serialized_end=1838
+  _globals['_GENERATORSERVICE']._serialized_start=1841
+  _globals['_GENERATORSERVICE']._serialized_end=2387
 # @@protoc_insertion_point(module_scope)

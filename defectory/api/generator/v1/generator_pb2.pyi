@@ -27,7 +27,7 @@ class TrainingSettings(_message.Message):
     RESOLUTION_PX_FIELD_NUMBER: _builtins.int
     CHANNEL_BASE_FIELD_NUMBER: _builtins.int
     CHANNEL_MAX_FIELD_NUMBER: _builtins.int
-    LATENT_DIM_FIELD_NUMBER: _builtins.int
+    Z_DIM_FIELD_NUMBER: _builtins.int
     MAPPING_LAYERS_FIELD_NUMBER: _builtins.int
     KIMG_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
@@ -44,14 +44,15 @@ class TrainingSettings(_message.Message):
     FREEZE_D_FIELD_NUMBER: _builtins.int
     SNAPSHOT_KIMG_FIELD_NUMBER: _builtins.int
     PATH_LENGTH_WEIGHT_FIELD_NUMBER: _builtins.int
+    W_DIM_FIELD_NUMBER: _builtins.int
     resolution_px: _builtins.int
     """Side of the square image in pixels, a power of two in [8, 1024]; default: the dataset's size."""
     channel_base: _builtins.int
     """Channels at resolution r are min(channel_base / r, channel_max), >= 256; default 4096."""
     channel_max: _builtins.int
     """Upper bound of the channels of any layer, in [8, 1024]; default 512."""
-    latent_dim: _builtins.int
-    """Size of the latents z and w, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
+    z_dim: _builtins.int
+    """Size of the latent z, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
     mapping_layers: _builtins.int
     """Layers of the mapping network, in [1, 16]; default 2."""
     kimg: _builtins.float
@@ -84,13 +85,15 @@ class TrainingSettings(_message.Message):
     """Thousands of images between checkpoints and sample sheets, > 0; default kimg / 10."""
     path_length_weight: _builtins.float
     """Weight of path-length regularisation, >= 0; absent: 2."""
+    w_dim: _builtins.int
+    """Size of the intermediate latent w, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
     def __init__(
         self,
         *,
         resolution_px: _builtins.int = ...,
         channel_base: _builtins.int = ...,
         channel_max: _builtins.int = ...,
-        latent_dim: _builtins.int = ...,
+        z_dim: _builtins.int = ...,
         mapping_layers: _builtins.int = ...,
         kimg: _builtins.float = ...,
         batch: _builtins.int = ...,
@@ -107,10 +110,11 @@ class TrainingSettings(_message.Message):
         freeze_d: _builtins.int = ...,
         snapshot_kimg: _builtins.float = ...,
         path_length_weight: _builtins.float | None = ...,
+        w_dim: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "ema_kimg", b"ema_kimg", "freeze_d", b"freeze_d", "kimg", b"kimg", "latent_dim", b"latent_dim", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "ema_kimg", b"ema_kimg", "freeze_d", b"freeze_d", "kimg", b"kimg", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "w_dim", b"w_dim", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mirror_x: _TypeAlias = _typing.Literal["mirror_x"]  # noqa: Y015
     _WhichOneofArgType__mirror_x: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x"]  # noqa: Y015

@@ -1,0 +1,209 @@
+"""Our StyleGAN2-ADA beside NVIDIA's reference, in one process: seconds, images a second, ratio.
+
+    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2]
+
+CHECKOUT is a clone of NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32
+with the same shapes, one after the other in every round, so that noise of the machine meets both.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.record import record
+from bench.reference_stylegan2 import Reference
+from services.generator.stylegan2.networks import Architecture, build
+from services.generator.training import settings
+from services.generator.training.trainer import PATH_INTERVAL, R1_INTERVAL, Trainer
+
+AUGMENT_P = 0.5
+COMMAND = "python -m bench.generator --reference CHECKOUT"
+COLUMNS = ("work", "reference s", "ours s", "ours images/s", "ratio", "at least", "of the bound")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row: a kind of work at one size."""
+
+    kind: str  # "synthesis" or "training step"
+    resolution_px: int
+    channel_base: int
+    batch: int
+    wanted: float  # how many times as fast as the reference
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+        ada = ", ADA on" if self.kind == "training step" else ""
+        return f"{self.kind} {self.resolution_px}², base {self.channel_base}, batch {self.batch}{ada}"
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of both networks; channels_max and latents are the reference's defaults."""
+        return Architecture(resolution_px=self.resolution_px, channel_base=self.channel_base)
+
+
+WORKS = (
+    Work("synthesis", 64, 4096, 16, 10),
+    Work("synthesis", 64, 16384, 16, 4),
+    Work("synthesis", 256, 16384, 4, 2.5),
+    Work("synthesis", 512, 32768, 2, 2.5),
+    Work("training step", 64, 4096, 16, 3),
+    Work("training step", 64, 16384, 16, 2.2),
+)
+
+
+def main() -> None:
+    """Measure what is asked for and record it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--reference", type=Path, required=True, help="clone of NVlabs/stylegan2-ada-pytorch")
+    parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")  # the reference says at every call that it knows no such torch
+    torch.set_num_threads(given.threads)
+    reference = Reference(given.reference)
+    rate = best_convolution_rate()
+    rows = []
+    for work in (w for w in WORKS if given.only in w.name):
+        rows.append(measure(work, reference, rate))
+        sys.stdout.write(" | ".join(rows[-1]) + "\n")
+        sys.stdout.flush()
+    if not given.only:
+        notes = (
+            f"fp32, {given.threads} threads. A training step is all phases, the lazy ones by their share; ADA bgc at p "
+            f"{AUGMENT_P}. The bound is the multiply-adds of the convolutions at the best rate that a 3×3 convolution "
+            f"reached here, {rate / 1e9:.0f} G/s."
+        )
+        record("Generator beside the reference", COMMAND, COLUMNS, rows, notes, packages=("torch", "numpy"))
+
+
+def measure(work: Work, reference: Reference, rate: float) -> list[str]:
+    """One row of the table."""
+    if work.kind == "synthesis":
+        theirs, ours = alternate(reference.synthesis(work.architecture, work.batch), our_synthesis(work))
+        operations = work.batch * synthesis_operations(work.architecture)
+    else:
+        theirs, ours = training_seconds(work, reference)
+        operations = work.batch * training_operations(work.architecture)
+    return [
+        work.name, f"{theirs:.3f}", f"{ours:.3f}", f"{work.batch / ours:.1f}", f"{theirs / ours:.1f}×",
+        f"{work.wanted}×", f"{operations / rate / ours:.0%}",
+    ]  # fmt: skip
+
+
+def alternate(theirs: Callable[[], object], ours: Callable[[], object], budget_s: float = 12) -> tuple[float, float]:
+    """Median seconds of each, run in turns for so long, after one call to warm up."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    theirs(), ours()
+    end = time.perf_counter() + budget_s
+    while len(seconds[0]) < 3 or (time.perf_counter() < end and len(seconds[0]) < 30):
+        for call, taken in zip((theirs, ours), seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def our_synthesis(work: Work) -> Callable[[], Tensor]:
+    """A call that makes one batch with our network."""
+    generator = build(work.architecture, 0)[0].eval().requires_grad_(False)
+    z = torch.randn(work.batch, work.architecture.z_dim)
+
+    def call() -> Tensor:
+        with torch.inference_mode():
+            return generator(z, truncation_psi=0.7)  # type: ignore[no-any-return]
+
+    return call
+
+
+def training_seconds(work: Work, reference: Reference) -> tuple[float, float]:
+    """Seconds of a step of each: every phase by itself, the lazy ones divided by their interval."""
+    theirs = reference.phases(work.architecture, work.batch, AUGMENT_P)
+    ours = our_phases(work)
+    sums = [0.0, 0.0]
+    for (their_call, interval), our_call in zip(theirs, ours, strict=True):
+        for side, seconds in enumerate(alternate(their_call, our_call)):
+            sums[side] += seconds / interval
+    return sums[0], sums[1]
+
+
+def our_phases(work: Work) -> Iterator[Callable[[], object]]:
+    """The four phases of our step, in the reference's order: G, path length, D, R1."""
+    chosen = settings.resolve(
+        {
+            "channel_base": work.channel_base, "z_dim": 512, "w_dim": 512, "batch": work.batch,
+            "augment_mode": "fixed", "augment_p": AUGMENT_P,
+        },
+        size_px=work.resolution_px, channels=3,
+    )  # fmt: skip
+    pixels = torch.randint(0, 256, (work.batch, 3, work.resolution_px, work.resolution_px), dtype=torch.uint8)
+    trainer = Trainer(pixels, chosen, 0)
+    real = pixels.float() / 127.5 - 1
+    rng = torch.Generator().manual_seed(0)
+    yield lambda: trainer.generator_step(rng)
+    yield lambda: trainer.path_length_step(rng)
+    yield lambda: trainer.discriminator_step(real, rng)
+    yield lambda: trainer.r1_step(real, rng)
+
+
+def synthesis_operations(architecture: Architecture) -> float:
+    """Multiply-adds of the synthesis network's convolutions an image."""
+    total = 0.0
+    for r in architecture.resolutions:
+        width, below = architecture.width(r), architecture.width(max(r // 2, 4))
+        total += 9 * width * width * r * r + width * architecture.channels * r * r
+        total += 9 * below * width * (r // 2) ** 2 if r > 4 else 0  # transposed: one product for each input pixel
+    return total
+
+
+def discriminator_operations(architecture: Architecture) -> float:
+    """Multiply-adds of the discriminator's convolutions an image."""
+    total = float(
+        architecture.channels * architecture.width(architecture.resolution_px) * architecture.resolution_px**2
+    )
+    for r in architecture.resolutions[1:]:
+        inputs, outputs = architecture.width(r), architecture.width(r // 2)
+        total += 9 * inputs * inputs * r * r + (9 + 1) * inputs * outputs * (r // 2) ** 2
+    width = architecture.width(4)
+    return total + 9 * (width + 1) * width * 16 + 16 * width * width
+
+
+def training_operations(architecture: Architecture) -> float:
+    """Multiply-adds of a step an image: a backward pass costs two forward passes, one where no weight learns.
+
+    G: G forward and back, D forward and back to its input; path length (half the batch, every fourth step): forward,
+    back to w, and back through both; D: G forward, D forward and back for real and generated; R1 (every sixteenth):
+    likewise.
+    """
+    g, d = synthesis_operations(architecture), discriminator_operations(architecture)
+    main = 3 * g + 2 * d + g + 2 * 3 * d
+    return main + (1 + 1 + 4) * g / 2 / PATH_INTERVAL + (1 + 1 + 4) * d / R1_INTERVAL
+
+
+def best_convolution_rate() -> float:
+    """Multiply-adds a second of the fastest 3×3 convolution among some typical ones on this machine."""
+    best = 0.0
+    for width, side, batch in ((64, 64, 16), (128, 32, 16), (256, 32, 8), (512, 16, 16)):
+        x = torch.randn(batch, width, side, side).contiguous(memory_format=torch.channels_last)
+        weight = torch.randn(width, width, 3, 3).contiguous(memory_format=torch.channels_last)
+        seconds = []
+        with torch.inference_mode():
+            for _ in range(8):
+                start = time.perf_counter()
+                torch.nn.functional.conv2d(x, weight, padding=1)
+                seconds.append(time.perf_counter() - start)
+        best = max(best, 9 * width * width * side * side * batch / min(seconds))
+    return best
+
+
+if __name__ == "__main__":
+    main()
