@@ -31,7 +31,10 @@ def train(
     resolution: Annotated[
         int, typer.Option("--resolution", metavar="PX", help="Side in pixels; 0: the dataset's.")
     ] = 0,
-    channel_base: Annotated[int, typer.Option("--channel-base", help="Channels at r: min(base / r, 512).")] = 4096,
+    channel_base: Annotated[
+        int | None,
+        typer.Option("--channel-base", help="Channels at r: min(base / r, 512); 4096, or the model's of --init."),
+    ] = None,
     kimg: Annotated[float, typer.Option("--kimg", help="Thousands of images shown to the discriminator.")] = 300.0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of both optimisers.")] = 0.002,
@@ -41,31 +44,38 @@ def train(
     augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
     snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
-    init: Annotated[str, typer.Option("--init", metavar="MODEL", help="Model to start from.")] = "",
+    r1_gamma: Annotated[
+        float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
+    ] = None,
+    init: Annotated[
+        str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
+    ] = "",
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
     """Train a generator on one label. The same command again goes on where it was stopped.
 
     \b
-    defectory generator train screws --label defect --name screws-defect --kimg 300
+    defectory generator train screws --label defect --name screws-defect --kimg 300 --init starter
     """
     from defectory.api.generator.v1 import generator_pb2
     from orchestrator.pipeline.settings import GeneratorSettings, validated
     from orchestrator.pipeline.synthetic_steps import generator_outputs, training_settings
 
-    settings = validated(
-        GeneratorSettings,
-        {
-            "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
-            "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
-            "snapshot_kimg": snapshot_kimg,
-        },
-    )  # fmt: skip
+    given = {
+        "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate, "r1_gamma": r1_gamma,
+        "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
+        "snapshot_kimg": snapshot_kimg,
+    }  # fmt: skip
+    settings = validated(GeneratorSettings, {name: value for name, value in given.items() if value is not None})
+    message = training_settings(settings, resolution)
+    if channel_base is None:  # the widths are the initial model's, or the service's defaults
+        for field in ("channel_base", "channel_max", "mapping_layers"):
+            message.ClearField(field)
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.TrainGeneratorRequest(
-        manifest_uri=manifest_uri, label=label, name=name, settings=training_settings(settings, resolution),
+        manifest_uri=manifest_uri, label=label, name=name, settings=message,
         seed=seed, initial_model=init,
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)

@@ -12,7 +12,7 @@ import torch
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import AlreadyExists, InvalidInput
-from defectory.models import check_name, reserve_version, resolve, version_prefix
+from defectory.models import check_name, reserve_version, version_prefix
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, synthesis
@@ -47,7 +47,7 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
     lines = data.select(read_manifest(store, request.manifest_uri), request.label)
     size_px = data.size_of(lines)
     settings.resolve(values, size_px=size_px, channels=3)
-    initial = "/".join(resolve(store, bundle.KIND, request.initial_model)) if request.initial_model else ""
+    initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
     return TrainingPlan(lines, size_px, values, initial)
 
 
@@ -65,7 +65,10 @@ def train_generator(
     initial = _pinned(job.store, prefix, plan.initial_model)
     images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
     chosen = settings.resolve(
-        plan.values, size_px=plan.size_px, channels=images.pixels.shape[1], transfer=bool(initial)
+        plan.values,
+        size_px=plan.size_px,
+        channels=images.pixels.shape[1],
+        initial=transfer.architecture_of(job.store, initial) if initial else None,
     )
 
     def make_trainer() -> Trainer:

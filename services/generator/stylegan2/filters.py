@@ -3,12 +3,15 @@
 Reference: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (arXiv:1912.04958), section 2.3
 and appendix B; the filter [1, 3, 3, 1] is from Zhang 2019, "Making Convolutional Networks Shift-Invariant Again".
 
-All filters here are depthwise convolutions, so autograd knows their derivatives of every order.
+All filters here are depthwise convolutions with fixed taps: linear maps, differentiable as often as one likes.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_input
 
 BINOMIAL = (0.125, 0.375, 0.375, 0.125)  # [1, 3, 3, 1] / 8
 
@@ -24,7 +27,7 @@ def blur(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
     Shapes:
         x: (N, C, H, W); kernel: (T, T); returns (N, C, H + 2 padding - T + 1, W + 2 padding - T + 1)
     """
-    return F.conv2d(x, _depthwise(kernel, x.shape[1]), padding=padding, groups=x.shape[1])
+    return _filtered(x, _depthwise(kernel, x.shape[1]), 1, padding)
 
 
 def downsample(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
@@ -33,7 +36,7 @@ def downsample(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
     Shapes:
         x: (N, C, H, W); kernel: (T, T); returns (N, C, H / 2, W / 2) for padding = T / 2 - 1
     """
-    return F.conv2d(x, _depthwise(kernel, x.shape[1]), stride=2, padding=padding, groups=x.shape[1])
+    return _filtered(x, _depthwise(kernel, x.shape[1]), 2, padding)
 
 
 def upsample(x: Tensor, phases: Tensor) -> Tensor:
@@ -46,7 +49,7 @@ def upsample(x: Tensor, phases: Tensor) -> Tensor:
     """
     channels = x.shape[1]
     weight = phases.repeat(channels, 1, 1, 1)  # (4C, 1, K, K), the phases of a channel side by side
-    y = F.conv2d(x, weight, padding=phases.shape[-1] // 2, groups=channels)  # (N, 4C, H, W)
+    y = _filtered(x, weight, 1, phases.shape[-1] // 2)  # (N, 4C, H, W)
     return F.pixel_shuffle(y, 2)
 
 
@@ -69,3 +72,45 @@ def upsampling_phases(taps: Tensor) -> Tensor:
 
 def _depthwise(kernel: Tensor, channels: int) -> Tensor:
     return kernel.expand(channels, 1, *kernel.shape)
+
+
+def _filtered(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """Depthwise convolution (N, C, H, W) with fixed taps (kC, 1, T, T)."""
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+    y: Tensor = _Filter.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Filter(torch.autograd.Function):
+    """A filter is linear: its gradient is its transpose, and the gradient of that is the filter again.
+
+    Autograd's own second derivative of a depthwise convolution goes through the channels one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.how = x.shape, stride, padding
+        return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        gradient: Tensor = _Transposed.apply(gradients[0], weight, *ctx.how)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
+
+
+class _Transposed(torch.autograd.Function):
+    """The transpose of `_Filter`."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor, shape: torch.Size, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.how = stride, padding
+        return conv2d_input(shape, weight, y, stride=stride, padding=padding, groups=shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        return _filtered(gradients[0], weight, *ctx.how), None, None, None, None

@@ -8,7 +8,8 @@ References:
 
 Speed, without changing a result: modulation scales the activations instead of building a kernel per sample, so the
 convolution stays one shared, dense call in channels-last layout; the gain sqrt(2) of the leaky ReLU is folded into
-what is multiplied anyway (the function is positively homogeneous).
+what is multiplied anyway (the function is positively homogeneous); what comes out of a convolution is finished
+in place, for neither its derivative nor the activation's needs what was there before.
 """
 
 import math
@@ -49,7 +50,7 @@ class EqualLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         y = torch.addmm(self.bias, x, self.weight.t(), beta=self._bias_gain, alpha=self._weight_gain)
-        return _leaky_relu(y) if self._activate else y
+        return F.leaky_relu_(y, SLOPE) if self._activate else y
 
 
 class EqualConv2d(nn.Module):
@@ -104,7 +105,7 @@ class EqualConv2d(nn.Module):
             weight = weight * self._weight_gain
         bias = None if self.bias is None else self.bias * self._bias_gain
         y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
-        return _clamped(_leaky_relu(y) if self._activate else y, self._clamp)
+        return _clamped(F.leaky_relu_(y, SLOPE) if self._activate else y, self._clamp)
 
 
 class ModulatedConv2d(nn.Module):
@@ -126,18 +127,27 @@ class ModulatedConv2d(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self._up = up
         self._gain = 1 / math.sqrt(inputs * 9)
+        self._known_power: tuple[tuple[int, int], Tensor] | None = None
         self.register_buffer("fir", outer(2 * torch.tensor(BINOMIAL)), persistent=False)  # 2 an axis: half are zeros
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         style = style * self._gain
-        power = self.weight.square().sum(dim=(2, 3))  # (O, I)
-        scale = (style.square() @ power.t() + DEMOD_EPS).rsqrt()  # (N, O)
+        scale = (style.square() @ self._power().t() + DEMOD_EPS).rsqrt()  # (N, O)
         x = x * style[:, :, None, None]
         if self._up:
             y = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, O, 2H+1, 2W+1)
             return blur(y, self.fir, padding=1), scale
         return F.conv2d(x, self.weight, padding=1), scale
+
+    def _power(self) -> Tensor:
+        """(O, I): squared norms of the kernels; kept in evaluation while the weights stay as they are."""
+        if self.training or torch.is_grad_enabled():
+            return self.weight.square().sum(dim=(2, 3))
+        state = self.weight.data_ptr(), self.weight._version
+        if self._known_power is None or self._known_power[0] != state:
+            self._known_power = state, self.weight.square().sum(dim=(2, 3))
+        return self._known_power[1]
 
 
 class SynthesisLayer(nn.Module):
@@ -165,15 +175,10 @@ class SynthesisLayer(nn.Module):
         y, scale = self.conv(x, self.affine(w))
         scale = (scale * ACT_GAIN)[:, :, None, None]
         bias = (self.bias * ACT_GAIN)[None, :, None, None]
-        if not torch.is_grad_enabled():
-            y.mul_(scale).add_(bias)
-            if noise is not None:
-                y.add_(noise * (self.noise_strength * ACT_GAIN))
-            return _clamped(F.leaky_relu_(y, SLOPE), self._clamp)
-        y = torch.addcmul(bias, y, scale)
+        y = torch.addcmul(bias, y, scale, out=None if torch.is_grad_enabled() else y)
         if noise is not None:
-            y = y + noise * (self.noise_strength * ACT_GAIN)
-        return _clamped(F.leaky_relu(y, SLOPE), self._clamp)
+            y = y.add_(noise * (self.noise_strength * ACT_GAIN))
+        return _clamped(F.leaky_relu_(y, SLOPE), self._clamp)
 
 
 class ToImage(nn.Module):
@@ -243,11 +248,6 @@ class MinibatchDeviation(nn.Module):
         deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
         statistic = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
         return torch.cat([x, statistic], dim=1)
-
-
-def _leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU of something that nobody else holds: in place where no gradient is needed."""
-    return F.leaky_relu(x, SLOPE) if torch.is_grad_enabled() else F.leaky_relu_(x, SLOPE)
 
 
 def _clamped(x: Tensor, bound: float | None) -> Tensor:

@@ -11,6 +11,7 @@ from services.generator.stylegan2.networks import Architecture
 
 SMALL_BASE = 8192  # below this channel_base the latents are small too
 SMALL_LATENT, FULL_LATENT = 64, 512
+INHERITED = ("channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp")
 
 
 class TrainingSettings(BaseModel):
@@ -54,14 +55,17 @@ class TrainingSettings(BaseModel):
         return max(1, round(self.snapshot_kimg * 1000))
 
 
-def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer: bool = False) -> TrainingSettings:
+def resolve(
+    values: Mapping[str, Any], *, size_px: int, channels: int, initial: Architecture | None = None
+) -> TrainingSettings:
     """Check given values and fill in what is not given.
 
     Args:
         values: settings by name, those of the architecture among them; None or a missing name takes the default.
         size_px: side of the dataset's images, the default resolution.
         channels: of the dataset's images, 1 or 3.
-        transfer: whether training starts from another model: it then overfits sooner, so p may move faster.
+        initial: of the model that training starts from, if any: its widths are the defaults, and p may move faster,
+            because training overfits sooner.
 
     Raises:
         InvalidInput: names every field that is wrong.
@@ -74,6 +78,7 @@ def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer:
         "channels": channels,
         "z_dim": latent,
         "w_dim": latent,
+        **({} if initial is None else initial.model_dump(include=set(INHERITED))),
         **shape,
     }
     batch, kimg = given.get("batch", 16), given.get("kimg", 300)
@@ -84,7 +89,7 @@ def resolve(values: Mapping[str, Any], *, size_px: int, channels: int, transfer:
         "snapshot_kimg": max(kimg, 1e-3) / 10,
         # 500 is the paper's; a training shorter than that would never reach the p that it needs. Below 100 p outruns
         # what the discriminator can answer and ends at its limit.
-        "augment_kimg": 100.0 if transfer else min(500.0, max(kimg, 100.0)),
+        "augment_kimg": 100.0 if initial else min(500.0, max(kimg, 100.0)),
     }
     try:
         settings = TrainingSettings.model_validate({**defaults, **given, "architecture": shape})

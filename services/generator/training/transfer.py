@@ -1,21 +1,45 @@
-"""Start from another model: weights whose names and shapes match are copied, the rest stays random and is named."""
+"""Start from another model, in the store or shipped: what fits by name is copied, the rest stays random and is named.
 
+Resolutions may differ: blocks are named after theirs. So may channels: a grey picture is one whose colours are equal.
+"""
+
+import math
 from collections.abc import Mapping
 
 import structlog
 import torch
 from torch import Tensor, nn
 
+from defectory.models import resolve
 from defectory.storage import ObjectStore
-from services.generator import bundle
+from services.generator import bundle, starter
+from services.generator.stylegan2.networks import Architecture
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.trainer import Trainer
 
 log = structlog.get_logger(__name__)
 
 
+def full_name(store: ObjectStore, model: str) -> str:
+    """ "starter", or "name/version" of a model in the store.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    return model if model == starter.NAME else "/".join(resolve(store, bundle.KIND, model))
+
+
+def architecture_of(store: ObjectStore, model: str) -> Architecture:
+    """Of the model of a full name.
+
+    Raises:
+        NotFound, Corrupted: the model.
+    """
+    return starter.read_card().architecture if model == starter.NAME else bundle.read_card(store, model).architecture
+
+
 def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
-    """Copy what fits of a model in the store into a new training.
+    """Copy what fits of a model into a new training.
 
     The generator starts from the model's averaged weights; the discriminator from the model's last checkpoint, where it
     is still there.
@@ -26,14 +50,13 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
     Raises:
         NotFound, Corrupted: the model.
     """
-    source, card = bundle.load(store, model)
-    left = [f"g/{name}" for name in copy_matching(trainer.generator, source.state_dict())]
-    copy_matching(trainer.average, source.state_dict())
-    tensors = newest_tensors(store, card.prefix) or {}
-    discriminator = {key.removeprefix("d/"): value for key, value in tensors.items() if key.startswith("d/")}
+    tensors = starter.read_tensors() if model == starter.NAME else _stored(store, model)
+    generator, discriminator = _part(tensors, "g/"), _part(tensors, "d/")
+    left = [f"g/{name}" for name in copy_matching(trainer.generator, generator)]
+    copy_matching(trainer.average, generator)
     left += [f"d/{name}" for name in copy_matching(trainer.discriminator, discriminator)]
     trainer.ema_ramp_up = False  # the average starts from something good, not from noise
-    log.info("transfer", source=card.full_name, not_copied=left)
+    log.info("transfer", source=model, not_copied=left)
     return left
 
 
@@ -42,8 +65,33 @@ def copy_matching(target: nn.Module, source: Mapping[str, Tensor]) -> list[str]:
     """Copy tensors of the same name and shape; return the names of the target's that were not among them."""
     left = []
     for name, value in target.state_dict().items():
-        if name in source and source[name].shape == value.shape:
-            value.copy_(source[name])
-        else:
+        found = source.get(name)
+        if found is not None and found.shape != value.shape:
+            found = _recoloured(name, found, value.shape)
+        if found is None:
             left.append(name)
+        else:
+            value.copy_(found)
     return left
+
+
+def _recoloured(name: str, weight: Tensor, shape: torch.Size) -> Tensor | None:
+    """A weight at the picture's side for another number of channels (grey and RGB), or None where that is not it."""
+    if ".to_image." in name and {len(weight), shape[0]} == {1, 3} and weight.shape[1:] == shape[1:]:
+        return weight.mean(dim=0, keepdim=True).expand(shape)
+    if name == "from_image.weight" and {weight.shape[1], shape[1]} == {1, 3} and len(weight) == shape[0]:
+        # The layer divides by the root of its inputs; equal colours are to give what they gave before.
+        gain = math.sqrt(shape[1] / weight.shape[1]) / shape[1]
+        return (weight.sum(dim=1, keepdim=True) * gain).expand(shape)
+    return None
+
+
+def _stored(store: ObjectStore, model: str) -> dict[str, Tensor]:
+    """Averaged generator ("g/") and, where a checkpoint is left, discriminator ("d/") of a model in the store."""
+    source, card = bundle.load(store, model)
+    tensors = {key: value for key, value in (newest_tensors(store, card.prefix) or {}).items() if key.startswith("d/")}
+    return tensors | {f"g/{name}": value for name, value in source.state_dict().items()}
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from defectory.errors import InvalidInput
+from services.generator.stylegan2.networks import Architecture
 from services.generator.training.settings import resolve
 
 
@@ -19,7 +20,7 @@ def test_defaults_depend_on_size_batch_and_length() -> None:
     assert (found.augment_mode, found.augment_preset, found.style_mixing) == ("ada", "bgc", 0.9)
     assert resolve({"channel_base": 16384}, size_px=64, channels=3).architecture.w_dim == 512
     assert resolve({"kimg": 1000.0}, size_px=64, channels=3).augment_kimg == 500
-    assert resolve({"kimg": 1000.0}, size_px=64, channels=3, transfer=True).augment_kimg == 100
+    assert resolve({"kimg": 1000.0}, size_px=64, channels=3, initial=Architecture(resolution_px=64)).augment_kimg == 100
 
 
 def test_a_value_that_is_given_wins_even_where_it_is_zero() -> None:
@@ -58,3 +59,11 @@ def test_a_size_that_is_no_power_of_two_needs_a_resolution() -> None:
         resolve({}, size_px=100, channels=3)
     assert "settings.resolution_px" in refused.value.fields
     assert resolve({"resolution_px": 64}, size_px=100, channels=3).architecture.resolution_px == 64
+
+
+def test_widths_are_those_of_the_initial_model_unless_given() -> None:
+    initial = Architecture(resolution_px=64, channel_base=1024, channel_max=128, z_dim=32, w_dim=16)
+    found = resolve({}, size_px=128, channels=1, initial=initial).architecture
+    assert (found.channel_base, found.channel_max, found.z_dim, found.w_dim) == (1024, 128, 32, 16)
+    assert (found.resolution_px, found.channels) == (128, 1)
+    assert resolve({"channel_base": 2048}, size_px=64, channels=3, initial=initial).architecture.channel_base == 2048
