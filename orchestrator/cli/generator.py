@@ -1,4 +1,4 @@
-"""`defectory generator`: train, synthesize, preview, list, show."""
+"""`defectory generator`: train, synthesize, import, preview, list, show."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,7 +63,8 @@ def train(
     from orchestrator.pipeline.synthetic_steps import generator_outputs, training_settings
 
     given = {
-        "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate, "r1_gamma": r1_gamma,
+        "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
+        "r1_gamma": r1_gamma,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
         "snapshot_kimg": snapshot_kimg,
     }  # fmt: skip
@@ -88,8 +89,9 @@ def train(
 @app.command()
 def synthesize(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write; else derived.")] = "",
     count: Annotated[int, typer.Option("--count", help="Number of images.")] = 100,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds one by one, e.g. 0-9,42, in place of a count.")] = "",
     first_seed: Annotated[int, typer.Option("--first-seed", help="Image i has seed FIRST + i.")] = 0,
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
@@ -101,20 +103,54 @@ def synthesize(
 
     \b
     defectory generator synthesize --model screws-defect --dataset more-screws --count 1000 --truncation-psi 0.8
+    defectory generator synthesize --model screws-defect --seeds 0-9,42 --noise const --out pictures
     """
     from defectory.api.generator.v1 import generator_pb2
 
     store_ = opened(store)
+    chosen = parse_seeds(seeds) if seeds else []
     request = generator_pb2.SynthesizeRequest(
-        model=_with_version(store_, model), count=count, first_seed=first_seed, truncation_psi=psi, noise_mode=noise,
-        dataset=dataset,
+        model=_with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
+        truncation_psi=psi, noise_mode=noise,
     )  # fmt: skip
+    dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
+    request.dataset = dataset
     request.request_id = derived_request_id("synthesize", request)
     with session(store_url(store)) as services, services.step(f"synthesize {dataset}"):
         made = services.clients.operate("generator", "Synthesize", request, services.report)
     files = _export(store_, made.manifest_uri, out) if out else []
     result = {"dataset": dataset, "manifest_uri": made.manifest_uri, "model": request.model, "count": made.count}
     emit({**result, "content_hash": content_of(store_, made.manifest_uri), "files": len(files)}, as_json)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pkl", exists=True, dir_okay=False, help="The network pickle.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    label: Annotated[str, typer.Option("--label", help="Label of which it makes images.")],
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Import an official network pickle (stylegan2-ada-pytorch). Nothing in the file is executed.
+
+    \b
+    defectory generator import metfaces.pkl --name metfaces --label face
+    """
+    import hashlib
+
+    from defectory.api.generator.v1 import generator_pb2
+
+    with file.open("rb") as content:
+        key = f"imports/{hashlib.file_digest(content, 'sha256').hexdigest()}.pkl"
+    store_ = opened(store)
+    if not store_.exists(key):
+        store_.put_file(key, file)
+    request = generator_pb2.ImportGeneratorRequest(pickle_uri=store_.uri(key), name=name, label=label)
+    request.request_id = derived_request_id("import", request)
+    with session(store_url(store)) as services, services.step(f"import {name}"):
+        made = services.clients.operate("generator", "ImportGenerator", request, services.report).generator
+    shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
+    emit({**shown, "weights_sha256": made.weights_sha256}, as_json)
 
 
 @app.command()

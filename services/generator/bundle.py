@@ -33,10 +33,11 @@ class GeneratorCard(BaseModel):
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     manifest_uri: str
     content_hash: str  # of the lines that it learned from
-    training_images: int = Field(ge=1)
+    training_images: int = Field(ge=0)  # 0: imported
     settings: TrainingSettings
     seed: int = Field(ge=0)
     initial_model: str = ""  # "name/version" that training started from
+    source: str = ""  # where it came from, if it was not trained here
     sample_key: str = ""  # the last sheet of samples
     torch_version: str = ""
 

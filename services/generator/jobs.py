@@ -11,11 +11,12 @@ import torch
 
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import ManifestLine, read_manifest
-from defectory.errors import AlreadyExists, InvalidInput
+from defectory.errors import AlreadyExists, InvalidInput, NotFound
 from defectory.models import check_name, reserve_version, version_prefix
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, synthesis
+from services.generator.importing.importing import import_pickle
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.loop import Report, fingerprint, train
@@ -104,7 +105,8 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
     """Check a request; InvalidInput names every field that is wrong."""
     _require(request.model, "model")
     chosen = synthesis.SynthesisSettings(
-        count=request.count,
+        count=request.count or len(request.seeds),
+        seeds=tuple(request.seeds),
         first_seed=request.first_seed,
         truncation_psi=request.truncation_psi if request.HasField("truncation_psi") else 1.0,
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
@@ -123,6 +125,33 @@ def synthesize(request: generator_pb2.SynthesizeRequest, job: JobContext) -> gen
 
     uri = synthesis.synthesize(job.store, generator, card, chosen, request.dataset, progress)
     return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=chosen.count)
+
+
+def plan_import(request: generator_pb2.ImportGeneratorRequest, store: ObjectStore) -> str:
+    """Check a request and return the pickle's object key.
+
+    Raises:
+        InvalidInput: name, label or URI. Refused: a URI outside of the store. NotFound: no such object.
+    """
+    check_name(request.name)
+    _require(request.label, "label")
+    _require(request.pickle_uri, "pickle_uri")
+    key = store.key(request.pickle_uri)
+    if not store.exists(key):
+        raise NotFound(f"there is no object {request.pickle_uri}; put the pickle there first")
+    return key
+
+
+def import_generator(
+    request: generator_pb2.ImportGeneratorRequest, job: JobContext
+) -> generator_pb2.ImportGeneratorResponse:
+    """Read the pickle and write the model."""
+    key = plan_import(request, job.store)
+    version = reserve_version(job.store, bundle.KIND, request.name, job.operation_id)
+    job.report("importing", 0, 1, "networks")
+    card = import_pickle(job.store, job.store.get(key), request.name, version, request.label)
+    job.report("importing", 1, 1, "networks")
+    return generator_pb2.ImportGeneratorResponse(generator=describe(job.store, card))
 
 
 def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Generator:

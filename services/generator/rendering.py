@@ -23,15 +23,22 @@ def batch_size(resolution_px: int) -> int:
     return 16 if resolution_px <= 128 else 4 if resolution_px <= 256 else 2
 
 
-def render(generator: Generator, seeds: Sequence[int], *, truncation_psi: float, noise_mode: NoiseMode) -> np.ndarray:
-    """Images of the seeds.
+def render(
+    generator: Generator,
+    seeds: Sequence[int],
+    *,
+    truncation_psi: float,
+    noise_mode: NoiseMode,
+    label: int | None = None,
+) -> np.ndarray:
+    """Images of the seeds; a class-conditional network needs the index of a class.
 
     Shapes:
         seeds: N numbers in [0, 2^32); returns (N, R, R, C) uint8
     """
     size = batch_size(generator.architecture.resolution_px)
     parts = [
-        _render(generator, seeds[start : start + size], size, truncation_psi, noise_mode)
+        _render(generator, seeds[start : start + size], size, truncation_psi, noise_mode, label)
         for start in range(0, len(seeds), size)
     ]
     return np.concatenate(parts)
@@ -55,12 +62,18 @@ def sheet(images: np.ndarray, columns: int) -> np.ndarray:
 
 @torch.inference_mode()
 def _render(
-    generator: Generator, seeds: Sequence[int], size: int, truncation_psi: float, noise_mode: NoiseMode
+    generator: Generator,
+    seeds: Sequence[int],
+    size: int,
+    truncation_psi: float,
+    noise_mode: NoiseMode,
+    label: int | None,
 ) -> np.ndarray:
     filled = [*seeds, *([seeds[-1]] * (size - len(seeds)))]
     z = np.stack([latent(seed, generator.architecture.z_dim) for seed in filled])
     noise: Noise = _noise(generator, filled) if noise_mode == "random" else noise_mode
-    images = generator(torch.from_numpy(z).float(), truncation_psi=truncation_psi, noise=noise)
+    labels = None if label is None else torch.full((size,), label)
+    images = generator(torch.from_numpy(z).float(), labels, truncation_psi=truncation_psi, noise=noise)
     pixels = (images[: len(seeds)] * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 

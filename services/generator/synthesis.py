@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -32,6 +32,7 @@ from services.generator.stylegan2.networks import Generator
 PART_IMAGES = 256  # images whose lines are written together: so much is computed again after a kill
 WRITERS = 8
 MAX_COUNT = 1_000_000
+MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
 
 Progress = Callable[[int, int], None]  # images done, images in all; may raise to stop
@@ -39,12 +40,23 @@ Progress = Callable[[int, int], None]  # images done, images in all; may raise t
 
 @dataclass(frozen=True)
 class SynthesisSettings:
-    """What to make: `count` images of the seeds from `first_seed` on."""
+    """What to make: `count` images of the seeds from `first_seed` on, or of the seeds given one by one."""
 
     count: int
     first_seed: int = 0
     truncation_psi: float = 1.0
     noise_mode: NoiseMode = "random"
+    seeds: tuple[int, ...] = ()
+
+    def chosen(self, start: int, end: int) -> Sequence[int]:
+        """Seeds of the images start, …, end - 1."""
+        return self.seeds[start:end] if self.seeds else range(self.first_seed + start, self.first_seed + end)
+
+    def recipe(self) -> dict[str, Any]:
+        """The settings as JSON has them; without `seeds` where none were given."""
+        fields = asdict(self)
+        seeds = list(fields.pop("seeds"))
+        return {**fields, "seeds": seeds} if seeds else fields
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
@@ -58,10 +70,22 @@ def check(settings: SynthesisSettings, dataset: str) -> None:
         wrong["count"] = f"{settings.count}: 1 to {MAX_COUNT}"
     if not 0 <= settings.first_seed <= SEED_LIMIT - max(settings.count, 1):
         wrong["first_seed"] = f"{settings.first_seed}: 0 to 2^32 - count"
+    if settings.seeds:
+        wrong |= _seed_problems(settings)
     wrong |= look_problems(settings.truncation_psi, settings.noise_mode)
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     check_name(dataset, "dataset")
+
+
+def _seed_problems(settings: SynthesisSettings) -> dict[str, str]:
+    """What is wrong with seeds that were given one by one."""
+    seeds = settings.seeds
+    if len(seeds) > MAX_SEEDS or len(set(seeds)) < len(seeds) or not all(0 <= seed < SEED_LIMIT for seed in seeds):
+        return {"seeds": f"a list of {len(seeds)}: at most {MAX_SEEDS}, all different, each from 0 to 2^32 - 1"}
+    if settings.count != len(seeds) or settings.first_seed:
+        return {"seeds": "given together with another count or a first_seed: leave those out"}
+    return {}
 
 
 def look_problems(truncation_psi: float, noise_mode: str) -> dict[str, str]:
@@ -90,7 +114,7 @@ def synthesize(
     Raises:
         AlreadyExists: the dataset is there, made otherwise. Whatever progress raises.
     """
-    recipe = {"generator": card.full_name, "weights_sha256": card.weights_sha256, **asdict(settings)}
+    recipe = {"generator": card.full_name, "weights_sha256": card.weights_sha256, **settings.recipe()}
     if _is_there(store, dataset, recipe):
         return store.uri(manifest_key(dataset))
     writer = _DatasetWriter(store, dataset, card, settings, recipe)
@@ -192,8 +216,7 @@ def _is_there(store: ObjectStore, dataset: str, recipe: dict[str, Any]) -> bool:
     return True
 
 
-def _batches(settings: SynthesisSettings, start: int, size: int) -> list[range]:
+def _batches(settings: SynthesisSettings, start: int, size: int) -> list[Sequence[int]]:
     """Seeds of the part that starts at a position, batch by batch."""
     end = min(start + PART_IMAGES, settings.count)
-    first = settings.first_seed
-    return [range(first + at, first + min(at + size, end)) for at in range(start, end, size)]
+    return [settings.chosen(at, min(at + size, end)) for at in range(start, end, size)]

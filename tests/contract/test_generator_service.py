@@ -1,5 +1,7 @@
 """GeneratorService over a real channel: its whole work once, and every bad input's status."""
 
+import hashlib
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,3 +312,50 @@ def test_a_training_that_diverges_tells_the_reason(service: Service, stub: Any, 
     operation = stub.TrainGenerator(training(manifest, "wild", name="wild", settings=wild), timeout=30)
     with pytest.raises(FailedPrecondition, match="diverged twice"):
         wait_for(service.channel, operation, timeout_s=120)
+
+
+def test_seeds_one_by_one_are_the_pictures_of_the_preview(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.SynthesizeRequest(
+        request_id="chosen", model="tiny", seeds=[7, 3, 4_000_000_000], noise_mode="const", dataset="chosen"
+    )
+    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=120)
+    lines = read_manifest(store, made.manifest_uri)
+    assert [line.seed for line in lines] == [7, 3, 4_000_000_000]
+    shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=request.seeds)).images
+    assert [hashlib.sha256(image).hexdigest() for image in shown] == [line.sha256 for line in lines]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seeds": [1, 1]},
+        {"seeds": [2**32]},
+        {"seeds": [-1]},
+        {"seeds": [1], "count": 2},
+        {"seeds": [1], "first_seed": 5},
+    ],
+)
+def test_seeds_that_are_none_are_refused(stub: Any, wrong: dict[str, Any]) -> None:
+    error = refusal(stub.Synthesize, pb.SynthesizeRequest(request_id="x", model="tiny", dataset="d", **wrong))
+    assert isinstance(error, InvalidInput)
+    assert "seeds" in error.fields or "first_seed" in error.fields
+
+
+def test_a_pickle_that_is_none_fails_the_import_with_the_reason(
+    service: Service, stub: Any, store: ObjectStore
+) -> None:
+    store.put("imports/evil.pkl", pickle.dumps({"G_ema": print}))
+    uri = store.uri("imports/evil.pkl")
+    started = stub.ImportGenerator(pb.ImportGeneratorRequest(request_id="evil", pickle_uri=uri, name="evil", label="x"))
+    with pytest.raises(InvalidInput, match=r"wants builtins\.print"):
+        wait_for(service.channel, started, timeout_s=120)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [({"name": "No Name"}, InvalidInput), ({"label": ""}, InvalidInput), ({"pickle_uri": ""}, InvalidInput),
+     ({"pickle_uri": "file:///etc/passwd"}, Refused), ({"pickle_uri": "imports/none.pkl"}, DefectoryError)],
+)  # fmt: skip
+def test_imports_that_cannot_be_are_refused(stub: Any, store: ObjectStore, wrong: dict[str, str], kind: type) -> None:
+    given = {"request_id": "y", "pickle_uri": store.uri("imports/none.pkl"), "name": "n", "label": "l", **wrong}
+    assert isinstance(refusal(stub.ImportGenerator, pb.ImportGeneratorRequest(**given)), kind)

@@ -286,20 +286,25 @@ class SynthesizeRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     NOISE_MODE_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
     """Generator, "name" (its newest version) or "name/version"; required."""
     count: _builtins.int
-    """Number of images, in [1, 1000000]."""
+    """Number of images, in [1, 1000000]; with seeds: 0 or their number."""
     first_seed: _builtins.int
-    """Seed of the first image; image i has first_seed + i. In [0, 2^32 - count]."""
+    """Seed of the first image; image i has first_seed + i. In [0, 2^32 - count]; with seeds: 0."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
     noise_mode: _builtins.str
     """"const", "random" (from the image's seed) or "none"; default "random"."""
     dataset: _builtins.str
     """Name of the dataset to write, [a-z0-9][a-z0-9._-]{0,62}; required."""
+    @_builtins.property
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
+
     def __init__(
         self,
         *,
@@ -310,16 +315,75 @@ class SynthesizeRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         noise_mode: _builtins.str = ...,
         dataset: _builtins.str = ...,
+        seeds: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___SynthesizeRequest: _TypeAlias = SynthesizeRequest  # noqa: Y015
+
+@_typing.final
+class ImportGeneratorRequest(_message.Message):
+    """Asks for an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PICKLE_URI_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    pickle_uri: _builtins.str
+    """URI of the pickle, an object in the store of at most 2 GiB; required."""
+    name: _builtins.str
+    """Name of the model to make, [a-z0-9][a-z0-9._-]{0,62}; required."""
+    label: _builtins.str
+    """Label of which it makes images; required."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        pickle_uri: _builtins.str = ...,
+        name: _builtins.str = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "name", b"name", "pickle_uri", b"pickle_uri", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportGeneratorRequest: _TypeAlias = ImportGeneratorRequest  # noqa: Y015
+
+@_typing.final
+class ImportGeneratorResponse(_message.Message):
+    """The result of an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generator(self) -> Global___Generator:
+        """The generator."""
+
+    def __init__(
+        self,
+        *,
+        generator: Global___Generator | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generator", b"generator"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generator", b"generator"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportGeneratorResponse: _TypeAlias = ImportGeneratorResponse  # noqa: Y015
 
 @_typing.final
 class SynthesizeResponse(_message.Message):

@@ -46,6 +46,11 @@ class GeneratorServiceStub:
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ImportGenerator = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/ImportGenerator',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.Preview = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/Preview',
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.PreviewRequest.SerializeToString,
@@ -80,6 +85,16 @@ class GeneratorServiceServicer:
     def Synthesize(self, request, context):
         """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportGenerator(self, request, context):
+        """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+        Response: ImportGeneratorResponse; progress in "networks".
+        Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
+        ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +135,11 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
             'Synthesize': grpc.unary_unary_rpc_method_handler(
                     servicer.Synthesize,
                     request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ImportGenerator': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportGenerator,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Preview': grpc.unary_unary_rpc_method_handler(
@@ -192,6 +212,33 @@ class GeneratorService:
             target,
             '/defectory.api.generator.v1.GeneratorService/Synthesize',
             defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.SynthesizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportGenerator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/ImportGenerator',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -44,6 +44,12 @@ class GeneratorServiceStub:
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
     """
+    ImportGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]
+    """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+    Response: ImportGeneratorResponse; progress in "networks".
+    Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
+    ALREADY_EXISTS.
+    """
     Preview: _grpc.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]
     """Makes a few images at once and returns their bytes.
     Errors: INVALID_ARGUMENT, NOT_FOUND.
@@ -71,6 +77,12 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     Synthesize: _aio.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+    """
+    ImportGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+    Response: ImportGeneratorResponse; progress in "networks".
+    Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
+    ALREADY_EXISTS.
     """
     Preview: _aio.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]  # type: ignore[assignment]
     """Makes a few images at once and returns their bytes.
@@ -108,6 +120,18 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportGenerator(
+        self,
+        request: _generator_pb2.ImportGeneratorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+        Response: ImportGeneratorResponse; progress in "networks".
+        Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
+        ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod
