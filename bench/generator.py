@@ -80,7 +80,7 @@ def main() -> None:
     if not given.only:
         notes = (
             f"fp32, {given.threads} threads. A training step is all phases, the lazy ones by their share; ADA bgc at p "
-            f"{AUGMENT_P}. The bound is the multiply-adds of the convolutions at the best rate that a 3×3 convolution "
+            f"{AUGMENT_P}. The bound is the multiply-adds of the convolutions at the best rate\nthat a 3×3 convolution "
             f"reached here, {rate / 1e9:.0f} G/s."
         )
         record("Generator beside the reference", COMMAND, COLUMNS, rows, notes, packages=("torch", "numpy"))

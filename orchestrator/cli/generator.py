@@ -1,4 +1,4 @@
-"""`defectory generator`: train, synthesize, import, preview, list, show."""
+"""`defectory generator`: train, synthesize, import, metrics, preview, list, show."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,6 +151,34 @@ def import_(
         made = services.clients.operate("generator", "ImportGenerator", request, services.report).generator
     shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
     emit({**shown, "weights_sha256": made.weights_sha256}, as_json)
+
+
+@app.command()
+def metrics(
+    model: Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')],
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
+    count: Annotated[int, typer.Option("--count", help="Images to make, 10 to 10000.")] = 500,
+    psi: Psi = 1.0,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a generator on validation images: KID with its interval, coverage, variety, copies of training images.
+
+    \b
+    defectory generator metrics screws-good --dataset screws
+    """
+    from defectory.api.generator.v1 import generator_pb2
+
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    request = generator_pb2.EvaluateGeneratorRequest(
+        model=_with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi
+    )
+    request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
+    with session(store_url(store)) as services, services.step(f"metrics {model}"):
+        found = services.clients.operate("generator", "EvaluateGenerator", request, services.report)
+    values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
+    emit({"model": request.model, "dataset": dataset, "held_out_images": found.held_out_images, **values}, as_json)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from services.generator.synthesis import SEED_LIMIT, look_problems
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
+EVALUATE_JOB = "services.generator.jobs:evaluate_generator"
 IMPORT_JOB = "services.generator.jobs:import_generator"
 MAX_PREVIEW = 64
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
@@ -50,6 +51,14 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         jobs.plan_synthesis(request)
         resolve(self._store, bundle.KIND, request.model)
         return self._operations.start(SYNTHESIZE_JOB, request)
+
+    def EvaluateGenerator(
+        self, request: generator_pb2.EvaluateGeneratorRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start measuring."""
+        jobs.plan_evaluation(request)
+        resolve(self._store, bundle.KIND, request.model)
+        return self._operations.start(EVALUATE_JOB, request)
 
     def ImportGenerator(
         self, request: generator_pb2.ImportGeneratorRequest, context: grpc.ServicerContext

@@ -359,3 +359,32 @@ def test_a_pickle_that_is_none_fails_the_import_with_the_reason(
 def test_imports_that_cannot_be_are_refused(stub: Any, store: ObjectStore, wrong: dict[str, str], kind: type) -> None:
     given = {"request_id": "y", "pickle_uri": store.uri("imports/none.pkl"), "name": "n", "label": "l", **wrong}
     assert isinstance(refusal(stub.ImportGenerator, pb.ImportGeneratorRequest(**given)), kind)
+
+
+def test_metrics_of_a_generator(service: Service, stub: Any, store: ObjectStore) -> None:
+    splits = [("defect", "train")] * 12 + [("defect", "validation")] * 12
+    request = pb.EvaluateGeneratorRequest(
+        request_id="measure", model="tiny", manifest_uri=write_images(store, "measured", splits), count=20
+    )
+    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
+    assert found.held_out_images == 12
+    assert found.metrics["kid_low"] <= found.metrics["kid"] <= found.metrics["kid_high"]
+    assert found.metrics["kid"] > 0.1  # an untrained network
+    assert found.metrics["precision"] == 0
+
+
+def test_metrics_want_held_out_images(service: Service, stub: Any, store: ObjectStore) -> None:
+    uri = write_images(store, "few", [("defect", "train")] * 5 + [("defect", "validation")] * 4)
+    started = stub.EvaluateGenerator(pb.EvaluateGeneratorRequest(request_id="few", model="tiny", manifest_uri=uri))
+    with pytest.raises(FailedPrecondition, match="4 held-out images"):
+        wait_for(service.channel, started, timeout_s=120)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [({"count": 5}, InvalidInput), ({"truncation_psi": float("nan")}, InvalidInput), ({"model": ""}, InvalidInput),
+     ({"model": "unknown"}, NotFound), ({"manifest_uri": ""}, InvalidInput)],
+)  # fmt: skip
+def test_evaluations_that_cannot_be_are_refused(stub: Any, manifest: str, wrong: dict[str, Any], kind: type) -> None:
+    given = {"request_id": "z", "model": "tiny", "manifest_uri": manifest, **wrong}
+    assert isinstance(refusal(stub.EvaluateGenerator, pb.EvaluateGeneratorRequest(**given)), kind)

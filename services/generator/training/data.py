@@ -35,20 +35,22 @@ def select(lines: Sequence[ManifestLine], label: str) -> list[ManifestLine]:
     Raises:
         InvalidInput: the label has no training images, or one of them is also tested on.
     """
-    chosen = [
-        line
-        for line in lines
-        if line.label == label
-        and line.split == "train"
-        and line.origin in LEARNED_ORIGINS
-        and line.verdict != "rejected"
-    ]
+    chosen = of_split(lines, label, "train")
     if not chosen:
         labels = sorted({x.label for x in lines if x.split == "train" and x.origin in LEARNED_ORIGINS})
         right = f"labels with real training images: {', '.join(labels) or 'none'}"
         raise InvalidInput(f"label {label!r} has no real training images; {right}", {"label": right})
     _refuse_tested(chosen, lines)
     return chosen
+
+
+def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
+    """Lines of a label and a split that are photographs, edited or not, and were not rejected."""
+    return [
+        line
+        for line in lines
+        if line.label == label and line.split == split and line.origin in LEARNED_ORIGINS and line.verdict != "rejected"
+    ]
 
 
 def size_of(lines: Sequence[ManifestLine]) -> int:

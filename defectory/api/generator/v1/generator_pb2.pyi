@@ -386,6 +386,98 @@ class ImportGeneratorResponse(_message.Message):
 Global___ImportGeneratorResponse: _TypeAlias = ImportGeneratorResponse  # noqa: Y015
 
 @_typing.final
+class EvaluateGeneratorRequest(_message.Message):
+    """Asks for metrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Generator, "name" (its newest version) or "name/version"; required."""
+    manifest_uri: _builtins.str
+    """URI of the manifest whose images of the model's label are compared with: those of split "train" as learned from,
+    those of split "validation" as held out; required.
+    """
+    count: _builtins.int
+    """Number of images to make, those of the seeds from 0 on, in [10, 10000]; 0: 500."""
+    truncation_psi: _builtins.float
+    """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+        count: _builtins.int = ...,
+        truncation_psi: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
+    _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
+
+Global___EvaluateGeneratorRequest: _TypeAlias = EvaluateGeneratorRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateGeneratorResponse(_message.Message):
+    """What was measured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    METRICS_FIELD_NUMBER: _builtins.int
+    HELD_OUT_IMAGES_FIELD_NUMBER: _builtins.int
+    held_out_images: _builtins.int
+    """Number of held-out images."""
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage, diversity
+        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share).
+        """
+
+    def __init__(
+        self,
+        *,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        held_out_images: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_out_images", b"held_out_images", "metrics", b"metrics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateGeneratorResponse: _TypeAlias = EvaluateGeneratorResponse  # noqa: Y015
+
+@_typing.final
 class SynthesizeResponse(_message.Message):
     """The images that were made."""
 

@@ -51,6 +51,11 @@ class GeneratorServiceStub:
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.EvaluateGenerator = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/EvaluateGenerator',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.Preview = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/Preview',
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.PreviewRequest.SerializeToString,
@@ -100,6 +105,16 @@ class GeneratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvaluateGenerator(self, request, context):
+        """Measures a generator's images on validation images of its label: KID, precision, recall, density, coverage,
+        diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
+        (too few validation images), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Preview(self, request, context):
         """Makes a few images at once and returns their bytes.
         Errors: INVALID_ARGUMENT, NOT_FOUND.
@@ -140,6 +155,11 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
             'ImportGenerator': grpc.unary_unary_rpc_method_handler(
                     servicer.ImportGenerator,
                     request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'EvaluateGenerator': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateGenerator,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Preview': grpc.unary_unary_rpc_method_handler(
@@ -239,6 +259,33 @@ class GeneratorService:
             target,
             '/defectory.api.generator.v1.GeneratorService/ImportGenerator',
             defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ImportGeneratorRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateGenerator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/EvaluateGenerator',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

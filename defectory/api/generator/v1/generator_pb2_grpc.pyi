@@ -50,6 +50,12 @@ class GeneratorServiceStub:
     Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
     ALREADY_EXISTS.
     """
+    EvaluateGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.EvaluateGeneratorRequest, _operations_pb2.Operation]
+    """Measures a generator's images on validation images of its label: KID, precision, recall, density, coverage,
+    diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
+    (too few validation images), ALREADY_EXISTS.
+    """
     Preview: _grpc.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]
     """Makes a few images at once and returns their bytes.
     Errors: INVALID_ARGUMENT, NOT_FOUND.
@@ -83,6 +89,12 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     Response: ImportGeneratorResponse; progress in "networks".
     Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
     ALREADY_EXISTS.
+    """
+    EvaluateGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.EvaluateGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Measures a generator's images on validation images of its label: KID, precision, recall, density, coverage,
+    diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
+    (too few validation images), ALREADY_EXISTS.
     """
     Preview: _aio.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]  # type: ignore[assignment]
     """Makes a few images at once and returns their bytes.
@@ -132,6 +144,18 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         Response: ImportGeneratorResponse; progress in "networks".
         Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
         ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def EvaluateGenerator(
+        self,
+        request: _generator_pb2.EvaluateGeneratorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Measures a generator's images on validation images of its label: KID, precision, recall, density, coverage,
+        diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
+        (too few validation images), ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""How good synthetic images are, measured on real ones that the generator never saw: arrays in, numbers out."""

@@ -1,0 +1,78 @@
+"""What nearest neighbours tell: fidelity, variety, and whether training images are copied.
+
+References:
+    [1] Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models"
+        (arXiv:1904.06991).
+    [2] Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models" (arXiv:2002.09797).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NEIGHBOURS = 5  # as in [2]
+COPY_SHARE = 0.5  # of the smallest distance between two real images: nearer than that is no coincidence
+
+
+@dataclass(frozen=True)
+class Manifolds:
+    """Share of fakes among the real [1], of real among the fakes [1], and the two sturdier forms [2]."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How near the synthetic images come to the training images."""
+
+    nearest_ratio: float  # median distance to the nearest training image, against that between training images
+    copies: float  # share of images nearer to a training image than any two of those are to each other, by half
+
+
+def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Euclidean distances: (N, F), (M, F) -> (N, M)."""
+    squares = (x.astype(np.float64) ** 2).sum(axis=1)[:, None] + (y.astype(np.float64) ** 2).sum(axis=1)[None]
+    return np.sqrt(np.maximum(squares - 2 * x.astype(np.float64) @ y.astype(np.float64).T, 0))
+
+
+def manifolds(real: np.ndarray, fake: np.ndarray) -> Manifolds:
+    """Compare two sets of features (N, F) and (M, F), both with at least three images."""
+    k = min(NEIGHBOURS, len(real) - 1, len(fake) - 1)
+    across = distances(real, fake)  # (N, M)
+    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    inside = across < real_radii[:, None]
+    return Manifolds(
+        precision=float(inside.any(axis=0).mean()),
+        recall=float((across < fake_radii[None]).any(axis=1).mean()),
+        density=float(inside.sum(axis=0).mean() / k),
+        coverage=float((across.min(axis=1) < real_radii).mean()),
+    )
+
+
+def memory(train: np.ndarray, train_mirrored: np.ndarray, fake: np.ndarray) -> Memory:
+    """How near fakes (M, F) come to training images (N, F), of which mirrored ones count as well."""
+    among = distances(train, train)
+    np.fill_diagonal(among, np.inf)
+    nearest = np.minimum(distances(fake, train).min(axis=1), distances(fake, train_mirrored).min(axis=1))
+    apart = among.min(axis=1)
+    typical = max(float(np.median(apart)), 1e-12)
+    smallest = max(float(np.percentile(apart, 1)), 1e-12)
+    return Memory(float(np.median(nearest)) / typical, float((nearest < COPY_SHARE * smallest).mean()))
+
+
+def diversity(fake: np.ndarray, real: np.ndarray) -> float:
+    """Mean distance between fakes against that between real images: near 0 when the generator has collapsed."""
+    return _mean_distance(fake) / max(_mean_distance(real), 1e-12)
+
+
+def _mean_distance(x: np.ndarray) -> float:
+    return float(distances(x, x).sum() / (len(x) * (len(x) - 1)))
+
+
+def _radii(x: np.ndarray, k: int) -> np.ndarray:
+    """Distance of every point (N, F) to its k-th neighbour: (N,)."""
+    radii: np.ndarray = np.sort(distances(x, x), axis=1)[:, k]
+    return radii

@@ -1,0 +1,93 @@
+"""Metrics against independent computations, and on pictures whose quality is known."""
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+from defectory.errors import FailedPrecondition
+from services.generator.metrics import kid, neighbours
+from services.generator.metrics.evaluate import evaluate
+from services.generator.metrics.features import texture
+from services.generator.starter.drawing import draw
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return np.stack([draw(seed) for seed in range(180)])
+
+
+def points(n: int, shift: float = 0.0, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(shift, 1, (n, 6))
+
+
+def test_the_discrepancy_is_that_of_the_polynomial_kernel() -> None:
+    x, y = points(30), points(40, 0.3, 1)
+    xx, yy, xy = (polynomial_kernel(a, b, degree=3, gamma=1 / 6, coef0=1) for a, b in ((x, x), (y, y), (x, y)))
+    off = [k[~np.eye(len(k), dtype=bool)].mean() for k in (xx, yy)]
+    assert kid.squared_discrepancy(x, y) == pytest.approx(sum(off) - 2 * xy.mean())
+
+
+def test_kid_is_near_zero_for_one_distribution_and_grows_with_the_distance() -> None:
+    honest = [kid.kid(points(60, seed=2 * seed), points(60, seed=2 * seed + 1)) for seed in range(40)]
+    assert sum(found.low < 0 < found.high for found in honest) >= 35  # an interval of 95% says so
+    same, near, far = (kid.kid(points(200), points(200, shift, 1)) for shift in (0, 0.5, 1.5))
+    assert same.mean < near.mean < far.mean
+    assert near.low < near.mean < near.high
+
+
+def test_precision_recall_density_and_coverage_are_those_of_the_definitions() -> None:
+    real, fake, k = points(60), points(50, 0.7, 1), neighbours.NEIGHBOURS
+
+    def radii(x: np.ndarray) -> np.ndarray:
+        return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, k]
+
+    across = np.linalg.norm(real[:, None] - fake[None], axis=2)
+    found = neighbours.manifolds(real, fake)
+    assert found.precision == pytest.approx(np.mean([(across[:, j] < radii(real)).any() for j in range(50)]))
+    assert found.recall == pytest.approx(np.mean([(across[i] < radii(fake)).any() for i in range(60)]))
+    assert found.density == pytest.approx((across < radii(real)[:, None]).sum() / (k * 50))
+    assert found.coverage == pytest.approx(np.mean(across.min(axis=1) < radii(real)))
+
+
+def test_pictures_of_one_kind_are_good_varied_and_no_copies(pictures: np.ndarray) -> None:
+    scores = evaluate(pictures[120:], pictures[:60], pictures[60:120])
+    assert scores.kid_low < 0.05
+    assert scores.coverage > 0.7
+    assert 0.7 < scores.diversity < 1.3
+    assert scores.nearest_ratio > 0.8
+    assert scores.copies == 0
+
+
+def test_noise_is_far_from_pictures(pictures: np.ndarray) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 64, 64, 3), np.uint8)
+    good, bad = (evaluate(fake, pictures[:60], pictures[60:120]) for fake in (pictures[120:], noise))
+    assert bad.kid_low > good.kid_high
+    assert bad.coverage < 0.1
+
+
+def test_copies_are_found_also_mirrored_and_slightly_changed(pictures: np.ndarray) -> None:
+    train, rng = pictures[:60], np.random.default_rng(0)
+    changed = (train[:20].astype(int) + rng.integers(-2, 3, train[:20].shape)).clip(0, 255).astype(np.uint8)
+    fake = np.concatenate([changed, train[20:40, :, ::-1], pictures[120:160]])
+    assert evaluate(fake, train, pictures[60:120]).copies == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_collapsed_generator_has_no_diversity(pictures: np.ndarray) -> None:
+    fake = np.repeat(pictures[120:121], 40, axis=0)
+    assert evaluate(fake, pictures[:60], pictures[60:120]).diversity < 0.01
+
+
+def test_too_few_held_out_images_are_said(pictures: np.ndarray) -> None:
+    with pytest.raises(FailedPrecondition, match="4 held-out images"):
+        evaluate(pictures[:20], pictures[20:40], pictures[40:44])
+
+
+def test_features_see_direction_and_place() -> None:
+    stripes = np.zeros((64, 64, 1), np.uint8)
+    stripes[::4] = 255
+    spot = np.zeros((64, 64, 1), np.uint8)
+    spot[:8, :8] = 255
+    described = texture(np.stack([stripes, stripes.swapaxes(0, 1), spot, spot[::-1]]))
+    assert np.abs(described[0] - described[1]).max() > 10
+    assert np.abs(described[2] - described[3]).max() > 10
