@@ -15,6 +15,11 @@ import pytest
 
 from defectory.storage import ObjectStore, open_store
 
+# Tests run beside others' processes and start processes of their own: threads that spin while they wait would take the
+# cores from them (docs/decisions/0002-waiting-threads-sleep.md). Read when torch is loaded, so before any test is.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:

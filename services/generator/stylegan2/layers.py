@@ -7,17 +7,21 @@ References:
         (de)modulation, section 2.2; architecture, section 4.1.
 
 Speed, without changing a result: modulation scales the activations instead of building a kernel per sample, so the
-convolution stays one shared, dense call in channels-last layout; the gain sqrt(2) of the leaky ReLU is folded into
-what is multiplied anyway (the function is positively homogeneous); what comes out of a convolution is finished
-in place, for neither its derivative nor the activation's needs what was there before.
+convolution stays one shared, dense call in channels-last layout, by Winograd's algorithm where that pays; the gain
+sqrt(2) of the leaky ReLU is folded into what is multiplied anyway (the function is positively homogeneous); what comes
+out of a convolution is finished in place, for neither its derivative nor the activation's needs what was there before.
+Without gradients, what depends on the weights alone is kept, and a layer overwrites what it was given.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from services.generator.stylegan2 import winograd
+from services.generator.stylegan2.convolution import convolve
 from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
 
 SLOPE = 0.2  # of the leaky ReLU for negative input
@@ -104,7 +108,11 @@ class EqualConv2d(nn.Module):
         else:
             weight = weight * self._weight_gain
         bias = None if self.bias is None else self.bias * self._bias_gain
-        y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
+        if self._kernel_px == 3 and not self._down:
+            y = convolve(x, weight)
+            y = y if bias is None else y.add_(bias[:, None, None])
+        else:
+            y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
         return _clamped(F.leaky_relu_(y, SLOPE) if self._activate else y, self._clamp)
 
 
@@ -118,6 +126,7 @@ class ModulatedConv2d(nn.Module):
         x: (N, I, H, W); style: (N, I)
         returns: (N, O, H, W), or (N, O, 2H, 2W) where it up-samples, not yet demodulated; and the scale (N, O) that
         demodulates it
+        Without gradients x is overwritten.
     """
 
     fir: Tensor
@@ -127,27 +136,43 @@ class ModulatedConv2d(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self._up = up
         self._gain = 1 / math.sqrt(inputs * 9)
-        self._known_power: tuple[tuple[int, int], Tensor] | None = None
+        self._known: tuple[tuple[int, int], _Prepared] | None = None
         self.register_buffer("fir", outer(2 * torch.tensor(BINOMIAL)), persistent=False)  # 2 an axis: half are zeros
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         style = style * self._gain
-        scale = (style.square() @ self._power().t() + DEMOD_EPS).rsqrt()  # (N, O)
-        x = x * style[:, :, None, None]
+        known = self._prepared()
+        scale = (style.square() @ known.power.t() + DEMOD_EPS).rsqrt()  # (N, O)
+        factor = style[:, :, None, None]
+        x = x * factor if torch.is_grad_enabled() else x.mul_(factor)
         if self._up:
-            y = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, O, 2H+1, 2W+1)
+            y = F.conv_transpose2d(x, known.turned, stride=2)  # (N, O, 2H+1, 2W+1)
             return blur(y, self.fir, padding=1), scale
-        return F.conv2d(x, self.weight, padding=1), scale
+        return convolve(x, self.weight, known.kernel), scale
 
-    def _power(self) -> Tensor:
-        """(O, I): squared norms of the kernels; kept in evaluation while the weights stay as they are."""
+    def _prepared(self) -> "_Prepared":
+        """What is made of the weights; in evaluation kept while they stay as they are."""
         if self.training or torch.is_grad_enabled():
-            return self.weight.square().sum(dim=(2, 3))
+            return _Prepared(self.weight.square().sum(dim=(2, 3)), self.weight.transpose(0, 1))
         state = self.weight.data_ptr(), self.weight._version
-        if self._known_power is None or self._known_power[0] != state:
-            self._known_power = state, self.weight.square().sum(dim=(2, 3))
-        return self._known_power[1]
+        if self._known is None or self._known[0] != state:
+            turned: Tensor = self.weight
+            kernel = None
+            if self._up:
+                turned = self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+            elif min(self.weight.shape[:2]) >= winograd.LEAST_WIDTH and self.weight.dtype == torch.float32:
+                kernel = winograd.transformed_kernel(self.weight)
+            self._known = state, _Prepared(self.weight.square().sum(dim=(2, 3)), turned, kernel)
+        return self._known[1]
+
+
+class _Prepared(NamedTuple):
+    """Made of a modulated convolution's weights (O, I, 3, 3)."""
+
+    power: Tensor  # (O, I): squared norms of the kernels
+    turned: Tensor  # (I, O, 3, 3), for up-sampling
+    kernel: Tensor | None = None  # (36, O, I), see `winograd`
 
 
 class SynthesisLayer(nn.Module):

@@ -137,7 +137,7 @@ class SynthesisBlock(nn.Module):
             ws: a (N, D) for each layer and one for the image; noise: one for each layer
         """
         if self.const is not None:
-            x = self.const.expand(len(ws[0]), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+            x = self.const.expand(len(ws[0]), -1, -1, -1).clone(memory_format=torch.channels_last)
         for layer, w, layer_noise in zip(self.layers, ws, noise, strict=False):
             x = layer(x, w, layer_noise)
         assert x is not None

@@ -1,0 +1,67 @@
+"""The 3x3 convolution: the same numbers as torch's own, whatever algorithm carries it out, and right derivatives."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from services.generator.stylegan2 import convolution, winograd
+
+# More than one chunk, an odd count of tiles, a single image, tiles that sixteen does not divide.
+SHAPES = [(3, 5, 7, 12, 8), (1, 4, 4, 8, 20), (2, 40, 24, 32, 32), (5, 3, 2, 4, 4)]
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "CHUNK", 6000)
+
+
+def sample(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    x, weight, gradient = (
+        torch.randn(shape, generator=rng, dtype=torch.float64)
+        for shape in ((n, inputs, height, width), (outputs, inputs, 3, 3), (n, outputs, height, width))
+    )
+    last = torch.channels_last
+    return x.contiguous(memory_format=last), weight, gradient.contiguous(memory_format=last)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_the_direct_convolution(shape: tuple[int, ...]) -> None:
+    x, weight, _ = sample(*shape)
+    y = winograd.convolve(x, winograd.transformed_kernel(weight))
+    torch.testing.assert_close(y, F.conv2d(x, weight, padding=1))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kernel_gradient_equals_autograds(shape: tuple[int, ...]) -> None:
+    x, weight, gradient = sample(*shape)
+    weight.requires_grad_()
+    (expected,) = torch.autograd.grad(F.conv2d(x, weight, padding=1), weight, gradient)
+    torch.testing.assert_close(winograd.correlate(x, gradient), expected)
+
+
+def test_in_single_precision_the_error_stays_far_below_a_grey_level() -> None:
+    x, weight, _ = sample(4, 256, 128, 16, 16)
+    exact = F.conv2d(x, weight, padding=1)
+    y = winograd.convolve(x.float(), winograd.transformed_kernel(weight.float()))
+    assert (y - exact).abs().max() < 1e-4 * exact.std()
+
+
+def test_derivatives_of_both_orders_agree_with_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "pays", lambda *_: True)
+    x, weight, _ = sample(2, 2, 3, 4, 8)
+    x.requires_grad_()
+    weight.requires_grad_()
+    assert torch.autograd.gradcheck(convolution.convolve, (x, weight), fast_mode=True)
+    assert torch.autograd.gradgradcheck(convolution.convolve, (x, weight), fast_mode=True)
+
+
+def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
+    wide = torch.empty(16, 256, 32, 32)
+    assert winograd.pays(wide, 256, 256)
+    assert not winograd.pays(wide, 256, 64)
+    assert not winograd.pays(wide[:, :, :, :30], 256, 256)
+    assert not winograd.pays(wide.double(), 256, 256)
+    assert not winograd.pays(wide[:1, :, :4, :4], 256, 256)
