@@ -1,7 +1,8 @@
-"""The 3x3 convolution that networks are made of: the fastest way there is here, differentiable as often as one likes.
+"""The 3x3 convolutions that networks are made of, each the fastest way there is, differentiable as often as one likes.
 
-A convolution is linear in its input and in its kernel; each of its two derivatives is again a convolution or the sum
-that a kernel's gradient is, so two functions are closed under differentiation, whatever carries them out.
+A convolution is linear in its input and in its kernel; each of its derivatives is again a convolution or the sum that a
+kernel's gradient is. So `convolve` and its kernel gradient are closed under differentiation, and so are `halve`, its
+transpose `double`, and theirs, whatever carries them out.
 """
 
 from typing import Any
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from services.generator.stylegan2 import winograd
+
+LEAST_WIDTH = 128  # channels from which a kernel's gradient is faster as nine products
 
 
 def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
@@ -22,10 +25,38 @@ def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
     """
     if torch.jit.is_tracing() or not winograd.pays(x, weight.shape[1], weight.shape[0]):
         return F.conv2d(x, weight, padding=1)
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        y: Tensor = _Convolution.apply(x, weight)  # type: ignore[no-untyped-call]
+    if _learns(x, weight):
+        y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
         return y
     return winograd.convolve(x, winograd.transformed_kernel(weight) if kernel is None else kernel)
+
+
+def halve(x: Tensor, weight: Tensor) -> Tensor:
+    """Correlate with a 3x3 kernel at every second pixel of every second row.
+
+    Shapes:
+        x: (N, I, 2H + 1, 2W + 1); weight: (O, I, 3, 3); returns (N, O, H, W)
+    """
+    if not _learns(x, weight):
+        return F.conv2d(x, weight, stride=2)
+    y: Tensor = _Halve.apply(x, weight)  # type: ignore[no-untyped-call]
+    return y
+
+
+def double(y: Tensor, weight: Tensor) -> Tensor:
+    """The transpose of `halve`: spread every pixel by a 3x3 kernel to twice the resolution.
+
+    Shapes:
+        y: (N, O, H, W); weight: (O, I, 3, 3); returns (N, I, 2H + 1, 2W + 1)
+    """
+    if not _learns(y, weight):
+        return F.conv_transpose2d(y, weight, stride=2)
+    x: Tensor = _Double.apply(y, weight)  # type: ignore[no-untyped-call]
+    return x
+
+
+def _learns(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _turned(weight: Tensor) -> Tensor:
@@ -33,7 +64,7 @@ def _turned(weight: Tensor) -> Tensor:
     return weight.flip(2, 3).transpose(0, 1)
 
 
-class _Convolution(torch.autograd.Function):
+class _Convolve(torch.autograd.Function):
     """Activations and kernel to activations."""
 
     @staticmethod
@@ -46,11 +77,11 @@ class _Convolution(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         for_x = convolve(gradient, _turned(weight)) if ctx.needs_input_grad[0] else None
-        for_weight = _KernelGradient.apply(x, gradient) if ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        for_weight = _ConvolveKernel.apply(x, gradient) if ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
         return for_x, for_weight
 
 
-class _KernelGradient(torch.autograd.Function):
+class _ConvolveKernel(torch.autograd.Function):
     """Activations and the gradient of what came out to the kernel's gradient."""
 
     @staticmethod
@@ -64,3 +95,71 @@ class _KernelGradient(torch.autograd.Function):
         for_x = convolve(gradient, _turned(seconds[0])) if ctx.needs_input_grad[0] else None
         for_gradient = convolve(x, seconds[0]) if ctx.needs_input_grad[1] else None
         return for_x, for_gradient
+
+
+class _Halve(torch.autograd.Function):
+    """See `halve`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, stride=2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        for_x = double(gradient, weight) if ctx.needs_input_grad[0] else None
+        for_weight = _HalveKernel.apply(x, gradient) if ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        return for_x, for_weight
+
+
+class _Double(torch.autograd.Function):
+    """See `double`."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        return F.conv_transpose2d(y, weight, stride=2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        y, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        for_y = halve(gradient, weight) if ctx.needs_input_grad[0] else None
+        for_weight = _HalveKernel.apply(gradient, y) if ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        return for_y, for_weight
+
+
+class _HalveKernel(torch.autograd.Function):
+    """Activations at the high resolution (N, I, 2H + 1, 2W + 1) and low (N, O, H, W) to the gradient (O, I, 3, 3)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y)
+        if min(x.shape[1], y.shape[1]) < LEAST_WIDTH:
+            return _kernel_gradient(x, y, 3, 2)
+        height, width = 2 * y.shape[2], 2 * y.shape[3]
+        taps = [
+            _kernel_gradient(x[:, :, row : row + height : 2, column : column + width : 2], y, 1, 1)
+            for row in range(3)
+            for column in range(3)
+        ]
+        return torch.cat(taps, dim=3).unflatten(3, (3, 3)).squeeze(2)
+
+    @staticmethod
+    def backward(ctx: Any, *seconds: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, y = ctx.saved_tensors
+        for_x = double(y, seconds[0]) if ctx.needs_input_grad[0] else None
+        for_y = halve(x, seconds[0]) if ctx.needs_input_grad[1] else None
+        return for_x, for_y
+
+
+def _kernel_gradient(x: Tensor, y: Tensor, side: int, stride: int) -> Tensor:
+    """(O, I, side, side): gradient of the kernel that leads from x to y, without padding."""
+    unused = x.new_empty(()).expand(y.shape[1], x.shape[1], side, side)
+    x = x.contiguous(memory_format=torch.channels_last)
+    gradient: Tensor = torch.ops.aten.convolution_backward(
+        y, x, unused, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
+    )[1]
+    return gradient

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from services.generator.stylegan2 import winograd
-from services.generator.stylegan2.convolution import convolve
+from services.generator.stylegan2.convolution import convolve, double, halve
 from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
 
 SLOPE = 0.2  # of the leaky ReLU for negative input
@@ -64,7 +64,7 @@ class EqualConv2d(nn.Module):
         x: (N, I, H, W); returns (N, O, H, W), or (N, O, H/2, W/2) with down
 
     Args:
-        kernel_px: side of the kernel, odd.
+        kernel_px: side of the kernel, 1 or 3.
         gain: factor on the result (after the activation).
         clamp: bound of the result.
     """
@@ -96,11 +96,10 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        padding, stride = self._kernel_px // 2, 1
         if self._down and self._kernel_px == 1:  # filter and drop pixels first: the convolution sees a quarter
             x = downsample(x, self.fir, padding=1)
         elif self._down:
-            x, padding, stride = blur(x, self.fir, padding=self._kernel_px // 2 + 1), 0, 2
+            x = blur(x, self.fir, padding=2)
         # The gain goes on whichever is smaller.
         weight: Tensor = self.weight
         if x.numel() < weight.numel():
@@ -108,11 +107,11 @@ class EqualConv2d(nn.Module):
         else:
             weight = weight * self._weight_gain
         bias = None if self.bias is None else self.bias * self._bias_gain
-        if self._kernel_px == 3 and not self._down:
-            y = convolve(x, weight)
-            y = y if bias is None else y.add_(bias[:, None, None])
+        if self._kernel_px == 1:
+            y = F.conv2d(x, weight, bias)
         else:
-            y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
+            y = halve(x, weight) if self._down else convolve(x, weight)
+            y = y if bias is None else y.add_(bias[:, None, None])
         return _clamped(F.leaky_relu_(y, SLOPE) if self._activate else y, self._clamp)
 
 
@@ -147,7 +146,7 @@ class ModulatedConv2d(nn.Module):
         factor = style[:, :, None, None]
         x = x * factor if torch.is_grad_enabled() else x.mul_(factor)
         if self._up:
-            y = F.conv_transpose2d(x, known.turned, stride=2)  # (N, O, 2H+1, 2W+1)
+            y = double(x, known.turned)  # (N, O, 2H+1, 2W+1)
             return blur(y, self.fir, padding=1), scale
         return convolve(x, self.weight, known.kernel), scale
 

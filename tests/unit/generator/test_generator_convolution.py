@@ -58,6 +58,21 @@ def test_derivatives_of_both_orders_agree_with_finite_differences(monkeypatch: p
     assert torch.autograd.gradgradcheck(convolution.convolve, (x, weight), fast_mode=True)
 
 
+@pytest.mark.parametrize("least", [1, 1000])
+def test_halving_and_doubling_have_the_derivatives_of_torchs_own(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
+    monkeypatch.setattr(convolution, "LEAST_WIDTH", least)
+    rng = torch.Generator().manual_seed(1)
+    x, y, weight = (
+        torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
+        for shape in ((2, 3, 9, 5), (2, 4, 4, 2), (4, 3, 3, 3))
+    )
+    torch.testing.assert_close(convolution.halve(x, weight), F.conv2d(x, weight, stride=2))
+    torch.testing.assert_close(convolution.double(y, weight), F.conv_transpose2d(y, weight, stride=2))
+    for function, given in ((convolution.halve, x), (convolution.double, y)):
+        assert torch.autograd.gradcheck(function, (given, weight), fast_mode=True)
+        assert torch.autograd.gradgradcheck(function, (given, weight), fast_mode=True)
+
+
 def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
     wide = torch.empty(16, 256, 32, 32)
     assert winograd.pays(wide, 256, 256)

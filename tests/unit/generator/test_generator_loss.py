@@ -84,9 +84,7 @@ def test_path_lengths_are_the_jacobians() -> None:
     direction = torch.randn(2, 3, 8, 8)
     found = loss.path_lengths(generator.synthesis(ws), ws, direction)
     for n in range(2):
-        jacobian = torch.autograd.functional.jacobian(
-            lambda w: generator.synthesis(w[None])[0], ws[n].detach(), vectorize=True
-        )
+        jacobian = torch.autograd.functional.jacobian(lambda w: generator.synthesis(w[None])[0], ws[n].detach())
         product = torch.einsum("chw,chwsd->sd", direction[n], jacobian) / 8
         assert float(found[n].detach()) == pytest.approx(
             float(product.detach().square().sum(dim=1).mean().sqrt()), rel=1e-8
