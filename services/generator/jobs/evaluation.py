@@ -1,0 +1,67 @@
+"""Measuring a generator as a job."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.errors import InvalidInput
+from defectory.serving.operations.context import JobContext
+from services.generator import bundle, synthesis
+from services.generator.jobs.messages import require
+from services.generator.metrics.evaluate import check_held_out, evaluate
+from services.generator.rendering import render
+from services.generator.synthesis import SynthesisSettings
+from services.generator.training import data
+
+MIN_EVALUATED, DEFAULT_EVALUATED, MAX_EVALUATED = 10, 500, 10_000
+EVALUATED_PART = 64  # images between two reports
+
+
+def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> SynthesisSettings:
+    """Check a request and say which images are to be made.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    require(request.model, "model")
+    require(request.manifest_uri, "manifest_uri")
+    psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
+    count = request.count or DEFAULT_EVALUATED
+    wrong = synthesis.look_problems(psi, "random")
+    if not MIN_EVALUATED <= count <= MAX_EVALUATED:
+        wrong["count"] = f"{count}: {MIN_EVALUATED} to {MAX_EVALUATED}"
+    if wrong:
+        raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
+    return SynthesisSettings(count=count, truncation_psi=psi)
+
+
+def evaluate_generator(
+    request: generator_pb2.EvaluateGeneratorRequest, job: JobContext
+) -> generator_pb2.EvaluateGeneratorResponse:
+    """Make images and measure them."""
+    chosen = plan_evaluation(request)
+    generator, card = bundle.load(job.store, request.model)
+    lines = read_manifest(job.store, request.manifest_uri)
+    train, held_out = (_pixels(job, lines, card, split) for split in ("train", "validation"))
+    check_held_out(held_out)
+    made = []
+    for start in range(0, chosen.count, EVALUATED_PART):
+        job.report("synthesising", start, chosen.count, "images")
+        seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
+        made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
+    scores = evaluate(np.concatenate(made), train, held_out)
+    return generator_pb2.EvaluateGeneratorResponse(metrics=scores.to_dict(), held_out_images=len(held_out))
+
+
+def _pixels(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
+    """Images of the model's label in a split, in its size and colours: (N, R, R, C) uint8, N possibly 0."""
+    chosen = data.of_split(lines, card.label, split)
+    side, channels = card.architecture.resolution_px, card.architecture.channels
+    if not chosen:
+        return np.empty((0, side, side, channels), np.uint8)
+    pixels = data.load(job.store, chosen, side).pixels.permute(0, 2, 3, 1).numpy()
+    if pixels.shape[3] == channels:
+        return pixels
+    return np.repeat(pixels, channels, axis=3) if channels > 1 else pixels.mean(axis=3, keepdims=True).astype(np.uint8)

@@ -1,0 +1,127 @@
+"""Training as a job: what a request means, which version it makes, where it goes on."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.errors import AlreadyExists, InvalidInput
+from defectory.models import check_name, reserve_version, version_prefix
+from defectory.serving.operations.context import JobContext
+from defectory.storage import ObjectStore
+from services.generator import bundle
+from services.generator.jobs.messages import describe, require
+from services.generator.training import data, settings, transfer
+from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.loop import Report, fingerprint, train
+from services.generator.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training will do, as far as it can be known without reading images."""
+
+    lines: Sequence[ManifestLine]
+    size_px: int
+    values: Mapping[str, Any]  # settings that were given
+    initial_model: str  # "name/version" or empty
+
+
+def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectStore) -> TrainingPlan:
+    """Check a request.
+
+    Raises:
+        InvalidInput: a setting, the label, a training image that is tested on. NotFound: manifest, initial model.
+    """
+    check_name(request.name)
+    require(request.label, "label")
+    require(request.manifest_uri, "manifest_uri")
+    if request.seed < 0:
+        raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
+    values = _given(request.settings)
+    lines = data.select(read_manifest(store, request.manifest_uri), request.label)
+    size_px = data.size_of(lines)
+    settings.resolve(values, size_px=size_px, channels=3)
+    initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
+    return TrainingPlan(lines, size_px, values, initial)
+
+
+def train_generator(
+    request: generator_pb2.TrainGeneratorRequest, job: JobContext
+) -> generator_pb2.TrainGeneratorResponse:
+    """Train, from the last checkpoint if there is one, and write the model."""
+    version = reserve_version(job.store, bundle.KIND, request.name, job.operation_id)
+    prefix = version_prefix(bundle.KIND, request.name, version)
+    if job.store.exists(f"{prefix}model.json"):  # finished before, but could not say so
+        card = bundle.read_card(job.store, f"{request.name}/{version}")
+        return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
+    job.report("reading images", 0, 0, "images")
+    plan = plan_training(request, job.store)
+    initial = _pinned(job.store, prefix, plan.initial_model)
+    images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
+    chosen = settings.resolve(
+        plan.values,
+        size_px=plan.size_px,
+        channels=images.pixels.shape[1],
+        initial=transfer.architecture_of(job.store, initial) if initial else None,
+    )
+
+    def make_trainer() -> Trainer:
+        trainer = Trainer(images.pixels, chosen, request.seed)
+        if initial:
+            transfer.start_from(trainer, job.store, initial)
+        return trainer
+
+    identity = fingerprint(chosen, request.seed, images.content_hash, initial)
+    trainer, sample_key = train(make_trainer, job.store, prefix, identity, _reporter(job, chosen.kimg))
+    fields = {
+        "name": request.name,
+        "version": version,
+        "label": request.label,
+        "architecture": chosen.architecture,
+        "kimg": trainer.images_seen / 1000,
+        "augment_p": trainer.p,
+        "manifest_uri": request.manifest_uri,
+        "content_hash": images.content_hash,
+        "training_images": len(images.pixels),
+        "settings": chosen,
+        "seed": request.seed,
+        "initial_model": initial,
+        "sample_key": sample_key,
+        "torch_version": torch.__version__,
+    }
+    card = bundle.write(job.store, fields, trainer.average.state_dict())
+    Checkpoints(job.store, prefix, identity).keep_last()
+    return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
+
+
+def _given(message: generator_pb2.TrainingSettings) -> dict[str, Any]:
+    """Settings that were given: those with presence when they are present, the others when they are not zero."""
+    return {field.name: value for field, value in message.ListFields()}
+
+
+def _pinned(store: ObjectStore, prefix: str, initial_model: str) -> str:
+    """The initial model as it was when the operation first started: "name" may mean a newer version by now."""
+    key = f"{prefix}initial_model.json"
+    with suppress(AlreadyExists):
+        store.put(key, json.dumps({"initial_model": initial_model}).encode(), if_absent=True)
+    pinned: str = json.loads(store.get(key))["initial_model"]
+    return pinned
+
+
+def _reporter(job: JobContext, kimg: float) -> Report:
+    """Progress in whole kimg, as the operation's metadata has it; the exact figure is among the values."""
+    total = math.ceil(kimg)
+
+    def report(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        done = total if images_seen >= kimg * 1000 else images_seen // 1000
+        sample_uri = job.store.uri(sample_key) if sample_key else ""
+        job.report("training", done, total, "kimg", values=values, sample_uri=sample_uri)
+
+    return report
