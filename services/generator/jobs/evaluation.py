@@ -1,11 +1,9 @@
 """Measuring a generator as a job."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
@@ -44,7 +42,10 @@ def evaluate_generator(
     chosen = plan_evaluation(request)
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri)
-    train, held_out = (_pixels(job, lines, card, split) for split in ("train", "validation"))
+    train, held_out = (
+        data.pixels(job.store, data.of_split(lines, card.label, split), card.architecture)
+        for split in ("train", "validation")
+    )
     check_held_out(held_out)
     made = []
     for start in range(0, chosen.count, EVALUATED_PART):
@@ -53,15 +54,3 @@ def evaluate_generator(
         made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
     scores = evaluate(np.concatenate(made), train, held_out)
     return generator_pb2.EvaluateGeneratorResponse(metrics=scores.to_dict(), held_out_images=len(held_out))
-
-
-def _pixels(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
-    """Images of the model's label in a split, in its size and colours: (N, R, R, C) uint8, N possibly 0."""
-    chosen = data.of_split(lines, card.label, split)
-    side, channels = card.architecture.resolution_px, card.architecture.channels
-    if not chosen:
-        return np.empty((0, side, side, channels), np.uint8)
-    pixels = data.load(job.store, chosen, side).pixels.permute(0, 2, 3, 1).numpy()
-    if pixels.shape[3] == channels:
-        return pixels
-    return np.repeat(pixels, channels, axis=3) if channels > 1 else pixels.mean(axis=3, keepdims=True).astype(np.uint8)
