@@ -4,6 +4,9 @@ A synthetic image speaks for a transformation when a real image so transformed i
 one, and about as near as real images are to each other. Real images, each against the others, say how often that
 happens without a leak: where they come turned, mirrored or in other colours themselves, often, and nothing is found.
 
+Augmentation changes levels both ways, a generator that is not done errs one way (mostly flat): of two opposite changes
+only as much counts as is seen of both.
+
 Reference: Karras et al. 2020 (arXiv:2006.06676), section 2.2 and figure 4, on when augmentations leak.
 """
 
@@ -22,10 +25,11 @@ MIN_REAL = 10
 MAX_REAL = 256  # of which the others are told: more cost time and say little more
 SIDE_PX = 64  # images are compared at this size at most
 LEVEL = 1.0  # grey levels: features that vary less among real images are not magnified
-NEARER = 0.85  # of the distance to real images: clearly nearer than that
-REACH = 2.0  # of the distances among real images: what is farther from everything is bad, not transformed
-MIN_SHARE = 0.1  # of synthetic images beyond what real ones show
-MIN_DEVIATIONS = 4.0  # of the difference of the two shares
+# How much nearer than to real images, as a share, and how near at all, in median distances among real images: what is
+# far from everything is bad, not transformed.
+NEARER_WITHIN = ((0.85, 1.5), (0.5, 3.0))
+MIN_SHARE = 0.08  # of synthetic images beyond what real ones show
+MIN_DEVIATIONS = 3.0  # of the difference of the two shares
 MIN_P = 0.1  # an augmentation that rare cannot be what is seen in a tenth of the images
 
 ORIENTATION, COLOUR = "orientation", "colour"
@@ -33,6 +37,13 @@ GROUPS: Mapping[str, frozenset[str]] = {  # which augmentations each comes from
     ORIENTATION: frozenset({"blit", "geom"}),
     COLOUR: frozenset({"color"}),
 }
+OPPOSITE = (
+    ("darker", "brighter"),
+    ("flatter", "harsher"),
+    ("hue -60°", "hue +60°"),
+    ("hue -120°", "hue +120°"),
+    ("less saturated", "more saturated"),
+)
 LADDER = ("bgcfnc", "bgcfn", "bgcf", "bgc", "bg", "blit")  # each holds the ones to its right
 Transform = Callable[[np.ndarray], np.ndarray]  # (N, R, R, C) uint8 to the same
 
@@ -78,7 +89,7 @@ class LeakDetector:
         }
         originals = self._real[: len(chosen)]
         alone = self._nearest_other(originals, self._real)
-        self._reach = REACH * float(np.percentile(alone, 95))
+        self._spacing = float(np.median(alone))
         self._real_shares = {
             kind: self._explained(alone, {name: self._nearest_other(originals, x) for name, x in sets.items()})[0]
             for kind, sets in self._transformed.items()
@@ -107,7 +118,7 @@ class LeakDetector:
         return share - real_share >= max(MIN_SHARE, MIN_DEVIATIONS * deviation)
 
     def _explained(self, near: np.ndarray, by: Mapping[str, np.ndarray]) -> tuple[float, str]:
-        """Share of images that some transformation explains better, and the transformation that explains the most.
+        """Share of images that the transformations explain better, and the one that explains the most.
 
         Args:
             near: (M,) distance of each image to the nearest real one.
@@ -115,10 +126,15 @@ class LeakDetector:
         """
         names = list(by)
         far = np.stack([by[name] for name in names])  # (T, M)
-        speaks = (far < NEARER * near) & (far < self._reach)
-        best = far.argmin(axis=0)[speaks.any(axis=0)]
-        loudest = names[int(np.bincount(best, minlength=len(names)).argmax())] if len(best) else ""
-        return float(speaks.any(axis=0).mean()), loudest
+        nearest = far.min(axis=0)
+        clear = [(nearest < share * near) & (nearest < reach * self._spacing) for share, reach in NEARER_WITHIN]
+        speaks = np.logical_or.reduce(clear)
+        counts = np.bincount(far.argmin(axis=0)[speaks], minlength=len(names))
+        shares = dict(zip(names, counts / len(near), strict=True))
+        for one, other in OPPOSITE:
+            if one in shares:
+                shares[one] = shares[other] = min(shares[one], shares[other])
+        return float(sum(shares.values())), max(names, key=shares.__getitem__)
 
     def _nearest_other(self, originals: np.ndarray, of: np.ndarray) -> np.ndarray:
         """Distance of each real image (N, F) to the nearest of a set (K N, F) that was not made from itself: (N,)."""
@@ -135,8 +151,8 @@ class LeakDetector:
 def transformations(channels: int) -> dict[str, dict[str, Transform]]:
     """What is looked for in images of so many channels, by kind and name."""
     colours = {
-        "darker": _levels(lambda x: x - 0.4),
-        "brighter": _levels(lambda x: x + 0.4),
+        "darker": _levels(lambda x: x - 0.3),
+        "brighter": _levels(lambda x: x + 0.3),
         "flatter": _levels(lambda x: x * 0.5),
         "harsher": _levels(lambda x: x * 2),
         "inverted": _levels(lambda x: x - 2 * x.mean(axis=3, keepdims=True)),
