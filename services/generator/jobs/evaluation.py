@@ -8,7 +8,8 @@ from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
 from services.generator.jobs.messages import require
-from services.generator.metrics.evaluate import check_held_out, evaluate
+from services.generator.metrics.evaluate import Reference, check_held_out
+from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data
@@ -47,10 +48,16 @@ def evaluate_generator(
         for split in ("train", "validation")
     )
     check_held_out(held_out)
+    if request.fid:  # said before an hour of synthesis
+        check_count(len(held_out), "held-out")
+        check_count(chosen.count, "synthetic")
     made = []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
         made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
-    scores = evaluate(np.concatenate(made), train, held_out)
-    return generator_pb2.EvaluateGeneratorResponse(metrics=scores.to_dict(), held_out_images=len(held_out))
+    reference, images = Reference(train, held_out), np.concatenate(made)
+    metrics = reference.measure(images).to_dict()
+    if request.fid:
+        metrics["fid"] = reference.frechet(images)
+    return generator_pb2.EvaluateGeneratorResponse(metrics=metrics, held_out_images=len(held_out))

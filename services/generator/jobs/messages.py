@@ -4,6 +4,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.storage import ObjectStore
 from services.generator import bundle
+from services.generator.training.snapshots import HISTORY
 
 
 def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Generator:
@@ -20,6 +21,11 @@ def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Ge
         weights_uri=store.uri(card.prefix + bundle.WEIGHTS),
         card_uri=store.uri(card.prefix + "model.json"),
         sample_uri=store.uri(card.sample_key) if card.sample_key else "",
+        shipped_kimg=card.shipped_kimg or 0.0,
+        shipped_reason=card.shipped_reason,
+        leaks=card.leaks,
+        metrics_uri=store.uri(card.prefix + HISTORY) if card.history else "",
+        video_uri=store.uri(card.video_key) if card.video_key else "",
     )
 
 
