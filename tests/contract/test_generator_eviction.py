@@ -80,3 +80,24 @@ def test_an_evicted_worker_leaves_a_checkpoint_and_asks_to_be_tried_again(tmp_pa
     assert [json.loads(line)["kid"] for line in lines] == [x["kid"] for x in second.history]
     assert store.exists(second.video_key)
     assert store.exists(second.sample_key)
+
+
+def test_an_evicted_command_line_asks_to_be_tried_again(tmp_path: object) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    write_images(store, "parts", SPLITS)
+    command = [sys.executable, "-m", "orchestrator.cli.main", "generator", "train", "parts", "--store", store.url]
+    command += ["--label", "good", "--name", "evicted", "--kimg", "500", "--snapshot-kimg", "0.02", "--batch", "2"]
+    command += ["--channel-base", "256", "--measured-images", "0"]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_ADDRESS")}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not images_seen(store, "evicted"):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    before = max(images_seen(store, "evicted"))
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert b"the same command goes on" in said
+    assert max(images_seen(store, "evicted")) >= before
