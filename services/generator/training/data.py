@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from defectory.errors import Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
 from defectory.storage.parallel import parallel_get
+from services.generator.stylegan2.placing import place
 
 LEARNED_ORIGINS = ("real", "edited")
 
@@ -87,6 +89,22 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
     return TrainingImages(pixels.contiguous(), content_hash(lines))
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Real images of a step.
+
+    Shapes:
+        pixels: (N, C, R, R) uint8; classes: (N,) int64, or None where there is one label
+    """
+
+    pixels: Tensor
+    classes: Tensor | None
+
+    def images(self, device: torch.device) -> Tensor:
+        """On a device, in [-1, 1]: bytes travel, a quarter of the floats."""
+        return place(self.pixels, device).float() / 127.5 - 1
+
+
 class Epochs:
     """The order in which images are shown: a new permutation every pass, from the seed; position n is all its state.
 
@@ -94,20 +112,34 @@ class Epochs:
         images: the images.
         seed: of the permutations.
         mirror_x, mirror_y: whether every image also counts mirrored.
+        classes: (N,) int64, of every image; None where there is one label.
     """
 
-    def __init__(self, images: Tensor, seed: int, *, mirror_x: bool = False, mirror_y: bool = False) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        seed: int,
+        *,
+        mirror_x: bool = False,
+        mirror_y: bool = False,
+        classes: Tensor | None = None,
+    ) -> None:
         self._images = images
+        self._classes = classes
         self._seed = seed
         self._mirrors = [(x, y) for y in (False, True)[: 1 + mirror_y] for x in (False, True)[: 1 + mirror_x]]
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)
 
-    def batch(self, start: int, count: int) -> Tensor:
-        """Images start, …, start + count - 1 of the endless sequence: (count, C, R, R) float in [-1, 1]."""
-        return torch.stack([self._at(n) for n in range(start, start + count)]).float() / 127.5 - 1
+    def batch(self, start: int, count: int) -> Shown:
+        """Images start, …, start + count - 1 of the endless sequence."""
+        at = [self._at(n) for n in range(start, start + count)]
+        pixels = torch.stack([self._images[index].flip(axes) if axes else self._images[index] for index, axes in at])
+        classes = None if self._classes is None else self._classes[[index for index, _ in at]]
+        return Shown(pixels, classes)
 
-    def _at(self, n: int) -> Tensor:
+    def _at(self, n: int) -> tuple[int, list[int]]:
+        """Index of the n-th image, and the axes along which it is mirrored."""
         every = len(self._images) * len(self._mirrors)
         epoch, position = divmod(n, every)
         if epoch != self._epoch:
@@ -115,8 +147,28 @@ class Epochs:
             self._epoch = epoch
         mirror, index = divmod(int(self._order[position]), len(self._images))
         mirror_x, mirror_y = self._mirrors[mirror]
-        axes = [axis for axis, mirrored in ((2, mirror_x), (1, mirror_y)) if mirrored]
-        return self._images[index].flip(axes) if axes else self._images[index]
+        return index, [axis for axis, mirrored in ((2, mirror_x), (1, mirror_y)) if mirrored]
+
+
+class Prefetched:
+    """Epochs whose next batch is prepared by a thread while a GPU computes, in pinned memory; the same batches."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")  # one: `Epochs` is not shared by threads
+        self._next: tuple[int, int, Future[Shown]] | None = None
+
+    def batch(self, start: int, count: int) -> Shown:
+        """As `Epochs.batch`, for which it waits only where another batch was expected."""
+        expected = self._next is not None and self._next[:2] == (start, count)
+        future = self._next[2] if expected and self._next else self._worker.submit(self._prepare, start, count)
+        shown = future.result()
+        self._next = start + count, count, self._worker.submit(self._prepare, start + count, count)
+        return shown
+
+    def _prepare(self, start: int, count: int) -> Shown:
+        shown = self._epochs.batch(start, count)
+        return Shown(shown.pixels.pin_memory(), shown.classes) if torch.cuda.is_available() else shown
 
 
 def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:

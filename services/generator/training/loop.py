@@ -67,13 +67,17 @@ def train(
     sample_key = ""
     while trainer.images_seen < settings.total_images:
         snapshot_before = trainer.images_seen // settings.snapshot_images
-        values = trainer.train_step()
+        trainer.train_step()
+        finished = trainer.images_seen >= settings.total_images
+        due = finished or trainer.images_seen // settings.snapshot_images > snapshot_before
+        if not due and trainer.step % trainer.tick_steps:
+            continue  # nothing is looked at, so nothing waits for the device
+        values = trainer.losses.read()  # of all steps since the last time: none that is not finite goes by
         if not all_finite(values):
             trainer = _rolled_back(trainer, values, make_trainer, checkpoints)
             continue
         values |= {"p": trainer.p, "r_t": trainer.control.r_t, "kimg": trainer.images_seen / 1000}
-        finished = trainer.images_seen >= settings.total_images
-        if finished or trainer.images_seen // settings.snapshot_images > snapshot_before:
+        if due:
             sample_key = _snapshot(trainer, store, prefix, checkpoints, must_succeed=finished)
         try:
             report(trainer.images_seen, values, sample_key)
