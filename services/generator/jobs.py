@@ -23,7 +23,9 @@ from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.distributed import ALONE, World
 from services.generator.training.loop import Report, fingerprint, train
+from services.generator.training.read_only import ReadOnly
 from services.generator.training.trainer import Trainer
 
 MIN_EVALUATED, DEFAULT_EVALUATED, MAX_EVALUATED = 10, 500, 10_000
@@ -35,6 +37,7 @@ class TrainingPlan:
     """What a training will do, as far as it can be known without reading images."""
 
     lines: Sequence[ManifestLine]
+    classes: Sequence[int]  # of every line, the index of its label; empty: one label
     size_px: int
     values: Mapping[str, Any]  # settings that were given
     initial_model: str  # "name/version" or empty
@@ -47,50 +50,69 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
         InvalidInput: a setting, the label, a training image that is tested on. NotFound: manifest, initial model.
     """
     check_name(request.name)
-    _require(request.label, "label")
+    if request.label and request.labels:
+        right = "one of the two"
+        raise InvalidInput(f"both label and labels are given: {right}", {"label": right, "labels": right})
+    if not request.labels:
+        _require(request.label, "label")
     _require(request.manifest_uri, "manifest_uri")
     if request.seed < 0:
         raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
     values = _given(request.settings)
-    lines = data.select(read_manifest(store, request.manifest_uri), request.label)
+    manifest = read_manifest(store, request.manifest_uri)
+    classes: Sequence[int] = ()
+    if request.labels:
+        lines, classes = data.select_classes(manifest, list(request.labels))
+    else:
+        lines = data.select(manifest, request.label)
     size_px = data.size_of(lines)
-    settings.resolve(values, size_px=size_px, channels=3)
+    settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
     initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
-    return TrainingPlan(lines, size_px, values, initial)
+    return TrainingPlan(lines, classes, size_px, values, initial)
 
 
 def train_generator(
-    request: generator_pb2.TrainGeneratorRequest, job: JobContext
+    request: generator_pb2.TrainGeneratorRequest, job: JobContext, world: World = ALONE
 ) -> generator_pb2.TrainGeneratorResponse:
-    """Train, from the last checkpoint if there is one, and write the model."""
-    version = reserve_version(job.store, bundle.KIND, request.name, job.operation_id)
+    """Train, from the last checkpoint if there is one, and write the model.
+
+    Of several processes that train together each does this; the first one writes.
+    """
+    version = world.in_turn(lambda: reserve_version(job.store, bundle.KIND, request.name, job.operation_id))
     prefix = version_prefix(bundle.KIND, request.name, version)
     if job.store.exists(f"{prefix}model.json"):  # finished before, but could not say so
         card = bundle.read_card(job.store, f"{request.name}/{version}")
         return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
     job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store)
-    initial = _pinned(job.store, prefix, plan.initial_model)
+    initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
     images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
     chosen = settings.resolve(
         plan.values,
         size_px=plan.size_px,
         channels=images.pixels.shape[1],
+        classes=len(request.labels),
         initial=transfer.architecture_of(job.store, initial) if initial else None,
     )
 
+    classes = torch.tensor(plan.classes) if plan.classes else None
+
     def make_trainer() -> Trainer:
-        trainer = Trainer(images.pixels, chosen, request.seed)
+        trainer = Trainer(images.pixels, chosen, request.seed, classes, world)
         if initial:
             transfer.start_from(trainer, job.store, initial)
         return trainer
 
     identity = fingerprint(chosen, request.seed, images.content_hash, initial)
-    trainer, sample_key = train(make_trainer, job.store, prefix, identity, _reporter(job, chosen.kimg))
+    store = job.store if world.writes else ReadOnly(job.store)
+    trainer, sample_key = train(make_trainer, store, prefix, identity, _reporter(job, chosen.kimg))
+    if not world.writes:
+        return generator_pb2.TrainGeneratorResponse()
     fields = {
         "name": request.name,
         "version": version,
-        "label": request.label,
+        "label": request.label or "+".join(request.labels),
+        "classes": tuple(request.labels),
         "architecture": chosen.architecture,
         "kimg": trainer.images_seen / 1000,
         "augment_p": trainer.p,
@@ -117,6 +139,7 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
         first_seed=request.first_seed,
         truncation_psi=request.truncation_psi if request.HasField("truncation_psi") else 1.0,
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
+        label=request.class_label,
     )
     synthesis.check(chosen, request.dataset)
     return chosen
@@ -172,7 +195,7 @@ def evaluate_generator(
 
 def _pixels(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
     """Images of the model's label in a split, in its size and colours: (N, R, R, C) uint8, N possibly 0."""
-    chosen = data.of_split(lines, card.label, split)
+    chosen = [line for label in card.labels for line in data.of_split(lines, label, split)]
     side, channels = card.architecture.resolution_px, card.architecture.channels
     if not chosen:
         return np.empty((0, side, side, channels), np.uint8)
@@ -223,6 +246,7 @@ def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Ge
         weights_uri=store.uri(card.prefix + bundle.WEIGHTS),
         card_uri=store.uri(card.prefix + "model.json"),
         sample_uri=store.uri(card.sample_key) if card.sample_key else "",
+        classes=card.classes,
     )
 
 

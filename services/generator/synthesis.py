@@ -47,16 +47,16 @@ class SynthesisSettings:
     truncation_psi: float = 1.0
     noise_mode: NoiseMode = "random"
     seeds: tuple[int, ...] = ()
+    label: str = ""  # class of a class-conditional generator; empty: its classes in turn
 
     def chosen(self, start: int, end: int) -> Sequence[int]:
         """Seeds of the images start, …, end - 1."""
         return self.seeds[start:end] if self.seeds else range(self.first_seed + start, self.first_seed + end)
 
     def recipe(self) -> dict[str, Any]:
-        """The settings as JSON has them; without `seeds` where none were given."""
-        fields = asdict(self)
-        seeds = list(fields.pop("seeds"))
-        return {**fields, "seeds": seeds} if seeds else fields
+        """The settings as JSON has them; without what was not given and came later, so that old recipes stay equal."""
+        fields = {**asdict(self), "seeds": list(self.seeds)}
+        return {name: value for name, value in fields.items() if value or name not in ("seeds", "label")}
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
@@ -117,6 +117,7 @@ def synthesize(
     recipe = {"generator": card.full_name, "weights_sha256": card.weights_sha256, **settings.recipe()}
     if _is_there(store, dataset, recipe):
         return store.uri(manifest_key(dataset))
+    class_index = card.class_index(settings.label)
     writer = _DatasetWriter(store, dataset, card, settings, recipe)
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
         pending: deque[tuple[int, list[Future[ManifestLine]]]] = deque()
@@ -130,7 +131,11 @@ def synthesize(
             pending.append((start, futures))
             for seeds in _batches(settings, start, batch_size(card.architecture.resolution_px)):
                 images = render(
-                    generator, seeds, truncation_psi=settings.truncation_psi, noise_mode=settings.noise_mode
+                    generator,
+                    seeds,
+                    truncation_psi=settings.truncation_psi,
+                    noise_mode=settings.noise_mode,
+                    label=class_index,
                 )
                 futures += [
                     pool.submit(writer.write_image, seed, image) for seed, image in zip(seeds, images, strict=True)
@@ -178,7 +183,7 @@ class _DatasetWriter:
             sha256=sha256,
             width=pixels.shape[1],
             height=pixels.shape[0],
-            label=self._card.label,
+            label=self._card.label_of(self._settings.label, seed),
             origin="synthetic",
             seed=seed,
             truncation_psi=self._settings.truncation_psi,

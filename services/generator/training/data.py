@@ -46,6 +46,19 @@ def select(lines: Sequence[ManifestLine], label: str) -> list[ManifestLine]:
     return chosen
 
 
+def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tuple[list[ManifestLine], list[int]]:
+    """The lines that one generator of several labels learns from, and the index of each line's label.
+
+    Raises:
+        InvalidInput: one label only or one twice, a label without training images, or an image is also tested on.
+    """
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        right = "at least two, all different; for one label give `label`"
+        raise InvalidInput(f"labels are {', '.join(labels)}: {right}", {"labels": right})
+    found = [(line, index) for index, label in enumerate(labels) for line in select(lines, label)]
+    return [line for line, _ in found], [index for _, index in found]
+
+
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
     """Lines of a label and a split that are photographs, edited or not, and were not rejected."""
     return [

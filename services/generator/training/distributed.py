@@ -9,12 +9,15 @@ samples lie N / group apart, are the same as long as a part is a multiple of the
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ class World:
     def writes(self) -> bool:
         """Whether this process writes to the store and reports."""
         return self.rank == 0
+
+    def in_turn(self, call: Callable[[], Result]) -> Result:
+        """The first process calls before the others do, so that they find what it wrote."""
+        if self.size > 1 and not self.writes:
+            dist.barrier()
+        result = call()
+        if self.size > 1 and self.writes:
+            dist.barrier()
+        return result
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over the processes, the same on each."""

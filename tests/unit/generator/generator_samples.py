@@ -57,15 +57,18 @@ def small_settings(*, classes: int = 0, channels: int = 3, **given: Any) -> sett
     return settings.resolve(values, size_px=16, channels=channels, classes=classes)
 
 
-def write_generator(store: ObjectStore, name: str = "tiny", version: str = "1", **given: Any) -> bundle.GeneratorCard:
+def write_generator(
+    store: ObjectStore, name: str = "tiny", version: str = "1", *, classes: Sequence[str] = (), **given: Any
+) -> bundle.GeneratorCard:
     """An untrained generator in the store."""
-    chosen = small_settings(**given)
+    chosen = small_settings(classes=len(classes), **given)
     architecture: Architecture = chosen.architecture
     network, _ = build(architecture, 3)
     fields = {
         "name": name,
         "version": version,
-        "label": "defect",
+        "label": "+".join(classes) or "defect",
+        "classes": tuple(classes),
         "architecture": architecture,
         "kimg": 0.1,
         "augment_p": 0.0,
