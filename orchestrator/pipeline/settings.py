@@ -25,6 +25,7 @@ class DataSettings(_Section):
     directory: str = Field(description="folder or CSV of photographs; relative to the pipeline file")
     size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
+    keep_alpha: bool = Field(False, description="keep the transparency of images (RGBA); else it lies on white")
     labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")

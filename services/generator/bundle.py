@@ -41,6 +41,7 @@ class GeneratorCard(BaseModel):
     source: str = ""  # where it came from, if it was not trained here
     sample_key: str = ""  # the last sheet of samples
     torch_version: str = ""
+    stretched_from: tuple[int, int] | None = None  # (width, height) in px of its images before they became square
 
     @property
     def full_name(self) -> str:
@@ -62,6 +63,20 @@ class GeneratorCard(BaseModel):
             right = f"use one of {', '.join(self.labels)}"
             raise InvalidInput(f"generator {self.full_name} has no class {label!r}: {right}", {"class_label": right})
         return self.classes.index(label) if label and self.classes else None
+
+    def restored_size(self) -> tuple[int, int]:
+        """(width, height) that its images have without the stretch.
+
+        Raises:
+            InvalidInput: it learned from images that ingest did not stretch, or is not known to have.
+        """
+        if self.stretched_from is None:
+            right = "leave restore_size out, or train on a dataset that was ingested with --fit stretch"
+            raise InvalidInput(
+                f"the original size of what generator {self.full_name} learned is not known: {right}",
+                {"restore_size": right},
+            )
+        return self.stretched_from
 
     def label_of(self, label: str, seed: int) -> str:
         """What the image of a seed shows, where that class was wanted (empty: none; see `rendering.render`)."""

@@ -124,6 +124,7 @@ def train_generator(
         "initial_model": initial,
         "sample_key": sample_key,
         "torch_version": torch.__version__,
+        "stretched_from": data.original_size(plan.lines),
     }
     card = bundle.write(job.store, fields, trainer.average.state_dict())
     Checkpoints(job.store, prefix, identity).keep_last()
@@ -140,6 +141,7 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
         truncation_psi=request.truncation_psi if request.HasField("truncation_psi") else 1.0,
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
+        restore_size=request.restore_size,
     )
     synthesis.check(chosen, request.dataset)
     return chosen
@@ -200,9 +202,7 @@ def _pixels(job: JobContext, lines: Sequence[ManifestLine], card: bundle.Generat
     if not chosen:
         return np.empty((0, side, side, channels), np.uint8)
     pixels = data.load(job.store, chosen, side).pixels.permute(0, 2, 3, 1).numpy()
-    if pixels.shape[3] == channels:
-        return pixels
-    return np.repeat(pixels, channels, axis=3) if channels > 1 else pixels.mean(axis=3, keepdims=True).astype(np.uint8)
+    return data.in_channels(pixels, channels)
 
 
 def plan_import(request: generator_pb2.ImportGeneratorRequest, store: ObjectStore) -> str:

@@ -49,7 +49,10 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> operations_pb2.Operation:
         """Check, then start the synthesis."""
         jobs.plan_synthesis(request)
-        bundle.read_card(self._store, request.model).class_index(request.class_label)
+        card = bundle.read_card(self._store, request.model)
+        card.class_index(request.class_label)
+        if request.restore_size:
+            card.restored_size()
         return self._operations.start(SYNTHESIZE_JOB, request)
 
     def EvaluateGenerator(

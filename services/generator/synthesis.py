@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from defectory.datasets.manifest import (
     ManifestLine,
@@ -34,6 +35,7 @@ WRITERS = 8
 MAX_COUNT = 1_000_000
 MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
+LATER = ("seeds", "label", "restore_size")  # settings that a recipe holds only where they were given
 
 Progress = Callable[[int, int], None]  # images done, images in all; may raise to stop
 
@@ -48,6 +50,7 @@ class SynthesisSettings:
     noise_mode: NoiseMode = "random"
     seeds: tuple[int, ...] = ()
     label: str = ""  # class of a class-conditional generator; empty: its classes in turn
+    restore_size: bool = False  # undo the stretch of ingest: as large as the photographs were
 
     def chosen(self, start: int, end: int) -> Sequence[int]:
         """Seeds of the images start, …, end - 1."""
@@ -56,7 +59,7 @@ class SynthesisSettings:
     def recipe(self) -> dict[str, Any]:
         """The settings as JSON has them; without what was not given and came later, so that old recipes stay equal."""
         fields = {**asdict(self), "seeds": list(self.seeds)}
-        return {name: value for name, value in fields.items() if value or name not in ("seeds", "label")}
+        return {name: value for name, value in fields.items() if value or name not in LATER}
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
@@ -168,11 +171,14 @@ class _DatasetWriter:
         self._dataset = dataset
         self._card = card
         self._settings = settings
+        self._size_px = card.restored_size() if settings.restore_size else None
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         self._prefix = f"datasets/{dataset}/parts/{digest[:16]}/"
 
     def write_image(self, seed: int, pixels: np.ndarray) -> ManifestLine:
-        """Write one image (R, R, C) and describe it."""
+        """Write one image (R, R, C), brought back to its original size if that is wanted, and describe it."""
+        if self._size_px is not None:
+            pixels = np.asarray(Image.fromarray(pixels.squeeze()).resize(self._size_px, Image.Resampling.LANCZOS))
         data = encode_png(pixels)
         sha256 = hashlib.sha256(data).hexdigest()
         key = image_key(self._dataset, sha256)

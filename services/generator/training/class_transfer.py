@@ -1,8 +1,8 @@
 """A class-conditional network that starts as an unconditional one: every class gives its pictures and its logits.
 
-What is new is set so that it adds nothing, and can learn: the mapping's first layer has zeros where the class comes in;
-every class has the direction (1, …, 1) in the discriminator, along which its last layer gives the logit of before, and
-at random across it.
+What is new is set so that it changes nothing, and can learn: the mapping's first layer has zeros where the class comes
+in; in the discriminator the directions of the classes stay random, and its last layer is chosen so that the
+projection on each of them is the logit of before. Differences between classes are then learned as fast as anything.
 """
 
 import math
@@ -11,10 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from services.generator.stylegan2.layers import ACT_GAIN, EqualLinear
+from services.generator.stylegan2.layers import EqualLinear
 from services.generator.stylegan2.networks import Discriminator, Generator
 
-LR_MULTIPLIER = 0.01  # of mapping layers
 FIRST = "mapping.layers.0.weight"
 LAST_WEIGHT, LAST_BIAS = "out.weight", "out.bias"
 
@@ -40,7 +39,10 @@ def start_generator(generator: Generator, source: Mapping[str, Tensor]) -> list[
 
 @torch.no_grad()
 def start_discriminator(discriminator: Discriminator, source: Mapping[str, Tensor]) -> list[str]:
-    """Make the logit of every class that of the unconditional source; return the names of what was set."""
+    """Make the logit of every class that of the unconditional source; return the names of what was set.
+
+    Exact for as many classes as the discriminator is wide at 4 px, a compromise beyond.
+    """
     weight, bias = source.get(LAST_WEIGHT), source.get(LAST_BIAS)
     classes, out = discriminator.classes, discriminator.out
     if classes is None or weight is None or bias is None or "classes.embedding.weight" in source:
@@ -48,11 +50,12 @@ def start_discriminator(discriminator: Discriminator, source: Mapping[str, Tenso
     width = out.weight.shape[1]
     if weight.shape != (1, width):
         return []
-    last = classes.layers[-1]
-    assert isinstance(last, EqualLinear)
-    last.weight.zero_()
-    last.bias.fill_(1 / (ACT_GAIN * LR_MULTIPLIER))  # after the activation: 1 everywhere
-    # The projection sums over the width and divides by its root.
-    out.weight.add_(weight / math.sqrt(width) - out.weight.mean(dim=0, keepdim=True))
-    out.bias.copy_((bias / math.sqrt(width)).expand_as(out.bias))
+    count = discriminator.architecture.classes
+    directions = classes(torch.arange(count, device=weight.device))  # (K, W)
+    inverse = torch.linalg.pinv(directions)  # (W, K)
+    every = inverse.sum(dim=1, keepdim=True)  # (W, 1): its product with each direction is 1
+    across = out.weight - inverse @ (directions @ out.weight)  # random, and no direction sees it
+    # The projection divides by the root of the width.
+    out.weight.copy_(across + every * weight * math.sqrt(width))
+    out.bias.copy_(every[:, 0] * bias * math.sqrt(width))
     return [name for name in discriminator.state_dict() if name.startswith(("out.", "classes."))]

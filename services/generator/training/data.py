@@ -82,8 +82,19 @@ def size_of(lines: Sequence[ManifestLine]) -> int:
     return next(iter(sizes))[0]
 
 
+def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
+    """(width, height) in pixels that the images had before they were stretched, the middle where they differ."""
+    sizes = [line.stretched_from for line in lines if line.stretched_from]
+    if not sizes:
+        return None
+    width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()
+    return width, height
+
+
 def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int | None = None) -> TrainingImages:
-    """Read the images of the lines; grey only if all of them are grey, and stretched to another resolution if asked.
+    """Read the images of the lines, stretched to another resolution if asked.
+
+    RGBA if one of them is transparent somewhere, grey if all of them are grey, else RGB.
 
     Raises:
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
@@ -94,10 +105,10 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
             raise data
         if hashlib.sha256(data).hexdigest() != line.sha256:
             raise Corrupted(f"{key} has another SHA-256 than its manifest line says; ingest the dataset again")
-        image = decode(data)
+        image = decode(data, keep_alpha=True)
         images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
-    grey = all(is_grey(image) for image in images)
-    arrays = [np.asarray(image.convert("L" if grey else "RGB")) for image in images]
+    alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
+    arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
     return TrainingImages(pixels.contiguous(), content_hash(lines))
 
@@ -116,6 +127,17 @@ class Shown:
     def images(self, device: torch.device) -> Tensor:
         """On a device, in [-1, 1]: bytes travel, a quarter of the floats."""
         return place(self.pixels, device).float() / 127.5 - 1
+
+
+def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Images (N, H, W, C) as others have them: grey is the mean of the colours, alpha that is new is opaque."""
+    if pixels.shape[3] == channels:
+        return pixels
+    colours = pixels[..., :3]
+    if channels == 1:
+        return colours.mean(axis=3, keepdims=True).astype(np.uint8)
+    rgb = np.broadcast_to(colours, (*pixels.shape[:3], 3))
+    return rgb.copy() if channels == 3 else np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
 
 
 class Epochs:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import structlog
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from defectory.models import resolve
 from defectory.storage import ObjectStore
 from services.generator import bundle, starter
-from services.generator.stylegan2.networks import Architecture
+from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
 from services.generator.training import class_transfer
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.trainer import Trainer
@@ -66,13 +66,13 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
 
 
 @torch.no_grad()
-def copy_matching(target: nn.Module, source: Mapping[str, Tensor]) -> list[str]:
+def copy_matching(target: Generator | Discriminator, source: Mapping[str, Tensor]) -> list[str]:
     """Copy tensors of the same name and shape; return the names of the target's that were not among them."""
     left = []
     for name, value in target.state_dict().items():
         found = source.get(name)
         if found is not None and found.shape != value.shape:
-            found = _recoloured(name, found, value.shape)
+            found = _recoloured(name, found, value.shape, target.architecture.resolution_px)
         if found is None:
             left.append(name)
         else:
@@ -80,7 +80,7 @@ def copy_matching(target: nn.Module, source: Mapping[str, Tensor]) -> list[str]:
     return left
 
 
-def _recoloured(name: str, weight: Tensor, shape: torch.Size) -> Tensor | None:
+def _recoloured(name: str, weight: Tensor, shape: torch.Size, resolution_px: int) -> Tensor | None:
     """A weight at the picture's side for another number of channels, or None where that is not it.
 
     Grey is the mean of the colours. Alpha that is new is opaque everywhere, and the discriminator does not look at it.
@@ -90,7 +90,8 @@ def _recoloured(name: str, weight: Tensor, shape: torch.Size) -> Tensor | None:
         if shape[0] == 1:
             return colours.mean(dim=0, keepdim=True)
         rgb = colours.expand(3, *shape[1:])
-        opaque = torch.full_like(weight[:1], float(name.endswith(".b4.to_image.bias")))
+        # At the highest resolution only: what is up-sampled fades at the borders.
+        opaque = torch.full_like(weight[:1], float(name.endswith(f".b{resolution_px}.to_image.bias")))
         return torch.cat([rgb, opaque]) if shape[0] == 4 else rgb
     if name == "from_image.weight" and weight.shape[1] != shape[1] and len(weight) == shape[0]:
         # The layer divides by the root of its inputs; the same picture is to give what it gave before.

@@ -51,6 +51,39 @@ def test_pixels_are_read_as_they_are(folder: ObjectStore) -> None:
     assert grey.pixels.shape == (5, 1, 16, 16)
 
 
+def test_alpha_is_kept_where_an_image_has_it(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "see-through", SPLITS[:2], channels=4)
+    pixels = data.load(folder, lines).pixels
+    assert pixels.shape == (2, 4, 16, 16)
+    hidden = pixels[:, 3] == 0
+    assert hidden.any()
+    assert (pixels.permute(0, 2, 3, 1)[hidden][:, :3] == 255).all()  # what is invisible has one colour
+    mixed = data.load(folder, [*lines, *make_lines(folder, "solid", SPLITS[:1])]).pixels
+    assert mixed.shape == (3, 4, 16, 16)
+    assert (mixed[2, 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(1, 3, [9, 9, 9]), (3, 1, [20]), (3, 4, [10, 20, 30, 255]), (1, 4, [9, 9, 9, 255]), (4, 3, [10, 20, 30])],
+)
+def test_channels_are_matched(before: int, after: int, expected: list[int]) -> None:
+    pixel = {1: [9], 3: [10, 20, 30], 4: [10, 20, 30, 7]}[before]
+    images = np.tile(np.array(pixel, np.uint8), (2, 4, 4, 1))
+    found = data.in_channels(images, after)
+    assert found.shape == (2, 4, 4, after)
+    assert found[1, 2, 3].tolist() == expected
+    assert data.in_channels(images, before) is images
+
+
+def test_the_original_size_is_that_of_most_images(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    assert data.original_size(lines) is None
+    sizes = [(200, 100), (200, 100), (210, 90)]
+    known = [x.model_copy(update={"stretched_from": s}) for x, s in zip(lines, sizes, strict=False)]
+    assert data.original_size([*known, lines[3]]) == (200, 100)
+
+
 def test_an_image_that_was_changed_is_refused(folder: ObjectStore) -> None:
     lines = make_lines(folder, "d", SPLITS)
     folder.put(folder.key(lines[1].uri), folder.get(folder.key(lines[0].uri)))
