@@ -44,7 +44,7 @@ def evaluate_generator(
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri)
     train, held_out = (
-        data.pixels(job.store, data.of_split(lines, card.label, split), card.architecture)
+        data.pixels(job.store, data.of_labels(lines, card.labels, split), card.architecture)
         for split in ("train", "validation")
     )
     check_held_out(held_out)

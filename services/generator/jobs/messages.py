@@ -21,6 +21,7 @@ def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Ge
         weights_uri=store.uri(card.prefix + bundle.WEIGHTS),
         card_uri=store.uri(card.prefix + "model.json"),
         sample_uri=store.uri(card.sample_key) if card.sample_key else "",
+        classes=card.classes,
         shipped_kimg=card.shipped_kimg or 0.0,
         shipped_reason=card.shipped_reason,
         leaks=card.leaks,

@@ -15,6 +15,8 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
         first_seed=request.first_seed,
         truncation_psi=request.truncation_psi if request.HasField("truncation_psi") else 1.0,
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
+        label=request.class_label,
+        restore_size=request.restore_size,
     )
     synthesis.check(chosen, request.dataset)
     return chosen

@@ -20,8 +20,10 @@ from services.generator.jobs.messages import describe, require
 from services.generator.stylegan2.networks import Generator
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Judge
 from services.generator.training.loop import Report, Trained, fingerprint, train
+from services.generator.training.read_only import ReadOnly
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet, write_video
 from services.generator.training.storing import until_possible
 from services.generator.training.trainer import Trainer
@@ -32,6 +34,7 @@ class TrainingPlan:
     """What a training will do, as far as it can be known without reading images."""
 
     lines: Sequence[ManifestLine]
+    classes: Sequence[int]  # of every line, the index of its label; empty: one label
     lines_held_out: Sequence[ManifestLine]
     size_px: int
     values: Mapping[str, Any]  # settings that were given
@@ -45,41 +48,56 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
         InvalidInput: a setting, the label, a training image that is tested on. NotFound: manifest, initial model.
     """
     check_name(request.name)
-    require(request.label, "label")
+    if request.label and request.labels:
+        right = "one of the two"
+        raise InvalidInput(f"both label and labels are given: {right}", {"label": right, "labels": right})
+    if not request.labels:
+        require(request.label, "label")
     require(request.manifest_uri, "manifest_uri")
     if request.seed < 0:
         raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
     values = _given(request.settings)
     every_line = read_manifest(store, request.manifest_uri)
-    lines = data.select(every_line, request.label)
+    classes: Sequence[int] = ()
+    if request.labels:
+        lines, classes = data.select_classes(every_line, list(request.labels))
+    else:
+        lines = data.select(every_line, request.label)
+    held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
     size_px = data.size_of(lines)
-    settings.resolve(values, size_px=size_px, channels=3)
+    settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
     initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
-    return TrainingPlan(lines, data.of_split(every_line, request.label, "validation"), size_px, values, initial)
+    return TrainingPlan(lines, classes, held_out, size_px, values, initial)
 
 
 def train_generator(
-    request: generator_pb2.TrainGeneratorRequest, job: JobContext
+    request: generator_pb2.TrainGeneratorRequest, job: JobContext, world: World = ALONE
 ) -> generator_pb2.TrainGeneratorResponse:
-    """Train, from the last checkpoint if there is one, and write the model."""
-    version = reserve_version(job.store, bundle.KIND, request.name, job.operation_id)
+    """Train, from the last checkpoint if there is one, and write the model.
+
+    Of several processes that train together each does this; the first one writes.
+    """
+    version = world.in_turn(lambda: reserve_version(job.store, bundle.KIND, request.name, job.operation_id))
     prefix = version_prefix(bundle.KIND, request.name, version)
     if job.store.exists(f"{prefix}model.json"):  # finished before, but could not say so
         card = bundle.read_card(job.store, f"{request.name}/{version}")
         return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
     job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store)
-    initial = _pinned(job.store, prefix, plan.initial_model)
+    initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
     images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
     chosen = settings.resolve(
         plan.values,
         size_px=plan.size_px,
         channels=images.pixels.shape[1],
+        classes=len(request.labels),
         initial=transfer.architecture_of(job.store, initial) if initial else None,
     )
 
+    classes = torch.tensor(plan.classes) if plan.classes else None
+
     def make_trainer() -> Trainer:
-        trainer = Trainer(images.pixels, chosen, request.seed)
+        trainer = Trainer(images.pixels, chosen, request.seed, classes, world)
         if initial:
             transfer.start_from(trainer, job.store, initial)
         return trainer
@@ -88,7 +106,10 @@ def train_generator(
     identity = fingerprint(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen)
     report = _reporter(job, chosen.kimg)
-    trained = train(make_trainer, job.store, prefix, identity, report, judge)
+    store = job.store if world.writes else ReadOnly(job.store)
+    trained = train(make_trainer, store, prefix, identity, report, judge)
+    if not world.writes:
+        return generator_pb2.TrainGeneratorResponse()
     card = until_possible(
         "the model",
         lambda: _write(
@@ -99,7 +120,9 @@ def train_generator(
             {
                 "name": request.name,
                 "version": version,
-                "label": request.label,
+                "label": request.label or "+".join(request.labels),
+                "classes": tuple(request.labels),
+                "stretched_from": data.original_size(plan.lines),
                 "manifest_uri": request.manifest_uri,
                 "content_hash": images.content_hash,
                 "training_images": len(images.pixels),
@@ -108,7 +131,7 @@ def train_generator(
                 "initial_model": initial,
             },
         ),
-        lambda: report(trained.trainer.images_seen, {}, ""),
+        lambda: None if world.size > 1 else report(trained.trainer.images_seen, {}, ""),
     )
     Checkpoints(job.store, prefix, identity).keep_last()
     return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))

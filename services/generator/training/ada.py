@@ -33,22 +33,27 @@ class AugmentControl:
         self.limit = P_LIMIT
         self.p = p if mode == "fixed" else 0.0
         self.r_t = 0.0  # over the last whole interval
-        self._sign_sum = 0.0
+        self._signs = torch.zeros(())  # sum of the signs so far, on the logits' device
         self._images = 0
         self._batches = 0
 
-    def observe(self, real_logits: Tensor) -> None:
-        """Count a batch, and adjust p after every fourth."""
-        self._sign_sum += float(torch.sign(real_logits.detach()).sum())
-        self._images += len(real_logits)
+    def observe(self, signs: Tensor, images: int) -> None:
+        """Count a batch, and adjust p after every fourth: only then the host waits for the device.
+
+        Args:
+            signs: (), sum of the signs of D's logits for the batch's real images.
+            images: their number.
+        """
+        self._signs = signs if not self._images else self._signs.to(signs.device) + signs
+        self._images += images
         self._batches += 1
         if self._batches < INTERVAL:
             return
-        self.r_t = self._sign_sum / self._images
+        self.r_t = float(self._signs) / self._images
         if self._adaptive:
             direction = (self.r_t > self._target) - (self.r_t < self._target)
             self.p = min(max(self.p + direction * self._images / self._images_to_one, 0.0), self.limit)
-        self._sign_sum, self._images, self._batches = 0.0, 0, 0
+        self._signs, self._images, self._batches = torch.zeros(()), 0, 0
 
     def fall_back(self, preset: str) -> None:
         """Augment half as often, and never more than that again, with another preset; none for ""."""
@@ -62,7 +67,7 @@ class AugmentControl:
             "limit": self.limit,
             "p": self.p,
             "r_t": self.r_t,
-            "sign_sum": self._sign_sum,
+            "sign_sum": float(self._signs),
             "images": self._images,
             "batches": self._batches,
         }
@@ -70,5 +75,5 @@ class AugmentControl:
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a `state()`."""
         self.preset, self.limit = str(state["preset"]), float(state["limit"])
-        self.p, self.r_t, self._sign_sum = float(state["p"]), float(state["r_t"]), float(state["sign_sum"])
+        self.p, self.r_t, self._signs = float(state["p"]), float(state["r_t"]), torch.tensor(float(state["sign_sum"]))
         self._images, self._batches = int(state["images"]), int(state["batches"])

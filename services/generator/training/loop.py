@@ -132,22 +132,32 @@ class _Run:
                 raise
             if self.course.is_over(self.trainer.images_seen):
                 return
-            values = self.trainer.train_step()
-            if not all_finite(values):
-                self._roll_back(values)
-                continue
-            self._values = values
-            if self._ticks.count(self.trainer, values):
-                self._board.add(self.trainer.images_seen, self._ticks.latest)
+            self._step()
+
+    def _step(self) -> None:
+        """Train until somebody is to look: nothing waits for the device before that, and none that diverged is kept."""
+        trainer, course = self.trainer, self.course
+        while True:
+            trainer.train_step()
+            due = course.is_due(trainer.images_seen) or course.is_over(trainer.images_seen)
+            if due or trainer.step % trainer.tick_steps == 0:
+                break
+        values = trainer.losses.read()  # of all steps since the last time: none that is not finite goes by
+        if not all_finite(values):
+            self._roll_back(values)
+            return
+        self._values = values
+        if self._ticks.count(trainer, values):
+            self._board.add(trainer.images_seen, self._ticks.latest)
 
     def _snapshot(self) -> None:
         """Judge the averaged generator and write a checkpoint; only the last one is waited for."""
         trainer, course, judgement = self.trainer, self.course, Judgement()
         if self._judge is not None:
-            judgement = self._judge.look(trainer.average, trainer.control, self._tell)
+            judgement = trainer.world.agreed(self._judge.look(trainer.average, trainer.control, self._tell))
         course.record(trainer.images_seen, judgement, trainer.control, trainer.average.state_dict())
         if course.is_over(trainer.images_seen):
-            until_possible("the last checkpoint", self._save, self._tell)
+            until_possible("the last checkpoint", self._save, self._while_waiting)
         else:
             if_possible("checkpoint", self._save)
         log.info("snapshot", **course.history[-1].line())
@@ -164,6 +174,11 @@ class _Run:
         values = {**self._values, **self._ticks.values(), **self.course.values()}
         values |= {"p": self.trainer.p, "r_t": self.trainer.control.r_t, "kimg": self.trainer.images_seen / 1000}
         self._report(self.trainer.images_seen, values, self.sample_key)
+
+    def _while_waiting(self) -> None:
+        """Report, unless others train along: they do not wait, and all must report together."""
+        if self.trainer.world.size == 1:
+            self._tell()
 
     def _save(self) -> None:
         self._saved_at = time.monotonic()  # also where it fails: a store that is away is not asked after every step
@@ -192,7 +207,7 @@ class _Run:
         log.warning("loss is not finite, rolling back", images_seen=self.trainer.images_seen, losses=told)
         self.trainer = self._make_trainer()
         self.course = Course(self.trainer.settings)
-        until_possible("the checkpoint to roll back to", self._restore, self._tell)
+        until_possible("the checkpoint to roll back to", self._restore, self._while_waiting)
         self.trainer.attempt = 1
         self._values = {}
 

@@ -104,18 +104,18 @@ def test_a_leak_falls_back_once_and_again_only_if_it_does_not_shrink() -> None:
     assert "bgc makes way for bg, p is at most 0.2 from here on" in course.leaks[0]
     assert course.leaks[0].startswith("at 0.01 kimg: orientation: 30% of the synthetic images look transformed")
     assert course.values()["leaks"] == 2
-    augmentation.observe(torch.ones(4))
+    augmentation.observe(torch.tensor(4.0), 4)
     assert augmentation.p == 0.1
 
 
 def test_p_cannot_climb_above_the_limit_after_a_leak() -> None:
     one = AugmentControl("ada", 0.0, 0.6, 10.0, "bgc")
     for _ in range(40):
-        one.observe(torch.ones(4))
+        one.observe(torch.tensor(4.0), 4)
     assert one.p == 0.8
     one.fall_back("bg")
     for _ in range(40):
-        one.observe(torch.ones(4))
+        one.observe(torch.tensor(4.0), 4)
     assert (one.p, one.preset) == (0.4, "bg")
     again = AugmentControl("ada", 0.0, 0.6, 10.0, "bgc")
     again.restore(json.loads(json.dumps(one.state())))

@@ -57,12 +57,21 @@ def test_waiting_can_be_stopped() -> None:
 # Two trainings on a file system of two megabytes: one has room; for the other the disk is full from the first step on,
 # and somebody makes room while the last checkpoint waits.
 FULL_DISK = """
-import json, sys, threading, time
+import json, sys
 from pathlib import Path
+import torch
 from defectory.storage import open_store
 from services.generator.tensors import dump
-from services.generator.training import loop, storing
-from tests.unit.generator.test_generator_training import ignore, make
+from services.generator.training import loop, settings, storing
+from services.generator.training.trainer import Trainer
+
+def make():
+    images = torch.randint(0, 256, (5, 3, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    small = {"channel_base": 256, "channel_max": 8, "z_dim": 8, "w_dim": 8, "batch": 4, "kimg": 0.064}
+    return Trainer(images, settings.resolve({**small, "snapshot_kimg": 0.032}, size_px=16, channels=3), seed=5)
+
+def ignore(images_seen, values, sample_key):
+    pass
 
 disk, prefix = Path(sys.argv[1]), "models/generator/m/1/"
 store = open_store(f"file://{disk}/store")

@@ -12,6 +12,7 @@ from defectory.storage import ObjectStore
 from services.generator.tensors import dump, parse
 from services.generator.training import loop, trainer, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Course
 from services.generator.training.trainer import Trainer
 from tests.unit.generator.generator_samples import small_settings, write_generator
@@ -28,8 +29,9 @@ def images() -> torch.Tensor:
     return torch.randint(0, 256, (5, 3, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 
 
-def make(**given: Any) -> Trainer:
-    return Trainer(images(), small_settings(augment_mode="ada", augment_target=0.1, **given), seed=5)
+def make(*, classes: int = 0, world: World = ALONE, **given: Any) -> Trainer:
+    settings = small_settings(classes=classes, **{"augment_mode": "ada", "augment_target": 0.1, **given})
+    return Trainer(images(), settings, 5, torch.arange(5) % classes if classes else None, world)
 
 
 def digest(one: Trainer) -> tuple[str, str]:
@@ -144,9 +146,9 @@ def test_training_learns_to_tell_real_from_fake() -> None:
 def diverging(one: Trainer, at_step: int) -> None:
     step = one.discriminator_step
 
-    def broken(real: torch.Tensor, rng: torch.Generator) -> float:
-        value = step(real, rng)
-        return float("nan") if one.step == at_step else value
+    def broken(real: torch.Tensor, rng: torch.Generator, classes: torch.Tensor | None = None) -> torch.Tensor:
+        value = step(real, rng, classes)
+        return value * float("nan") if one.step == at_step else value
 
     one.discriminator_step = broken  # type: ignore[method-assign]
 
