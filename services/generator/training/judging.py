@@ -30,6 +30,7 @@ class Snapshot:
     images_seen: int
     augment_p: float
     augment_preset: str
+    r_t: float
     scores: Mapping[str, float] = field(default_factory=dict)  # empty: not measured
     fault: str = ""  # why it cannot be the best: copies, a collapse
     leaks: Sequence[str] = ()  # in words, with what was done about them
@@ -170,9 +171,9 @@ class Course:
         self, images_seen: int, judgement: Judgement, control: AugmentControl, weights: Mapping[str, Tensor]
     ) -> None:
         """Take note of a snapshot, keep its weights if it is the best so far, and answer leaks."""
-        p, preset = control.p, control.preset
+        p, preset, r_t = control.p, control.preset, control.r_t
         told = self._answer(judgement.leaks, control)
-        self.history.append(Snapshot(images_seen, p, preset, dict(judgement.scores), judgement.fault, told))
+        self.history.append(Snapshot(images_seen, p, preset, r_t, dict(judgement.scores), judgement.fault, told))
         if judgement.scores and not judgement.fault and self._is_better(judgement.scores["kid"]):
             self._best = len(self.history) - 1
             self._best_weights = {name: value.detach().clone() for name, value in weights.items()}

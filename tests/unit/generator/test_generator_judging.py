@@ -196,6 +196,7 @@ def test_what_a_person_looks_at_is_written(folder: ObjectStore) -> None:
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
     assert all(line["kid_low"] <= line["kid"] <= line["kid_high"] for line in lines)
     assert [line["augment_preset"] for line in lines] == ["bgc", "bg", "bg", "bg"]
+    assert lines[-1]["r_t"] == seen["r_t"]
     assert (seen["tick"], seen["leaks"], seen["kimg"]) == (4, 1, 0.064)
     assert seen["kid"] == lines[-1]["kid"]
     assert seen["images_s"] > 0
