@@ -23,6 +23,7 @@ from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.device import on_best_device
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.loop import Report, fingerprint, train
 from services.generator.training.read_only import ReadOnly
@@ -155,7 +156,7 @@ def synthesize(request: generator_pb2.SynthesizeRequest, job: JobContext) -> gen
     def progress(done: int, total: int) -> None:
         job.report("synthesising", done, total, "images")
 
-    uri = synthesis.synthesize(job.store, generator, card, chosen, request.dataset, progress)
+    uri = synthesis.synthesize(job.store, on_best_device(generator), card, chosen, request.dataset, progress)
     return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=chosen.count)
 
 
@@ -186,7 +187,7 @@ def evaluate_generator(
     lines = read_manifest(job.store, request.manifest_uri)
     train, held_out = (_pixels(job, lines, card, split) for split in ("train", "validation"))
     check_held_out(held_out)
-    made = []
+    generator, made = on_best_device(generator), []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
