@@ -18,6 +18,7 @@ from services.generator import bundle, jobs
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.synthesis import SEED_LIMIT, look_problems
+from services.generator.training.device import on_best_device
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
@@ -126,7 +127,7 @@ class _LastGenerator:
         label = card.class_index(class_label)
         with self._lock:
             if self._loaded is None or self._loaded[0] != card.weights_sha256:
-                self._loaded = card.weights_sha256, bundle.load(self._store, card.full_name)[0]
+                self._loaded = card.weights_sha256, on_best_device(bundle.load(self._store, card.full_name)[0])
             images = render(
                 self._loaded[1],
                 seeds,

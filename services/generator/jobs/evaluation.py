@@ -13,6 +13,7 @@ from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data
+from services.generator.training.device import on_best_device
 
 MIN_EVALUATED, DEFAULT_EVALUATED, MAX_EVALUATED = 10, 500, 10_000
 EVALUATED_PART = 64  # images between two reports
@@ -51,7 +52,7 @@ def evaluate_generator(
     if request.fid:  # said before an hour of synthesis
         check_count(len(held_out), "held-out")
         check_count(chosen.count, "synthetic")
-    made = []
+    generator, made = on_best_device(generator), []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))

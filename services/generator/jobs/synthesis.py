@@ -4,6 +4,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
 from services.generator.jobs.messages import require
+from services.generator.training.device import on_best_device
 
 
 def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.SynthesisSettings:
@@ -30,5 +31,5 @@ def synthesize(request: generator_pb2.SynthesizeRequest, job: JobContext) -> gen
     def progress(done: int, total: int) -> None:
         job.report("synthesising", done, total, "images")
 
-    uri = synthesis.synthesize(job.store, generator, card, chosen, request.dataset, progress)
+    uri = synthesis.synthesize(job.store, on_best_device(generator), card, chosen, request.dataset, progress)
     return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=chosen.count)

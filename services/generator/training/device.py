@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from defectory.errors import InvalidInput
+from services.generator.stylegan2.networks import Generator
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -40,3 +41,10 @@ def configure(device: torch.device, *, tf32: bool = False, search: bool = False)
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = search
     torch.backends.cudnn.deterministic = not search
+
+
+def on_best_device(generator: Generator) -> Generator:
+    """A network where pictures are made fastest; the same seeds give the same bytes there again."""
+    device = choose("auto")
+    configure(device)
+    return generator.to(device)

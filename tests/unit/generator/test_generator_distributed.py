@@ -1,6 +1,5 @@
 """Several processes and parts of a batch learn what one process learns from the whole."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,44 +8,82 @@ from typing import Any
 
 import pytest
 import torch
+from google.protobuf import json_format
 
+from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.serving.operations.context import Interrupted
+from defectory.storage import ObjectStore, open_store
+from services.generator import bundle
+from services.generator.jobs import train_generator
+from services.generator.torchrun import TogetherContext
+from services.generator.training.checkpoints import newest_tensors, read_checkpoint_card
 from services.generator.training.distributed import ALONE, World
+from services.generator.training.read_only import ReadOnly
 from services.generator.training.settings import resolve
-from tests.unit.generator.generator_samples import small_settings
+from tests.unit.generator.generator_samples import SHAPE, small_settings, write_images
 from tests.unit.generator.test_generator_training import make
 
 ROOT = Path(__file__).parents[3]
+PREFIX = "models/generator/kinds/1/"
 
 
-def torchrun(folder: Path, given: dict[str, Any], steps: int) -> list[dict[str, Any]]:
-    """What two gloo processes end with."""
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-        "tests.unit.generator.distributed_worker", str(folder), json.dumps(given), str(steps),
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=120, capture_output=True)
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+def request(store: ObjectStore) -> pb.TrainGeneratorRequest:
+    """Five steps of a model of two labels, with all augmentations."""
+    manifest = write_images(store, "parts", [("bent", "train"), ("cut", "train")] * 3)
+    settings = pb.TrainingSettings(
+        **SHAPE, batch=8, kimg=0.04, augment_mode="fixed", augment_p=0.5, augment_preset="bgcfnc", device="cpu"
+    )
+    return pb.TrainGeneratorRequest(
+        request_id="together", name="kinds", manifest_uri=manifest, labels=["bent", "cut"], settings=settings, seed=3
+    )
 
 
-def trained(steps: int, **given: Any) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], float]:
-    one = make(**given)
-    losses = [one.train_step() and one.losses.read() for _ in range(steps)]
-    return one.state()[0], losses, one.control.r_t
+def outcome(store: ObjectStore) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, torch.Tensor]]:
+    """Tensors and scalars of the last checkpoint, and the weights of the model."""
+    (key,) = [i.key.removesuffix(".json") for i in store.list(f"{PREFIX}checkpoints/") if i.key.endswith(".json")]
+    tensors = newest_tensors(store, PREFIX)
+    assert tensors is not None
+    return tensors, read_checkpoint_card(store, key)["scalars"], bundle.load(store, "kinds/1")[0].state_dict()
 
 
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
-    given = {"batch": 8, "deviation_group": 4, "augment_preset": "bgcfnc", "classes": 2}
-    given |= {"augment_mode": "fixed", "augment_p": 0.5}
-    first, second = torchrun(tmp_path, given, 5)
-    weights, losses, r_t = trained(5, **given)
-    assert first["digest"] == second["digest"]  # both know the whole state, to the bit
-    assert first["losses"] == second["losses"]
-    assert first["r_t"] == r_t != 0  # of four batches of both
-    for mine, theirs in zip(losses, first["losses"], strict=True):
-        assert theirs == pytest.approx(mine, rel=1e-3)
+    stores = [open_store(f"file://{tmp_path}/{name}") for name in ("one", "two")]
+    wanted = [request(store) for store in stores]
+    train_generator(wanted[0], TogetherContext(stores[0], "together", ALONE, torch.device("cpu")))
+    file = tmp_path / "request.json"
+    file.write_text(json_format.MessageToJson(wanted[1]))
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+        "services.generator.torchrun", "--store", stores[1].url, "--request", str(file),
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=200, capture_output=True)
+    (one, scalars, weights), (two, scalars_of_two, weights_of_two) = (outcome(store) for store in stores)
+    assert scalars_of_two == scalars  # p and its statistics, counters
+    assert scalars["augment"]["r_t"] != 0
+    for name, value in one.items():  # exp_avg is the last gradient: Adam's first beta is 0
+        torch.testing.assert_close(two[name], value, rtol=1e-2, atol=2e-3, msg=name)
     for name, value in weights.items():
-        torch.testing.assert_close(first["weights"][name], value, rtol=1e-2, atol=2e-3, msg=name)
+        torch.testing.assert_close(weights_of_two[name], value, rtol=1e-2, atol=2e-3, msg=name)
+
+
+def test_a_stop_of_one_process_stops_the_training(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    job = TogetherContext(store, "together", ALONE, torch.device("cpu"))
+    job.report("training", 0, 1, "kimg")
+    job.stop = True
+    with pytest.raises(Interrupted):
+        job.report("training", 0, 1, "kimg")
+
+
+def test_what_is_read_only_is_read(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put("a/b", b"1")
+    view = ReadOnly(store)
+    view.put("a/b", b"2")
+    view.put("a/c", b"2")
+    view.delete("a/b")
+    assert (view.get("a/b"), [info.key for info in view.list("a/")]) == (b"1", ["a/b"])
 
 
 @pytest.mark.parametrize(("batch", "micro_batch"), [(8, 4), (8, 8), (6, 2)])
