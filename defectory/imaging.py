@@ -15,22 +15,24 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
+def decode(data: bytes, max_pixels: int = 100_000_000, *, keep_alpha: bool = False) -> Image.Image:
     """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
 
     - Orientation: the EXIF (or TIFF) rotation is applied.
     - 16-bit: the format's full range is scaled to 0..255, never the image's own range, which would hide exposure.
       Floating-point TIFF must lie in [0, 1].
-    - Transparency is composited onto white, so colours hidden under transparent pixels do not come back.
+    - Transparency is composited onto white, so colours hidden under transparent pixels do not come back; with
+      keep_alpha an image that is not opaque everywhere stays RGBA, and what is invisible becomes white.
     - Palette, CMYK and other colour spaces become RGB; bilevel becomes L.
     - Of several pages or frames the first is taken.
 
     Args:
         data: the file's bytes.
         max_pixels: the largest width x height; checked on the header, before pixels are decoded.
+        keep_alpha: for those who can do with it.
 
     Returns:
-        an image of mode "L" or "RGB", without metadata.
+        an image of mode "L" or "RGB" (with keep_alpha also "RGBA"), without metadata.
 
     Raises:
         InvalidInput: empty, not an image, of another format, broken, cut off or too large; says which.
@@ -43,22 +45,22 @@ def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
         upright = ImageOps.exif_transpose(image)
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
         raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
-    return _to_8_bit(upright)
+    return _to_8_bit(upright, keep_alpha)
 
 
 def encode_png(image: Image.Image | np.ndarray) -> bytes:
     """Encode an image as PNG: the same pixels give the same bytes (no metadata, fixed compression).
 
     Args:
-        image: "L" or "RGB", or a uint8 array of shape (H, W), (H, W, 1) or (H, W, 3).
+        image: "L", "RGB" or "RGBA", or a uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 
     Raises:
         InvalidInput: another mode, type or shape.
     """
     if isinstance(image, np.ndarray):
         image = _from_array(image)
-    if image.mode not in ("L", "RGB"):
-        raise InvalidInput(f"an image of mode {image.mode} cannot be stored; convert it to L or RGB")
+    if image.mode not in ("L", "RGB", "RGBA"):
+        raise InvalidInput(f"an image of mode {image.mode} cannot be stored; convert it to L, RGB or RGBA")
     bare = Image.new(image.mode, image.size)
     bare.paste(image)
     buffer = io.BytesIO()
@@ -70,7 +72,7 @@ def to_square(image: Image.Image, size_px: int, fit: Fit = "stretch", *, mask: b
     """Bring an image to size_px x size_px.
 
     Args:
-        image: "L" or "RGB".
+        image: "L", "RGB" or "RGBA".
         size_px: side of the result, at least 1.
         fit: "stretch" changes the aspect ratio, "crop" keeps the central square, "pad" adds a border of the median
             colour of the image's own edge (black for masks).
@@ -99,9 +101,9 @@ def to_square(image: Image.Image, size_px: int, fit: Fit = "stretch", *, mask: b
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether an "L" or "RGB" image holds no colour: all channels are equal everywhere."""
-    if image.mode == "L":
-        return True
+    """Whether an "L" or "RGB" image holds no colour: all channels are equal everywhere. "RGBA" is not grey."""
+    if image.mode != "RGB":
+        return image.mode == "L"
     pixels = np.asarray(image)
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all())
 
@@ -123,8 +125,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     return image
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Any mode that the decoders give, as "L" or "RGB"."""
+def _to_8_bit(image: Image.Image, keep_alpha: bool) -> Image.Image:
+    """Any mode that the decoders give, as "L" or "RGB", or "RGBA" where something shows through."""
     if image.mode in _WIDE_GREY:
         return _wide_to_8_bit(np.asarray(image).astype(np.int64))
     if image.mode == "F":
@@ -132,6 +134,10 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         grey = image.mode in ("LA", "La", "L", "1")
         whole = image.convert("RGBA")
+        pixels = np.array(whole)
+        if keep_alpha and pixels[..., 3].min() < 255:
+            pixels[pixels[..., 3] == 0, :3] = 255
+            return Image.fromarray(pixels)
         ground = Image.new("RGBA", whole.size, (255, 255, 255, 255))
         return Image.alpha_composite(ground, whole).convert("L" if grey else "RGB")
     return _without_metadata(image.convert("L" if image.mode in ("1", "L") else "RGB"))
@@ -160,9 +166,9 @@ def _without_metadata(image: Image.Image) -> Image.Image:
 def _from_array(pixels: np.ndarray) -> Image.Image:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    if pixels.dtype != np.uint8 or pixels.size == 0 or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+    if pixels.dtype != np.uint8 or pixels.size == 0 or not (pixels.ndim == 2 or pixels.shape[2:] in ((3,), (4,))):
         raise InvalidInput(
-            f"an array {pixels.dtype}{pixels.shape} is no image: use uint8 (H, W), (H, W, 1) or (H, W, 3)"
+            f"an array {pixels.dtype}{pixels.shape} is no image: use uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
 

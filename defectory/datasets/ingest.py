@@ -44,6 +44,8 @@ class _Photograph:
     png: bytes
     sha256: str
     grey: bool
+    alpha: bool
+    source_px: tuple[int, int]  # width and height before it became square
     structure: np.ndarray  # for the finder of groups
     mask: bytes
 
@@ -57,6 +59,7 @@ def ingest(
     fit: Fit = "stretch",
     labels: Literal["binary", "kinds"] = "binary",
     seed: int = 0,
+    keep_alpha: bool = False,
     groups_csv: Path | None = None,
     shares: tuple[float, float, float] = DEFAULT_SHARES,
     grow_test_to: int = 0,
@@ -70,6 +73,7 @@ def ingest(
         size_px: side of the square images, in [8, 1024].
         fit: how an image becomes square; see `defectory.imaging.to_square`.
         labels: `binary` makes "good" and "defect" (the kind is kept beside it), `kinds` keeps every label.
+        keep_alpha: images that are transparent somewhere stay so, and the dataset is RGBA; else they lie on white.
         groups_csv: which photographs show the same part; absent: groups are found.
         shares: of train, validation and test.
         grow_test_to: images that the test split grows to by augmented copies, marked as such; 0: it stays as it is.
@@ -86,7 +90,7 @@ def ingest(
     say = report or (lambda *_: None)
     source = read_source(directory)
     given = read_groups(read_csv_text(groups_csv), str(groups_csv)) if groups_csv else {}
-    photographs, skipped = _read(source, size_px, fit, say)
+    photographs, skipped = _read(source, size_px, fit, keep_alpha, say)
     photographs = _without_duplicates(photographs, skipped)
     if not photographs:
         raise InvalidInput(
@@ -96,8 +100,8 @@ def ingest(
     groups = _groups(photographs, given)
     fixed = {g: p.file.split for g, p in zip(groups, photographs, strict=True) if p.file.split != "none"}
     splits = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
-    colour = "L" if all(p.grey for p in photographs) else "RGB"
-    lines = _store(store, name, source, photographs, groups, splits, labels, size_px, colour, say)
+    colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
+    lines = _store(store, name, source, photographs, groups, splits, labels, size_px, fit, colour, say)
     _check_enough(lines)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
@@ -121,13 +125,15 @@ def ingest(
     return IngestResult(manifest_uri, written, written["counts"], skipped)
 
 
-def _read(source: Source, size_px: int, fit: Fit, say: Report) -> tuple[list[_Photograph], list[tuple[str, str]]]:
+def _read(
+    source: Source, size_px: int, fit: Fit, keep_alpha: bool, say: Report
+) -> tuple[list[_Photograph], list[tuple[str, str]]]:
     photographs: list[_Photograph] = []
     skipped: list[tuple[str, str]] = []
 
     def one(file: SourceFile) -> _Photograph | str:
         try:
-            return _photograph(source.root, file, size_px, fit)
+            return _photograph(source.root, file, size_px, fit, keep_alpha)
         except DefectoryError as error:
             return str(error)
         except OSError as error:
@@ -152,17 +158,26 @@ def _side_by_side(
             yield from zip(block, pool.map(work, block), strict=True)
 
 
-def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit) -> _Photograph:
+def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit, keep_alpha: bool) -> _Photograph:
     path = root / file.path
     if path.stat().st_size > MAX_FILE_BYTES:
         raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
-    image = decode(path.read_bytes())
+    image = decode(path.read_bytes(), keep_alpha=keep_alpha)
     png = encode_png(to_square(image, size_px, fit))
     mask = b""
     if file.mask_path:
         mask = encode_png(to_square(decode((root / file.mask_path).read_bytes()).convert("L"), size_px, fit, mask=True))
     structure = describe(np.asarray(image.convert("L")))
-    return _Photograph(file, png, hashlib.sha256(png).hexdigest(), is_grey(image), structure, mask)
+    return _Photograph(
+        file=file,
+        png=png,
+        sha256=hashlib.sha256(png).hexdigest(),
+        grey=is_grey(image),
+        alpha=image.mode == "RGBA",
+        source_px=image.size,
+        structure=structure,
+        mask=mask,
+    )
 
 
 def _without_duplicates(photographs: list[_Photograph], skipped: list[tuple[str, str]]) -> list[_Photograph]:
@@ -199,6 +214,7 @@ def _store(
     splits: Sequence[Any],
     labels: str,
     size_px: int,
+    fit: Fit,
     colour: str,
     say: Report,
 ) -> list[ManifestLine]:
@@ -220,6 +236,7 @@ def _store(
                     sha256=sha256,
                     width=size_px,
                     height=size_px,
+                    stretched_from=photograph.source_px if fit == "stretch" else None,
                     label=("good" if is_good else "defect") if binary else photograph.file.label,
                     split=split,
                     group=group,
@@ -236,7 +253,7 @@ def _store(
 
 def _in_colour(png: bytes, colour: str) -> bytes:
     """One number of channels for the whole dataset: grey photographs among coloured ones become RGB."""
-    image = decode(png)
+    image = decode(png, keep_alpha=True)
     return png if image.mode == colour else encode_png(image.convert(colour))
 
 

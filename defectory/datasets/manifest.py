@@ -23,6 +23,7 @@ class ManifestLine(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored PNG file
     width: int = Field(ge=1)  # px
     height: int = Field(ge=1)  # px
+    stretched_from: tuple[int, int] | None = None  # (width, height) in px before ingest stretched it to a square
     label: str = Field(min_length=1)
     split: Split = "none"
     group: str = ""  # images of one group show the same part and stay in one split

@@ -19,6 +19,9 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import emit
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Generators: one StyleGAN2-ADA a label.")
+ClassLabel = Annotated[
+    str, typer.Option("--class", metavar="LABEL", help="Class of a class-conditional model; else all in turn.")
+]
 Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
 SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256"]
 
@@ -26,23 +29,45 @@ SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256
 @app.command()
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
-    label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")] = "",
+    labels: Annotated[
+        str, typer.Option("--labels", metavar="A,B,…", help="In place of it: labels of one class-conditional model.")
+    ] = "",
+    config: Annotated[
+        str,
+        typer.Option("--config", help="Defaults: small, auto, stylegan2, paper256, paper512, paper1024 or cifar."),
+    ] = "small",
     resolution: Annotated[
         int, typer.Option("--resolution", metavar="PX", help="Side in pixels; 0: the dataset's.")
     ] = 0,
     channel_base: Annotated[
         int | None,
-        typer.Option("--channel-base", help="Channels at r: min(base / r, 512); 4096, or the model's of --init."),
+        typer.Option("--channel-base", help="Channels at r: min(base / r, 512); by --config, or as --init has."),
     ] = None,
-    kimg: Annotated[float, typer.Option("--kimg", help="Thousands of images shown to the discriminator.")] = 300.0,
-    batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of both optimisers.")] = 0.002,
+    kimg: Annotated[
+        float | None, typer.Option("--kimg", help="Thousands of images shown to the discriminator; small: 300.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Images a step; small: 16.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Of both optimisers; small: 0.002.")
+    ] = None,
     mirror_x: Annotated[bool, typer.Option("--mirror-x", help="Also show real images mirrored.")] = False,
     mirror_y: Annotated[bool, typer.Option("--mirror-y", help="Also show real images upside down.")] = False,
     augment: Annotated[str, typer.Option("--augment", help="ada, fixed or none.")] = "ada",
     augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
     snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
+    keep_checkpoints: Annotated[int, typer.Option("--keep-checkpoints", help="Newest checkpoints that stay.")] = 2,
+    measured: Annotated[
+        int, typer.Option("--measured-images", help="Images measured at a snapshot, watched for leaks; 0: none.")
+    ] = 200,
+    ship: Annotated[str, typer.Option("--ship", help="best (by KID on held-out images) or last.")] = "best",
+    patience: Annotated[
+        int, typer.Option("--patience", help="Snapshots without a better one that end it early; 0: never.")
+    ] = 0,
+    leak_guard: Annotated[
+        bool, typer.Option("--leak-guard/--no-leak-guard", help="Milder augmentation where it leaks into the images.")
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
     r1_gamma: Annotated[
         float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
@@ -50,13 +75,20 @@ def train(
     init: Annotated[
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="Of the highest resolutions: fp32, fp16 or bf16.")
+    ] = "fp32",
+    tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU round the factors of fp32 products.")] = False,
+    micro_batch: Annotated[int, typer.Option("--micro-batch", help="Images computed at once; 0: the whole batch.")] = 0,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Train a generator on one label. The same command again goes on where it was stopped.
+    """Train a generator on one label, or one on several. The same command again goes on where it was stopped.
 
     \b
     defectory generator train screws --label defect --name screws-defect --kimg 300 --init starter
+    defectory generator train screws --labels bent,cut,dirt --name screws-defects --init screws-good
     """
     from defectory.api.generator.v1 import generator_pb2
     from orchestrator.pipeline.settings import GeneratorSettings, validated
@@ -64,20 +96,19 @@ def train(
 
     given = {
         "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
-        "r1_gamma": r1_gamma,
+        "r1_gamma": r1_gamma, "config": config, "device": device, "precision": precision, "tf32": tf32,
+        "micro_batch": micro_batch,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
-        "snapshot_kimg": snapshot_kimg,
+        "snapshot_kimg": snapshot_kimg, "keep_checkpoints": keep_checkpoints, "measured_images": measured, "ship": ship,
+        "patience": patience, "leak_guard": leak_guard,
     }  # fmt: skip
     settings = validated(GeneratorSettings, {name: value for name, value in given.items() if value is not None})
     message = training_settings(settings, resolution)
-    if channel_base is None:  # the widths are the initial model's, or the service's defaults
-        for field in ("channel_base", "channel_max", "mapping_layers"):
-            message.ClearField(field)
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.TrainGeneratorRequest(
         manifest_uri=manifest_uri, label=label, name=name, settings=message,
-        seed=seed, initial_model=init,
+        seed=seed, initial_model=init, labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"generator {name}"):
@@ -95,6 +126,10 @@ def synthesize(
     first_seed: Annotated[int, typer.Option("--first-seed", help="Image i has seed FIRST + i.")] = 0,
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
+    class_label: ClassLabel = "",
+    restore_size: Annotated[
+        bool, typer.Option("--restore-size", help="Undo the stretch to a square: as large as the photographs were.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write the PNG files here.")] = None,
     store: Store = "",
     as_json: AsJson = False,
@@ -111,7 +146,7 @@ def synthesize(
     chosen = parse_seeds(seeds) if seeds else []
     request = generator_pb2.SynthesizeRequest(
         model=_with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
-        truncation_psi=psi, noise_mode=noise,
+        truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
     )  # fmt: skip
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
@@ -159,6 +194,7 @@ def metrics(
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
     count: Annotated[int, typer.Option("--count", help="Images to make, 10 to 10000.")] = 500,
     psi: Psi = 1.0,
+    fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -172,7 +208,7 @@ def metrics(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.EvaluateGeneratorRequest(
-        model=_with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi
+        model=_with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi, fid=fid
     )
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):
@@ -187,6 +223,7 @@ def preview(
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, e.g. 0-9,42; at most 64.")] = "0-15",
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "const",
+    class_label: ClassLabel = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
     store: Store = "",
     as_json: AsJson = False,
@@ -199,7 +236,9 @@ def preview(
     from defectory.api.generator.v1 import generator_pb2
 
     numbers = parse_seeds(seeds)
-    request = generator_pb2.PreviewRequest(model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise)
+    request = generator_pb2.PreviewRequest(
+        model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label
+    )
     with session(store_url(store)) as services:
         response = services.clients.call("generator", "Preview", request)
     out.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,9 @@ def ingest(
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the network's square image.")] = 64,
     fit: Annotated[str, typer.Option("--fit", help="How an image becomes square: stretch, crop or pad.")] = "stretch",
     labels: Annotated[str, typer.Option("--labels", help="binary (good / defect) or kinds.")] = "binary",
+    keep_alpha: Annotated[
+        bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
+    ] = False,
     groups: Annotated[
         Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
     ] = None,
@@ -42,7 +45,7 @@ def ingest(
     values = {
         "directory": str(directory), "size_px": size, "fit": fit, "labels": labels, "seed": seed,
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
-        "grow_test_to": grow_test_to,
+        "grow_test_to": grow_test_to, "keep_alpha": keep_alpha,
     }  # fmt: skip
     data = validated(DataSettings, values)
     with Display() as display:

@@ -43,6 +43,7 @@ def ingest_folder_outputs(
         name,
         size_px=data.size_px,
         fit=data.fit,
+        keep_alpha=data.keep_alpha,
         labels=data.labels,
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,

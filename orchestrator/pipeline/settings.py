@@ -25,6 +25,7 @@ class DataSettings(_Section):
     directory: str = Field(description="folder or CSV of photographs; relative to the pipeline file")
     size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
+    keep_alpha: bool = Field(False, description="keep the transparency of images (RGBA); else it lies on white")
     labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")
@@ -49,17 +50,31 @@ class GeneratorSettings(_Section):
     """How one StyleGAN2-ADA a label is trained."""
 
     labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
-    channel_base: int = Field(
-        4096, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max)"
+    config: Literal["small", "auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = Field(
+        "small", description="configuration that absent settings come from"
     )
-    channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
-    z_dim: int = Field(0, ge=0, le=1024, description="size of the latent z; 0: by channel_base")
-    w_dim: int = Field(0, ge=0, le=1024, description="size of the intermediate latent w; 0: by channel_base")
-    mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
-    kimg: float = Field(300.0, gt=0, description="thousands of images shown to the discriminator, a label")
-    batch: int = Field(16, ge=2, le=1024, description="images a step")
-    learning_rate: float = Field(0.002, gt=0, description="learning rate of both optimisers")
-    r1_gamma: float | None = Field(None, ge=0, description="weight of the R1 penalty; absent: by resolution and batch")
+    channel_base: int | None = Field(
+        None, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max); small: 4096"
+    )
+    channel_max: int | None = Field(None, ge=8, le=1024, description="upper bound of the channels of any layer; 512")
+    z_dim: int | None = Field(None, ge=8, le=1024, description="size of the latent z; small: by channel_base")
+    w_dim: int | None = Field(
+        None, ge=8, le=1024, description="size of the intermediate latent w; small: by channel_base"
+    )
+    mapping_layers: int | None = Field(None, ge=1, le=16, description="layers of the mapping network; small: 2")
+    kimg: float | None = Field(
+        None, gt=0, description="thousands of images shown to the discriminator, a label; small: 300"
+    )
+    batch: int | None = Field(None, ge=2, le=1024, description="images a step; small: 16")
+    learning_rate: float | None = Field(None, gt=0, description="learning rate of both optimisers; small: 0.002")
+    r1_gamma: float | None = Field(None, ge=0, description="weight of the R1 penalty; absent: by the configuration")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where it is computed; auto: a GPU if there is one"
+    )
+    precision: Literal["fp32", "fp16", "bf16"] = Field("fp32", description="arithmetic of the highest resolutions")
+    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
+    tf32: bool = Field(False, description="let a GPU round the factors of fp32 products to 10 bits")
+    micro_batch: int = Field(0, ge=0, le=1024, description="images computed at once, gradients are added up; 0: all")
     mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
     mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
@@ -67,6 +82,13 @@ class GeneratorSettings(_Section):
     augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
     augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
     snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
+    keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
+    measured_images: int = Field(
+        200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
+    )
+    ship: Literal["best", "last"] = Field("best", description="snapshot that becomes the model: best by KID, or last")
+    patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
+    leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
     start_label: str = Field(
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
-from defectory.errors import Corrupted
+from defectory.errors import Corrupted, InvalidInput
 from defectory.models import read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
 from services.generator import tensors as tensor_files
@@ -26,10 +26,16 @@ class GeneratorCard(BaseModel):
     format: int = Field(1, ge=1, le=1)
     name: str
     version: str = Field(pattern=r"^[1-9][0-9]*$")
-    label: str = Field(min_length=1)
+    label: str = Field(min_length=1)  # of a class-conditional model: its classes, joined by "+"
+    classes: tuple[str, ...] = ()  # labels that it makes one by one, in the order of their indices
     architecture: Architecture
-    kimg: float = Field(ge=0)  # images shown to the discriminator, thousands
+    kimg: float = Field(ge=0)  # images shown to the discriminator in the whole training, thousands
+    shipped_kimg: float | None = Field(None, ge=0)  # after which these weights were the average; none: imported
+    shipped_reason: str = ""  # why these and not another snapshot's
     augment_p: float = Field(ge=0, le=1)  # at the end of the training
+    augment_preset: str = ""  # at the end: a milder one than the settings', where augmentations leaked
+    leaks: tuple[str, ...] = ()  # of augmentations, and what was done about them
+    history: tuple[dict[str, Any], ...] = ()  # what was measured of each snapshot
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     manifest_uri: str
     content_hash: str  # of the lines that it learned from
@@ -38,8 +44,10 @@ class GeneratorCard(BaseModel):
     seed: int = Field(ge=0)
     initial_model: str = ""  # "name/version" that training started from
     source: str = ""  # where it came from, if it was not trained here
-    sample_key: str = ""  # the last sheet of samples
+    sample_key: str = ""  # sheet of samples of these weights
+    video_key: str = ""  # the sheets over time, an animated WebP
     torch_version: str = ""
+    stretched_from: tuple[int, int] | None = None  # (width, height) in px of its images before they became square
 
     @property
     def full_name(self) -> str:
@@ -47,9 +55,49 @@ class GeneratorCard(BaseModel):
         return f"{self.name}/{self.version}"
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label of which it makes images."""
+        return self.classes or (self.label,)
+
+    def class_index(self, label: str) -> int | None:
+        """Index of a class, or None: of a generator of one label, and where no class is wanted.
+
+        Raises:
+            InvalidInput: it has no such class.
+        """
+        if label and label not in self.labels:
+            right = f"use one of {', '.join(self.labels)}"
+            raise InvalidInput(f"generator {self.full_name} has no class {label!r}: {right}", {"class_label": right})
+        return self.classes.index(label) if label and self.classes else None
+
+    def restored_size(self) -> tuple[int, int]:
+        """(width, height) that its images have without the stretch.
+
+        Raises:
+            InvalidInput: it learned from images that ingest did not stretch, or is not known to have.
+        """
+        if self.stretched_from is None:
+            right = "leave restore_size out, or train on a dataset that was ingested with --fit stretch"
+            raise InvalidInput(
+                f"the original size of what generator {self.full_name} learned is not known: {right}",
+                {"restore_size": right},
+            )
+        return self.stretched_from
+
+    def label_of(self, label: str, seed: int) -> str:
+        """What the image of a seed shows, where that class was wanted (empty: none; see `rendering.render`)."""
+        return label or self.labels[seed % len(self.labels)]
+
+    @property
     def prefix(self) -> str:
         """Where the version lies in the store."""
         return version_prefix(KIND, self.name, self.version)
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> "GeneratorCard":
+        if len(self.classes) != self.architecture.classes and self.training_images:  # an import names no classes
+            raise ValueError(f"{len(self.classes)} classes, and a network of {self.architecture.classes}")
+        return self
 
 
 def write(store: ObjectStore, fields: Mapping[str, Any], weights: Mapping[str, Tensor]) -> GeneratorCard:

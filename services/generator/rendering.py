@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from services.generator.stylegan2.networks import Generator, Noise
+from services.generator.stylegan2.placing import place
 
 NoiseMode = Literal["const", "random", "none"]
 NOISE_MODES = ("const", "random", "none")
@@ -31,7 +32,7 @@ def render(
     noise_mode: NoiseMode,
     label: int | None = None,
 ) -> np.ndarray:
-    """Images of the seeds; a class-conditional network needs the index of a class.
+    """Images of the seeds, of a class-conditional network those of a class; without one, seed s gets s modulo classes.
 
     Shapes:
         seeds: N numbers in [0, 2^32); returns (N, R, R, C) uint8
@@ -71,11 +72,14 @@ def _render(
 ) -> np.ndarray:
     filled = [*seeds, *([seeds[-1]] * (size - len(seeds)))]
     z = np.stack([latent(seed, generator.architecture.z_dim) for seed in filled])
-    noise: Noise = _noise(generator, filled) if noise_mode == "random" else noise_mode
-    labels = None if label is None else torch.full((size,), label)
-    images = generator(torch.from_numpy(z).float(), labels, truncation_psi=truncation_psi, noise=noise)
+    device = generator.mapping.w_average.device
+    noise: Noise = noise_mode if noise_mode != "random" else [place(x, device) for x in _noise(generator, filled)]
+    count = generator.architecture.classes
+    labels = torch.tensor([seed % count if label is None else label for seed in filled]) if count else None
+    labels = None if labels is None else place(labels, device)
+    images = generator(place(torch.from_numpy(z).float(), device), labels, truncation_psi=truncation_psi, noise=noise)
     pixels = (images[: len(seeds)] * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _noise(generator: Generator, seeds: Sequence[int]) -> list[Tensor]:

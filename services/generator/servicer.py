@@ -18,6 +18,7 @@ from services.generator import bundle, jobs
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.synthesis import SEED_LIMIT, look_problems
+from services.generator.training.device import on_best_device
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
@@ -49,7 +50,10 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> operations_pb2.Operation:
         """Check, then start the synthesis."""
         jobs.plan_synthesis(request)
-        resolve(self._store, bundle.KIND, request.model)
+        card = bundle.read_card(self._store, request.model)
+        card.class_index(request.class_label)
+        if request.restore_size:
+            card.restored_size()
         return self._operations.start(SYNTHESIZE_JOB, request)
 
     def EvaluateGenerator(
@@ -74,7 +78,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
         noise_mode = request.noise_mode or "const"
         _check_preview(request, psi, noise_mode)
-        images = self._preview.render(request.model, list(request.seeds), psi, noise_mode)
+        images = self._preview.render(request.model, list(request.seeds), psi, noise_mode, request.class_label)
         return generator_pb2.PreviewResponse(images=images)
 
     def ListGenerators(
@@ -115,17 +119,21 @@ class _LastGenerator:
         self._lock = threading.Lock()
         self._loaded: tuple[str, Generator] | None = None
 
-    def render(self, model: str, seeds: list[int], truncation_psi: float, noise_mode: str) -> list[bytes]:
+    def render(
+        self, model: str, seeds: list[int], truncation_psi: float, noise_mode: str, class_label: str
+    ) -> list[bytes]:
         """PNG files of the seeds; one call at a time: the network uses every core as it is."""
         card = bundle.read_card(self._store, model)
+        label = card.class_index(class_label)
         with self._lock:
             if self._loaded is None or self._loaded[0] != card.weights_sha256:
-                self._loaded = card.weights_sha256, bundle.load(self._store, card.full_name)[0]
+                self._loaded = card.weights_sha256, on_best_device(bundle.load(self._store, card.full_name)[0])
             images = render(
                 self._loaded[1],
                 seeds,
                 truncation_psi=truncation_psi,
                 noise_mode=noise_mode,  # type: ignore[arg-type]  # checked by the caller
+                label=label,
             )
         return [encode_png(image) for image in images]
 

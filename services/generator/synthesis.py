@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from defectory.datasets.manifest import (
     ManifestLine,
@@ -34,6 +35,7 @@ WRITERS = 8
 MAX_COUNT = 1_000_000
 MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
+LATER = ("seeds", "label", "restore_size")  # settings that a recipe holds only where they were given
 
 Progress = Callable[[int, int], None]  # images done, images in all; may raise to stop
 
@@ -47,16 +49,17 @@ class SynthesisSettings:
     truncation_psi: float = 1.0
     noise_mode: NoiseMode = "random"
     seeds: tuple[int, ...] = ()
+    label: str = ""  # class of a class-conditional generator; empty: its classes in turn
+    restore_size: bool = False  # undo the stretch of ingest: as large as the photographs were
 
     def chosen(self, start: int, end: int) -> Sequence[int]:
         """Seeds of the images start, …, end - 1."""
         return self.seeds[start:end] if self.seeds else range(self.first_seed + start, self.first_seed + end)
 
     def recipe(self) -> dict[str, Any]:
-        """The settings as JSON has them; without `seeds` where none were given."""
-        fields = asdict(self)
-        seeds = list(fields.pop("seeds"))
-        return {**fields, "seeds": seeds} if seeds else fields
+        """The settings as JSON has them; without what was not given and came later, so that old recipes stay equal."""
+        fields = {**asdict(self), "seeds": list(self.seeds)}
+        return {name: value for name, value in fields.items() if value or name not in LATER}
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
@@ -117,6 +120,7 @@ def synthesize(
     recipe = {"generator": card.full_name, "weights_sha256": card.weights_sha256, **settings.recipe()}
     if _is_there(store, dataset, recipe):
         return store.uri(manifest_key(dataset))
+    class_index = card.class_index(settings.label)
     writer = _DatasetWriter(store, dataset, card, settings, recipe)
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
         pending: deque[tuple[int, list[Future[ManifestLine]]]] = deque()
@@ -130,7 +134,11 @@ def synthesize(
             pending.append((start, futures))
             for seeds in _batches(settings, start, batch_size(card.architecture.resolution_px)):
                 images = render(
-                    generator, seeds, truncation_psi=settings.truncation_psi, noise_mode=settings.noise_mode
+                    generator,
+                    seeds,
+                    truncation_psi=settings.truncation_psi,
+                    noise_mode=settings.noise_mode,
+                    label=class_index,
                 )
                 futures += [
                     pool.submit(writer.write_image, seed, image) for seed, image in zip(seeds, images, strict=True)
@@ -163,11 +171,14 @@ class _DatasetWriter:
         self._dataset = dataset
         self._card = card
         self._settings = settings
+        self._size_px = card.restored_size() if settings.restore_size else None
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         self._prefix = f"datasets/{dataset}/parts/{digest[:16]}/"
 
     def write_image(self, seed: int, pixels: np.ndarray) -> ManifestLine:
-        """Write one image (R, R, C) and describe it."""
+        """Write one image (R, R, C), brought back to its original size if that is wanted, and describe it."""
+        if self._size_px is not None:
+            pixels = np.asarray(Image.fromarray(pixels.squeeze()).resize(self._size_px, Image.Resampling.LANCZOS))
         data = encode_png(pixels)
         sha256 = hashlib.sha256(data).hexdigest()
         key = image_key(self._dataset, sha256)
@@ -178,7 +189,7 @@ class _DatasetWriter:
             sha256=sha256,
             width=pixels.shape[1],
             height=pixels.shape[0],
-            label=self._card.label,
+            label=self._card.label_of(self._settings.label, seed),
             origin="synthetic",
             seed=seed,
             truncation_psi=self._settings.truncation_psi,

@@ -13,7 +13,7 @@ from defectory.errors import Corrupted
 
 def dump(tensors: Mapping[str, Tensor]) -> tuple[bytes, str]:
     """Bytes in safetensors format and their SHA-256; the same tensors give the same bytes."""
-    data = safetensors.torch.save({name: tensors[name].detach().contiguous() for name in sorted(tensors)})
+    data = safetensors.torch.save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)})
     return data, hashlib.sha256(data).hexdigest()
 
 

@@ -102,6 +102,21 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     assert {line.label for line in lines} == {"good"}
 
 
+def test_one_model_of_two_labels_makes_either(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
+    request = training(
+        manifest, "both", label="", labels=["good", "bad"], name="both", initial_model="tiny", settings={"kimg": 0.008}
+    )
+    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=30), timeout_s=120).generator
+    assert (list(made.classes), made.label) == (["good", "bad"], "good+bad")
+    assert bundle.read_card(store, "both").architecture.classes == 2
+    wanted = pb.SynthesizeRequest(request_id="turns", dataset="both-in-turn", model="both", count=4)
+    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=30), timeout_s=120)
+    lines = read_manifest(store, response.manifest_uri)
+    assert [line.label for line in lines] == ["good", "bad", "good", "bad"]
+    preview = pb.PreviewRequest(model="both", seeds=[3], noise_mode="random", class_label="bad")
+    assert stub.Preview(preview, timeout=60).images[0] == store.get(store.key(lines[3].uri))
+
+
 def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectStore, manifest: str) -> None:
     longer = {"kimg": 0.6, "snapshot_kimg": 0.04}
     hashes = []
@@ -150,6 +165,9 @@ def test_a_training_starts_from_another_model(service: Service, stub: Any, store
         ({"name": ""}, InvalidInput, "name"),
         ({"label": ""}, InvalidInput, "label"),
         ({"label": "scratch"}, InvalidInput, "label"),
+        ({"labels": ["good", "bad"]}, InvalidInput, "labels"),
+        ({"label": "", "labels": ["good"]}, InvalidInput, "labels"),
+        ({"label": "", "labels": ["good", "scratch"]}, InvalidInput, "label"),
         ({"manifest_uri": ""}, InvalidInput, "manifest_uri"),
         ({"manifest_uri": "file:///etc/passwd"}, Refused, None),
         ({"seed": -1}, InvalidInput, "seed"),
@@ -165,6 +183,14 @@ def test_a_training_starts_from_another_model(service: Service, stub: Any, store
         ({"settings": {"augment_mode": "sometimes"}}, InvalidInput, "settings.augment_mode"),
         ({"settings": {"augment_preset": "all"}}, InvalidInput, "settings.augment_preset"),
         ({"settings": {"freeze_d": 3}}, InvalidInput, "settings.freeze_d"),
+        ({"settings": {"keep_checkpoints": 101}}, InvalidInput, "settings.keep_checkpoints"),
+        ({"settings": {"measured_images": 5}}, InvalidInput, "settings.measured_images"),
+        ({"settings": {"ship": "first"}}, InvalidInput, "settings.ship"),
+        ({"settings": {"patience": -1}}, InvalidInput, "settings.patience"),
+        ({"settings": {"config": "paper64"}}, InvalidInput, "settings.config"),
+        ({"settings": {"device": "tpu"}}, InvalidInput, "settings.device"),
+        ({"settings": {"precision": "fp8"}}, InvalidInput, "settings.precision"),
+        ({"settings": {"micro_batch": 1}}, InvalidInput, "settings.micro_batch"),
     ],
 )
 def test_a_bad_training_is_refused(
@@ -209,6 +235,8 @@ def test_a_request_id_is_for_one_request(service: Service, stub: Any, manifest: 
         ({"truncation_psi": float("nan")}, InvalidInput, "truncation_psi"),
         ({"noise_mode": "loud"}, InvalidInput, "noise_mode"),
         ({"dataset": "Not A Name"}, InvalidInput, "dataset"),
+        ({"class_label": "scratch"}, InvalidInput, "class_label"),
+        ({"restore_size": True}, InvalidInput, "restore_size"),
     ],
 )
 def test_a_bad_synthesis_is_refused(
@@ -243,6 +271,7 @@ def test_a_dataset_made_otherwise_is_not_overwritten(service: Service, stub: Any
         ({"noise_mode": "loud"}, InvalidInput, "noise_mode"),
         ({"model": ""}, InvalidInput, "model"),
         ({"model": "nobody"}, NotFound, None),
+        ({"class_label": "scratch"}, InvalidInput, "class_label"),
     ],
 )
 def test_a_bad_preview_is_refused(
@@ -378,6 +407,13 @@ def test_metrics_want_held_out_images(service: Service, stub: Any, store: Object
     started = stub.EvaluateGenerator(pb.EvaluateGeneratorRequest(request_id="few", model="tiny", manifest_uri=uri))
     with pytest.raises(FailedPrecondition, match="4 held-out images"):
         wait_for(service.channel, started, timeout_s=120)
+
+
+def test_fid_is_refused_on_few_images(service: Service, stub: Any, store: ObjectStore) -> None:
+    uri = write_images(store, "measured-fid", [("defect", "train")] * 12 + [("defect", "validation")] * 12)
+    request = pb.EvaluateGeneratorRequest(request_id="fid", model="tiny", manifest_uri=uri, fid=True)
+    with pytest.raises(FailedPrecondition, match="FID on 12 held-out images"):
+        wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
 
 
 @pytest.mark.parametrize(

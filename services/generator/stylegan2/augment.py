@@ -6,7 +6,8 @@ All are differentiable twice, as R1 needs (see `transforms.py` for how they are 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from defectory.errors import InvalidInput
 from services.generator.stylegan2 import transforms
+from services.generator.stylegan2.placing import normal, place
 
 GROUPS = ("blit", "geom", "color", "filter", "noise", "cutout")
 
@@ -41,14 +43,56 @@ CUTOUT_SIZE = 0.5  # of the image's side
 BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)  # expected share of a natural image's power (1/f) in the four bands
 
 
-def augment(images: Tensor, p: float, preset: str, rng: torch.Generator) -> Tensor:
-    """Transform every image with the groups of a preset.
+@dataclass(frozen=True)
+class Drawn:
+    """What happens to every image of a batch; None: nothing of that group.
+
+    Shapes:
+        geometry: (N, 3, 3), see `draw_geometry`; color: (N, 4, 4); bands: (N, 4); sigma: (N,); noise: (N, C, H, W)
+        centre: (N, 2) and side: (N,) of what is cut out
+    """
+
+    geometry: Tensor | None = None
+    color: Tensor | None = None
+    bands: Tensor | None = None
+    sigma: Tensor | None = None
+    noise: Tensor | None = None
+    centre: Tensor | None = None
+    side: Tensor | None = None
+
+    def rows(self, part: slice) -> "Drawn":
+        """Of a part of the batch."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Drawn(**{name: None if value is None else value[part] for name, value in values.items()})
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Carry it out on images (N, C, H, W), on their device.
+
+        Colours are changed where they are: a fourth channel (alpha) goes through. Bands, noise and cut-outs are
+        corruptions of the whole image, its alpha included.
+        """
+        if self.geometry is not None:
+            images = transforms.warp(images, self.geometry)
+        if self.color is not None:
+            images = transforms.recolor(images, self.color)
+        if self.bands is not None:
+            images = transforms.equalise(images, self.bands)
+        if self.sigma is not None and self.noise is not None:
+            images = images + self.noise * place(self.sigma, images.device)[:, None, None, None]
+        if self.centre is not None and self.side is not None:
+            images = transforms.cut_out(images, self.centre, self.side)
+        return images
+
+
+def draw_augmentation(shape: Sequence[int], p: float, preset: str, rng: torch.Generator, device: torch.device) -> Drawn:
+    """Draw what happens to a batch.
 
     Args:
-        images: (N, C, H, W), C 1 or 3, nominally in [-1, 1].
-        p: probability of each transformation, in [0, 1]; 0 returns the images as they are.
+        shape: of the images, (N, C, H, W), C 1, 3 or 4.
+        p: probability of each transformation, in [0, 1].
         preset: a name in `PRESETS`.
-        rng: the only source of randomness.
+        rng: the only source of randomness, on the CPU.
+        device: of the images.
 
     Raises:
         InvalidInput: an unknown preset.
@@ -57,23 +101,29 @@ def augment(images: Tensor, p: float, preset: str, rng: torch.Generator) -> Tens
         right = f"use one of {', '.join(PRESETS)}"
         raise InvalidInput(f"there is no augmentation preset {preset!r}: {right}", {"augment_preset": right})
     if p <= 0:
-        return images
+        return Drawn()
     groups = PRESETS[preset]
-    n, channels, height, width = images.shape
+    n, channels, height, width = shape
     draw = Draw(n, p, rng)
+    found: dict[str, Tensor] = {}
     if "blit" in groups or "geom" in groups:
-        images = transforms.warp(images, draw_geometry(draw, groups, width, height))
+        found["geometry"] = draw_geometry(draw, groups, width, height)
     if "color" in groups:
-        images = transforms.recolor(images, draw_color(draw, channels))
+        found["color"] = draw_color(draw, channels)
     if "filter" in groups:
-        images = transforms.equalise(images, draw_bands(draw))
+        found["bands"] = draw_bands(draw)
     if "noise" in groups:
-        sigma = draw.gated(draw.normal().abs() * NOISE_STD, 0.0)
-        images = images + torch.randn(images.shape, generator=rng) * sigma[:, None, None, None]
+        found["sigma"] = draw.gated(draw.normal().abs() * NOISE_STD, 0.0)
+        found["noise"] = normal(shape, rng, device)
     if "cutout" in groups:
-        side = draw.gated(torch.full((n,), CUTOUT_SIZE), 0.0)
-        images = transforms.cut_out(images, torch.stack([draw.uniform(), draw.uniform()], dim=1), side)
-    return images
+        found["side"] = draw.gated(torch.full((n,), CUTOUT_SIZE), 0.0)
+        found["centre"] = torch.stack([draw.uniform(), draw.uniform()], dim=1)
+    return Drawn(**found)
+
+
+def augment(images: Tensor, p: float, preset: str, rng: torch.Generator) -> Tensor:
+    """Transform every image with the groups of a preset; with p 0 they are returned as they are."""
+    return draw_augmentation(images.shape, p, preset, rng, images.device).apply(images)
 
 
 class Draw:
@@ -150,7 +200,7 @@ def draw_color(draw: Draw, channels: int) -> Tensor:
     color = torch.diag_embed(torch.stack([contrast, contrast, contrast, torch.ones(draw.n)], dim=1)) @ color
     flip = draw.gated(draw.integer(2), 0)
     color = (identity - 2 * along * flip[:, None, None]) @ color
-    if channels == 3:  # grey has neither hue nor saturation
+    if channels >= 3:  # grey has neither hue nor saturation
         hue = draw.gated(draw.uniform(-math.pi, math.pi), 0)
         color = rotation_about(luma[:3], hue) @ color
         saturation = draw.gated(draw.log2_normal(SATURATION_STD), 1)
@@ -199,6 +249,3 @@ def rotation_about(axis: Tensor, angle: Tensor) -> Tensor:
     matrix = torch.eye(4).repeat(len(angle), 1, 1)
     matrix[:, :3, :3] = cos * torch.eye(3) + sin * cross + (1 - cos) * torch.outer(axis, axis)
     return matrix
-
-
-Augment = Callable[[Tensor], Tensor]  # what the losses get: images to images of the same shape

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from services.generator.stylegan2 import winograd
 
-LEAST_WIDTH = 128  # channels from which a kernel's gradient is faster as nine products
+LEAST_WIDTH = 128  # channels from which a kernel's gradient is faster as nine products on a CPU
 
 
 def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
@@ -23,7 +23,7 @@ def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
         kernel: of `winograd.transformed_kernel`, where it is known from before
     """
-    if torch.jit.is_tracing() or not winograd.pays(x, weight.shape[1], weight.shape[0]):
+    if torch.jit.is_tracing() or not winograd.pays(x, weight):
         return F.conv2d(x, weight, padding=1)
     if _learns(x, weight):
         y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
@@ -137,7 +137,7 @@ class _HalveKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
-        if min(x.shape[1], y.shape[1]) < LEAST_WIDTH:
+        if x.device.type != "cpu" or min(x.shape[1], y.shape[1]) < LEAST_WIDTH:
             return _kernel_gradient(x, y, 3, 2)
         height, width = 2 * y.shape[2], 2 * y.shape[3]
         taps = [

@@ -76,6 +76,7 @@ def _depthwise(kernel: Tensor, channels: int) -> Tensor:
 
 def _filtered(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Depthwise convolution (N, C, H, W) with fixed taps (kC, 1, T, T)."""
+    weight = weight.to(x.dtype)
     if not (torch.is_grad_enabled() and x.requires_grad):
         return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
     y: Tensor = _Filter.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]

@@ -102,16 +102,17 @@ class EqualConv2d(nn.Module):
             x = blur(x, self.fir, padding=2)
         # The gain goes on whichever is smaller.
         weight: Tensor = self.weight
-        if x.numel() < weight.numel():
+        if x.numel() < weight.numel() and x.dtype == weight.dtype:
             x = x * self._weight_gain
         else:
             weight = weight * self._weight_gain
         bias = None if self.bias is None else self.bias * self._bias_gain
+        weight = weight.to(x.dtype)
         if self._kernel_px == 1:
-            y = F.conv2d(x, weight, bias)
+            y = F.conv2d(x, weight, None if bias is None else bias.to(x.dtype))
         else:
             y = halve(x, weight) if self._down else convolve(x, weight)
-            y = y if bias is None else y.add_(bias[:, None, None])
+            y = y if bias is None else y.add_(bias.to(x.dtype)[:, None, None])
         return _clamped(F.leaky_relu_(y, SLOPE) if self._activate else y, self._clamp)
 
 
@@ -140,6 +141,8 @@ class ModulatedConv2d(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
+        if x.dtype != self.weight.dtype:
+            return self._halved(x, style)
         style = style * self._gain
         known = self._prepared()
         scale = (style.square() @ known.power.t() + DEMOD_EPS).rsqrt()  # (N, O)
@@ -149,6 +152,16 @@ class ModulatedConv2d(nn.Module):
             y = double(x, known.turned)  # (N, O, 2H+1, 2W+1)
             return blur(y, self.fir, padding=1), scale
         return convolve(x, self.weight, known.kernel), scale
+
+    def _halved(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """In half precision: styles and kernels are at most 1, so no sum leaves fp16; the scale makes up for it."""
+        style = style * (self._gain / style.detach().abs().amax(dim=1, keepdim=True).clamp_min(DEMOD_EPS))
+        weight = self.weight / self.weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(DEMOD_EPS)
+        scale = (style.square() @ weight.square().sum(dim=(2, 3)).t() + DEMOD_EPS).rsqrt()  # (N, O), fp32
+        x, weight = x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype)
+        if self._up:
+            return blur(double(x, weight.transpose(0, 1)), self.fir, padding=1), scale
+        return convolve(x, weight), scale
 
     def _prepared(self) -> "_Prepared":
         """What is made of the weights; in evaluation kept while they stay as they are."""
@@ -160,7 +173,7 @@ class ModulatedConv2d(nn.Module):
             kernel = None
             if self._up:
                 turned = self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
-            elif min(self.weight.shape[:2]) >= winograd.LEAST_WIDTH and self.weight.dtype == torch.float32:
+            elif winograd.fits(self.weight):
                 kernel = winograd.transformed_kernel(self.weight)
             self._known = state, _Prepared(self.weight.square().sum(dim=(2, 3)), turned, kernel)
         return self._known[1]
@@ -197,11 +210,11 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """See the class."""
         y, scale = self.conv(x, self.affine(w))
-        scale = (scale * ACT_GAIN)[:, :, None, None]
-        bias = (self.bias * ACT_GAIN)[None, :, None, None]
+        scale = (scale * ACT_GAIN)[:, :, None, None].to(y.dtype)
+        bias = (self.bias * ACT_GAIN)[None, :, None, None].to(y.dtype)
         y = torch.addcmul(bias, y, scale, out=None if torch.is_grad_enabled() else y)
         if noise is not None:
-            y = y.add_(noise * (self.noise_strength * ACT_GAIN))
+            y = y.add_((noise * (self.noise_strength * ACT_GAIN)).to(y.dtype))
         return _clamped(F.leaky_relu_(y, SLOPE), self._clamp)
 
 
@@ -228,7 +241,7 @@ class ToImage(nn.Module):
         style = self.affine(w) * self._gain
         kernel = style[:, :, None] * self.weight.t()[None]  # (N, I, O)
         pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, -1)  # a view in channels-last layout
-        y = torch.baddbmm(self.bias[None, None], pixels, kernel)  # (N, HW, O)
+        y = torch.baddbmm(self.bias[None, None].to(x.dtype), pixels, kernel.to(x.dtype))  # (N, HW, O)
         return _clamped(y.reshape(n, height, width, -1).permute(0, 3, 1, 2), self._clamp)
 
 
@@ -251,26 +264,28 @@ class Upsample(nn.Module):
 
 
 class MinibatchDeviation(nn.Module):
-    """Appends a channel that says how much the samples of a group differ [1].
+    """Appends channels that say how much the samples of a group differ [1].
 
     Shapes:
-        x: (N, C, H, W); returns (N, C + 1, H, W)
+        x: (N, C, H, W); returns (N, C + F, H, W)
 
     Args:
-        group: samples a group; a batch that it does not divide is one of the largest divisor below.
+        group: samples a group, N / group apart; a batch that it does not divide is one of the largest divisor below.
+        features: F, each over C / F channels.
     """
 
-    def __init__(self, group: int = 4) -> None:
+    def __init__(self, group: int = 4, features: int = 1) -> None:
         super().__init__()
         self._group = group
+        self._features = features
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         n, channels, height, width = x.shape
         group = next(g for g in range(min(self._group, n), 0, -1) if n % g == 0)
-        y = x.reshape(group, n // group, channels, height, width)
-        deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
-        statistic = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
+        y = x.reshape(group, n // group, self._features, channels // self._features, height, width)
+        deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(2, 3, 4))  # (N / group, F)
+        statistic = deviation.repeat(group, 1)[:, :, None, None].expand(n, self._features, height, width)
         return torch.cat([x, statistic], dim=1)
 
 

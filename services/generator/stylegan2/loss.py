@@ -47,11 +47,14 @@ def path_lengths(images: Tensor, ws: Tensor, direction: Tensor) -> Tensor:
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
-def path_length_penalty(lengths: Tensor, mean: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+def path_length_penalty(
+    lengths: Tensor, mean: Tensor, weight: float, observed: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """weight times the mean squared distance of the lengths from their running mean, and that mean, updated [3].
 
     Shapes:
-        lengths: (N,); mean: () without gradient; returns (), ()
+        lengths: (N,); mean: () without gradient; observed: (), by which the mean is updated, where the lengths are
+        only some of a batch's; returns (), ()
     """
-    mean = torch.lerp(mean, lengths.detach().mean(), PATH_LENGTH_DECAY)
+    mean = torch.lerp(mean, lengths.detach().mean() if observed is None else observed, PATH_LENGTH_DECAY)
     return (lengths - mean).square().mean() * weight, mean

@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from services.generator.stylegan2.layers import (
@@ -46,6 +46,9 @@ class Architecture(BaseModel):
     mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
     classes: int = Field(0, ge=0, le=1000, description="classes to choose from; 0: unconditional")
     conv_clamp: float | None = Field(None, gt=0, description="bound of every layer's output, which fp16 needs")
+    deviation_group: int = Field(4, ge=1, le=1024, description="samples a group of the minibatch deviation")
+    deviation_features: int = Field(1, ge=1, le=64, description="features that the minibatch deviation appends")
+    discriminator_skips: bool = Field(True, description="a skip beside every block of the discriminator (resnet)")
 
     @field_validator("resolution_px")
     @classmethod
@@ -53,6 +56,12 @@ class Architecture(BaseModel):
         if value & (value - 1):
             raise ValueError("must be a power of two")
         return value
+
+    @model_validator(mode="after")
+    def _features_divide(self) -> "Architecture":
+        if self.width(4) % self.deviation_features:
+            raise ValueError(f"deviation_features must divide the {self.width(4)} channels at 4 px")
+        return self
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -106,11 +115,17 @@ class Mapping(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution of the synthesis network: up-sample, two layers, add to the image (skip) [2]."""
+    """One resolution of the synthesis network: up-sample, two layers, add to the image (skip) [2].
+
+    Activations are computed in `computed_in` where it is set; the image never is.
+    """
 
     def __init__(self, architecture: Architecture, resolution_px: int) -> None:
         super().__init__()
         outputs, size = architecture.width(resolution_px), architecture.w_dim
+        self.computed_in: torch.dtype | None = (
+            None  # that of activations where it is not the weights'; see precision.py
+        )
         self.const: nn.Parameter | None = None
         self.conv0: SynthesisLayer | None = None
         if resolution_px == 4:
@@ -138,10 +153,11 @@ class SynthesisBlock(nn.Module):
         """
         if self.const is not None:
             x = self.const.expand(len(ws[0]), -1, -1, -1).clone(memory_format=torch.channels_last)
+        assert x is not None
+        x = x.to(self.computed_in or ws[0].dtype)
         for layer, w, layer_noise in zip(self.layers, ws, noise, strict=False):
             x = layer(x, w, layer_noise)
-        assert x is not None
-        y = self.to_image(x, ws[len(self.layers)])
+        y = self.to_image(x, ws[len(self.layers)]).to(ws[0].dtype)
         return x, y if image is None else self.upsample(image) + y
 
 
@@ -247,20 +263,24 @@ class DiscriminatorBlock(nn.Module):
     """One resolution of the discriminator: two convolutions beside a skip, halving the resolution [2].
 
     Shapes:
-        x: (N, I, R, R); returns (N, O, R/2, R/2)
+        x: (N, I, R, R), taken to `computed_in` where it is set; returns (N, O, R/2, R/2)
     """
 
-    def __init__(self, inputs: int, outputs: int, clamp: float | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, clamp: float | None = None, *, skip: bool = True) -> None:
         super().__init__()
-        half = math.sqrt(0.5)  # keeps the variance of the sum
+        self.computed_in: torch.dtype | None = (
+            None  # that of activations where it is not the weights'; see precision.py
+        )
+        half = math.sqrt(0.5) if skip else 1.0  # keeps the variance of the sum
         self.conv0 = EqualConv2d(inputs, inputs, 3, clamp=clamp)
         self.conv1 = EqualConv2d(inputs, outputs, 3, down=True, gain=half, clamp=clamp and clamp * half)
-        self.skip = EqualConv2d(inputs, outputs, 1, down=True, bias=False, activate=False, gain=half)
+        self.skip = EqualConv2d(inputs, outputs, 1, down=True, bias=False, activate=False, gain=half) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        y: Tensor = self.conv1(self.conv0(x)) + self.skip(x)
-        return y
+        x = x.to(self.computed_in or self.conv0.weight.dtype)
+        y: Tensor = self.conv1(self.conv0(x))
+        return y if self.skip is None else y + self.skip(x)
 
 
 class Discriminator(nn.Module):
@@ -279,14 +299,16 @@ class Discriminator(nn.Module):
         )
         self.blocks = nn.ModuleDict(
             {
-                f"b{r}": DiscriminatorBlock(architecture.width(r), architecture.width(r // 2), clamp)
+                f"b{r}": DiscriminatorBlock(
+                    architecture.width(r), architecture.width(r // 2), clamp, skip=architecture.discriminator_skips
+                )
                 for r in reversed(architecture.resolutions)
                 if r > 4
             }
         )
         width = architecture.width(4)
-        self.deviation = MinibatchDeviation()
-        self.conv = EqualConv2d(width + 1, width, 3, clamp=clamp)
+        self.deviation = MinibatchDeviation(architecture.deviation_group, architecture.deviation_features)
+        self.conv = EqualConv2d(width + architecture.deviation_features, width, 3, clamp=clamp)
         self.dense = EqualLinear(width * 16, width, activate=True)
         self.classes = ClassMapping(architecture.classes, width) if architecture.classes else None
         self.out = EqualLinear(width, width if architecture.classes else 1)
@@ -294,14 +316,20 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, label: Tensor | None = None) -> Tensor:
         """See the class."""
-        x = self.from_image(image.contiguous(memory_format=torch.channels_last))
-        for block in self.blocks.values():
+        x = image.contiguous(memory_format=torch.channels_last)
+        x = self.from_image(x.to(next(self._blocks()).computed_in or x.dtype))
+        for block in self._blocks():
             x = block(x)
-        x = self.conv(self.deviation(x)).contiguous()
+        x = self.conv(self.deviation(x.to(image.dtype))).contiguous()
         y: Tensor = self.out(self.dense(x.flatten(1)))
         if self.classes is None:
             return y.squeeze(1)
         return (y * self.classes(label)).sum(dim=1) / math.sqrt(y.shape[1])  # projection on the class [3]
+
+    def _blocks(self) -> Iterator[DiscriminatorBlock]:
+        for block in self.blocks.values():
+            assert isinstance(block, DiscriminatorBlock)
+            yield block
 
     def trained(self, frozen_resolutions: int) -> list[nn.Parameter]:
         """Parameters that learn while the highest resolutions are frozen (freeze-D, Mo et al. 2020)."""

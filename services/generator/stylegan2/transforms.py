@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from services.generator.stylegan2.placing import place
+
 # Orthogonal low-pass filters of the symlet wavelets (Daubechies 1992), sum sqrt(2).
 SYM6 = (
     0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633, 0.4910559419267466,
@@ -38,15 +40,20 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
         return images
     if len(moved) == len(images):
         return _warp(images, inverse)
-    return images.index_copy(0, moved, _warp(images.index_select(0, moved), inverse[moved]))
+    at = place(moved, images.device)
+    return images.index_copy(0, at, _warp(images.index_select(0, at), inverse[moved]))
 
 
 def recolor(images: Tensor, color: Tensor) -> Tensor:
     """Apply affine maps of colours.
 
     Shapes:
-        images: (N, C, H, W), C 1 or 3; color: (N, 4, 4), on (r, g, b, 1); returns (N, C, H, W)
+        images: (N, C, H, W), C 1, 3 or 4, of which alpha stays as it is; color: (N, 4, 4), on (r, g, b, 1)
+        returns (N, C, H, W)
     """
+    color = place(color, images.device)
+    if images.shape[1] == 4:
+        return torch.cat([recolor(images[:, :3], color), images[:, 3:]], dim=1)
     matrix, shift = color[:, :3, :3], color[:, :3, 3]
     if images.shape[1] == 1:  # grey is r = g = b, and the mean of what comes out
         gain = matrix.sum(dim=2).mean(dim=1)
@@ -64,11 +71,11 @@ def equalise(images: Tensor, gains: Tensor) -> Tensor:
     changed = ((gains - 1).abs().amax(dim=1) > 1e-6).nonzero().squeeze(1)
     if len(changed) == 0:
         return images
-    some = images.index_select(0, changed)
     height, width = images.shape[2:]
-    rows = torch.einsum("nb,bij->nij", gains[changed], band_matrices(height))[:, None]  # (M, 1, H, H)
-    columns = torch.einsum("nb,bij->nij", gains[changed], band_matrices(width))[:, None]
-    return images.index_copy(0, changed, rows @ some @ columns.mT)
+    at, some = place(changed, images.device), place(gains[changed], images.device)
+    rows = torch.einsum("nb,bij->nij", some, place(band_matrices(height), images.device))[:, None]  # (M, 1, H, H)
+    columns = torch.einsum("nb,bij->nij", some, place(band_matrices(width), images.device))[:, None]
+    return images.index_copy(0, at, rows @ images.index_select(0, at) @ columns.mT)
 
 
 def cut_out(images: Tensor, centre: Tensor, side: Tensor) -> Tensor:
@@ -78,8 +85,9 @@ def cut_out(images: Tensor, centre: Tensor, side: Tensor) -> Tensor:
         images: (N, C, H, W); centre: (N, 2) x and y in [0, 1]; side: (N,) in [0, 1]; returns (N, C, H, W)
     """
     height, width = images.shape[2:]
-    x = (torch.arange(width) + 0.5) / width
-    y = (torch.arange(height) + 0.5) / height
+    centre, side = place(centre, images.device), place(side, images.device)
+    x = (torch.arange(width, device=images.device) + 0.5) / width
+    y = (torch.arange(height, device=images.device) + 0.5) / height
     outside_x = (x[None] - centre[:, :1]).abs() >= side[:, None] / 2
     outside_y = (y[None] - centre[:, 1:]).abs() >= side[:, None] / 2
     return images * (outside_x[:, None, None, :] | outside_y[:, None, :, None])
@@ -155,17 +163,19 @@ def _halving(size: int) -> Tensor:
 def _warp(images: Tensor, inverse: Tensor) -> Tensor:
     height, width = images.shape[2:]
     left, right, top, bottom = _margins(inverse, width, height)
+    device = images.device
     # Separable filters as small dense matrices: two products are faster than any convolution of so few channels.
-    source = _doubling(height, top, bottom) @ images.contiguous() @ _doubling(width, left, right).t()
+    doubling = place(_doubling(height, top, bottom), device), place(_doubling(width, left, right), device)
+    source = doubling[0] @ images.contiguous() @ doubling[1].t()
     target = (height + 2 * REACH) * 2, (width + 2 * REACH) * 2
-    y, x = ((torch.arange(size) + 0.5 - size / 2) / 2 for size in target)  # pixels from the centre
+    y, x = ((torch.arange(size, device=device) + 0.5 - size / 2) / 2 for size in target)  # pixels from the centre
     x, y = x - DELAY, y - DELAY  # where the content of a pixel really is; source and target are off alike
-    points = torch.stack([x.expand(target), y[:, None].expand(target), torch.ones(target)], dim=-1)  # (H', W', 3)
-    at = torch.einsum("nij,hwj->nhwi", inverse[:, :2], points) + DELAY
+    points = torch.stack([x.expand(target), y[:, None].expand(target), torch.ones(target, device=device)], dim=-1)
+    at = torch.einsum("nij,hwj->nhwi", place(inverse[:, :2], device), points) + DELAY  # (N, H', W', 2)
     centre = torch.tensor([left + width / 2, top + height / 2])
     padded = torch.tensor([width + left + right, height + top + bottom])
-    grid = (at + centre) * 2 / padded - 1  # grid_sample counts from -1 to 1
-    return _halving(height) @ sample(source, grid) @ _halving(width).t()
+    grid = (at + place(centre, device)) * 2 / place(padded, device) - 1  # grid_sample counts from -1 to 1
+    return place(_halving(height), device) @ sample(source, grid) @ place(_halving(width), device).t()
 
 
 def _margins(inverse: Tensor, width: int, height: int) -> tuple[int, int, int, int]:

@@ -31,17 +31,15 @@ KERNEL = (
 )  # fmt: skip
 
 
-def pays(x: Tensor, inputs: int, outputs: int) -> bool:
-    """Whether this is the faster way for activations (N, C, H, W) on this device, in this precision."""
+def pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether this is the faster way for activations (N, I, H, W) and a kernel (O, I, 3, 3)."""
     n, _, height, width = x.shape
-    return (
-        x.dtype == torch.float32
-        and x.device.type == "cpu"
-        and height % TILE == 0
-        and width % TILE == 0
-        and min(inputs, outputs) >= LEAST_WIDTH
-        and n * height * width >= LEAST_TILES * TILE**2
-    )
+    return fits(weight) and height % TILE == 0 and width % TILE == 0 and n * height * width >= LEAST_TILES * TILE**2
+
+
+def fits(weight: Tensor) -> bool:
+    """Whether a kernel (O, I, 3, 3) is wide enough, on this device and in this precision."""
+    return weight.dtype == torch.float32 and weight.device.type == "cpu" and min(weight.shape[:2]) >= LEAST_WIDTH
 
 
 def transformed_kernel(weight: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from defectory.errors import Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
 from defectory.storage.parallel import parallel_get
+from services.generator.stylegan2.networks import Architecture
+from services.generator.stylegan2.placing import place
 
 LEARNED_ORIGINS = ("real", "edited")
 
@@ -44,6 +47,19 @@ def select(lines: Sequence[ManifestLine], label: str) -> list[ManifestLine]:
     return chosen
 
 
+def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tuple[list[ManifestLine], list[int]]:
+    """The lines that one generator of several labels learns from, and the index of each line's label.
+
+    Raises:
+        InvalidInput: one label only or one twice, a label without training images, or an image is also tested on.
+    """
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        right = "at least two, all different; for one label give `label`"
+        raise InvalidInput(f"labels are {', '.join(labels)}: {right}", {"labels": right})
+    found = [(line, index) for index, label in enumerate(labels) for line in select(lines, label)]
+    return [line for line, _ in found], [index for _, index in found]
+
+
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
     """Lines of a label and a split that are photographs, edited or not, and were not rejected."""
     return [
@@ -51,6 +67,11 @@ def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[Mani
         for line in lines
         if line.label == label and line.split == split and line.origin in LEARNED_ORIGINS and line.verdict != "rejected"
     ]
+
+
+def of_labels(lines: Sequence[ManifestLine], labels: Sequence[str], split: str) -> list[ManifestLine]:
+    """`of_split` of several labels, one after the other."""
+    return [line for label in labels for line in of_split(lines, label, split)]
 
 
 def size_of(lines: Sequence[ManifestLine]) -> int:
@@ -67,8 +88,19 @@ def size_of(lines: Sequence[ManifestLine]) -> int:
     return next(iter(sizes))[0]
 
 
+def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
+    """(width, height) in pixels that the images had before they were stretched, the middle where they differ."""
+    sizes = [line.stretched_from for line in lines if line.stretched_from]
+    if not sizes:
+        return None
+    width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()
+    return width, height
+
+
 def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int | None = None) -> TrainingImages:
-    """Read the images of the lines; grey only if all of them are grey, and stretched to another resolution if asked.
+    """Read the images of the lines, stretched to another resolution if asked.
+
+    RGBA if one of them is transparent somewhere, grey if all of them are grey, else RGB.
 
     Raises:
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
@@ -79,12 +111,51 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
             raise data
         if hashlib.sha256(data).hexdigest() != line.sha256:
             raise Corrupted(f"{key} has another SHA-256 than its manifest line says; ingest the dataset again")
-        image = decode(data)
+        image = decode(data, keep_alpha=True)
         images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
-    grey = all(is_grey(image) for image in images)
-    arrays = [np.asarray(image.convert("L" if grey else "RGB")) for image in images]
+    alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
+    arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
     return TrainingImages(pixels.contiguous(), content_hash(lines))
+
+
+def pixels(store: ObjectStore, lines: Sequence[ManifestLine], architecture: Architecture) -> np.ndarray:
+    """Images of the lines as a network makes its own, in its size and colours: (N, R, R, C) uint8, N possibly 0.
+
+    Raises:
+        Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
+    """
+    side, channels = architecture.resolution_px, architecture.channels
+    if not lines:
+        return np.empty((0, side, side, channels), np.uint8)
+    return in_channels(load(store, lines, side).pixels.permute(0, 2, 3, 1).numpy(), channels)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Real images of a step.
+
+    Shapes:
+        pixels: (N, C, R, R) uint8; classes: (N,) int64, or None where there is one label
+    """
+
+    pixels: Tensor
+    classes: Tensor | None
+
+    def images(self, device: torch.device) -> Tensor:
+        """On a device, in [-1, 1]: bytes travel, a quarter of the floats."""
+        return place(self.pixels, device).float() / 127.5 - 1
+
+
+def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Images (N, H, W, C) as others have them: grey is the mean of the colours, alpha that is new is opaque."""
+    if pixels.shape[3] == channels:
+        return pixels
+    colours = pixels[..., :3]
+    if channels == 1:
+        return colours.mean(axis=3, keepdims=True).astype(np.uint8)
+    rgb = np.broadcast_to(colours, (*pixels.shape[:3], 3))
+    return rgb.copy() if channels == 3 else np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
 
 
 class Epochs:
@@ -94,20 +165,34 @@ class Epochs:
         images: the images.
         seed: of the permutations.
         mirror_x, mirror_y: whether every image also counts mirrored.
+        classes: (N,) int64, of every image; None where there is one label.
     """
 
-    def __init__(self, images: Tensor, seed: int, *, mirror_x: bool = False, mirror_y: bool = False) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        seed: int,
+        *,
+        mirror_x: bool = False,
+        mirror_y: bool = False,
+        classes: Tensor | None = None,
+    ) -> None:
         self._images = images
+        self._classes = classes
         self._seed = seed
         self._mirrors = [(x, y) for y in (False, True)[: 1 + mirror_y] for x in (False, True)[: 1 + mirror_x]]
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)
 
-    def batch(self, start: int, count: int) -> Tensor:
-        """Images start, …, start + count - 1 of the endless sequence: (count, C, R, R) float in [-1, 1]."""
-        return torch.stack([self._at(n) for n in range(start, start + count)]).float() / 127.5 - 1
+    def batch(self, start: int, count: int) -> Shown:
+        """Images start, …, start + count - 1 of the endless sequence."""
+        at = [self._at(n) for n in range(start, start + count)]
+        pixels = torch.stack([self._images[index].flip(axes) if axes else self._images[index] for index, axes in at])
+        classes = None if self._classes is None else self._classes[[index for index, _ in at]]
+        return Shown(pixels, classes)
 
-    def _at(self, n: int) -> Tensor:
+    def _at(self, n: int) -> tuple[int, list[int]]:
+        """Index of the n-th image, and the axes along which it is mirrored."""
         every = len(self._images) * len(self._mirrors)
         epoch, position = divmod(n, every)
         if epoch != self._epoch:
@@ -115,8 +200,28 @@ class Epochs:
             self._epoch = epoch
         mirror, index = divmod(int(self._order[position]), len(self._images))
         mirror_x, mirror_y = self._mirrors[mirror]
-        axes = [axis for axis, mirrored in ((2, mirror_x), (1, mirror_y)) if mirrored]
-        return self._images[index].flip(axes) if axes else self._images[index]
+        return index, [axis for axis, mirrored in ((2, mirror_x), (1, mirror_y)) if mirrored]
+
+
+class Prefetched:
+    """Epochs whose next batch is prepared by a thread while a GPU computes, in pinned memory; the same batches."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")  # one: `Epochs` is not shared by threads
+        self._next: tuple[int, int, Future[Shown]] | None = None
+
+    def batch(self, start: int, count: int) -> Shown:
+        """As `Epochs.batch`, for which it waits only where another batch was expected."""
+        expected = self._next is not None and self._next[:2] == (start, count)
+        future = self._next[2] if expected and self._next else self._worker.submit(self._prepare, start, count)
+        shown = future.result()
+        self._next = start + count, count, self._worker.submit(self._prepare, start + count, count)
+        return shown
+
+    def _prepare(self, start: int, count: int) -> Shown:
+        shown = self._epochs.batch(start, count)
+        return Shown(shown.pixels.pin_memory(), shown.classes) if torch.cuda.is_available() else shown
 
 
 def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:

@@ -8,10 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from defectory.errors import InvalidInput
 from services.generator.stylegan2.augment import PRESETS
 from services.generator.stylegan2.networks import Architecture
+from services.generator.stylegan2.precision import CLAMP, Precision
+from services.generator.training import configurations
+from services.generator.training.configurations import ConfigName
+from services.generator.training.device import Device
 
-SMALL_BASE = 8192  # below this channel_base the latents are small too
-SMALL_LATENT, FULL_LATENT = 64, 512
-INHERITED = ("channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp")
+MIN_MEASURED = 10  # as many as the metrics want at least
+INHERITED = (
+    "channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp", "deviation_features",
+    "discriminator_skips",
+)  # fmt: skip
 
 
 class TrainingSettings(BaseModel):
@@ -19,6 +25,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    config: ConfigName = Field("small", description="configuration that the defaults come from")
     architecture: Architecture
     kimg: float = Field(300, gt=0, le=100_000, description="thousands of real images shown to the discriminator")
     batch: int = Field(16, ge=2, le=1024, description="images a step")
@@ -32,16 +39,48 @@ class TrainingSettings(BaseModel):
     augment_p: float = Field(0.0, ge=0, le=1, description="probability of each transformation, with mode fixed")
     augment_kimg: float = Field(gt=0, description="thousands of images in which p can go from 0 to 1")
     ema_kimg: float = Field(gt=0, description="half-life of the moving average of the weights, thousands of images")
+    ema_ramp: float = Field(
+        configurations.RAMP, ge=0, le=1,
+        description="at the start that half-life is at most this share of the images seen; 0: no such bound",
+    )  # fmt: skip
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two styles")
     freeze_d: int = Field(0, ge=0, le=16, description="highest resolutions of the discriminator that stay fixed")
     snapshot_kimg: float = Field(gt=0, description="thousands of images between checkpoints and sample sheets")
     path_length_weight: float = Field(2.0, ge=0, description="weight of path-length regularisation")
+    keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay; one may be found broken")
+    measured_images: int = Field(
+        200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
+    )
+    ship: Literal["best", "last"] = Field("best", description="snapshot that becomes the model: best by KID, or last")
+    patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
+    leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
+    device: Device = Field("auto", description="where it is computed; auto: on a GPU if there is one")
+    precision: Precision = Field("fp32", description="arithmetic of the highest resolutions: fp32, fp16 or bf16")
+    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
+    tf32: bool = Field(False, description="let a GPU round the factors of fp32 products to 10 bits")
+    micro_batch: int = Field(
+        0, ge=0, le=1024, description="images computed at once, gradients are added up; 0: the whole batch"
+    )
+
+    @field_validator("measured_images")
+    @classmethod
+    def _enough_to_measure(cls, value: int) -> int:
+        if 0 < value < MIN_MEASURED:
+            raise ValueError(f"use 0 or at least {MIN_MEASURED}")
+        return value
 
     @field_validator("augment_preset")
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in PRESETS:
             raise ValueError(f"use one of {', '.join(PRESETS)}")
+        return value
+
+    @field_validator("micro_batch")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0 or at least 2")
         return value
 
     @property
@@ -56,14 +95,15 @@ class TrainingSettings(BaseModel):
 
 
 def resolve(
-    values: Mapping[str, Any], *, size_px: int, channels: int, initial: Architecture | None = None
+    values: Mapping[str, Any], *, size_px: int, channels: int, classes: int = 0, initial: Architecture | None = None
 ) -> TrainingSettings:
     """Check given values and fill in what is not given.
 
     Args:
         values: settings by name, those of the architecture among them; None or a missing name takes the default.
         size_px: side of the dataset's images, the default resolution.
-        channels: of the dataset's images, 1 or 3.
+        channels: of the dataset's images, 1, 3 or 4.
+        classes: labels that one model learns together; 0: it learns one.
         initial: of the model that training starts from, if any: its widths are the defaults, and p may move faster,
             because training overfits sooner.
 
@@ -72,20 +112,25 @@ def resolve(
     """
     given = {name: value for name, value in values.items() if value is not None}
     shape = {name: given.pop(name) for name in tuple(given) if name in Architecture.model_fields}
-    latent = SMALL_LATENT if shape.get("channel_base", 4096) < SMALL_BASE else FULL_LATENT
+    name = given.get("config", "small")
+    defaults = configurations.defaults(
+        name,
+        _whole(shape.get("resolution_px")) or size_px,
+        _whole(given.get("batch")),
+        _whole(shape.get("channel_base")),
+    )
     shape = {
         "resolution_px": size_px,
         "channels": channels,
-        "z_dim": latent,
-        "w_dim": latent,
+        "classes": classes,
+        **{name: defaults.pop(name) for name in tuple(defaults) if name in Architecture.model_fields},
         **({} if initial is None else initial.model_dump(include=set(INHERITED))),
         **shape,
     }
-    batch, kimg = given.get("batch", 16), given.get("kimg", 300)
-    usable = batch if isinstance(batch, int) and batch > 0 else 16  # a wrong batch is reported below
-    defaults = {
-        "r1_gamma": 0.0002 * shape["resolution_px"] ** 2 / usable,
-        "ema_kimg": usable * 10 / 32,
+    if given.get("precision") == "fp16" and shape.get("conv_clamp") is None:
+        shape["conv_clamp"] = CLAMP
+    kimg = given.get("kimg", defaults["kimg"])
+    defaults |= {
         "snapshot_kimg": max(kimg, 1e-3) / 10,
         # 500 is the paper's; a training shorter than that would never reach the p that it needs. Below 100 p outruns
         # what the discriminator can answer and ends at its limit.
@@ -102,6 +147,11 @@ def resolve(
         right = f"at most {blocks} at {settings.architecture.resolution_px} px"
         raise InvalidInput(f"freeze_d is {settings.freeze_d}: {right}", {"settings.freeze_d": right})
     return settings
+
+
+def _whole(value: Any) -> int | None:
+    """A positive whole number, or None: what else was given is reported with the other fields."""
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -5,7 +5,8 @@ References:
     [2] Karras et al. 2020 (arXiv:2006.06676): adaptive augmentation of all that the discriminator sees.
 
 Every random number is a function of the seed and the number of the step, so there is no generator state to keep, and a
-training that was stopped goes on as if it had not been.
+training that was stopped goes on as if it had not been. On a GPU the host waits for nothing within a step, save where p
+is adjusted, in every fourth: losses stay on the device until somebody asks for them.
 """
 
 import copy
@@ -17,17 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from services.generator.stylegan2 import loss
-from services.generator.stylegan2.augment import augment
+from defectory.errors import InvalidInput
+from services.generator.stylegan2.augment import Drawn, draw_augmentation
 from services.generator.stylegan2.networks import Discriminator, Generator, build
+from services.generator.stylegan2.placing import place
+from services.generator.stylegan2.precision import use_precision
 from services.generator.training.ada import AugmentControl
-from services.generator.training.data import Epochs
+from services.generator.training.data import Epochs, Prefetched
+from services.generator.training.device import choose, configure
+from services.generator.training.distributed import ALONE, World
+from services.generator.training.losses import Losses
+from services.generator.training.phases import Phases
 from services.generator.training.settings import TrainingSettings
 
 R1_INTERVAL = 16  # steps between two R1 penalties [1]
 PATH_INTERVAL = 4  # steps between two path-length penalties [1]
+GPU_TICK = 16  # steps; a person does not look more often
 PATH_SHRINK = 2  # path lengths are measured on a batch that is smaller by this factor [1]
-EMA_RAMP_UP = 0.05  # at the start the half-life is at most this share of the images seen so far
 
 
 class Trainer:
@@ -37,22 +44,48 @@ class Trainer:
         images: (N, C, R, R) uint8.
         settings: the training's settings; its architecture fits the images.
         seed: of all random numbers.
+        classes: (N,) int64, of every image, where the architecture has classes.
+        world: the processes that train together, each of which has a trainer.
+
+    Raises:
+        InvalidInput: there is no such device, or the batch is too small for so many processes.
     """
 
-    def __init__(self, images: Tensor, settings: TrainingSettings, seed: int) -> None:
+    def __init__(
+        self, images: Tensor, settings: TrainingSettings, seed: int, classes: Tensor | None = None, world: World = ALONE
+    ) -> None:
+        if settings.batch // PATH_SHRINK < world.size:
+            right = f"at least {PATH_SHRINK * world.size} for {world.size} processes"
+            raise InvalidInput(f"batch is {settings.batch}: {right}", {"settings.batch": right})
         self.settings = settings
         self.seed = seed
         self.attempt = 0  # counts roll-backs, which must not draw the same numbers again
         self.step = 0
         self.images_seen = 0
-        self.ema_ramp_up = True
-        self.path_mean = torch.zeros(())
+        self.ema_ramp_up = settings.ema_ramp > 0
+        self.device = choose(settings.device)
+        configure(self.device, tf32=settings.tf32, search=True)
+        self.path_mean = torch.zeros((), device=self.device)
         self.generator, self.discriminator = build(settings.architecture, seed)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)  # always in fp32: it is what is shown
+        for network in self._modules().values():
+            network.to(self.device)
+        for network in (self.generator, self.discriminator):
+            use_precision(network, settings.precision, settings.half_resolutions)
         self.control = AugmentControl(
-            settings.augment_mode, settings.augment_p, settings.augment_target, settings.augment_kimg * 1000
+            settings.augment_mode,
+            settings.augment_p,
+            settings.augment_target,
+            settings.augment_kimg * 1000,
+            settings.augment_preset,
         )
-        self._epochs = Epochs(images, seed, mirror_x=settings.mirror_x, mirror_y=settings.mirror_y)
+        self.losses = Losses(world)
+        epochs = Epochs(images, seed, mirror_x=settings.mirror_x, mirror_y=settings.mirror_y, classes=classes)
+        self._real = epochs if self.device.type == "cpu" else Prefetched(epochs)
+        self.world = world
+        self._phases = Phases(
+            self.generator, self.discriminator, settings, classes, self._augmentation, world, self.device
+        )
         self._g_parameters = list(self.generator.parameters())
         self._d_parameters = self.discriminator.trained(settings.freeze_d)
         self.discriminator.requires_grad_(False)
@@ -65,19 +98,27 @@ class Trainer:
         """Probability of each augmentation now."""
         return self.control.p
 
-    def train_step(self) -> dict[str, float]:
-        """Show one batch to both networks, and return the step's losses by name."""
+    @property
+    def tick_steps(self) -> int:
+        """Steps between two looks at the losses: on a GPU the host runs ahead meanwhile."""
+        return 1 if self.device.type == "cpu" else GPU_TICK
+
+    def train_step(self) -> dict[str, Tensor]:
+        """Show one batch to both networks, and return this process's share of the step's losses by name."""
         rng = torch.Generator().manual_seed(self._step_seed())
-        real = self._epochs.batch(self.images_seen, self.settings.batch)
+        shown = self._real.batch(self.images_seen, self.settings.batch)
+        real = shown.images(self.device)
+        classes = None if shown.classes is None else place(shown.classes, self.device)
         values = {"loss_g": self.generator_step(rng)}
         if self.settings.path_length_weight and self.step % PATH_INTERVAL == 0:
             values["path_length"] = self.path_length_step(rng)
-        values["loss_d"] = self.discriminator_step(real, rng)
+        values["loss_d"] = self.discriminator_step(real, rng, classes)
         if self.settings.r1_gamma and self.step % R1_INTERVAL == 0:
-            values["r1"] = self.r1_step(real, rng)
-        self.images_seen += len(real)
+            values["r1"] = self.r1_step(real, rng, classes)
+        self.images_seen += self.settings.batch
         self.step += 1
         self._update_average()
+        self.losses.add(values)
         return values
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -96,7 +137,7 @@ class Trainer:
             "ema_ramp_up": self.ema_ramp_up,
             "augment": self.control.state(),
         }
-        return {key: value.detach().contiguous() for key, value in tensors.items()}, scalars
+        return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, scalars
 
     def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
         """Back to a `state()` of a training with the same settings.
@@ -111,81 +152,64 @@ class Trainer:
             for slot in ("step", "exp_avg", "exp_avg_sq"):
                 for key, value in _part(tensors, f"{name}/{slot}/").items():
                     parameter = module.get_parameter(key)
-                    like = value.clone() if slot == "step" else torch.empty_like(parameter).copy_(value)
+                    like = (
+                        value.to(self.device, copy=True) if slot == "step" else torch.empty_like(parameter).copy_(value)
+                    )
                     optimiser.state[parameter][slot] = like.detach()
-        self.path_mean = tensors["path_mean"].clone()
+        self.path_mean = tensors["path_mean"].to(self.device, copy=True)
         self.step, self.images_seen = int(scalars["step"]), int(scalars["images_seen"])
         self.attempt, self.ema_ramp_up = int(scalars["attempt"]), bool(scalars["ema_ramp_up"])
         self.control.restore(scalars["augment"])
 
-    def generator_step(self, rng: torch.Generator) -> float:
-        images, _ = self._fakes(self.settings.batch, rng)
-        value = loss.generator_loss(self.discriminator(self._augmented(images, rng)))
+    def generator_step(self, rng: torch.Generator) -> Tensor:
+        """One step of the generator."""
         self._g_optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
-        self._g_optimiser.step()
-        return float(value.detach())
+        value = self._phases.generator_loss(rng)
+        self._descend(self._g_optimiser, self._g_parameters)
+        return value
 
-    def path_length_step(self, rng: torch.Generator) -> float:
-        images, ws = self._fakes(max(self.settings.batch // PATH_SHRINK, 1), rng)
-        lengths = loss.path_lengths(images, ws, torch.randn(images.shape, generator=rng))
-        value, self.path_mean = loss.path_length_penalty(lengths, self.path_mean, self.settings.path_length_weight)
+    def path_length_step(self, rng: torch.Generator) -> Tensor:
+        """One step of the generator towards even path lengths."""
         self._g_optimiser.zero_grad()
-        (value * PATH_INTERVAL).backward()
-        self._g_optimiser.step()
-        return float(lengths.detach().mean())
+        count = self.settings.batch // PATH_SHRINK
+        value, self.path_mean = self._phases.path_length(count, self.path_mean, PATH_INTERVAL, rng)
+        self._descend(self._g_optimiser, self._g_parameters)
+        return value
 
-    def discriminator_step(self, real: Tensor, rng: torch.Generator) -> float:
-        with torch.no_grad():
-            fake, _ = self._fakes(self.settings.batch, rng)
-            fake, shown = self._augmented(fake, rng), self._augmented(real, rng)
+    def discriminator_step(self, real: Tensor, rng: torch.Generator, classes: Tensor | None = None) -> Tensor:
+        """One step of the discriminator."""
+        self._d_optimiser.zero_grad()
         with _learning(self._d_parameters):
-            real_logits = self.discriminator(shown)
-            value = loss.discriminator_loss(real_logits, self.discriminator(fake))
-            self._d_optimiser.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            self._d_optimiser.step()
-        self.control.observe(real_logits)
-        return float(value.detach())
+            value, signs = self._phases.discriminator_loss(real, classes, rng)
+            self._descend(self._d_optimiser, self._d_parameters)
+        self.control.observe(signs, len(real))
+        return value
 
-    def r1_step(self, real: Tensor, rng: torch.Generator) -> float:
-        real = real.clone().requires_grad_()
+    def r1_step(self, real: Tensor, rng: torch.Generator, classes: Tensor | None = None) -> Tensor:
+        """One step of the discriminator towards small gradients by real images."""
+        self._d_optimiser.zero_grad()
         with _learning(self._d_parameters):
-            logits = self.discriminator(self._augmented(real, rng))
-            value = loss.r1_penalty(real, logits, self.settings.r1_gamma)
-            self._d_optimiser.zero_grad()
-            (value * R1_INTERVAL).backward()
-            self._d_optimiser.step()
-        return float(value.detach())
+            value = self._phases.r1(real, classes, R1_INTERVAL, rng)
+            self._descend(self._d_optimiser, self._d_parameters)
+        return value
 
-    def _fakes(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (count, C, R, R) and the latents (count, styles, D) that they are made from, styles mixed."""
-        mapping, styles = self.generator.mapping, self.settings.architecture.styles
-        w = mapping(self._latents(count, rng))
-        mapping.track(w)
-        ws = w[:, None].expand(-1, styles, -1)
-        if float(torch.rand((), generator=rng)) < self.settings.style_mixing:
-            crossover = int(torch.randint(1, styles, (), generator=rng))
-            other = mapping(self._latents(count, rng))[:, None].expand(-1, styles - crossover, -1)
-            ws = torch.cat([ws[:, :crossover], other], dim=1)
-        sizes = self.generator.synthesis.noise_sizes
-        noise = [torch.randn(count, 1, size, size, generator=rng) for size in sizes]
-        images: Tensor = self.generator.synthesis(ws, noise)
-        return images, ws
+    def _descend(self, optimiser: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
+        self.world.total_gradients(parameters)
+        optimiser.step()
 
-    def _latents(self, count: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(count, self.settings.architecture.z_dim, generator=rng)
-
-    def _augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        if self.settings.augment_mode == "none":
-            return images
-        return augment(images, self.control.p, self.settings.augment_preset, rng)
+    def _augmentation(self, count: int, rng: torch.Generator) -> Drawn:
+        """What happens to a batch of so many images."""
+        if self.control.p <= 0:
+            return Drawn()
+        architecture = self.settings.architecture
+        shape = count, architecture.channels, architecture.resolution_px, architecture.resolution_px
+        return draw_augmentation(shape, self.control.p, self.control.preset, rng, self.device)
 
     @torch.no_grad()
     def _update_average(self) -> None:
         half_life = self.settings.ema_kimg * 1000
         if self.ema_ramp_up:
-            half_life = min(half_life, self.images_seen * EMA_RAMP_UP)
+            half_life = min(half_life, self.images_seen * self.settings.ema_ramp)
         beta = 0.5 ** (self.settings.batch / max(half_life, 1e-8))
         averages = [p.detach() for p in self.average.parameters()]
         torch._foreach_lerp_(averages, [p.detach() for p in self._g_parameters], 1 - beta)

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 
 import structlog
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from defectory.models import resolve
 from defectory.storage import ObjectStore
 from services.generator import bundle, starter
-from services.generator.stylegan2.networks import Architecture
+from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.training import class_transfer
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.trainer import Trainer
 
@@ -52,22 +53,26 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
     """
     tensors = starter.read_tensors() if model == starter.NAME else _stored(store, model)
     generator, discriminator = _part(tensors, "g/"), _part(tensors, "d/")
-    left = [f"g/{name}" for name in copy_matching(trainer.generator, generator)]
-    copy_matching(trainer.average, generator)
-    left += [f"d/{name}" for name in copy_matching(trainer.discriminator, discriminator)]
+    left = copy_matching(trainer.generator, generator)
+    started = class_transfer.start_generator(trainer.generator, generator)
+    trainer.average.load_state_dict(trainer.generator.state_dict())
+    left = [f"g/{name}" for name in left if name not in started]
+    unfit = copy_matching(trainer.discriminator, discriminator)
+    started = class_transfer.start_discriminator(trainer.discriminator, discriminator)
+    left += [f"d/{name}" for name in unfit if name not in started]
     trainer.ema_ramp_up = False  # the average starts from something good, not from noise
     log.info("transfer", source=model, not_copied=left)
     return left
 
 
 @torch.no_grad()
-def copy_matching(target: nn.Module, source: Mapping[str, Tensor]) -> list[str]:
+def copy_matching(target: Generator | Discriminator, source: Mapping[str, Tensor]) -> list[str]:
     """Copy tensors of the same name and shape; return the names of the target's that were not among them."""
     left = []
     for name, value in target.state_dict().items():
         found = source.get(name)
         if found is not None and found.shape != value.shape:
-            found = _recoloured(name, found, value.shape)
+            found = _recoloured(name, found, value.shape, target.architecture.resolution_px)
         if found is None:
             left.append(name)
         else:
@@ -75,14 +80,27 @@ def copy_matching(target: nn.Module, source: Mapping[str, Tensor]) -> list[str]:
     return left
 
 
-def _recoloured(name: str, weight: Tensor, shape: torch.Size) -> Tensor | None:
-    """A weight at the picture's side for another number of channels (grey and RGB), or None where that is not it."""
-    if ".to_image." in name and {len(weight), shape[0]} == {1, 3} and weight.shape[1:] == shape[1:]:
-        return weight.mean(dim=0, keepdim=True).expand(shape)
-    if name == "from_image.weight" and {weight.shape[1], shape[1]} == {1, 3} and len(weight) == shape[0]:
-        # The layer divides by the root of its inputs; equal colours are to give what they gave before.
-        gain = math.sqrt(shape[1] / weight.shape[1]) / shape[1]
-        return (weight.sum(dim=1, keepdim=True) * gain).expand(shape)
+def _recoloured(name: str, weight: Tensor, shape: torch.Size, resolution_px: int) -> Tensor | None:
+    """A weight at the picture's side for another number of channels, or None where that is not it.
+
+    Grey is the mean of the colours. Alpha that is new is opaque everywhere, and the discriminator does not look at it.
+    """
+    sides = {len(weight), shape[0]}
+    if ".to_image." in name and len(sides) == 2 and sides <= {1, 3, 4} and weight.shape[1:] == shape[1:]:
+        colours = weight[:3]
+        if shape[0] == 1:
+            return colours.mean(dim=0, keepdim=True)
+        rgb = colours.expand(3, *shape[1:])
+        # At the highest resolution only: what is up-sampled fades at the borders.
+        opaque = torch.full_like(weight[:1], float(name.endswith(f".b{resolution_px}.to_image.bias")))
+        return torch.cat([rgb, opaque]) if shape[0] == 4 else rgb
+    if name == "from_image.weight" and weight.shape[1] != shape[1] and len(weight) == shape[0]:
+        # The layer divides by the root of its inputs; the same picture is to give what it gave before.
+        weight = weight[:, :3] * math.sqrt(shape[1] / weight.shape[1])
+        if shape[1] == 1:
+            return weight.sum(dim=1, keepdim=True)
+        rgb = weight if weight.shape[1] == 3 else weight.expand(-1, 3, -1, -1) / 3
+        return torch.cat([rgb, torch.zeros_like(rgb[:, :1])], dim=1) if shape[1] == 4 else rgb
     return None
 
 

@@ -156,3 +156,20 @@ def test_too_few_parts_of_a_label(tmp_path: Path) -> None:
         ingest(root, store, "parts", size_px=32, labels="kinds")
     assert json.dumps({"rare": 1}) in str(caught.value)
     assert not store.exists("datasets/parts/dataset.json")
+
+
+def test_the_size_before_a_stretch_is_remembered_and_alpha_is_kept_on_request(tmp_path: Path) -> None:
+    for number, label in enumerate(("good", "hole")):
+        (tmp_path / label).mkdir()
+        for i in range(4):
+            image = part(10 * number + i).resize((60, 30)).convert("RGBA")
+            image.putalpha(Image.linear_gradient("L").resize((60, 30)))
+            image.save(tmp_path / label / f"{i}.png")
+    store = MemoryStore()
+    kept = read_manifest(store, ingest(tmp_path, store, "kept", size_px=32, keep_alpha=True).manifest_uri)
+    white = read_manifest(store, ingest(tmp_path, store, "white", size_px=32, fit="pad").manifest_uri)
+    assert {(line.width, line.height, line.stretched_from) for line in kept} == {(32, 32, (60, 30))}
+    assert {line.stretched_from for line in white} == {None}  # a border cannot be undone by a stretch
+    assert {decode(store.get(store.key(x.uri)), keep_alpha=True).mode for x in kept} == {"RGBA"}
+    assert {decode(store.get(store.key(x.uri)), keep_alpha=True).mode for x in white} <= {"L", "RGB"}
+    assert read_card(store, "kept")["colour"] == "RGBA"

@@ -51,21 +51,24 @@ def make_lines(
     return lines
 
 
-def small_settings(**given: Any) -> settings.TrainingSettings:
+def small_settings(*, classes: int = 0, channels: int = 3, **given: Any) -> settings.TrainingSettings:
     """Settings of a training that takes a second."""
     values: Mapping[str, Any] = {**SHAPE, "kimg": 0.064, "batch": 4, "snapshot_kimg": 0.032, **given}
-    return settings.resolve(values, size_px=16, channels=3)
+    return settings.resolve(values, size_px=16, channels=channels, classes=classes)
 
 
-def write_generator(store: ObjectStore, name: str = "tiny", version: str = "1", **given: Any) -> bundle.GeneratorCard:
+def write_generator(
+    store: ObjectStore, name: str = "tiny", version: str = "1", *, classes: Sequence[str] = (), **given: Any
+) -> bundle.GeneratorCard:
     """An untrained generator in the store."""
-    chosen = small_settings(**given)
+    chosen = small_settings(classes=len(classes), **given)
     architecture: Architecture = chosen.architecture
     network, _ = build(architecture, 3)
     fields = {
         "name": name,
         "version": version,
-        "label": "defect",
+        "label": "+".join(classes) or "defect",
+        "classes": tuple(classes),
         "architecture": architecture,
         "kimg": 0.1,
         "augment_p": 0.0,

@@ -169,6 +169,27 @@ def test_colours_in_closed_form() -> None:
     np.testing.assert_allclose(together, (image + 0.3) * 1.7, atol=1e-5)  # in the paper's order
 
 
+def test_colours_leave_alpha_and_geometry_moves_it_along() -> None:
+    rgb, alpha = torch.randn(4, 3, 16, 16), torch.rand(4, 1, 16, 16)
+    rgba = torch.cat([rgb, alpha], dim=1)
+    shape = tuple(rgba.shape)
+    color = module.draw_augmentation(shape, 1.0, "color", rng(), rgba.device)
+    found = color.apply(rgba)
+    torch.testing.assert_close(found[:, :3], color.apply(rgb))
+    assert torch.equal(found[:, 3:], alpha)
+    moved = module.draw_augmentation(shape, 1.0, "bg", rng(), rgba.device)
+    torch.testing.assert_close(moved.apply(rgba)[:, 3:], moved.apply(alpha), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(moved.apply(rgba)[:, :3], moved.apply(rgb), atol=1e-5, rtol=1e-5)
+
+
+def test_parts_of_a_batch_are_transformed_as_in_the_batch() -> None:
+    images = torch.randn(6, 3, 16, 16)
+    drawn = module.draw_augmentation(tuple(images.shape), 0.8, "bgcfnc", rng(), images.device)
+    whole = drawn.apply(images)
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        torch.testing.assert_close(drawn.rows(part).apply(images[part]), whole[part], atol=1e-5, rtol=1e-5)
+
+
 def test_grey_images_change_as_grey_rgb_images_do() -> None:
     grey = torch.randn(6, 1, 4, 4)
     color = module.draw_color(Draw(6, 1.0, rng()), 3)
@@ -218,6 +239,91 @@ def test_strengths_are_the_papers() -> None:
     gains = module.draw_bands(Draw(MANY, 1.0, rng()))
     power = (gains.square() * torch.tensor(module.BAND_POWER)).sum(dim=1)
     assert float(power.log2().abs().median()) < 1.5
+
+
+@pytest.mark.parametrize("p", [0.3, 0.9])
+def test_every_drawn_value_is_neutral_as_often_as_p_says(p: float) -> None:
+    """Of the groups after blitting: what is neutral has p against it, and nothing else is drawn."""
+    geometry = module.draw_geometry(Draw(MANY, p, rng()), ("geom",), 64, 64)
+    still = (geometry - torch.eye(3)).abs().amax(dim=(1, 2)) < 1e-6
+    # Scale, stretch and shift each with p; one of the two rotations with p in all.
+    assert float(still.float().mean()) == pytest.approx((1 - p) ** 4, abs=0.03)
+    shifted = geometry[:, :2, 2].abs().amax(dim=1) > 0
+    assert float(shifted.float().mean()) == pytest.approx(p, abs=0.03)
+    color = module.draw_color(Draw(MANY, p, rng()), 3)
+    kept = (color - torch.eye(4)).abs().amax(dim=(1, 2)) < 1e-6
+    assert float(kept.float().mean()) == pytest.approx((1 - p) ** 4 * (1 - p / 2), abs=0.03)  # half the flips are none
+    bands = module.draw_bands(Draw(MANY, p, rng()))
+    flat = (bands - 1).abs().amax(dim=1) < 1e-6
+    assert float(flat.float().mean()) == pytest.approx((1 - p) ** 4, abs=0.03)
+    drawn = module.draw_augmentation((MANY, 1, 8, 8), p, "bgcfnc", rng(), torch.device("cpu"))
+    assert drawn.sigma is not None
+    assert drawn.side is not None
+    assert float((drawn.sigma > 0).float().mean()) == pytest.approx(p, abs=0.03)
+    assert float((drawn.side > 0).float().mean()) == pytest.approx(p, abs=0.03)
+    assert set(drawn.side.tolist()) <= {0.0, 0.5}
+
+
+def test_single_strengths_are_the_papers() -> None:
+    def only(wanted: int, group: str) -> Tensor:
+        """Matrices when only the wanted one of a group's gated values is drawn."""
+
+        class One(Draw):
+            count = -1
+
+            def gated(self, value: Tensor, neutral: float, p: float | None = None) -> Tensor:
+                self.count += 1
+                return value if self.count == wanted else torch.full_like(value, neutral)
+
+        draw = One(MANY, 1.0, rng())
+        return module.draw_color(draw, 3) if group == "color" else module.draw_geometry(draw, (group,), 64, 64)
+
+    scale = only(0, "geom")
+    assert float(scale[:, 0, 0].log2().std()) == pytest.approx(0.2, rel=0.05)
+    torch.testing.assert_close(scale[:, 0, 0], scale[:, 1, 1])
+    for number in (1, 3):  # before and after the stretch
+        angle = torch.atan2(only(number, "geom")[:, 1, 0], only(number, "geom")[:, 0, 0])
+        assert float(angle.abs().max()) == pytest.approx(math.pi, abs=0.05)
+        assert float(angle.std()) == pytest.approx(math.pi / math.sqrt(3), rel=0.05)  # uniform
+    stretch = only(2, "geom")
+    assert float(stretch[:, 0, 0].log2().std()) == pytest.approx(0.2, rel=0.05)
+    torch.testing.assert_close(stretch[:, 0, 0] * stretch[:, 1, 1], torch.ones(MANY))
+    assert only(4, "geom")[:, :2, 2].std(dim=0).tolist() == pytest.approx([8, 8], rel=0.05)  # an eighth of 64
+    assert float(only(0, "color")[:, 0, 3].std()) == pytest.approx(0.2, rel=0.05)
+    assert float(only(1, "color")[:, 0, 0].log2().std()) == pytest.approx(0.5, rel=0.05)
+    turned = only(3, "color")[:, :3, :3]
+    cosine = (turned.diagonal(dim1=1, dim2=2).sum(dim=1) - 1) / 2
+    assert float(cosine.mean()) == pytest.approx(0, abs=0.04)  # a uniform angle
+    assert float(cosine.square().mean()) == pytest.approx(0.5, abs=0.04)
+    saturated = torch.linalg.det(only(4, "color")[:, :3, :3]).log2() / 2
+    assert float(saturated.std()) == pytest.approx(1.0, rel=0.05)
+
+
+def finite_difference(function, x: Tensor, direction: Tensor, step: float = 1e-5) -> float:  # type: ignore[no-untyped-def]
+    return float((function(x + step * direction) - function(x - step * direction)) / (2 * step))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("group", module.GROUPS)
+def test_the_penalty_on_gradients_has_the_slope_of_finite_differences(group: str, channels: int) -> None:
+    """What R1 differentiates: the squared norm of a gradient that went through the transformation."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        images = torch.randn(2, channels, 8, 8)
+
+        def penalty(x: Tensor) -> Tensor:
+            x = x if x.requires_grad else x.clone().requires_grad_()
+            logit = augment(x, 0.9, group, rng(4)).pow(3).sum()
+            (gradient,) = torch.autograd.grad(logit, x, create_graph=True)
+            return gradient.square().sum()
+
+        x = images.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(penalty(x), x)
+        direction = torch.randn_like(images)
+        expected = finite_difference(lambda y: penalty(y).detach(), images, direction)
+        assert float((slope * direction).sum()) == pytest.approx(expected, rel=1e-5)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

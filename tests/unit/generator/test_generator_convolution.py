@@ -74,9 +74,9 @@ def test_halving_and_doubling_have_the_derivatives_of_torchs_own(monkeypatch: py
 
 
 def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
-    wide = torch.empty(16, 256, 32, 32)
-    assert winograd.pays(wide, 256, 256)
-    assert not winograd.pays(wide, 256, 64)
-    assert not winograd.pays(wide[:, :, :, :30], 256, 256)
-    assert not winograd.pays(wide.double(), 256, 256)
-    assert not winograd.pays(wide[:1, :, :4, :4], 256, 256)
+    wide, kernel = torch.empty(16, 256, 32, 32), torch.empty(256, 256, 3, 3)
+    assert winograd.pays(wide, kernel)
+    assert not winograd.pays(wide, kernel[:64])
+    assert not winograd.pays(wide[:, :, :, :30], kernel)
+    assert not winograd.pays(wide.double(), kernel.double())
+    assert not winograd.pays(wide[:1, :, :4, :4], kernel)

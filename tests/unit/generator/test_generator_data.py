@@ -51,6 +51,39 @@ def test_pixels_are_read_as_they_are(folder: ObjectStore) -> None:
     assert grey.pixels.shape == (5, 1, 16, 16)
 
 
+def test_alpha_is_kept_where_an_image_has_it(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "see-through", SPLITS[:2], channels=4)
+    pixels = data.load(folder, lines).pixels
+    assert pixels.shape == (2, 4, 16, 16)
+    hidden = pixels[:, 3] == 0
+    assert hidden.any()
+    assert (pixels.permute(0, 2, 3, 1)[hidden][:, :3] == 255).all()  # what is invisible has one colour
+    mixed = data.load(folder, [*lines, *make_lines(folder, "solid", SPLITS[:1])]).pixels
+    assert mixed.shape == (3, 4, 16, 16)
+    assert (mixed[2, 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(1, 3, [9, 9, 9]), (3, 1, [20]), (3, 4, [10, 20, 30, 255]), (1, 4, [9, 9, 9, 255]), (4, 3, [10, 20, 30])],
+)
+def test_channels_are_matched(before: int, after: int, expected: list[int]) -> None:
+    pixel = {1: [9], 3: [10, 20, 30], 4: [10, 20, 30, 7]}[before]
+    images = np.tile(np.array(pixel, np.uint8), (2, 4, 4, 1))
+    found = data.in_channels(images, after)
+    assert found.shape == (2, 4, 4, after)
+    assert found[1, 2, 3].tolist() == expected
+    assert data.in_channels(images, before) is images
+
+
+def test_the_original_size_is_that_of_most_images(folder: ObjectStore) -> None:
+    lines = make_lines(folder, "d", SPLITS)
+    assert data.original_size(lines) is None
+    sizes = [(200, 100), (200, 100), (210, 90)]
+    known = [x.model_copy(update={"stretched_from": s}) for x, s in zip(lines, sizes, strict=False)]
+    assert data.original_size([*known, lines[3]]) == (200, 100)
+
+
 def test_an_image_that_was_changed_is_refused(folder: ObjectStore) -> None:
     lines = make_lines(folder, "d", SPLITS)
     folder.put(folder.key(lines[1].uri), folder.get(folder.key(lines[0].uri)))
@@ -70,16 +103,33 @@ def test_images_of_several_sizes_are_refused(folder: ObjectStore) -> None:
 def test_every_pass_shows_every_image_once_in_its_own_order() -> None:
     images = torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1)
     epochs = data.Epochs(images, seed=1)
-    shown = ((epochs.batch(0, 21).flatten() + 1) * 127.5).round().int().tolist()
+    shown = epochs.batch(0, 21).pixels.flatten().tolist()
     passes = [shown[i : i + 7] for i in (0, 7, 14)]
     assert all(sorted(one) == list(range(7)) for one in passes)
     assert passes[0] != passes[1]
-    later = data.Epochs(images, seed=1).batch(10, 5)
-    assert torch.equal(later, epochs.batch(10, 5))  # the position is all that there is to remember
+    later = data.Epochs(images, seed=1).batch(10, 5).pixels
+    assert torch.equal(later, epochs.batch(10, 5).pixels)  # the position is all that there is to remember
 
 
 def test_mirrored_images_count_as_further_images() -> None:
     image = torch.from_numpy(np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 2))
     epochs = data.Epochs(image, seed=0, mirror_x=True, mirror_y=True)
-    shown = {tuple(((x.flatten() + 1) * 127.5).round().int().tolist()) for x in epochs.batch(0, 4)}
+    shown = {tuple(x.flatten().tolist()) for x in epochs.batch(0, 4).pixels}
     assert shown == {(0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0)}
+
+
+def test_bytes_become_floats_from_minus_one_to_one() -> None:
+    shown = data.Shown(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), None)
+    torch.testing.assert_close(shown.images(torch.device("cpu")), torch.tensor([[[[-1.0, 1.0]]]]))
+
+
+def test_a_thread_prepares_the_batches_that_would_come_without_it() -> None:
+    images = torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1)
+    classes = torch.arange(7)
+    ahead = data.Prefetched(data.Epochs(images, seed=1, mirror_x=True, classes=classes))
+    plain = data.Epochs(images, seed=1, mirror_x=True, classes=classes)
+    for start in (0, 4, 8, 40, 44, 8):  # 40 and the last 8: a training that was taken up or rolled back
+        found, expected = ahead.batch(start, 4), plain.batch(start, 4)
+        assert torch.equal(found.pixels, expected.pixels)
+        assert found.classes is not None
+        assert torch.equal(found.classes, found.pixels.flatten().long())  # each image with its own class

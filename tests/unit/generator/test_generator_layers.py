@@ -124,6 +124,17 @@ def test_minibatch_deviation_is_the_mean_deviation_of_each_group() -> None:
         np.testing.assert_allclose(found[member, 3], group.std(axis=0).mean(), atol=1e-6)
 
 
+def test_minibatch_deviation_has_a_feature_for_each_share_of_the_channels() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 6, 4, 4))
+    found = layers.MinibatchDeviation(group=2, features=3)(torch.from_numpy(x)).numpy()
+    assert found.shape == (4, 9, 4, 4)
+    for member in range(4):
+        group = x[[i for i in range(4) if i % 2 == member % 2]]
+        for feature in range(3):
+            expected = group[:, 2 * feature : 2 * feature + 2].std(axis=0).mean()
+            np.testing.assert_allclose(found[member, 6 + feature], expected, atol=1e-6)
+
+
 def test_minibatch_deviation_takes_any_batch() -> None:
     assert layers.MinibatchDeviation(group=4)(torch.randn(6, 2, 4, 4)).shape == (6, 3, 4, 4)
     assert layers.MinibatchDeviation(group=4)(torch.randn(1, 2, 4, 4)).shape == (1, 3, 4, 4)

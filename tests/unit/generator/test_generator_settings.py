@@ -13,7 +13,8 @@ def test_defaults_depend_on_size_batch_and_length() -> None:
     found = resolve({"batch": 32}, size_px=64, channels=1)
     assert found.architecture.model_dump() == {
         "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "z_dim": 64, "w_dim": 64,
-        "mapping_layers": 2, "classes": 0, "conv_clamp": None,
+        "mapping_layers": 2, "classes": 0, "conv_clamp": None, "deviation_group": 4, "deviation_features": 1,
+        "discriminator_skips": True,
     }  # fmt: skip
     assert found.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
     assert (found.kimg, found.ema_kimg, found.snapshot_kimg, found.augment_kimg) == (300, 10, 30, 300)

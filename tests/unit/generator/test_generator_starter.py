@@ -47,6 +47,24 @@ def test_colours_change_and_the_pictures_stay(before: int, after: int) -> None:
     torch.testing.assert_close(logits[0], logits[1], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("before", [1, 3])
+def test_alpha_that_is_new_is_opaque_and_changes_nothing_else(before: int) -> None:
+    old = build(Architecture(resolution_px=16, channels=before, **SMALL), 0)
+    new = build(Architecture(resolution_px=16, channels=4, **SMALL), 1)
+    back = build(Architecture(resolution_px=16, channels=before, **SMALL), 2)
+    for source, target, again in zip(old, new, back, strict=True):
+        assert transfer.copy_matching(target, source.state_dict()) == []
+        assert transfer.copy_matching(again, target.state_dict()) == []
+    z = torch.randn(3, 8)
+    with torch.no_grad():
+        pictures, four = old[0](z), new[0](z)
+        torch.testing.assert_close(four[:, 3], torch.ones(3, 16, 16), atol=1e-5, rtol=0)
+        torch.testing.assert_close(four[:, :3], pictures.expand(-1, 3, -1, -1), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(new[1](four), old[1](pictures), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(back[0](z), pictures, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(back[1](pictures), old[1](pictures), atol=1e-4, rtol=1e-4)
+
+
 def test_a_higher_resolution_keeps_the_lower_blocks() -> None:
     low, high = (build(Architecture(resolution_px=r, **SMALL), r)[0] for r in (16, 32))
     left = transfer.copy_matching(high, low.state_dict())

@@ -17,6 +17,10 @@ from services.generator.synthesis import SynthesisSettings
 from tests.unit.generator.generator_samples import write_generator
 
 
+def ignore(done: int, total: int) -> None:
+    """Progress that nobody reads."""
+
+
 @pytest.fixture(scope="module")
 def generator() -> Generator:
     network, _ = build(Architecture(resolution_px=32, channel_base=1024, channel_max=32, z_dim=16, w_dim=16), 0)
@@ -134,3 +138,19 @@ def test_the_name_of_the_dataset_is_checked() -> None:
     with pytest.raises(InvalidInput) as refused:
         synthesis.check(SynthesisSettings(1), "../x")
     assert "dataset" in refused.value.fields
+
+
+def test_the_stretch_is_undone_on_request(folder: ObjectStore) -> None:
+    card = write_generator(folder)
+    network = bundle.load(folder, card.full_name)[0]
+    wide = card.model_copy(update={"stretched_from": (40, 10)})
+    square = read_manifest(folder, synthesis.synthesize(folder, network, wide, SynthesisSettings(2), "square", ignore))
+    restored = SynthesisSettings(2, restore_size=True)
+    lines = read_manifest(folder, synthesis.synthesize(folder, network, wide, restored, "wide", ignore))
+    assert {(line.width, line.height) for line in square} == {(16, 16)}
+    assert {(line.width, line.height) for line in lines} == {(40, 10)}
+    before, after = (decode(folder.get(folder.key(x[0].uri))) for x in (square, lines))
+    assert np.asarray(after).mean() == pytest.approx(np.asarray(before).mean(), abs=3)
+    with pytest.raises(InvalidInput, match="original size") as refused:
+        synthesis.synthesize(folder, network, card, restored, "unknown", ignore)
+    assert "restore_size" in refused.value.fields

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\xa2\x04\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\r\n\x05z_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05w_dim\x18\x15 \x01(\x05\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weight\"\xc3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xd6\x01\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\"\xbd\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\t\x12\r\n\x05seeds\x18\x08 \x03(\x03\x42\x11\n\x0f_truncation_psi\"]\n\x16ImportGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npickle_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"S\n\x17ImportGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\x92\x01\n\x18\x45valuateGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_truncation_psi\"\xb9\x01\n\x19\x45valuateGeneratorResponse\x12S\n\x07metrics\x18\x01 \x03(\x0b\x32\x42.defectory.api.generator.v1.EvaluateGeneratorResponse.MetricsEntry\x12\x17\n\x0fheld_out_images\x18\x02 \x01(\x05\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"r\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xf2\x05\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x64\n\x0fImportGenerator\x12\x32.defectory.api.generator.v1.ImportGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12h\n\x11\x45valuateGenerator\x12\x34.defectory.api.generator.v1.EvaluateGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\xcd\x07\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\r\n\x05z_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05w_dim\x18\x15 \x01(\x05\x12\x18\n\x10keep_checkpoints\x18< \x01(\x05\x12\x1c\n\x0fmeasured_images\x18= \x01(\x05H\x05\x88\x01\x01\x12\x0c\n\x04ship\x18> \x01(\t\x12\x10\n\x08patience\x18? \x01(\x05\x12\x17\n\nleak_guard\x18@ \x01(\x08H\x06\x88\x01\x01\x12\x0e\n\x06\x63onfig\x18\x1e \x01(\t\x12\x17\n\x0f\x64\x65viation_group\x18\x1f \x01(\x05\x12\x1a\n\x12\x64\x65viation_features\x18  \x01(\x05\x12 \n\x13\x64iscriminator_skips\x18! \x01(\x08H\x07\x88\x01\x01\x12\x12\n\nconv_clamp\x18\" \x01(\x01\x12\x15\n\x08\x65ma_ramp\x18# \x01(\x01H\x08\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18$ \x01(\t\x12\x11\n\tprecision\x18% \x01(\t\x12\x18\n\x10half_resolutions\x18& \x01(\x05\x12\x0c\n\x04tf32\x18\' \x01(\x08\x12\x13\n\x0bmicro_batch\x18( \x01(\x05\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weightB\x12\n\x10_measured_imagesB\r\n\x0b_leak_guardB\x16\n\x14_discriminator_skipsB\x0b\n\t_ema_ramp\"\xd3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\x12\x0e\n\x06labels\x18\n \x03(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xcc\x02\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\x12\x14\n\x0cshipped_kimg\x18\x1e \x01(\x01\x12\x16\n\x0eshipped_reason\x18\x1f \x01(\t\x12\r\n\x05leaks\x18  \x03(\t\x12\x13\n\x0bmetrics_uri\x18! \x01(\t\x12\x11\n\tvideo_uri\x18\" \x01(\t\x12\x0f\n\x07\x63lasses\x18\x14 \x03(\t\"\xe8\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\t\x12\r\n\x05seeds\x18\x08 \x03(\x03\x12\x13\n\x0b\x63lass_label\x18\x14 \x01(\t\x12\x14\n\x0crestore_size\x18\x15 \x01(\x08\x42\x11\n\x0f_truncation_psi\"]\n\x16ImportGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npickle_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"S\n\x17ImportGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\x9f\x01\n\x18\x45valuateGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0b\n\x03\x66id\x18( \x01(\x08\x42\x11\n\x0f_truncation_psi\"\xb9\x01\n\x19\x45valuateGeneratorResponse\x12S\n\x07metrics\x18\x01 \x03(\x0b\x32\x42.defectory.api.generator.v1.EvaluateGeneratorResponse.MetricsEntry\x12\x17\n\x0fheld_out_images\x18\x02 \x01(\x05\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x87\x01\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\t\x12\x13\n\x0b\x63lass_label\x18\x14 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xf2\x05\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x64\n\x0fImportGenerator\x12\x32.defectory.api.generator.v1.ImportGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12h\n\x11\x45valuateGenerator\x12\x34.defectory.api.generator.v1.EvaluateGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,39 +35,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_TRAININGSETTINGS']._serialized_start=112
-  _globals['_TRAININGSETTINGS']._serialized_end=658
-  _globals['_TRAINGENERATORREQUEST']._serialized_start=661
-  _globals['_TRAINGENERATORREQUEST']._serialized_end=856
-  _globals['_TRAINGENERATORRESPONSE']._serialized_start=858
-  _globals['_TRAINGENERATORRESPONSE']._serialized_end=940
-  _globals['_GENERATOR']._serialized_start=943
-  _globals['_GENERATOR']._serialized_end=1157
-  _globals['_SYNTHESIZEREQUEST']._serialized_start=1160
-  _globals['_SYNTHESIZEREQUEST']._serialized_end=1349
-  _globals['_IMPORTGENERATORREQUEST']._serialized_start=1351
-  _globals['_IMPORTGENERATORREQUEST']._serialized_end=1444
-  _globals['_IMPORTGENERATORRESPONSE']._serialized_start=1446
-  _globals['_IMPORTGENERATORRESPONSE']._serialized_end=1529
-  _globals['_EVALUATEGENERATORREQUEST']._serialized_start=1532
-  _globals['_EVALUATEGENERATORREQUEST']._serialized_end=1678
-  _globals['_EVALUATEGENERATORRESPONSE']._serialized_start=1681
-  _globals['_EVALUATEGENERATORRESPONSE']._serialized_end=1866
-  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_start=1820
-  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_end=1866
-  _globals['_SYNTHESIZERESPONSE']._serialized_start=1868
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=1925
-  _globals['_PREVIEWREQUEST']._serialized_start=1927
-  _globals['_PREVIEWREQUEST']._serialized_end=2041
-  _globals['_PREVIEWRESPONSE']._serialized_start=2043
-  _globals['_PREVIEWRESPONSE']._serialized_end=2076
-  _globals['_LISTGENERATORSREQUEST']._serialized_start=2078
-  _globals['_LISTGENERATORSREQUEST']._serialized_end=2140
-  _globals['_LISTGENERATORSRESPONSE']._serialized_start=2142
-  _globals['_LISTGENERATORSRESPONSE']._serialized_end=2250
-  _globals['_GETGENERATORREQUEST']._serialized_start=2252
-  _globals['_GETGENERATORREQUEST']._serialized_end=2288
-  _globals['_GETGENERATORRESPONSE']._serialized_start=2290
-  _globals['_GETGENERATORRESPONSE']._serialized_end=2370
-  _globals['_GENERATORSERVICE']._serialized_start=2373
-  _globals['_GENERATORSERVICE']._serialized_end=3127
+  _globals['_TRAININGSETTINGS']._serialized_end=1085
+  _globals['_TRAINGENERATORREQUEST']._serialized_start=1088
+  _globals['_TRAINGENERATORREQUEST']._serialized_end=1299
+  _globals['_TRAINGENERATORRESPONSE']._serialized_start=1301
+  _globals['_TRAINGENERATORRESPONSE']._serialized_end=1383
+  _globals['_GENERATOR']._serialized_start=1386
+  _globals['_GENERATOR']._serialized_end=1718
+  _globals['_SYNTHESIZEREQUEST']._serialized_start=1721
+  _globals['_SYNTHESIZEREQUEST']._serialized_end=1953
+  _globals['_IMPORTGENERATORREQUEST']._serialized_start=1955
+  _globals['_IMPORTGENERATORREQUEST']._serialized_end=2048
+  _globals['_IMPORTGENERATORRESPONSE']._serialized_start=2050
+  _globals['_IMPORTGENERATORRESPONSE']._serialized_end=2133
+  _globals['_EVALUATEGENERATORREQUEST']._serialized_start=2136
+  _globals['_EVALUATEGENERATORREQUEST']._serialized_end=2295
+  _globals['_EVALUATEGENERATORRESPONSE']._serialized_start=2298
+  _globals['_EVALUATEGENERATORRESPONSE']._serialized_end=2483
+  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_start=2437
+  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_end=2483
+  _globals['_SYNTHESIZERESPONSE']._serialized_start=2485
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=2542
+  _globals['_PREVIEWREQUEST']._serialized_start=2545
+  _globals['_PREVIEWREQUEST']._serialized_end=2680
+  _globals['_PREVIEWRESPONSE']._serialized_start=2682
+  _globals['_PREVIEWRESPONSE']._serialized_end=2715
+  _globals['_LISTGENERATORSREQUEST']._serialized_start=2717
+  _globals['_LISTGENERATORSREQUEST']._serialized_end=2779
+  _globals['_LISTGENERATORSRESPONSE']._serialized_start=2781
+  _globals['_LISTGENERATORSRESPONSE']._serialized_end=2889
+  _globals['_GETGENERATORREQUEST']._serialized_start=2891
+  _globals['_GETGENERATORREQUEST']._serialized_end=2927
+  _globals['_GETGENERATORRESPONSE']._serialized_start=2929
+  _globals['_GETGENERATORRESPONSE']._serialized_end=3009
+  _globals['_GENERATORSERVICE']._serialized_start=3012
+  _globals['_GENERATORSERVICE']._serialized_end=3766
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,22 @@ class TrainingSettings(_message.Message):
     SNAPSHOT_KIMG_FIELD_NUMBER: _builtins.int
     PATH_LENGTH_WEIGHT_FIELD_NUMBER: _builtins.int
     W_DIM_FIELD_NUMBER: _builtins.int
+    KEEP_CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    MEASURED_IMAGES_FIELD_NUMBER: _builtins.int
+    SHIP_FIELD_NUMBER: _builtins.int
+    PATIENCE_FIELD_NUMBER: _builtins.int
+    LEAK_GUARD_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    DEVIATION_GROUP_FIELD_NUMBER: _builtins.int
+    DEVIATION_FEATURES_FIELD_NUMBER: _builtins.int
+    DISCRIMINATOR_SKIPS_FIELD_NUMBER: _builtins.int
+    CONV_CLAMP_FIELD_NUMBER: _builtins.int
+    EMA_RAMP_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    TF32_FIELD_NUMBER: _builtins.int
+    MICRO_BATCH_FIELD_NUMBER: _builtins.int
     resolution_px: _builtins.int
     """Side of the square image in pixels, a power of two in [8, 1024]; default: the dataset's size."""
     channel_base: _builtins.int
@@ -87,6 +103,44 @@ class TrainingSettings(_message.Message):
     """Weight of path-length regularisation, >= 0; absent: 2."""
     w_dim: _builtins.int
     """Size of the intermediate latent w, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
+    keep_checkpoints: _builtins.int
+    """Newest checkpoints that stay, in [1, 100]; default 2."""
+    measured_images: _builtins.int
+    """Images made at every snapshot to be measured and watched for leaked augmentations, 0 (none) or in [10, 10000];
+    absent: 200.
+    """
+    ship: _builtins.str
+    """Which snapshot becomes the model: "best" by KID on held-out images, or "last"; default "best"."""
+    patience: _builtins.int
+    """Snapshots without a better one after which the training ends early, >= 0; 0: never."""
+    leak_guard: _builtins.bool
+    """Whether augmentations that leak into the images make way for milder ones; absent: true."""
+    config: _builtins.str
+    """Configuration that the defaults come from: "small", "auto", "stylegan2", "paper256", "paper512", "paper1024",
+    "cifar"; default "small". The defaults named above are those of "small".
+    """
+    deviation_group: _builtins.int
+    """Samples a group of the minibatch deviation, in [1, 1024]; default 4."""
+    deviation_features: _builtins.int
+    """Features that the minibatch deviation appends, in [1, 64], a divisor of the channels at 4 px; default 1."""
+    discriminator_skips: _builtins.bool
+    """Whether every block of the discriminator has a skip beside it; absent: true."""
+    conv_clamp: _builtins.float
+    """Bound of every layer's output, > 0; default none, with precision "fp16" 256."""
+    ema_ramp: _builtins.float
+    """At the start the average's half-life is at most this share of the images seen, in [0, 1] (0: no such bound);
+    absent: 0.05.
+    """
+    device: _builtins.str
+    """Where it is computed: "auto" (on a GPU if there is one), "cpu" or "cuda"; default "auto"."""
+    precision: _builtins.str
+    """Arithmetic of the highest resolutions: "fp32", "fp16" or "bf16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; default 4."""
+    tf32: _builtins.bool
+    """Whether a GPU may round the factors of fp32 products to 10 bits; default false."""
+    micro_batch: _builtins.int
+    """Images computed at once, at least 2, gradients are added up; default 0: the whole batch."""
     def __init__(
         self,
         *,
@@ -111,11 +165,35 @@ class TrainingSettings(_message.Message):
         snapshot_kimg: _builtins.float = ...,
         path_length_weight: _builtins.float | None = ...,
         w_dim: _builtins.int = ...,
+        keep_checkpoints: _builtins.int = ...,
+        measured_images: _builtins.int | None = ...,
+        ship: _builtins.str = ...,
+        patience: _builtins.int = ...,
+        leak_guard: _builtins.bool | None = ...,
+        config: _builtins.str = ...,
+        deviation_group: _builtins.int = ...,
+        deviation_features: _builtins.int = ...,
+        discriminator_skips: _builtins.bool | None = ...,
+        conv_clamp: _builtins.float = ...,
+        ema_ramp: _builtins.float | None = ...,
+        device: _builtins.str = ...,
+        precision: _builtins.str = ...,
+        half_resolutions: _builtins.int = ...,
+        tf32: _builtins.bool = ...,
+        micro_batch: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips", "_ema_ramp", b"_ema_ramp", "_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "discriminator_skips", b"discriminator_skips", "ema_ramp", b"ema_ramp", "leak_guard", b"leak_guard", "measured_images", b"measured_images", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "ema_kimg", b"ema_kimg", "freeze_d", b"freeze_d", "kimg", b"kimg", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "w_dim", b"w_dim", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips", "_ema_ramp", b"_ema_ramp", "_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "config", b"config", "conv_clamp", b"conv_clamp", "deviation_features", b"deviation_features", "deviation_group", b"deviation_group", "device", b"device", "discriminator_skips", b"discriminator_skips", "ema_kimg", b"ema_kimg", "ema_ramp", b"ema_ramp", "freeze_d", b"freeze_d", "half_resolutions", b"half_resolutions", "keep_checkpoints", b"keep_checkpoints", "kimg", b"kimg", "leak_guard", b"leak_guard", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "measured_images", b"measured_images", "micro_batch", b"micro_batch", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "patience", b"patience", "precision", b"precision", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "ship", b"ship", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "tf32", b"tf32", "w_dim", b"w_dim", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__discriminator_skips: _TypeAlias = _typing.Literal["discriminator_skips"]  # noqa: Y015
+    _WhichOneofArgType__discriminator_skips: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips"]  # noqa: Y015
+    _WhichOneofReturnType__ema_ramp: _TypeAlias = _typing.Literal["ema_ramp"]  # noqa: Y015
+    _WhichOneofArgType__ema_ramp: _TypeAlias = _typing.Literal["_ema_ramp", b"_ema_ramp"]  # noqa: Y015
+    _WhichOneofReturnType__leak_guard: _TypeAlias = _typing.Literal["leak_guard"]  # noqa: Y015
+    _WhichOneofArgType__leak_guard: _TypeAlias = _typing.Literal["_leak_guard", b"_leak_guard"]  # noqa: Y015
+    _WhichOneofReturnType__measured_images: _TypeAlias = _typing.Literal["measured_images"]  # noqa: Y015
+    _WhichOneofArgType__measured_images: _TypeAlias = _typing.Literal["_measured_images", b"_measured_images"]  # noqa: Y015
     _WhichOneofReturnType__mirror_x: _TypeAlias = _typing.Literal["mirror_x"]  # noqa: Y015
     _WhichOneofArgType__mirror_x: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x"]  # noqa: Y015
     _WhichOneofReturnType__mirror_y: _TypeAlias = _typing.Literal["mirror_y"]  # noqa: Y015
@@ -126,6 +204,14 @@ class TrainingSettings(_message.Message):
     _WhichOneofArgType__r1_gamma: _TypeAlias = _typing.Literal["_r1_gamma", b"_r1_gamma"]  # noqa: Y015
     _WhichOneofReturnType__style_mixing: _TypeAlias = _typing.Literal["style_mixing"]  # noqa: Y015
     _WhichOneofArgType__style_mixing: _TypeAlias = _typing.Literal["_style_mixing", b"_style_mixing"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__discriminator_skips) -> _WhichOneofReturnType__discriminator_skips | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ema_ramp) -> _WhichOneofReturnType__ema_ramp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leak_guard) -> _WhichOneofReturnType__leak_guard | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__measured_images) -> _WhichOneofReturnType__measured_images | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_x) -> _WhichOneofReturnType__mirror_x | None: ...
     @_typing.overload
@@ -152,12 +238,13 @@ class TrainGeneratorRequest(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     INITIAL_MODEL_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     manifest_uri: _builtins.str
     """URI of the dataset's manifest; only lines of split "train" with origin "real" or "edited" are used."""
     label: _builtins.str
-    """Label whose images are learned; required."""
+    """Label whose images are learned; required, save where labels are given."""
     name: _builtins.str
     """Name of the model to make, [a-z0-9][a-z0-9._-]{0,62}; required."""
     seed: _builtins.int
@@ -167,6 +254,10 @@ class TrainGeneratorRequest(_message.Message):
     @_builtins.property
     def settings(self) -> Global___TrainingSettings:
         """Training settings."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels that one class-conditional model learns together, 2 to 1000, all different; empty: the one of label."""
 
     def __init__(
         self,
@@ -178,10 +269,11 @@ class TrainGeneratorRequest(_message.Message):
         settings: Global___TrainingSettings | None = ...,
         seed: _builtins.int = ...,
         initial_model: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_model", b"initial_model", "label", b"label", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_model", b"initial_model", "label", b"label", "labels", b"labels", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,6 +320,12 @@ class Generator(_message.Message):
     WEIGHTS_URI_FIELD_NUMBER: _builtins.int
     CARD_URI_FIELD_NUMBER: _builtins.int
     SAMPLE_URI_FIELD_NUMBER: _builtins.int
+    SHIPPED_KIMG_FIELD_NUMBER: _builtins.int
+    SHIPPED_REASON_FIELD_NUMBER: _builtins.int
+    LEAKS_FIELD_NUMBER: _builtins.int
+    METRICS_URI_FIELD_NUMBER: _builtins.int
+    VIDEO_URI_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -237,7 +335,7 @@ class Generator(_message.Message):
     resolution_px: _builtins.int
     """Side of its images in pixels."""
     channels: _builtins.int
-    """Channels of its images: 1 or 3."""
+    """Channels of its images: 1 (grey), 3 (RGB) or 4 (RGBA)."""
     kimg: _builtins.float
     """Images shown to the discriminator, in thousands."""
     augment_p: _builtins.float
@@ -249,7 +347,23 @@ class Generator(_message.Message):
     card_uri: _builtins.str
     """URI of the model's card (model.json)."""
     sample_uri: _builtins.str
-    """URI of the last sheet of samples (PNG)."""
+    """URI of a sheet of samples of these weights (PNG)."""
+    shipped_kimg: _builtins.float
+    """Images, in thousands, after which these weights were the average: those of the best snapshot, or kimg; 0: imported."""
+    shipped_reason: _builtins.str
+    """Why these weights and not another snapshot's, for a person; empty: imported."""
+    metrics_uri: _builtins.str
+    """URI of what was measured at each snapshot (JSON lines); empty: imported."""
+    video_uri: _builtins.str
+    """URI of the sheets over time (animated WebP); empty where there is none."""
+    @_builtins.property
+    def leaks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Augmentations that leaked while it trained, and what was done about them, for a person."""
+
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels that it can be asked for one by one; empty: it makes one label."""
+
     def __init__(
         self,
         *,
@@ -264,10 +378,16 @@ class Generator(_message.Message):
         weights_uri: _builtins.str = ...,
         card_uri: _builtins.str = ...,
         sample_uri: _builtins.str = ...,
+        shipped_kimg: _builtins.float = ...,
+        shipped_reason: _builtins.str = ...,
+        leaks: _abc.Iterable[_builtins.str] | None = ...,
+        metrics_uri: _builtins.str = ...,
+        video_uri: _builtins.str = ...,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channels", b"channels", "kimg", b"kimg", "label", b"label", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channels", b"channels", "classes", b"classes", "kimg", b"kimg", "label", b"label", "leaks", b"leaks", "metrics_uri", b"metrics_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "shipped_kimg", b"shipped_kimg", "shipped_reason", b"shipped_reason", "version", b"version", "video_uri", b"video_uri", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,6 +407,8 @@ class SynthesizeRequest(_message.Message):
     NOISE_MODE_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
     SEEDS_FIELD_NUMBER: _builtins.int
+    CLASS_LABEL_FIELD_NUMBER: _builtins.int
+    RESTORE_SIZE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -301,6 +423,10 @@ class SynthesizeRequest(_message.Message):
     """"const", "random" (from the image's seed) or "none"; default "random"."""
     dataset: _builtins.str
     """Name of the dataset to write, [a-z0-9][a-z0-9._-]{0,62}; required."""
+    class_label: _builtins.str
+    """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
+    restore_size: _builtins.bool
+    """Whether images are brought back to the size that the training images had before ingest stretched them to a square."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
@@ -316,10 +442,12 @@ class SynthesizeRequest(_message.Message):
         noise_mode: _builtins.str = ...,
         dataset: _builtins.str = ...,
         seeds: _abc.Iterable[_builtins.int] | None = ...,
+        class_label: _builtins.str = ...,
+        restore_size: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -396,6 +524,7 @@ class EvaluateGeneratorRequest(_message.Message):
     MANIFEST_URI_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    FID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -408,6 +537,10 @@ class EvaluateGeneratorRequest(_message.Message):
     """Number of images to make, those of the seeds from 0 on, in [10, 10000]; 0: 500."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    fid: _builtins.bool
+    """Whether FID is measured as well; FAILED_PRECONDITION with fewer than 10000 images of either kind, for which it says
+    more about their number than about the generator.
+    """
     def __init__(
         self,
         *,
@@ -416,10 +549,11 @@ class EvaluateGeneratorRequest(_message.Message):
         manifest_uri: _builtins.str = ...,
         count: _builtins.int = ...,
         truncation_psi: _builtins.float | None = ...,
+        fid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "fid", b"fid", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -460,7 +594,7 @@ class EvaluateGeneratorResponse(_message.Message):
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage, diversity
-        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share).
+        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share); fid where asked for.
         """
 
     def __init__(
@@ -513,12 +647,15 @@ class PreviewRequest(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     NOISE_MODE_FIELD_NUMBER: _builtins.int
+    CLASS_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Generator, "name" or "name/version"; required."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1."""
     noise_mode: _builtins.str
     """"const", "random" or "none"; default "const"."""
+    class_label: _builtins.str
+    """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, 1 to 64 of them, each in [0, 2^32)."""
@@ -530,10 +667,11 @@ class PreviewRequest(_message.Message):
         seeds: _abc.Iterable[_builtins.int] | None = ...,
         truncation_psi: _builtins.float | None = ...,
         noise_mode: _builtins.str = ...,
+        class_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "model", b"model", "noise_mode", b"noise_mode", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "model", b"model", "noise_mode", b"noise_mode", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015

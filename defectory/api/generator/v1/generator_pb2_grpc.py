@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class GeneratorServiceStub:
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it.
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it.
     """
 
     def __init__(self, channel):
@@ -74,11 +74,11 @@ class GeneratorServiceStub:
 
 
 class GeneratorServiceServicer:
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it.
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it.
     """
 
     def TrainGenerator(self, request, context):
-        """Trains a generator on the training images of one label.
+        """Trains a generator on the training images of one label, or a class-conditional one on several.
         The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
         Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
         NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
@@ -186,7 +186,7 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GeneratorService:
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it.
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it.
     """
 
     @staticmethod

@@ -28,14 +28,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GeneratorServiceStub:
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it."""
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GeneratorServiceAsyncStub: ...
     TrainGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]
-    """Trains a generator on the training images of one label.
+    """Trains a generator on the training images of one label, or a class-conditional one on several.
     The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
@@ -71,11 +71,11 @@ class GeneratorServiceStub:
 
 @_typing.type_check_only
 class GeneratorServiceAsyncStub(GeneratorServiceStub):
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it."""
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     TrainGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Trains a generator on the training images of one label.
+    """Trains a generator on the training images of one label, or a class-conditional one on several.
     The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
@@ -110,7 +110,7 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     """
 
 class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """GeneratorService trains one StyleGAN2-ADA per class and synthesises images from it."""
+    """GeneratorService trains StyleGAN2-ADA, one a label or one for several, and synthesises images from it."""
 
     @_abc_1.abstractmethod
     def TrainGenerator(
@@ -118,7 +118,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_pb2.TrainGeneratorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Trains a generator on the training images of one label.
+        """Trains a generator on the training images of one label, or a class-conditional one on several.
         The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
         Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
         NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).

@@ -1,0 +1,22 @@
+"""The generator's long-running work, a file a subject: requests to domain calls, domain results to responses.
+
+Operations are stored with the path of their job, `services.generator.jobs:<function>`: it stays while files move.
+"""
+
+from services.generator.jobs.evaluation import evaluate_generator, plan_evaluation
+from services.generator.jobs.importing import import_generator, plan_import
+from services.generator.jobs.messages import describe
+from services.generator.jobs.synthesis import plan_synthesis, synthesize
+from services.generator.jobs.training import plan_training, train_generator
+
+__all__ = [
+    "describe",
+    "evaluate_generator",
+    "import_generator",
+    "plan_evaluation",
+    "plan_import",
+    "plan_synthesis",
+    "plan_training",
+    "synthesize",
+    "train_generator",
+]

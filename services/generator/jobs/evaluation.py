@@ -1,0 +1,64 @@
+"""Measuring a generator as a job."""
+
+import numpy as np
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import read_manifest
+from defectory.errors import InvalidInput
+from defectory.serving.operations.context import JobContext
+from services.generator import bundle, synthesis
+from services.generator.jobs.messages import require
+from services.generator.metrics.evaluate import Reference, check_held_out
+from services.generator.metrics.fid import check_count
+from services.generator.rendering import render
+from services.generator.synthesis import SynthesisSettings
+from services.generator.training import data
+from services.generator.training.device import on_best_device
+
+MIN_EVALUATED, DEFAULT_EVALUATED, MAX_EVALUATED = 10, 500, 10_000
+EVALUATED_PART = 64  # images between two reports
+
+
+def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> SynthesisSettings:
+    """Check a request and say which images are to be made.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    require(request.model, "model")
+    require(request.manifest_uri, "manifest_uri")
+    psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
+    count = request.count or DEFAULT_EVALUATED
+    wrong = synthesis.look_problems(psi, "random")
+    if not MIN_EVALUATED <= count <= MAX_EVALUATED:
+        wrong["count"] = f"{count}: {MIN_EVALUATED} to {MAX_EVALUATED}"
+    if wrong:
+        raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
+    return SynthesisSettings(count=count, truncation_psi=psi)
+
+
+def evaluate_generator(
+    request: generator_pb2.EvaluateGeneratorRequest, job: JobContext
+) -> generator_pb2.EvaluateGeneratorResponse:
+    """Make images and measure them."""
+    chosen = plan_evaluation(request)
+    generator, card = bundle.load(job.store, request.model)
+    lines = read_manifest(job.store, request.manifest_uri)
+    train, held_out = (
+        data.pixels(job.store, data.of_labels(lines, card.labels, split), card.architecture)
+        for split in ("train", "validation")
+    )
+    check_held_out(held_out)
+    if request.fid:  # said before an hour of synthesis
+        check_count(len(held_out), "held-out")
+        check_count(chosen.count, "synthetic")
+    generator, made = on_best_device(generator), []
+    for start in range(0, chosen.count, EVALUATED_PART):
+        job.report("synthesising", start, chosen.count, "images")
+        seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
+        made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
+    reference, images = Reference(train, held_out), np.concatenate(made)
+    metrics = reference.measure(images).to_dict()
+    if request.fid:
+        metrics["fid"] = reference.frechet(images)
+    return generator_pb2.EvaluateGeneratorResponse(metrics=metrics, held_out_images=len(held_out))

@@ -1,0 +1,36 @@
+"""What the jobs' requests and responses share: required fields, a card as a message."""
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.errors import InvalidInput
+from defectory.storage import ObjectStore
+from services.generator import bundle
+from services.generator.training.snapshots import HISTORY
+
+
+def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Generator:
+    """A card as the message that callers get."""
+    return generator_pb2.Generator(
+        name=card.name,
+        version=card.version,
+        label=card.label,
+        resolution_px=card.architecture.resolution_px,
+        channels=card.architecture.channels,
+        kimg=card.kimg,
+        augment_p=card.augment_p,
+        weights_sha256=card.weights_sha256,
+        weights_uri=store.uri(card.prefix + bundle.WEIGHTS),
+        card_uri=store.uri(card.prefix + "model.json"),
+        sample_uri=store.uri(card.sample_key) if card.sample_key else "",
+        classes=card.classes,
+        shipped_kimg=card.shipped_kimg or 0.0,
+        shipped_reason=card.shipped_reason,
+        leaks=card.leaks,
+        metrics_uri=store.uri(card.prefix + HISTORY) if card.history else "",
+        video_uri=store.uri(card.video_key) if card.video_key else "",
+    )
+
+
+def require(value: str, field: str) -> None:
+    """InvalidInput when a field is empty."""
+    if not value:
+        raise InvalidInput(f"{field} is empty", {field: "required"})

@@ -1,0 +1,169 @@
+"""Several processes and parts of a batch learn what one process learns from the whole."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from google.protobuf import json_format
+
+from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.serving.operations.context import Interrupted
+from defectory.storage import ObjectStore, open_store
+from services.generator import bundle
+from services.generator.jobs import train_generator
+from services.generator.torchrun import TogetherContext
+from services.generator.training.checkpoints import newest_tensors, read_checkpoint_card
+from services.generator.training.distributed import ALONE, World
+from services.generator.training.read_only import ReadOnly
+from services.generator.training.settings import resolve
+from tests.unit.generator.generator_samples import SHAPE, small_settings, write_images
+from tests.unit.generator.test_generator_training import make
+
+ROOT = Path(__file__).parents[3]
+PREFIX = "models/generator/kinds/1/"
+
+
+def request(store: ObjectStore) -> pb.TrainGeneratorRequest:
+    """Five steps of a model of two labels, with all augmentations."""
+    manifest = write_images(store, "parts", [("bent", "train"), ("cut", "train")] * 3)
+    settings = pb.TrainingSettings(
+        **SHAPE, batch=8, kimg=0.04, augment_mode="fixed", augment_p=0.5, augment_preset="bgcfnc", device="cpu"
+    )
+    return pb.TrainGeneratorRequest(
+        request_id="together", name="kinds", manifest_uri=manifest, labels=["bent", "cut"], settings=settings, seed=3
+    )
+
+
+def outcome(store: ObjectStore) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, torch.Tensor]]:
+    """Tensors and scalars of the last checkpoint, and the weights of the model."""
+    (key,) = [i.key.removesuffix(".json") for i in store.list(f"{PREFIX}checkpoints/") if i.key.endswith(".json")]
+    tensors = newest_tensors(store, PREFIX)
+    assert tensors is not None
+    return tensors, read_checkpoint_card(store, key)["scalars"], bundle.load(store, "kinds/1")[0].state_dict()
+
+
+def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
+    stores = [open_store(f"file://{tmp_path}/{name}") for name in ("one", "two")]
+    wanted = [request(store) for store in stores]
+    train_generator(wanted[0], TogetherContext(stores[0], "together", ALONE, torch.device("cpu")))
+    file = tmp_path / "request.json"
+    file.write_text(json_format.MessageToJson(wanted[1]))
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+        "services.generator.torchrun", "--store", stores[1].url, "--request", str(file),
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=200, capture_output=True)
+    (one, scalars, weights), (two, scalars_of_two, weights_of_two) = (outcome(store) for store in stores)
+    assert scalars_of_two == scalars  # p and its statistics, counters
+    assert scalars["augment"]["r_t"] != 0
+    for name, value in one.items():  # exp_avg is the last gradient: Adam's first beta is 0
+        torch.testing.assert_close(two[name], value, rtol=1e-2, atol=2e-3, msg=name)
+    for name, value in weights.items():
+        torch.testing.assert_close(weights_of_two[name], value, rtol=1e-2, atol=2e-3, msg=name)
+
+
+def test_a_stop_of_one_process_stops_the_training(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    job = TogetherContext(store, "together", ALONE, torch.device("cpu"))
+    job.report("training", 0, 1, "kimg")
+    job.stop = True
+    with pytest.raises(Interrupted):
+        job.report("training", 0, 1, "kimg")
+
+
+def test_what_is_read_only_is_read(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put("a/b", b"1")
+    view = ReadOnly(store)
+    view.put("a/b", b"2")
+    view.put("a/c", b"2")
+    view.delete("a/b")
+    assert (view.get("a/b"), [info.key for info in view.list("a/")]) == (b"1", ["a/b"])
+
+
+@pytest.mark.parametrize(("batch", "micro_batch"), [(8, 4), (8, 8), (6, 2)])
+def test_parts_of_a_batch_give_its_gradients(batch: int, micro_batch: int) -> None:
+    whole = make(batch=batch, deviation_group=2, classes=2, augment_preset="bgcfnc")
+    parts = make(batch=batch, deviation_group=2, classes=2, augment_preset="bgcfnc", micro_batch=micro_batch)
+    for one in (whole, parts):
+        one.control.p = 0.5
+        one._g_optimiser = one._d_optimiser = Still()  # type: ignore[assignment]
+    for phase in (
+        lambda one: one.generator_step(rng()),
+        lambda one: one.discriminator_step(*real(one)),
+        lambda one: one.r1_step(*real(one)),
+    ):
+        found = []
+        for one in (whole, parts):
+            for network in (one.generator, one.discriminator):
+                network.zero_grad()
+            value = phase(one)
+            found.append([value, *(p.grad for n in (one.generator, one.discriminator) for p in n.parameters())])
+        for ours, theirs in zip(*found, strict=True):
+            assert (ours is None) == (theirs is None)
+            if ours is not None:
+                torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_the_path_length_of_parts_is_that_of_the_batch_within_its_own_mean() -> None:
+    whole, parts = make(batch=8), make(batch=8, micro_batch=2)
+    lengths = [float(one.path_length_step(rng())) for one in (whole, parts)]
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-5)
+    assert float(parts.path_mean) == pytest.approx(float(whole.path_mean), rel=1e-5)
+
+
+class Still:
+    """An optimiser that moves nothing, so that gradients of the same weights are compared."""
+
+    def zero_grad(self) -> None:
+        """Gradients are cleared by the test."""
+
+    def step(self) -> None:
+        """Stay."""
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+def real(one: Any) -> tuple[torch.Tensor, torch.Generator, torch.Tensor]:
+    shown = one._real.batch(0, one.settings.batch)
+    return shown.images(one.device), rng(), shown.classes
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("micro_batch", [0, 2, 3, 8])
+@pytest.mark.parametrize("count", [3, 8, 13])
+def test_every_row_is_computed_by_exactly_one_process(size: int, micro_batch: int, count: int) -> None:
+    rows, shares = [], 0.0
+    for rank in range(size):
+        parts = list(World(rank, size).parts(count, micro_batch))
+        assert parts  # every process has something to do, or the others would wait for it
+        for part, share in parts:
+            mine = list(range(count))[part]
+            assert len(mine) <= (micro_batch or count)
+            assert share == len(mine) / count
+            rows += mine
+            shares += share
+    assert sorted(rows) == list(range(count))
+    assert shares == pytest.approx(1)
+
+
+def test_alone_the_batch_is_one_part() -> None:
+    assert list(ALONE.parts(8, 0)) == [(slice(0, None, 1), 1.0)]
+
+
+def test_a_batch_that_is_too_small_for_the_processes_is_refused() -> None:
+    with pytest.raises(Exception, match="at least 8 for 4 processes"):
+        make(batch=6, world=World(0, 4))
+
+
+def test_a_micro_batch_of_one_is_refused_by_name() -> None:
+    with pytest.raises(Exception, match="micro_batch"):
+        resolve({"micro_batch": 1}, size_px=16, channels=3)
+    assert small_settings(micro_batch=2).micro_batch == 2
