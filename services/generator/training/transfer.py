@@ -85,8 +85,8 @@ def _recoloured(name: str, weight: Tensor, shape: torch.Size, resolution_px: int
 
     Grey is the mean of the colours. Alpha that is new is opaque everywhere, and the discriminator does not look at it.
     """
-    sides = {len(weight), shape[0]}
-    if ".to_image." in name and len(sides) == 2 and sides <= {1, 3, 4} and weight.shape[1:] == shape[1:]:
+    at_picture = name.endswith((".to_image.weight", ".to_image.bias"))
+    if at_picture and len(weight) != shape[0] and weight.shape[1:] == shape[1:]:
         colours = weight[:3]
         if shape[0] == 1:
             return colours.mean(dim=0, keepdim=True)
