@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\xa2\x04\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\r\n\x05z_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05w_dim\x18\x15 \x01(\x05\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weight\"\xc3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xd6\x01\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\"\xbd\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\t\x12\r\n\x05seeds\x18\x08 \x03(\x03\x42\x11\n\x0f_truncation_psi\"]\n\x16ImportGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npickle_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"S\n\x17ImportGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\x92\x01\n\x18\x45valuateGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_truncation_psi\"\xb9\x01\n\x19\x45valuateGeneratorResponse\x12S\n\x07metrics\x18\x01 \x03(\x0b\x32\x42.defectory.api.generator.v1.EvaluateGeneratorResponse.MetricsEntry\x12\x17\n\x0fheld_out_images\x18\x02 \x01(\x05\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"r\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xf2\x05\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x64\n\x0fImportGenerator\x12\x32.defectory.api.generator.v1.ImportGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12h\n\x11\x45valuateGenerator\x12\x34.defectory.api.generator.v1.EvaluateGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/generator/v1/generator.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.generator.v1\x1a#google/longrunning/operations.proto\"\xa2\x04\n\x10TrainingSettings\x12\x15\n\rresolution_px\x18\x01 \x01(\x05\x12\x14\n\x0c\x63hannel_base\x18\x02 \x01(\x05\x12\x13\n\x0b\x63hannel_max\x18\x03 \x01(\x05\x12\r\n\x05z_dim\x18\x04 \x01(\x05\x12\x16\n\x0emapping_layers\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\x05\x12\x15\n\rlearning_rate\x18\x08 \x01(\x01\x12\x15\n\x08r1_gamma\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08mirror_x\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x15\n\x08mirror_y\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0c\x61ugment_mode\x18\x0c \x01(\t\x12\x16\n\x0e\x61ugment_preset\x18\r \x01(\t\x12\x16\n\x0e\x61ugment_target\x18\x0e \x01(\x01\x12\x11\n\taugment_p\x18\x0f \x01(\x01\x12\x10\n\x08\x65ma_kimg\x18\x10 \x01(\x01\x12\x19\n\x0cstyle_mixing\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x08\x66reeze_d\x18\x12 \x01(\x05\x12\x15\n\rsnapshot_kimg\x18\x13 \x01(\x01\x12\x1f\n\x12path_length_weight\x18\x14 \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05w_dim\x18\x15 \x01(\x05\x42\x0b\n\t_r1_gammaB\x0b\n\t_mirror_xB\x0b\n\t_mirror_yB\x0f\n\r_style_mixingB\x15\n\x13_path_length_weight\"\xc3\x01\n\x15TrainGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12>\n\x08settings\x18\x05 \x01(\x0b\x32,.defectory.api.generator.v1.TrainingSettings\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rinitial_model\x18\x07 \x01(\t\"R\n\x16TrainGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\xd6\x01\n\tGenerator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x15\n\rresolution_px\x18\x04 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0c\n\x04kimg\x18\x06 \x01(\x01\x12\x11\n\taugment_p\x18\x07 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12\x13\n\x0bweights_uri\x18\t \x01(\t\x12\x10\n\x08\x63\x61rd_uri\x18\n \x01(\t\x12\x12\n\nsample_uri\x18\x0b \x01(\t\"\xbd\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nfirst_seed\x18\x04 \x01(\x03\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\t\x12\r\n\x05seeds\x18\x08 \x03(\x03\x42\x11\n\x0f_truncation_psi\"v\n\x16ImportGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npickle_uri\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12\x17\n\x0fsafetensors_uri\x18\x05 \x01(\t\"S\n\x17ImportGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator\"\x92\x01\n\x18\x45valuateGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x1b\n\x0etruncation_psi\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_truncation_psi\"\xb9\x01\n\x19\x45valuateGeneratorResponse\x12S\n\x07metrics\x18\x01 \x03(\x0b\x32\x42.defectory.api.generator.v1.EvaluateGeneratorResponse.MetricsEntry\x12\x17\n\x0fheld_out_images\x18\x02 \x01(\x05\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"9\n\x12SynthesizeResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"r\n\x0ePreviewRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x03\x12\x1b\n\x0etruncation_psi\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nnoise_mode\x18\x04 \x01(\tB\x11\n\x0f_truncation_psi\"!\n\x0fPreviewResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\"K\n\x16\x45xportGeneratorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"h\n\x17\x45xportGeneratorResponse\x12\x10\n\x08\x66ile_uri\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x17\n\x0fgrey_levels_off\x18\x04 \x01(\x05\"\xc0\x01\n\x12InterpolateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05seeds\x18\x03 \x03(\x03\x12\x0e\n\x06\x66rames\x18\x04 \x01(\x05\x12\r\n\x05space\x18\x05 \x01(\t\x12\x0c\n\x04loop\x18\x06 \x01(\x08\x12\x1b\n\x0etruncation_psi\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x66ormat\x18\x08 \x01(\t\x12\x0b\n\x03\x66ps\x18\t \x01(\x01\x42\x11\n\x0f_truncation_psi\"G\n\x13InterpolateResponse\x12\x10\n\x08\x66ile_uri\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06\x66rames\x18\x03 \x01(\x05\"\x94\x01\n\x10MixStylesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x03(\x03\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\x03\x12\x0e\n\x06styles\x18\x05 \x03(\x05\x12\x1b\n\x0etruncation_psi\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_truncation_psi\"5\n\x11MixStylesResponse\x12\x11\n\tsheet_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x8c\x01\n\x13ProjectImageRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\timage_uri\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\x05\x12\x0c\n\x04seed\x18\x05 \x01(\x03\x12\x15\n\x08\x63ompared\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_compared\"\xdc\x01\n\x14ProjectImageResponse\x12\x13\n\x0bpicture_uri\x18\x01 \x01(\t\x12\x13\n\x0blatents_uri\x18\x02 \x01(\t\x12N\n\x07metrics\x18\x03 \x03(\x0b\x32=.defectory.api.generator.v1.ProjectImageResponse.MetricsEntry\x12\x1a\n\x12used_discriminator\x18\x04 \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x16ListGeneratorsResponse\x12\x39\n\ngenerators\x18\x01 \x03(\x0b\x32%.defectory.api.generator.v1.Generator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x13GetGeneratorRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x14GetGeneratorResponse\x12\x38\n\tgenerator\x18\x01 \x01(\x0b\x32%.defectory.api.generator.v1.Generator2\xf0\x08\n\x10GeneratorService\x12\x62\n\x0eTrainGenerator\x12\x31.defectory.api.generator.v1.TrainGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\nSynthesize\x12-.defectory.api.generator.v1.SynthesizeRequest\x1a\x1d.google.longrunning.Operation\x12\x64\n\x0fImportGenerator\x12\x32.defectory.api.generator.v1.ImportGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12h\n\x11\x45valuateGenerator\x12\x34.defectory.api.generator.v1.EvaluateGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12\x64\n\x0f\x45xportGenerator\x12\x32.defectory.api.generator.v1.ExportGeneratorRequest\x1a\x1d.google.longrunning.Operation\x12\\\n\x0bInterpolate\x12..defectory.api.generator.v1.InterpolateRequest\x1a\x1d.google.longrunning.Operation\x12X\n\tMixStyles\x12,.defectory.api.generator.v1.MixStylesRequest\x1a\x1d.google.longrunning.Operation\x12^\n\x0cProjectImage\x12/.defectory.api.generator.v1.ProjectImageRequest\x1a\x1d.google.longrunning.Operation\x12\x62\n\x07Preview\x12*.defectory.api.generator.v1.PreviewRequest\x1a+.defectory.api.generator.v1.PreviewResponse\x12w\n\x0eListGenerators\x12\x31.defectory.api.generator.v1.ListGeneratorsRequest\x1a\x32.defectory.api.generator.v1.ListGeneratorsResponse\x12q\n\x0cGetGenerator\x12/.defectory.api.generator.v1.GetGeneratorRequest\x1a\x30.defectory.api.generator.v1.GetGeneratorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_PROJECTIMAGERESPONSE_METRICSENTRY']._loaded_options = None
+  _globals['_PROJECTIMAGERESPONSE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_TRAININGSETTINGS']._serialized_start=112
   _globals['_TRAININGSETTINGS']._serialized_end=658
   _globals['_TRAINGENERATORREQUEST']._serialized_start=661
@@ -45,29 +47,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNTHESIZEREQUEST']._serialized_start=1160
   _globals['_SYNTHESIZEREQUEST']._serialized_end=1349
   _globals['_IMPORTGENERATORREQUEST']._serialized_start=1351
-  _globals['_IMPORTGENERATORREQUEST']._serialized_end=1444
-  _globals['_IMPORTGENERATORRESPONSE']._serialized_start=1446
-  _globals['_IMPORTGENERATORRESPONSE']._serialized_end=1529
-  _globals['_EVALUATEGENERATORREQUEST']._serialized_start=1532
-  _globals['_EVALUATEGENERATORREQUEST']._serialized_end=1678
-  _globals['_EVALUATEGENERATORRESPONSE']._serialized_start=1681
-  _globals['_EVALUATEGENERATORRESPONSE']._serialized_end=1866
-  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_start=1820
-  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_end=1866
-  _globals['_SYNTHESIZERESPONSE']._serialized_start=1868
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=1925
-  _globals['_PREVIEWREQUEST']._serialized_start=1927
-  _globals['_PREVIEWREQUEST']._serialized_end=2041
-  _globals['_PREVIEWRESPONSE']._serialized_start=2043
-  _globals['_PREVIEWRESPONSE']._serialized_end=2076
-  _globals['_LISTGENERATORSREQUEST']._serialized_start=2078
-  _globals['_LISTGENERATORSREQUEST']._serialized_end=2140
-  _globals['_LISTGENERATORSRESPONSE']._serialized_start=2142
-  _globals['_LISTGENERATORSRESPONSE']._serialized_end=2250
-  _globals['_GETGENERATORREQUEST']._serialized_start=2252
-  _globals['_GETGENERATORREQUEST']._serialized_end=2288
-  _globals['_GETGENERATORRESPONSE']._serialized_start=2290
-  _globals['_GETGENERATORRESPONSE']._serialized_end=2370
-  _globals['_GENERATORSERVICE']._serialized_start=2373
-  _globals['_GENERATORSERVICE']._serialized_end=3127
+  _globals['_IMPORTGENERATORREQUEST']._serialized_end=1469
+  _globals['_IMPORTGENERATORRESPONSE']._serialized_start=1471
+  _globals['_IMPORTGENERATORRESPONSE']._serialized_end=1554
+  _globals['_EVALUATEGENERATORREQUEST']._serialized_start=1557
+  _globals['_EVALUATEGENERATORREQUEST']._serialized_end=1703
+  _globals['_EVALUATEGENERATORRESPONSE']._serialized_start=1706
+  _globals['_EVALUATEGENERATORRESPONSE']._serialized_end=1891
+  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_start=1845
+  _globals['_EVALUATEGENERATORRESPONSE_METRICSENTRY']._serialized_end=1891
+  _globals['_SYNTHESIZERESPONSE']._serialized_start=1893
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=1950
+  _globals['_PREVIEWREQUEST']._serialized_start=1952
+  _globals['_PREVIEWREQUEST']._serialized_end=2066
+  _globals['_PREVIEWRESPONSE']._serialized_start=2068
+  _globals['_PREVIEWRESPONSE']._serialized_end=2101
+  _globals['_EXPORTGENERATORREQUEST']._serialized_start=2103
+  _globals['_EXPORTGENERATORREQUEST']._serialized_end=2178
+  _globals['_EXPORTGENERATORRESPONSE']._serialized_start=2180
+  _globals['_EXPORTGENERATORRESPONSE']._serialized_end=2284
+  _globals['_INTERPOLATEREQUEST']._serialized_start=2287
+  _globals['_INTERPOLATEREQUEST']._serialized_end=2479
+  _globals['_INTERPOLATERESPONSE']._serialized_start=2481
+  _globals['_INTERPOLATERESPONSE']._serialized_end=2552
+  _globals['_MIXSTYLESREQUEST']._serialized_start=2555
+  _globals['_MIXSTYLESREQUEST']._serialized_end=2703
+  _globals['_MIXSTYLESRESPONSE']._serialized_start=2705
+  _globals['_MIXSTYLESRESPONSE']._serialized_end=2758
+  _globals['_PROJECTIMAGEREQUEST']._serialized_start=2761
+  _globals['_PROJECTIMAGEREQUEST']._serialized_end=2901
+  _globals['_PROJECTIMAGERESPONSE']._serialized_start=2904
+  _globals['_PROJECTIMAGERESPONSE']._serialized_end=3124
+  _globals['_PROJECTIMAGERESPONSE_METRICSENTRY']._serialized_start=1845
+  _globals['_PROJECTIMAGERESPONSE_METRICSENTRY']._serialized_end=1891
+  _globals['_LISTGENERATORSREQUEST']._serialized_start=3126
+  _globals['_LISTGENERATORSREQUEST']._serialized_end=3188
+  _globals['_LISTGENERATORSRESPONSE']._serialized_start=3190
+  _globals['_LISTGENERATORSRESPONSE']._serialized_end=3298
+  _globals['_GETGENERATORREQUEST']._serialized_start=3300
+  _globals['_GETGENERATORREQUEST']._serialized_end=3336
+  _globals['_GETGENERATORRESPONSE']._serialized_start=3338
+  _globals['_GETGENERATORRESPONSE']._serialized_end=3418
+  _globals['_GENERATORSERVICE']._serialized_start=3421
+  _globals['_GENERATORSERVICE']._serialized_end=4557
 # @@protoc_insertion_point(module_scope)
