@@ -9,6 +9,7 @@ and 4.1; the truncation trick is Karras et al. 2019 (arXiv:1812.04948), appendix
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -63,7 +64,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, inputs: Sequence[str], name: str = "", **attributes: object) -> str:
+    def node(self, kind: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
         """Add an operation."""
         name = name or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))

@@ -24,6 +24,14 @@ def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Ge
         weights_uri=store.uri(card.prefix + bundle.WEIGHTS),
         card_uri=store.uri(card.prefix + "model.json"),
         sample_uri=store.uri(card.sample_key) if card.sample_key else "",
+        training_images=card.training_images,
+        seed=card.seed,
+        initial_model=card.initial_model,
+        source=card.source,
+        manifest_uri=card.manifest_uri,
+        channel_base=card.architecture.channel_base,
+        z_dim=card.architecture.z_dim,
+        w_dim=card.architecture.w_dim,
     )
 
 

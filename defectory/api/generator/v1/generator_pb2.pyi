@@ -228,6 +228,14 @@ class Generator(_message.Message):
     WEIGHTS_URI_FIELD_NUMBER: _builtins.int
     CARD_URI_FIELD_NUMBER: _builtins.int
     SAMPLE_URI_FIELD_NUMBER: _builtins.int
+    TRAINING_IMAGES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    INITIAL_MODEL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    CHANNEL_BASE_FIELD_NUMBER: _builtins.int
+    Z_DIM_FIELD_NUMBER: _builtins.int
+    W_DIM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -250,6 +258,22 @@ class Generator(_message.Message):
     """URI of the model's card (model.json)."""
     sample_uri: _builtins.str
     """URI of the last sheet of samples (PNG)."""
+    training_images: _builtins.int
+    """Images that it learned from; 0: imported."""
+    seed: _builtins.int
+    """Seed of the training."""
+    initial_model: _builtins.str
+    """Model that the training started from, "name/version"; empty: random weights, or imported."""
+    source: _builtins.str
+    """Where it came from, if it was not trained here."""
+    manifest_uri: _builtins.str
+    """URI of the manifest that it learned from; empty: imported."""
+    channel_base: _builtins.int
+    """Channels at resolution r are min(channel_base / r, channel_max)."""
+    z_dim: _builtins.int
+    """Size of the latent z."""
+    w_dim: _builtins.int
+    """Size of the intermediate latent w."""
     def __init__(
         self,
         *,
@@ -264,10 +288,18 @@ class Generator(_message.Message):
         weights_uri: _builtins.str = ...,
         card_uri: _builtins.str = ...,
         sample_uri: _builtins.str = ...,
+        training_images: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        initial_model: _builtins.str = ...,
+        source: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+        channel_base: _builtins.int = ...,
+        z_dim: _builtins.int = ...,
+        w_dim: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channels", b"channels", "kimg", b"kimg", "label", b"label", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channel_base", b"channel_base", "channels", b"channels", "initial_model", b"initial_model", "kimg", b"kimg", "label", b"label", "manifest_uri", b"manifest_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "seed", b"seed", "source", b"source", "training_images", b"training_images", "version", b"version", "w_dim", b"w_dim", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
