@@ -65,22 +65,25 @@ def check_size(settings: InterpolationSettings, resolution_px: int, channels: in
 def interpolate(generator: Generator, settings: InterpolationSettings, progress: Progress) -> np.ndarray:
     """The frames of the film.
 
-    In "w" the way is straight and truncation comes before it; in "z" it follows the sphere. A film that loops ends one
-    step before its first frame.
+    In "w" the way is straight and truncation comes before it; in "z" it follows the sphere, in the class of the first
+    seed where the network has classes. A film that loops ends one step before its first frame.
 
     Shapes:
         returns (T, R, R, C) uint8
     """
-    stops = latents.z_of(generator, settings.seeds)
-    if settings.space == "w":
-        stops = latents.w_of(generator, stops, settings.truncation_psi)
+    in_w = settings.space == "w"
+    if in_w:
+        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi)
+    else:
+        stops = latents.z_of(generator, settings.seeds)
     ways = along(stops, settings.frames, settings.loop, settings.space)
     size = batch_size(generator.architecture.resolution_px)
     frames = []
     for start in range(0, settings.frames, size):
         progress(start, settings.frames)
         part = ways[start : start + size]
-        w = part if settings.space == "w" else latents.w_of(generator, part, settings.truncation_psi)
+        classes = latents.classes_of(generator, settings.seeds[:1] * len(part))
+        w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
         frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
     progress(settings.frames, settings.frames)
     return np.concatenate(frames)

@@ -19,11 +19,23 @@ def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
     return torch.from_numpy(np.stack([latent(seed, generator.architecture.z_dim) for seed in seeds])).float()
 
 
+def classes_of(generator: Generator, seeds: Sequence[int]) -> Tensor | None:
+    """(N,) int64 the class of each seed, seed s has s modulo classes; None for a network without classes."""
+    count = generator.architecture.classes
+    return torch.tensor([seed % count for seed in seeds]) if count else None
+
+
 @torch.inference_mode()
-def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
-    """Intermediate latents (N, W) of latents (N, Z)."""
+def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0, classes: Tensor | None = None) -> Tensor:
+    """Intermediate latents (N, W) of latents (N, Z), and of classes (N,) where the network has some."""
     device = generator.mapping.w_average.device
-    return generator.mapping.truncated(generator.mapping(z.to(device)), truncation_psi)
+    classes = None if classes is None else classes.to(device)
+    return generator.mapping.truncated(generator.mapping(z.to(device), classes), truncation_psi)
+
+
+def w_of_seeds(generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0) -> Tensor:
+    """(N, W) of seeds, each of its own class."""
+    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds))
 
 
 def styles_of(generator: Generator, w: Tensor) -> Tensor:

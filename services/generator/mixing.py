@@ -68,7 +68,7 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
     """
     rows, columns = len(settings.rows), len(settings.columns)
     seeds = [*settings.columns, *settings.rows]
-    w = latents.w_of(generator, latents.z_of(generator, seeds), settings.truncation_psi)
+    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi)
     own = latents.styles_of(generator, w)
     total = len(seeds) + rows * columns
     progress(0, total)

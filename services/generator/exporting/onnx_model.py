@@ -48,9 +48,8 @@ def difference(generator: Generator, data: bytes) -> int:
     for seeds, psi in CHECKED:
         z = latents.z_of(generator, seeds)
         given = {Z: z.numpy(), PSI: np.array(psi, np.float32)}
-        label = None
-        if generator.architecture.classes:
-            label = torch.arange(len(z)) % generator.architecture.classes
+        label = latents.classes_of(generator, seeds)
+        if label is not None:
             given[LABEL] = label.numpy()
         made = torch.from_numpy(session.run([IMAGE], given)[0])
         wanted = generator(z, label, truncation_psi=psi, noise="const")

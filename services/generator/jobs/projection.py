@@ -87,7 +87,7 @@ def _own_images(generator: Generator, count: int) -> Tensor:
     if not count:
         side = generator.architecture.resolution_px
         return torch.empty(0, generator.architecture.channels, side, side)
-    w = latents.w_of(generator, latents.z_of(generator, range(count)))
+    w = latents.w_of_seeds(generator, range(count))
     pixels = latents.pictures(generator, latents.styles_of(generator, w))
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 

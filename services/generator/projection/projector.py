@@ -74,9 +74,10 @@ def project(
 
 
 def w_statistics(generator: Generator, rng: torch.Generator) -> tuple[Tensor, float]:
-    """Mean (W,) of w over many z, and how far w lies from it: the root of the mean square over all dimensions."""
+    """Mean (W,) of w over many z and all classes; root of the mean square distance to it."""
     with torch.inference_mode():
-        w = generator.mapping(torch.randn(W_SAMPLES, generator.architecture.z_dim, generator=rng))
+        z = torch.randn(W_SAMPLES, generator.architecture.z_dim, generator=rng)
+        w = latents.w_of(generator, z, classes=latents.classes_of(generator, range(W_SAMPLES)))
         mean = w.mean(dim=0)
         deviation = float((w - mean).square().sum(dim=1).mean().sqrt())
     return mean.clone(), deviation

@@ -25,6 +25,20 @@ def test_pictures_of_seeds_are_those_of_the_rendering(generator: Generator) -> N
     np.testing.assert_array_equal(found, render(generator, [3, 9], truncation_psi=0.6, noise_mode="const"))
 
 
+def test_a_seed_has_its_class() -> None:
+    shape = Architecture(resolution_px=8, channel_base=256, channel_max=16, z_dim=8, w_dim=8, classes=3)
+    network = build(shape, 0)[0].eval().requires_grad_(False)
+    w = latents.w_of_seeds(network, [4, 6])
+    found = latents.pictures(network, latents.styles_of(network, w))
+    for seed, label, picture in ((4, 1, found[0]), (6, 0, found[1])):
+        wanted = render(network, [seed], truncation_psi=1, noise_mode="const", label=label)
+        np.testing.assert_array_equal(picture, wanted[0])
+    film = interpolation.interpolate(network, InterpolationSettings((4, 6), 2, "z"), lambda *_: None)
+    np.testing.assert_allclose(film[0].astype(int), found[0], atol=1)
+    of_the_first = render(network, [6], truncation_psi=1, noise_mode="const", label=1)[0]
+    np.testing.assert_allclose(film[1].astype(int), of_the_first, atol=1)
+
+
 def test_on_the_sphere_angle_grows_evenly_and_length_in_proportion() -> None:
     a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     third = torch.tensor([[1 / 3]])
