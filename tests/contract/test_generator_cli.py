@@ -84,7 +84,7 @@ def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
 def test_a_projection(defectory: Command, tmp_path: Path) -> None:
     made = defectory("preview", "--model", "tiny", "--seeds", "1", "--out", tmp_path / "pictures")
     found = defectory("project", made["files"][0], "--model", "tiny", "--steps", 10, "--compared", 1, "--out", tmp_path)
-    assert {"psnr_db", "own_psnr_db", "distance_ratio"} <= found.keys()
+    assert {"psnr_db", "own_psnr_db", "unexplained_ratio"} <= found.keys()
     assert decode((tmp_path / "projection.png").read_bytes()).size == (32, 32)
     with np.load(io.BytesIO((tmp_path / "projection.npz").read_bytes())) as latents:
         assert "w" in latents

@@ -61,14 +61,15 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     def progress(done: int, total: int, distances: Tensor) -> None:
         job.report("searching", done, total, "steps", values={"distance": float(distances[0])})
 
-    found = project(generator, targets, PictureDistance(targets, discriminator), steps, request.seed, progress)
+    distance = PictureDistance(targets, discriminator)
+    found = project(generator, targets, distance, steps, request.seed, progress)
     side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
     picture, _ = write_file(job, "projection.png", encode_png(sheet(latents.to_pixels(side_by_side), columns=2)))
     npz, _ = write_file(job, "projection.npz", _npz(found))
     return generator_pb2.ProjectImageResponse(
         picture_uri=picture,
         latents_uri=npz,
-        metrics=_metrics(targets, found),
+        metrics=_metrics(targets, found, distance),
         used_discriminator=discriminator is not None,
     )
 
@@ -110,11 +111,17 @@ def _npz(found: Projection) -> bytes:
     return buffer.getvalue()
 
 
-def _metrics(targets: Tensor, found: Projection) -> dict[str, float]:
-    ratios, distances = psnr_db(targets, found.images).tolist(), found.distances.tolist()
-    metrics = {"psnr_db": ratios[0], "distance": distances[0]}
-    if len(ratios) > 1:
-        own = statistics.median(distances[1:])
-        metrics |= {"own_psnr_db": statistics.median(ratios[1:]), "own_distance": own}
-        metrics["distance_ratio"] = distances[0] / max(own, 1e-12)
+@torch.no_grad()
+def _metrics(targets: Tensor, found: Projection, distance: PictureDistance) -> dict[str, float]:
+    """Of the image, the first of the targets, and the medians of the others, which are the network's own."""
+    flat = targets.mean(dim=(2, 3), keepdim=True).expand_as(targets)
+    values = {
+        "psnr_db": psnr_db(targets, found.images).tolist(),
+        "distance": found.distances.tolist(),
+        "unexplained": (found.distances / distance(flat).clamp(min=1e-12)).tolist(),
+    }
+    metrics = {name: of_each[0] for name, of_each in values.items()}
+    if len(targets) > 1:
+        metrics |= {f"own_{name}": statistics.median(of_each[1:]) for name, of_each in values.items()}
+        metrics["unexplained_ratio"] = metrics["unexplained"] / max(metrics["own_unexplained"], 1e-12)
     return metrics

@@ -913,8 +913,9 @@ class ProjectImageResponse(_message.Message):
     """Whether the discriminator of the model's last checkpoint took part in the comparison."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Value by name: psnr_db and distance of the image; own_psnr_db and own_distance (medians over the network's own
-        images); distance_ratio (1: found as well as the network's own).
+        """Value by name: psnr_db, distance and unexplained of the image (unexplained: the distance as a share of that of a flat
+        picture of the image's mean colour; 0: found exactly, 1: no better than flat); own_psnr_db, own_distance and
+        own_unexplained: medians over the network's own images; unexplained_ratio (1: found as well as these).
         """
 
     def __init__(
