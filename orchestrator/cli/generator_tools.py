@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.generator import Psi, app, parse_numbers, with_version
-from orchestrator.cli.options import AsJson, Store, derived_request_id, opened, session, store_url, stored_file
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    content_of,
+    dataset_uri,
+    derived_request_id,
+    opened,
+    session,
+    store_url,
+    stored_file,
+)
 from orchestrator.cli.output import emit
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help='"name" (its newest version) or "name/version".')]
@@ -112,6 +122,9 @@ def project(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
     steps: Annotated[int, typer.Option("--steps", help="Steps of the search, 10 to 10000.")] = 500,
     compared: Annotated[int, typer.Option("--compared", help="The network's own images to compare with.")] = 3,
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Compare with as many validation images of this dataset too.")
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of picture and latents.")] = Path(
         "projection"
@@ -122,16 +135,18 @@ def project(
     """Find the w whose picture is nearest to an image. What the network cannot make, it has not learned.
 
     \b
-    defectory generator project photo.jpg --model screws-good --out projection
+    defectory generator project photo.jpg --model screws-good --dataset screws --out projection
     """
     from defectory.api.generator.v1 import generator_pb2
 
     store_ = opened(store)
     uri = image if "://" in image else stored_file(store_, _existing(image))
     request = generator_pb2.ProjectImageRequest(
-        model=with_version(store_, model), image_uri=uri, steps=steps, compared=compared, seed=seed
-    )
-    request.request_id = derived_request_id("project", _weights(store_, request.model), request)
+        model=with_version(store_, model), image_uri=uri, steps=steps, compared=compared, seed=seed,
+        manifest_uri=dataset_uri(store_, dataset) if dataset else "",
+    )  # fmt: skip
+    held_out = content_of(store_, request.manifest_uri) if request.manifest_uri else ""
+    request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
     with session(store_url(store)) as services, services.step(f"project onto {request.model}"):
         found = services.clients.operate("generator", "ProjectImage", request, services.report)
     files = [(found.picture_uri, out / "projection.png"), (found.latents_uri, out / "projection.npz")]

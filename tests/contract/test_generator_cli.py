@@ -50,13 +50,14 @@ def defectory(store: ObjectStore, service: Service) -> Command:
     return run
 
 
-def test_an_export_comes_back(defectory: Command, tmp_path: Path) -> None:
+def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
     file = tmp_path / "deep/tiny.safetensors"
     made = defectory("export", "tiny", "--out", file)
     assert made["bytes"] == file.stat().st_size
     back = defectory("import", file, "--name", "back", "--label", "scratch")
     shown = defectory("show", "tiny")
     assert (back["model"], back["label"], back["weights_sha256"]) == ("back/1", "scratch", shown["weights_sha256"])
+    store.put("models/generator/broken/1/model.json", b"{")  # is named on standard error, and stops nothing
     listed = {row["model"]: row["resolution_px"] for row in defectory("list")["generators"]}
     assert listed == {"tiny/1": 16, "back/1": 16}
 

@@ -116,18 +116,22 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
 ) -> None:
     own = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[9])).images[0]
     store.put("imports/own.png", own)
-    uri = write_images(store, "foreign", [("good", "test")])
+    uri = write_images(store, "foreign", [("defect", "validation")])
     foreign = json.loads(store.get(store.key(uri)))["uri"]
     found = {}
     for name, image in (("own", store.uri("imports/own.png")), ("foreign", foreign)):
-        request = pb.ProjectImageRequest(request_id=f"project-{name}", model="tiny", image_uri=image, steps=100)
+        request = pb.ProjectImageRequest(
+            request_id=f"project-{name}", model="tiny", image_uri=image, steps=100, manifest_uri=uri
+        )
         found[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=240)
     ratios = {name: response.metrics["unexplained_ratio"] for name, response in found.items()}
     assert 3 * ratios["own"] < ratios["foreign"], found
     assert found["own"].metrics["psnr_db"] > found["foreign"].metrics["psnr_db"] + 6
     assert not found["own"].used_discriminator  # this model has no checkpoint
     picture = np.asarray(decode(store.get(store.key(found["own"].picture_uri))))
-    assert picture.shape == (4 * 16, 2 * 16, 3)  # itself and three to compare with
+    assert picture.shape == (5 * 16, 2 * 16, 3)  # itself, three of the network's own, the one that was held out
+    held_out = {name: response.metrics["held_out_unexplained"] for name, response in found.items()}
+    assert held_out["own"] == pytest.approx(found["foreign"].metrics["unexplained"], rel=0.2)
     np.testing.assert_array_equal(picture[:16, :16], np.asarray(decode(own)))
     with np.load(io.BytesIO(store.get(store.key(found["own"].latents_uri)))) as latents:
         assert latents["w"].shape == (8,)
@@ -174,6 +178,17 @@ def test_what_cannot_be_is_refused(
     error = refusal(getattr(stub, call), message(**{"request_id": "bad", "model": "tiny", **GIVEN[call], **wrong}))
     assert type(error) is kind, error
     assert field is None or field in error.fields
+
+
+def test_held_out_images_must_be_there(service: Service, stub: Any, store: ObjectStore) -> None:
+    image = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[2])).images[0]
+    store.put("imports/two.png", image)
+    given = {"request_id": "none", "model": "tiny", "image_uri": store.uri("imports/two.png")}
+    absent = pb.ProjectImageRequest(**given, manifest_uri=store.uri("datasets/none/manifest.jsonl"))
+    assert type(refusal(stub.ProjectImage, absent)) is NotFound
+    without = pb.ProjectImageRequest(**given, manifest_uri=write_images(store, "train-only", [("defect", "train")]))
+    with pytest.raises(InvalidInput, match="nothing to compare with"):
+        wait_for(service.channel, stub.ProjectImage(without), timeout_s=120)
 
 
 def test_an_import_is_of_one_file(stub: Any, store: ObjectStore) -> None:

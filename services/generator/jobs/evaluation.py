@@ -44,7 +44,7 @@ def evaluate_generator(
     chosen = plan_evaluation(request)
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri)
-    train, held_out = (_pixels(job, lines, card, split) for split in ("train", "validation"))
+    train, held_out = (pixels_of(job, lines, card, split) for split in ("train", "validation"))
     check_held_out(held_out)
     made = []
     for start in range(0, chosen.count, EVALUATED_PART):
@@ -55,7 +55,7 @@ def evaluate_generator(
     return generator_pb2.EvaluateGeneratorResponse(metrics=scores.to_dict(), held_out_images=len(held_out))
 
 
-def _pixels(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
+def pixels_of(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
     """Images of the model's label in a split, in its size and colours: (N, R, R, C) uint8, N possibly 0."""
     chosen = data.of_split(lines, card.label, split)
     side, channels = card.architecture.resolution_px, card.architecture.channels

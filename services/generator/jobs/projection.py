@@ -2,17 +2,20 @@
 
 import io
 import statistics
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode, encode_png, to_square
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, latents
+from services.generator.jobs.evaluation import pixels_of
 from services.generator.jobs.messages import require, write_file
 from services.generator.projection.distance import PictureDistance
 from services.generator.projection.projector import Projection, project, psnr_db
@@ -46,16 +49,19 @@ def plan_projection(request: generator_pb2.ProjectImageRequest, store: ObjectSto
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     if not store.exists(store.key(request.image_uri)):
         raise NotFound(f"there is no object {request.image_uri}; put the image there first")
+    if request.manifest_uri and not store.exists(store.key(request.manifest_uri)):
+        raise NotFound(f"there is no manifest {request.manifest_uri}")
     return steps, compared
 
 
 def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -> generator_pb2.ProjectImageResponse:
-    """Search for the image and, beside it, for images of the network's own, whose latents exist."""
+    """Search for the image and, beside it, for images of the network's own, whose latents exist, and held-out ones."""
     steps, compared = plan_projection(request, job.store)
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
     target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture)
-    targets = torch.cat([target, _own_images(generator, compared)])
+    own, held_out = _own_images(generator, compared), _held_out(request.manifest_uri, job, card, compared)
+    targets = torch.cat([target, own, held_out])
     discriminator = _discriminator(job.store, card)
 
     def progress(done: int, total: int, distances: Tensor) -> None:
@@ -69,7 +75,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     return generator_pb2.ProjectImageResponse(
         picture_uri=picture,
         latents_uri=npz,
-        metrics=_metrics(targets, found, distance),
+        metrics=_metrics(targets, found, distance, {"own": len(own), "held_out": len(held_out)}),
         used_discriminator=discriminator is not None,
     )
 
@@ -80,7 +86,7 @@ def _target(data: bytes, architecture: Architecture) -> Tensor:
     pixels = np.asarray(image).reshape(architecture.resolution_px, architecture.resolution_px, -1)
     if architecture.channels == 4:  # opaque
         pixels = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=2)
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return _as_targets(pixels[None].copy())
 
 
 def _own_images(generator: Generator, count: int) -> Tensor:
@@ -89,7 +95,25 @@ def _own_images(generator: Generator, count: int) -> Tensor:
         side = generator.architecture.resolution_px
         return torch.empty(0, generator.architecture.channels, side, side)
     w = latents.w_of_seeds(generator, range(count))
-    pixels = latents.pictures(generator, latents.styles_of(generator, w))
+    return _as_targets(latents.pictures(generator, latents.styles_of(generator, w)))
+
+
+def _held_out(manifest_uri: str, job: JobContext, card: bundle.GeneratorCard, count: int) -> Tensor:
+    """At most so many validation images of the model's label: (N, C, R, R) in [-1, 1].
+
+    Raises:
+        InvalidInput: the manifest has none.
+    """
+    lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
+    pixels = pixels_of(job, lines, card, "validation")[:count]
+    if manifest_uri and count and not len(pixels):
+        right = f"a manifest with validation images of {card.label!r}"
+        raise InvalidInput(f"{manifest_uri} has nothing to compare with: give {right}", {"manifest_uri": right})
+    return _as_targets(pixels)
+
+
+def _as_targets(pixels: np.ndarray) -> Tensor:
+    """Pixels (N, R, R, C) uint8 as targets (N, C, R, R) in [-1, 1]."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -112,8 +136,10 @@ def _npz(found: Projection) -> bytes:
 
 
 @torch.no_grad()
-def _metrics(targets: Tensor, found: Projection, distance: PictureDistance) -> dict[str, float]:
-    """Of the image, the first of the targets, and the medians of the others, which are the network's own."""
+def _metrics(
+    targets: Tensor, found: Projection, distance: PictureDistance, groups: Mapping[str, int]
+) -> dict[str, float]:
+    """Of the image, the first of the targets, and the medians of each group behind it (name: how many)."""
     flat = targets.mean(dim=(2, 3), keepdim=True).expand_as(targets)
     values = {
         "psnr_db": psnr_db(targets, found.images).tolist(),
@@ -121,7 +147,13 @@ def _metrics(targets: Tensor, found: Projection, distance: PictureDistance) -> d
         "unexplained": (found.distances / distance(flat).clamp(min=1e-12)).tolist(),
     }
     metrics = {name: of_each[0] for name, of_each in values.items()}
-    if len(targets) > 1:
-        metrics |= {f"own_{name}": statistics.median(of_each[1:]) for name, of_each in values.items()}
+    start = 1
+    for group, count in groups.items():
+        if count:
+            metrics |= {
+                f"{group}_{name}": statistics.median(of_each[start : start + count]) for name, of_each in values.items()
+            }
+        start += count
+    if "own_unexplained" in metrics:
         metrics["unexplained_ratio"] = metrics["unexplained"] / max(metrics["own_unexplained"], 1e-12)
     return metrics

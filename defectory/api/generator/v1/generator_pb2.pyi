@@ -843,6 +843,7 @@ class ProjectImageRequest(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     COMPARED_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -855,6 +856,8 @@ class ProjectImageRequest(_message.Message):
     """Seed of every random number of the search, >= 0."""
     compared: _builtins.int
     """Images of the network's own that are searched for beside it, to compare with, in [0, 15]; absent: 3."""
+    manifest_uri: _builtins.str
+    """URI of a manifest of whose validation images of the model's label as many are searched for as well; empty: none."""
     def __init__(
         self,
         *,
@@ -864,10 +867,11 @@ class ProjectImageRequest(_message.Message):
         steps: _builtins.int = ...,
         seed: _builtins.int = ...,
         compared: _builtins.int | None = ...,
+        manifest_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared", "image_uri", b"image_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__compared: _TypeAlias = _typing.Literal["compared"]  # noqa: Y015
     _WhichOneofArgType__compared: _TypeAlias = _typing.Literal["_compared", b"_compared"]  # noqa: Y015
@@ -906,7 +910,9 @@ class ProjectImageResponse(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     USED_DISCRIMINATOR_FIELD_NUMBER: _builtins.int
     picture_uri: _builtins.str
-    """URI of a picture (PNG): target and projection side by side, below them those of the network's own images."""
+    """URI of a picture (PNG): target and projection side by side, below them those of the network's own images and of the
+    held-out ones.
+    """
     latents_uri: _builtins.str
     """URI of the latents (NumPy .npz): w (W,), noise_0, noise_1, ... (R, R)."""
     used_discriminator: _builtins.bool
@@ -915,7 +921,8 @@ class ProjectImageResponse(_message.Message):
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Value by name: psnr_db, distance and unexplained of the image (unexplained: the distance as a share of that of a flat
         picture of the image's mean colour; 0: found exactly, 1: no better than flat); own_psnr_db, own_distance and
-        own_unexplained: medians over the network's own images; unexplained_ratio (1: found as well as these).
+        own_unexplained: medians over the network's own images; unexplained_ratio (1: found as well as these);
+        held_out_psnr_db, held_out_distance and held_out_unexplained: medians over the held-out images.
         """
 
     def __init__(
