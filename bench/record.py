@@ -22,14 +22,18 @@ def record(
     """Print and store a table; returns its section."""
     table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     table += ["| " + " | ".join(row) + " |" for row in rows]
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    where = f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, {versions}"
-    section = f"## {title}\n\n`{command}` ({where})\n\n" + "\n".join(table) + f"\n\n{notes}".rstrip() + "\n"
+    section = f"## {title}\n\n`{command}` ({where(packages)})\n\n" + "\n".join(table) + f"\n\n{notes}".rstrip() + "\n"
     page = PAGE.read_text() if PAGE.exists() else HEADER
     pattern = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
     page = pattern.sub(lambda _: section + "\n", page) if pattern.search(page) else f"{page.rstrip()}\n\n{section}"
     PAGE.write_text(page.rstrip() + "\n")
     return section
+
+
+def where(packages: Sequence[str]) -> str:
+    """Day, processor and versions, in a line."""
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, {versions}"
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from defectory import errors
 
 OK, INTERNAL, USAGE, INTERRUPTED = 0, 1, 2, 130
+EVICTED = 75  # sysexits' EX_TEMPFAIL, as the workers': not finished, worth another try
 EXIT_CODES: dict[type[errors.DefectoryError], int] = {
     errors.InvalidInput: 3,
     errors.NotFound: 4,

@@ -44,6 +44,17 @@ def train(
     augment: Annotated[str, typer.Option("--augment", help="ada, fixed or none.")] = "ada",
     augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
     snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
+    keep_checkpoints: Annotated[int, typer.Option("--keep-checkpoints", help="Newest checkpoints that stay.")] = 2,
+    measured: Annotated[
+        int, typer.Option("--measured-images", help="Images measured at a snapshot, watched for leaks; 0: none.")
+    ] = 200,
+    ship: Annotated[str, typer.Option("--ship", help="best (by KID on held-out images) or last.")] = "best",
+    patience: Annotated[
+        int, typer.Option("--patience", help="Snapshots without a better one that end it early; 0: never.")
+    ] = 0,
+    leak_guard: Annotated[
+        bool, typer.Option("--leak-guard/--no-leak-guard", help="Milder augmentation where it leaks into the images.")
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
     r1_gamma: Annotated[
         float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
@@ -67,7 +78,8 @@ def train(
         "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
         "r1_gamma": r1_gamma,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
-        "snapshot_kimg": snapshot_kimg,
+        "snapshot_kimg": snapshot_kimg, "keep_checkpoints": keep_checkpoints, "measured_images": measured, "ship": ship,
+        "patience": patience, "leak_guard": leak_guard,
     }  # fmt: skip
     settings = validated(GeneratorSettings, {name: value for name, value in given.items() if value is not None})
     message = training_settings(settings, resolution)
@@ -158,6 +170,7 @@ def metrics(
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
     count: Annotated[int, typer.Option("--count", help="Images to make, 10 to 10000.")] = 500,
     psi: Psi = 1.0,
+    fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -171,7 +184,7 @@ def metrics(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.EvaluateGeneratorRequest(
-        model=with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi
+        model=with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi, fid=fid
     )
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):

@@ -22,7 +22,7 @@ from orchestrator.cli import (
     run,
     serving,
 )
-from orchestrator.cli.exit_codes import INTERNAL, INTERRUPTED, exit_code
+from orchestrator.cli.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
 from orchestrator.cli.output import emit_error
 
 HELP = """Makes the defect images a factory does not have, and proves whether they help.
@@ -36,7 +36,9 @@ Without photographs of your own:
 What is wrong on this machine, and how to mend it:
   defectory doctor
 """
-EPILOG = "Exit codes: 0 done, 1 internal, 2 usage, 3-11 by kind of error (docs/cli.md), 130 stopped by Ctrl-C."
+EPILOG = (
+    "Exit codes: 0 done, 1 internal, 2 usage, 3-11 by kind of error (docs/cli.md), 75 evicted, 130 stopped by Ctrl-C."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,18 +82,22 @@ def _root(
     del version  # its callback has answered
 
 
+class Terminated(BaseException):
+    """SIGTERM: a pod is evicted, a machine goes down. Not an Exception, so that nothing swallows it."""
+
+
 def main() -> None:
     """Run the command line and end the process with its code."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, _terminate)
     as_json = "--json" in sys.argv
     try:
         app()
     except DefectoryError as error:
         emit_error(error, as_json)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stopped:
         sys.stderr.write("\nstopped; the same command goes on where this one was\n")
-        sys.exit(INTERRUPTED)
+        sys.exit(EVICTED if isinstance(stopped, Terminated) else INTERRUPTED)
     except Exception as error:
         from traceback import print_exc
 
@@ -100,8 +106,8 @@ def main() -> None:
         sys.exit(INTERNAL)
 
 
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 if __name__ == "__main__":

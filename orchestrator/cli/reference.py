@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.cli.exit_codes import EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
+from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
 
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line
@@ -49,7 +49,8 @@ def _helps(command: Any, name: str) -> Iterator[tuple[str, str]]:
 def _exit_codes() -> str:
     rows = [(OK, "done"), (INTERNAL, "internal error: the log or the trace on standard error has it"), (USAGE, "usage")]
     rows += [(code, f"{kind.__name__}: {(kind.__doc__ or '').splitlines()[0]}") for kind, code in EXIT_CODES.items()]
-    rows += [(INTERRUPTED, "stopped by Ctrl-C or SIGTERM; the same command goes on")]
+    rows += [(EVICTED, "stopped by SIGTERM (an evicted pod); the same command goes on, so try again")]
+    rows += [(INTERRUPTED, "stopped by Ctrl-C; the same command goes on")]
     return "## Exit codes\n\n| code | meaning |\n|---|---|\n" + "\n".join(f"| {c} | {text} |" for c, text in rows)
 
 

@@ -67,6 +67,13 @@ class GeneratorSettings(_Section):
     augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
     augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
     snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
+    keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
+    measured_images: int = Field(
+        200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
+    )
+    ship: Literal["best", "last"] = Field("best", description="snapshot that becomes the model: best by KID, or last")
+    patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
+    leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
     start_label: str = Field(
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )

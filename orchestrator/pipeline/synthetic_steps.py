@@ -88,6 +88,8 @@ def generators(context: StepContext) -> Outputs:
             initial_model=initial,
         )
         generator = context.services.operate("generator", "TrainGenerator", request, context.on_report).generator
+        for leak in generator.leaks:
+            context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = generator_outputs(generator)
     return outputs
 
@@ -100,6 +102,9 @@ def generator_outputs(generator: Any) -> dict[str, Any]:
         "kimg": generator.kimg,
         "augment_p": generator.augment_p,
         "sample_uri": generator.sample_uri,
+        "shipped_kimg": generator.shipped_kimg,
+        "shipped_reason": generator.shipped_reason,
+        "leaks": list(generator.leaks),
         "weights_sha256": generator.weights_sha256,
         "card_uri": generator.card_uri,
     }

@@ -28,8 +28,13 @@ class GeneratorCard(BaseModel):
     version: str = Field(pattern=r"^[1-9][0-9]*$")
     label: str = Field(min_length=1)
     architecture: Architecture
-    kimg: float = Field(ge=0)  # images shown to the discriminator, thousands
+    kimg: float = Field(ge=0)  # images shown to the discriminator in the whole training, thousands
+    shipped_kimg: float | None = Field(None, ge=0)  # after which these weights were the average; none: imported
+    shipped_reason: str = ""  # why these and not another snapshot's
     augment_p: float = Field(ge=0, le=1)  # at the end of the training
+    augment_preset: str = ""  # at the end: a milder one than the settings', where augmentations leaked
+    leaks: tuple[str, ...] = ()  # of augmentations, and what was done about them
+    history: tuple[dict[str, Any], ...] = ()  # what was measured of each snapshot
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     manifest_uri: str
     content_hash: str  # of the lines that it learned from
@@ -38,7 +43,8 @@ class GeneratorCard(BaseModel):
     seed: int = Field(ge=0)
     initial_model: str = ""  # "name/version" that training started from
     source: str = ""  # where it came from, if it was not trained here
-    sample_key: str = ""  # the last sheet of samples
+    sample_key: str = ""  # sheet of samples of these weights
+    video_key: str = ""  # the sheets over time, an animated WebP
     torch_version: str = ""
 
     @property

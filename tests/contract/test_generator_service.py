@@ -167,6 +167,10 @@ def test_a_training_starts_from_another_model(service: Service, stub: Any, store
         ({"settings": {"augment_mode": "sometimes"}}, InvalidInput, "settings.augment_mode"),
         ({"settings": {"augment_preset": "all"}}, InvalidInput, "settings.augment_preset"),
         ({"settings": {"freeze_d": 3}}, InvalidInput, "settings.freeze_d"),
+        ({"settings": {"keep_checkpoints": 101}}, InvalidInput, "settings.keep_checkpoints"),
+        ({"settings": {"measured_images": 5}}, InvalidInput, "settings.measured_images"),
+        ({"settings": {"ship": "first"}}, InvalidInput, "settings.ship"),
+        ({"settings": {"patience": -1}}, InvalidInput, "settings.patience"),
     ],
 )
 def test_a_bad_training_is_refused(
@@ -380,6 +384,13 @@ def test_metrics_want_held_out_images(service: Service, stub: Any, store: Object
     started = stub.EvaluateGenerator(pb.EvaluateGeneratorRequest(request_id="few", model="tiny", manifest_uri=uri))
     with pytest.raises(FailedPrecondition, match="4 held-out images"):
         wait_for(service.channel, started, timeout_s=120)
+
+
+def test_fid_is_refused_on_few_images(service: Service, stub: Any, store: ObjectStore) -> None:
+    uri = write_images(store, "measured-fid", [("defect", "train")] * 12 + [("defect", "validation")] * 12)
+    request = pb.EvaluateGeneratorRequest(request_id="fid", model="tiny", manifest_uri=uri, fid=True)
+    with pytest.raises(FailedPrecondition, match="FID on 12 held-out images"):
+        wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
 
 
 @pytest.mark.parametrize(

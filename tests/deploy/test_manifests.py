@@ -129,3 +129,15 @@ def test_only_the_gpu_overlay_asks_for_a_gpu() -> None:
         for name, deployment in deployments.items():
             limits = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
             assert limits.get("nvidia.com/gpu") == (wanted if name == "generator" else None)
+
+
+def test_the_job_of_the_page_on_deploying_is_valid_and_tries_again_what_asks_for_it() -> None:
+    from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES
+
+    page = (ROOT / "docs/deploy.md").read_text()
+    job = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    kubernetes_validate.validate(job, "1.32", strict=True)
+    rules = job["spec"]["podFailurePolicy"]["rules"]
+    codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
+    assert codes["Ignore"] == [EVICTED]
+    assert set(codes["FailJob"]) < {2, *EXIT_CODES.values()}

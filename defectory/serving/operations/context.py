@@ -2,16 +2,22 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
-from defectory.errors import Cancelled
+import structlog
+
+from defectory.errors import Cancelled, Exhausted, Unavailable
 from defectory.serving.operations.record import ProgressRecord, cancel_key, progress_key
 from defectory.storage.store import ObjectStore
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 REPORT_EVERY_S = 1.0  # progress is for people; the store is not asked to keep more
+STORE_AWAY_S = 30.0  # a store that is full or away is left alone for so long
+
+log = structlog.get_logger(__name__)
 
 
 class Interrupted(BaseException):
@@ -28,7 +34,7 @@ class JobContext(Protocol):
     def report(
         self,
         stage: str,
-        done: int,
+        done: float,
         total: int,
         unit: str,
         *,
@@ -39,7 +45,8 @@ class JobContext(Protocol):
 
         Args:
             stage: what is being done now, for a person.
-            done, total, unit: units of work finished, in all (0: unknown), and what a unit is, in the plural.
+            done, total, unit: units of work finished, in all (0: unknown), and what a unit is, in the plural; parts of
+                a unit count for the rate.
             values: latest measurements by name.
             sample_uri: the latest picture to look at.
 
@@ -59,13 +66,13 @@ class StoredJobContext:
         self._service = service
         self._written = float("-inf")
         self._stage = ""
-        self._from = (0.0, 0)  # when this stage was first reported, and how much was done then
+        self._from: tuple[float, float] = (0.0, 0)  # when this stage was first reported, and how much was done then
         self._sample_uri = ""
 
     def report(
         self,
         stage: str,
-        done: int,
+        done: float,
         total: int,
         unit: str,
         *,
@@ -85,7 +92,7 @@ class StoredJobContext:
         rate = (done - before) / (now - started) if now > started else 0.0
         record = ProgressRecord(
             stage=stage,
-            done=done,
+            done=int(done),
             total=total,
             unit=unit,
             rate=rate,
@@ -94,11 +101,16 @@ class StoredJobContext:
             sample_uri=self._sample_uri,
             updated=datetime.now(UTC),
         )
-        self.store.put(progress_key(self._service, self.operation_id), record.model_dump_json().encode())
+        try:
+            self.store.put(progress_key(self._service, self.operation_id), record.model_dump_json().encode())
+        except (Unavailable, Exhausted) as error:  # nobody sees it for a while; the work need not stop for that
+            self._written = now + STORE_AWAY_S
+            log.warning("progress was not written", error=str(error), next_in_s=STORE_AWAY_S)
 
     def _leave_if_asked(self) -> None:
         if not self.stop:
             return
-        if self.store.exists(cancel_key(self._service, self.operation_id)):
-            raise Cancelled(f"operation {self.operation_id} was cancelled")
+        with suppress(Unavailable):  # then it is not known who asks: the work stays unfinished, to be taken up again
+            if self.store.exists(cancel_key(self._service, self.operation_id)):
+                raise Cancelled(f"operation {self.operation_id} was cancelled")
         raise Interrupted

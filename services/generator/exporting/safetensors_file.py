@@ -56,7 +56,8 @@ def import_file(store: ObjectStore, data: bytes, name: str, version: str, label:
         right = "an unchanged file of `defectory generator export --format safetensors`"
         raise InvalidInput(f"{error}; give {right}", {"safetensors_uri": right}) from error
     fields = {field: getattr(card, field) for field in GeneratorCard.model_fields} | {
-        "name": name, "version": version, "label": label or card.label, "initial_model": "", "sample_key": "",
+        "name": name, "version": version, "label": label or card.label,
+        "initial_model": "", "sample_key": "", "video_key": "", "history": (),  # these stayed where it was trained
         "source": f"export of {card.full_name}, weights {card.weights_sha256}",
     }  # fmt: skip
     return bundle.write(store, fields, weights)

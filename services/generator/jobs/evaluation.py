@@ -1,16 +1,15 @@
 """Measuring a generator as a job."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
 from services.generator.jobs.messages import psi_of, require
-from services.generator.metrics.evaluate import check_held_out, evaluate
+from services.generator.metrics.evaluate import Reference, check_held_out
+from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data
@@ -44,24 +43,21 @@ def evaluate_generator(
     chosen = plan_evaluation(request)
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri)
-    train, held_out = (pixels_of(job, lines, card, split) for split in ("train", "validation"))
+    train, held_out = (
+        data.pixels(job.store, data.of_split(lines, card.label, split), card.architecture)
+        for split in ("train", "validation")
+    )
     check_held_out(held_out)
+    if request.fid:  # said before an hour of synthesis
+        check_count(len(held_out), "held-out")
+        check_count(chosen.count, "synthetic")
     made = []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
         made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
-    scores = evaluate(np.concatenate(made), train, held_out)
-    return generator_pb2.EvaluateGeneratorResponse(metrics=scores.to_dict(), held_out_images=len(held_out))
-
-
-def pixels_of(job: JobContext, lines: Sequence[ManifestLine], card: bundle.GeneratorCard, split: str) -> np.ndarray:
-    """Images of the model's label in a split, in its size and colours: (N, R, R, C) uint8, N possibly 0."""
-    chosen = data.of_split(lines, card.label, split)
-    side, channels = card.architecture.resolution_px, card.architecture.channels
-    if not chosen:
-        return np.empty((0, side, side, channels), np.uint8)
-    pixels = data.load(job.store, chosen, side).pixels.permute(0, 2, 3, 1).numpy()
-    if pixels.shape[3] == channels:
-        return pixels
-    return np.repeat(pixels, channels, axis=3) if channels > 1 else pixels.mean(axis=3, keepdims=True).astype(np.uint8)
+    reference, images = Reference(train, held_out), np.concatenate(made)
+    metrics = reference.measure(images).to_dict()
+    if request.fid:
+        metrics["fid"] = reference.frechet(images)
+    return generator_pb2.EvaluateGeneratorResponse(metrics=metrics, held_out_images=len(held_out))

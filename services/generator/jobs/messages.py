@@ -8,6 +8,7 @@ from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
+from services.generator.training.snapshots import HISTORY
 
 
 def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Generator:
@@ -32,6 +33,11 @@ def describe(store: ObjectStore, card: bundle.GeneratorCard) -> generator_pb2.Ge
         channel_base=card.architecture.channel_base,
         z_dim=card.architecture.z_dim,
         w_dim=card.architecture.w_dim,
+        shipped_kimg=card.shipped_kimg or 0.0,
+        shipped_reason=card.shipped_reason,
+        leaks=card.leaks,
+        metrics_uri=store.uri(card.prefix + HISTORY) if card.history else "",
+        video_uri=store.uri(card.video_key) if card.video_key else "",
     )
 
 

@@ -15,12 +15,12 @@ from defectory.imaging import decode, encode_png, to_square
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, latents
-from services.generator.jobs.evaluation import pixels_of
 from services.generator.jobs.messages import require, write_file
 from services.generator.projection.distance import PictureDistance
 from services.generator.projection.projector import Projection, project, psnr_db
 from services.generator.rendering import sheet
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.training import data
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.transfer import copy_matching
 
@@ -105,7 +105,7 @@ def _held_out(manifest_uri: str, job: JobContext, card: bundle.GeneratorCard, co
         InvalidInput: the manifest has none.
     """
     lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
-    pixels = pixels_of(job, lines, card, "validation")[:count]
+    pixels = data.pixels(job.store, data.of_split(lines, card.label, "validation")[:count], card.architecture)
     if manifest_uri and count and not len(pixels):
         right = f"a manifest with validation images of {card.label!r}"
         raise InvalidInput(f"{manifest_uri} has nothing to compare with: give {right}", {"manifest_uri": right})

@@ -10,16 +10,20 @@ from typing import Any
 import torch
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.models import check_name, reserve_version, version_prefix
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
 from services.generator.jobs.messages import describe, require
+from services.generator.stylegan2.networks import Generator
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
-from services.generator.training.loop import Report, fingerprint, train
+from services.generator.training.judging import Judge
+from services.generator.training.loop import Report, Trained, fingerprint, train
+from services.generator.training.snapshots import draw_sheet, write_history, write_sheet, write_video
+from services.generator.training.storing import until_possible
 from services.generator.training.trainer import Trainer
 
 
@@ -28,6 +32,7 @@ class TrainingPlan:
     """What a training will do, as far as it can be known without reading images."""
 
     lines: Sequence[ManifestLine]
+    lines_held_out: Sequence[ManifestLine]
     size_px: int
     values: Mapping[str, Any]  # settings that were given
     initial_model: str  # "name/version" or empty
@@ -45,11 +50,12 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
     if request.seed < 0:
         raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
     values = _given(request.settings)
-    lines = data.select(read_manifest(store, request.manifest_uri), request.label)
+    every_line = read_manifest(store, request.manifest_uri)
+    lines = data.select(every_line, request.label)
     size_px = data.size_of(lines)
     settings.resolve(values, size_px=size_px, channels=3)
     initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
-    return TrainingPlan(lines, size_px, values, initial)
+    return TrainingPlan(lines, data.of_split(every_line, request.label, "validation"), size_px, values, initial)
 
 
 def train_generator(
@@ -78,27 +84,60 @@ def train_generator(
             transfer.start_from(trainer, job.store, initial)
         return trainer
 
-    identity = fingerprint(chosen, request.seed, images.content_hash, initial)
-    trainer, sample_key = train(make_trainer, job.store, prefix, identity, _reporter(job, chosen.kimg))
-    fields = {
-        "name": request.name,
-        "version": version,
-        "label": request.label,
-        "architecture": chosen.architecture,
-        "kimg": trainer.images_seen / 1000,
-        "augment_p": trainer.p,
-        "manifest_uri": request.manifest_uri,
-        "content_hash": images.content_hash,
-        "training_images": len(images.pixels),
-        "settings": chosen,
-        "seed": request.seed,
-        "initial_model": initial,
-        "sample_key": sample_key,
-        "torch_version": torch.__version__,
-    }
-    card = bundle.write(job.store, fields, trainer.average.state_dict())
+    held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
+    identity = fingerprint(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
+    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen)
+    report = _reporter(job, chosen.kimg)
+    trained = train(make_trainer, job.store, prefix, identity, report, judge)
+    card = until_possible(
+        "the model",
+        lambda: _write(
+            job.store,
+            prefix,
+            trained,
+            judge.why_not,
+            {
+                "name": request.name,
+                "version": version,
+                "label": request.label,
+                "manifest_uri": request.manifest_uri,
+                "content_hash": images.content_hash,
+                "training_images": len(images.pixels),
+                "settings": chosen,
+                "seed": request.seed,
+                "initial_model": initial,
+            },
+        ),
+        lambda: report(trained.trainer.images_seen, {}, ""),
+    )
     Checkpoints(job.store, prefix, identity).keep_last()
     return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
+
+
+def _write(
+    store: ObjectStore, prefix: str, trained: Trained, not_measured: str, fields: Mapping[str, Any]
+) -> bundle.GeneratorCard:
+    """Write the snapshot that is shipped, its sheet, the video of all sheets, and the card, which makes the model."""
+    trainer, course = trained.trainer, trained.course
+    shipped = course.shipped(trainer.average.state_dict(), not_measured)
+    generator = Generator(trainer.settings.architecture).requires_grad_(False)
+    generator.load_state_dict(dict(shipped.weights))
+    sample_key = write_sheet(store, prefix, round(shipped.kimg * 1000), draw_sheet(generator))
+    results = {
+        "architecture": trainer.settings.architecture,
+        "kimg": trainer.images_seen / 1000,
+        "shipped_kimg": shipped.kimg,
+        "shipped_reason": shipped.reason,
+        "augment_p": trainer.p,
+        "augment_preset": trainer.control.preset if trainer.settings.augment_mode != "none" else "",
+        "leaks": course.leaks,
+        "history": [snapshot.line() for snapshot in course.history],
+        "sample_key": sample_key,
+        "video_key": write_video(store, prefix),
+        "torch_version": torch.__version__,
+    }
+    write_history(store, prefix, course.history)
+    return bundle.write(store, {**fields, **results}, shipped.weights)
 
 
 def _given(message: generator_pb2.TrainingSettings) -> dict[str, Any]:
@@ -120,7 +159,7 @@ def _reporter(job: JobContext, kimg: float) -> Report:
     total = math.ceil(kimg)
 
     def report(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
-        done = total if images_seen >= kimg * 1000 else images_seen // 1000
+        done = total if images_seen >= kimg * 1000 else images_seen / 1000
         sample_uri = job.store.uri(sample_key) if sample_key else ""
         job.report("training", done, total, "kimg", values=values, sample_uri=sample_uri)
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from defectory.errors import FailedPrecondition
 from services.generator.metrics.features import standardised, texture
+from services.generator.metrics.fid import fid
 from services.generator.metrics.kid import kid
-from services.generator.metrics.neighbours import diversity, manifolds, memory
+from services.generator.metrics.neighbours import Memory, diversity, manifolds, memory, spacing
 
 MIN_HELD_OUT = 10  # with fewer, the interval of any of these numbers holds every answer
 
@@ -32,28 +33,56 @@ class Scores:
         return asdict(self)
 
 
-def evaluate(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> Scores:
-    """Measure synthetic images.
+class Reference:
+    """Real images, described once, against which sets of synthetic ones are measured.
 
     Shapes:
-        fake: (M, R, R, C); train, which the generator learned from: (N, R, R, C); held_out: (H, R, R, C); all uint8
+        train, which the generator learned from: (N, R, R, C); held_out: (H, R, R, C); uint8
 
     Raises:
         FailedPrecondition: too few held-out images to say anything.
     """
-    check_held_out(held_out)
-    learned, mirrored, real, made = standardised(
-        texture(train), texture(train[:, :, ::-1]), texture(held_out), texture(fake)
-    )
-    distance, shape, near = kid(real, made, seed), manifolds(real, made), memory(learned, mirrored, made)
-    return Scores(
-        kid=distance.mean,
-        kid_low=distance.low,
-        kid_high=distance.high,
-        **asdict(shape),
-        diversity=diversity(made, real),
-        **asdict(near),
-    )
+
+    def __init__(self, train: np.ndarray, held_out: np.ndarray) -> None:
+        check_held_out(held_out)
+        self._train = texture(train)
+        self._mirrored, self._held_out = standardised(self._train, texture(train[:, :, ::-1]), texture(held_out))[1:]
+        self._learned = standardised(self._train)[0]
+        self._spacing = spacing(self._learned)
+
+    @property
+    def held_out_copies(self) -> float:
+        """Share of held-out images that would count as copies of training images: what a part does by itself."""
+        return self._memory(self._held_out).copies
+
+    def measure(self, fake: np.ndarray, seed: int = 0) -> Scores:
+        """Measure synthetic images (M, R, R, C) uint8."""
+        made = standardised(self._train, texture(fake))[1]
+        distance, shape, near = kid(self._held_out, made, seed), manifolds(self._held_out, made), self._memory(made)
+        return Scores(
+            kid=distance.mean,
+            kid_low=distance.low,
+            kid_high=distance.high,
+            **asdict(shape),
+            diversity=diversity(made, self._held_out),
+            **asdict(near),
+        )
+
+    def frechet(self, fake: np.ndarray) -> float:
+        """FID of synthetic images (M, R, R, C) uint8 and the held-out ones.
+
+        Raises:
+            FailedPrecondition: too few of either; see `fid.py`.
+        """
+        return fid(self._held_out, standardised(self._train, texture(fake))[1])
+
+    def _memory(self, features: np.ndarray) -> Memory:
+        return memory(self._learned, self._mirrored, features, self._spacing)
+
+
+def evaluate(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> Scores:
+    """Measure synthetic images once; see `Reference`."""
+    return Reference(train, held_out).measure(fake, seed)
 
 
 def check_held_out(held_out: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NEIGHBOURS = 5  # as in [2]
+BLOCK = 1024  # images whose distances to all others are held at once
 COPY_SHARE = 0.5  # of the smallest distance between two real images: nearer than that is no coincidence
 
 
@@ -52,12 +53,23 @@ def manifolds(real: np.ndarray, fake: np.ndarray) -> Manifolds:
     )
 
 
-def memory(train: np.ndarray, train_mirrored: np.ndarray, fake: np.ndarray) -> Memory:
-    """How near fakes (M, F) come to training images (N, F), of which mirrored ones count as well."""
-    among = distances(train, train)
-    np.fill_diagonal(among, np.inf)
+def spacing(train: np.ndarray) -> np.ndarray:
+    """How far each training image (N, F) is from the nearest other one: (N,)."""
+    nearest = np.empty(len(train))
+    for start in range(0, len(train), BLOCK):
+        block = distances(train[start : start + BLOCK], train)
+        block[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+        nearest[start : start + BLOCK] = block.min(axis=1)
+    return nearest
+
+
+def memory(train: np.ndarray, train_mirrored: np.ndarray, fake: np.ndarray, apart: np.ndarray) -> Memory:
+    """How near fakes (M, F) come to training images (N, F), of which mirrored ones count as well.
+
+    Args:
+        apart: `spacing` of the training images.
+    """
     nearest = np.minimum(distances(fake, train).min(axis=1), distances(fake, train_mirrored).min(axis=1))
-    apart = among.min(axis=1)
     typical = max(float(np.median(apart)), 1e-12)
     smallest = max(float(np.percentile(apart, 1)), 1e-12)
     return Memory(float(np.median(nearest)) / typical, float((nearest < COPY_SHARE * smallest).mean()))

@@ -34,9 +34,9 @@ def main() -> None:
     given = parser.parse_args()
     pictures = torch.from_numpy(np.stack([draw(seed) for seed in range(given.images)])).permute(0, 3, 1, 2).contiguous()
     chosen = training_settings(given.kimg)
-    trainer, _ = train(
+    trainer = train(
         lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, f"{starter.NAME} {given.images}", _report
-    )
+    ).trainer
     tensors = {f"g/{name}": value for name, value in trainer.average.state_dict().items()}
     tensors |= {f"d/{name}": value for name, value in trainer.discriminator.state_dict().items()}
     starter.write(given.out, tensors, chosen.architecture, trainer.images_seen / 1000, given.images)

@@ -20,12 +20,17 @@ class AugmentControl:
         p: the fixed probability; "ada" starts from 0.
         target: of r_t, in (0, 1).
         images_to_one: images in which p can go from 0 to 1.
+        preset: which transformations, until they leak.
     """
 
-    def __init__(self, mode: Literal["ada", "fixed", "none"], p: float, target: float, images_to_one: float) -> None:
+    def __init__(
+        self, mode: Literal["ada", "fixed", "none"], p: float, target: float, images_to_one: float, preset: str = "bgc"
+    ) -> None:
         self._adaptive = mode == "ada"
         self._target = target
         self._images_to_one = images_to_one
+        self.preset = preset
+        self.limit = P_LIMIT
         self.p = p if mode == "fixed" else 0.0
         self.r_t = 0.0  # over the last whole interval
         self._sign_sum = 0.0
@@ -42,12 +47,19 @@ class AugmentControl:
         self.r_t = self._sign_sum / self._images
         if self._adaptive:
             direction = (self.r_t > self._target) - (self.r_t < self._target)
-            self.p = min(max(self.p + direction * self._images / self._images_to_one, 0.0), P_LIMIT)
+            self.p = min(max(self.p + direction * self._images / self._images_to_one, 0.0), self.limit)
         self._sign_sum, self._images, self._batches = 0.0, 0, 0
 
-    def state(self) -> dict[str, float | int]:
+    def fall_back(self, preset: str) -> None:
+        """Augment half as often, and never more than that again, with another preset; none for ""."""
+        self.preset = preset
+        self.limit = self.p = self.p / 2 if preset else 0.0
+
+    def state(self) -> dict[str, float | int | str]:
         """Everything that changes."""
         return {
+            "preset": self.preset,
+            "limit": self.limit,
             "p": self.p,
             "r_t": self.r_t,
             "sign_sum": self._sign_sum,
@@ -57,5 +69,6 @@ class AugmentControl:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a `state()`."""
+        self.preset, self.limit = str(state["preset"]), float(state["limit"])
         self.p, self.r_t, self._sign_sum = float(state["p"]), float(state["r_t"]), float(state["sign_sum"])
         self._images, self._batches = int(state["images"]), int(state["batches"])

@@ -7,11 +7,9 @@ from typing import Any
 import structlog
 from torch import Tensor
 
-from defectory.errors import Corrupted
+from defectory.errors import Corrupted, NotFound
 from defectory.storage import ObjectStore
 from services.generator import tensors as tensor_files
-
-KEEP = 2  # the newest checkpoints that stay: one may be found broken
 
 log = structlog.get_logger(__name__)
 
@@ -22,26 +20,30 @@ class Checkpoints:
     Args:
         prefix: where the model's version lies, ending in '/'.
         fingerprint: of data, settings and seed; a checkpoint of anything else is not taken up.
+        keep: the newest checkpoints that stay, at least 1; with 2 or more, one may be found broken.
     """
 
-    def __init__(self, store: ObjectStore, prefix: str, fingerprint: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, fingerprint: str, keep: int = 2) -> None:
         self._store = store
         self._prefix = f"{prefix}checkpoints/"
         self._fingerprint = fingerprint
+        self._keep = keep
 
     def save(self, images_seen: int, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
-        """Write a checkpoint and remove the oldest beyond `KEEP`."""
-        key = f"{self._prefix}{images_seen:012d}"
+        """Write a checkpoint, in place of one of as many images, and remove the oldest ones beyond `keep`.
+
+        The tensors bear their hash in their name, so that until the JSON is there the old ones are what they were.
+        """
         data, sha256 = tensor_files.dump(tensors)
         card = {"fingerprint": self._fingerprint, "sha256": sha256, "scalars": scalars}
-        self._store.put(f"{key}.safetensors", data)
+        key = f"{self._prefix}{images_seen:012d}"
+        self._store.put(_tensors_key(key, sha256), data)
         self._store.put(f"{key}.json", json.dumps(card, sort_keys=True).encode())
-        for old in self._keys()[KEEP:]:
-            self._remove(old)
+        self._remove_all_but(self._keep)
 
     def latest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The newest whole checkpoint of this training, or None; a broken one is passed over and logged."""
-        for key in self._keys():
+        for key in _keys(self._store, self._prefix):
             try:
                 return self._read(key)
             except Corrupted as error:
@@ -50,24 +52,23 @@ class Checkpoints:
 
     def keep_last(self) -> None:
         """Remove all but the newest, which other trainings may start from."""
-        for old in self._keys()[1:]:
-            self._remove(old)
-
-    def _keys(self) -> list[str]:
-        """Complete checkpoints without their suffix, newest first."""
-        keys = [info.key for info in self._store.list(self._prefix)]
-        return sorted((key.removesuffix(".json") for key in keys if key.endswith(".json")), reverse=True)
+        self._remove_all_but(1)
 
     def _read(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         card = read_checkpoint_card(self._store, key)
         if card["fingerprint"] != self._fingerprint:
             raise Corrupted("it belongs to other data, settings or another seed")
-        tensors = tensor_files.parse(self._store.get(f"{key}.safetensors"), card["sha256"], key)
-        return tensors, card["scalars"]
+        return _read_tensors(self._store, key, card["sha256"]), card["scalars"]
 
-    def _remove(self, key: str) -> None:
-        self._store.delete(f"{key}.json")  # first: without it the rest is nothing
-        self._store.delete(f"{key}.safetensors")
+    def _remove_all_but(self, count: int) -> None:
+        """Remove older checkpoints, and tensors that no checkpoint names (any more)."""
+        keys = _keys(self._store, self._prefix)
+        for old in keys[count:]:
+            self._store.delete(f"{old}.json")  # first: without it the rest is nothing
+        named = {_tensors_key(key, _sha256(self._store, key)) for key in keys[:count]}
+        for found in [info.key for info in self._store.list(self._prefix)]:
+            if found.endswith(".safetensors") and found not in named:
+                self._store.delete(found)
 
 
 def read_checkpoint_card(store: ObjectStore, key: str) -> dict[str, Any]:
@@ -83,12 +84,37 @@ def read_checkpoint_card(store: ObjectStore, key: str) -> dict[str, Any]:
 
 def newest_tensors(store: ObjectStore, prefix: str) -> dict[str, Tensor] | None:
     """Tensors of the newest checkpoint of a finished training, or None where none is left or it is broken."""
-    keys = [info.key for info in store.list(f"{prefix}checkpoints/") if info.key.endswith(".json")]
+    keys = _keys(store, f"{prefix}checkpoints/")
     if not keys:
         return None
-    key = max(keys).removesuffix(".json")
     try:
-        return tensor_files.parse(store.get(f"{key}.safetensors"), read_checkpoint_card(store, key)["sha256"], key)
+        return _read_tensors(store, keys[0], read_checkpoint_card(store, keys[0])["sha256"])
     except Corrupted as error:
-        log.warning("checkpoint passed over", key=key, error=str(error))
+        log.warning("checkpoint passed over", key=keys[0], error=str(error))
         return None
+
+
+def _keys(store: ObjectStore, prefix: str) -> list[str]:
+    """Complete checkpoints without their suffix, newest first."""
+    keys = [info.key for info in store.list(prefix)]
+    return sorted((key.removesuffix(".json") for key in keys if key.endswith(".json")), reverse=True)
+
+
+def _tensors_key(key: str, sha256: str) -> str:
+    return f"{key}-{sha256[:16]}.safetensors"
+
+
+def _sha256(store: ObjectStore, key: str) -> str:
+    """The hash that a checkpoint names, or nothing where it is broken."""
+    try:
+        return str(read_checkpoint_card(store, key)["sha256"])
+    except Corrupted:
+        return ""
+
+
+def _read_tensors(store: ObjectStore, key: str, sha256: str) -> dict[str, Tensor]:
+    try:
+        data = store.get(_tensors_key(key, sha256))
+    except NotFound as error:
+        raise Corrupted(f"the tensors of {key} are gone") from error
+    return tensor_files.parse(data, sha256, key)

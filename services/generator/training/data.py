@@ -13,6 +13,7 @@ from defectory.errors import Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
 from defectory.storage.parallel import parallel_get
+from services.generator.stylegan2.networks import Architecture
 
 LEARNED_ORIGINS = ("real", "edited")
 
@@ -85,6 +86,21 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
     arrays = [np.asarray(image.convert("L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
     return TrainingImages(pixels.contiguous(), content_hash(lines))
+
+
+def pixels(store: ObjectStore, lines: Sequence[ManifestLine], architecture: Architecture) -> np.ndarray:
+    """Images of the lines as a network makes its own, in its size and colours: (N, R, R, C) uint8, N possibly 0.
+
+    Raises:
+        Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
+    """
+    side, channels = architecture.resolution_px, architecture.channels
+    if not lines:
+        return np.empty((0, side, side, channels), np.uint8)
+    found = load(store, lines, side).pixels.permute(0, 2, 3, 1).numpy()
+    if found.shape[3] == channels:
+        return found
+    return np.repeat(found, channels, axis=3) if channels > 1 else found.mean(axis=3, keepdims=True).astype(np.uint8)
 
 
 class Epochs:

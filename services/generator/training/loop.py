@@ -1,22 +1,28 @@
-"""The resumable loop: steps, checkpoints, sample sheets, progress; rolls back once when a loss is not finite."""
+"""The resumable loop: steps, checkpoints, snapshots, progress; rolls back once when a loss is not finite."""
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from defectory.errors import Exhausted, FailedPrecondition, Unavailable
-from defectory.imaging import encode_png
+from defectory.errors import FailedPrecondition
 from defectory.storage import ObjectStore
-from services.generator.rendering import render, sheet
+from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.judging import Course, Judge, Judgement
 from services.generator.training.settings import TrainingSettings
+from services.generator.training.snapshots import draw_sheet, write_history, write_sheet
+from services.generator.training.storing import if_possible, until_possible
 from services.generator.training.trainer import Trainer, all_finite
 
-SHEET_SEEDS = range(32)
-SHEET_COLUMNS = 8
+TICK_IMAGES = 4000  # between two lines of the log, as in the reference; or a snapshot's interval, where that is less
+CHECKPOINT_EVERY_S = 900.0  # also between snapshots: so much is computed again after a kill at most
+BEST = "best/"  # of the names of the best snapshot's weights in a checkpoint
 
 log = structlog.get_logger(__name__)
 
@@ -29,14 +35,31 @@ class Report(Protocol):
 
         Args:
             images_seen: by the discriminator so far.
-            values: losses by name, p and r_t.
+            values: losses by name, p, r_t, tick, images_s; kid and others as of the latest snapshot.
             sample_key: object key of the latest sheet of samples, or empty.
         """
 
 
-def fingerprint(settings: TrainingSettings, seed: int, content_hash: str, initial_model: str) -> str:
-    """SHA-256 of everything that decides how a training goes."""
-    text = json.dumps([settings.model_dump(mode="json"), seed, content_hash, initial_model], sort_keys=True)
+@dataclass(frozen=True)
+class Trained:
+    """A training at its end."""
+
+    trainer: Trainer
+    course: Course
+    sample_key: str  # of the last sheet of samples
+
+
+def fingerprint(
+    settings: TrainingSettings, seed: int, content_hash: str, initial_model: str, held_out_hash: str = ""
+) -> str:
+    """SHA-256 of everything that decides how a training goes.
+
+    Args:
+        content_hash: of the images learned from. held_out_hash: of those that snapshots are measured on.
+    """
+    text = json.dumps(
+        [settings.model_dump(mode="json"), seed, content_hash, initial_model, held_out_hash], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -46,7 +69,8 @@ def train(
     prefix: str,
     fingerprint: str,
     report: Report,
-) -> tuple[Trainer, str]:
+    judge: Judge | None = None,
+) -> Trained:
     """Train to the end, from the newest checkpoint if there is one.
 
     Args:
@@ -54,75 +78,161 @@ def train(
         prefix: where the model's version lies in the store, ending in '/'.
         fingerprint: see `fingerprint`.
         report: see `Report`.
-
-    Returns:
-        the finished training, and the object key of its last sheet of samples.
+        judge: measures snapshots; None: they are not measured.
 
     Raises:
-        FailedPrecondition: a loss is not finite, twice.
+        FailedPrecondition: a loss is not finite, twice. Whatever report raises.
     """
-    checkpoints = Checkpoints(store, prefix, fingerprint)
-    trainer = _resumed(make_trainer, checkpoints)
-    settings = trainer.settings
-    sample_key = ""
-    while trainer.images_seen < settings.total_images:
-        snapshot_before = trainer.images_seen // settings.snapshot_images
-        values = trainer.train_step()
-        if not all_finite(values):
-            trainer = _rolled_back(trainer, values, make_trainer, checkpoints)
-            continue
-        values |= {"p": trainer.p, "r_t": trainer.control.r_t, "kimg": trainer.images_seen / 1000}
-        finished = trainer.images_seen >= settings.total_images
-        if finished or trainer.images_seen // settings.snapshot_images > snapshot_before:
-            sample_key = _snapshot(trainer, store, prefix, checkpoints, must_succeed=finished)
-        try:
-            report(trainer.images_seen, values, sample_key)
-        except BaseException:  # also the service's way of saying that it stops: leave nothing to be computed again
-            checkpoints.save(trainer.images_seen, *trainer.state())
-            raise
-    return trainer, sample_key or write_sheet(trainer, store, prefix)
+    run = _Run(make_trainer, store, prefix, fingerprint, report, judge)
+    run.go()
+    return Trained(run.trainer, run.course, run.sample_key)
 
 
-def write_sheet(trainer: Trainer, store: ObjectStore, prefix: str) -> str:
-    """Write what the averaged generator makes of fixed seeds, and return the object key."""
-    images = render(trainer.average, SHEET_SEEDS, truncation_psi=1.0, noise_mode="const")
-    key = f"{prefix}samples/{trainer.images_seen:012d}.png"
-    store.put(key, encode_png(sheet(images, SHEET_COLUMNS)))
-    return key
+class _Run:
+    """One process's part of a training."""
+
+    def __init__(
+        self,
+        make_trainer: Callable[[], Trainer],
+        store: ObjectStore,
+        prefix: str,
+        fingerprint: str,
+        report: Report,
+        judge: Judge | None,
+    ) -> None:
+        self._make_trainer = make_trainer
+        self._store = store
+        self._prefix = prefix
+        self._report = report
+        self._judge = judge
+        self._board = Board(store, prefix)
+        self._values: dict[str, float] = {}  # of the latest step of this process
+        self.sample_key = ""
+        self.trainer = make_trainer()
+        self.course = Course(self.trainer.settings)
+        keep = self.trainer.settings.keep_checkpoints
+        self._checkpoints = Checkpoints(store, prefix, fingerprint, keep)
+        self._restore()
+        self._ticks = Ticks(self.trainer.settings, self.trainer.images_seen)
+        self._saved_at = time.monotonic()
+
+    def go(self) -> None:
+        """Step until the training is over."""
+        while True:
+            try:
+                if self.course.is_due(self.trainer.images_seen):
+                    self._snapshot()
+                elif time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
+                    if_possible("checkpoint", self._save)
+                if self._values:
+                    self._tell()
+            except BaseException:  # also the service's way of saying that it stops: leave nothing to be computed again
+                if_possible("checkpoint", self._save)
+                if_possible("event file", lambda: self._board.write(self.trainer.images_seen))
+                raise
+            if self.course.is_over(self.trainer.images_seen):
+                return
+            values = self.trainer.train_step()
+            if not all_finite(values):
+                self._roll_back(values)
+                continue
+            self._values = values
+            if self._ticks.count(self.trainer, values):
+                self._board.add(self.trainer.images_seen, self._ticks.latest)
+
+    def _snapshot(self) -> None:
+        """Judge the averaged generator and write a checkpoint; only the last one is waited for."""
+        trainer, course, judgement = self.trainer, self.course, Judgement()
+        if self._judge is not None:
+            judgement = self._judge.look(trainer.average, trainer.control, self._tell)
+        course.record(trainer.images_seen, judgement, trainer.control, trainer.average.state_dict())
+        if course.is_over(trainer.images_seen):
+            until_possible("the last checkpoint", self._save, self._tell)
+        else:
+            if_possible("checkpoint", self._save)
+        log.info("snapshot", **course.history[-1].line())
+        picture = draw_sheet(trainer.average)
+        self._board.add(trainer.images_seen, judgement.scores)
+        self._board.add_sheet(trainer.images_seen, picture)
+        write = partial(write_sheet, self._store, self._prefix, trainer.images_seen, picture)
+        self.sample_key = if_possible("sheet of samples", write) or self.sample_key
+        if_possible("history", partial(write_history, self._store, self._prefix, course.history))
+        if_possible("event file", partial(self._board.write, trainer.images_seen))
+
+    def _tell(self) -> None:
+        """Report progress."""
+        values = {**self._values, **self._ticks.values(), **self.course.values()}
+        values |= {"p": self.trainer.p, "r_t": self.trainer.control.r_t, "kimg": self.trainer.images_seen / 1000}
+        self._report(self.trainer.images_seen, values, self.sample_key)
+
+    def _save(self) -> None:
+        self._saved_at = time.monotonic()  # also where it fails: a store that is away is not asked after every step
+        tensors, scalars = self.trainer.state()
+        best, course = self.course.state()
+        tensors |= {f"{BEST}{name}": value for name, value in best.items()}
+        self._checkpoints.save(self.trainer.images_seen, tensors, {**scalars, "course": course})
+
+    def _restore(self) -> None:
+        """Back to the newest checkpoint, if there is one."""
+        found = self._checkpoints.latest()
+        if found is None:
+            return
+        tensors, scalars = found
+        self.trainer.restore(tensors, scalars)
+        best = {name.removeprefix(BEST): value for name, value in tensors.items() if name.startswith(BEST)}
+        self.course.restore(best, scalars["course"])
+        log.info("resumed", images_seen=self.trainer.images_seen)
+
+    def _roll_back(self, values: Mapping[str, float]) -> None:
+        """To the last checkpoint, with other random numbers from there on; not a second time."""
+        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if self.trainer.attempt:
+            right = "lower learning_rate or raise r1_gamma"
+            raise FailedPrecondition(f"training diverged twice, at {self.trainer.images_seen} images ({told}): {right}")
+        log.warning("loss is not finite, rolling back", images_seen=self.trainer.images_seen, losses=told)
+        self.trainer = self._make_trainer()
+        self.course = Course(self.trainer.settings)
+        until_possible("the checkpoint to roll back to", self._restore, self._tell)
+        self.trainer.attempt = 1
+        self._values = {}
 
 
-def _resumed(make_trainer: Callable[[], Trainer], checkpoints: Checkpoints) -> Trainer:
-    trainer = make_trainer()
-    found = checkpoints.latest()
-    if found is not None:
-        trainer.restore(*found)
-        log.info("resumed", images_seen=trainer.images_seen)
-    return trainer
+class Ticks:
+    """Means of the losses over a stretch of images, for people; no part of the training's state.
 
+    Args:
+        images_seen: before the first step that is counted.
+    """
 
-def _rolled_back(
-    trainer: Trainer, values: Mapping[str, float], make_trainer: Callable[[], Trainer], checkpoints: Checkpoints
-) -> Trainer:
-    """The training as of its last checkpoint, with other random numbers from there on."""
-    told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-    if trainer.attempt:
-        right = "lower learning_rate or raise r1_gamma"
-        raise FailedPrecondition(f"training diverged twice, at {trainer.images_seen} images ({told}): {right}")
-    log.warning("loss is not finite, rolling back", images_seen=trainer.images_seen, losses=told)
-    fresh = _resumed(make_trainer, checkpoints)
-    fresh.attempt = 1
-    return fresh
+    def __init__(self, settings: TrainingSettings, images_seen: int) -> None:
+        self._interval = min(TICK_IMAGES, settings.snapshot_images)
+        self._tick = images_seen // self._interval
+        self._from = (time.monotonic(), images_seen)
+        self._sums: dict[str, tuple[float, int]] = {}
+        self.latest: dict[str, float] = {}  # means over the last whole tick, and what the controller says
 
+    def count(self, trainer: Trainer, values: Mapping[str, float]) -> bool:
+        """Count a step; whether it ended a tick."""
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
+        tick = trainer.images_seen // self._interval
+        if tick <= self._tick:
+            return False
+        self.latest = {name: total / count for name, (total, count) in self._sums.items()}
+        self.latest |= {"p": trainer.p, "r_t": trainer.control.r_t, "images_s": self._rate(trainer.images_seen)}
+        self._tick, self._sums = tick, {}
+        shown = {name: round(value, 4) for name, value in self.latest.items()}
+        log.info("tick", tick=tick, kimg=trainer.images_seen / 1000, **shown)
+        return True
 
-def _snapshot(
-    trainer: Trainer, store: ObjectStore, prefix: str, checkpoints: Checkpoints, *, must_succeed: bool
-) -> str:
-    """Checkpoint and sample sheet; while training goes on, a store that is full or away can wait for the next one."""
-    try:
-        checkpoints.save(trainer.images_seen, *trainer.state())
-        return write_sheet(trainer, store, prefix)
-    except (Unavailable, Exhausted) as error:
-        if must_succeed:
-            raise
-        log.warning("snapshot was not written, training goes on", images_seen=trainer.images_seen, error=str(error))
-        return ""
+    def values(self) -> dict[str, float]:
+        """For progress: the number of the tick, and images a second over the last one."""
+        rate = {"images_s": self.latest["images_s"]} if self.latest else {}
+        return {"tick": float(self._tick), **rate}
+
+    def _rate(self, images_seen: int) -> float:
+        """Images a second since the last call."""
+        now = time.monotonic()
+        (then, before), self._from = self._from, (now, images_seen)
+        return (images_seen - before) / max(now - then, 1e-9)

@@ -11,6 +11,7 @@ from services.generator.stylegan2.networks import Architecture
 
 SMALL_BASE = 8192  # below this channel_base the latents are small too
 SMALL_LATENT, FULL_LATENT = 64, 512
+MIN_MEASURED = 10  # as many as the metrics want at least
 INHERITED = ("channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp")
 
 
@@ -36,6 +37,20 @@ class TrainingSettings(BaseModel):
     freeze_d: int = Field(0, ge=0, le=16, description="highest resolutions of the discriminator that stay fixed")
     snapshot_kimg: float = Field(gt=0, description="thousands of images between checkpoints and sample sheets")
     path_length_weight: float = Field(2.0, ge=0, description="weight of path-length regularisation")
+    keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay; one may be found broken")
+    measured_images: int = Field(
+        200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
+    )
+    ship: Literal["best", "last"] = Field("best", description="snapshot that becomes the model: best by KID, or last")
+    patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
+    leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
+
+    @field_validator("measured_images")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if 0 < value < MIN_MEASURED:
+            raise ValueError(f"use 0 or at least {MIN_MEASURED}")
+        return value
 
     @field_validator("augment_preset")
     @classmethod

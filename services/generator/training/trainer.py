@@ -50,7 +50,11 @@ class Trainer:
         self.generator, self.discriminator = build(settings.architecture, seed)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.control = AugmentControl(
-            settings.augment_mode, settings.augment_p, settings.augment_target, settings.augment_kimg * 1000
+            settings.augment_mode,
+            settings.augment_p,
+            settings.augment_target,
+            settings.augment_kimg * 1000,
+            settings.augment_preset,
         )
         self._epochs = Epochs(images, seed, mirror_x=settings.mirror_x, mirror_y=settings.mirror_y)
         self._g_parameters = list(self.generator.parameters())
@@ -177,9 +181,9 @@ class Trainer:
         return torch.randn(count, self.settings.architecture.z_dim, generator=rng)
 
     def _augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        if self.settings.augment_mode == "none":
+        if self.control.p <= 0:
             return images
-        return augment(images, self.control.p, self.settings.augment_preset, rng)
+        return augment(images, self.control.p, self.control.preset, rng)
 
     @torch.no_grad()
     def _update_average(self) -> None:

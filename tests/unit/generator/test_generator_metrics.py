@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from defectory.errors import FailedPrecondition
 from services.generator.metrics import kid, neighbours
-from services.generator.metrics.evaluate import evaluate
+from services.generator.metrics.evaluate import Reference, evaluate
 from services.generator.metrics.features import texture
+from services.generator.metrics.fid import fid
 from services.generator.starter.drawing import draw
 
 
@@ -81,6 +83,26 @@ def test_a_collapsed_generator_has_no_diversity(pictures: np.ndarray) -> None:
 def test_too_few_held_out_images_are_said(pictures: np.ndarray) -> None:
     with pytest.raises(FailedPrecondition, match="4 held-out images"):
         evaluate(pictures[:20], pictures[20:40], pictures[40:44])
+
+
+def test_fid_is_the_distance_of_two_normal_distributions() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 1, (10_000, 4)), rng.normal(0.5, 1, (10_000, 4)) @ rng.normal(0, 1, (4, 4))
+    a, b = np.cov(x.T), np.cov(y.T)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b - 2 * sqrtm(a @ b).real)
+    assert fid(x, y) == pytest.approx(expected)
+    assert fid(x, x) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("real", "fake", "told"), [(60, 10_000, "60 held-out"), (10_000, 9_999, "9999 synthetic")])
+def test_fid_on_few_images_is_refused_and_says_why(real: int, fake: int, told: str) -> None:
+    with pytest.raises(FailedPrecondition, match=rf"{told} images.*at least 10000.*bias.*KID"):
+        fid(np.zeros((real, 2)), np.zeros((fake, 2)))
+
+
+def test_copies_among_held_out_images_are_counted_alike(pictures: np.ndarray) -> None:
+    train, held_out = pictures[:60], np.concatenate([pictures[:10, :, ::-1], pictures[60:90]])
+    assert Reference(train, held_out).held_out_copies == pytest.approx(0.25)
 
 
 def test_features_see_direction_and_place() -> None:

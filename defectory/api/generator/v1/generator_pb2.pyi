@@ -45,6 +45,11 @@ class TrainingSettings(_message.Message):
     SNAPSHOT_KIMG_FIELD_NUMBER: _builtins.int
     PATH_LENGTH_WEIGHT_FIELD_NUMBER: _builtins.int
     W_DIM_FIELD_NUMBER: _builtins.int
+    KEEP_CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    MEASURED_IMAGES_FIELD_NUMBER: _builtins.int
+    SHIP_FIELD_NUMBER: _builtins.int
+    PATIENCE_FIELD_NUMBER: _builtins.int
+    LEAK_GUARD_FIELD_NUMBER: _builtins.int
     resolution_px: _builtins.int
     """Side of the square image in pixels, a power of two in [8, 1024]; default: the dataset's size."""
     channel_base: _builtins.int
@@ -87,6 +92,18 @@ class TrainingSettings(_message.Message):
     """Weight of path-length regularisation, >= 0; absent: 2."""
     w_dim: _builtins.int
     """Size of the intermediate latent w, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
+    keep_checkpoints: _builtins.int
+    """Newest checkpoints that stay, in [1, 100]; default 2."""
+    measured_images: _builtins.int
+    """Images made at every snapshot to be measured and watched for leaked augmentations, 0 (none) or in [10, 10000];
+    absent: 200.
+    """
+    ship: _builtins.str
+    """Which snapshot becomes the model: "best" by KID on held-out images, or "last"; default "best"."""
+    patience: _builtins.int
+    """Snapshots without a better one after which the training ends early, >= 0; 0: never."""
+    leak_guard: _builtins.bool
+    """Whether augmentations that leak into the images make way for milder ones; absent: true."""
     def __init__(
         self,
         *,
@@ -111,11 +128,20 @@ class TrainingSettings(_message.Message):
         snapshot_kimg: _builtins.float = ...,
         path_length_weight: _builtins.float | None = ...,
         w_dim: _builtins.int = ...,
+        keep_checkpoints: _builtins.int = ...,
+        measured_images: _builtins.int | None = ...,
+        ship: _builtins.str = ...,
+        patience: _builtins.int = ...,
+        leak_guard: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "leak_guard", b"leak_guard", "measured_images", b"measured_images", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "ema_kimg", b"ema_kimg", "freeze_d", b"freeze_d", "kimg", b"kimg", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "w_dim", b"w_dim", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "ema_kimg", b"ema_kimg", "freeze_d", b"freeze_d", "keep_checkpoints", b"keep_checkpoints", "kimg", b"kimg", "leak_guard", b"leak_guard", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "measured_images", b"measured_images", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "patience", b"patience", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "ship", b"ship", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "w_dim", b"w_dim", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__leak_guard: _TypeAlias = _typing.Literal["leak_guard"]  # noqa: Y015
+    _WhichOneofArgType__leak_guard: _TypeAlias = _typing.Literal["_leak_guard", b"_leak_guard"]  # noqa: Y015
+    _WhichOneofReturnType__measured_images: _TypeAlias = _typing.Literal["measured_images"]  # noqa: Y015
+    _WhichOneofArgType__measured_images: _TypeAlias = _typing.Literal["_measured_images", b"_measured_images"]  # noqa: Y015
     _WhichOneofReturnType__mirror_x: _TypeAlias = _typing.Literal["mirror_x"]  # noqa: Y015
     _WhichOneofArgType__mirror_x: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x"]  # noqa: Y015
     _WhichOneofReturnType__mirror_y: _TypeAlias = _typing.Literal["mirror_y"]  # noqa: Y015
@@ -126,6 +152,10 @@ class TrainingSettings(_message.Message):
     _WhichOneofArgType__r1_gamma: _TypeAlias = _typing.Literal["_r1_gamma", b"_r1_gamma"]  # noqa: Y015
     _WhichOneofReturnType__style_mixing: _TypeAlias = _typing.Literal["style_mixing"]  # noqa: Y015
     _WhichOneofArgType__style_mixing: _TypeAlias = _typing.Literal["_style_mixing", b"_style_mixing"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leak_guard) -> _WhichOneofReturnType__leak_guard | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__measured_images) -> _WhichOneofReturnType__measured_images | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_x) -> _WhichOneofReturnType__mirror_x | None: ...
     @_typing.overload
@@ -236,6 +266,11 @@ class Generator(_message.Message):
     CHANNEL_BASE_FIELD_NUMBER: _builtins.int
     Z_DIM_FIELD_NUMBER: _builtins.int
     W_DIM_FIELD_NUMBER: _builtins.int
+    SHIPPED_KIMG_FIELD_NUMBER: _builtins.int
+    SHIPPED_REASON_FIELD_NUMBER: _builtins.int
+    LEAKS_FIELD_NUMBER: _builtins.int
+    METRICS_URI_FIELD_NUMBER: _builtins.int
+    VIDEO_URI_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -257,7 +292,7 @@ class Generator(_message.Message):
     card_uri: _builtins.str
     """URI of the model's card (model.json)."""
     sample_uri: _builtins.str
-    """URI of the last sheet of samples (PNG)."""
+    """URI of a sheet of samples of these weights (PNG)."""
     training_images: _builtins.int
     """Images that it learned from; 0: imported."""
     seed: _builtins.int
@@ -274,6 +309,18 @@ class Generator(_message.Message):
     """Size of the latent z."""
     w_dim: _builtins.int
     """Size of the intermediate latent w."""
+    shipped_kimg: _builtins.float
+    """Images, in thousands, after which these weights were the average: those of the best snapshot, or kimg; 0: imported."""
+    shipped_reason: _builtins.str
+    """Why these weights and not another snapshot's, for a person; empty: imported."""
+    metrics_uri: _builtins.str
+    """URI of what was measured at each snapshot (JSON lines); empty: imported."""
+    video_uri: _builtins.str
+    """URI of the sheets over time (animated WebP); empty where there is none."""
+    @_builtins.property
+    def leaks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Augmentations that leaked while it trained, and what was done about them, for a person."""
+
     def __init__(
         self,
         *,
@@ -296,10 +343,15 @@ class Generator(_message.Message):
         channel_base: _builtins.int = ...,
         z_dim: _builtins.int = ...,
         w_dim: _builtins.int = ...,
+        shipped_kimg: _builtins.float = ...,
+        shipped_reason: _builtins.str = ...,
+        leaks: _abc.Iterable[_builtins.str] | None = ...,
+        metrics_uri: _builtins.str = ...,
+        video_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channel_base", b"channel_base", "channels", b"channels", "initial_model", b"initial_model", "kimg", b"kimg", "label", b"label", "manifest_uri", b"manifest_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "seed", b"seed", "source", b"source", "training_images", b"training_images", "version", b"version", "w_dim", b"w_dim", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channel_base", b"channel_base", "channels", b"channels", "initial_model", b"initial_model", "kimg", b"kimg", "label", b"label", "leaks", b"leaks", "manifest_uri", b"manifest_uri", "metrics_uri", b"metrics_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "seed", b"seed", "shipped_kimg", b"shipped_kimg", "shipped_reason", b"shipped_reason", "source", b"source", "training_images", b"training_images", "version", b"version", "video_uri", b"video_uri", "w_dim", b"w_dim", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -432,6 +484,7 @@ class EvaluateGeneratorRequest(_message.Message):
     MANIFEST_URI_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    FID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -444,6 +497,10 @@ class EvaluateGeneratorRequest(_message.Message):
     """Number of images to make, those of the seeds from 0 on, in [10, 10000]; 0: 500."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    fid: _builtins.bool
+    """Whether FID is measured as well; FAILED_PRECONDITION with fewer than 10000 images of either kind, for which it says
+    more about their number than about the generator.
+    """
     def __init__(
         self,
         *,
@@ -452,10 +509,11 @@ class EvaluateGeneratorRequest(_message.Message):
         manifest_uri: _builtins.str = ...,
         count: _builtins.int = ...,
         truncation_psi: _builtins.float | None = ...,
+        fid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "fid", b"fid", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -496,7 +554,7 @@ class EvaluateGeneratorResponse(_message.Message):
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage, diversity
-        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share).
+        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share); fid where asked for.
         """
 
     def __init__(

@@ -1,0 +1,111 @@
+"""A store that is full or away: what can wait is left, what cannot is waited for; also on a really full disk."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from defectory.errors import Corrupted, Exhausted, Unavailable
+from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
+
+ROOT = Path(__file__).parents[3]
+
+
+def failing(times: int, error: Exception) -> object:
+    left = [times]
+
+    def work() -> str:
+        if left[0]:
+            left[0] -= 1
+            raise error
+        return "done"
+
+    return work
+
+
+def test_what_can_wait_is_left() -> None:
+    assert if_possible("it", failing(1, Exhausted("full"))) is None  # type: ignore[arg-type]
+    assert if_possible("it", failing(0, Exhausted("full"))) == "done"  # type: ignore[arg-type]
+    with pytest.raises(Corrupted):
+        if_possible("it", failing(1, Corrupted("broken")))  # type: ignore[arg-type]
+
+
+def test_what_cannot_wait_is_tried_again_with_longer_and_longer_pauses() -> None:
+    pauses: list[float] = []
+    assert until_possible("it", failing(4, Unavailable("away")), lambda: None, pauses.append) == "done"  # type: ignore[arg-type]
+    assert sum(pauses) == 1 + 2 + 4 + 8
+
+
+def test_waiting_ends_within_about_an_hour() -> None:
+    pauses: list[float] = []
+    with pytest.raises(Unavailable):
+        until_possible("it", failing(10**6, Unavailable("away")), lambda: None, pauses.append)  # type: ignore[arg-type]
+    assert GIVE_UP_S <= sum(pauses) <= GIVE_UP_S + 60
+
+
+def test_waiting_can_be_stopped() -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        until_possible("it", failing(10, Unavailable("away")), stop)  # type: ignore[arg-type]
+
+
+# Two trainings on a file system of two megabytes: one has room; for the other the disk is full from the first step on,
+# and somebody makes room while the last checkpoint waits.
+FULL_DISK = """
+import json, sys, threading, time
+from pathlib import Path
+from defectory.storage import open_store
+from services.generator.tensors import dump
+from services.generator.training import loop, storing
+from tests.unit.generator.test_generator_training import ignore, make
+
+disk, prefix = Path(sys.argv[1]), "models/generator/m/1/"
+store = open_store(f"file://{disk}/store")
+ballast, warnings = disk / "ballast", []
+
+def fill():
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 10))
+        except OSError as error:
+            return error.errno
+
+class Log:
+    def warning(self, event, **fields):
+        warnings.append(fields["what"])
+        if fields["what"] == "the last checkpoint":
+            ballast.unlink()
+
+free = loop.train(make, store, "models/generator/free/1/", "f", ignore).trainer
+for info in list(store.list("models/")):
+    store.delete(info.key)
+code = fill()
+storing.log = Log()
+full = loop.train(make, store, prefix, "f", ignore).trainer
+keys = [info.key for info in store.list(prefix + "checkpoints/")]
+print(json.dumps([code, warnings, keys, dump(free.state()[0])[1] == dump(full.state()[0])[1]]))
+"""
+
+
+def test_a_disk_that_is_really_full_stops_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=2m none {disk}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("no file system of its own can be mounted here")
+    command = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$0" -c "$1" {disk}', sys.executable, FULL_DISK]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    code, warnings, keys, same = json.loads(done.stdout.splitlines()[-1])
+    assert code == 28  # ENOSPC
+    assert warnings[0] == "checkpoint"  # of the snapshot in the middle
+    assert "the last checkpoint" in warnings
+    assert any(key.endswith("000000000064.json") for key in keys)
+    assert same
