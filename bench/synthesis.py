@@ -27,6 +27,7 @@ from services.generator.training import settings
 COMMAND = "OMP_WAIT_POLICY=PASSIVE python -m bench.synthesis"
 COLUMNS = ("work", "network images/s", "into the store images/s", "share", "at least", "bytes an image")
 SLICES = 5
+BUILD = Path("build")  # on a disk, as a store is; not where temporary files may lie in memory
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    BUILD.mkdir(exist_ok=True)
     rows = []
     for work in (w for w in WORKS if given.only in (0, w.resolution_px)):
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-            rows.append(measure(work, open_store(f"file://{folder}/store"), max(1, int(work.images * given.share))))
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            rows.append(
+                measure(
+                    work, open_store(f"file://{Path(folder).absolute()}/store"), max(1, int(work.images * given.share))
+                )
+            )
         sys.stdout.write(" | ".join(rows[-1]) + "\n")
         sys.stdout.flush()
     if not given.only and given.share == 1:
