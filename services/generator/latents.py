@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.rendering import batch_size, latent
+from services.generator.rendering import batch_size, latents_of
 from services.generator.stylegan2.networks import Generator
 
 
 def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
     """(N, Z) the latents of seeds."""
-    return torch.from_numpy(np.stack([latent(seed, generator.architecture.z_dim) for seed in seeds])).float()
+    return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
 
 
 def classes_of(generator: Generator, seeds: Sequence[int]) -> Tensor | None:
