@@ -51,6 +51,9 @@ def decode(data: bytes, max_pixels: int = 100_000_000, *, keep_alpha: bool = Fal
 def encode_png(image: Image.Image | np.ndarray) -> bytes:
     """Encode an image as PNG: the same pixels give the same bytes (no metadata, fixed compression).
 
+    Behind PNG's own filters little is left to search for: the quick level makes files about a tenth larger than the
+    usual one, in a third of the time.
+
     Args:
         image: "L", "RGB" or "RGBA", or a uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 
@@ -58,13 +61,13 @@ def encode_png(image: Image.Image | np.ndarray) -> bytes:
         InvalidInput: another mode, type or shape.
     """
     if isinstance(image, np.ndarray):
-        image = _from_array(image)
-    if image.mode not in ("L", "RGB", "RGBA"):
+        bare = _from_array(image)
+    elif image.mode in ("L", "RGB", "RGBA"):
+        bare = _without_metadata(image)
+    else:
         raise InvalidInput(f"an image of mode {image.mode} cannot be stored; convert it to L, RGB or RGBA")
-    bare = Image.new(image.mode, image.size)
-    bare.paste(image)
     buffer = io.BytesIO()
-    bare.save(buffer, "PNG", compress_level=6, optimize=False)
+    bare.save(buffer, "PNG", compress_level=1, optimize=False)
     return buffer.getvalue()
 
 

@@ -32,7 +32,8 @@ class FolderStore(Rooted):
         """Write an object; with if_absent, AlreadyExists when the key is taken."""
         with self._staged(key, if_absent) as file:
             file.write(data)
-        return self.head(key)
+            file.flush()
+            return _info(key, os.fstat(file.fileno()))  # the file stays the same when it takes its name
 
     def put_file(self, key: str, path: Path) -> ObjectInfo:
         """Write a file's content."""
@@ -99,19 +100,21 @@ class FolderStore(Rooted):
 
     @contextmanager
     def _staged(self, key: str, if_absent: bool) -> Iterator[BinaryIO]:
-        target = self._path(key)
-        temporary: Path | None = None
+        target = f"{self._root}/{check_key(key)}"
+        temporary: str | None = None
         try:
-            with tempfile.NamedTemporaryFile(dir=self._staging, delete=False) as file:
-                temporary = Path(file.name)
-                yield file  # type: ignore[misc]
+            descriptor, temporary = tempfile.mkstemp(dir=self._staging)
+            with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-            self._make_parent(target)
-            if if_absent:
-                os.link(temporary, target)  # fails when the name is taken: one of many writers wins
-            else:
-                temporary.replace(target)
+            # Fails when the name is taken: one of many writers wins.
+            take_name = os.link if if_absent else os.replace
+            try:
+                take_name(temporary, target)
+            except FileNotFoundError:  # most objects go where others are already
+                self._make_parent(Path(target))
+                take_name(temporary, target)
         except FileExistsError as error:
             raise AlreadyExists(f"{self.uri(key)} exists already") from error
         except (NotADirectoryError, IsADirectoryError) as error:
@@ -124,7 +127,8 @@ class FolderStore(Rooted):
             raise Unavailable(f"{self.uri(key)} cannot be written: {error}") from error
         finally:
             if temporary is not None:
-                temporary.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)  # noqa: PTH108  # a path object costs more than the call
 
     @staticmethod
     def _make_parent(target: Path) -> None:

@@ -1,4 +1,4 @@
-"""`defectory generator`: train, synthesize, import, metrics, preview, list, show."""
+"""`defectory generator`: train, synthesize, import, metrics, preview, list, show; the rest is in `generator_tools`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from orchestrator.cli.options import (
     opened,
     session,
     store_url,
+    stored_file,
 )  # fmt: skip
 from orchestrator.cli.output import emit
 
@@ -143,9 +144,9 @@ def synthesize(
     from defectory.api.generator.v1 import generator_pb2
 
     store_ = opened(store)
-    chosen = parse_seeds(seeds) if seeds else []
+    chosen = parse_numbers(seeds, "seeds") if seeds else []
     request = generator_pb2.SynthesizeRequest(
-        model=_with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
+        model=with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
         truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
     )  # fmt: skip
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
@@ -160,32 +161,30 @@ def synthesize(
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.pkl", exists=True, dir_okay=False, help="The network pickle.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A .pkl or .safetensors.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
-    label: Annotated[str, typer.Option("--label", help="Label of which it makes images.")],
+    label: Annotated[
+        str, typer.Option("--label", help="Label of which it makes images; an export has one already.")
+    ] = "",
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Import an official network pickle (stylegan2-ada-pytorch). Nothing in the file is executed.
+    """Import an official network pickle (stylegan2-ada-pytorch) or an export. Nothing in the file is executed.
 
     \b
     defectory generator import metfaces.pkl --name metfaces --label face
+    defectory generator import screws.safetensors --name screws-defect
     """
-    import hashlib
-
     from defectory.api.generator.v1 import generator_pb2
 
-    with file.open("rb") as content:
-        key = f"imports/{hashlib.file_digest(content, 'sha256').hexdigest()}.pkl"
-    store_ = opened(store)
-    if not store_.exists(key):
-        store_.put_file(key, file)
-    request = generator_pb2.ImportGeneratorRequest(pickle_uri=store_.uri(key), name=name, label=label)
+    uri = stored_file(opened(store), file)
+    field = "safetensors_uri" if file.suffix.lower() == ".safetensors" else "pickle_uri"
+    request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
     with session(store_url(store)) as services, services.step(f"import {name}"):
         made = services.clients.operate("generator", "ImportGenerator", request, services.report).generator
     shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
-    emit({**shown, "weights_sha256": made.weights_sha256}, as_json)
+    emit({**shown, "label": made.label, "weights_sha256": made.weights_sha256}, as_json)
 
 
 @app.command()
@@ -208,7 +207,7 @@ def metrics(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.EvaluateGeneratorRequest(
-        model=_with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi, fid=fid
+        model=with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi, fid=fid
     )
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):
@@ -228,14 +227,14 @@ def preview(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a few images at once, as files.
+    """Make a few images at once, as files, and all of them on one sheet.
 
     \b
     defectory generator preview --model screws-defect --seeds 0-9,42 --out pictures
     """
     from defectory.api.generator.v1 import generator_pb2
 
-    numbers = parse_seeds(seeds)
+    numbers = parse_numbers(seeds, "seeds")
     request = generator_pb2.PreviewRequest(
         model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label
     )
@@ -245,12 +244,18 @@ def preview(
     files = [out / f"seed{seed:06d}.png" for seed in numbers]
     for file, image in zip(files, response.images, strict=True):
         file.write_bytes(image)
-    emit({"model": model, "count": len(files), "files": [str(f) for f in files]}, as_json)
+    sheet = out / "sheet.png"
+    sheet.write_bytes(_sheet(list(response.images)))
+    emit({"model": model, "count": len(files), "sheet": str(sheet), "files": [str(f) for f in files]}, as_json)
 
 
 @app.command(name="list")
 def list_(store: Store = "", as_json: AsJson = False) -> None:
-    """List the generators in the store."""
+    """List the generators in the store, the newest version of each name first.
+
+    \b
+    defectory generator list --store s3://bucket/line
+    """
     list_models_of(opened(store), "generator", SHOWN, as_json)
 
 
@@ -260,34 +265,55 @@ def show(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show a generator's card: its weights' sha256, kimg, p, settings and lineage."""
+    """Show a generator's card: its weights' sha256, kimg, p, settings and lineage.
+
+    \b
+    defectory generator show screws-defect/2 --json
+    """
     show_model(opened(store), "generator", model, as_json)
 
 
-def parse_seeds(text: str) -> list[int]:
+def parse_numbers(text: str, field: str) -> list[int]:
     """ "0-9,42" as numbers.
 
     Raises:
-        InvalidInput: not such a list.
+        InvalidInput: not such a list; names the field.
     """
     from defectory.errors import InvalidInput
 
     right = "give numbers and ranges, e.g. 0-9,42"
-    seeds: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
-            raise InvalidInput(f"seeds {text!r}: {right}", {"seeds": right})
+            raise InvalidInput(f"{field} {text!r}: {right}", {field: right})
         if int(last or first) - int(first) > 1_000_000:
-            raise InvalidInput(f"seeds {text!r}: at most a million", {"seeds": right})
-        seeds += range(int(first), int(last or first) + 1)
-    return seeds
+            raise InvalidInput(f"{field} {text!r}: at most a million", {field: right})
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
 
 
-def _with_version(store: Any, model: str) -> str:
+def with_version(store: Any, model: str) -> str:
+    """ "name/version" of "name" (its newest version) or "name/version"; NotFound."""
     from defectory.models import resolve
 
     return "/".join(resolve(store, "generator", model))
+
+
+def _sheet(images: list[bytes]) -> bytes:
+    """PNG files of one size as one picture, about square."""
+    import math
+
+    from PIL import Image
+
+    from defectory.imaging import decode, encode_png
+
+    decoded = [decode(image) for image in images]
+    columns, (width, height) = math.ceil(math.sqrt(len(decoded))), decoded[0].size
+    sheet = Image.new(decoded[0].mode, (columns * width, -(-len(decoded) // columns) * height))
+    for number, image in enumerate(decoded):
+        sheet.paste(image, (number % columns * width, number // columns * height))
+    return encode_png(sheet)
 
 
 def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:

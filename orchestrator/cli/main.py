@@ -15,7 +15,7 @@ from orchestrator.cli import (
     doctor,
     explaining,
     filtering,
-    generator,
+    generator_tools,
     ingest,
     operations,
     report,
@@ -58,7 +58,7 @@ _line: tuple[Callable[..., None], ...] = (
 _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
 for command in _line:
     app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
-app.add_typer(generator.app, name="generator")
+app.add_typer(generator_tools.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(operations.app, name="operations")
 for command in _machine:

@@ -1,18 +1,25 @@
 """Listing and showing models, straight from the store."""
 
+import sys
 from typing import Any
 
+from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
 from orchestrator.cli.output import emit, table
 
 
 def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: bool) -> None:
-    """Print the models of a kind, newest version of each name first."""
-    rows: list[Any] = [
-        {**read_model_card(store, kind, name, version), "model": f"{name}/{version}", "name": name, "version": version}
-        for name, version in list_models(store, kind)
-    ]
+    """Print the models of a kind, newest version of each name first; one whose card is broken is named and left out."""
+    rows: list[Any] = []
+    for name, version in list_models(store, kind):
+        try:
+            card = read_model_card(store, kind, name, version)
+        except Corrupted as error:
+            sys.stderr.write(f"left out: {error}\n")
+            continue
+        shape = card.get("architecture", {})
+        rows.append({**shape, **card, "model": f"{name}/{version}", "name": name, "version": version})
     text = table(rows, columns) if rows else f"there is no {kind} in {store.url}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)

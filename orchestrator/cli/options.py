@@ -105,3 +105,14 @@ def content_of(store: ObjectStore, manifest_uri: str) -> str:
     from defectory.datasets.manifest import content_hash, read_manifest
 
     return content_hash(read_manifest(store, manifest_uri))
+
+
+def stored_file(store: ObjectStore, file: Path) -> str:
+    """A file of this machine as an object of the store, under its content's hash; returns its URI."""
+    import hashlib
+
+    with file.open("rb") as content:
+        key = f"imports/{hashlib.file_digest(content, 'sha256').hexdigest()}{file.suffix.lower()}"
+    if not store.exists(key):
+        store.put_file(key, file)
+    return store.uri(key)

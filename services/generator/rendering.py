@@ -45,9 +45,14 @@ def render(
     return np.concatenate(parts)
 
 
-def latent(seed: int, size: int) -> np.ndarray:
-    """(size,) the latent z of a seed."""
-    return np.random.RandomState(seed).randn(1, size)[0]
+def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:
+    """(N, size) the latents z of seeds."""
+    random = np.random.RandomState()  # one for all: to make one takes longer than all the rest
+    rows = []
+    for seed in seeds:
+        random.seed(seed)
+        rows.append(random.randn(size))
+    return np.stack(rows)
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:
@@ -71,7 +76,7 @@ def _render(
     label: int | None,
 ) -> np.ndarray:
     filled = [*seeds, *([seeds[-1]] * (size - len(seeds)))]
-    z = np.stack([latent(seed, generator.architecture.z_dim) for seed in filled])
+    z = latents_of(filled, generator.architecture.z_dim)
     device = generator.mapping.w_average.device
     noise: Noise = noise_mode if noise_mode != "random" else [place(x, device) for x in _noise(generator, filled)]
     count = generator.architecture.classes

@@ -24,6 +24,10 @@ TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
 EVALUATE_JOB = "services.generator.jobs:evaluate_generator"
 IMPORT_JOB = "services.generator.jobs:import_generator"
+EXPORT_JOB = "services.generator.jobs:export_generator"
+INTERPOLATE_JOB = "services.generator.jobs:interpolate"
+MIX_JOB = "services.generator.jobs:mix_styles"
+PROJECT_JOB = "services.generator.jobs:project_image"
 MAX_PREVIEW = 64
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
@@ -70,6 +74,36 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         """Check, then start the import."""
         jobs.plan_import(request, self._store)
         return self._operations.start(IMPORT_JOB, request)
+
+    def ExportGenerator(
+        self, request: generator_pb2.ExportGeneratorRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the export."""
+        jobs.plan_export(request)
+        resolve(self._store, bundle.KIND, request.model)
+        return self._operations.start(EXPORT_JOB, request)
+
+    def Interpolate(
+        self, request: generator_pb2.InterpolateRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the film."""
+        jobs.plan_interpolation(request, self._store)
+        return self._operations.start(INTERPOLATE_JOB, request)
+
+    def MixStyles(
+        self, request: generator_pb2.MixStylesRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the grid."""
+        jobs.plan_mix(request, self._store)
+        return self._operations.start(MIX_JOB, request)
+
+    def ProjectImage(
+        self, request: generator_pb2.ProjectImageRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check, then start the search."""
+        jobs.plan_projection(request, self._store)
+        resolve(self._store, bundle.KIND, request.model)
+        return self._operations.start(PROJECT_JOB, request)
 
     def Preview(
         self, request: generator_pb2.PreviewRequest, context: grpc.ServicerContext

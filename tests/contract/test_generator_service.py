@@ -90,6 +90,8 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
     assert decode(store.get(store.key(made.sample_uri))).size == (8 * 16, 4 * 16)
     assert bundle.load(store, "good/1")[1].weights_sha256 == made.weights_sha256
+    assert (made.training_images, made.seed, made.manifest_uri, made.initial_model) == (4, 1, manifest, "")
+    assert (made.channel_base, made.z_dim, made.w_dim) == (256, 8, 8)
     assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=30).generator == made
 
     preview = stub.Preview(pb.PreviewRequest(model="good", seeds=[3, 5], noise_mode="random"), timeout=60).images

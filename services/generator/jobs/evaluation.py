@@ -7,7 +7,7 @@ from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import require
+from services.generator.jobs.messages import psi_of, require
 from services.generator.metrics.evaluate import Reference, check_held_out
 from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
@@ -27,7 +27,7 @@ def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> Synthesi
     """
     require(request.model, "model")
     require(request.manifest_uri, "manifest_uri")
-    psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
+    psi = psi_of(request)
     count = request.count or DEFAULT_EVALUATED
     wrong = synthesis.look_problems(psi, "random")
     if not MIN_EVALUATED <= count <= MAX_EVALUATED:

@@ -3,7 +3,7 @@
 from defectory.api.generator.v1 import generator_pb2
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import require
+from services.generator.jobs.messages import psi_of, require
 from services.generator.training.device import on_best_device
 
 
@@ -14,7 +14,7 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
         count=request.count or len(request.seeds),
         seeds=tuple(request.seeds),
         first_seed=request.first_seed,
-        truncation_psi=request.truncation_psi if request.HasField("truncation_psi") else 1.0,
+        truncation_psi=psi_of(request),
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
         restore_size=request.restore_size,

@@ -11,7 +11,7 @@ from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore
 from services.generator import bundle, synthesis
-from services.generator.rendering import latent, render, sheet
+from services.generator.rendering import latents_of, render, sheet
 from services.generator.stylegan2.networks import Architecture, Generator, build
 from services.generator.synthesis import SynthesisSettings
 from tests.unit.generator.generator_samples import write_generator
@@ -31,7 +31,8 @@ def generator() -> Generator:
 
 
 def test_latents_follow_the_fields_convention() -> None:
-    np.testing.assert_array_equal(latent(42, 512), np.random.RandomState(42).randn(1, 512)[0])
+    wanted = [np.random.RandomState(seed).randn(1, 512)[0] for seed in (42, 0, 2**32 - 1)]
+    np.testing.assert_array_equal(latents_of([42, 0, 2**32 - 1], 512), wanted)
 
 
 @pytest.mark.parametrize("noise_mode", ["const", "random", "none"])

@@ -106,6 +106,8 @@ def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) ->
         (("generator", "train", "none", "--label", "good", "--name", "g"), 4),
         (("generator", "show", "none"), 4),
         (("generator", "preview", "--model", "g", "--seeds", "9-1"), 3),
+        (("generator", "export", "none"), 4),
+        (("generator", "project", "no.png", "--model", "none"), 4),
         (("classifier", "evaluate", "none", "--dataset", "none"), 4),
         (("classifier", "classify", "none", "no.png"), 4),
         (("filter", "none", "--real", "x", "--judge", "y", "--out", "z"), 4),

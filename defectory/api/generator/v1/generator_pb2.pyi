@@ -320,6 +320,14 @@ class Generator(_message.Message):
     WEIGHTS_URI_FIELD_NUMBER: _builtins.int
     CARD_URI_FIELD_NUMBER: _builtins.int
     SAMPLE_URI_FIELD_NUMBER: _builtins.int
+    TRAINING_IMAGES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    INITIAL_MODEL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    CHANNEL_BASE_FIELD_NUMBER: _builtins.int
+    Z_DIM_FIELD_NUMBER: _builtins.int
+    W_DIM_FIELD_NUMBER: _builtins.int
     SHIPPED_KIMG_FIELD_NUMBER: _builtins.int
     SHIPPED_REASON_FIELD_NUMBER: _builtins.int
     LEAKS_FIELD_NUMBER: _builtins.int
@@ -348,6 +356,22 @@ class Generator(_message.Message):
     """URI of the model's card (model.json)."""
     sample_uri: _builtins.str
     """URI of a sheet of samples of these weights (PNG)."""
+    training_images: _builtins.int
+    """Images that it learned from; 0: imported."""
+    seed: _builtins.int
+    """Seed of the training."""
+    initial_model: _builtins.str
+    """Model that the training started from, "name/version"; empty: random weights, or imported."""
+    source: _builtins.str
+    """Where it came from, if it was not trained here."""
+    manifest_uri: _builtins.str
+    """URI of the manifest that it learned from; empty: imported."""
+    channel_base: _builtins.int
+    """Channels at resolution r are min(channel_base / r, channel_max)."""
+    z_dim: _builtins.int
+    """Size of the latent z."""
+    w_dim: _builtins.int
+    """Size of the intermediate latent w."""
     shipped_kimg: _builtins.float
     """Images, in thousands, after which these weights were the average: those of the best snapshot, or kimg; 0: imported."""
     shipped_reason: _builtins.str
@@ -378,6 +402,14 @@ class Generator(_message.Message):
         weights_uri: _builtins.str = ...,
         card_uri: _builtins.str = ...,
         sample_uri: _builtins.str = ...,
+        training_images: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        initial_model: _builtins.str = ...,
+        source: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+        channel_base: _builtins.int = ...,
+        z_dim: _builtins.int = ...,
+        w_dim: _builtins.int = ...,
         shipped_kimg: _builtins.float = ...,
         shipped_reason: _builtins.str = ...,
         leaks: _abc.Iterable[_builtins.str] | None = ...,
@@ -387,7 +419,7 @@ class Generator(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channels", b"channels", "classes", b"classes", "kimg", b"kimg", "label", b"label", "leaks", b"leaks", "metrics_uri", b"metrics_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "shipped_kimg", b"shipped_kimg", "shipped_reason", b"shipped_reason", "version", b"version", "video_uri", b"video_uri", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["augment_p", b"augment_p", "card_uri", b"card_uri", "channel_base", b"channel_base", "channels", b"channels", "classes", b"classes", "initial_model", b"initial_model", "kimg", b"kimg", "label", b"label", "leaks", b"leaks", "manifest_uri", b"manifest_uri", "metrics_uri", b"metrics_uri", "name", b"name", "resolution_px", b"resolution_px", "sample_uri", b"sample_uri", "seed", b"seed", "shipped_kimg", b"shipped_kimg", "shipped_reason", b"shipped_reason", "source", b"source", "training_images", b"training_images", "version", b"version", "video_uri", b"video_uri", "w_dim", b"w_dim", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -465,14 +497,17 @@ class ImportGeneratorRequest(_message.Message):
     PICKLE_URI_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    SAFETENSORS_URI_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     pickle_uri: _builtins.str
-    """URI of the pickle, an object in the store of at most 2 GiB; required."""
+    """URI of an official network pickle, an object in the store of at most 2 GiB; this or safetensors_uri."""
     name: _builtins.str
     """Name of the model to make, [a-z0-9][a-z0-9._-]{0,62}; required."""
     label: _builtins.str
-    """Label of which it makes images; required."""
+    """Label of which it makes images; required for a pickle; empty for an exported file: the label in the file."""
+    safetensors_uri: _builtins.str
+    """URI of a file that ExportGenerator wrote, an object in the store of at most 2 GiB; this or pickle_uri."""
     def __init__(
         self,
         *,
@@ -480,10 +515,11 @@ class ImportGeneratorRequest(_message.Message):
         pickle_uri: _builtins.str = ...,
         name: _builtins.str = ...,
         label: _builtins.str = ...,
+        safetensors_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "name", b"name", "pickle_uri", b"pickle_uri", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "name", b"name", "pickle_uri", b"pickle_uri", "request_id", b"request_id", "safetensors_uri", b"safetensors_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -702,6 +738,346 @@ class PreviewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewResponse: _TypeAlias = PreviewResponse  # noqa: Y015
+
+@_typing.final
+class ExportGeneratorRequest(_message.Message):
+    """Asks for a generator as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Generator, "name" (its newest version) or "name/version"; required."""
+    format: _builtins.str
+    """"safetensors" (weights, the card in the metadata; can be imported again) or "onnx" (inputs z, truncation_psi and, for
+    a class-conditional network, label; output image in [-1, 1]; constant noise; any batch); required.
+    """
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "model", b"model", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGeneratorRequest: _TypeAlias = ExportGeneratorRequest  # noqa: Y015
+
+@_typing.final
+class ExportGeneratorResponse(_message.Message):
+    """The file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_URI_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    GREY_LEVELS_OFF_FIELD_NUMBER: _builtins.int
+    file_uri: _builtins.str
+    """URI of the file."""
+    sha256: _builtins.str
+    """SHA-256 of the file, hexadecimal."""
+    size_bytes: _builtins.int
+    """Bytes of the file."""
+    grey_levels_off: _builtins.int
+    """ONNX: by how many grey levels its pictures differ from those of torch at most, 0 or 1."""
+    def __init__(
+        self,
+        *,
+        file_uri: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        grey_levels_off: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_uri", b"file_uri", "grey_levels_off", b"grey_levels_off", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGeneratorResponse: _TypeAlias = ExportGeneratorResponse  # noqa: Y015
+
+@_typing.final
+class InterpolateRequest(_message.Message):
+    """Asks for a film."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    LOOP_FIELD_NUMBER: _builtins.int
+    TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    FPS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Generator, "name" (its newest version) or "name/version"; required."""
+    frames: _builtins.int
+    """Frames of the film, in [number of seeds, 3600]; 0: 60."""
+    space: _builtins.str
+    """"w" (straight, in the intermediate latents) or "z" (along the sphere); default "w"."""
+    loop: _builtins.bool
+    """Whether the film goes back to its first seed, so that it can be repeated without a jump."""
+    truncation_psi: _builtins.float
+    """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    format: _builtins.str
+    """"webp" or "mp4"; default "webp"."""
+    fps: _builtins.float
+    """Frames a second, in (0, 60]; 0: 24."""
+    @_builtins.property
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        seeds: _abc.Iterable[_builtins.int] | None = ...,
+        frames: _builtins.int = ...,
+        space: _builtins.str = ...,
+        loop: _builtins.bool = ...,
+        truncation_psi: _builtins.float | None = ...,
+        format: _builtins.str = ...,
+        fps: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
+    _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
+
+Global___InterpolateRequest: _TypeAlias = InterpolateRequest  # noqa: Y015
+
+@_typing.final
+class InterpolateResponse(_message.Message):
+    """The film."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_URI_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    file_uri: _builtins.str
+    """URI of the film."""
+    sha256: _builtins.str
+    """SHA-256 of the film, hexadecimal."""
+    frames: _builtins.int
+    """Number of frames."""
+    def __init__(
+        self,
+        *,
+        file_uri: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        frames: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_uri", b"file_uri", "frames", b"frames", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterpolateResponse: _TypeAlias = InterpolateResponse  # noqa: Y015
+
+@_typing.final
+class MixStylesRequest(_message.Message):
+    """Asks for a grid of mixtures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    STYLES_FIELD_NUMBER: _builtins.int
+    TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Generator, "name" (its newest version) or "name/version"; required."""
+    truncation_psi: _builtins.float
+    """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seeds that give all other styles, one a column, 1 to 32 of them, each in [0, 2^32)."""
+
+    @_builtins.property
+    def styles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The styles that come from the rows, from 0, the coarsest; a network has two a resolution, from 4 px on; at least one."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
+        columns: _abc.Iterable[_builtins.int] | None = ...,
+        styles: _abc.Iterable[_builtins.int] | None = ...,
+        truncation_psi: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "columns", b"columns", "model", b"model", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
+    _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
+
+Global___MixStylesRequest: _TypeAlias = MixStylesRequest  # noqa: Y015
+
+@_typing.final
+class MixStylesResponse(_message.Message):
+    """The grid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHEET_URI_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    sheet_uri: _builtins.str
+    """URI of the grid (PNG): the columns' own pictures above, the rows' own at the left."""
+    count: _builtins.int
+    """Number of mixtures."""
+    def __init__(
+        self,
+        *,
+        sheet_uri: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "sheet_uri", b"sheet_uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MixStylesResponse: _TypeAlias = MixStylesResponse  # noqa: Y015
+
+@_typing.final
+class ProjectImageRequest(_message.Message):
+    """Asks for a projection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    COMPARED_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Generator, "name" (its newest version) or "name/version"; required."""
+    image_uri: _builtins.str
+    """URI of the image, an object in the store (PNG, JPEG, BMP or TIFF); stretched to the network's square; required."""
+    steps: _builtins.int
+    """Steps of the search, in [10, 10000]; 0: 500."""
+    seed: _builtins.int
+    """Seed of every random number of the search, >= 0."""
+    compared: _builtins.int
+    """Images of the network's own that are searched for beside it, to compare with, in [0, 15]; absent: 3."""
+    manifest_uri: _builtins.str
+    """URI of a manifest of whose validation images of the model's label as many are searched for as well; empty: none."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        image_uri: _builtins.str = ...,
+        steps: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        compared: _builtins.int | None = ...,
+        manifest_uri: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__compared: _TypeAlias = _typing.Literal["compared"]  # noqa: Y015
+    _WhichOneofArgType__compared: _TypeAlias = _typing.Literal["_compared", b"_compared"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__compared) -> _WhichOneofReturnType__compared | None: ...
+
+Global___ProjectImageRequest: _TypeAlias = ProjectImageRequest  # noqa: Y015
+
+@_typing.final
+class ProjectImageResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PICTURE_URI_FIELD_NUMBER: _builtins.int
+    LATENTS_URI_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    USED_DISCRIMINATOR_FIELD_NUMBER: _builtins.int
+    picture_uri: _builtins.str
+    """URI of a picture (PNG): target and projection side by side, below them those of the network's own images and of the
+    held-out ones.
+    """
+    latents_uri: _builtins.str
+    """URI of the latents (NumPy .npz): w (W,), noise_0, noise_1, ... (R, R)."""
+    used_discriminator: _builtins.bool
+    """Whether the discriminator of the model's last checkpoint took part in the comparison."""
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Value by name: psnr_db, distance and unexplained of the image (unexplained: the distance as a share of that of a flat
+        picture of the image's mean colour; 0: found exactly, 1: no better than flat); own_psnr_db, own_distance and
+        own_unexplained: medians over the network's own images; unexplained_ratio (1: found as well as these);
+        held_out_psnr_db, held_out_distance and held_out_unexplained: medians over the held-out images.
+        """
+
+    def __init__(
+        self,
+        *,
+        picture_uri: _builtins.str = ...,
+        latents_uri: _builtins.str = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        used_discriminator: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["latents_uri", b"latents_uri", "metrics", b"metrics", "picture_uri", b"picture_uri", "used_discriminator", b"used_discriminator"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectImageResponse: _TypeAlias = ProjectImageResponse  # noqa: Y015
 
 @_typing.final
 class ListGeneratorsRequest(_message.Message):

@@ -56,6 +56,26 @@ class GeneratorServiceStub:
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ExportGenerator = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/ExportGenerator',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ExportGeneratorRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.Interpolate = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/Interpolate',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.InterpolateRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.MixStyles = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/MixStyles',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.MixStylesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ProjectImage = channel.unary_unary(
+                '/defectory.api.generator.v1.GeneratorService/ProjectImage',
+                request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ProjectImageRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.Preview = channel.unary_unary(
                 '/defectory.api.generator.v1.GeneratorService/Preview',
                 request_serializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.PreviewRequest.SerializeToString,
@@ -96,7 +116,8 @@ class GeneratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportGenerator(self, request, context):
-        """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+        """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
+        in the file is executed.
         Response: ImportGeneratorResponse; progress in "networks".
         Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
         ALREADY_EXISTS.
@@ -110,6 +131,41 @@ class GeneratorServiceServicer:
         diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
         Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
         (too few validation images), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportGenerator(self, request, context):
+        """Writes a generator as one file for other programs, checked before it is handed out: an ONNX file must make the same
+        pictures in ONNX Runtime, to one grey level. Response: ExportGeneratorResponse; progress in "files".
+        Errors: INVALID_ARGUMENT (format), NOT_FOUND (model), DATA_LOSS (the file makes other pictures), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Interpolate(self, request, context):
+        """Makes a film that goes from seed to seed. Response: InterpolateResponse; progress in "frames".
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (no encoder for the format), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MixStyles(self, request, context):
+        """Makes a grid of pictures whose chosen styles come from one seed and all others from another.
+        Response: MixStylesResponse; progress in "pictures".
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProjectImage(self, request, context):
+        """Finds the latent whose picture is nearest to a given one: what the network cannot make, it has not learned.
+        Response: ProjectImageResponse; progress in "steps".
+        Errors: INVALID_ARGUMENT (a setting, not an image), NOT_FOUND (model, no object at the URI), ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +216,26 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
             'EvaluateGenerator': grpc.unary_unary_rpc_method_handler(
                     servicer.EvaluateGenerator,
                     request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ExportGenerator': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportGenerator,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ExportGeneratorRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'Interpolate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Interpolate,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.InterpolateRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'MixStyles': grpc.unary_unary_rpc_method_handler(
+                    servicer.MixStyles,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.MixStylesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ProjectImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProjectImage,
+                    request_deserializer=defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ProjectImageRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'Preview': grpc.unary_unary_rpc_method_handler(
@@ -286,6 +362,114 @@ class GeneratorService:
             target,
             '/defectory.api.generator.v1.GeneratorService/EvaluateGenerator',
             defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.EvaluateGeneratorRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportGenerator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/ExportGenerator',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ExportGeneratorRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Interpolate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/Interpolate',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.InterpolateRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MixStyles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/MixStyles',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.MixStylesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProjectImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.generator.v1.GeneratorService/ProjectImage',
+            defectory_dot_api_dot_generator_dot_v1_dot_generator__pb2.ProjectImageRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -45,7 +45,8 @@ class GeneratorServiceStub:
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
     """
     ImportGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]
-    """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+    """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
+    in the file is executed.
     Response: ImportGeneratorResponse; progress in "networks".
     Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
     ALREADY_EXISTS.
@@ -55,6 +56,25 @@ class GeneratorServiceStub:
     diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
     Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
     (too few validation images), ALREADY_EXISTS.
+    """
+    ExportGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ExportGeneratorRequest, _operations_pb2.Operation]
+    """Writes a generator as one file for other programs, checked before it is handed out: an ONNX file must make the same
+    pictures in ONNX Runtime, to one grey level. Response: ExportGeneratorResponse; progress in "files".
+    Errors: INVALID_ARGUMENT (format), NOT_FOUND (model), DATA_LOSS (the file makes other pictures), ALREADY_EXISTS.
+    """
+    Interpolate: _grpc.UnaryUnaryMultiCallable[_generator_pb2.InterpolateRequest, _operations_pb2.Operation]
+    """Makes a film that goes from seed to seed. Response: InterpolateResponse; progress in "frames".
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (no encoder for the format), ALREADY_EXISTS.
+    """
+    MixStyles: _grpc.UnaryUnaryMultiCallable[_generator_pb2.MixStylesRequest, _operations_pb2.Operation]
+    """Makes a grid of pictures whose chosen styles come from one seed and all others from another.
+    Response: MixStylesResponse; progress in "pictures".
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+    """
+    ProjectImage: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ProjectImageRequest, _operations_pb2.Operation]
+    """Finds the latent whose picture is nearest to a given one: what the network cannot make, it has not learned.
+    Response: ProjectImageResponse; progress in "steps".
+    Errors: INVALID_ARGUMENT (a setting, not an image), NOT_FOUND (model, no object at the URI), ALREADY_EXISTS.
     """
     Preview: _grpc.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]
     """Makes a few images at once and returns their bytes.
@@ -85,7 +105,8 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
     """
     ImportGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+    """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
+    in the file is executed.
     Response: ImportGeneratorResponse; progress in "networks".
     Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
     ALREADY_EXISTS.
@@ -95,6 +116,25 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
     Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
     (too few validation images), ALREADY_EXISTS.
+    """
+    ExportGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.ExportGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Writes a generator as one file for other programs, checked before it is handed out: an ONNX file must make the same
+    pictures in ONNX Runtime, to one grey level. Response: ExportGeneratorResponse; progress in "files".
+    Errors: INVALID_ARGUMENT (format), NOT_FOUND (model), DATA_LOSS (the file makes other pictures), ALREADY_EXISTS.
+    """
+    Interpolate: _aio.UnaryUnaryMultiCallable[_generator_pb2.InterpolateRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a film that goes from seed to seed. Response: InterpolateResponse; progress in "frames".
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (no encoder for the format), ALREADY_EXISTS.
+    """
+    MixStyles: _aio.UnaryUnaryMultiCallable[_generator_pb2.MixStylesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a grid of pictures whose chosen styles come from one seed and all others from another.
+    Response: MixStylesResponse; progress in "pictures".
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+    """
+    ProjectImage: _aio.UnaryUnaryMultiCallable[_generator_pb2.ProjectImageRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Finds the latent whose picture is nearest to a given one: what the network cannot make, it has not learned.
+    Response: ProjectImageResponse; progress in "steps".
+    Errors: INVALID_ARGUMENT (a setting, not an image), NOT_FOUND (model, no object at the URI), ALREADY_EXISTS.
     """
     Preview: _aio.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]  # type: ignore[assignment]
     """Makes a few images at once and returns their bytes.
@@ -140,7 +180,8 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_pb2.ImportGeneratorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Makes a generator of an official network pickle (stylegan2-ada-pytorch); nothing in the file is executed.
+        """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
+        in the file is executed.
         Response: ImportGeneratorResponse; progress in "networks".
         Errors: INVALID_ARGUMENT (not such a file, a network of another design), NOT_FOUND (no object at the URI),
         ALREADY_EXISTS.
@@ -156,6 +197,49 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         diversity, nearness to training images. Response: EvaluateGeneratorResponse; progress in "images".
         Errors: INVALID_ARGUMENT (a setting, a label without images), NOT_FOUND (model, manifest), FAILED_PRECONDITION
         (too few validation images), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportGenerator(
+        self,
+        request: _generator_pb2.ExportGeneratorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Writes a generator as one file for other programs, checked before it is handed out: an ONNX file must make the same
+        pictures in ONNX Runtime, to one grey level. Response: ExportGeneratorResponse; progress in "files".
+        Errors: INVALID_ARGUMENT (format), NOT_FOUND (model), DATA_LOSS (the file makes other pictures), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def Interpolate(
+        self,
+        request: _generator_pb2.InterpolateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a film that goes from seed to seed. Response: InterpolateResponse; progress in "frames".
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (no encoder for the format), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def MixStyles(
+        self,
+        request: _generator_pb2.MixStylesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a grid of pictures whose chosen styles come from one seed and all others from another.
+        Response: MixStylesResponse; progress in "pictures".
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ProjectImage(
+        self,
+        request: _generator_pb2.ProjectImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Finds the latent whose picture is nearest to a given one: what the network cannot make, it has not learned.
+        Response: ProjectImageResponse; progress in "steps".
+        Errors: INVALID_ARGUMENT (a setting, not an image), NOT_FOUND (model, no object at the URI), ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,178 @@
+"""`defectory generator`: export, interpolate, mix, project: looking into a generator, and taking it elsewhere."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli.generator import Psi, app, parse_numbers, with_version
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    content_of,
+    dataset_uri,
+    derived_request_id,
+    opened,
+    session,
+    store_url,
+    stored_file,
+)
+from orchestrator.cli.output import emit
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help='"name" (its newest version) or "name/version".')]
+
+
+@app.command()
+def export(
+    model: Model,
+    form: Annotated[str, typer.Option("--format", help="safetensors or onnx; else by the ending of --out.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; else NAME-VERSION.")
+    ] = None,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a generator as one file. `generator import FILE.safetensors` brings it back; an ONNX file is compared with
+    torch before it is handed out.
+
+    \b
+    defectory generator export screws-defect --format safetensors --out screws.safetensors
+    defectory generator export screws-defect --out screws.onnx
+    """
+    from defectory.api.generator.v1 import generator_pb2
+
+    store_ = opened(store)
+    form = form or (out.suffix.removeprefix(".") if out else "") or "safetensors"
+    request = generator_pb2.ExportGeneratorRequest(model=with_version(store_, model), format=form)
+    request.request_id = derived_request_id("export", _weights(store_, request.model), request)
+    with session(store_url(store)) as services, services.step(f"export {request.model}"):
+        made = services.clients.operate("generator", "ExportGenerator", request, services.report)
+    out = out or Path(f"{request.model.replace('/', '-')}.{form}")
+    _take(store_, [(made.file_uri, out)])
+    result = {"model": request.model, "format": form, "file": str(out), "sha256": made.sha256, "bytes": made.size_bytes}
+    emit({**result, **({"grey_levels_off": made.grey_levels_off} if form == "onnx" else {})}, as_json)
+
+
+@app.command()
+def interpolate(
+    model: Model,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds that the film goes through, 2 to 64.")] = "0-3",
+    frames: Annotated[int, typer.Option("--frames", help="Frames of the film.")] = 60,
+    space: Annotated[str, typer.Option("--space", help="w (straight) or z (along the sphere).")] = "w",
+    loop: Annotated[bool, typer.Option("--loop", help="Go back to the first seed.")] = False,
+    fps: Annotated[float, typer.Option("--fps", help="Frames a second.")] = 24.0,
+    psi: Psi = 1.0,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a film that goes from seed to seed.
+
+    \b
+    defectory generator interpolate screws-defect --seeds 0,1,2,3 --frames 120 --loop --out film.mp4
+    """
+    from defectory.api.generator.v1 import generator_pb2
+
+    store_ = opened(store)
+    request = generator_pb2.InterpolateRequest(
+        model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
+        truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps,
+    )  # fmt: skip
+    request.request_id = derived_request_id("film", _weights(store_, request.model), request)
+    with session(store_url(store)) as services, services.step(f"film of {request.model}"):
+        made = services.clients.operate("generator", "Interpolate", request, services.report)
+    _take(store_, [(made.file_uri, out)])
+    emit({"model": request.model, "frames": made.frames, "file": str(out), "sha256": made.sha256}, as_json)
+
+
+@app.command()
+def mix(
+    model: Model,
+    rows: Annotated[str, typer.Option("--rows", help="Seeds that give the chosen styles, 1 to 32.")] = "0-3",
+    columns: Annotated[str, typer.Option("--columns", help="Seeds that give all other styles, 1 to 32.")] = "10-15",
+    styles: Annotated[str, typer.Option("--styles", help="Styles of the rows: 0 is the coarsest, two a size.")] = "0-2",
+    psi: Psi = 1.0,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a grid of mixtures: columns above, rows at the left, and each crossing has the row's chosen styles.
+
+    \b
+    defectory generator mix screws-defect --rows 0-3 --columns 10-15 --styles 0-2 --out mix.png
+    """
+    from defectory.api.generator.v1 import generator_pb2
+
+    store_ = opened(store)
+    request = generator_pb2.MixStylesRequest(
+        model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
+        styles=parse_numbers(styles, "styles"), truncation_psi=psi,
+    )  # fmt: skip
+    request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
+    with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
+        made = services.clients.operate("generator", "MixStyles", request, services.report)
+    _take(store_, [(made.sheet_uri, out)])
+    emit({"model": request.model, "mixtures": made.count, "file": str(out)}, as_json)
+
+
+@app.command()
+def project(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file, or an image's URI in the store.")],
+    model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the search, 10 to 10000.")] = 500,
+    compared: Annotated[int, typer.Option("--compared", help="The network's own images to compare with.")] = 3,
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Compare with as many validation images of this dataset too.")
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the search.")] = 0,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of picture and latents.")] = Path(
+        "projection"
+    ),
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Find the w whose picture is nearest to an image. What the network cannot make, it has not learned.
+
+    \b
+    defectory generator project photo.jpg --model screws-good --dataset screws --out projection
+    """
+    from defectory.api.generator.v1 import generator_pb2
+
+    store_ = opened(store)
+    uri = image if "://" in image else stored_file(store_, _existing(image))
+    request = generator_pb2.ProjectImageRequest(
+        model=with_version(store_, model), image_uri=uri, steps=steps, compared=compared, seed=seed,
+        manifest_uri=dataset_uri(store_, dataset) if dataset else "",
+    )  # fmt: skip
+    held_out = content_of(store_, request.manifest_uri) if request.manifest_uri else ""
+    request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
+    with session(store_url(store)) as services, services.step(f"project onto {request.model}"):
+        found = services.clients.operate("generator", "ProjectImage", request, services.report)
+    files = [(found.picture_uri, out / "projection.png"), (found.latents_uri, out / "projection.npz")]
+    _take(store_, files)
+    values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
+    shown = {"model": request.model, **values, "used_discriminator": found.used_discriminator}
+    emit({**shown, "files": [str(file) for _, file in files]}, as_json)
+
+
+def _weights(store: Any, model: str) -> str:
+    """The hash of a model's weights: files made of other weights under the same name are not taken for these."""
+    from defectory.models import read_model_card
+
+    return str(read_model_card(store, "generator", *model.split("/")).get("weights_sha256"))
+
+
+def _take(store: Any, files: Iterable[tuple[str, Path]]) -> None:
+    """Bring objects of the store (by URI) to files of this machine."""
+    for uri, file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        store.get_file(store.key(uri), file)
+
+
+def _existing(image: str) -> Path:
+    from defectory.errors import NotFound
+
+    if not Path(image).is_file():
+        raise NotFound(f"there is no image file {image!r}")
+    return Path(image)

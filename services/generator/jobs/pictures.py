@@ -1,0 +1,83 @@
+"""Films and grids of mixtures, as jobs."""
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.errors import InvalidInput
+from defectory.imaging import encode_png
+from defectory.serving.operations.context import JobContext
+from defectory.storage import ObjectStore
+from services.generator import bundle, interpolation, mixing, mp4
+from services.generator.interpolation import InterpolationSettings
+from services.generator.jobs.messages import psi_of, require, write_file
+from services.generator.mixing import MixSettings
+from services.generator.video import encode_webp
+
+FORMATS = ("webp", "mp4")
+DEFAULT_FRAMES, DEFAULT_FPS = 60, 24.0
+
+
+def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectStore) -> InterpolationSettings:
+    """Check a request.
+
+    Raises:
+        InvalidInput: names every field that is wrong. NotFound: the model. FailedPrecondition: no encoder for MP4.
+    """
+    require(request.model, "model")
+    chosen = InterpolationSettings(
+        seeds=tuple(request.seeds),
+        frames=request.frames or DEFAULT_FRAMES,
+        space=request.space or "w",  # type: ignore[arg-type]  # checked in the next line
+        loop=request.loop,
+        truncation_psi=psi_of(request),
+    )
+    interpolation.check(chosen)
+    if (request.format or "webp") not in FORMATS:
+        right = f"use {' or '.join(FORMATS)}"
+        raise InvalidInput(f"format is {request.format!r}: {right}", {"format": right})
+    if not 0 <= request.fps <= interpolation.MAX_FPS:
+        right = f"0 (for {DEFAULT_FPS:g}) to {interpolation.MAX_FPS:g}"
+        raise InvalidInput(f"fps is {request.fps}: {right}", {"fps": right})
+    if request.format == "mp4":
+        mp4.check_available()
+    shape = bundle.read_card(store, request.model).architecture
+    interpolation.check_size(chosen, shape.resolution_px, shape.channels)
+    return chosen
+
+
+def interpolate(request: generator_pb2.InterpolateRequest, job: JobContext) -> generator_pb2.InterpolateResponse:
+    """Make the film."""
+    chosen = plan_interpolation(request, job.store)
+    generator, _ = bundle.load(job.store, request.model)
+    frames = interpolation.interpolate(
+        generator, chosen, lambda done, total: job.report("synthesising", done, total, "frames")
+    )
+    job.report("encoding", 0, chosen.frames, "frames")
+    encode = mp4.encode_mp4 if request.format == "mp4" else encode_webp
+    uri, sha256 = write_file(job, f"film.{request.format or 'webp'}", encode(frames, request.fps or DEFAULT_FPS))
+    return generator_pb2.InterpolateResponse(file_uri=uri, sha256=sha256, frames=len(frames))
+
+
+def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> MixSettings:
+    """Check a request.
+
+    Raises:
+        InvalidInput: names every field that is wrong. NotFound: the model.
+    """
+    require(request.model, "model")
+    chosen = MixSettings(
+        rows=tuple(request.rows),
+        columns=tuple(request.columns),
+        styles=tuple(request.styles),
+        truncation_psi=psi_of(request),
+    )
+    mixing.check(chosen)
+    mixing.check_styles(chosen, bundle.read_card(store, request.model).architecture.styles)
+    return chosen
+
+
+def mix_styles(request: generator_pb2.MixStylesRequest, job: JobContext) -> generator_pb2.MixStylesResponse:
+    """Make the grid."""
+    chosen = plan_mix(request, job.store)
+    generator, _ = bundle.load(job.store, request.model)
+    grid = mixing.mix(generator, chosen, lambda done, total: job.report("synthesising", done, total, "pictures"))
+    uri, _ = write_file(job, "mix.png", encode_png(grid))
+    return generator_pb2.MixStylesResponse(sheet_uri=uri, count=len(chosen.rows) * len(chosen.columns))

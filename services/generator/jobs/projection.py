@@ -1,0 +1,159 @@
+"""Finding the latent of an image, as a job."""
+
+import io
+import statistics
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import read_manifest
+from defectory.errors import InvalidInput, NotFound
+from defectory.imaging import decode, encode_png, to_square
+from defectory.serving.operations.context import JobContext
+from defectory.storage import ObjectStore
+from services.generator import bundle, latents
+from services.generator.jobs.messages import require, write_file
+from services.generator.projection.distance import PictureDistance
+from services.generator.projection.projector import Projection, project, psnr_db
+from services.generator.rendering import sheet
+from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.training import data
+from services.generator.training.checkpoints import newest_tensors
+from services.generator.training.transfer import copy_matching
+
+MIN_STEPS, DEFAULT_STEPS, MAX_STEPS = 10, 500, 10_000
+DEFAULT_COMPARED, MAX_COMPARED = 3, 15
+
+
+def plan_projection(request: generator_pb2.ProjectImageRequest, store: ObjectStore) -> tuple[int, int]:
+    """Check a request and return its steps and the number of own images to compare with.
+
+    Raises:
+        InvalidInput: names every field that is wrong. Refused: a URI outside of the store. NotFound: no such object.
+    """
+    require(request.model, "model")
+    require(request.image_uri, "image_uri")
+    steps = request.steps or DEFAULT_STEPS
+    compared = request.compared if request.HasField("compared") else DEFAULT_COMPARED
+    wrong = {}
+    if not MIN_STEPS <= steps <= MAX_STEPS:
+        wrong["steps"] = f"{steps}: {MIN_STEPS} to {MAX_STEPS}"
+    if not 0 <= compared <= MAX_COMPARED:
+        wrong["compared"] = f"{compared}: 0 to {MAX_COMPARED}"
+    if request.seed < 0:
+        wrong["seed"] = f"{request.seed}: at least 0"
+    if wrong:
+        raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
+    if not store.exists(store.key(request.image_uri)):
+        raise NotFound(f"there is no object {request.image_uri}; put the image there first")
+    if request.manifest_uri and not store.exists(store.key(request.manifest_uri)):
+        raise NotFound(f"there is no manifest {request.manifest_uri}")
+    return steps, compared
+
+
+def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -> generator_pb2.ProjectImageResponse:
+    """Search for the image and, beside it, for images of the network's own, whose latents exist, and held-out ones."""
+    steps, compared = plan_projection(request, job.store)
+    job.report("reading the model", 0, steps, "steps")
+    generator, card = bundle.load(job.store, request.model)
+    target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture)
+    own, held_out = _own_images(generator, compared), _held_out(request.manifest_uri, job, card, compared)
+    targets = torch.cat([target, own, held_out])
+    discriminator = _discriminator(job.store, card)
+
+    def progress(done: int, total: int, distances: Tensor) -> None:
+        job.report("searching", done, total, "steps", values={"distance": float(distances[0])})
+
+    distance = PictureDistance(targets, discriminator)
+    found = project(generator, targets, distance, steps, request.seed, progress)
+    side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
+    picture, _ = write_file(job, "projection.png", encode_png(sheet(latents.to_pixels(side_by_side), columns=2)))
+    npz, _ = write_file(job, "projection.npz", _npz(found))
+    return generator_pb2.ProjectImageResponse(
+        picture_uri=picture,
+        latents_uri=npz,
+        metrics=_metrics(targets, found, distance, {"own": len(own), "held_out": len(held_out)}),
+        used_discriminator=discriminator is not None,
+    )
+
+
+def _target(data: bytes, architecture: Architecture) -> Tensor:
+    """Bytes of an image as a target of the network's size and colours: (1, C, R, R) in [-1, 1]."""
+    image = to_square(decode(data), architecture.resolution_px).convert("L" if architecture.channels == 1 else "RGB")
+    pixels = np.asarray(image).reshape(architecture.resolution_px, architecture.resolution_px, -1)
+    if architecture.channels == 4:  # opaque
+        pixels = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=2)
+    return _as_targets(pixels[None].copy())
+
+
+def _own_images(generator: Generator, count: int) -> Tensor:
+    """Images of the seeds from 0 on, as a camera would have them: (N, C, R, R) in [-1, 1]."""
+    if not count:
+        side = generator.architecture.resolution_px
+        return torch.empty(0, generator.architecture.channels, side, side)
+    w = latents.w_of_seeds(generator, range(count))
+    return _as_targets(latents.pictures(generator, latents.styles_of(generator, w)))
+
+
+def _held_out(manifest_uri: str, job: JobContext, card: bundle.GeneratorCard, count: int) -> Tensor:
+    """At most so many validation images of the model's label: (N, C, R, R) in [-1, 1].
+
+    Raises:
+        InvalidInput: the manifest has none.
+    """
+    lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
+    pixels = data.pixels(job.store, data.of_split(lines, card.label, "validation")[:count], card.architecture)
+    if manifest_uri and count and not len(pixels):
+        right = f"a manifest with validation images of {card.label!r}"
+        raise InvalidInput(f"{manifest_uri} has nothing to compare with: give {right}", {"manifest_uri": right})
+    return _as_targets(pixels)
+
+
+def _as_targets(pixels: np.ndarray) -> Tensor:
+    """Pixels (N, R, R, C) uint8 as targets (N, C, R, R) in [-1, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _discriminator(store: ObjectStore, card: bundle.GeneratorCard) -> Discriminator | None:
+    """Of the model's last checkpoint, if it is kept and fits."""
+    tensors = newest_tensors(store, card.prefix) or {}
+    judging = {name.removeprefix("d/"): value for name, value in tensors.items() if name.startswith("d/")}
+    discriminator = Discriminator(card.architecture)
+    if not judging or copy_matching(discriminator, judging):
+        return None
+    return discriminator.eval().requires_grad_(False)
+
+
+def _npz(found: Projection) -> bytes:
+    """Latents of the image, the first of those that were searched for."""
+    buffer = io.BytesIO()
+    noise = {f"noise_{number}": layer[0, 0].numpy() for number, layer in enumerate(found.noise)}
+    np.savez(buffer, allow_pickle=False, w=found.w[0].numpy(), **noise)
+    return buffer.getvalue()
+
+
+@torch.no_grad()
+def _metrics(
+    targets: Tensor, found: Projection, distance: PictureDistance, groups: Mapping[str, int]
+) -> dict[str, float]:
+    """Of the image, the first of the targets, and the medians of each group behind it (name: how many)."""
+    flat = targets.mean(dim=(2, 3), keepdim=True).expand_as(targets)
+    values = {
+        "psnr_db": psnr_db(targets, found.images).tolist(),
+        "distance": found.distances.tolist(),
+        "unexplained": (found.distances / distance(flat).clamp(min=1e-12)).tolist(),
+    }
+    metrics = {name: of_each[0] for name, of_each in values.items()}
+    start = 1
+    for group, count in groups.items():
+        if count:
+            metrics |= {
+                f"{group}_{name}": statistics.median(of_each[start : start + count]) for name, of_each in values.items()
+            }
+        start += count
+    if "own_unexplained" in metrics:
+        metrics["unexplained_ratio"] = metrics["unexplained"] / max(metrics["own_unexplained"], 1e-12)
+    return metrics

@@ -1,0 +1,81 @@
+"""Moving in latent space: w of seeds, ways from one latent to the next, pictures of any w.
+
+References: Karras et al. 2019 (arXiv:1812.04948): W is less entangled than Z, section 4.1; White 2016, "Sampling
+Generative Networks" (arXiv:1609.04468): spherical interpolation in Z, whose Gaussian lies near a sphere.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from services.generator.rendering import batch_size, latents_of
+from services.generator.stylegan2.networks import Generator
+
+
+def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """(N, Z) the latents of seeds."""
+    return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
+
+
+def classes_of(generator: Generator, seeds: Sequence[int]) -> Tensor | None:
+    """(N,) int64 the class of each seed, seed s has s modulo classes; None for a network without classes."""
+    count = generator.architecture.classes
+    return torch.tensor([seed % count for seed in seeds]) if count else None
+
+
+@torch.inference_mode()
+def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0, classes: Tensor | None = None) -> Tensor:
+    """Intermediate latents (N, W) of latents (N, Z), and of classes (N,) where the network has some."""
+    device = generator.mapping.w_average.device
+    classes = None if classes is None else classes.to(device)
+    return generator.mapping.truncated(generator.mapping(z.to(device), classes), truncation_psi)
+
+
+def w_of_seeds(generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0) -> Tensor:
+    """(N, W) of seeds, each of its own class."""
+    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds))
+
+
+def styles_of(generator: Generator, w: Tensor) -> Tensor:
+    """w (N, W) for every style: (N, styles, W)."""
+    return w[:, None].expand(-1, generator.architecture.styles, -1)
+
+
+@torch.inference_mode()
+def pictures(generator: Generator, ws: Tensor) -> np.ndarray:
+    """Pictures of styles, with constant noise; in batches of one size, so that the company changes no byte.
+
+    Shapes:
+        ws: (N, styles, W); returns (N, R, R, C) uint8
+    """
+    size = batch_size(generator.architecture.resolution_px)
+    parts = []
+    for start in range(0, len(ws), size):
+        part = ws[start : start + size]
+        filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1)])
+        parts.append(to_pixels(generator.synthesis(filled, "const")[: len(part)]))
+    return np.concatenate(parts)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8."""
+    pixels = (images.detach() * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The straight way from a (N, D) to b (N, D): t (N, 1) in [0, 1]."""
+    return a + t * (b - a)
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The way from a (N, D) to b (N, D) along the sphere, lengths in proportion: t (N, 1) in [0, 1]."""
+    length_a, length_b = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    unit_a, unit_b = a / length_a, b / length_b
+    angle = torch.arccos((unit_a * unit_b).sum(dim=1, keepdim=True).clamp(-1, 1))
+    sine = torch.sin(angle)
+    along = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / sine
+    straight = sine < 1e-6  # the same direction: there is no sphere to go along
+    return torch.where(straight, lerp(a, b, t), along * lerp(length_a, length_b, t))

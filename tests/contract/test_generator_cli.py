@@ -1,0 +1,91 @@
+"""`defectory generator`: files in, files out, by a running service."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from defectory.imaging import decode
+from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.main import app
+from tests.contract.running import Service
+from tests.unit.generator.generator_samples import write_generator
+
+Command = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    store = open_store(f"file://{tmp_path_factory.mktemp('cli')}/store")
+    write_generator(store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def service(store: ObjectStore) -> Iterator[Service]:
+    with Service("services.generator", store.url) as running:
+        yield running
+
+
+@pytest.fixture
+def defectory(store: ObjectStore, service: Service) -> Command:
+    """Runs `defectory generator …`, and returns what it prints."""
+    environ = {"DEFECTORY_STORE": store.url, "DEFECTORY_GENERATOR_ADDRESS": service.address}
+
+    def run(*arguments: object) -> dict[str, Any]:
+        done = CliRunner().invoke(
+            app, ["generator", *map(str, arguments), "--json"], env=environ, catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
+    file = tmp_path / "deep/tiny.safetensors"
+    made = defectory("export", "tiny", "--out", file)
+    assert made["bytes"] == file.stat().st_size
+    back = defectory("import", file, "--name", "back", "--label", "scratch")
+    shown = defectory("show", "tiny")
+    assert (back["model"], back["label"], back["weights_sha256"]) == ("back/1", "scratch", shown["weights_sha256"])
+    store.put("models/generator/broken/1/model.json", b"{")  # is named on standard error, and stops nothing
+    listed = {row["model"]: row["resolution_px"] for row in defectory("list")["generators"]}
+    assert listed == {"tiny/1": 16, "back/1": 16}
+
+
+def test_an_onnx_file(defectory: Command, tmp_path: Path) -> None:
+    made = defectory("export", "tiny", "--format", "onnx", "--out", tmp_path / "model.bin")
+    assert made["grey_levels_off"] <= 1
+    assert [x.name for x in onnx.load(tmp_path / "model.bin").graph.input] == ["z", "truncation_psi"]
+
+
+def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
+    film = defectory(
+        "interpolate", "tiny", "--seeds", "0,3", "--frames", 4, "--space", "z", "--out", tmp_path / "f.webp"
+    )
+    with Image.open(tmp_path / "f.webp") as opened:
+        assert opened.n_frames == film["frames"] == 4
+    defectory("mix", "tiny", "--rows", "0-1", "--columns", "5,7", "--styles", "0", "--out", tmp_path / "mix.png")
+    assert decode((tmp_path / "mix.png").read_bytes()).size == (48, 48)
+    made = defectory("preview", "--model", "tiny", "--seeds", "0-4", "--out", tmp_path / "pictures")
+    sheet = np.asarray(decode(Path(made["sheet"]).read_bytes()))
+    assert sheet.shape == (2 * 16, 3 * 16, 3)
+    np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(made["files"][4]).read_bytes())))
+
+
+def test_a_projection(defectory: Command, tmp_path: Path) -> None:
+    made = defectory("preview", "--model", "tiny", "--seeds", "1", "--out", tmp_path / "pictures")
+    found = defectory("project", made["files"][0], "--model", "tiny", "--steps", 10, "--compared", 1, "--out", tmp_path)
+    assert {"psnr_db", "own_psnr_db", "unexplained_ratio"} <= found.keys()
+    assert decode((tmp_path / "projection.png").read_bytes()).size == (32, 32)
+    with np.load(io.BytesIO((tmp_path / "projection.npz").read_bytes())) as latents:
+        assert "w" in latents

@@ -1,0 +1,201 @@
+"""Export, import of an export, films, mixtures and projections over a real channel."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.api.generator.v1 import generator_pb2_grpc
+from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
+from defectory.imaging import decode
+from defectory.serving.operations.client import wait_for
+from defectory.storage import ObjectStore, open_store
+from tests.contract.running import Service
+from tests.contract.test_generator_service import refusal
+from tests.unit.generator.generator_samples import write_generator, write_images
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    store = open_store(f"file://{tmp_path_factory.mktemp('tools')}/store")
+    write_generator(store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def service(store: ObjectStore) -> Iterator[Service]:
+    with Service("services.generator", store.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stub(service: Service) -> Any:
+    return generator_pb2_grpc.GeneratorServiceStub(service.channel)
+
+
+def file_of(store: ObjectStore, uri: str, sha256: str) -> bytes:
+    data = store.get(store.key(uri))
+    assert hashlib.sha256(data).hexdigest() == sha256
+    return data
+
+
+def test_an_exported_generator_is_imported_as_the_same(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.ExportGeneratorRequest(request_id="out", model="tiny", format="safetensors")
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    assert len(file_of(store, made.file_uri, made.sha256)) == made.size_bytes
+    back = pb.ImportGeneratorRequest(request_id="in", safetensors_uri=made.file_uri, name="back")
+    generator = wait_for(service.channel, stub.ImportGenerator(back), timeout_s=120).generator
+    original = stub.GetGenerator(pb.GetGeneratorRequest(model="tiny")).generator
+    assert (generator.weights_sha256, generator.label) == (original.weights_sha256, original.label)
+    pictures = [stub.Preview(pb.PreviewRequest(model=model, seeds=[5])).images for model in ("tiny", "back")]
+    assert pictures[0] == pictures[1]
+
+
+def test_an_onnx_export_makes_the_previews_pictures(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.ExportGeneratorRequest(request_id="onnx", model="tiny/1", format="onnx")
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    session = onnxruntime.InferenceSession(
+        file_of(store, made.file_uri, made.sha256), providers=["CPUExecutionProvider"]
+    )
+    z = np.random.RandomState(11).randn(1, 8).astype(np.float32)
+    image = session.run(["image"], {"z": z, "truncation_psi": np.array(0.5, np.float32)})[0][0]
+    shown = decode(stub.Preview(pb.PreviewRequest(model="tiny", seeds=[11], truncation_psi=0.5)).images[0])
+    pixels = np.clip(np.floor(image.transpose(1, 2, 0) * 127.5 + 128), 0, 255)
+    assert np.abs(pixels - np.asarray(shown)).max() <= 1
+    assert made.grey_levels_off <= 1
+
+
+def test_a_changed_export_is_refused(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.ExportGeneratorRequest(request_id="cut", model="tiny", format="safetensors")
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    data = bytearray(store.get(store.key(made.file_uri)))
+    data[-1] ^= 1
+    store.put("imports/changed.safetensors", bytes(data))
+    uri = store.uri("imports/changed.safetensors")
+    started = stub.ImportGenerator(pb.ImportGeneratorRequest(request_id="changed", safetensors_uri=uri, name="changed"))
+    with pytest.raises(InvalidInput, match="its card says"):
+        wait_for(service.channel, started, timeout_s=120)
+
+
+@pytest.mark.parametrize("form", ["webp", "mp4"])
+def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str) -> None:
+    request = pb.InterpolateRequest(
+        request_id=f"film-{form}", model="tiny", seeds=[0, 1, 2], frames=6, loop=True, format=form
+    )
+    seen = []
+    made = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=120)
+    data = file_of(store, made.file_uri, made.sha256)
+    assert made.frames == 6
+    assert {progress.unit for progress in seen if progress.unit} <= {"frames"}
+    if form == "webp":
+        with Image.open(io.BytesIO(data)) as film:
+            assert (film.n_frames, film.size) == (6, (16, 16))
+    else:
+        assert data[4:8] == b"ftyp"
+
+
+def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.MixStylesRequest(request_id="mix", model="tiny", rows=[0, 1], columns=[5, 6, 7], styles=[0, 1])
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    assert made.count == 6
+    assert grid.shape == (3 * 16, 4 * 16, 3)
+    shown = decode(stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6])).images[0])
+    np.testing.assert_array_equal(grid[:16, 2 * 16 : 3 * 16], np.asarray(shown))
+
+
+def test_an_image_of_the_networks_own_is_found_better_than_another(
+    service: Service, stub: Any, store: ObjectStore
+) -> None:
+    own = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[9])).images[0]
+    store.put("imports/own.png", own)
+    uri = write_images(store, "foreign", [("defect", "validation")])
+    foreign = json.loads(store.get(store.key(uri)))["uri"]
+    found = {}
+    for name, image in (("own", store.uri("imports/own.png")), ("foreign", foreign)):
+        request = pb.ProjectImageRequest(
+            request_id=f"project-{name}", model="tiny", image_uri=image, steps=100, manifest_uri=uri
+        )
+        found[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=240)
+    ratios = {name: response.metrics["unexplained_ratio"] for name, response in found.items()}
+    assert 3 * ratios["own"] < ratios["foreign"], found
+    assert found["own"].metrics["psnr_db"] > found["foreign"].metrics["psnr_db"] + 6
+    assert not found["own"].used_discriminator  # this model has no checkpoint
+    picture = np.asarray(decode(store.get(store.key(found["own"].picture_uri))))
+    assert picture.shape == (5 * 16, 2 * 16, 3)  # itself, three of the network's own, the one that was held out
+    held_out = {name: response.metrics["held_out_unexplained"] for name, response in found.items()}
+    assert held_out["own"] == pytest.approx(found["foreign"].metrics["unexplained"], rel=0.2)
+    np.testing.assert_array_equal(picture[:16, :16], np.asarray(decode(own)))
+    with np.load(io.BytesIO(store.get(store.key(found["own"].latents_uri)))) as latents:
+        assert latents["w"].shape == (8,)
+        assert latents["noise_0"].shape == (4, 4)
+
+
+GIVEN = {
+    "ExportGenerator": {"format": "onnx"},
+    "Interpolate": {"seeds": [1, 2]},
+    "MixStyles": {"rows": [1], "columns": [2], "styles": [0]},
+    "ProjectImage": {"image_uri": "file:///none"},
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "kind", "field"),
+    [
+        ("ExportGenerator", {"format": "pickle"}, InvalidInput, "format"),
+        ("ExportGenerator", {"model": ""}, InvalidInput, "model"),
+        ("ExportGenerator", {"model": "nobody"}, NotFound, None),
+        ("ExportGenerator", {"request_id": ""}, InvalidInput, "request_id"),
+        ("Interpolate", {"seeds": [1]}, InvalidInput, "seeds"),
+        ("Interpolate", {"space": "x"}, InvalidInput, "space"),
+        ("Interpolate", {"format": "gif"}, InvalidInput, "format"),
+        ("Interpolate", {"fps": 61.0}, InvalidInput, "fps"),
+        ("Interpolate", {"frames": 3601}, InvalidInput, "frames"),
+        ("Interpolate", {"model": "nobody"}, NotFound, None),
+        ("MixStyles", {"rows": []}, InvalidInput, "rows"),
+        ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
+        ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
+        ("MixStyles", {"model": "tiny/2"}, NotFound, None),
+        ("ProjectImage", {}, Refused, None),
+        ("ProjectImage", {"image_uri": ""}, InvalidInput, "image_uri"),
+        ("ProjectImage", {"steps": 9}, InvalidInput, "steps"),
+        ("ProjectImage", {"compared": 16}, InvalidInput, "compared"),
+        ("ProjectImage", {"seed": -1}, InvalidInput, "seed"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    stub: Any, call: str, wrong: dict[str, Any], kind: type[DefectoryError], field: str | None
+) -> None:
+    message = {"ExportGenerator": pb.ExportGeneratorRequest, "Interpolate": pb.InterpolateRequest,
+               "MixStyles": pb.MixStylesRequest, "ProjectImage": pb.ProjectImageRequest}[call]  # fmt: skip
+    error = refusal(getattr(stub, call), message(**{"request_id": "bad", "model": "tiny", **GIVEN[call], **wrong}))
+    assert type(error) is kind, error
+    assert field is None or field in error.fields
+
+
+def test_held_out_images_must_be_there(service: Service, stub: Any, store: ObjectStore) -> None:
+    image = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[2])).images[0]
+    store.put("imports/two.png", image)
+    given = {"request_id": "none", "model": "tiny", "image_uri": store.uri("imports/two.png")}
+    absent = pb.ProjectImageRequest(**given, manifest_uri=store.uri("datasets/none/manifest.jsonl"))
+    assert type(refusal(stub.ProjectImage, absent)) is NotFound
+    without = pb.ProjectImageRequest(**given, manifest_uri=write_images(store, "train-only", [("defect", "train")]))
+    with pytest.raises(InvalidInput, match="nothing to compare with"):
+        wait_for(service.channel, stub.ProjectImage(without), timeout_s=120)
+
+
+def test_an_import_is_of_one_file(stub: Any, store: ObjectStore) -> None:
+    uri = store.uri("imports/none")
+    both = pb.ImportGeneratorRequest(request_id="two", pickle_uri=uri, safetensors_uri=uri, name="n", label="l")
+    error = refusal(stub.ImportGenerator, both)
+    assert isinstance(error, InvalidInput)
+    assert "safetensors_uri" in error.fields
+    absent = pb.ImportGeneratorRequest(request_id="absent", safetensors_uri=uri, name="n")
+    assert type(refusal(stub.ImportGenerator, absent)) is NotFound
