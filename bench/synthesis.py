@@ -1,10 +1,10 @@
 """Images into the store beside the bare network: what encoding, hashing, writing and the manifest leave of its rate.
 
-    OMP_WAIT_POLICY=PASSIVE python -m bench.synthesis [--only 64] [--share 1] [--threads 2]
+    python -m bench.synthesis [--only 64] [--share 1] [--threads 2]
 
 Both sides in turns, in one process: a slice of images by the network alone (constant noise, one batch again and again),
-then as many by `synthesize` into a folder store (random noise, PNG, manifest). The service's workers set the same wait
-policy: OpenMP's threads otherwise spin while the writers need the cores.
+then as many by `synthesize` into a folder store (random noise, PNG, manifest), in the environment of a worker: there
+OpenMP's threads do not spin while the writers need the cores.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from bench.environment import as_worker
 from bench.record import record
 from defectory.storage import ObjectStore, open_store
 from services.generator import bundle
@@ -24,7 +25,7 @@ from services.generator.stylegan2.networks import Architecture, Generator, build
 from services.generator.synthesis import SynthesisSettings, synthesize
 from services.generator.training import settings
 
-COMMAND = "OMP_WAIT_POLICY=PASSIVE python -m bench.synthesis"
+COMMAND = "python -m bench.synthesis"
 COLUMNS = ("work", "network images/s", "into the store images/s", "share", "at least", "bytes an image")
 SLICES = 5
 BUILD = Path("build")  # on a disk, as a store is; not where temporary files may lie in memory
@@ -50,6 +51,7 @@ WORKS = (Work(64, 4096, 10_000), Work(256, 16384, 500))
 
 def main() -> None:
     """Measure, print, and write the table when everything was measured in full."""
+    as_worker("bench.synthesis")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=int, default=0, help="only this resolution")
     parser.add_argument("--share", type=float, default=1.0, help="of the images, for a quick look")
