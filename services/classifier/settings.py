@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import InvalidInput
+from services.classifier.operating_point import parse_target
 
 
 class TrainingSettings(BaseModel):
@@ -26,6 +27,8 @@ class TrainingSettings(BaseModel):
     steps_per_epoch: int = Field(0, ge=0)
     real_share: float | None = Field(None, gt=0, le=1)
     initial_weights: Literal["imagenet", "random"] = "imagenet"
+    good_label: str = "good"
+    target: str = ""
 
 
 def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSettings:
@@ -39,6 +42,7 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
     except ValidationError as error:
         fields = {f"settings.{'.'.join(map(str, e['loc']))}": e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{k}: {v}" for k, v in fields.items()), fields) from error
+    parse_target(settings.target)
     if settings.initial_weights == "imagenet" and settings.width_multiplier != 1:
         right = "use 1, or initial_weights random"
         raise InvalidInput(

@@ -1,6 +1,5 @@
 """Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +11,9 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
+from services.classifier.bundle import put_weights, weights_bytes
+from services.classifier.card import CycleCard
 from services.classifier.data import Images, label_indices
-from services.classifier.model import CycleCard, weights_bytes
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
@@ -104,11 +104,8 @@ def run_cycle(
         state.save(epochs, best)
         report(cycle, epoch + 1, {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]})
     assert best is not None  # settings.epochs >= 1
-    name = f"cycle-{cycle}.weights.h5"
-    store.put(prefix + name, best.weights)
-    card = CycleCard(
-        seed=seed, best_epoch=best.epoch, weights=name, weights_sha256=hashlib.sha256(best.weights).hexdigest()
-    )
+    weights = put_weights(store, prefix, f"cycle-{cycle}.safetensors", best.weights)
+    card = CycleCard(seed=seed, best_epoch=best.epoch, weights=weights)
     store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
@@ -138,7 +135,7 @@ class _Checkpoint:
             return [], None
         at = len(where["epochs"])
         self._trainer.set_state(self._store.get(f"{self._prefix}-{at}.npz"))
-        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.h5"))
+        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
         return where["epochs"], best
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
@@ -146,7 +143,7 @@ class _Checkpoint:
             return
         before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
         self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
-        self._store.put(f"{self._prefix}-{at}-best.h5", best.weights)
+        self._store.put(f"{self._prefix}-{at}-best.safetensors", best.weights)
         where = {"epochs": epochs, "best_epoch": best.epoch}
         self._store.put(f"{self._prefix}.json", json.dumps(where).encode())
         if before is not None and len(before["epochs"]) != at:
@@ -158,7 +155,7 @@ class _Checkpoint:
             self._store.delete(info.key)
 
     def _delete_at(self, epoch: int) -> None:
-        for suffix in (".npz", "-best.h5"):
+        for suffix in (".npz", "-best.safetensors"):
             self._store.delete(f"{self._prefix}-{epoch}{suffix}")
 
 

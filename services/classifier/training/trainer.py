@@ -1,5 +1,6 @@
 """The training steps of one network: compiled once, used for every cycle."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 
@@ -36,9 +37,10 @@ class Trainer:
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._predict = tf.function(lambda x: self._trained(x, training=False), reduce_retracing=True)
 
-    def keep_base(self) -> None:
-        """Start every cycle from the base's present weights."""
+    def keep_base(self) -> str:
+        """Start every cycle from the base's present weights; their SHA-256."""
         self._base_weights = self.network.base.get_weights()
+        return hashlib.sha256(b"".join(weight.tobytes() for weight in self._base_weights)).hexdigest()
 
     def start_cycle(self, seed: int) -> None:
         """Forget everything and start from the seed (and the base that was kept, if one was)."""
