@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as package_version
 from typing import Any
 
+import numpy as np
 import structlog
 
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
@@ -15,7 +16,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
-from services.classifier.data import check_no_leak, load_images
+from services.classifier.data import cap_synthetic, check_no_leak, load_images
 from services.classifier.model import Architecture
 from services.classifier.operating_point import parse_target
 from services.classifier.settings import TrainingSettings, training_settings
@@ -73,6 +74,7 @@ def train(
         return read_card(store, f"{name}/{version}")
     lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
     labels, settings = check(lines, values, cycles)
+    lines = cap_synthetic(lines, settings.synthetic_cap)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
     images = load_images(store, lines, settings.input_px)
@@ -84,7 +86,7 @@ def train(
         dropout=settings.dropout,
         l2=settings.l2,
     )
-    trainer = Trainer(architecture, settings)
+    trainer = Trainer(architecture, settings, _class_weights(lines, labels, settings.class_balance))
     started_from = ""
     if settings.initial_weights == "imagenet":
         log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
@@ -144,7 +146,14 @@ def train(
 def _answers(trainer: Trainer, part: Part) -> Answers:
     """The network's answers on a split's own images: grown copies show nothing new."""
     own = [i for i, line in enumerate(part.lines) if not line.augmentation]
-    return Answers(part.labels[own], trainer.predict(trainer.prepare(part.inputs[own])))
+    return Answers(part.labels[own], trainer.predict(part.pixels[own]))
+
+
+def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
+    """Weights of the loss by label; their mean over the training images is about 1."""
+    counted = Counter(line.label for line in lines if line.split == "train")
+    images = np.array([counted[label] for label in labels], dtype=float)
+    return np.asarray((images.sum() / len(labels) / images) ** balance)
 
 
 def _estimates(results: Sequence[CycleResult]) -> dict[str, dict[str, Estimate]]:
