@@ -64,6 +64,7 @@ def run_cycle(
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
+    embedded: dict[str, np.ndarray],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -73,22 +74,24 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
+        embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
     if done is not None:
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
+    if not trainer.cycles_start_alike:
+        embedded.clear()
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
     is_real = np.array([line.origin == "real" for line in train.lines])
-    embedded: dict[str, np.ndarray] = {}
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         if schedule.embeds(epoch) and not embedded:
-            embedded = {split: trainer.embed(part.pixels) for split, part in parts.items()}
+            embedded.update({split: trainer.embed(part.pixels) for split, part in parts.items()})
         inputs = embedded if schedule.embeds(epoch) else {split: part.pixels for split, part in parts.items()}
         order = batches(
             is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed

@@ -16,6 +16,7 @@ from services.classifier.model import Architecture, build
 from services.classifier.settings import TrainingSettings
 
 ARCHITECTURE = Architecture(labels=("defect", "good"), input_px=32, width_multiplier=0.35, head_units=8)
+NONE = Answers(np.zeros(0, int), np.zeros((0, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def bundle(store: ObjectStore, weights: bytes) -> tuple[ObjectStore, ClassifierC
     entry = put_weights(store, "models/classifier/judge/1/", "cycle-0.safetensors", weights)
     random = np.random.default_rng(0)
     answers = Answers(np.arange(20) % 2, random.dirichlet([1, 1], 20))
-    calibration = calibrate(answers, None)
+    calibration = calibrate(answers, NONE)
     card = ClassifierCard(
         name="judge",
         version="1",
@@ -35,7 +36,7 @@ def bundle(store: ObjectStore, weights: bytes) -> tuple[ObjectStore, ClassifierC
         cycles=(CycleCard(seed=0, best_epoch=1, weights=entry),),
         main_cycle=0,
         calibration=calibration,
-        operating_point=draw_line(ARCHITECTURE.labels, "good", None, calibration.temperature, answers, None),
+        operating_point=draw_line(ARCHITECTURE.labels, "good", None, calibration.temperature, answers, NONE),
         metrics={"validation": {"f1": Estimate(mean=0.5)}},
         settings=TrainingSettings(),
         lineage=Lineage(
