@@ -87,11 +87,17 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
         request_id=context.request_id(initial_weights),
         manifest_uri=context.outputs[DATASET_STEP[arm]]["manifest_uri"],
         name=context.name(arm),
-        settings=training_settings(settings, steps_per_epoch(context), initial_weights),
+        settings=equal_steps(training_settings(settings, steps_per_epoch(context), initial_weights)),
         cycles=settings.cycles,
         seed=context.settings.seed,
     )
     return context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
+
+
+def equal_steps(message: Any) -> Any:
+    """Settings under which both arms take equally many steps: no cycle ends early."""
+    message.patience = 0
+    return message
 
 
 def training_settings(settings: ClassifierSettings, steps: int, initial_weights: str) -> Any:

@@ -14,14 +14,15 @@ from defectory.datasets.manifest import ManifestLine, content_hash, read_manifes
 from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
+from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
-from services.classifier.data import cap_synthetic, check_no_leak, load_images
+from services.classifier.data import Part, cap_synthetic, check_no_leak, load_images, split_parts
 from services.classifier.model import Architecture
 from services.classifier.operating_point import parse_target
+from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
-from services.classifier.training.cycles import CycleResult, Part, run_cycle, split_parts
+from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_imagenet
@@ -148,11 +149,11 @@ def train(
         initial_weights_sha256=prepared.base_sha256,
         packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
     )
-    main_weights = results[main].card.weights
-    load_weights(prepared.trainer.network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
-    validation = _answers(prepared.trainer, prepared.parts["validation"])
-    test = _answers(prepared.trainer, prepared.parts["test"])
+    network, main_weights = prepared.trainer.network, results[main].card.weights
+    load_weights(network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
+    validation, test = (answers_of(network, prepared.parts[split]) for split in ("validation", "test"))
     calibration = calibrate(validation, test)
+    store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
     target = parse_target(settings.target)
     card = ClassifierCard(
         name=name,
@@ -174,12 +175,6 @@ def _main_cycle(results: Sequence[CycleResult]) -> int:
     """The cycle with the best macro-F1 on validation; of equals, the one with the lower loss."""
     best = [result.epochs[result.card.best_epoch - 1]["validation"] for result in results]
     return max(range(len(results)), key=lambda cycle: (best[cycle]["f1"], -best[cycle]["loss"]))
-
-
-def _answers(trainer: Trainer, part: Part) -> Answers:
-    """The network's answers on a split's own images: grown copies show nothing new."""
-    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
-    return Answers(part.labels[own], trainer.predict(part.pixels[own]))
 
 
 def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
