@@ -37,6 +37,7 @@ def train(
     target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
+    at_once: Annotated[int, typer.Option("--at-once", help="Cycles trained side by side, in processes.")] = 1,
     input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
     steps: Annotated[int, typer.Option("--steps-per-epoch", help="0: every training image once.")] = 0,
@@ -82,7 +83,7 @@ def train(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed,
+        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, at_once=at_once,
         settings=training_settings(settings, steps, initial),
     )  # fmt: skip
     request.request_id = derived_request_id(

@@ -28,6 +28,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         seed=request.seed,
         sources=job.settings,
         report=report,
+        at_once=request.at_once or 1,
     )
     return pb.TrainClassifierResponse(classifier=to_message(job.store, card))
 

@@ -27,6 +27,7 @@ from services.classifier.training import run
 
 JOBS = "services.classifier.jobs:"
 MAX_IMAGES = 256
+MAX_AT_ONCE = 64
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
@@ -44,6 +45,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         check_name(request.name)
         if request.seed < 0:
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
+        if not 0 <= request.at_once <= MAX_AT_ONCE:
+            right = f"use 1 to {MAX_AT_ONCE}"
+            raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
         lines = read_manifest(self._store, request.manifest_uri)
         run.check(lines, given(request.settings), request.cycles or 5)
         return self._operations.start(JOBS + "train_classifier", request)

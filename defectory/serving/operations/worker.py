@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--store", required=True)
     parser.add_argument("--parent", type=int, required=True, help="process id of the service")
     arguments = parser.parse_args()
-    _die_with(arguments.parent)
+    die_with(arguments.parent)
     settings = json.load(sys.stdin)
     configure_logs(arguments.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
     store = open_store(arguments.store)
@@ -81,7 +81,7 @@ def _not_well(record: OperationRecord, state: State, error: Exception) -> Operat
     return record.model_copy(update={"state": state, "status": status})
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Be killed by the kernel when the service is gone, however it went: nobody would know of this worker."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
