@@ -1,1 +1,1 @@
-"""A package by name, so that a `tests` that some other distribution leaves in the environment does not take its place."""
+"""A package by name, so that a `tests` that another distribution leaves in the environment does not replace it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, Unavailable
-from defectory.serving.operations.worker import die_with
+from defectory.serving.operations.lifeline import die_with
 from defectory.storage import open_store
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.cycles import Report, run_cycle
