@@ -21,8 +21,8 @@ from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
-from services.classifier.operating_point import parse_target
 from services.classifier.prediction import PredictorCache
+from services.classifier.target import parse_target
 from services.classifier.training import run
 
 JOBS = "services.classifier.jobs:"

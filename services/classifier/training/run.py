@@ -18,9 +18,9 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.data import cap_synthetic, check_no_leak
-from services.classifier.operating_point import parse_target
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
+from services.classifier.target import parse_target
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.preparation import prepare
