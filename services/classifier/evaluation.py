@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
-from defectory.models import version_prefix
 from defectory.storage.store import ObjectStore
+from services.classifier.bundle import load_cycle, read_card
 from services.classifier.data import label_indices, load_images
-from services.classifier.model import KIND, build, load_cycle, read_card
+from services.classifier.model import build
 from services.classifier.prediction import Predictor
 from services.classifier.training.metrics import measure, summarise
 
@@ -41,7 +41,7 @@ def evaluate(
     truth = label_indices(images.lines, card.architecture.labels)
     network = build(card.architecture)
     predictor = Predictor(card, network)
-    gamma = float(card.settings["focal_gamma"])
+    gamma = card.settings.focal_gamma
     measured: list[dict[str, float]] = []
     probabilities = []
     for cycle in range(len(card.cycles)):
@@ -56,7 +56,7 @@ def evaluate(
         for entry, metrics in zip(card.cycles, measured, strict=True)
     ]
     document = {
-        "model": f"{card.name}/{card.version}",
+        "model": card.full_name,
         "split": split,
         "labels": card.architecture.labels,
         "manifest_uri": manifest_uri,
@@ -76,6 +76,6 @@ def evaluate(
         ],
         "skipped": images.skipped,
     }
-    key = f"{version_prefix(KIND, card.name, card.version)}evaluations/{operation_id}.json"
+    key = f"{card.prefix}evaluations/{operation_id}.json"
     store.put(key, json.dumps(document).encode())
     return store.uri(key), {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
-from defectory.models import version_prefix
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
 from defectory.storage.store import ObjectStore
 from services.classifier import evaluation, scoring
-from services.classifier.model import KIND, ClassifierCard
+from services.classifier.card import ClassifierCard
 from services.classifier.training import run
 
 
@@ -58,15 +57,14 @@ def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreIma
 
 def to_message(store: ObjectStore, card: ClassifierCard) -> pb.Classifier:
     """A card as callers see it."""
-    prefix = version_prefix(KIND, card.name, card.version)
     return pb.Classifier(
         name=card.name,
         version=card.version,
         labels=card.architecture.labels,
         input_px=card.architecture.input_px,
         cycles=len(card.cycles),
-        weights_sha256=card.weights_sha256,
-        weights_uri=store.uri(prefix + card.cycles[card.main_cycle].weights),
-        card_uri=store.uri(prefix + "model.json"),
-        metrics_uri=store.uri(prefix + "metrics.json"),
+        weights_sha256=card.weights.sha256,
+        weights_uri=store.uri(card.prefix + card.weights.file),
+        card_uri=store.uri(card.prefix + "model.json"),
+        metrics_uri=store.uri(card.prefix + "metrics.json"),
     )

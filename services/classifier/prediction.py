@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from defectory.models import resolve
 from defectory.storage.store import ObjectStore
-from services.classifier.model import KIND, ClassifierCard, Network, load
+from services.classifier.bundle import load
+from services.classifier.card import KIND, ClassifierCard
+from services.classifier.model import Network
 
 BATCH = 64
 KEPT_MODELS = 4

@@ -15,9 +15,10 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
+from services.classifier.bundle import read_card
+from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.jobs import to_message
-from services.classifier.model import KIND, read_card
 from services.classifier.prediction import PredictorCache
 from services.classifier.training import run
 

@@ -8,7 +8,7 @@ from PIL import Image
 from defectory.errors import InvalidInput
 from defectory.imaging import network_input
 from defectory.storage.store import ObjectStore
-from services.classifier.model import load
+from services.classifier.bundle import load
 from services.explainer.boxes import Box, find_boxes
 from services.explainer.grad_cam import GradCam
 from services.explainer.overlay import enlarge

@@ -13,7 +13,7 @@ from defectory.models import resolve
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
-from services.classifier.model import KIND
+from services.classifier.card import KIND
 from services.explainer.boxes import DEFAULT_THRESHOLD
 from services.explainer.explanation import Explainer
 from services.explainer.overlay import heatmap_png, overlay_png

@@ -1,19 +1,27 @@
 """A whole training: manifest in, a complete model version out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version as package_version
 from typing import Any
 
+import numpy as np
 import structlog
 
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
 from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.data import check_no_leak, load_images
-from services.classifier.model import KIND, Architecture, ClassifierCard
+from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
+from services.classifier.bundle import load_weights, read_card, write_card
+from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
+from services.classifier.data import cap_synthetic, check_no_leak, load_images
+from services.classifier.model import Architecture
+from services.classifier.operating_point import parse_target
 from services.classifier.settings import TrainingSettings, training_settings
-from services.classifier.training.cycles import run_cycle, split_parts
+from services.classifier.training.cycles import CycleResult, Part, run_cycle, split_parts
+from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_imagenet
 
@@ -37,7 +45,10 @@ def check(
     if not 1 <= cycles <= 100:
         raise InvalidInput(f"cycles {cycles}: use 1 to 100", {"cycles": "use 1 to 100"})
     check_no_leak(lines)
-    return labels, training_settings(values, dataset_px=max(line.width for line in lines))
+    settings = training_settings(values, dataset_px=max(line.width for line in lines))
+    validation = [line.label for line in lines if line.split == "validation"]
+    check_target(labels, settings.good_label, parse_target(settings.target), validation)
+    return labels, settings
 
 
 def train(
@@ -60,9 +71,10 @@ def train(
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
     if store.exists(prefix + "model.json"):
-        return ClassifierCard.model_validate_json(store.get(prefix + "model.json"))
+        return read_card(store, f"{name}/{version}")
     lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
     labels, settings = check(lines, values, cycles)
+    lines = cap_synthetic(lines, settings.synthetic_cap)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
     images = load_images(store, lines, settings.input_px)
@@ -74,10 +86,11 @@ def train(
         dropout=settings.dropout,
         l2=settings.l2,
     )
-    trainer = Trainer(architecture, settings)
+    trainer = Trainer(architecture, settings, _class_weights(lines, labels, settings.class_balance))
+    started_from = ""
     if settings.initial_weights == "imagenet":
         log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
-        trainer.keep_base()
+        started_from = trainer.keep_base()
     parts = split_parts(images, labels)
 
     def on_epoch(cycle: int, done: int, measured: Mapping[str, float]) -> None:
@@ -99,17 +112,57 @@ def train(
         "skipped": images.skipped,
     }
     store.put(prefix + "metrics.json", json.dumps(metrics).encode())
+    main_weights = results[main].card.weights
+    load_weights(trainer.network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
+    validation, test = (_answers(trainer, parts[split]) for split in ("validation", "test"))
+    calibration = calibrate(validation, test)
+    target = parse_target(settings.target)
     card = ClassifierCard(
         name=name,
         version=version,
         architecture=architecture,
         cycles=tuple(r.card for r in results),
         main_cycle=main,
-        weights_sha256=results[main].card.weights_sha256,
-        initial_weights=settings.initial_weights,
-        settings=settings.model_dump(),
-        manifest_uri=manifest_uri,
-        content_hash=content_hash(lines),
+        calibration=calibration,
+        operating_point=draw_line(
+            labels, settings.good_label, target, calibration.temperature, validation, test if len(test.labels) else None
+        ),
+        metrics=_estimates(results),
+        settings=settings,
+        lineage=Lineage(
+            manifest_uri=manifest_uri,
+            content_hash=content_hash(lines),
+            images={split: dict(Counter(x.label for x in part.lines)) for split, part in parts.items()},
+            synthetic=dict(Counter(x.label for x in parts["train"].lines if x.origin == "synthetic")),
+            initial_weights=settings.initial_weights,
+            initial_weights_sha256=started_from,
+            packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
+        ),
     )
-    store.put(prefix + "model.json", card.model_dump_json(indent=1).encode())
+    write_card(store, card)
     return card
+
+
+def _answers(trainer: Trainer, part: Part) -> Answers:
+    """The network's answers on a split's own images: grown copies show nothing new."""
+    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
+    return Answers(part.labels[own], trainer.predict(part.pixels[own]))
+
+
+def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
+    """Weights of the loss by label; their mean over the training images is about 1."""
+    counted = Counter(line.label for line in lines if line.split == "train")
+    images = np.array([counted[label] for label in labels], dtype=float)
+    return np.asarray((images.sum() / len(labels) / images) ** balance)
+
+
+def _estimates(results: Sequence[CycleResult]) -> dict[str, dict[str, Estimate]]:
+    best = [result.epochs[result.card.best_epoch - 1] for result in results]
+    splits = [split for split in ("train", "validation", "test") if split in best[0]]
+    return {split: {name: _estimate([e[split][name] for e in best]) for name in best[0][split]} for split in splits}
+
+
+def _estimate(values: Sequence[float]) -> Estimate:
+    mean, interval = mean_and_interval(values)
+    low, high = interval or (None, None)
+    return Estimate(mean=mean, low=low, high=high)

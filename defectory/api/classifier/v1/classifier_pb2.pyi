@@ -37,6 +37,8 @@ class TrainingSettings(_message.Message):
     STEPS_PER_EPOCH_FIELD_NUMBER: _builtins.int
     REAL_SHARE_FIELD_NUMBER: _builtins.int
     INITIAL_WEIGHTS_FIELD_NUMBER: _builtins.int
+    GOOD_LABEL_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: the dataset's size. Images are resized to it bilinearly."""
     width_multiplier: _builtins.float
@@ -63,6 +65,12 @@ class TrainingSettings(_message.Message):
     """Share of real images in every batch, in (0, 1]; absent: as they come."""
     initial_weights: _builtins.str
     """Where the base starts: "imagenet" or "random"; default "imagenet"."""
+    good_label: _builtins.str
+    """Label of good parts, for the operating point; default "good". Every other label is a defect."""
+    target: _builtins.str
+    """What the operating point has to meet on validation: "recall=SHARE" (of defects) or "overkill=SHARE" (good parts
+    rejected at most); empty: none, the threshold is 1/2.
+    """
     def __init__(
         self,
         *,
@@ -79,10 +87,12 @@ class TrainingSettings(_message.Message):
         steps_per_epoch: _builtins.int = ...,
         real_share: _builtins.float | None = ...,
         initial_weights: _builtins.str = ...,
+        good_label: _builtins.str = ...,
+        target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_real_share", b"_real_share", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "real_share", b"real_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_real_share", b"_real_share", "batch", b"batch", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "learning_rate", b"learning_rate", "real_share", b"real_share", "steps_per_epoch", b"steps_per_epoch", "trainable_base", b"trainable_base", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_real_share", b"_real_share", "batch", b"batch", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "learning_rate", b"learning_rate", "real_share", b"real_share", "steps_per_epoch", b"steps_per_epoch", "target", b"target", "trainable_base", b"trainable_base", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dropout: _TypeAlias = _typing.Literal["dropout"]  # noqa: Y015
     _WhichOneofArgType__dropout: _TypeAlias = _typing.Literal["_dropout", b"_dropout"]  # noqa: Y015
@@ -197,7 +207,7 @@ class Classifier(_message.Message):
     weights_sha256: _builtins.str
     """SHA-256 of the main weights, hexadecimal."""
     weights_uri: _builtins.str
-    """URI of the main weights (.weights.h5)."""
+    """URI of the main weights (.safetensors)."""
     card_uri: _builtins.str
     """URI of the model's card (model.json)."""
     metrics_uri: _builtins.str
