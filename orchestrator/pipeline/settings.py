@@ -95,6 +95,9 @@ class FilterSettings(_Section):
     lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
     label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
     novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
+    judge_cycles: int = Field(
+        3, ge=2, le=100, description="cycles of the judge, each of which leaves out another part of the real images"
+    )
 
 
 class ClassifierSettings(_Section):

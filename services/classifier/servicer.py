@@ -41,6 +41,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         check_name(request.name)
         if request.seed < 0:
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
+        if request.folds == 1 or not 0 <= request.folds <= 100:
+            raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         lines = read_manifest(self._store, request.manifest_uri)
         run.check(lines, given(request.settings), request.cycles or 5)
         return self._operations.start(JOBS + "train_classifier", request)

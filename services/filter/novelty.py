@@ -18,7 +18,8 @@ SPREADS = 5.0  # a fence lies so many robust standard deviations beyond the midd
 COPY_FLOOR, COPY_CEILING = 0.55, 0.97  # correlations between which the fence may lie
 FEW = 8  # real images from which a fence can be read; with fewer the defaults stand
 COPY_DEFAULT = 0.9
-OUTLIER_MARGIN = 1.25  # times the distance at which 99% of the real images have their neighbour, at least
+OUTLIER_RANGE = 1.25, 4.0  # times the distance at which 99% of the real images have their neighbour: at least, at most
+SAME = 1e-5  # cosine distance below which a network's features tell nothing apart
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def copy_limit(alike: np.ndarray) -> float:
 
 def feature_copy_limit(apart: np.ndarray) -> float:
     """Cosine distance below which features are closer than two parts' ever are; 0 where nothing can be said."""
-    apart = apart[np.isfinite(apart) & (apart > 0)]
-    if len(apart) < FEW:
+    apart = apart[np.isfinite(apart)]
+    if len(apart) < FEW or apart.min() < SAME:
         return 0.0
     low, middle, high = np.quantile(np.log(apart), [0.25, 0.5, 0.75])
     return float(min(np.exp(middle - SPREADS * (high - low) / 1.349), apart.min() / 2))
@@ -111,12 +112,13 @@ def feature_copy_limit(apart: np.ndarray) -> float:
 
 def outlier_limit(apart: np.ndarray) -> float:
     """Cosine distance that hardly any real image has to the nearest of another part; infinite where unknown."""
-    apart = apart[np.isfinite(apart) & (apart > 0)]
+    apart = apart[np.isfinite(apart) & (apart > SAME)]
     if len(apart) < FEW:
         return np.inf
     _, middle, high = np.quantile(np.log(apart), [0.25, 0.5, 0.75])
     fence = np.exp(middle + SPREADS * (high - middle) / 0.6745)
-    return float(max(fence, OUTLIER_MARGIN * np.quantile(apart, 0.99)))
+    least, most = (times * np.quantile(apart, 0.99) for times in OUTLIER_RANGE)
+    return float(np.clip(fence, least, most))
 
 
 def judge(synthetic: Prepared, train: Prepared, test: Gallery, accepted: Gallery, bounds: Limits) -> list[Finding]:

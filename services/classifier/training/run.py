@@ -21,6 +21,7 @@ from services.classifier.model import Architecture
 from services.classifier.operating_point import parse_target
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.training.cycles import CycleResult, Part, run_cycle, split_parts
+from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_imagenet
@@ -97,7 +98,10 @@ def train(
         report(f"training, cycle {cycle + 1} of {cycles}", cycle * settings.epochs + done, total, measured)
 
     results = [
-        run_cycle(store, prefix, trainer, parts, settings, cycle, seed + cycle, on_epoch) for cycle in range(cycles)
+        run_cycle(
+            store, prefix, trainer, without_fold(parts, cycle, settings.folds), settings, cycle, seed + cycle, on_epoch
+        )
+        for cycle in range(cycles)
     ]
     ranks = [
         (r.epochs[r.card.best_epoch - 1]["validation"]["f1"], -r.epochs[r.card.best_epoch - 1]["validation"]["loss"])
