@@ -43,7 +43,7 @@ def main() -> None:
         notes = (
             f"Embeddings are drawn at random with {DIRECTIONS} directions that matter, and {PLANTED} near-duplicates "
             "planted among them. None\ncan be missed: pairs are left out by a bound on their cosine only. In pixels "
-            f"the 4 best sketches are registered over flips and shifts; {PLANTED} images are flipped and shifted copies."
+            f"the 4 best sketches are registered over flips and shifts; {PLANTED} are flipped and shifted copies."
         )
         record("Novelty gate at scale", COMMAND, COLUMNS, rows, notes)
 
