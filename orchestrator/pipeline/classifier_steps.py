@@ -176,17 +176,25 @@ def explain(context: StepContext) -> Outputs:
     """Show on the same test images what each arm's classifier looked at."""
     from defectory.api.explainer.v1 import explainer_pb2
 
+    settings = context.settings.explain
     request = explainer_pb2.ExplainImagesRequest(
         request_id=context.request_id(),
         models=[model_of(context, "baseline"), model_of(context, "expanded")],
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         split="test",
-        limit=context.settings.explain.limit,
+        limit=settings.limit,
         output_prefix=f"runs/{context.run}/explain",
-        box_threshold=context.settings.explain.box_threshold,
+        method=settings.method,
+        box_rule=explainer_pb2.BoxRule.Value(f"BOX_RULE_{settings.box_rule.upper()}"),
+        box_threshold=settings.box_threshold,
     )
     response = context.services.operate("explainer", "ExplainImages", request, context.on_report)
-    return {"explanations_uri": response.explanations_uri, "count": response.count}
+    return {
+        "explanations_uri": response.explanations_uri,
+        "summary_uri": response.summary_uri,
+        "sheet_uri": response.sheet_uri,
+        "count": response.count,
+    }
 
 
 def model_of(context: StepInputs, arm: Arm) -> str:

@@ -41,7 +41,7 @@ def randomisation_check(
         with _replaced(network, random, first):
             heat = cam.heats(pixels, trained.classes).heat
         pairs = [rank_correlation(a, b) for a, b in zip(trained.heat, heat, strict=True)]
-        stages[stage] = float(np.mean(pairs))
+        stages[stage] = round(float(np.mean(pairs)), 2)
     return {"stages": stages, "passed": stages["everything"] < ALIKE}
 
 

@@ -16,6 +16,7 @@ from services.explainer.sanity import randomisation_check
 BATCH = 32
 SANITY_IMAGES = 16
 RESAMPLES = 2000
+DIGITS = 4  # of a share: what lies beyond is the order in which threads added
 
 
 def masked_images(
@@ -65,10 +66,10 @@ def summarise(
     }  # fmt: skip
     if found:
         summary |= {
-            "pointing": float(np.mean([x.hit for x in found])),
-            "pointing_by_chance": float(np.mean([x.chance for x in found])),
-            "inside": float(np.mean([x.inside for x in found])),
-            "inside_by_chance": float(np.mean([x.area for x in found])),
+            "pointing": _mean([x.hit for x in found]),
+            "pointing_by_chance": _mean([x.chance for x in found]),
+            "inside": _mean([x.inside for x in found]),
+            "inside_by_chance": _mean([x.area for x in found]),
             "beside": sum(x.beside for x in found),
             "max_box_acc_v2": max_box_acc_v2(found),
         }
@@ -92,6 +93,10 @@ def moved(
     drawn = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
     low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
     return {
-        "images": len(common), "parts": len(sums), "inside": float(differences.mean()), "low": float(low),
-        "high": float(high),
+        "images": len(common), "parts": len(sums), "inside": _mean(differences), "low": round(float(low), DIGITS),
+        "high": round(float(high), DIGITS),
     }  # fmt: skip
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return round(float(np.mean(values)), DIGITS)
