@@ -95,6 +95,9 @@ class FilterSettings(_Section):
     lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
     label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
     novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
+    judge_cycles: int = Field(
+        3, ge=2, le=100, description="cycles of the judge, each of which leaves out another part of the real images"
+    )
 
 
 class ClassifierSettings(_Section):
@@ -134,10 +137,18 @@ class ClassifierSettings(_Section):
 
 
 class ExplainSettings(_Section):
-    """How many test images are explained."""
+    """How test images are explained."""
 
     limit: int = Field(16, ge=1, le=10_000, description="test images explained, evenly over the labels")
-    box_threshold: float = Field(0.15, gt=0, lt=1, description="share of the maximum heat that belongs to a box")
+    method: Literal["grad-cam", "grad-cam++", "hires-cam", "ablation-cam"] = Field(
+        "grad-cam", description="how heat is found"
+    )
+    box_rule: Literal["share", "percentile", "otsu"] = Field(
+        "share", description="which heat belongs to a box: a share of the maximum, the hottest pixels, or Otsu's choice"
+    )
+    box_threshold: float | None = Field(
+        None, gt=0, lt=1, description="value of the box rule; absent: 0.15 for share, 0.9 for percentile"
+    )
 
 
 class PipelineSettings(_Section):

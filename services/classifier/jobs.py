@@ -23,7 +23,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         job.operation_id,
         request.name,
         request.manifest_uri,
-        given(request.settings),
+        {**given(request.settings), "folds": request.folds},
         cycles=request.cycles or 5,
         seed=request.seed,
         sources=job.settings,

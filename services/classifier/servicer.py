@@ -48,6 +48,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if not 0 <= request.at_once <= MAX_AT_ONCE:
             right = f"use 1 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
+        if request.folds == 1 or not 0 <= request.folds <= 100:
+            raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         lines = read_manifest(self._store, request.manifest_uri)
         run.check(lines, given(request.settings), request.cycles or 5)
         return self._operations.start(JOBS + "train_classifier", request)

@@ -203,6 +203,7 @@ class TrainClassifierRequest(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     CYCLES_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    FOLDS_FIELD_NUMBER: _builtins.int
     AT_ONCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
@@ -214,6 +215,10 @@ class TrainClassifierRequest(_message.Message):
     """Training cycles with different seeds, in [1, 100]; default 5."""
     seed: _builtins.int
     """Seed of the first cycle, >= 0; cycle i uses seed + i."""
+    folds: _builtins.int
+    """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
+    one part in one fold), in [2, 100]; 0: every cycle learns from all.
+    """
     at_once: _builtins.int
     """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
     @_builtins.property
@@ -229,11 +234,12 @@ class TrainClassifierRequest(_message.Message):
         settings: Global___TrainingSettings | None = ...,
         cycles: _builtins.int = ...,
         seed: _builtins.int = ...,
+        folds: _builtins.int = ...,
         at_once: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "cycles", b"cycles", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "cycles", b"cycles", "folds", b"folds", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
