@@ -22,13 +22,13 @@ class Answers:
     probabilities: np.ndarray
 
 
-def calibrate(validation: Answers, test: Answers | None) -> Calibration:
+def calibrate(validation: Answers, test: Answers) -> Calibration:
     """The temperature that fits validation, with its calibration errors."""
     temperature = fit_temperature(validation.labels, validation.probabilities)
     return Calibration(
         temperature=temperature,
         validation=_calibration_error(validation, temperature),
-        test=_calibration_error(test, temperature) if test is not None and len(test.labels) else None,
+        test=_calibration_error(test, temperature) if len(test.labels) else None,
     )
 
 
@@ -59,7 +59,7 @@ def draw_line(
     target: Target | None,
     temperature: float,
     validation: Answers,
-    test: Answers | None,
+    test: Answers,
 ) -> OperatingPoint | None:
     """The operating point that meets the target on validation; None where good and defective cannot be told apart.
 
@@ -81,7 +81,7 @@ def draw_line(
         target=target.kind if target else None,
         target_value=target.value if target else None,
         validation=on_validation,
-        test=rates(test, index, temperature, threshold) if test is not None else None,
+        test=rates(test, index, temperature, threshold),
     )
 
 

@@ -126,7 +126,7 @@ class ClassifierCard(_Part):
     target_layer: Literal["out_relu"] = TARGET_LAYER  # what Grad-CAM explains; the builder knows no other
     cycles: tuple[CycleCard, ...] = Field(min_length=1)
     main_cycle: int = Field(ge=0)
-    calibration: Calibration | None  # None: it was turned off; probabilities are the network's own
+    calibration: Calibration
     operating_point: OperatingPoint | None  # None: no label is that of good parts; the most probable label is taken
     metrics: dict[str, dict[str, Estimate]]  # split -> metric -> over cycles, at each cycle's best epoch
     settings: TrainingSettings
@@ -136,6 +136,8 @@ class ClassifierCard(_Part):
     def _fits_together(self) -> "ClassifierCard":
         if self.main_cycle >= len(self.cycles):
             raise ValueError(f"main_cycle {self.main_cycle}: there are {len(self.cycles)} cycles, counted from 0")
+        if len(set(self.architecture.labels)) < len(self.architecture.labels):
+            raise ValueError("architecture.labels name a label twice")
         if self.operating_point and self.operating_point.good not in self.architecture.labels:
             raise ValueError(f"operating_point.good {self.operating_point.good!r} is not among the labels")
         return self
@@ -158,7 +160,7 @@ class ClassifierCard(_Part):
     @property
     def rule(self) -> DecisionRule:
         """How the main cycle's probabilities become decisions."""
-        temperature = self.calibration.temperature if self.calibration else 1.0
+        temperature = self.calibration.temperature
         if self.operating_point is None:
             return DecisionRule(temperature)
         good = self.architecture.labels.index(self.operating_point.good)

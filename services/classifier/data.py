@@ -1,5 +1,6 @@
 """Reads a manifest's images into one array: (N, size, size, 3) uint8, beside their lines."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,23 @@ def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.nd
         right = f"use images labelled {', '.join(labels)}"
         raise InvalidInput(f"labels {', '.join(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
     return np.array([known[line.label] for line in lines], dtype=np.int64)
+
+
+def cap_synthetic(lines: Sequence[ManifestLine], cap: int) -> list[ManifestLine]:
+    """The lines, with at most `cap` synthetic training images a label; 0: all.
+
+    Which ones is decided by their hashes: at random, but always alike, and a greater cap only adds images.
+    """
+    if cap == 0:
+        return list(lines)
+    left: set[str] = set()
+    counted: Counter[str] = Counter()
+    for line in sorted(lines, key=lambda x: x.sha256):
+        if line.split == "train" and line.origin == "synthetic":
+            counted[line.label] += 1
+            if counted[line.label] > cap:
+                left.add(line.sha256)
+    return [line for line in lines if line.sha256 not in left]
 
 
 def check_no_leak(lines: Sequence[ManifestLine]) -> None:

@@ -17,6 +17,7 @@ from services.classifier.data import Images, label_indices
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
 CHECKPOINT_EVERY_S = 15.0
@@ -28,7 +29,7 @@ class Part:
     """One split, ready for the steps."""
 
     lines: list[ManifestLine]
-    inputs: np.ndarray
+    pixels: np.ndarray  # uint8 (N, size, size, 3)
     labels: np.ndarray  # int64 (N,)
 
 
@@ -63,6 +64,7 @@ def run_cycle(
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
+    embedded: dict[str, np.ndarray],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -72,24 +74,33 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
+        embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
     if done is not None:
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
-    inputs = {split: trainer.prepare(part.inputs) for split, part in parts.items()}
+    if not trainer.cycles_start_alike:
+        embedded.clear()
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
+    schedule = Schedule(settings, len(train.lines))
     is_real = np.array([line.origin == "real" for line in train.lines])
-    steps = settings.steps_per_epoch or -(-len(train.lines) // settings.batch)
-    one_hot = np.eye(trainer.network.model.output_shape[-1], dtype=np.float32)
-    for epoch in range(len(epochs), settings.epochs):
+    while not schedule.ends(len(epochs), best.epoch if best else 0):
+        epoch = len(epochs)
+        if schedule.embeds(epoch) and not embedded:
+            embedded.update({split: trainer.embed(part.pixels) for split, part in parts.items()})
+        inputs = embedded if schedule.embeds(epoch) else {split: part.pixels for split, part in parts.items()}
         order = batches(
-            is_real, epoch=epoch, steps=steps, batch=settings.batch, real_share=settings.real_share, seed=seed
+            is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
         )
-        seen = [trainer.train(inputs["train"][chosen], one_hot[train.labels[chosen]]) for chosen in order]
+        seen = []
+        for number, chosen in enumerate(order):
+            step = epoch * schedule.steps + number
+            moves = None if schedule.embeds(epoch) else schedule.moves(seed, step)
+            seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),

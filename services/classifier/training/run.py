@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from typing import Any
 
+import numpy as np
 import structlog
 
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
@@ -15,7 +17,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
-from services.classifier.data import check_no_leak, load_images
+from services.classifier.data import cap_synthetic, check_no_leak, load_images
 from services.classifier.model import Architecture
 from services.classifier.operating_point import parse_target
 from services.classifier.settings import TrainingSettings, training_settings
@@ -50,6 +52,48 @@ def check(
     return labels, settings
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that the cycles of a training share."""
+
+    trainer: Trainer
+    parts: dict[str, Part]
+    skipped: list[tuple[str, str]]  # (URI, reason)
+    base_sha256: str  # of the base as it starts; empty where every cycle draws its own
+
+
+def prepare(
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    labels: tuple[str, ...],
+    settings: TrainingSettings,
+    sources: Mapping[str, str],
+) -> Prepared:
+    """Read the images, build the network, find its initial weights.
+
+    Args:
+        sources: where ImageNet weights may lie (`weights.py`).
+
+    Raises:
+        InvalidInput: no readable images of a split. FailedPrecondition: no ImageNet weights.
+    """
+    architecture = Architecture(
+        labels=labels,
+        input_px=settings.input_px,
+        width_multiplier=settings.width_multiplier,
+        head_units=settings.head_units,
+        dropout=settings.dropout,
+        l2=settings.l2,
+    )
+    trainer = Trainer(architecture, settings, _class_weights(lines, labels, settings.class_balance))
+    base_sha256 = ""
+    if settings.initial_weights == "imagenet":
+        log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
+        base_sha256 = trainer.keep_base()
+    images = load_images(store, lines, settings.input_px)
+    return Prepared(trainer, split_parts(images, labels), images.skipped, base_sha256)
+
+
 def train(
     store: ObjectStore,
     operation_id: str,
@@ -65,7 +109,7 @@ def train(
     """Train all cycles and write the version's card last.
 
     Args:
-        values: settings that differ from their defaults. sources: where ImageNet weights may lie (`weights.py`).
+        values: settings that differ from their preset's.
     """
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
@@ -73,78 +117,76 @@ def train(
         return read_card(store, f"{name}/{version}")
     lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
     labels, settings = check(lines, values, cycles)
+    lines = cap_synthetic(lines, settings.synthetic_cap)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
-    images = load_images(store, lines, settings.input_px)
-    architecture = Architecture(
-        labels=labels,
-        input_px=settings.input_px,
-        width_multiplier=settings.width_multiplier,
-        head_units=settings.head_units,
-        dropout=settings.dropout,
-        l2=settings.l2,
-    )
-    trainer = Trainer(architecture, settings)
-    started_from = ""
-    if settings.initial_weights == "imagenet":
-        log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
-        started_from = trainer.keep_base()
-    parts = split_parts(images, labels)
+    prepared = prepare(store, lines, labels, settings, sources)
 
     def on_epoch(cycle: int, done: int, measured: Mapping[str, float]) -> None:
         report(f"training, cycle {cycle + 1} of {cycles}", cycle * settings.epochs + done, total, measured)
 
+    embedded: dict[str, np.ndarray] = {}
     results = [
-        run_cycle(store, prefix, trainer, parts, settings, cycle, seed + cycle, on_epoch) for cycle in range(cycles)
+        run_cycle(store, prefix, prepared.trainer, prepared.parts, embedded, settings, cycle, seed + cycle, on_epoch)
+        for cycle in range(cycles)
     ]
-    ranks = [
-        (r.epochs[r.card.best_epoch - 1]["validation"]["f1"], -r.epochs[r.card.best_epoch - 1]["validation"]["loss"])
-        for r in results
-    ]
-    main = ranks.index(max(ranks))
+    main = _main_cycle(results)
     metrics = {
         "labels": labels,
         "main_cycle": main,
         "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
-        "images": {split: len(part.lines) for split, part in parts.items()},
-        "skipped": images.skipped,
+        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
+        "skipped": prepared.skipped,
     }
     store.put(prefix + "metrics.json", json.dumps(metrics).encode())
+    lineage = Lineage(
+        manifest_uri=manifest_uri,
+        content_hash=content_hash(lines),
+        images={split: dict(Counter(x.label for x in part.lines)) for split, part in prepared.parts.items()},
+        synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if x.origin == "synthetic")),
+        initial_weights=settings.initial_weights,
+        initial_weights_sha256=prepared.base_sha256,
+        packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
+    )
     main_weights = results[main].card.weights
-    load_weights(trainer.network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
-    validation, test = (_answers(trainer, parts[split]) for split in ("validation", "test"))
+    load_weights(prepared.trainer.network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
+    validation = _answers(prepared.trainer, prepared.parts["validation"])
+    test = _answers(prepared.trainer, prepared.parts["test"])
     calibration = calibrate(validation, test)
     target = parse_target(settings.target)
     card = ClassifierCard(
         name=name,
         version=version,
-        architecture=architecture,
+        architecture=prepared.trainer.architecture,
         cycles=tuple(r.card for r in results),
         main_cycle=main,
         calibration=calibration,
-        operating_point=draw_line(
-            labels, settings.good_label, target, calibration.temperature, validation, test if len(test.labels) else None
-        ),
+        operating_point=draw_line(labels, settings.good_label, target, calibration.temperature, validation, test),
         metrics=_estimates(results),
         settings=settings,
-        lineage=Lineage(
-            manifest_uri=manifest_uri,
-            content_hash=content_hash(lines),
-            images={split: dict(Counter(x.label for x in part.lines)) for split, part in parts.items()},
-            synthetic=dict(Counter(x.label for x in parts["train"].lines if x.origin == "synthetic")),
-            initial_weights=settings.initial_weights,
-            initial_weights_sha256=started_from,
-            packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
-        ),
+        lineage=lineage,
     )
     write_card(store, card)
     return card
 
 
+def _main_cycle(results: Sequence[CycleResult]) -> int:
+    """The cycle with the best macro-F1 on validation; of equals, the one with the lower loss."""
+    best = [result.epochs[result.card.best_epoch - 1]["validation"] for result in results]
+    return max(range(len(results)), key=lambda cycle: (best[cycle]["f1"], -best[cycle]["loss"]))
+
+
 def _answers(trainer: Trainer, part: Part) -> Answers:
     """The network's answers on a split's own images: grown copies show nothing new."""
     own = [i for i, line in enumerate(part.lines) if not line.augmentation]
-    return Answers(part.labels[own], trainer.predict(trainer.prepare(part.inputs[own])))
+    return Answers(part.labels[own], trainer.predict(part.pixels[own]))
+
+
+def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
+    """Weights of the loss by label; their mean over the training images is about 1."""
+    counted = Counter(line.label for line in lines if line.split == "train")
+    images = np.array([counted[label] for label in labels], dtype=float)
+    return np.asarray((images.sum() / len(labels) / images) ** balance)
 
 
 def _estimates(results: Sequence[CycleResult]) -> dict[str, dict[str, Estimate]]:
