@@ -24,10 +24,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from bench.bundle import put_classifier
 from bench.record import record
 from bench.rivals.with_mlserver_settings import write_settings
 from defectory.storage import open_store
-from tests.contract.bundles import put_classifier
 
 ROOT = Path(__file__).parents[1]
 THREADS, CALLERS = 2, 32

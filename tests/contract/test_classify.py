@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from PIL import Image
 
+from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import ManifestLine
@@ -21,7 +22,6 @@ from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load
 from services.classifier.data import load_images
 from tests.contract import pictures
-from tests.contract.bundles import put_classifier
 from tests.contract.running import Service
 
 SIZE = 32

@@ -9,12 +9,12 @@ import grpc
 import numpy as np
 import pytest
 
+from bench.bundle import put_classifier
 from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.api.inference.v2 import open_inference_pb2_grpc
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from tests.contract import pictures
-from tests.contract.bundles import put_classifier
 from tests.contract.running import Service
 from tests.contract.test_open_inference import array_request, elements, request
 

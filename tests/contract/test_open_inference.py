@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
+from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.api.inference.v2 import open_inference_pb2_grpc
@@ -20,7 +21,6 @@ from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load
 from tests.contract import pictures
-from tests.contract.bundles import put_classifier
 from tests.contract.running import Service
 
 SIZE = 32

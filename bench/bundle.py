@@ -1,4 +1,4 @@
-"""Classifier bundles without a training: random weights, in the store as a training leaves them."""
+"""Classifier bundles without a training, for benchmarks and tests: random weights, stored as a training stores them."""
 
 from defectory.models import version_prefix
 from defectory.storage import ObjectStore
