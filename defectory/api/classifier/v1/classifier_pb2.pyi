@@ -445,8 +445,11 @@ class ClassifyRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
+    HEATMAP_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Classifier, "name" (its newest version) or "name/version"; required."""
+    """Classifier, "name" (the version labelled "stable", else the newest that works), "name/version" or "name/label"; required."""
+    heatmap: _builtins.bool
+    """Whether to explain each answer by a heatmap, which the explainer service makes."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageSource]:
         """The images, 1 to 256."""
@@ -456,10 +459,11 @@ class ClassifyRequest(_message.Message):
         *,
         model: _builtins.str = ...,
         images: _abc.Iterable[Global___ImageSource] | None = ...,
+        heatmap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heatmap", b"heatmap", "images", b"images", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -521,23 +525,37 @@ class Classification(_message.Message):
 
     LABEL_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    HEATMAP_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """The label with the highest probability."""
+    decision: _builtins.str
+    """The label decided for at the model's operating point; without an operating point the same as label."""
+    rejected: _builtins.bool
+    """Whether the part is rejected at the operating point; absent where the model has none."""
+    heatmap: _builtins.bytes
+    """The heatmap of the label as an 8-bit grey PNG of the image's size, 255 where it is highest; empty unless asked for."""
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Probability of every label, each in [0, 1], summing to 1."""
+        """Calibrated probability of every label, each in [0, 1], summing to 1."""
 
     def __init__(
         self,
         *,
         label: _builtins.str = ...,
         probabilities: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        rejected: _builtins.bool | None = ...,
+        heatmap: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rejected", b"_rejected", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rejected", b"_rejected", "decision", b"decision", "heatmap", b"heatmap", "label", b"label", "probabilities", b"probabilities", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rejected: _TypeAlias = _typing.Literal["rejected"]  # noqa: Y015
+    _WhichOneofArgType__rejected: _TypeAlias = _typing.Literal["_rejected", b"_rejected"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rejected) -> _WhichOneofReturnType__rejected | None: ...
 
 Global___Classification: _TypeAlias = Classification  # noqa: Y015
 
