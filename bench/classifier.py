@@ -20,7 +20,7 @@ from defectory.datasets.manifest import ManifestLine, image_key, read_manifest, 
 from defectory.imaging import encode_png
 from defectory.storage import open_store
 
-IMAGES, SIZE_PX, BATCH, EPOCHS, ROUNDS = 128, 96, 32, 2, 5
+IMAGES, SIZE_PX, BATCH, EPOCHS, ROUNDS = 96, 96, 32, 2, 4
 ARMS = ("all", "none")  # what of the base is trained
 
 
