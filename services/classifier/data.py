@@ -1,5 +1,6 @@
 """Reads a manifest's images into one array: (N, size, size, 3) uint8, beside their lines."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import decode, network_input
+from defectory.imaging import network_input_of
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 
@@ -19,6 +20,15 @@ class Images:
     lines: list[ManifestLine]
     pixels: np.ndarray  # uint8 (N, size, size, 3)
     skipped: list[tuple[str, str]]  # (URI, reason)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split, as arrays."""
+
+    lines: list[ManifestLine]
+    pixels: np.ndarray  # uint8 (N, size, size, 3)
+    labels: np.ndarray  # int64 (N,)
 
 
 def load_images(
@@ -33,7 +43,7 @@ def load_images(
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = network_input(decode(content), size_px)
+            pixels[len(kept)] = network_input_of(content, size_px)
             kept.append(line)
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))
@@ -50,6 +60,43 @@ def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.nd
         right = f"use images labelled {', '.join(labels)}"
         raise InvalidInput(f"labels {', '.join(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
     return np.array([known[line.label] for line in lines], dtype=np.int64)
+
+
+def split_parts(
+    images: Images, labels: Sequence[str], needed: Sequence[str] = ("train", "validation")
+) -> dict[str, Part]:
+    """The images by split.
+
+    Raises:
+        InvalidInput: no images of a split that is needed.
+    """
+    parts = {}
+    for split in ("train", "validation", "test"):
+        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
+        lines = [images.lines[i] for i in chosen]
+        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
+    for split in needed:
+        if not parts[split].lines:
+            right = f"give a manifest with readable images of split {split!r}"
+            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
+    return parts
+
+
+def cap_synthetic(lines: Sequence[ManifestLine], cap: int) -> list[ManifestLine]:
+    """The lines, with at most `cap` synthetic training images a label; 0: all.
+
+    Which ones is decided by their hashes: at random, but always alike, and a greater cap only adds images.
+    """
+    if cap == 0:
+        return list(lines)
+    left: set[str] = set()
+    counted: Counter[str] = Counter()
+    for line in sorted(lines, key=lambda x: x.sha256):
+        if line.split == "train" and line.origin == "synthetic":
+            counted[line.label] += 1
+            if counted[line.label] > cap:
+                left.add(line.sha256)
+    return [line for line in lines if line.sha256 not in left]
 
 
 def check_no_leak(lines: Sequence[ManifestLine]) -> None:

@@ -1,24 +1,18 @@
-"""The paper's network and its bundle: one builder for one architecture, read by whoever needs the trained model.
+"""The paper's network: one builder for one architecture.
 
 MobileNetV2 without its top, then global average pooling, dropout, dense (L2), batch normalisation, swish, softmax (L2):
 Giedra & Vdoviak (2024). Input scaling is part of the network, so what is served is what was trained.
 """
 
-import hashlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import keras
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+import tensorflow as tf
+from pydantic import BaseModel, ConfigDict, Field
 
-from defectory.errors import Corrupted
-from defectory.models import resolve, version_prefix
-from defectory.storage.store import ObjectStore
-
-KIND = "classifier"
-TARGET_LAYER = "out_relu"  # MobileNetV2's last convolutional block, which Grad-CAM explains
+TARGET_LAYER: Literal["out_relu"] = "out_relu"  # MobileNetV2's last convolutional block, which Grad-CAM explains
 TOP_FROM = "block_13_expand"  # where the part of the base begins that trainable_base "top" trains
 
 
@@ -33,36 +27,6 @@ class Architecture(BaseModel):
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
     l2: float = Field(0.01, ge=0)
-
-
-class CycleCard(BaseModel):
-    """One training cycle in a card."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int
-    best_epoch: int  # counted from 1, chosen on validation
-    weights: str  # file below the version's prefix
-    weights_sha256: str
-
-
-class ClassifierCard(BaseModel):
-    """model.json of a classifier; an unknown or missing field is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: str
-    architecture: Architecture
-    input: str = "uint8 RGB in [0, 255]; the network scales it to [-1, 1]"
-    target_layer: str = TARGET_LAYER
-    cycles: tuple[CycleCard, ...] = Field(min_length=1)
-    main_cycle: int = Field(ge=0)
-    weights_sha256: str
-    initial_weights: str  # "imagenet" or "random"
-    settings: dict[str, Any]
-    manifest_uri: str
-    content_hash: str  # of the manifest it was trained on
 
 
 @dataclass(frozen=True)
@@ -84,6 +48,14 @@ class Network:
     embed: keras.Model
     top: keras.Model
     base: keras.Model
+
+
+def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
+    """The network's answers, float32 (N, labels), to images (N, size, size, 3) in [0, 255]."""
+    answer = tf.function(lambda x: network.model(x, training=False), reduce_retracing=True)
+    starts = range(0, len(pixels), batch)
+    parts = [answer(tf.cast(pixels[start : start + batch], tf.float32)).numpy() for start in starts]
+    return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
 def build(architecture: Architecture, seed: int = 0) -> Network:
@@ -123,58 +95,3 @@ def build(architecture: Architecture, seed: int = 0) -> Network:
         top=top,
         base=base,
     )
-
-
-def weights_bytes(network: Network) -> bytes:
-    """The network's weights as a `.weights.h5` file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "w.weights.h5")
-        network.model.save_weights(path)
-        return path.read_bytes()
-
-
-def load_weights(network: Network, data: bytes, sha256: str, name: str) -> None:
-    """Load a `.weights.h5` file into the network.
-
-    Raises:
-        Corrupted: the hash is another, or the file is not this network's weights.
-    """
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise Corrupted(f"{name}: SHA-256 differs from the card's; the file was changed or damaged")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "w.weights.h5")
-        path.write_bytes(data)
-        try:
-            network.model.load_weights(path)
-        except (ValueError, OSError, KeyError) as error:
-            raise Corrupted(f"{name}: not weights of this architecture: {error}") from error
-
-
-def read_card(store: ObjectStore, model: str) -> ClassifierCard:
-    """The card of "name" or "name/version".
-
-    Raises:
-        NotFound: no such classifier. Corrupted: a card with a missing, unknown or impossible field.
-    """
-    name, version = resolve(store, KIND, model)
-    key = version_prefix(KIND, name, version) + "model.json"
-    try:
-        return ClassifierCard.model_validate_json(store.get(key))
-    except ValidationError as error:
-        why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Corrupted(f"{key}: {why}") from error
-
-
-def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle: int) -> None:
-    """Load one cycle's weights into a network of the card's architecture."""
-    entry = card.cycles[cycle]
-    key = version_prefix(KIND, card.name, card.version) + entry.weights
-    load_weights(network, store.get(key), entry.weights_sha256, key)
-
-
-def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
-    """The card and the network with its main weights."""
-    card = read_card(store, model)
-    network = build(card.architecture)
-    load_cycle(store, card, network, card.main_cycle)
-    return card, network

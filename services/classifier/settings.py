@@ -1,4 +1,4 @@
-"""How a classifier is trained: one typed definition with ranges."""
+"""How a classifier is trained: one typed definition with ranges, and the presets its defaults come from."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -6,6 +6,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import InvalidInput
+from services.classifier.target import parse_target
+
+# What differs from the fields' defaults, the paper's recipe: found on validation (docs/results/classifier_presets.md).
+BEST: Mapping[str, Any] = {
+    "input_px": 224,  # small defects survive; the base's weights come from this size
+    "trainable_base": "none",  # each image is embedded once, so that 60 epochs of the head take seconds
+    "epochs": 60,
+    "patience": 20,
+    "learning_rate": 1e-3,
+    "l2": 0.001,
+    "class_balance": 0.5,
+    "label_smoothing": 0.1,
+}
+PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 
 class TrainingSettings(BaseModel):
@@ -13,32 +27,57 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    preset: Literal["paper", "best"] = "paper"
+    # The network.
     input_px: int = Field(64, ge=32, le=512)
     width_multiplier: float = Field(1.0, ge=0.35, le=1.4)
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
     l2: float = Field(0.01, ge=0)
-    trainable_base: Literal["none", "top", "all"] = "all"
-    epochs: int = Field(40, ge=1, le=10_000)
-    learning_rate: float = Field(1e-5, gt=0)
-    batch: int = Field(32, ge=1, le=1024)
-    focal_gamma: float = Field(2.0, ge=0)
-    steps_per_epoch: int = Field(0, ge=0)
-    real_share: float | None = Field(None, gt=0, le=1)
     initial_weights: Literal["imagenet", "random"] = "imagenet"
+    trainable_base: Literal["none", "top", "all"] = "all"
+    # The loss.
+    focal_gamma: float = Field(2.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    class_balance: float = Field(0.0, ge=0, le=1)  # loss weight of a label: (images / labels / its images) ** this
+    # The steps.
+    epochs: int = Field(40, ge=1, le=10_000)
+    batch: int = Field(32, ge=1, le=1024)
+    steps_per_epoch: int = Field(0, ge=0)  # 0: as many as show every training image once
+    learning_rate: float = Field(1e-5, gt=0, le=1)
+    base_rate: float = Field(1.0, gt=0, le=1)  # the base's learning rate as a share of the head's
+    decay: Literal["none", "cosine"] = "none"  # of the rate after the warm-up, to 0 at the last step
+    warmup_epochs: int = Field(0, ge=0)  # of `epochs`, with the base frozen and images as they are
+    warmup_rate: float = Field(1e-3, gt=0, le=1)
+    patience: int = Field(0, ge=0)  # epochs without a better one on validation that end a cycle; 0: it runs through
+    # The images.
+    real_share: float | None = Field(None, gt=0, le=1)
+    folds: int = Field(0, ge=0, le=100)  # above 1: cycle i leaves out fold i of the training groups; 0: none does
+    synthetic_cap: int = Field(0, ge=0)  # synthetic training images a label; 0: all
+    augment: float = Field(0.0, ge=0, le=1)  # strength of shifts, turns, scales and changes of light
+    mirror_x: bool = False
+    mirror_y: bool = False
+    # What is asked of the result.
+    good_label: str = "good"
+    target: str = ""
 
 
 def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSettings:
-    """Settings with their defaults filled in; the input is the dataset's size unless it is given.
+    """Settings with their preset's values filled in; the input is the dataset's size unless it is given.
 
     Raises:
-        InvalidInput: a value out of range, or ImageNet weights asked for a width that has none.
+        InvalidInput: a value out of range, no such preset, or ImageNet weights asked for a width that has none.
     """
+    chosen = PRESETS.get(str(values.get("preset", "paper")), {})
     try:
-        settings = TrainingSettings.model_validate({"input_px": max(32, min(512, dataset_px)), **values})
+        settings = TrainingSettings.model_validate({"input_px": max(32, min(512, dataset_px)), **chosen, **values})
     except ValidationError as error:
         fields = {f"settings.{'.'.join(map(str, e['loc']))}": e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{k}: {v}" for k, v in fields.items()), fields) from error
+    parse_target(settings.target)
+    if settings.warmup_epochs > settings.epochs:
+        right = f"use at most epochs, {settings.epochs}"
+        raise InvalidInput(f"warmup_epochs {settings.warmup_epochs}: {right}", {"settings.warmup_epochs": right})
     if settings.initial_weights == "imagenet" and settings.width_multiplier != 1:
         right = "use 1, or initial_weights random"
         raise InvalidInput(

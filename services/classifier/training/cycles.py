@@ -1,35 +1,26 @@
 """Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
-from defectory.errors import InvalidInput, NotFound
+from defectory.errors import NotFound
 from defectory.storage.store import ObjectStore
-from services.classifier.data import Images, label_indices
-from services.classifier.model import CycleCard, weights_bytes
+from services.classifier.bundle import put_weights, weights_bytes
+from services.classifier.card import CycleCard
+from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
 CHECKPOINT_EVERY_S = 15.0
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split, ready for the steps."""
-
-    lines: list[ManifestLine]
-    inputs: np.ndarray
-    labels: np.ndarray  # int64 (N,)
 
 
 @dataclass(frozen=True)
@@ -40,29 +31,12 @@ class CycleResult:
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
 
 
-def split_parts(images: Images, labels: Sequence[str]) -> dict[str, Part]:
-    """The images by split.
-
-    Raises:
-        InvalidInput: no training or no validation images.
-    """
-    parts = {}
-    for split in ("train", "validation", "test"):
-        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
-        lines = [images.lines[i] for i in chosen]
-        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
-    for split in ("train", "validation"):
-        if not parts[split].lines:
-            right = f"give a manifest with readable images of split {split!r}"
-            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
-    return parts
-
-
 def run_cycle(
     store: ObjectStore,
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
+    embedded: dict[str, np.ndarray],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -72,24 +46,33 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
+        embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
     if done is not None:
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
-    inputs = {split: trainer.prepare(part.inputs) for split, part in parts.items()}
+    if not trainer.cycles_start_alike:
+        embedded.clear()
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
+    schedule = Schedule(settings, len(train.lines))
     is_real = np.array([line.origin == "real" for line in train.lines])
-    steps = settings.steps_per_epoch or -(-len(train.lines) // settings.batch)
-    one_hot = np.eye(trainer.network.model.output_shape[-1], dtype=np.float32)
-    for epoch in range(len(epochs), settings.epochs):
+    while not schedule.ends(len(epochs), best.epoch if best else 0):
+        epoch = len(epochs)
+        if schedule.embeds(epoch) and not embedded:
+            embedded.update({split: trainer.embed(part.pixels) for split, part in parts.items()})
+        inputs = embedded if schedule.embeds(epoch) else {split: part.pixels for split, part in parts.items()}
         order = batches(
-            is_real, epoch=epoch, steps=steps, batch=settings.batch, real_share=settings.real_share, seed=seed
+            is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
         )
-        seen = [trainer.train(inputs["train"][chosen], one_hot[train.labels[chosen]]) for chosen in order]
+        seen = []
+        for number, chosen in enumerate(order):
+            step = epoch * schedule.steps + number
+            moves = None if schedule.embeds(epoch) else schedule.moves(seed, step)
+            seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),
@@ -104,11 +87,8 @@ def run_cycle(
         state.save(epochs, best)
         report(cycle, epoch + 1, {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]})
     assert best is not None  # settings.epochs >= 1
-    name = f"cycle-{cycle}.weights.h5"
-    store.put(prefix + name, best.weights)
-    card = CycleCard(
-        seed=seed, best_epoch=best.epoch, weights=name, weights_sha256=hashlib.sha256(best.weights).hexdigest()
-    )
+    weights = put_weights(store, prefix, f"cycle-{cycle}.safetensors", best.weights)
+    card = CycleCard(seed=seed, best_epoch=best.epoch, weights=weights)
     store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
@@ -138,7 +118,7 @@ class _Checkpoint:
             return [], None
         at = len(where["epochs"])
         self._trainer.set_state(self._store.get(f"{self._prefix}-{at}.npz"))
-        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.h5"))
+        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
         return where["epochs"], best
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
@@ -146,7 +126,7 @@ class _Checkpoint:
             return
         before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
         self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
-        self._store.put(f"{self._prefix}-{at}-best.h5", best.weights)
+        self._store.put(f"{self._prefix}-{at}-best.safetensors", best.weights)
         where = {"epochs": epochs, "best_epoch": best.epoch}
         self._store.put(f"{self._prefix}.json", json.dumps(where).encode())
         if before is not None and len(before["epochs"]) != at:
@@ -158,7 +138,7 @@ class _Checkpoint:
             self._store.delete(info.key)
 
     def _delete_at(self, epoch: int) -> None:
-        for suffix in (".npz", "-best.h5"):
+        for suffix in (".npz", "-best.safetensors"):
             self._store.delete(f"{self._prefix}-{epoch}{suffix}")
 
 

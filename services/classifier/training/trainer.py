@@ -1,6 +1,8 @@
 """The training steps of one network: compiled once, used for every cycle."""
 
+import hashlib
 import io
+import math
 from collections.abc import Iterator
 
 import keras
@@ -9,66 +11,94 @@ import tensorflow as tf
 
 from services.classifier.model import TOP_FROM, Architecture, Network, build
 from services.classifier.settings import TrainingSettings
+from services.classifier.training.augment import Moves, apply_moves
 
 EVALUATION_BATCH = 128
 
 
 class Trainer:
-    """A network, its optimiser and their compiled steps.
+    """A network, its optimisers and their compiled steps.
 
-    With a frozen base the images are embedded once and only the head works from then on: the same result, for nothing.
+    While the base is frozen (in the warm-up, or for good) images are embedded once and only the head works from then
+    on: the same result, for nothing. The base and the head have an Adam each, so that their rates can differ; with
+    equal rates that is one Adam, which knows nothing of a variable but its own gradients.
     """
 
-    def __init__(self, architecture: Architecture, settings: TrainingSettings) -> None:
+    def __init__(self, architecture: Architecture, settings: TrainingSettings, class_weights: np.ndarray) -> None:
+        """Build and compile.
+
+        Args:
+            class_weights: (labels,), weights of the loss by the true label.
+        """
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(0)
-        self._architecture = architecture
+        self.architecture, self._settings = architecture, settings
         self._base_weights: list[np.ndarray] | None = None
         self.network: Network = build(architecture)
-        self._frozen = settings.trainable_base == "none"
         _choose_trainable(self.network, settings.trainable_base)
-        self._trained = self.network.top if self._frozen else self.network.model
-        self._optimizer = keras.optimizers.Adam(settings.learning_rate)
-        self._optimizer.build(self._trained.trainable_variables)
-        self._fresh_optimizer = [v.numpy() for v in self._optimizer.variables]
-        # alpha 1: no weighting beyond the focal term, as binary focal cross-entropy has it by default
-        self._loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=settings.focal_gamma)
-        self._step = tf.function(self._train_step, reduce_retracing=True)
-        self._predict = tf.function(lambda x: self._trained(x, training=False), reduce_retracing=True)
+        self._head_optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self._head_optimizer.build(self.network.top.trainable_variables)
+        self._base_optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self._base_optimizer.build(self.network.base.trainable_variables)
+        self._fresh_optimizers = [v.numpy() for v in self._optimizer_variables()]
+        self._class_weights = tf.constant(class_weights, tf.float32)
+        self._head_step = tf.function(self._train_head, reduce_retracing=True)
+        self._whole_step = tf.function(self._train_whole, reduce_retracing=True)
+        self._predict_head = tf.function(lambda x: self.network.top(x, training=False), reduce_retracing=True)
+        self._predict_whole = tf.function(lambda x: self.network.model(x, training=False), reduce_retracing=True)
+        self._embed = tf.function(lambda x: self.network.embed(x, training=False), reduce_retracing=True)
 
-    def keep_base(self) -> None:
-        """Start every cycle from the base's present weights."""
+    def keep_base(self) -> str:
+        """Start every cycle from the base's present weights; their SHA-256."""
         self._base_weights = self.network.base.get_weights()
+        return hashlib.sha256(b"".join(weight.tobytes() for weight in self._base_weights)).hexdigest()
+
+    @property
+    def cycles_start_alike(self) -> bool:
+        """Whether the base, and with it what it makes of the images, is the same at the start of every cycle."""
+        return self._base_weights is not None
 
     def start_cycle(self, seed: int) -> None:
         """Forget everything and start from the seed (and the base that was kept, if one was)."""
-        fresh = build(self._architecture, seed)
+        fresh = build(self.architecture, seed)
         if self._base_weights is not None:
             fresh.base.set_weights(self._base_weights)
         for ours, theirs in zip(self.network.model.variables, fresh.model.variables, strict=True):
             ours.assign(theirs)
-        for variable, value in zip(self._optimizer.variables, self._fresh_optimizer, strict=True):
+        for variable, value in zip(self._optimizer_variables(), self._fresh_optimizers, strict=True):
             variable.assign(value)
 
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """What the steps take for these images: the images, or their embeddings when the base is frozen."""
-        if not self._frozen:
-            return pixels
-        embed = tf.function(lambda x: self.network.embed(x, training=False), reduce_retracing=True)
-        parts = [embed(tf.cast(x, tf.float32)).numpy() for x in _blocks(pixels)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.network.embed.output_shape[-1]), np.float32)
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Pooled features (N, channels) of images (N, size, size, 3), which the head's steps take."""
+        return self._in_blocks(self._embed, pixels, self.network.embed.output_shape[-1])
 
-    def train(self, inputs: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
-        """One optimiser step on a batch; returns the probabilities that it saw (batch, labels)."""
-        return self._step(tf.cast(inputs, tf.float32), tf.constant(one_hot)).numpy()
+    def train(self, inputs: np.ndarray, labels: np.ndarray, progress: float, moves: Moves | None) -> np.ndarray:
+        """One optimiser step; returns the probabilities that it saw (batch, labels).
+
+        Args:
+            inputs: embeddings (batch, channels) to train the head, or images (batch, size, size, 3) to train
+                everything that is trainable. labels: (batch,) indices.
+            progress: how much of the steps after the warm-up is behind, in [0, 1); negative in the warm-up.
+            moves: changes of the images; None with embeddings.
+        """
+        one_hot = np.eye(len(self.architecture.labels), dtype=np.float32)[labels]
+        rate = _rate(self._settings, progress)
+        self._head_optimizer.learning_rate.assign(rate)
+        if inputs.ndim == 2:
+            return self._head_step(inputs, one_hot).numpy()
+        self._base_optimizer.learning_rate.assign(rate * self._settings.base_rate)
+        images = tf.cast(inputs, tf.float32)
+        if moves is not None:
+            images = _move(images, moves.transforms, moves.light)
+        return self._whole_step(images, one_hot).numpy()
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Probabilities (N, labels)."""
-        parts = [self._predict(tf.cast(x, tf.float32)).numpy() for x in _blocks(inputs)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self._architecture.labels)), np.float32)
+        """Probabilities (N, labels) of images, or of embeddings."""
+        step = self._predict_head if inputs.ndim == 2 else self._predict_whole
+        return self._in_blocks(step, inputs, len(self.architecture.labels))
 
     def state(self) -> bytes:
-        """Weights, optimiser and random states as a NumPy archive."""
+        """Weights, optimisers and random states as a NumPy archive."""
         buffer = io.BytesIO()
         np.savez(buffer, *[v.numpy() for v in self._variables()])
         return buffer.getvalue()
@@ -80,15 +110,64 @@ class Trainer:
                 variable.assign(archive[f"arr_{number}"])
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.network.model.variables, *self._optimizer.variables]
+        return [*self.network.model.variables, *self._optimizer_variables()]
 
-    def _train_step(self, inputs: tf.Tensor, one_hot: tf.Tensor) -> tf.Tensor:
+    def _optimizer_variables(self) -> list[keras.Variable]:
+        return [*self._head_optimizer.variables, *self._base_optimizer.variables]
+
+    def _train_head(self, embeddings: tf.Tensor, one_hot: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            probabilities = self._trained(inputs, training=True)
-            loss = self._loss(one_hot, probabilities) + tf.add_n(self._trained.losses)
-        gradients = tape.gradient(loss, self._trained.trainable_variables)
-        self._optimizer.apply(gradients, self._trained.trainable_variables)
+            probabilities = self.network.top(embeddings, training=True)
+            loss = self._loss(one_hot, probabilities)
+        variables = self.network.top.trainable_variables
+        self._head_optimizer.apply(tape.gradient(loss, variables), variables)
         return probabilities
+
+    def _train_whole(self, images: tf.Tensor, one_hot: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            probabilities = self.network.model(images, training=True)
+            loss = self._loss(one_hot, probabilities)
+        of_head, of_base = self.network.top.trainable_variables, self.network.base.trainable_variables
+        gradients = tape.gradient(loss, [*of_head, *of_base])
+        self._head_optimizer.apply(gradients[: len(of_head)], of_head)
+        if of_base:
+            self._base_optimizer.apply(gradients[len(of_head) :], of_base)
+        return probabilities
+
+    def _loss(self, one_hot: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        settings = self._settings
+        losses = focal_loss(one_hot, probabilities, settings.focal_gamma, settings.label_smoothing)
+        weights = tf.linalg.matvec(one_hot, self._class_weights)
+        return tf.reduce_mean(losses * weights) + tf.add_n(self.network.top.losses)
+
+    def _in_blocks(self, step: tf.types.experimental.GenericFunction, inputs: np.ndarray, width: int) -> np.ndarray:
+        parts = [step(tf.cast(x, tf.float32)).numpy() for x in _blocks(inputs)]
+        return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+
+
+def focal_loss(one_hot: tf.Tensor, probabilities: tf.Tensor, gamma: float, smoothing: float) -> tf.Tensor:
+    """Focal cross-entropy of every image, (N,) (Lin et al. 2017, arXiv:1708.02002), without alpha.
+
+    Over two labels it is the binary one: both outputs of a softmax say the same, and both of its halves are the
+    true label's. Over more it is the categorical one.
+
+    Args:
+        one_hot: (N, C). probabilities: (N, C). smoothing: share of the target spread over all labels.
+    """
+    labels = one_hot.shape[-1]
+    targets = one_hot * (1.0 - smoothing) + smoothing / labels
+    p = tf.clip_by_value(probabilities, keras.config.epsilon(), 1.0 - keras.config.epsilon())
+    return tf.reduce_sum(-targets * (1.0 - p) ** gamma * tf.math.log(p), axis=-1)
+
+
+_move = tf.function(apply_moves, reduce_retracing=True)
+
+
+def _rate(settings: TrainingSettings, progress: float) -> float:
+    if progress < 0:
+        return settings.warmup_rate
+    share = (1 + math.cos(math.pi * progress)) / 2 if settings.decay == "cosine" else 1.0
+    return settings.learning_rate * share
 
 
 def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:

@@ -45,11 +45,23 @@ class ClassifierServiceStub:
     """
     Classify: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]
     """Classifies images at once, given as bytes or by URI.
-    Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+    Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
+    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
+    broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+    """
+    CalibrateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]
+    """Fits the calibration and the operating point anew and writes a new version with the same weights.
+    Response: CalibrateClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+    """
+    ExportClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]
+    """Writes a classifier in a format of other software and checks it against the original on the test images.
+    Response: ExportClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
     """
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]
     """Lists the classifiers in the store by page.
@@ -76,11 +88,23 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """
     Classify: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]  # type: ignore[assignment]
     """Classifies images at once, given as bytes or by URI.
-    Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+    Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
+    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
+    broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+    """
+    CalibrateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Fits the calibration and the operating point anew and writes a new version with the same weights.
+    Response: CalibrateClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+    """
+    ExportClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Writes a classifier in a format of other software and checks it against the original on the test images.
+    Response: ExportClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
     """
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     """Lists the classifiers in the store by page.
@@ -122,7 +146,9 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.ClassifyResponse, _abc.Awaitable[_classifier_pb2.ClassifyResponse]]:
         """Classifies images at once, given as bytes or by URI.
-        Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+        Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
+        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
+        broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
         """
 
     @_abc_1.abstractmethod
@@ -133,6 +159,28 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def CalibrateClassifier(
+        self,
+        request: _classifier_pb2.CalibrateClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Fits the calibration and the operating point anew and writes a new version with the same weights.
+        Response: CalibrateClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportClassifier(
+        self,
+        request: _classifier_pb2.ExportClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Writes a classifier in a format of other software and checks it against the original on the test images.
+        Response: ExportClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod

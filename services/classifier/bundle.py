@@ -1,0 +1,106 @@
+"""A trained classifier in the store: weights as safetensors and the card `model.json`; read only when both fit.
+
+Nothing in a bundle is executed: the network is built from the card's architecture, and weights are numbers.
+"""
+
+import hashlib
+
+import numpy as np
+import safetensors.numpy
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from defectory.errors import Corrupted
+from defectory.models import read_model_card, resolve
+from defectory.storage.store import ObjectStore
+from services.classifier.card import FORMAT, KIND, ClassifierCard, WeightsFile
+from services.classifier.model import Network, build
+
+
+def weights_bytes(network: Network) -> bytes:
+    """The network's weights in safetensors format; the same weights give the same bytes."""
+    return safetensors.numpy.save({weight.path: weight.numpy() for weight in network.model.weights})
+
+
+def put_weights(store: ObjectStore, prefix: str, file: str, data: bytes) -> WeightsFile:
+    """Write a weights file below a version's prefix."""
+    store.put(prefix + file, data)
+    return WeightsFile(file=file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def write_card(store: ObjectStore, card: ClassifierCard) -> None:
+    """Write the card: with it the version is complete, so all its files must be there."""
+    store.put(card.prefix + "model.json", card.model_dump_json(indent=1).encode())
+
+
+def read_card(store: ObjectStore, model: str) -> ClassifierCard:
+    """The card of "name" (its newest version) or "name/version".
+
+    Raises:
+        NotFound: no such classifier. Corrupted: not a card of this format; names the field.
+    """
+    name, version = resolve(store, KIND, model)
+    content = read_model_card(store, KIND, name, version)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise Corrupted(
+            f"the card of classifier {name}/{version} is not of format {FORMAT}: it was written by an earlier version "
+            "of this software, or by something else; train the classifier again"
+        )
+    try:
+        card = ClassifierCard.model_validate(content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise Corrupted(f"the card of classifier {name}/{version} is not valid: {wrong}") from error
+    if (card.name, card.version) != (name, version):
+        raise Corrupted(f"the card of classifier {name}/{version} says that it is {card.full_name}")
+    return card
+
+
+def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle: int) -> None:
+    """Load one cycle's weights into a network of the card's architecture.
+
+    Raises:
+        Corrupted: size, hash, names, shapes, types or values are not what they should be; says which.
+    """
+    entry = card.cycles[cycle].weights
+    name = f"the weights {entry.file} of classifier {card.full_name}"
+    load_weights(network, store.get(card.prefix + entry.file), entry, name)
+
+
+def load_weights(network: Network, data: bytes, entry: WeightsFile, name: str) -> None:
+    """Load weights into a network after everything about them was checked; Corrupted names the first difference."""
+    if len(data) != entry.size:
+        raise Corrupted(f"{name} has {len(data)} bytes, its card says {entry.size}: it was changed or cut off")
+    found = hashlib.sha256(data).hexdigest()
+    if found != entry.sha256:
+        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
+    try:
+        tensors = safetensors.numpy.load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise Corrupted(f"{name} is not a safetensors file: {error}") from error
+    expected = {weight.path: weight for weight in network.model.weights}
+    for odd, what in ((expected.keys() - tensors.keys(), "lacks"), (tensors.keys() - expected.keys(), "has a foreign")):
+        if odd:
+            raise Corrupted(f"{name} does not fit its architecture: it {what} {min(odd)!r} ({len(odd)} in all)")
+    for path, weight in expected.items():
+        given, wanted = tensors[path], weight.numpy()
+        if given.shape != wanted.shape or given.dtype != wanted.dtype:
+            raise Corrupted(
+                f"{name}: {path!r} is {given.dtype}{given.shape}, the architecture wants {wanted.dtype}{wanted.shape}"
+            )
+        if not np.isfinite(given).all():
+            raise Corrupted(f"{name}: {path!r} holds values that are not finite")
+    for path, weight in expected.items():
+        weight.assign(tensors[path])
+
+
+def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
+    """The card and the network with its main weights.
+
+    Raises:
+        NotFound: no such model. Corrupted: card or weights are not what they should be.
+    """
+    card = read_card(store, model)
+    network = build(card.architecture)
+    load_cycle(store, card, network, card.main_cycle)
+    return card, network

@@ -1,0 +1,46 @@
+"""Fair probabilities: one temperature, fitted on validation images, and how far confidence and accuracy lie apart."""
+
+import numpy as np
+from scipy import optimize
+
+from services.classifier.decision import TINY, calibrated
+
+BINS = 15
+TEMPERATURES = (0.05, 20.0)  # beyond them a model is certain of everything or of nothing
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature with the least negative log-likelihood (Guo et al. 2017, arXiv:1706.04599, section 4.2).
+
+    Args:
+        labels: (N,) indices. probabilities: (N, C), the network's own.
+
+    Returns:
+        in [0.05, 20]; at a bound when all answers are right or random.
+    """
+    rows = np.arange(len(labels))
+
+    def cost(log_temperature: float) -> float:
+        fair = calibrated(probabilities, float(np.exp(log_temperature)))
+        return float(-np.log(np.maximum(fair[rows, labels], TINY)).mean())
+
+    found = optimize.minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
+    """(images, mean confidence, accuracy) of each of 15 equally wide bins of the most probable label's probability."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    rows = []
+    for number in range(BINS):
+        inside = bins == number
+        count = int(inside.sum())
+        rows.append((count, float(confidence[inside].mean()), float(right[inside].mean())) if count else (0, 0.0, 0.0))
+    return rows
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean distance of confidence and accuracy over the bins, weighted by their images (Naeini et al. 2015)."""
+    rows = reliability(labels, probabilities)
+    return sum(count * abs(confidence - accuracy) for count, confidence, accuracy in rows) / len(labels)

@@ -1,0 +1,167 @@
+"""`model.json`: everything that is known of a classifier, strictly typed; an unknown field is refused."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from defectory.models import version_prefix
+from services.classifier.decision import DecisionRule
+from services.classifier.model import TARGET_LAYER, Architecture
+from services.classifier.settings import TrainingSettings
+
+KIND = "classifier"
+FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Preprocessing(_Part):
+    """How an image becomes the network's input, as `defectory.imaging.network_input` does it: one way only."""
+
+    colour: Literal["rgb"] = "rgb"  # grey images get three equal channels
+    resize: Literal["bilinear"] = "bilinear"  # antialiased, to input_px x input_px, whatever the aspect ratio
+    value_range: tuple[Literal[0], Literal[255]] = (0, 255)  # what the network takes
+    scaled_to: tuple[Literal[-1], Literal[1]] = (-1, 1)  # what its first layer makes of it
+
+
+class WeightsFile(_Part):
+    """A file below the version's prefix."""
+
+    file: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*\.safetensors$")
+    sha256: str = Field(pattern=SHA256)
+    size: int = Field(ge=1)  # bytes
+
+
+class CycleCard(_Part):
+    """One training cycle."""
+
+    seed: int = Field(ge=0)
+    best_epoch: int = Field(ge=1)  # counted from 1, chosen on validation
+    weights: WeightsFile
+
+
+class CalibrationError(_Part):
+    """Expected calibration error (15 bins of equal width) with and without the temperature."""
+
+    ece_before: float = Field(ge=0, le=1)
+    ece_after: float = Field(ge=0, le=1)
+    images: int = Field(ge=1)
+
+
+class Calibration(_Part):
+    """Temperature scaling of the main cycle's probabilities, fitted on validation images."""
+
+    temperature: float = Field(gt=0)
+    validation: CalibrationError
+    test: CalibrationError | None  # None: no test images; like all of a test set's figures without grown copies
+
+
+class Rate(_Part):
+    """`count` of `of`, and the 95% interval of the rate (Clopper-Pearson)."""
+
+    count: int = Field(ge=0)
+    of: int = Field(ge=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+    @property
+    def value(self) -> float:
+        """The rate itself, in [0, 1]."""
+        return self.count / self.of
+
+
+class Rates(_Part):
+    """Both errors of a decision."""
+
+    escape: Rate  # defective parts that pass, of all defective ones
+    overkill: Rate  # good parts that are rejected, of all good ones
+
+
+class OperatingPoint(_Part):
+    """Where the line is drawn between good and defective, and what that costs.
+
+    A part is rejected when 1 - p(good), calibrated, is at least the threshold.
+    """
+
+    good: str  # label of good parts; every other label is a defect
+    threshold: float = Field(ge=0, le=2)  # above 1 nothing is rejected
+    target: Literal["recall", "overkill"] | None  # None: nobody asked for one, the threshold is 1/2
+    target_value: float | None = Field(ge=0, le=1)
+    validation: Rates  # on the images that it was chosen on
+    test: Rates | None  # None: the test split lacks good or defective parts
+
+
+class Estimate(_Part):
+    """Mean over cycles and its 95% interval (Student's t); no interval from a single cycle."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Lineage(_Part):
+    """What the model was made from."""
+
+    manifest_uri: str
+    content_hash: str  # of the manifest's lines that were used
+    images: dict[str, dict[str, int]]  # split -> label -> images
+    synthetic: dict[str, int]  # label -> synthetic training images
+    initial_weights: Literal["imagenet", "random"]
+    initial_weights_sha256: str  # of the base as it started; empty where it was drawn at random
+    calibrated_from: str = ""  # "name/version" whose weights these are, if only the calibration is new
+    packages: dict[str, str]  # name -> version
+
+
+class ClassifierCard(_Part):
+    """A classifier: version complete once this is written."""
+
+    format: Literal[2] = FORMAT
+    name: str
+    version: str = Field(pattern=r"^[1-9][0-9]*$")
+    architecture: Architecture
+    preprocessing: Preprocessing = Preprocessing()
+    target_layer: Literal["out_relu"] = TARGET_LAYER  # what Grad-CAM explains; the builder knows no other
+    cycles: tuple[CycleCard, ...] = Field(min_length=1)
+    main_cycle: int = Field(ge=0)
+    calibration: Calibration
+    operating_point: OperatingPoint | None  # None: no label is that of good parts; the most probable label is taken
+    metrics: dict[str, dict[str, Estimate]]  # split -> metric -> over cycles, at each cycle's best epoch
+    settings: TrainingSettings
+    lineage: Lineage
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ClassifierCard":
+        if self.main_cycle >= len(self.cycles):
+            raise ValueError(f"main_cycle {self.main_cycle}: there are {len(self.cycles)} cycles, counted from 0")
+        if len(set(self.architecture.labels)) < len(self.architecture.labels):
+            raise ValueError("architecture.labels name a label twice")
+        if self.operating_point and self.operating_point.good not in self.architecture.labels:
+            raise ValueError(f"operating_point.good {self.operating_point.good!r} is not among the labels")
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """ "name/version"."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def prefix(self) -> str:
+        """Where the version lies in the store."""
+        return version_prefix(KIND, self.name, self.version)
+
+    @property
+    def weights(self) -> WeightsFile:
+        """The main cycle's weights."""
+        return self.cycles[self.main_cycle].weights
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How the main cycle's probabilities become decisions."""
+        temperature = self.calibration.temperature
+        if self.operating_point is None:
+            return DecisionRule(temperature)
+        good = self.architecture.labels.index(self.operating_point.good)
+        return DecisionRule(temperature, good, self.operating_point.threshold)

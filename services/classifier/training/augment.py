@@ -1,0 +1,63 @@
+"""Random changes that leave a part what it is: shifts, small turns, scales, light; mirroring where it is allowed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+SHIFT = 0.08  # of the side, either way, at strength 1
+TURN = np.deg2rad(10)
+SCALE = 0.15
+GAIN, OFFSET = 0.25, 25.0  # contrast about the image's mean; brightness in grey levels
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What happens to the images of one batch.
+
+    Attributes:
+        transforms: float32 (N, 8), rows of projective transforms from output to input pixels.
+        light: float32 (N, 2), contrast and brightness.
+    """
+
+    transforms: np.ndarray
+    light: np.ndarray
+
+
+def draw_moves(
+    count: int, size_px: int, strength: float, mirror_x: bool, mirror_y: bool, seed: int, step: int
+) -> Moves | None:
+    """Moves of one step, a function of seed and step alone; None where nothing is to be changed.
+
+    Args:
+        strength: in [0, 1]. step: counted from 0 over the whole cycle.
+    """
+    if strength == 0 and not (mirror_x or mirror_y):
+        return None
+    random = np.random.default_rng([seed, step, 7])
+    turn, scale, right, down = (
+        strength * random.uniform(-1, 1, (4, count)) * np.array([[TURN], [SCALE], [SHIFT * size_px], [SHIFT * size_px]])
+    )
+    flip_x = np.where(mirror_x & (random.random(count) < 0.5), -1.0, 1.0)
+    flip_y = np.where(mirror_y & (random.random(count) < 0.5), -1.0, 1.0)
+    light = random.uniform(-1, 1, (count, 2)) * strength * [GAIN, OFFSET] + [1, 0]
+    cosine, sine = np.cos(turn) * np.exp(scale), np.sin(turn) * np.exp(scale)
+    a, b, d, e = cosine * flip_x, -sine * flip_y, sine * flip_x, cosine * flip_y
+    middle = (size_px - 1) / 2  # which is where turns and mirrors have their centre
+    zero = np.zeros(count)
+    transforms = np.stack(
+        [a, b, middle - a * middle - b * middle + right, d, e, middle - d * middle - e * middle + down, zero, zero],
+        axis=1,
+    )
+    return Moves(transforms.astype(np.float32), light.astype(np.float32))
+
+
+def apply_moves(images: tf.Tensor, transforms: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
+    """Images (N, size, size, 3), float32 in [0, 255], moved; what comes in at the border is reflected."""
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images, transforms=transforms, output_shape=tf.shape(images)[1:3], fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="REFLECT",
+    )  # fmt: skip
+    means = tf.reduce_mean(moved, axis=(1, 2, 3), keepdims=True)
+    contrast, brightness = light[:, 0, None, None, None], light[:, 1, None, None, None]
+    return tf.clip_by_value((moved - means) * contrast + means + brightness, 0.0, 255.0)

@@ -1,0 +1,119 @@
+"""A bundle is read back as it was written, and one that is not what it says is refused with the reason."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from defectory.errors import Corrupted
+from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import load, load_cycle, read_card, weights_bytes
+from services.classifier.model import Network, build
+from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """Takes no weights in these tests, save those it has."""
+    return build(ARCHITECTURE, seed=5)
+
+
+@pytest.fixture(scope="module")
+def weights(network: Network) -> bytes:
+    return weights_bytes(network)
+
+
+def test_what_was_written_is_read(network: Network, weights: bytes) -> None:
+    store, card = bundle(open_store("memory://"), weights)
+    assert read_card(store, "judge") == card
+    read, loaded = load(store, "judge/1")
+    assert read.rule == card.rule
+    assert card.rule.good == 1
+    assert weights_bytes(loaded) == weights
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.model(images).numpy(), network.model(images).numpy())
+
+
+def rewritten(weights: bytes, **changes: object) -> ObjectStore:
+    """A store whose card has other fields."""
+    store, card = bundle(open_store("memory://"), weights)
+    fields = {**json.loads(store.get(card.prefix + "model.json")), **changes}
+    store.put(card.prefix + "model.json", json.dumps(fields).encode())
+    return store
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"surprise": 1}, "surprise"),
+        ({"format": 1}, "format 2.*train the classifier again"),
+        ({"format": None}, "format 2"),
+        ({"main_cycle": 3}, "main_cycle 3"),
+        ({"target_layer": "lambda"}, "target_layer"),
+        ({"preprocessing": {"colour": "bgr"}}, r"preprocessing.colour"),
+        ({"architecture": {"labels": ["a"], "input_px": 32}}, r"architecture.labels"),
+        ({"architecture": {"labels": ["a", "b"], "input_px": 32}}, "operating_point.good"),
+        ({"architecture": {"labels": ["a", "a"], "input_px": 32}}, "twice"),
+        ({"calibration": {"temperature": 0}}, r"calibration.temperature"),
+        ({"cycles": [{"seed": 0, "best_epoch": 1,
+                      "weights": {"file": "../../x.safetensors", "sha256": "0" * 64, "size": 1}}]}, r"weights.file"),
+        ({"name": "other"}, "says that it is other/1"),
+        ({"settings": {"epochs": 0}}, r"settings.epochs"),
+    ],
+)  # fmt: skip
+def test_a_card_that_is_not_one_is_refused(weights: bytes, changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(Corrupted, match=reason):
+        read_card(rewritten(weights, **changes), "judge")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null"])
+def test_what_is_no_card_at_all_is_refused(weights: bytes, content: bytes) -> None:
+    store, card = bundle(open_store("memory://"), weights)
+    store.put(card.prefix + "model.json", content)
+    with pytest.raises(Corrupted, match="judge/1"):
+        read_card(store, "judge")
+
+
+def test_weights_of_another_size_or_hash_are_refused(network: Network, weights: bytes) -> None:
+    for changed, reason in ((weights[:-1], "bytes, its card says"), (weights[:-1] + b"x", "SHA-256")):
+        store, card = bundle(open_store("memory://"), weights)
+        store.put(card.prefix + card.weights.file, changed)
+        with pytest.raises(Corrupted, match=reason):
+            load_cycle(store, read_card(store, "judge"), network, 0)
+
+
+def with_tensors(weights: bytes, change: dict[str, np.ndarray | None]) -> bytes:
+    tensors: dict[str, np.ndarray | None] = {**safetensors.numpy.load(weights), **change}
+    return safetensors.numpy.save({name: value for name, value in tensors.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dense/bias": None}, "lacks 'dense/bias'"),
+        ({"dense/more": np.zeros(2, np.float32)}, "foreign 'dense/more'"),
+        (
+            {"dense/bias": np.zeros(9, np.float32)},
+            r"'dense/bias' is float32\(9,\), the architecture wants float32\(8,\)",
+        ),
+        ({"dense/bias": np.zeros(8, np.float64)}, r"float64\(8,\)"),
+        ({"dense/bias": np.full(8, np.nan, np.float32)}, "not finite"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_though_the_card_vouches_for_them(
+    network: Network, weights: bytes, change: dict[str, np.ndarray | None], reason: str
+) -> None:
+    store, _ = bundle(open_store("memory://"), with_tensors(weights, change))
+    with pytest.raises(Corrupted, match=reason):
+        load_cycle(store, read_card(store, "judge"), network, 0)
+
+
+@pytest.mark.parametrize("data", [b"\x80\x04cos\nsystem\n", b"\x89HDF\r\n\x1a\n" + bytes(100), b"\xff" * 64, b""])
+def test_files_that_are_no_safetensors_are_refused(network: Network, weights: bytes, data: bytes) -> None:
+    entry = {"file": "cycle-0.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "size": max(1, len(data))}
+    store = rewritten(weights, cycles=[{"seed": 0, "best_epoch": 1, "weights": entry}])
+    store.put("models/classifier/judge/1/cycle-0.safetensors", data)
+    with pytest.raises(Corrupted, match=r"not a safetensors file|bytes, its card says"):
+        load_cycle(store, read_card(store, "judge"), network, 0)
