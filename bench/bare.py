@@ -1,4 +1,4 @@
-"""Decode and compute without a server: `python -m bench.bare STORE IMAGE ENGINE THREADS SECONDS` prints JSON."""
+"""Decode and compute without a server: `python -m bench.bare STORE IMAGE THREADS ENGINE…` prints JSON."""
 
 import json
 import sys
@@ -70,15 +70,17 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
 
 
 def main() -> None:
-    """Measure as the command line says."""
-    store_url, file, name, threads, seconds = sys.argv[1:]
+    """Measure as the command line says, a window for every line of standard input: `ENGINE SECONDS`."""
+    store_url, file, threads, *names = sys.argv[1:]
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
     card, network = load(open_store(store_url), "bench")
-    engine = make_engine(name, network, int(threads))  # type: ignore[arg-type]
-    size_px = card.architecture.input_px
-    check_engine(engine, lambda images: np.asarray(network.model(images, training=False)), size_px, "bench")
-    found = measure(engine, Path(file).read_bytes(), size_px, int(threads), float(seconds))
-    print(json.dumps(found))  # noqa: T201 - a script's answer
+    size_px, content, engines = card.architecture.input_px, Path(file).read_bytes(), {}
+    for name in names:
+        engines[name] = make_engine(name, network, int(threads))  # type: ignore[arg-type]
+        check_engine(engines[name], lambda x: np.asarray(network.model(x, training=False)), size_px, name)
+    for line in sys.stdin:
+        name, seconds = line.split()
+        print(json.dumps(measure(engines[name], content, size_px, int(threads), float(seconds))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

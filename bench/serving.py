@@ -1,6 +1,6 @@
 """Ours beside LitServe, BentoML and MLServer, on one machine: 512×512 JPEGs into MobileNetV2 at 224, 32 callers.
 
-    python -m bench.serving [--rivals FOLDER] [--around graph|openvino] [--seconds 3] [--rounds 1]
+    python -m bench.serving [--rivals FOLDER] [--around graph|openvino] [--seconds 2] [--rounds 2]
 
 FOLDER holds a virtual environment for each rival, as `bash bench/rivals/install.sh FOLDER` makes them. With
 `--around graph` they compute with TensorFlow's compiled graph, with `--around openvino` with our own engine, so that
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,13 @@ START_S = 180.0
 
 @dataclass
 class Side:
-    """One server under load, and what was measured of it: the best of every window."""
+    """A server under one kind of load, and what was measured of it: the best of every window."""
 
     name: str
     kind: str  # of bench.load
     command: list[str]
     port: int
-    environ: dict[str, str]
+    environ: dict[str, str] = field(default_factory=dict)
     rate: float = 0.0
     p99: float = float("inf")
     lone_p50: float = float("inf")
@@ -60,25 +60,31 @@ class Side:
         """Where it listens."""
         return f"127.0.0.1:{self.port}"
 
-    @contextlib.contextmanager
-    def running(self, image: Path) -> Iterator[None]:
-        """Be served, warm."""
-        environ = {**os.environ, **self.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        process = subprocess.Popen(
-            self.command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            deadline = time.monotonic() + START_S
-            while "rate" not in (found := load(self, image, 4, 0.5)):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise RuntimeError(f"{self.name} does not answer: {found}")
+
+@contextlib.contextmanager
+def running(sides: list[Side], image: Path) -> Iterator[None]:
+    """Every side's server, started at once and answering; one that does not come up ends the benchmark."""
+    processes: dict[int, subprocess.Popen[bytes]] = {}
+    try:
+        for side in sides:
+            if side.port not in processes:
+                environ = {**os.environ, **side.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                processes[side.port] = subprocess.Popen(side.command, cwd=ROOT, env=environ, **quiet)  # type: ignore[call-overload]
+        deadline = time.monotonic() + START_S
+        for side in sides:
+            while "rate" not in (found := load(side, image, 2, 0.2)):
+                if time.monotonic() > deadline or processes[side.port].poll() is not None:
+                    raise RuntimeError(f"{side.name} does not answer: {found}")
                 time.sleep(1)
-            yield
-        finally:
+        yield
+    finally:
+        for process in processes.values():
             children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             for child in [process, *children]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.terminate()
+        for process in processes.values():
             process.wait(60)
 
 
@@ -90,18 +96,36 @@ def load(side: Side, image: Path, callers: int, seconds: float, rate: float = 0)
     return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr[-300:]}  # type: ignore[dict-item]
 
 
-def bare(store_url: str, image: Path, engine: str, seconds: float) -> dict[str, float]:
+class Bare:
     """The bound, in a process of its own: see bench.bare."""
-    command = [sys.executable, "-m", "bench.bare", store_url, str(image), engine, str(THREADS), str(seconds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+
+    def __init__(self, store_url: str, image: Path, engines: list[str]) -> None:
+        command = [sys.executable, "-m", "bench.bare", store_url, str(image), str(THREADS), *engines]
+        self._process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.best: dict[str, dict[str, float]] = {}
+
+    def measure(self, engine: str, seconds: float) -> None:
+        """One window; the best of each figure counts."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{engine} {seconds}\n")
+        self._process.stdin.flush()
+        found: dict[str, float] = json.loads(self._process.stdout.readline())
+        known = self.best.get(engine, found)
+        self.best[engine] = {
+            key: (max if key.endswith("rate") else min)(value, known[key]) for key, value in found.items()
+        }
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
 
 
 def ours(store_url: str, engine: str, kind: str, name: str, port: int) -> Side:
     """Our server with an engine."""
     command = [sys.executable, "-m", "services.classifier", "--store", store_url, "--port", str(port)]
-    command += ["--metrics-port", "0", "--threads", str(THREADS), "--engine", engine, "--poll-s", "5"]
-    return Side(name, kind, command, port, {})
+    command += ["--metrics-port", "0", "--threads", str(THREADS), "--engine", engine, "--poll-s", "60"]
+    return Side(name, kind, command, port)
 
 
 def rivals(folder: Path, store_url: str, engine: str, scratch: Path) -> Iterator[Side]:
@@ -123,13 +147,11 @@ def rivals(folder: Path, store_url: str, engine: str, scratch: Path) -> Iterator
 
 def measure(side: Side, image: Path, seconds: float, steady: float) -> None:
     """One window of each kind; the best counts. `steady`: calls a second at which all sides' times are compared."""
-    with side.running(image):
-        full = load(side, image, CALLERS, seconds)
-        if full.get("rate", 0) > side.rate:
-            side.rate, side.p99 = full["rate"], full["p99"]
-        side.lone_p50 = min(side.lone_p50, load(side, image, 1, seconds / 2).get("p50", float("inf")))
-        if steady:
-            side.steady_p99 = min(side.steady_p99, load(side, image, CALLERS, seconds, steady).get("p99", float("inf")))
+    full = load(side, image, CALLERS, seconds)
+    if full.get("rate", 0) > side.rate:
+        side.rate, side.p99 = full["rate"], full["p99"]
+    side.lone_p50 = min(side.lone_p50, load(side, image, 1, seconds / 2).get("p50", float("inf")))
+    side.steady_p99 = min(side.steady_p99, load(side, image, CALLERS, seconds, steady).get("p99", float("inf")))
 
 
 def picture() -> bytes:
@@ -148,8 +170,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rivals", type=Path, default=Path("/nowhere"))
     parser.add_argument("--around", choices=TITLES, default="graph")
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steady", type=float, default=50.0, help="calls a second at which p99 is compared")
     parser.add_argument("--only", default="", help="sides whose name holds this; nothing is recorded")
     arguments = parser.parse_args()
@@ -160,7 +182,7 @@ def main() -> None:
         image.write_bytes(picture())
         sides = [
             ours(url, "openvino", "grpc-bytes", "ours, openvino", 7301),
-            ours(url, "openvino", "grpc-fp32", "ours, openvino, float tensors in", 7302),
+            ours(url, "openvino", "grpc-fp32", "ours, openvino, float tensors in", 7301),
             *rivals(arguments.rivals, url, arguments.around, Path(scratch)),
         ]
         engines = ["openvino"]
@@ -171,19 +193,17 @@ def main() -> None:
             ]
             engines += ["tensorflow", "openvino-bf16"]
         sides = [side for side in sides if arguments.only in side.name]
-        bounds: dict[str, dict[str, float]] = {}
-        for _ in range(arguments.rounds):
-            for engine in engines:
-                found = bare(url, image, engine, arguments.seconds)
-                known = bounds.get(engine, {})
-                pick = {key: max if key.endswith("rate") else min for key in found}
-                bounds[engine] = {key: pick[key](value, known.get(key, value)) for key, value in found.items()}
-            for side in sides:
-                measure(side, image, arguments.seconds, arguments.steady)
-                print(side)  # noqa: T201
-        print(json.dumps(bounds))  # noqa: T201
-        if not arguments.only:
-            write(sides, bounds, arguments.steady, arguments.around)
+        bare = Bare(url, image, engines)
+        with contextlib.closing(bare), running(sides, image):
+            for _ in range(arguments.rounds):
+                for engine in engines:
+                    bare.measure(engine, arguments.seconds)
+                for side in sides:
+                    measure(side, image, arguments.seconds, arguments.steady)
+                    print(side.name, side.rate, side.p99, side.lone_p50, side.steady_p99)  # noqa: T201
+                print(json.dumps(bare.best))  # noqa: T201
+                if not arguments.only:
+                    write(sides, bare.best, arguments.steady, arguments.around)
 
 
 def write(sides: list[Side], bounds: dict[str, dict[str, float]], steady: float, around: str) -> None:
