@@ -56,12 +56,15 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
         engine.run(pixels, False)
         return len(pixels)
 
-    both_rate = rate(both, threads, seconds)
+    begun = time.process_time()
+    both_rate = rate(both, engine.parallel, seconds)
+    both_ms = (time.process_time() - begun) / (both_rate * seconds) * 1e3
     begun = time.process_time()
     compute_rate = rate(compute, engine.parallel, seconds / 2)
     used = time.process_time() - begun
     return {
         "rate": both_rate,
+        "both_ms": both_ms,
         "compute_rate": compute_rate,
         "compute_ms": used / (compute_rate * seconds / 2) * 1e3,
         "decode_ms": fastest(lambda: network_input_of(content, size_px), seconds / 4),
