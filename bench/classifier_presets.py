@@ -25,6 +25,7 @@ from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from services.classifier.training import run
 from services.classifier.training.cycles import run_cycle
+from services.classifier.training.preparation import prepare
 
 LOG = Path(__file__).parents[1] / "docs/results/classifier_presets.jsonl"
 HEADER = """# How the classifier's preset `best` was found
@@ -42,16 +43,16 @@ that others used too.
 class Bench:
     """Trials on the datasets of a store; what trials share is made once."""
 
-    def __init__(self, store: ObjectStore, sources: Mapping[str, str]) -> None:
-        self._store, self._sources = store, sources
-        self._embedded: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    def __init__(self, store: ObjectStore, sources: Mapping[str, str], cache: Path) -> None:
+        self._store, self._sources, self._cache = store, sources, cache
 
     def attempt(self, dataset: str, values: Mapping[str, Any], cycles: int) -> dict[str, Any]:
         """Train, and return what the log keeps."""
         lines = read_manifest(self._store, self._store.uri(f"datasets/{dataset}/manifest.jsonl"))
         labels, settings = run.check(lines, values, cycles)
-        prepared = run.prepare(self._store, lines, labels, settings, self._sources)
-        embedded = self._embedded.setdefault((dataset, settings.input_px), {})
+        prepared = prepare(self._store, lines, labels, settings, self._sources)
+        features = self._cache / f"{dataset}-{settings.input_px}.npz"  # of the frozen base: the same for every trial
+        embedded = dict(np.load(features)) if features.exists() else {}
         kept = open_store("memory://")
         started = time.perf_counter()
         results = [
@@ -59,6 +60,8 @@ class Bench:
             for cycle in range(cycles)
         ]
         seconds = (time.perf_counter() - started) / cycles
+        if embedded and not features.exists():
+            np.savez(features, **embedded)  # type: ignore[arg-type]
         best = [result.epochs[result.card.best_epoch - 1] for result in results]
         return {
             "validation": [entry["validation"]["f1"] for entry in best],
@@ -103,10 +106,12 @@ def main() -> int:
     parser.add_argument("trials", type=Path)
     parser.add_argument("--store", required=True)
     parser.add_argument("--datasets", nargs="+", required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="folder that keeps what the frozen base computes")
     parser.add_argument("--cycles", type=int, default=1)
     parser.add_argument("--test", action="store_true", help="show the test split: for settings already chosen")
     arguments = parser.parse_args()
-    bench = Bench(open_store(arguments.store), {"shared": os.environ.get("DEFECTORY_SHARED", "../shared")})
+    sources = {"shared": os.environ.get("DEFECTORY_SHARED", "../shared")}
+    bench = Bench(open_store(arguments.store), sources, arguments.cache)
     for trial in json.loads(arguments.trials.read_text()):
         for dataset in arguments.datasets:
             found = bench.attempt(dataset, trial["settings"], arguments.cycles)

@@ -39,7 +39,9 @@ class ManifestLine(BaseModel):
     scores: Mapping[str, float] | None = None  # label -> the judge's mean probability
     score_spread: float | None = None  # sd of the intended label's probability over the judge's cycles
     nearest_real: str = ""  # sha256 of the nearest real training image
-    nearest_real_distance: float | None = None
+    nearest_real_distance: float | None = None  # 1 - correlation of their fine structure, in [0, 2]
+    feature_distance: float | None = None  # cosine distance to the nearest real training image of its label, in [0, 2]
+    duplicate_of: str = ""  # sha256 of the synthetic image that it repeats
     verdict: Literal["", "accepted", "rejected"] = ""
     reasons: tuple[str, ...] = ()
     reviewer: str = ""

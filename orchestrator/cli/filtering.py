@@ -24,6 +24,10 @@ def filter_images(
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
     policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
     threshold: Annotated[float, typer.Option("--threshold", help="Confidence threshold.")] = 0.9,
+    label_threshold: Annotated[
+        list[str] | None,
+        typer.Option("--label-threshold", metavar="LABEL=VALUE", help="Threshold of one label; again for another."),
+    ] = None,
     lower_threshold: Annotated[float, typer.Option("--lower-threshold", help="Of the policy band.")] = 0.5,
     novelty_gate: Annotated[bool, typer.Option(help="Reject near-copies, near-duplicates and outliers.")] = True,
     store: Store = "",
@@ -38,14 +42,18 @@ def filter_images(
     from defectory.models import resolve
     from orchestrator.pipeline.settings import FilterSettings, validated
 
-    validated(FilterSettings, {"policy": policy, "threshold": threshold, "lower_threshold": lower_threshold})
+    by_label = dict(part.rpartition("=")[::2] for part in label_threshold or [])
+    settings = validated(
+        FilterSettings,
+        {"policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label},
+    )
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
     request = filter_pb2.FilterImagesRequest(
         manifest_uri=manifest_uri, real_manifest_uri=real_uri,
         judge_model="/".join(resolve(store_, "classifier", judge)),
         policy=filter_pb2.Policy.Value(f"POLICY_{policy.upper()}"), threshold=threshold, novelty_gate=novelty_gate,
-        dataset=out,
+        dataset=out, label_thresholds=dict(settings.label_thresholds),
     )  # fmt: skip
     if policy == "band":
         request.lower_threshold = lower_threshold

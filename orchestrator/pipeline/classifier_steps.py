@@ -11,6 +11,7 @@ from orchestrator.pipeline.synthetic_steps import labels_of, quota
 
 Arm = Literal["baseline", "expanded"]
 DATASET_STEP: Mapping[Arm, str] = {"baseline": "ingest", "expanded": "expanded-dataset"}
+JUDGE_SEED = 1_000_000  # so that no cycle of the judge starts as one of the arms' cycles does
 RANDOM_WARNING = (
     "NO IMAGENET WEIGHTS were found: both arms start from random weights. "
     "The comparison stays fair, but its figures are far from what pretrained weights give"
@@ -87,11 +88,42 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
         request_id=context.request_id(initial_weights),
         manifest_uri=context.outputs[DATASET_STEP[arm]]["manifest_uri"],
         name=context.name(arm),
-        settings=training_settings(settings, steps_per_epoch(context), initial_weights),
+        settings=equal_steps(training_settings(settings, steps_per_epoch(context), initial_weights)),
         cycles=settings.cycles,
         seed=context.settings.seed,
     )
     return context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
+
+
+def equal_steps(message: Any) -> Any:
+    """Settings under which both arms take equally many steps: no cycle ends early."""
+    message.patience = 0
+    return message
+
+
+def judge_inputs(context: StepInputs) -> Mapping[str, Any]:
+    """What the baseline is trained from, the number of cycles, and where the baseline's base started."""
+    start = {"as": context.outputs["baseline"]["initial_weights"], "file": context.weights}
+    folds = context.settings.filter.judge_cycles
+    return {**train_inputs("baseline")(context), "start": start, "folds": folds}
+
+
+def judge(context: StepContext) -> Outputs:
+    """Train who judges synthetic images: as the baseline, but no cycle knows all real images, and none is compared."""
+    from defectory.api.classifier.v1 import classifier_pb2
+
+    start, cycles = context.outputs["baseline"]["initial_weights"], context.settings.filter.judge_cycles
+    request = classifier_pb2.TrainClassifierRequest(
+        request_id=context.request_id(start),
+        manifest_uri=context.outputs["ingest"]["manifest_uri"],
+        name=context.name("judge"),
+        settings=training_settings(context.settings.classifier, steps_per_epoch(context), start),
+        cycles=cycles,
+        seed=context.settings.seed + JUDGE_SEED,
+        folds=cycles,
+    )
+    made = context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
+    return {"name": made.name, "version": made.version, "weights_sha256": made.weights_sha256, "cycles": cycles}
 
 
 def training_settings(settings: ClassifierSettings, steps: int, initial_weights: str) -> Any:
@@ -150,17 +182,25 @@ def explain(context: StepContext) -> Outputs:
     """Show on the same test images what each arm's classifier looked at."""
     from defectory.api.explainer.v1 import explainer_pb2
 
+    settings = context.settings.explain
     request = explainer_pb2.ExplainImagesRequest(
         request_id=context.request_id(),
         models=[model_of(context, "baseline"), model_of(context, "expanded")],
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         split="test",
-        limit=context.settings.explain.limit,
+        limit=settings.limit,
         output_prefix=f"runs/{context.run}/explain",
-        box_threshold=context.settings.explain.box_threshold,
+        method=settings.method,
+        box_rule=explainer_pb2.BoxRule.Value(f"BOX_RULE_{settings.box_rule.upper()}"),
+        box_threshold=settings.box_threshold,
     )
     response = context.services.operate("explainer", "ExplainImages", request, context.on_report)
-    return {"explanations_uri": response.explanations_uri, "count": response.count}
+    return {
+        "explanations_uri": response.explanations_uri,
+        "summary_uri": response.summary_uri,
+        "sheet_uri": response.sheet_uri,
+        "count": response.count,
+    }
 
 
 def model_of(context: StepInputs, arm: Arm) -> str:

@@ -29,10 +29,11 @@ _BEFORE_REPORT = (
         classifier_steps.evaluate_inputs("baseline"),
         classifier_steps.evaluate("baseline"),
     ),
+    Step("judge", ("ingest", "baseline"), classifier_steps.judge_inputs, classifier_steps.judge),
     Step("generators", ("ingest",), synthetic_steps.generators_inputs, synthetic_steps.generators),
     Step(
         "filter",
-        ("ingest", "baseline", "generators"),
+        ("ingest", "judge", "generators"),
         synthetic_steps.filter_inputs,
         synthetic_steps.synthesise_and_filter,
     ),

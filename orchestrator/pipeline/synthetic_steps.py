@@ -10,6 +10,7 @@ from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
+OUTLIER_ALARM = 0.5  # share of outliers from which the generator is to blame, not the single image
 MAX_ROUND = 4  # largest round, in multiples of the quota
 SEEDS = 2**31  # first seeds of different run seeds lie in [0, SEEDS)
 SEED_STRIDE = 1_000_003  # prime, so that runs with neighbouring seeds share no images
@@ -123,19 +124,19 @@ def filter_inputs(context: StepInputs) -> Mapping[str, Any]:
     return {
         "real": context.outputs["ingest"]["content_hash"],
         "manifest": context.outputs["ingest"]["manifest_uri"],
-        "judge": {k: context.outputs["baseline"][k] for k in ("name", "version", "weights_sha256")},
+        "judge": {k: context.outputs["judge"][k] for k in ("name", "version", "weights_sha256")},
         "generators": {
             label: {k: made[k] for k in ("name", "version", "weights_sha256")}
             for label, made in context.outputs["generators"].items()
         },
         "synthesis": context.settings.synthesis.model_dump(),
-        "filter": context.settings.filter.model_dump(),
+        "filter": context.settings.filter.model_dump(exclude={"judge_cycles"}),
         "seed": context.settings.seed,
     }
 
 
 def synthesise_and_filter(context: StepContext) -> Outputs:
-    """For every label: make images, have them judged by the baseline, and make more until the quota is met."""
+    """For every label: make images, have them judged, and make more until the quota is met."""
     outputs: Outputs = {}
     for label, generator in context.outputs["generators"].items():
         wanted = quota(context, label)
@@ -145,6 +146,14 @@ def synthesise_and_filter(context: StepContext) -> Outputs:
             context.warn(
                 f"{label}: {got} of {wanted} wanted images were accepted in {len(outputs[label]['rounds'])} rounds; "
                 "the line goes on with these"
+            )
+        made = sum(count for judged in outputs[label]["rounds"] for count in judged["verdicts"].values())
+        strange = sum(judged["reasons"].get("outlier", 0) for judged in outputs[label]["rounds"])
+        if strange > OUTLIER_ALARM * made:
+            context.warn(
+                f"{label}: {strange} of {made} synthetic images are farther from every real one than real ones are "
+                "from each other: the generator has not learned enough. Look at its sample sheet; train it longer, or "
+                "from another start"
             )
     return outputs
 
@@ -200,7 +209,7 @@ def _synthesise(context: StepContext, label: str, model: str, number: int, made:
 def _judge(context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]) -> Any:
     from defectory.api.filter.v1 import filter_pb2
 
-    rules, judge = context.settings.filter, context.outputs["baseline"]
+    rules, judge = context.settings.filter, context.outputs["judge"]
     request = filter_pb2.FilterImagesRequest(
         request_id=context.request_id(f"judge {label} {number}"),
         manifest_uri=synthetic_uri,

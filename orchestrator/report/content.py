@@ -35,6 +35,7 @@ class RunContent:
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
     curves: dict[str, dict[str, Any]]  # label -> threshold curve of its first round
     explanations: list[dict[str, Any]]
+    heat: dict[str, Any]  # summary.json of the explanations: where the heat lies; empty without any
 
     def splits(self) -> list[str]:
         """The splits that both arms were measured on after every epoch."""
@@ -79,8 +80,9 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
         if made["rounds"]:
             threshold_curves[label] = document(made["rounds"][0]["curve_uri"])
-    explanations = []
+    explanations, heat = [], {}
     if "explain" in steps:
+        heat = document(steps["explain"]["summary_uri"])
         data = store.get(store.key(steps["explain"]["explanations_uri"]))
         explanations = [json.loads(line) for line in data.splitlines()]
     return RunContent(
@@ -99,6 +101,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         judged=judged,
         curves=threshold_curves,
         explanations=explanations,
+        heat=heat,
     )
 
 

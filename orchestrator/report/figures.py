@@ -49,13 +49,21 @@ def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> bytes:
 
 
 def threshold_chart(curve: Mapping[str, Any], threshold: float) -> bytes:
-    """Share of images kept against the confidence threshold, one line a label, as SVG."""
+    """Share of images kept against the confidence threshold, one line a label, as SVG.
+
+    Real images that no judge was trained on are drawn dashed: what a threshold costs among images as they should be.
+    """
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     FigureCanvasSVG(figure)
     axis = figure.subplots()
     for label, kept in curve["kept"].items():
         if kept:
-            axis.plot(curve["thresholds"], np.array(kept) * 100, label=label)
+            line = axis.plot(curve["thresholds"], np.array(kept) * 100, label=f"{label}, synthetic")[0]
+            if real := curve["real"].get(label):
+                axis.plot(
+                    curve["thresholds"], np.array(real) * 100, label=f"{label}, real (validation)", linestyle="--",
+                    color=line.get_color(), alpha=0.7,
+                )  # fmt: skip
     axis.axvline(threshold, color="grey", linestyle=":", linewidth=1)
     axis.set(xlabel="confidence threshold", ylabel="kept, %", xlim=(0, 1), ylim=(0, 102))
     axis.grid(alpha=0.25)

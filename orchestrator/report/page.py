@@ -17,6 +17,7 @@ from defectory.storage.store import ObjectStore
 from orchestrator.report.comparison import METRICS, Estimate
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
 from orchestrator.report.figures import curves, data_uri, sheet, threshold_chart
+from orchestrator.report.heat import heat_sentence, heat_table, sanity_sentence
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {"baseline": {"f1": "81.59%", "accuracy": "81.88%"}, "expanded": {"f1": "94.99%", "accuracy": "95.05%"}}
@@ -54,6 +55,9 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         },
         sheets=list(_sheets(store, content)),
         panels=list(_panels(store, content)),
+        heat_rows=heat_table(content.heat),
+        heat_sentences=[text for text in (heat_sentence(content.heat), sanity_sentence(content.heat)) if text],
+        masked=min((model["masked"] for model in content.heat.get("models", [])), default=0),
         settings=list(flatten(content.pipeline)),
         outputs=list(flatten({k: v for k, v in content.steps.items() if k != "filter"})),
         versions=_versions(),
@@ -71,6 +75,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         "test_images": comparison.test_images,
         "test_groups": comparison.test_groups,
         "synthetic": content.reasons(),
+        "heat": content.heat,
     }
     return html.encode(), summary
 

@@ -8,8 +8,11 @@ import numpy as np
 from defectory.errors import InvalidInput
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
+from services.classifier.data import Part
 from services.classifier.decision import calibrated, defect_probability
-from services.classifier.operating_point import Target, choose_threshold, errors_at, interval
+from services.classifier.model import Network, probabilities
+from services.classifier.operating_point import choose_threshold, errors_at, interval
+from services.classifier.target import Target
 
 NO_TARGET_THRESHOLD = 0.5
 
@@ -22,13 +25,19 @@ class Answers:
     probabilities: np.ndarray
 
 
+def answers_of(network: Network, part: Part) -> Answers:
+    """The network's answers on a split's own images; copies that a test split was grown by show nothing new."""
+    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
+    return Answers(part.labels[own], probabilities(network, part.pixels[own]))
+
+
 def calibrate(validation: Answers, test: Answers) -> Calibration:
     """The temperature that fits validation, with its calibration errors."""
     temperature = fit_temperature(validation.labels, validation.probabilities)
     return Calibration(
         temperature=temperature,
-        validation=_calibration_error(validation, temperature),
-        test=_calibration_error(test, temperature) if len(test.labels) else None,
+        validation=calibration_error(validation, temperature),
+        test=calibration_error(test, temperature) if len(test.labels) else None,
     )
 
 
@@ -95,7 +104,8 @@ def rates(answers: Answers, good: int, temperature: float, threshold: float) -> 
     return Rates(escape=_rate(*escapes), overkill=_rate(*overkills))
 
 
-def _calibration_error(answers: Answers, temperature: float) -> CalibrationError:
+def calibration_error(answers: Answers, temperature: float) -> CalibrationError:
+    """How far confidence and accuracy lie apart, with and without the temperature."""
     fair = calibrated(answers.probabilities, temperature)
     return CalibrationError(
         ece_before=expected_calibration_error(answers.labels, answers.probabilities),

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import InvalidInput
-from services.classifier.operating_point import parse_target
+from services.classifier.target import parse_target
 
 # What differs from the fields' defaults, the paper's recipe: found on validation (docs/results/classifier_presets.md).
 BEST: Mapping[str, Any] = {}
@@ -43,6 +43,7 @@ class TrainingSettings(BaseModel):
     patience: int = Field(0, ge=0)  # epochs without a better one on validation that end a cycle; 0: it runs through
     # The images.
     real_share: float | None = Field(None, gt=0, le=1)
+    folds: int = Field(0, ge=0, le=100)  # above 1: cycle i leaves out fold i of the training groups; 0: none does
     synthetic_cap: int = Field(0, ge=0)  # synthetic training images a label; 0: all
     augment: float = Field(0.0, ge=0, le=1)  # strength of shifts, turns, scales and changes of light
     mirror_x: bool = False

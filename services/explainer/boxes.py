@@ -1,11 +1,51 @@
-"""Boxes around what drove a decision: connected parts of the heatmap above a share of its maximum (the paper's 15%)."""
+"""Boxes around what drove a decision: connected parts of the heatmap above a threshold, by one of three rules."""
 
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 
-DEFAULT_THRESHOLD = 0.15
+from defectory.errors import InvalidInput
+
+Rule = Literal["share", "percentile", "otsu"]
+DEFAULT_SHARE = 0.15  # of the maximum: Grad-CAM's own rule, and the paper's
+DEFAULT_PERCENTILE = 0.9
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """From which heat on a pixel belongs to a box.
+
+    Attributes:
+        name: `share` of the maximum; `percentile`, the hottest 1 - value of all pixels; `otsu`, which parts the pixels
+            into two classes with the least variance inside them (Otsu 1979) and needs no value.
+        value: in (0, 1); None: 0.15 for `share`, 0.9 for `percentile`.
+
+    Raises:
+        InvalidInput: no such rule, a value out of range, or one for `otsu`.
+    """
+
+    name: Rule = "share"
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(Rule):
+            right = f"use {', '.join(get_args(Rule))}"
+            raise InvalidInput(f"box_rule {self.name!r}: {right}", {"box_rule": right})
+        if self.value is not None and (self.name == "otsu" or not 0 < self.value < 1):
+            right = "leave it out" if self.name == "otsu" else "use more than 0 and less than 1"
+            raise InvalidInput(f"box_threshold {self.value} of rule {self.name}: {right}", {"box_threshold": right})
+
+    def threshold(self, heatmap: np.ndarray) -> float:
+        """The heat from which on a pixel of this heatmap belongs to a box."""
+        if self.name == "share":
+            return (self.value or DEFAULT_SHARE) * float(heatmap.max())
+        if self.name == "percentile":
+            return float(np.quantile(heatmap, self.value or DEFAULT_PERCENTILE))
+        levels = np.round(heatmap / heatmap.max() * 255).astype(np.uint8)
+        level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+        return (level + 0.5) / 255 * float(heatmap.max())
 
 
 @dataclass(frozen=True)
@@ -23,15 +63,16 @@ class Box:
         return asdict(self)
 
 
-def find_boxes(heatmap: np.ndarray, threshold: float = DEFAULT_THRESHOLD) -> list[Box]:
+def find_boxes(heatmap: np.ndarray, rule: BoxRule | None = None) -> list[Box]:
     """Boxes of the heatmap (float, (height, width), in [0, 1]), largest first; none when nothing is hot."""
-    peak = float(heatmap.max(initial=0))
-    if peak <= 0:
+    if float(heatmap.max(initial=0)) <= 0:
         return []
-    hot = (heatmap >= threshold * peak).astype(np.uint8)
+    threshold = (rule or BoxRule()).threshold(heatmap)
+    hot = ((heatmap >= threshold) & (heatmap > 0)).astype(np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    heat = np.bincount(parts.ravel(), weights=heatmap.ravel(), minlength=count)
     boxes = [
-        Box(*(int(v) for v in stats[part][:4]), float(heatmap[parts == part].mean()))  # type: ignore[call-arg]
+        Box(*(int(v) for v in stats[part][:4]), float(heat[part] / stats[part][4]))  # type: ignore[call-arg]
         for part in range(1, count)  # 0 is the background
     ]
     return sorted(boxes, key=lambda b: (-b.width * b.height, b.y, b.x))

@@ -1,5 +1,6 @@
-"""Explains images with one classifier: decision, heatmap, boxes."""
+"""Explains images with one classifier: decision, heatmap, boxes, and whether the heat lies where no part is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,10 @@ from defectory.errors import InvalidInput
 from defectory.imaging import network_input
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
-from services.explainer.boxes import Box, find_boxes
-from services.explainer.grad_cam import GradCam
+from services.explainer.background import ALARM, heat_on_background
+from services.explainer.boxes import Box, BoxRule, find_boxes
+from services.explainer.cam import PREDICTED, Cam
+from services.explainer.methods import DEFAULT_METHOD
 from services.explainer.overlay import enlarge
 
 
@@ -18,54 +21,75 @@ from services.explainer.overlay import enlarge
 class Explanation:
     """One decision and what drove it."""
 
-    predicted: str
-    probabilities: dict[str, float]
+    predicted: str  # at the model's operating point
+    probabilities: dict[str, float]  # calibrated
     label: str  # the label explained
     image: np.ndarray  # uint8 (height, width, 3), as it came
     heatmap: np.ndarray  # float32 (height, width) in [0, 1]
     boxes: list[Box]
+    background: float | None  # share of the heat that lies on the background; None where none can be told
+
+    @property
+    def on_background(self) -> bool:
+        """The decision rests on what is no part."""
+        return self.background is not None and self.background > ALARM
 
 
 class Explainer:
     """A classifier that shows its reasons."""
 
-    def __init__(self, store: ObjectStore, model: str) -> None:
-        self.card, network = load(store, model)
-        self._grad_cam = GradCam(network)
+    def __init__(self, store: ObjectStore, model: str, method: str = DEFAULT_METHOD) -> None:
+        self.card, self.network = load(store, model)
+        self.method = method
+        self.labels = self.card.architecture.labels
+        self.cells = self.network.backbone.output_shape[1:3]  # (h, w) of a heatmap before it is enlarged
+        self._cam = Cam(self.network, method)
 
-    def explain(self, images: list[Image.Image], label: str = "", threshold: float = 0.15) -> list[Explanation]:
+    def inputs(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """What the network sees of images: uint8 (N, size, size, 3)."""
+        return np.stack([network_input(image, self.card.architecture.input_px) for image in images])
+
+    def explain(
+        self, images: Sequence[Image.Image], labels: Sequence[str] = (), rule: BoxRule | None = None
+    ) -> list[Explanation]:
         """Explain images.
 
         Args:
-            label: label to explain; empty: each image's predicted one.
-            threshold: share of the heatmap's maximum from which a pixel belongs to a box, in (0, 1).
+            labels: the label to explain of each image; none: the one decided for.
+            rule: which heat belongs to a box.
 
         Raises:
-            InvalidInput: a label the classifier does not know, a threshold out of range.
+            InvalidInput: a label the classifier does not know.
         """
-        labels = self.card.architecture.labels
-        if label and label not in labels:
-            right = f"use one of {', '.join(labels)}"
-            raise InvalidInput(f"label {label!r}: {right}", {"label": right})
-        if not 0 < threshold < 1:
-            raise InvalidInput(f"box_threshold {threshold}: use more than 0 and less than 1",
-                               {"box_threshold": "use more than 0 and less than 1"})  # fmt: skip
-        size = self.card.architecture.input_px
-        pixels = np.stack([network_input(image, size) for image in images])
-        probabilities = self._grad_cam.probabilities(pixels)
-        classes = probabilities.argmax(axis=1) if not label else np.full(len(images), labels.index(label))
-        heats = self._grad_cam.heatmaps(pixels, classes)
+        pixels = self.inputs(images)
+        for label in labels:
+            self.check_label(label)
+        wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
+        found = self._cam.heats(pixels, wanted)
+        decided = self.card.rule.decide(found.probabilities)
+        if wanted is None and (decided.labels != found.classes).any():
+            # The operating point may decide for another label than the most probable one: that is what is explained.
+            same = decided.labels == found.classes
+            found = self._cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
         explanations = []
-        for image, row, chosen, heat in zip(images, probabilities, classes, heats, strict=True):
-            heatmap = enlarge(heat, *image.size)
+        for i, image in enumerate(images):
+            heatmap = enlarge(found.heat[i], *image.size)
+            shown = np.asarray(image.convert("RGB"))
             explanations.append(
                 Explanation(
-                    predicted=labels[row.argmax()],
-                    probabilities=dict(zip(labels, map(float, row), strict=True)),
-                    label=labels[chosen],
-                    image=np.asarray(image.convert("RGB")),
+                    predicted=self.labels[decided.labels[i]],
+                    probabilities=dict(zip(self.labels, map(float, decided.probabilities[i]), strict=True)),
+                    label=self.labels[found.classes[i]],
+                    image=shown,
                     heatmap=heatmap,
-                    boxes=find_boxes(heatmap, threshold),
+                    boxes=find_boxes(heatmap, rule),
+                    background=heat_on_background(shown, heatmap),
                 )
             )
         return explanations
+
+    def check_label(self, label: str) -> None:
+        """InvalidInput for a label that the classifier does not know."""
+        if label not in self.labels:
+            right = f"use one of {', '.join(self.labels)}"
+            raise InvalidInput(f"label {label!r}: {right}", {"label": right})

@@ -1,9 +1,10 @@
-"""Pictures of an explanation: the heatmap by itself, and the image under it with its boxes."""
+"""Pictures of explanations: the heatmap by itself, the image under it with boxes and a legend, contact sheets."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from defectory.imaging import encode_png
 from services.explainer.boxes import Box
@@ -11,6 +12,8 @@ from services.explainer.boxes import Box
 OPACITY = 0.45  # of the heatmap at its hottest
 VIEW_PX = 256  # small images are shown at least this large
 BOX_COLOUR = (255, 255, 255)
+LEGEND_PX = 34  # height of the legend
+TILE_PX, GAP_PX, TITLE_PX = 192, 6, 18
 
 
 def enlarge(heat: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -23,13 +26,10 @@ def heatmap_png(heatmap: np.ndarray) -> bytes:
     return encode_png(np.round(heatmap * 255).astype(np.uint8))
 
 
-def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> bytes:
+def overlay(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     """The RGB image (uint8 (height, width, 3)) under the coloured heatmap, with boxes; enlarged to be seen."""
-    colours = cv2.cvtColor(
-        cv2.applyColorMap(np.round(heatmap * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB
-    )
     weight = (OPACITY * heatmap)[..., None]
-    blended = np.round(image * (1 - weight) + colours * weight).astype(np.uint8)
+    blended = np.round(image * (1 - weight) + coloured(heatmap) * weight).astype(np.uint8)
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     size = (image.shape[1] * scale, image.shape[0] * scale)
     view = cv2.resize(blended, size, interpolation=cv2.INTER_CUBIC) if scale > 1 else blended
@@ -37,4 +37,55 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) ->
         corners = (box.x * scale, box.y * scale), ((box.x + box.width) * scale - 1, (box.y + box.height) * scale - 1)
         cv2.rectangle(view, *corners, (0, 0, 0), 3)
         cv2.rectangle(view, *corners, BOX_COLOUR, 1)
-    return encode_png(view)
+    return view
+
+
+def coloured(heatmap: np.ndarray) -> np.ndarray:
+    """Heat in [0, 1] as colours, uint8 (…, 3): blue for none, red for the most."""
+    levels = np.round(heatmap * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+
+
+def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], caption: str) -> bytes:
+    """The overlay above a legend: what is explained, and which colour means how much heat."""
+    view = overlay(image, heatmap, boxes)
+    height, width = view.shape[:2]
+    sheet = Image.new("RGB", (width, height + LEGEND_PX), "white")
+    sheet.paste(Image.fromarray(view))
+    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - 56), dtype=np.float32), (8, 1)))
+    sheet.paste(Image.fromarray(bar), (28, height + 22))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    pen.text((4, height + 4), _fitting(caption, width - 8, font), fill="black", font=font)
+    pen.text((4, height + 19), "none", fill="black", font=font)
+    pen.text((width - 26, height + 19), "most", fill="black", font=font)
+    return encode_png(sheet)
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]) -> bytes:
+    """Pictures side by side as one PNG: a row a subject with its caption, a column a title.
+
+    Args:
+        rows: (caption, one picture (uint8 (height, width, 3)) a column).
+    """
+    step = TILE_PX + GAP_PX
+    sheet = Image.new("RGB", (len(titles) * step + GAP_PX, TITLE_PX + len(rows) * (step + TITLE_PX)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    for column, title in enumerate(titles):
+        pen.text((GAP_PX + column * step, 3), _fitting(title, TILE_PX, font), fill="black", font=font)
+    for number, (caption, pictures) in enumerate(rows):
+        top = TITLE_PX + number * (step + TITLE_PX)
+        pen.text((GAP_PX, top + 3), _fitting(caption, sheet.width - 2 * GAP_PX, font), fill="black", font=font)
+        for column, picture in enumerate(pictures):
+            tile = Image.fromarray(picture)
+            tile.thumbnail((TILE_PX, TILE_PX))
+            if max(tile.size) < TILE_PX:
+                scale = TILE_PX / max(tile.size)
+                tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.BICUBIC)
+            sheet.paste(tile, (GAP_PX + column * step, top + TITLE_PX))
+    return encode_png(sheet)
+
+
+def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while text and font.getlength(text) > width:
+        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
+    return text

@@ -1,19 +1,52 @@
-"""Explains images of a manifest with several classifiers side by side."""
+"""Explains images of a manifest with several classifiers side by side: pictures, boxes, scores."""
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
-from services.explainer.explanation import Explainer
-from services.explainer.overlay import heatmap_png, overlay_png
+from services.explainer.boxes import BoxRule
+from services.explainer.explanation import Explainer, Explanation
+from services.explainer.methods import DEFAULT_METHOD
+from services.explainer.overlay import contact_sheet, heatmap_png, overlay, overlay_png
+from services.explainer.scoring import masked_images, moved, score, summarise
 
 BATCH = 32
+SHEET_ROWS = 24
 DEFAULT_LIMIT = 16
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to explain.
+
+    Attributes:
+        models: each "name" or "name/version". limit: pictures are made of so many images, evenly over labels.
+    """
+
+    models: Sequence[str]
+    manifest_uri: str
+    output_prefix: str
+    split: str = "test"
+    limit: int = DEFAULT_LIMIT
+    method: str = DEFAULT_METHOD
+    rule: BoxRule = field(default_factory=BoxRule)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written."""
+
+    explanations_uri: str
+    summary_uri: str
+    sheet_uri: str
+    count: int  # images explained
 
 
 def choose(lines: Sequence[ManifestLine], split: str, limit: int) -> list[ManifestLine]:
@@ -30,57 +63,87 @@ def choose(lines: Sequence[ManifestLine], split: str, limit: int) -> list[Manife
     return chosen
 
 
-def explain_manifest(
-    store: ObjectStore,
-    models: Sequence[str],
-    manifest_uri: str,
-    split: str,
-    limit: int,
-    output_prefix: str,
-    threshold: float,
-    report: Callable[[int, int], None],
-) -> tuple[str, int]:
-    """(URI of explanations.jsonl, number of images); an image that cannot be read is left out.
+def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, int], None]) -> Written:
+    """Explain and score; an image that cannot be read is left out.
 
     Raises:
         InvalidInput: no images in the split.
     """
-    readable: list[tuple[ManifestLine, Image.Image]] = []
-    for line in choose(read_manifest(store, manifest_uri), split, limit):
-        try:
-            readable.append((line, decode(store.get(store.key(line.uri)))))
-        except DefectoryError:
-            report(len(readable), limit)  # the manifest's other images go on
-    if not readable:
+    lines = read_manifest(store, wanted.manifest_uri)
+    shown = _readable(store, choose(lines, wanted.split, wanted.limit))
+    if not shown:
         right = "give a manifest with readable images of this split"
-        raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"split": right})
-    rows = []
-    total = len(readable) * len(models)
-    for model in models:
-        explainer = Explainer(store, model)
-        name = f"{explainer.card.name}/{explainer.card.version}"
-        for start in range(0, len(readable), BATCH):
-            part = readable[start : start + BATCH]
-            explained = explainer.explain([image for _, image in part], threshold=threshold)
-            for (line, _), explanation in zip(part, explained, strict=True):
-                key = f"{output_prefix}/{name.replace('/', '-')}/{line.sha256}"
-                store.put(f"{key}-overlay.png", overlay_png(explanation.image, explanation.heatmap, explanation.boxes))
-                store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
-                rows.append(
-                    {
-                        "uri": line.uri,
-                        "sha256": line.sha256,
-                        "label": line.label,
-                        "kind": line.kind,
-                        "model": name,
-                        "predicted": explanation.predicted,
-                        "probability": explanation.probabilities[explanation.predicted],
-                        "overlay_uri": store.uri(f"{key}-overlay.png"),
-                        "heatmap_uri": store.uri(f"{key}-heatmap.png"),
-                        "boxes": [box.to_dict() for box in explanation.boxes],
-                    }
-                )
-                report(len(rows), total)
-    key = f"{output_prefix}/explanations.jsonl"
-    store.put(key, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
-    return store.uri(key), len(readable)
+        raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
+    masked = list(masked_images(store, lines, wanted.split))
+    total = (len(shown) + len(masked)) * len(wanted.models)
+    rows, summaries, scores = [], [], []
+    pictures: list[list[np.ndarray]] = [[np.asarray(image.convert("RGB"))] for _, image in shown[:SHEET_ROWS]]
+    titles = ["image"]
+    for number, model in enumerate(wanted.models):
+        explainer = Explainer(store, model, wanted.method)
+        titles.append(explainer.card.full_name)
+        explained = _explain(explainer, [image for _, image in shown], wanted.rule)
+        for (line, _), explanation in zip(shown, explained, strict=True):
+            rows.append(_put(store, wanted, explainer, line, explanation))
+        for row, explanation in zip(pictures, explained, strict=False):
+            row.append(overlay(explanation.image, explanation.heatmap, explanation.boxes))
+        scores.append(score(explainer, masked))
+        summaries.append(summarise(explainer, scores[-1], [image for _, image in shown]))
+        report((number + 1) * total // len(wanted.models), total)
+    summary: dict[str, object] = {"split": wanted.split, "models": summaries}
+    if len(scores) == 2:
+        groups = {line.sha256: line.group or line.sha256 for line, _, _ in masked}
+        summary["moved"] = moved(scores[0], scores[1], groups)
+    captions = [line.kind or line.label for line, _ in shown[:SHEET_ROWS]]
+    files = {
+        "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),
+        "summary.json": json.dumps(summary).encode(),
+        "sheet.png": contact_sheet(list(zip(captions, pictures, strict=True)), titles),
+    }
+    for name, data in files.items():
+        store.put(f"{wanted.output_prefix}/{name}", data)
+    explanations_uri, summary_uri, sheet_uri = (store.uri(f"{wanted.output_prefix}/{name}") for name in files)
+    return Written(explanations_uri, summary_uri, sheet_uri, count=len(shown))
+
+
+def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[tuple[ManifestLine, Image.Image]]:
+    found = []
+    for line in lines:
+        try:
+            found.append((line, decode(store.get(store.key(line.uri)))))
+        except DefectoryError:
+            continue  # the manifest's other images go on
+    return found
+
+
+def _explain(explainer: Explainer, images: Sequence[Image.Image], rule: BoxRule) -> list[Explanation]:
+    parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    return [explanation for part in parts for explanation in explainer.explain(part, rule=rule)]
+
+
+def _put(
+    store: ObjectStore, wanted: Wanted, explainer: Explainer, line: ManifestLine, explanation: Explanation
+) -> dict[str, object]:
+    """Write an image's pictures; returns its line."""
+    model = explainer.card.full_name
+    key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.sha256}"
+    probability = explanation.probabilities[explanation.predicted]
+    caption = f"{wanted.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
+    picture = overlay_png(explanation.image, explanation.heatmap, explanation.boxes, caption)
+    store.put(f"{key}-overlay.png", picture)
+    store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
+    return {
+        "uri": line.uri,
+        "sha256": line.sha256,
+        "label": line.label,
+        "kind": line.kind,
+        "model": model,
+        "method": wanted.method,
+        "predicted": explanation.predicted,
+        "probability": probability,
+        "overlay_uri": store.uri(f"{key}-overlay.png"),
+        "heatmap_uri": store.uri(f"{key}-heatmap.png"),
+        "boxes": [box.to_dict() for box in explanation.boxes],
+        "background": explanation.background,
+        "on_background": explanation.on_background,
+    }

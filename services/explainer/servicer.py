@@ -14,8 +14,9 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
-from services.explainer.boxes import DEFAULT_THRESHOLD
+from services.explainer.cam import check_method
 from services.explainer.explanation import Explainer
+from services.explainer.jobs import method_of, rule_of
 from services.explainer.overlay import heatmap_png, overlay_png
 
 
@@ -26,25 +27,30 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         self._store = store
         self._operations = operations
         self._lock = threading.Lock()
-        self._latest: tuple[str, Explainer] | None = None  # people look at one model at a time
+        self._latest: tuple[tuple[str, str], Explainer] | None = None  # people look at one model at a time
 
     def Explain(self, request: pb.ExplainRequest, context: grpc.ServicerContext) -> pb.ExplainResponse:
         """Explain one image."""
-        explainer = self._explainer(request.model)
+        check_method(method_of(request))
+        rule = rule_of(request)
+        explainer = self._explainer(request.model, method_of(request))
         source = request.image
         try:
             image = decode(self._store.get(self._store.key(source.uri)) if source.uri else source.content)
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
-        threshold = request.box_threshold if request.HasField("box_threshold") else DEFAULT_THRESHOLD
-        found = explainer.explain([image], request.label, threshold)[0]
+        found = explainer.explain([image], [request.label] if request.label else [], rule)[0]
+        shown = found.probabilities[found.predicted]
+        caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
         return pb.ExplainResponse(
             predicted_label=found.predicted,
             probabilities=found.probabilities,
             label=found.label,
             heatmap=heatmap_png(found.heatmap),
-            overlay=overlay_png(found.image, found.heatmap, found.boxes),
+            overlay=overlay_png(found.image, found.heatmap, found.boxes, caption),
             boxes=[pb.Box(**vars(box)) for box in found.boxes],
+            background=found.background,
+            on_background=found.on_background,
         )
 
     def ExplainImages(
@@ -53,6 +59,8 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         """Check the request and start."""
         if not request.models:
             raise InvalidInput("models: name at least one", {"models": "name at least one"})
+        check_method(method_of(request))
+        rule_of(request)
         for model in request.models:
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
@@ -61,9 +69,9 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             raise InvalidInput(f"limit {request.limit}: use 0 or more", {"limit": "use 0 or more"})
         return self._operations.start("services.explainer.jobs:explain_images", request)
 
-    def _explainer(self, model: str) -> Explainer:
+    def _explainer(self, model: str, method: str) -> Explainer:
         name = "/".join(resolve(self._store, KIND, model))
         with self._lock:
-            if self._latest is None or self._latest[0] != name:
-                self._latest = name, Explainer(self._store, name)
+            if self._latest is None or self._latest[0] != (name, method):
+                self._latest = (name, method), Explainer(self._store, name, method)
             return self._latest[1]

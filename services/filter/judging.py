@@ -1,8 +1,8 @@
 """Judges a manifest: reads images and scores, applies gate and policy, writes the judged dataset."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from defectory.errors import DefectoryError
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
-from services.filter.novelty import Finding, judge, limits
+from services.filter.features import unit_rows
+from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
-from services.filter.similarity import Gallery
+from services.filter.structure import Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
 Report = Callable[[str, int, int], None]
@@ -60,19 +61,31 @@ def judge_manifest(
         score: asks the judge for the scores of a manifest, by URI.
     """
     lines = read_manifest(store, manifest_uri)
-    scores = score(manifest_uri)
-    findings: dict[str, Finding] = {}
-    real_sha256: list[str] = []
+    scores, real_scores = score(manifest_uri), score(real_manifest_uri)
+    real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
+    gate = Gate()
     if novelty_gate:
-        real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
         earlier = [x for uri in accepted_uris for x in read_manifest(store, uri) if x.verdict == "accepted"]
-        findings, real_sha256 = _gate(store, lines, real, earlier, scores, score(real_manifest_uri), report)
-    judged = decide(lines, scores.by_image, findings, real_sha256, policy)
+        gate = _gate(store, lines, real, earlier, scores, real_scores, report)
+    judged = decide(lines, scores.by_image, gate.findings, gate.training, gate.twins, policy)
     verdicts, reasons = count_verdicts(judged)
     curve_key = f"datasets/{dataset}/curve.json"
-    store.put(curve_key, json.dumps(threshold_curve(judged)).encode())
-    card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons}
+    # No judge was trained on validation images: what share of them is kept is what can be asked of synthetic ones.
+    unseen = [x for x in real if x.split == "validation" and x.sha256 in real_scores.by_image]
+    reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
+    store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
+    card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons, "limits": gate.limits}
     return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the novelty gate found."""
+
+    findings: dict[str, Finding] = field(default_factory=dict)  # by sha256
+    training: list[str] = field(default_factory=list)  # sha256 of the training images that a finding's rows mean
+    twins: list[str] = field(default_factory=list)  # sha256 of the images that a finding's twin means
+    limits: dict[str, object] = field(default_factory=dict)  # as the dataset's card has them
 
 
 def _gate(
@@ -83,26 +96,31 @@ def _gate(
     scores: Scores,
     real_scores: Scores,
     report: Report,
-) -> tuple[dict[str, Finding], list[str]]:
-    """(findings by sha256, sha256 of the training gallery's rows)."""
-    labels = {line.label for line in lines}
-    train, train_images = _read(store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings])
-    _, test_images = _read(store, [x for x in real if x.split == "test"])
-    _, earlier_images = _read(store, earlier)
+) -> Gate:
+    train, train_raw = _read(store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings])
+    _, test_raw = _read(store, [x for x in real if x.split == "test"])
+    kept, earlier_raw = _read(store, earlier)
     unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
-    made, made_images = _read(store, unique)
+    made, made_raw = _read(store, unique)
     report("comparing", 0, len(made))
-    gallery, test_gallery = Gallery(train_images), Gallery(test_images)
-    train_embeddings = _rows(real_scores, train)
-    bounds = limits(gallery, [x.group or x.sha256 for x in train], test_gallery, train_embeddings)
-    # Outliers are measured against the same labels: a perfect good part is a strange defect.
-    same = [i for i, line in enumerate(train) if line.label in labels]
+    whitening = Whitening(train_raw)
+
+    def prepared(chosen: list[ManifestLine], raw: np.ndarray, known: Scores) -> Prepared:
+        embeddings = unit_rows(_rows(known, chosen))
+        return Prepared(whitening.gallery(raw), embeddings, np.array([x.label for x in chosen], dtype=str))
+
+    training = prepared(train, train_raw, real_scores)
+    bounds = limits(training, [x.group or x.sha256 for x in train])
     found = judge(
-        Gallery(made_images), _rows(scores, made), gallery, train_embeddings[same], test_gallery,
-        Gallery(earlier_images), bounds,
-    )  # fmt: skip
+        prepared(made, made_raw, scores), training, whitening.gallery(test_raw), whitening.gallery(earlier_raw), bounds
+    )
     report("comparing", len(made), len(made))
-    return {line.sha256: finding for line, finding in zip(made, found, strict=True)}, [x.sha256 for x in train]
+    return Gate(
+        findings={line.sha256: finding for line, finding in zip(made, found, strict=True)},
+        training=[x.sha256 for x in train],
+        twins=[x.sha256 for x in [*kept, *made]],
+        limits=bounds.to_dict(),
+    )
 
 
 def _rows(scores: Scores, lines: Sequence[ManifestLine]) -> np.ndarray:
@@ -111,16 +129,21 @@ def _rows(scores: Scores, lines: Sequence[ManifestLine]) -> np.ndarray:
     return np.stack([scores.embeddings[line.sha256] for line in lines])
 
 
-def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[ManifestLine], list[np.ndarray]]:
-    """The lines whose image can be read, and the images."""
-    kept, images = [], []
-    contents = parallel_get(store, [store.key(line.uri) for line in lines])
-    for line, (_, content) in zip(lines, contents, strict=True):
-        if isinstance(content, DefectoryError):
-            continue
-        try:
-            images.append(np.asarray(decode(content)))
-        except DefectoryError:
-            continue  # it has no score either, which makes it "unreadable"
-        kept.append(line)
-    return kept, images
+def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[ManifestLine], np.ndarray]:
+    """The lines whose image can be read, and the images' structures; the images themselves are let go."""
+    kept: list[ManifestLine] = []
+
+    def found() -> Iterator[np.ndarray]:
+        contents = parallel_get(store, [store.key(line.uri) for line in lines])
+        for line, (_, content) in zip(lines, contents, strict=True):
+            if isinstance(content, DefectoryError):
+                continue
+            try:
+                image = np.asarray(decode(content))
+            except DefectoryError:
+                continue  # it has no score either, which makes it "unreadable"
+            kept.append(line)
+            yield image
+
+    raw = structures(found())
+    return kept, raw

@@ -1,20 +1,37 @@
 """Whether a synthetic image is new: no copy of a training image, no duplicate, no outlier, no test image.
 
-What counts as "too close" and "too far" is read off the real images: how close the nearest other part comes, and how
-far from its neighbours a real image lies.
+What counts as "too close" and "too far" is read off the real images: how alike the nearest other part looks, and how
+far from its neighbours a real image lies. Both are robust fences, so a few mislabelled parts move neither.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from defectory.errors import FailedPrecondition
-from services.filter.similarity import Gallery, nearest
+from services.filter.features import earlier_twins, nearest_distance
+from services.filter.similarity import nearest
+from services.filter.structure import Gallery
 
-COPY_FLOOR = 0.95  # below this correlation nothing is called a copy, however unlike the real images are
-LEAK_FLOOR = 0.97
-OUTLIER_FACTOR = 2.0  # times the distance at which 99% of the real images have their neighbour
-BLOCK = 2048
+SPREADS = 5.0  # a fence lies so many robust standard deviations beyond the middle
+COPY_FLOOR, COPY_CEILING = 0.55, 0.97  # correlations between which the fence may lie
+FEW = 8  # real images from which a fence can be read; with fewer the defaults stand
+COPY_DEFAULT = 0.9
+OUTLIER_RANGE = 1.25, 4.0  # times the distance at which 99% of the real images have their neighbour: at least, at most
+SAME = 1e-5  # cosine distance below which a network's features tell nothing apart
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images ready for comparison, in one order."""
+
+    gallery: Gallery
+    embeddings: np.ndarray  # float32 (N, channels), unit vectors
+    labels: np.ndarray  # str (N,)
+
+    def __len__(self) -> int:
+        return len(self.gallery)
 
 
 @dataclass(frozen=True)
@@ -22,8 +39,10 @@ class Finding:
     """What is known of one synthetic image."""
 
     reasons: tuple[str, ...]
-    nearest_real: int  # row of the training gallery, -1 where there is none
+    nearest_real: int  # row of the training images most similar in pixels, -1 where there is none
     distance: float  # 1 - correlation with it, in [0, 2]
+    feature_distance: float  # cosine distance to the nearest training image of its label, in [0, 2]; inf without one
+    twin: int = -1  # row among the accepted and then the synthetic images that it duplicates
 
 
 @dataclass(frozen=True)
@@ -32,87 +51,136 @@ class Limits:
 
     copy: float  # correlation with a training or synthetic image from which an image is a copy
     leak: float  # correlation with a test image from which the test set has leaked
-    outlier: float  # cosine distance to the nearest training image's embedding beyond which an image is an outlier
+    feature_copy: float  # cosine distance below which an image is a copy, whatever its pixels say
+    outlier: dict[str, float]  # label -> cosine distance to its nearest training image beyond which it is an outlier
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON has it: where nothing can be said there is null."""
+        outlier = {label: round(far, 6) if np.isfinite(far) else None for label, far in self.outlier.items()}
+        return {
+            "copy_correlation": round(self.copy, 6),
+            "leak_correlation": round(self.leak, 6),
+            "copy_feature_distance": round(self.feature_copy, 6),
+            "outlier_feature_distance": outlier,
+        }
 
 
-def limits(train: Gallery, train_groups: list[str], test: Gallery, embeddings: np.ndarray) -> Limits:
+def limits(train: Prepared, groups: Sequence[str]) -> Limits:
     """Limits from the real images.
 
     Args:
-        train_groups: the part that each training image shows; images of one part say nothing of how alike parts are.
-        embeddings: (len(train), channels).
+        groups: the part that each training image shows; images of one part say nothing of how alike parts are.
     """
-    order = np.argsort(np.array(train_groups, dtype=str), kind="stable")
-    sorted_train = Gallery([])
-    sorted_train.pixels, sorted_train.thumbs = train.pixels[order], train.thumbs[order]
-    groups = np.array(train_groups, dtype=str)[order]
-    ranges = np.stack([np.searchsorted(groups, groups, "left"), np.searchsorted(groups, groups, "right")], axis=1)
-    _, other_parts = nearest(sorted_train, sorted_train, forbidden=ranges)
-    _, across = nearest(test, train)
-    alike = float(np.quantile(other_parts, 0.99)) if len(other_parts) else -1.0
-    most_alike = float(max(other_parts.max(initial=-1.0), across.max(initial=-1.0)))
-    own = _nearest_distance(embeddings, embeddings, skip_self=True)
-    far = float(np.quantile(own, 0.99)) if len(own) else np.inf
+    names, part = np.unique(np.array(groups, dtype=str), return_inverse=True)
+    order = np.argsort(part, kind="stable")
+    ordered = part[order]
+    own = np.stack([np.searchsorted(ordered, ordered, "left"), np.searchsorted(ordered, ordered, "right")], axis=1)
+    sorted_train = train.gallery[order]
+    _, alike = nearest(sorted_train, sorted_train, forbidden=own)
+    _, apart = nearest_distance(train.embeddings, train.embeddings, query_groups=part, groups=part)
+    copy = copy_limit(alike) if len(names) >= FEW else COPY_DEFAULT
     return Limits(
-        copy=max(COPY_FLOOR, (1 + alike) / 2),
-        leak=max(LEAK_FLOOR, (1 + most_alike) / 2),
-        outlier=OUTLIER_FACTOR * far if np.isfinite(far) and far > 0 else np.inf,
+        copy=copy,
+        leak=(1 + copy) / 2,
+        feature_copy=feature_copy_limit(apart),
+        outlier={label: _outlier_limit(train, part, label) for label in np.unique(train.labels)},
     )
 
 
-def judge(
-    synthetic: Gallery,
-    embeddings: np.ndarray,
-    train: Gallery,
-    train_embeddings: np.ndarray,
-    test: Gallery,
-    accepted: Gallery,
-    bounds: Limits,
-) -> list[Finding]:
+def copy_limit(alike: np.ndarray) -> float:
+    """Correlation beyond which two images show one part, from every real image's with the nearest other part.
+
+    The smaller of the two halves' spreads is taken: parts that the groups failed to join widen the upper half, rare
+    kinds the lower one.
+    """
+    z = np.arctanh(np.clip(alike[alike > -1], -0.999, 0.999))  # Fisher's: about normal, whatever the correlation
+    if len(z) < FEW:
+        return COPY_DEFAULT
+    low, middle, high = np.quantile(z, [0.25, 0.5, 0.75])
+    spread = min(middle - low, high - middle) / 0.6745
+    return float(np.clip(np.tanh(middle + SPREADS * spread), COPY_FLOOR, COPY_CEILING))
+
+
+def feature_copy_limit(apart: np.ndarray) -> float:
+    """Cosine distance below which features are closer than two parts' ever are; 0 where nothing can be said."""
+    apart = apart[np.isfinite(apart)]
+    if len(apart) < FEW or apart.min() < SAME:
+        return 0.0
+    low, middle, high = np.quantile(np.log(apart), [0.25, 0.5, 0.75])
+    return float(min(np.exp(middle - SPREADS * (high - low) / 1.349), apart.min() / 2))
+
+
+def outlier_limit(apart: np.ndarray) -> float:
+    """Cosine distance that hardly any real image has to the nearest of another part; infinite where unknown."""
+    apart = apart[np.isfinite(apart) & (apart > SAME)]
+    if len(apart) < FEW:
+        return np.inf
+    _, middle, high = np.quantile(np.log(apart), [0.25, 0.5, 0.75])
+    fence = np.exp(middle + SPREADS * (high - middle) / 0.6745)
+    least, most = (times * np.quantile(apart, 0.99) for times in OUTLIER_RANGE)
+    return float(np.clip(fence, least, most))
+
+
+def judge(synthetic: Prepared, train: Prepared, test: Gallery, accepted: Gallery, bounds: Limits) -> list[Finding]:
     """Findings in the order of the synthetic images; of two that are alike the earlier one stays.
 
     Args:
         accepted: what earlier rounds accepted.
 
     Raises:
-        FailedPrecondition: a synthetic image is a copy of a test image, closer than to any training image.
+        FailedPrecondition: a synthetic image is a copy of a test image and of no training image.
     """
-    real, close = nearest(synthetic, train)
-    _, to_test = nearest(synthetic, test)
-    leaked = np.flatnonzero((to_test >= bounds.leak) & (to_test > close))
-    if len(leaked):
-        raise FailedPrecondition(
-            f"{len(leaked)} synthetic images copy test images (the first is number {leaked[0] + 1}, correlation "
-            f"{to_test[leaked[0]]:.3f}): the generator has seen the test set; ingest again with groups that hold "
-            "together what shows the same part, and train again"
-        )
-    gallery = accepted.joined(synthetic)
+    real, close = nearest(synthetic.gallery, train.gallery)
+    _check_no_leak(synthetic.gallery, close, test, bounds)
+    gallery = accepted.joined(synthetic.gallery)
     place = len(accepted) + np.arange(len(synthetic))
     later = np.stack([place, np.full(len(synthetic), len(gallery))], axis=1)
-    _, to_earlier = nearest(synthetic, gallery, forbidden=later)
-    far = _nearest_distance(embeddings, train_embeddings)
+    twin, to_twin = nearest(synthetic.gallery, gallery, forbidden=later)
+    # What was accepted before is compared in pixels only: who copies it in features copies it there too.
+    by_features = earlier_twins(synthetic.embeddings, bounds.feature_copy)
+    any_real, far = _by_label(synthetic, train)
     findings = []
-    for i in range(len(synthetic)):
+    for i, label in enumerate(synthetic.labels):
+        duplicate = int(twin[i]) if to_twin[i] >= bounds.copy else -1
+        if duplicate < 0 <= by_features[i]:
+            duplicate = len(accepted) + int(by_features[i])
         checks = {
-            "near_copy": close[i] >= bounds.copy,
-            "near_duplicate": to_earlier[i] >= bounds.copy,
-            "outlier": far[i] > bounds.outlier,
+            "near_copy": close[i] >= bounds.copy or any_real[i] < bounds.feature_copy,
+            "near_duplicate": duplicate >= 0,
+            "outlier": far[i] > bounds.outlier.get(label, np.inf),
         }
         reasons = tuple(name for name, found in checks.items() if found)
-        findings.append(Finding(reasons, int(real[i]), float(1 - close[i])))
+        findings.append(Finding(reasons, int(real[i]), float(1 - close[i]), float(far[i]), duplicate))
     return findings
 
 
-def _nearest_distance(queries: np.ndarray, gallery: np.ndarray, *, skip_self: bool = False) -> np.ndarray:
-    """Cosine distance (N,) to the nearest row of the gallery; infinite without one."""
-    if not len(gallery) or (skip_self and len(gallery) < 2):
-        return np.full(len(queries), np.inf)
-    unit = gallery / (np.linalg.norm(gallery, axis=1, keepdims=True) + 1e-9)
-    distances = np.empty(len(queries))
-    for start in range(0, len(queries), BLOCK):
-        part = queries[start : start + BLOCK]
-        similarity = (part / (np.linalg.norm(part, axis=1, keepdims=True) + 1e-9)) @ unit.T
-        if skip_self:
-            similarity[np.arange(len(part)), start + np.arange(len(part))] = -np.inf
-        distances[start : start + len(part)] = 1 - similarity.max(axis=1)
-    return distances
+def _check_no_leak(synthetic: Gallery, close: np.ndarray, test: Gallery, bounds: Limits) -> None:
+    _, to_test = nearest(synthetic, test)
+    # A copy of a training image may look like a test image as well; it is rejected for the former.
+    leaked = np.flatnonzero((to_test >= bounds.leak) & (close < bounds.copy))
+    if len(leaked):
+        raise FailedPrecondition(
+            f"{len(leaked)} synthetic images copy test images (the first is number {leaked[0] + 1}, correlation "
+            f"{to_test[leaked[0]]:.3f}, from {bounds.leak:.3f} on it counts): the generator has seen the test set; "
+            "ingest again with groups that hold together what shows the same part, and train again"
+        )
+
+
+def _by_label(synthetic: Prepared, train: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine distances (N,) to the nearest training image of any label, and of the own label.
+
+    A perfect good part is a strange defect, so outliers are measured against their own label.
+    """
+    own = np.full(len(synthetic), np.inf, np.float32)
+    other = own.copy()
+    for label in np.unique(synthetic.labels):
+        rows, same = synthetic.labels == label, train.labels == label
+        _, own[rows] = nearest_distance(synthetic.embeddings[rows], train.embeddings[same])
+        _, other[rows] = nearest_distance(synthetic.embeddings[rows], train.embeddings[~same])
+    return np.minimum(own, other), own
+
+
+def _outlier_limit(train: Prepared, part: np.ndarray, label: str) -> float:
+    same = train.labels == label
+    rows, own = train.embeddings[same], part[same]
+    return outlier_limit(nearest_distance(rows, rows, query_groups=own, groups=own)[1])

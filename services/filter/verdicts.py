@@ -25,14 +25,15 @@ def decide(
     lines: Sequence[ManifestLine],
     scores: Mapping[str, Score],
     findings: Mapping[str, Finding],
-    real_sha256: Sequence[str],
+    training: Sequence[str],
+    twins: Sequence[str],
     policy: Policy,
 ) -> list[ManifestLine]:
     """The lines with verdict, reasons and numbers.
 
     Args:
         scores, findings: by the image's sha256; an image without a score could not be read.
-        real_sha256: of the training gallery's rows.
+        training, twins: sha256 of the images that a finding's nearest_real and twin mean.
     """
     judged = []
     for line in lines:
@@ -49,8 +50,12 @@ def decide(
         if finding is not None:
             reasons.extend(finding.reasons)
             if finding.nearest_real >= 0:
-                changes["nearest_real"] = real_sha256[finding.nearest_real]
+                changes["nearest_real"] = training[finding.nearest_real]
                 changes["nearest_real_distance"] = round(finding.distance, 6)
+            if np.isfinite(finding.feature_distance):
+                changes["feature_distance"] = round(finding.feature_distance, 6)
+            if finding.twin >= 0:
+                changes["duplicate_of"] = twins[finding.twin]
         changes["verdict"] = "rejected" if reasons else "accepted"
         changes["reasons"] = tuple(reasons)
         judged.append(line.model_copy(update=changes))
@@ -64,11 +69,22 @@ def count_verdicts(lines: Sequence[ManifestLine]) -> tuple[dict[str, int], dict[
     return dict(verdicts), dict(Counter(reason for line in lines for reason in line.reasons))
 
 
-def threshold_curve(lines: Sequence[ManifestLine]) -> dict[str, object]:
-    """{"thresholds": […], "kept": {label: share of its images with at least that probability of the label}}."""
+def threshold_curve(lines: Sequence[ManifestLine], reference: Sequence[ManifestLine]) -> dict[str, object]:
+    """Share of the images with at least a probability of their label, by label.
+
+    Args:
+        lines: judged images. reference: real images that no judge was trained on, with their scores.
+
+    Returns:
+        {"thresholds": […], "kept": {label: […]}, "real": {label: […]}}; a label without scores has an empty list.
+    """
     thresholds = np.linspace(0, 1, CURVE_POINTS)
-    kept = {}
-    for label in sorted({line.label for line in lines}):
-        p = np.array([line.scores[label] for line in lines if line.label == label and line.scores])
-        kept[label] = [round(float((p >= t).mean()), 4) for t in thresholds] if len(p) else []
-    return {"thresholds": [round(float(t), 2) for t in thresholds], "kept": kept}
+
+    def kept(of: Sequence[ManifestLine]) -> dict[str, list[float]]:
+        shares = {}
+        for label in sorted({line.label for line in lines}):
+            p = np.array([line.scores[label] for line in of if line.label == label and line.scores])
+            shares[label] = [round(float((p >= t).mean()), 4) for t in thresholds] if len(p) else []
+        return shares
+
+    return {"thresholds": [round(float(t), 2) for t in thresholds], "kept": kept(lines), "real": kept(reference)}

@@ -12,11 +12,15 @@ from PIL import Image
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
+from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import load, read_card
+from services.explainer.methods import METHODS
+from services.explainer.overlay import LEGEND_PX
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
@@ -32,8 +36,8 @@ def manifest(store: ObjectStore) -> str:
 
 
 @pytest.fixture(scope="module")
-def classified(store: ObjectStore, manifest: str) -> dict[str, classifier_pb2.Classification]:
-    """Trains the classifier and gives its own answers, by URI."""
+def classified(store: ObjectStore, manifest: str) -> dict[str, dict[str, float]]:
+    """Trains the classifier; its calibrated probabilities by URI, worked out here."""
     settings = classifier_pb2.TrainingSettings(
         initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8, learning_rate=1e-3
     )
@@ -43,10 +47,20 @@ def classified(store: ObjectStore, manifest: str) -> dict[str, classifier_pb2.Cl
             request_id="t", manifest_uri=manifest, name="judge", settings=settings, cycles=1
         )
         wait_for(service.channel, stub.TrainClassifier(request))
-        uris = [line.uri for line in read_manifest(store, manifest)]
-        images = [classifier_pb2.ImageSource(uri=uri) for uri in uris]
-        answer = stub.Classify(classifier_pb2.ClassifyRequest(model="judge", images=images))
-        return dict(zip(uris, answer.classifications, strict=True))
+    card, network = load(store, "judge")
+    answers = {}
+    for line in read_manifest(store, manifest):
+        pixels = network_input(decode(store.get(store.key(line.uri))), card.architecture.input_px)
+        p = network.model(pixels[None].astype(np.float32), training=False).numpy()[0].astype(float)
+        fair = p ** (1 / card.calibration.temperature)
+        answers[line.uri] = dict(zip(card.architecture.labels, fair / fair.sum(), strict=True))
+    return answers
+
+
+def decided(probabilities: dict[str, float], store: ObjectStore) -> str:
+    """The label at the operating point: two labels, one of which is good."""
+    point = read_card(store, "judge").operating_point
+    return "defect" if probabilities["defect"] >= point.threshold else "good"
 
 
 @pytest.fixture(scope="module")
@@ -66,26 +80,56 @@ def fails(call, request) -> DefectoryError:
     return error_from_rpc(caught.value)
 
 
-def test_explain_one(stub, classified: dict) -> None:
+def test_explain_one(stub, store: ObjectStore, classified: dict) -> None:
     uri, answer = next(iter(classified.items()))
     for label in ("", "good", "defect"):
         found = stub.Explain(pb.ExplainRequest(model="judge", image=classifier_pb2.ImageSource(uri=uri), label=label))
-        assert found.predicted_label == answer.label
-        for name, p in answer.probabilities.items():
-            assert found.probabilities[name] == pytest.approx(p, abs=1e-5)
-        assert found.label == (label or answer.label)
+        assert found.predicted_label == decided(answer, store)
+        assert dict(found.probabilities) == pytest.approx(answer, abs=1e-5)
+        assert found.label == (label or found.predicted_label)
         heat = np.asarray(Image.open(io.BytesIO(found.heatmap)))
         assert heat.shape == (96, 96)
         assert heat.max() in (0, 255) or heat.max() > 128
-        assert Image.open(io.BytesIO(found.overlay)).size == (288, 288)
+        assert Image.open(io.BytesIO(found.overlay)).size == (288, 288 + LEGEND_PX)
         for box in found.boxes:
             inside = heat[box.y : box.y + box.height, box.x : box.x + box.width]
             assert inside.max() >= 0.15 * heat.max()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_and_rule(stub, classified: dict, method: str) -> None:
+    image = classifier_pb2.ImageSource(uri=next(iter(classified)))
+    heats = set()
+    for rule in pb.BoxRule.values():
+        found = stub.Explain(pb.ExplainRequest(model="judge", image=image, label="good", method=method, box_rule=rule))
+        heats.add(found.heatmap)
+        assert found.boxes or np.asarray(Image.open(io.BytesIO(found.heatmap))).max() == 0
+    assert len(heats) == 1
+
+
+def test_heat_is_on_the_background_or_not(stub, classified: dict) -> None:
+    flat = np.full((96, 96, 3), 40, np.uint8)
+    flat[30:66, 30:66] = 200
+    image = classifier_pb2.ImageSource(content=encode_png(flat))
+    shares = []
+    for label in ("good", "defect"):
+        found = stub.Explain(pb.ExplainRequest(model="judge", image=image, label=label))
+        heat = np.asarray(Image.open(io.BytesIO(found.heatmap))).astype(float)
+        if heat.max() > 0:
+            outside = heat[(flat < 100).all(axis=2)].sum() / heat.sum()
+            assert found.background == pytest.approx(outside, abs=0.05)
+            assert found.on_background == (found.background > 0.5)
+            shares.append(found.background)
+    assert shares
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    source = classifier_pb2.ImageSource(content=encode_png(noise))
+    assert not stub.Explain(pb.ExplainRequest(model="judge", image=source)).HasField("background")
+
+
 def test_explain_many(service: Service, stub, store: ObjectStore, manifest: str, classified: dict) -> None:
+    masked = with_masks(store, manifest)
     request = pb.ExplainImagesRequest(
-        request_id="m", models=["judge", "judge/1"], manifest_uri=manifest, limit=4, output_prefix="runs/r/explain"
+        request_id="m", models=["judge", "judge/1"], manifest_uri=masked, limit=4, output_prefix="runs/r/explain"
     )
     response = wait_for(service.channel, stub.ExplainImages(request))
     rows = [json.loads(line) for line in store.get(store.key(response.explanations_uri)).splitlines()]
@@ -93,9 +137,34 @@ def test_explain_many(service: Service, stub, store: ObjectStore, manifest: str,
     assert len(rows) == 8
     assert sorted(row["label"] for row in rows[:4]) == ["defect", "defect", "good", "good"]
     for row in rows:
-        assert row["predicted"] == classified[row["uri"]].label
+        assert row["predicted"] == decided(classified[row["uri"]], store)
         for key in ("overlay_uri", "heatmap_uri"):
             assert store.get(store.key(row[key])).startswith(b"\x89PNG")
+
+    summary = json.loads(store.get(store.key(response.summary_uri)))
+    first, second = summary["models"]
+    assert first == second
+    assert (first["model"], first["method"], first["masked"], first["cells"]) == ("judge/1", "grad-cam", 3, [3, 3])
+    for share in ("pointing", "pointing_by_chance", "inside", "inside_by_chance"):
+        assert 0 <= first[share] <= 1, share
+    assert 0 <= first["max_box_acc_v2"]["mean"] <= 1
+    assert set(first["sanity"]) == {"stages", "passed"}
+    assert (summary["moved"]["images"], summary["moved"]["inside"]) == (3, 0)
+    sheet = Image.open(io.BytesIO(store.get(store.key(response.sheet_uri))))
+    assert sheet.width > 3 * 150
+    assert sheet.height > 4 * 150
+
+
+def with_masks(store: ObjectStore, manifest: str) -> str:
+    """The dataset with a mask around the dark square of every defect."""
+    lines = []
+    for line in read_manifest(store, manifest):
+        if line.label == "defect":
+            pixels = np.asarray(decode(store.get(store.key(line.uri))))
+            store.put(f"masks/{line.sha256}.png", encode_png(((pixels < 100).all(axis=2) * 255).astype(np.uint8)))
+            line = line.model_copy(update={"mask_uri": store.uri(f"masks/{line.sha256}.png")})
+        lines.append(line)
+    return write_dataset(store, "masked", lines, {})
 
 
 def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> None:
@@ -103,8 +172,18 @@ def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> 
     explain = stub.Explain
     assert isinstance(fails(explain, pb.ExplainRequest(model="none", image=image)), NotFound)
     assert "label" in fails(explain, pb.ExplainRequest(model="judge", image=image, label="x")).fields
-    assert "box_threshold" in fails(explain, pb.ExplainRequest(model="judge", image=image, box_threshold=1)).fields
-    for content in (b"", b"no image"):
+    for change, field in (
+        ({"box_threshold": 1}, "box_threshold"),
+        ({"box_threshold": float("nan")}, "box_threshold"),
+        ({"box_rule": pb.BOX_RULE_OTSU, "box_threshold": 0.5}, "box_threshold"),
+        ({"box_rule": 9}, "box_rule"),
+        ({"method": "guess"}, "method"),
+    ):
+        assert field in fails(explain, pb.ExplainRequest(model="judge", image=image, **change)).fields
+    whole = encode_png(np.zeros((40, 40, 3), np.uint8))
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 6_000)).save(bomb, "PNG")
+    for content in (b"", b"no image", whole[: len(whole) // 2], bomb.getvalue()):
         source = classifier_pb2.ImageSource(content=content)
         assert isinstance(fails(explain, pb.ExplainRequest(model="judge", image=source)), InvalidInput)
     outside = classifier_pb2.ImageSource(uri="file:///etc/passwd")
@@ -116,5 +195,8 @@ def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> 
         ({"manifest_uri": store.uri("none")}, NotFound),
         ({"output_prefix": "../x"}, InvalidInput),
         ({"limit": -1}, InvalidInput),
+        ({"method": "guess"}, InvalidInput),
+        ({"box_rule": 9}, InvalidInput),
+        ({"box_threshold": 2}, InvalidInput),
     ):
         assert isinstance(fails(stub.ExplainImages, pb.ExplainImagesRequest(**{**many, **change})), kind)

@@ -84,10 +84,13 @@ def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
         assert line.nearest_real in train
         assert np.isclose(sum(line.scores.values()), 1, atol=1e-4)
         assert line.score_spread >= 0
+        assert 0 <= line.feature_distance <= 2
     assert response.verdicts["accepted"] == sum(line.verdict == "accepted" for line in lines) > 0
     assert response.reasons["near_copy"] >= 3
     curve = json.loads(store.get(store.key(response.curve_uri)))
-    assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == 101
+    assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == len(curve["real"]["good"]) == 101
+    card = json.loads(store.get("datasets/judged/dataset.json"))
+    assert 0 < card["limits"]["copy_correlation"] < card["limits"]["leak_correlation"] < 1
     second = ask(
         service, request_id="f2", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="again",
         accepted_manifest_uris=[response.manifest_uri],

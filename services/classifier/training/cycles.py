@@ -2,18 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
-from defectory.errors import InvalidInput, NotFound
+from defectory.errors import NotFound
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
-from services.classifier.data import Images, label_indices
+from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
@@ -25,38 +24,11 @@ Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it 
 
 
 @dataclass(frozen=True)
-class Part:
-    """One split, ready for the steps."""
-
-    lines: list[ManifestLine]
-    pixels: np.ndarray  # uint8 (N, size, size, 3)
-    labels: np.ndarray  # int64 (N,)
-
-
-@dataclass(frozen=True)
 class CycleResult:
     """What a cycle left in the store."""
 
     card: CycleCard
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
-
-
-def split_parts(images: Images, labels: Sequence[str]) -> dict[str, Part]:
-    """The images by split.
-
-    Raises:
-        InvalidInput: no training or no validation images.
-    """
-    parts = {}
-    for split in ("train", "validation", "test"):
-        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
-        lines = [images.lines[i] for i in chosen]
-        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
-    for split in ("train", "validation"):
-        if not parts[split].lines:
-            right = f"give a manifest with readable images of split {split!r}"
-            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
-    return parts
 
 
 def run_cycle(

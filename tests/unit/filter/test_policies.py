@@ -1,5 +1,6 @@
 """The policies' rules hold for any probabilities."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,16 +60,20 @@ def test_every_reason_is_kept_and_counted() -> None:
         lines[1].sha256: Score({"a": 0.2, "b": 0.8}, {"a": 0.1, "b": 0.1}),
         lines[2].sha256: Score({"a": 0.99, "b": 0.01}, {"a": 0.0, "b": 0.0}),
     }
-    findings = {line.sha256: Finding((), 1, 0.5) for line in lines[:3]}
-    findings[lines[1].sha256] = Finding(("near_copy", "outlier"), 0, 0.01)
-    judged = decide(lines, scores, findings, ["r0", "r1"], Policy())
+    findings = {line.sha256: Finding((), 1, 0.5, 0.2) for line in lines[:3]}
+    findings[lines[1].sha256] = Finding(("near_copy", "outlier"), 0, 0.01, np.inf, 1)
+    judged = decide(lines, scores, findings, ["r0", "r1"], ["s0", "s1"], Policy())
     assert [x.verdict for x in judged] == ["accepted", "rejected", "accepted", "rejected"]
     assert judged[1].reasons == ("confidence", "near_copy", "outlier")
     assert judged[3].reasons == ("unreadable",)
     assert (judged[1].nearest_real, judged[1].nearest_real_distance, judged[1].score_spread) == ("r0", 0.01, 0.1)
+    assert (judged[1].duplicate_of, judged[1].feature_distance) == ("s1", None)
+    assert (judged[0].duplicate_of, judged[0].feature_distance) == ("", 0.2)
     verdicts, reasons = count_verdicts(judged)
     assert verdicts == {"accepted": 2, "rejected": 2}
     assert reasons == {"confidence": 1, "near_copy": 1, "outlier": 1, "unreadable": 1}
-    curve = threshold_curve(judged)
+    curve = threshold_curve(judged, judged[:1])
     assert curve["kept"]["a"][0] == 1
     assert curve["kept"]["a"][90] == pytest.approx(2 / 3, abs=1e-3)
+    assert (curve["real"]["a"][90], curve["real"]["a"][96]) == (1, 0)
+    assert threshold_curve(judged, [])["real"] == {"a": []}

@@ -131,7 +131,7 @@ def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos:
     assert outputs["expanded-dataset"]["synthetic"] == {"good": 10, "defect": 10}
     judged = [r for m, r in services.asked if m == "FilterImages"]
     assert list(judged[1].accepted_manifest_uris) == [outputs["filter"]["defect"]["rounds"][0]["manifest_uri"]]
-    assert {r.judge_model for r in judged} == {"line.baseline/1"}
+    assert {r.judge_model for r in judged} == {"line.judge/1"}
 
 
 def test_real_lines_are_in_the_expanded_dataset_as_they_were(photos: Path) -> None:
@@ -148,10 +148,40 @@ def test_both_arms_take_the_same_number_of_steps_of_the_same_settings(photos: Pa
     services = Answers(store)
     settings = settings_for(photos, classifier={"batch": 8})
     outputs = go(store, settings, services).outputs
-    baseline, expanded = (r.settings for m, r in services.asked if m == "TrainClassifier")
+    asked = {r.name: r for m, r in services.asked if m == "TrainClassifier"}
+    baseline, expanded = (asked[f"line.{arm}"].settings for arm in ("baseline", "expanded"))
     assert baseline == expanded
     train = sum(outputs["ingest"]["counts"]["train"].values())
     assert baseline.steps_per_epoch == -(-(train + 20) // 8)
+
+
+def test_the_judge_is_no_arm_and_no_cycle_of_it_knows_all_real_images(photos: Path) -> None:
+    store = MemoryStore()
+    services = Answers(store)
+    outputs = go(store, settings_for(photos, filter={"judge_cycles": 4}), services).outputs
+    asked = {r.name: r for m, r in services.asked if m == "TrainClassifier"}
+    judge, baseline = asked["line.judge"], asked["line.baseline"]
+    assert (judge.folds, judge.cycles, baseline.folds) == (4, 4, 0)
+    assert judge.settings == baseline.settings
+    assert judge.manifest_uri == outputs["ingest"]["manifest_uri"]
+    assert not set(range(judge.seed, judge.seed + 4)) & set(range(baseline.seed, baseline.seed + baseline.cycles))
+    again = Answers(store)
+    assert "judge" in go(store, settings_for(photos, filter={"judge_cycles": 2}), again).ran
+
+
+def test_a_generator_that_has_not_learned_enough_is_said_to_be_so(photos: Path) -> None:
+    class Strange(Answers):
+        def FilterImages(self, request: Any) -> Any:  # noqa: N802
+            made = super().FilterImages(request)
+            made.reasons["outlier"] = len(read_manifest(store, request.manifest_uri)) * 2 // 3
+            return made
+
+    store, watcher = MemoryStore(), Silent()
+    run_line(STEPS, store, settings_for(photos), Strange(store), watcher)
+    assert [text for text in watcher.warnings if text.startswith("good: ") and "not learned enough" in text]
+    calm = Silent()
+    run_line(STEPS, store, settings_for(photos, name="calm"), Answers(store), calm)
+    assert not [text for text in calm.warnings if "not learned enough" in text]
 
 
 @pytest.mark.parametrize("broken", ["TrainGenerator", "FilterImages", "ExplainImages"])

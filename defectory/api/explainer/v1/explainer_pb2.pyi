@@ -8,6 +8,7 @@ from defectory.api.classifier.v1 import classifier_pb2 as _classifier_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _BoxRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BoxRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BoxRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BOX_RULE_UNSPECIFIED: _BoxRule.ValueType  # 0
+    """The default: BOX_RULE_SHARE."""
+    BOX_RULE_SHARE: _BoxRule.ValueType  # 1
+    """From a share of the maximum on, box_threshold (absent: 0.15, as published)."""
+    BOX_RULE_PERCENTILE: _BoxRule.ValueType  # 2
+    """The hottest 1 - box_threshold of all pixels (absent: 0.9)."""
+    BOX_RULE_OTSU: _BoxRule.ValueType  # 3
+    """Otsu's threshold; box_threshold is left out."""
+
+class BoxRule(_BoxRule, metaclass=_BoxRuleEnumTypeWrapper):
+    """From which heat on a pixel belongs to a box."""
+
+BOX_RULE_UNSPECIFIED: BoxRule.ValueType  # 0
+"""The default: BOX_RULE_SHARE."""
+BOX_RULE_SHARE: BoxRule.ValueType  # 1
+"""From a share of the maximum on, box_threshold (absent: 0.15, as published)."""
+BOX_RULE_PERCENTILE: BoxRule.ValueType  # 2
+"""The hottest 1 - box_threshold of all pixels (absent: 0.9)."""
+BOX_RULE_OTSU: BoxRule.ValueType  # 3
+"""Otsu's threshold; box_threshold is left out."""
+Global___BoxRule: _TypeAlias = BoxRule  # noqa: Y015
+
 @_typing.final
 class ExplainRequest(_message.Message):
     """Asks for one explanation."""
@@ -29,12 +58,18 @@ class ExplainRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     BOX_THRESHOLD_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    BOX_RULE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Classifier, "name" or "name/version"; required."""
     label: _builtins.str
     """Label to explain; empty: the predicted one."""
     box_threshold: _builtins.float
-    """Share of the heatmap's maximum above which a pixel belongs to a box, in (0, 1); absent: 0.15."""
+    """Value of the box rule, in (0, 1)."""
+    method: _builtins.str
+    """"grad-cam" (default), "grad-cam++", "hires-cam" or "ablation-cam"."""
+    box_rule: Global___BoxRule.ValueType
+    """Which heat belongs to a box."""
     @_builtins.property
     def image(self) -> _classifier_pb2.ImageSource:
         """The image."""
@@ -46,10 +81,12 @@ class ExplainRequest(_message.Message):
         image: _classifier_pb2.ImageSource | None = ...,
         label: _builtins.str = ...,
         box_threshold: _builtins.float | None = ...,
+        method: _builtins.str = ...,
+        box_rule: Global___BoxRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_threshold", b"box_threshold", "image", b"image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_threshold", b"box_threshold", "image", b"image", "label", b"label", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_rule", b"box_rule", "box_threshold", b"box_threshold", "image", b"image", "label", b"label", "method", b"method", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_threshold: _TypeAlias = _typing.Literal["box_threshold"]  # noqa: Y015
     _WhichOneofArgType__box_threshold: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold"]  # noqa: Y015
@@ -89,17 +126,23 @@ class ExplainResponse(_message.Message):
     HEATMAP_FIELD_NUMBER: _builtins.int
     OVERLAY_FIELD_NUMBER: _builtins.int
     BOXES_FIELD_NUMBER: _builtins.int
+    BACKGROUND_FIELD_NUMBER: _builtins.int
+    ON_BACKGROUND_FIELD_NUMBER: _builtins.int
     predicted_label: _builtins.str
-    """The predicted label."""
+    """The label decided for, at the model's operating point."""
     label: _builtins.str
     """The label explained."""
     heatmap: _builtins.bytes
     """The heatmap as an 8-bit grey PNG of the image's size, 255 where it is highest."""
     overlay: _builtins.bytes
-    """The image under the coloured heatmap with its boxes, PNG."""
+    """The image under the coloured heatmap with its boxes and a legend, PNG."""
+    background: _builtins.float
+    """Share of the heat that lies on the background, in [0, 1]; absent where no background can be told from the part."""
+    on_background: _builtins.bool
+    """Whether most of the heat lies on the background: the decision rests on what is no part."""
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Probability of every label."""
+        """Calibrated probability of every label."""
 
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Box]:
@@ -114,12 +157,16 @@ class ExplainResponse(_message.Message):
         heatmap: _builtins.bytes = ...,
         overlay: _builtins.bytes = ...,
         boxes: _abc.Iterable[Global___Box] | None = ...,
+        background: _builtins.float | None = ...,
+        on_background: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "heatmap", b"heatmap", "label", b"label", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background", "boxes", b"boxes", "heatmap", b"heatmap", "label", b"label", "on_background", b"on_background", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__background: _TypeAlias = _typing.Literal["background"]  # noqa: Y015
+    _WhichOneofArgType__background: _TypeAlias = _typing.Literal["_background", b"_background"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__background) -> _WhichOneofReturnType__background | None: ...
 
 Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
@@ -174,6 +221,8 @@ class ExplainImagesRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     OUTPUT_PREFIX_FIELD_NUMBER: _builtins.int
     BOX_THRESHOLD_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    BOX_RULE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     manifest_uri: _builtins.str
@@ -185,7 +234,11 @@ class ExplainImagesRequest(_message.Message):
     output_prefix: _builtins.str
     """Key prefix to write under; required."""
     box_threshold: _builtins.float
-    """Share of the heatmap's maximum above which a pixel belongs to a box, in (0, 1); absent: 0.15."""
+    """Value of the box rule, in (0, 1)."""
+    method: _builtins.str
+    """"grad-cam" (default), "grad-cam++", "hires-cam" or "ablation-cam"."""
+    box_rule: Global___BoxRule.ValueType
+    """Which heat belongs to a box."""
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Classifiers to show side by side, each "name" or "name/version"; at least one."""
@@ -200,10 +253,12 @@ class ExplainImagesRequest(_message.Message):
         limit: _builtins.int = ...,
         output_prefix: _builtins.str = ...,
         box_threshold: _builtins.float | None = ...,
+        method: _builtins.str = ...,
+        box_rule: Global___BoxRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_threshold", b"box_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_threshold", b"box_threshold", "limit", b"limit", "manifest_uri", b"manifest_uri", "models", b"models", "output_prefix", b"output_prefix", "request_id", b"request_id", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold", "box_rule", b"box_rule", "box_threshold", b"box_threshold", "limit", b"limit", "manifest_uri", b"manifest_uri", "method", b"method", "models", b"models", "output_prefix", b"output_prefix", "request_id", b"request_id", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_threshold: _TypeAlias = _typing.Literal["box_threshold"]  # noqa: Y015
     _WhichOneofArgType__box_threshold: _TypeAlias = _typing.Literal["_box_threshold", b"_box_threshold"]  # noqa: Y015
@@ -219,21 +274,31 @@ class ExplainImagesResponse(_message.Message):
 
     EXPLANATIONS_URI_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    SUMMARY_URI_FIELD_NUMBER: _builtins.int
+    SHEET_URI_FIELD_NUMBER: _builtins.int
     explanations_uri: _builtins.str
     """URI of explanations.jsonl: a line an image and model with "uri", "sha256", "label", "model", "predicted", "probability",
-    "overlay_uri", "heatmap_uri" and "boxes".
+    "overlay_uri", "heatmap_uri", "boxes", "background" and "on_background".
     """
     count: _builtins.int
     """Images explained."""
+    summary_uri: _builtins.str
+    """URI of summary.json: for each model how well the heat of all masked images of the split meets their masks, and the
+    parameter-randomisation check; for two models how much more of the second one's heat lies on the defect.
+    """
+    sheet_uri: _builtins.str
+    """URI of a contact sheet (PNG): the images, and each model's overlay beside them."""
     def __init__(
         self,
         *,
         explanations_uri: _builtins.str = ...,
         count: _builtins.int = ...,
+        summary_uri: _builtins.str = ...,
+        sheet_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "explanations_uri", b"explanations_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "explanations_uri", b"explanations_uri", "sheet_uri", b"sheet_uri", "summary_uri", b"summary_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ExplainerServiceStub:
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them.
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them.
     """
 
     def __init__(self, channel):
@@ -49,7 +49,7 @@ class ExplainerServiceStub:
 
 
 class ExplainerServiceServicer:
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them.
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them.
     """
 
     def Explain(self, request, context):
@@ -90,7 +90,7 @@ def add_ExplainerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExplainerService:
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them.
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them.
     """
 
     @staticmethod

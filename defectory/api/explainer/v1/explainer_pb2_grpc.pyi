@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExplainerServiceStub:
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them."""
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +45,7 @@ class ExplainerServiceStub:
 
 @_typing.type_check_only
 class ExplainerServiceAsyncStub(ExplainerServiceStub):
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them."""
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Explain: _aio.UnaryUnaryMultiCallable[_explainer_pb2.ExplainRequest, _explainer_pb2.ExplainResponse]  # type: ignore[assignment]
@@ -58,7 +58,7 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     """
 
 class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ExplainerService makes Grad-CAM heatmaps and the boxes around them."""
+    """ExplainerService makes heatmaps of what spoke for a label, and the boxes around them."""
 
     @_abc_1.abstractmethod
     def Explain(

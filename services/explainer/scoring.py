@@ -1,0 +1,102 @@
+"""Scores a classifier's heatmaps on all images of a split whose defect is masked, and compares two classifiers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import DefectoryError
+from defectory.imaging import decode
+from defectory.storage.store import ObjectStore
+from services.explainer.explanation import Explainer
+from services.explainer.localisation import Localisation, localise, max_box_acc_v2
+from services.explainer.sanity import randomisation_check
+
+BATCH = 32
+SANITY_IMAGES = 16
+RESAMPLES = 2000
+DIGITS = 4  # of a share: what lies beyond is the order in which threads added
+
+
+def masked_images(
+    store: ObjectStore, lines: Sequence[ManifestLine], split: str
+) -> Iterator[tuple[ManifestLine, Image.Image, np.ndarray]]:
+    """(line, image, mask bool (height, width)) of a split's own images that have a mask and can be read."""
+    for line in sorted(lines, key=lambda x: x.sha256):
+        if line.split != split or line.augmentation or not line.mask_uri:
+            continue
+        try:
+            image = decode(store.get(store.key(line.uri)))
+            mask = np.asarray(decode(store.get(store.key(line.mask_uri))).convert("L").resize(image.size)) > 127
+        except DefectoryError:
+            continue  # the others are scored all the same
+        if mask.any():
+            yield line, image, mask
+
+
+def score(
+    explainer: Explainer, images: Sequence[tuple[ManifestLine, Image.Image, np.ndarray]]
+) -> dict[str, Localisation]:
+    """Each image's heat for its true label against its mask, by sha256; without labels the classifier does not know."""
+    known = [x for x in images if x[0].label in explainer.labels]
+    found = {}
+    for start in range(0, len(known), BATCH):
+        part = known[start : start + BATCH]
+        explained = explainer.explain([image for _, image, _ in part], [line.label for line, _, _ in part])
+        for (line, _, mask), explanation in zip(part, explained, strict=True):
+            found[line.sha256] = localise(explanation.heatmap, mask)
+    return found
+
+
+def summarise(
+    explainer: Explainer, scores: Mapping[str, Localisation], images: Sequence[Image.Image]
+) -> dict[str, object]:
+    """What is said of one classifier.
+
+    Args:
+        images: for the sanity check; the first SANITY_IMAGES of them are used.
+    """
+    found = list(scores.values())
+    pixels = explainer.inputs(images[:SANITY_IMAGES])
+    sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.method, pixels)
+    summary: dict[str, object] = {
+        "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,
+        "cells": list(explainer.cells),
+    }  # fmt: skip
+    if found:
+        summary |= {
+            "pointing": _mean([x.hit for x in found]),
+            "pointing_by_chance": _mean([x.chance for x in found]),
+            "inside": _mean([x.inside for x in found]),
+            "inside_by_chance": _mean([x.area for x in found]),
+            "beside": sum(x.beside for x in found),
+            "max_box_acc_v2": max_box_acc_v2(found),
+        }
+    return summary
+
+
+def moved(
+    first: Mapping[str, Localisation], second: Mapping[str, Localisation], groups: Mapping[str, str], seed: int = 0
+) -> dict[str, object] | None:
+    """How much more of the second classifier's heat lies on the defect, on the same images; None without any.
+
+    Args:
+        groups: sha256 -> the part shown; the 95% interval is of a bootstrap over parts.
+    """
+    common = sorted(first.keys() & second.keys())
+    if not common:
+        return None
+    differences = np.array([second[image].inside - first[image].inside for image in common])
+    _, part = np.unique([groups[image] for image in common], return_inverse=True)
+    sums, sizes = np.bincount(part, differences), np.bincount(part)
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
+    return {
+        "images": len(common), "parts": len(sums), "inside": _mean(differences), "low": round(float(low), DIGITS),
+        "high": round(float(high), DIGITS),
+    }  # fmt: skip
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return round(float(np.mean(values)), DIGITS)

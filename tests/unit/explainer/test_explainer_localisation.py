@@ -1,0 +1,96 @@
+"""Heat against masks whose score is known; background of images whose part is known."""
+
+import numpy as np
+import pytest
+
+from orchestrator.cables import draw_cable
+from services.explainer.background import background, heat_on_background
+from services.explainer.localisation import THRESHOLDS, localise, max_box_acc_v2
+from services.explainer.scoring import moved
+
+
+def square(left: int, top: int, side: int, size: int = 100) -> np.ndarray:
+    mask = np.zeros((size, size), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def test_heat_on_the_defect() -> None:
+    mask = square(20, 30, 20)
+    found = localise(mask.astype(np.float32), mask)
+    assert (found.hit, found.inside, found.area, found.beside) == (True, 1.0, 0.04, False)
+    assert (found.overlaps == 1).all()
+    assert found.chance == pytest.approx((20 * 26 * 2 - 20 * 20) / 1e4, abs=3e-3)  # 3 px more on each side, no corners
+
+
+def test_heat_beside_the_defect() -> None:
+    found = localise(square(60, 60, 20).astype(np.float32), square(20, 30, 20))
+    assert (found.hit, found.inside, found.beside) == (False, 0, True)
+    assert (found.overlaps == 0).all()
+
+
+def test_the_hottest_pixel_may_miss_by_the_tolerance_only() -> None:
+    mask = square(20, 20, 20)
+    for distance, hit in ((3, True), (4, False)):
+        heat = np.full((100, 100), 0.1, np.float32)
+        heat[30, 39 + distance] = 1
+        assert localise(heat, mask).hit is hit
+
+
+def test_overlaps_are_of_the_best_of_all_boxes_at_each_threshold() -> None:
+    mask = square(10, 10, 20)
+    heat = 0.5 * square(10, 10, 20) + 1.0 * square(60, 60, 10) + 0.2 * square(10, 10, 40) * ~mask * ~square(60, 60, 10)
+    found = localise(heat.astype(np.float32), mask)
+    for share, expected in ((0.1, 20 * 20 / (40 * 40)), (0.3, 1), (0.6, 0)):
+        at = int(np.argmin(abs(THRESHOLDS - share)))
+        assert found.overlaps[at] == pytest.approx(expected), share
+
+
+def test_no_heat_finds_nothing() -> None:
+    found = localise(np.zeros((10, 10), np.float32), square(2, 2, 3, 10))
+    assert (found.hit, found.inside) == (False, 0)
+    assert max_box_acc_v2([found]) == {"mean": 0, "0.3": 0, "0.5": 0, "0.7": 0}
+
+
+def test_max_box_acc_v2_takes_one_threshold_for_all_images() -> None:
+    """Each heatmap meets its mask at another threshold: at any single one only half of the images are found."""
+    mask = square(10, 10, 20)
+    first = mask * 1.0 + 0.3 * ~mask  # right above 0.3
+    second = 0.5 * mask + 1.0 * square(14, 14, 4)  # right below 0.5
+    found = [localise(heat.astype(np.float32), mask) for heat in (first, np.minimum(second, 1))]
+    at = [set(np.flatnonzero(x.overlaps >= 0.7)) for x in found]
+    expected = 1.0 if at[0] & at[1] else 0.5
+    assert max_box_acc_v2(found)["0.7"] == expected
+    assert max_box_acc_v2(found[:1])["mean"] == 1
+
+
+def test_moved_is_the_mean_difference_with_parts_drawn_anew() -> None:
+    mask = square(10, 10, 20)
+    on, off = (localise(square(x, 10, 20).astype(np.float32), mask) for x in (10, 60))
+    groups = {f"{i}": f"part {i // 2}" for i in range(10)}
+    first, second = dict.fromkeys(groups, off), {**dict.fromkeys(groups, on), "0": off}
+    found = moved(first, second, groups)
+    assert found is not None
+    assert (found["images"], found["parts"], found["inside"]) == (10, 5, pytest.approx(0.9))
+    assert 0 < found["low"] < 0.9 < found["high"] <= 1
+    assert moved({}, second, groups) is None
+
+
+def test_the_background_of_a_cable_is_told_from_it() -> None:
+    drawing = draw_cable(7, "cut_inner_insulation", 128)
+    outside = background(drawing.image)
+    assert outside is not None
+    assert outside[:3].mean() > 0.9
+    assert not outside[50:78, 50:78].any()
+    on_part, beside = np.zeros((128, 128), np.float32), np.zeros((128, 128), np.float32)
+    on_part[50:78, 50:78] = beside[:6] = 1
+    assert heat_on_background(drawing.image, on_part) == 0
+    assert heat_on_background(drawing.image, beside) > 0.9
+
+
+def test_where_nothing_parts_them_no_background_is_told() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    for image in (noise, flat):
+        assert heat_on_background(image, np.ones((64, 64), np.float32)) is None
+    assert heat_on_background(noise, np.zeros((64, 64), np.float32)) is None
