@@ -93,8 +93,8 @@ class Batcher:
                 if self._closed and not self._lanes:
                     return None
                 self._changed.wait()
-            idle = self._threads - self._busy
-            share = -(-lane.images // min(idle, lane.engine.parallel))  # idle threads get their part of it
+            idle = min(self._threads - self._busy, lane.engine.parallel - lane.running)
+            share = -(-lane.images // idle)  # other idle threads get their part of it
             works = self._pop(lane, min(lane.engine.batch, share))
             alone = self._busy == 0 and not self._lanes
             self._busy += 1
