@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
 from services.classifier.bundle import load
-from services.classifier.serving.engine import Engine, check_engine, make_engine
+from services.classifier.serving.engine import Engine, check_engine, limit_tensorflow, make_engine
 
 
 def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
@@ -75,7 +74,7 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
 def main() -> None:
     """Measure as the command line says, a window for every line of standard input: `ENGINE SECONDS`."""
     store_url, file, threads, *names = sys.argv[1:]
-    tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+    limit_tensorflow(int(threads))
     card, network = load(open_store(store_url), "bench")
     size_px, content, engines = card.architecture.input_px, Path(file).read_bytes(), {}
     for name in names:

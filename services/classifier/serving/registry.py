@@ -60,12 +60,14 @@ class ModelRegistry:
         self._broken: dict[tuple[str, str], tuple[str, DefectoryError]] = {}  # -> (card's etag, why)
         self._ready = threading.Event()
         self._stop = threading.Event()
+        self._on_ready: Callable[[], None] = lambda: None
         self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
 
-    def start(self) -> None:
-        """Begin to follow the store."""
+    def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Begin to follow the store; call back when it is ready."""
+        self._on_ready = on_ready
         if self._poll_s == 0:
-            self._ready.set()
+            self._become_ready()
         else:
             self._poller.start()
 
@@ -235,11 +237,16 @@ class ModelRegistry:
         with self._lock:
             return dict(self._models)
 
+    def _become_ready(self) -> None:
+        if not self._ready.is_set():
+            self._ready.set()
+            self._on_ready()
+
     def _poll(self) -> None:
         while not self._stop.is_set():
             try:
                 self.refresh()
-                self._ready.set()
+                self._become_ready()
             except DefectoryError as error:
                 log.warning("the store could not be looked into", error=str(error))
             except Exception as error:  # a fault in one look must not end all later ones
