@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.classifier.serving.engine import Engine
-from services.classifier.serving.metrics import BATCH_IMAGES, COMPUTE_SECONDS, DROPPED, QUEUE_SECONDS, QUEUED
+from services.classifier.serving.metrics import QUEUED, Timings
 
 Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]
 
@@ -31,6 +31,7 @@ class Lane:
         self.images = 0  # in `waiting`
         self.running = 0
         self.names = (name, version)
+        self.timings = Timings(name, version)
 
 
 class Batcher:
@@ -115,9 +116,9 @@ class Batcher:
             if work.expires is not None and now > work.expires:
                 work.future.cancel()
             if not work.future.set_running_or_notify_cancel():
-                DROPPED.labels(*lane.names).inc(len(work.images))
+                lane.timings.dropped_images.inc(len(work.images))
                 continue
-            QUEUE_SECONDS.labels(*lane.names).observe(now - work.arrived)
+            lane.timings.queue_s.observe(now - work.arrived)
             works.append(work)
             count += len(work.images)
         if not lane.waiting:
@@ -157,8 +158,8 @@ def _compute(lane: Lane, works: list[_Work], alone: bool, buffer: _Buffer) -> No
         for work in works:
             work.future.set_exception(error)
         return
-    COMPUTE_SECONDS.labels(*lane.names).observe(time.monotonic() - started)
-    BATCH_IMAGES.labels(*lane.names).observe(len(probabilities))
+    lane.timings.compute_s.observe(time.monotonic() - started)
+    lane.timings.batch_images.observe(len(probabilities))
     at = 0
     for work in works:
         work.future.set_result(probabilities[at : at + len(work.images)])
