@@ -113,7 +113,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         answer = self._answering.images(name, version, sources, caller)
         started = time.monotonic()
         card = answer.served.card
-        answers = list(to_classifications(card, answer.decisions))
+        answers = list(to_classifications(card, answer.decided))
         answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         if request.heatmap and self._explain is not None:
             for image, found in zip(request.images, answers, strict=True):

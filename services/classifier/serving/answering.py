@@ -12,9 +12,9 @@ import numpy as np
 from defectory.errors import Cancelled, Expired, InvalidInput
 from defectory.imaging import network_input_of
 from defectory.storage.store import ObjectStore
-from services.classifier.decision import Decisions
 from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher
+from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
 
 MAX_IMAGES = 256  # of a call
@@ -45,7 +45,7 @@ class Answer:
     """A version's decisions on a call's images, in their order."""
 
     served: Served
-    decisions: Decisions
+    decided: Sequence[Decided]
 
 
 class Answering:
@@ -138,8 +138,7 @@ class Answering:
             if expires is not None and time.monotonic() >= expires:
                 raise Expired("the deadline passed before the images were computed") from error
             raise Cancelled("the caller has gone") from error
-        probabilities = rows[0] if len(rows) == 1 else np.concatenate(rows)
-        return Answer(served, served.card.rule.decide(probabilities))
+        return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
 
 
 def _check_count(images: int) -> None:
@@ -157,6 +156,6 @@ def _deadline(caller: Caller) -> float | None:
     return time.monotonic() + remaining
 
 
-def _cancel(futures: Sequence[Future[np.ndarray]]) -> None:
+def _cancel(futures: Sequence[Future[Sequence[Decided]]]) -> None:
     for future in futures:
         future.cancel()

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.classifier.serving.decided import Decided, Finish
 from services.classifier.serving.engine import Engine
 from services.classifier.serving.metrics import QUEUED, Timings
 
@@ -17,7 +19,7 @@ Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]
 @dataclass
 class _Work:
     images: Images
-    future: Future[np.ndarray]
+    future: Future[Sequence[Decided]]
     expires: float | None  # of time.monotonic
     arrived: float = field(default_factory=time.monotonic)
 
@@ -25,8 +27,9 @@ class _Work:
 class Lane:
     """What waits for one model's engine. Made anew for every version; a lane nobody holds is gone with its engine."""
 
-    def __init__(self, engine: Engine, name: str, version: str) -> None:
+    def __init__(self, engine: Engine, finish: Finish, name: str, version: str) -> None:
         self.engine = engine
+        self.finish = finish
         self.waiting: deque[_Work] = deque()
         self.images = 0  # in `waiting`
         self.running = 0
@@ -47,8 +50,8 @@ class Batcher:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[np.ndarray]]:
-        """Hand in images; their probabilities come in one future a part of at most the engine's batch.
+    def submit(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[Sequence[Decided]]]:
+        """Hand in images; their decisions come in one future a part of at most the engine's batch.
 
         A future that is cancelled, or whose deadline `expires` (time.monotonic) has passed, is dropped before it is
         computed.
@@ -153,14 +156,14 @@ def _compute(lane: Lane, works: list[_Work], alone: bool, buffer: _Buffer) -> No
     started = time.monotonic()
     try:
         batch = buffer.fill(works)
-        probabilities = lane.engine.run(batch, alone)
+        decided = lane.finish(lane.engine.run(batch, alone))
     except Exception as error:
         for work in works:
             work.future.set_exception(error)
         return
     lane.timings.compute_s.observe(time.monotonic() - started)
-    lane.timings.batch_images.observe(len(probabilities))
+    lane.timings.batch_images.observe(len(decided))
     at = 0
     for work in works:
-        work.future.set_result(probabilities[at : at + len(work.images)])
+        work.future.set_result(decided[at : at + len(work.images)])
         at += len(work.images)

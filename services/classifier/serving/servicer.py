@@ -79,7 +79,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         card = answer.served.card
         response = pb.ModelInferResponse(model_name=card.name, model_version=card.version, id=request.id)
         raw = bool(request.raw_input_contents)
-        tensors.write_outputs(response, names, answer.decisions, card.architecture.labels, raw)
+        tensors.write_outputs(response, names, answer.decided, card.architecture.labels, raw)
         answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         return response
 

@@ -46,7 +46,7 @@ def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[Mod
     def load(model: str) -> Served:
         loaded.append(model)
         card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), card.name, card.version))
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
 
     return ModelRegistry(store, load, wanted, poll_s), loaded
 
