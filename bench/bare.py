@@ -32,14 +32,14 @@ def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
     return sum(done) / seconds
 
 
-def fastest(work: Callable[[], object], seconds: float) -> float:
-    """Milliseconds of the fastest tenth of calls: what a call takes when nothing disturbs it."""
+def typical(work: Callable[[], object], seconds: float) -> float:
+    """Median milliseconds of a call by a lone caller."""
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return float(np.percentile(times, 10)) * 1e3
+    return float(np.median(times)) * 1e3
 
 
 def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds: float) -> dict[str, float]:
@@ -66,8 +66,8 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
         "both_ms": both_ms,
         "compute_rate": compute_rate,
         "compute_ms": used / (compute_rate * seconds / 2) * 1e3,
-        "decode_ms": fastest(lambda: network_input_of(content, size_px), seconds / 4),
-        "lone_ms": fastest(lambda: engine.run(batch[:1], True), seconds / 4),
+        "decode_ms": typical(lambda: network_input_of(content, size_px), seconds / 4),
+        "lone_ms": typical(lambda: engine.run(batch[:1], True), seconds / 4),
     }
 
 

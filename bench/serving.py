@@ -140,7 +140,7 @@ def rivals(folder: Path, store_url: str, engine: str, scratch: Path) -> Iterator
         yield Side(f"LitServe around {around}", "/predict:request", command, 7001, environ)
     if (program := folder / "bentoml/bin/bentoml").exists():
         command = [str(program), "serve", "bench.rivals.with_bentoml:Classify", "--port", "7101"]
-        yield Side(f"BentoML around {around}", "/classify:image", command, 7101, environ)
+        yield Side(f"BentoML around {around}", "/classify:images", command, 7101, environ)
     if (program := folder / "mlserver/bin/mlserver").exists():
         settings = scratch / f"mlserver-{engine}"
         settings.mkdir()
