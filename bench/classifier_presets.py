@@ -20,12 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
+from services.classifier.data import Images, Part, split_parts
+from services.classifier.model import Architecture
+from services.classifier.settings import TrainingSettings
 from services.classifier.training import run
 from services.classifier.training.cycles import run_cycle
-from services.classifier.training.preparation import prepare
+from services.classifier.training.preparation import class_weights, prepare
+from services.classifier.training.schedule import Schedule
+from services.classifier.training.trainer import Trainer
 
 LOG = Path(__file__).parents[1] / "docs/results/classifier_presets.jsonl"
 HEADER = """# How the classifier's preset `best` was found
@@ -50,13 +55,17 @@ class Bench:
         """Train, and return what the log keeps."""
         lines = read_manifest(self._store, self._store.uri(f"datasets/{dataset}/manifest.jsonl"))
         labels, settings = run.check(lines, values, cycles)
-        prepared = prepare(self._store, lines, labels, settings, self._sources)
         features = self._cache / f"{dataset}-{settings.input_px}.npz"  # of the frozen base: the same for every trial
         embedded = dict(np.load(features)) if features.exists() else {}
+        if embedded and Schedule(settings, len(lines)).embeds(settings.epochs - 1):  # nothing will look at the images
+            trainer, parts = self._head_only(lines, labels, settings)
+        else:
+            prepared = prepare(self._store, lines, labels, settings, self._sources)
+            trainer, parts = prepared.trainer, prepared.parts
         kept = open_store("memory://")
         started = time.perf_counter()
         results = [
-            run_cycle(kept, "", prepared.trainer, prepared.parts, embedded, settings, cycle, cycle, lambda *_: None)
+            run_cycle(kept, "", trainer, parts, embedded, settings, cycle, cycle, lambda *_: None)
             for cycle in range(cycles)
         ]
         seconds = (time.perf_counter() - started) / cycles
@@ -70,6 +79,16 @@ class Bench:
             "epochs": [len(result.epochs) for result in results],
             "seconds": seconds,
         }
+
+    def _head_only(
+        self, lines: list[ManifestLine], labels: tuple[str, ...], settings: TrainingSettings
+    ) -> tuple[Trainer, dict[str, Part]]:
+        architecture = Architecture(
+            labels=labels, input_px=32, head_units=settings.head_units, dropout=settings.dropout, l2=settings.l2
+        )
+        trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
+        trainer.keep_base()
+        return trainer, split_parts(Images(lines, np.zeros((len(lines), 0), np.uint8), []), labels)
 
 
 def write_page(log: Path) -> Path:

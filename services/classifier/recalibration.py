@@ -41,7 +41,8 @@ def recalibrate(
     calibration = calibrate(validation, test)
     for cycle in card.cycles:
         store.put(prefix + cycle.weights.file, store.get(card.prefix + cycle.weights.file))
-    store.put(prefix + "metrics.json", store.get(card.prefix + "metrics.json"))
+    if store.exists(card.prefix + "metrics.json"):  # a bundle from elsewhere need not have one
+        store.put(prefix + "metrics.json", store.get(card.prefix + "metrics.json"))
     store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
     changes = {
         "version": version,

@@ -9,7 +9,16 @@ from defectory.errors import InvalidInput
 from services.classifier.target import parse_target
 
 # What differs from the fields' defaults, the paper's recipe: found on validation (docs/results/classifier_presets.md).
-BEST: Mapping[str, Any] = {}
+BEST: Mapping[str, Any] = {
+    "input_px": 224,  # small defects survive; the base's weights come from this size
+    "trainable_base": "none",  # each image is embedded once, so that 60 epochs of the head take seconds
+    "epochs": 60,
+    "patience": 20,
+    "learning_rate": 1e-3,
+    "l2": 0.001,
+    "class_balance": 0.5,
+    "label_smoothing": 0.1,
+}
 PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 

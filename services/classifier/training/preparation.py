@@ -51,7 +51,7 @@ def prepare(
         dropout=settings.dropout,
         l2=settings.l2,
     )
-    trainer = Trainer(architecture, settings, _class_weights(lines, labels, settings.class_balance))
+    trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
     base_sha256 = ""
     if settings.initial_weights == "imagenet":
         log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
@@ -60,7 +60,7 @@ def prepare(
     return Prepared(trainer, split_parts(images, labels), images.skipped, base_sha256)
 
 
-def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
+def class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
     """Weights of the loss by label; their mean over the training images is about 1."""
     counted = Counter(line.label for line in lines if line.split == "train")
     images = np.array([counted[label] for label in labels], dtype=float)

@@ -9,26 +9,31 @@ import safetensors.numpy
 
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import load, read_card, weights_bytes
-from services.classifier.model import build
+from services.classifier.bundle import load, load_cycle, read_card, weights_bytes
+from services.classifier.model import Network, build
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
 
 
 @pytest.fixture(scope="module")
-def weights() -> bytes:
-    return weights_bytes(build(ARCHITECTURE, seed=5))
+def network() -> Network:
+    """Takes no weights in these tests, save those it has."""
+    return build(ARCHITECTURE, seed=5)
 
 
-def test_what_was_written_is_read(weights: bytes) -> None:
+@pytest.fixture(scope="module")
+def weights(network: Network) -> bytes:
+    return weights_bytes(network)
+
+
+def test_what_was_written_is_read(network: Network, weights: bytes) -> None:
     store, card = bundle(open_store("memory://"), weights)
     assert read_card(store, "judge") == card
-    read, network = load(store, "judge/1")
+    read, loaded = load(store, "judge/1")
     assert read.rule == card.rule
     assert card.rule.good == 1
-    assert weights_bytes(network) == weights
-    original = build(ARCHITECTURE, seed=5)
+    assert weights_bytes(loaded) == weights
     images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-    np.testing.assert_array_equal(network.model(images).numpy(), original.model(images).numpy())
+    np.testing.assert_array_equal(loaded.model(images).numpy(), network.model(images).numpy())
 
 
 def rewritten(weights: bytes, **changes: object) -> ObjectStore:
@@ -71,12 +76,12 @@ def test_what_is_no_card_at_all_is_refused(weights: bytes, content: bytes) -> No
         read_card(store, "judge")
 
 
-def test_weights_of_another_size_or_hash_are_refused(weights: bytes) -> None:
+def test_weights_of_another_size_or_hash_are_refused(network: Network, weights: bytes) -> None:
     for changed, reason in ((weights[:-1], "bytes, its card says"), (weights[:-1] + b"x", "SHA-256")):
         store, card = bundle(open_store("memory://"), weights)
         store.put(card.prefix + card.weights.file, changed)
         with pytest.raises(Corrupted, match=reason):
-            load(store, "judge")
+            load_cycle(store, read_card(store, "judge"), network, 0)
 
 
 def with_tensors(weights: bytes, change: dict[str, np.ndarray | None]) -> bytes:
@@ -98,17 +103,17 @@ def with_tensors(weights: bytes, change: dict[str, np.ndarray | None]) -> bytes:
     ],
 )
 def test_weights_that_do_not_fit_are_refused_though_the_card_vouches_for_them(
-    weights: bytes, change: dict[str, np.ndarray | None], reason: str
+    network: Network, weights: bytes, change: dict[str, np.ndarray | None], reason: str
 ) -> None:
     store, _ = bundle(open_store("memory://"), with_tensors(weights, change))
     with pytest.raises(Corrupted, match=reason):
-        load(store, "judge")
+        load_cycle(store, read_card(store, "judge"), network, 0)
 
 
 @pytest.mark.parametrize("data", [b"\x80\x04cos\nsystem\n", b"\x89HDF\r\n\x1a\n" + bytes(100), b"\xff" * 64, b""])
-def test_files_that_are_no_safetensors_are_refused(weights: bytes, data: bytes) -> None:
+def test_files_that_are_no_safetensors_are_refused(network: Network, weights: bytes, data: bytes) -> None:
     entry = {"file": "cycle-0.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "size": max(1, len(data))}
     store = rewritten(weights, cycles=[{"seed": 0, "best_epoch": 1, "weights": entry}])
     store.put("models/classifier/judge/1/cycle-0.safetensors", data)
     with pytest.raises(Corrupted, match=r"not a safetensors file|bytes, its card says"):
-        load(store, "judge")
+        load_cycle(store, read_card(store, "judge"), network, 0)
