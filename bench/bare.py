@@ -1,4 +1,4 @@
-"""Decode and compute without a server: `python -m bench.bare STORE IMAGE ENGINE THREADS SECONDS` prints JSON."""
+"""Decode and compute without a server: `python -m bench.bare STORE IMAGE THREADS ENGINE…` prints JSON."""
 
 import json
 import sys
@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
 from services.classifier.bundle import load
-from services.classifier.serving.engine import Engine, check_engine, make_engine
+from services.classifier.serving.engine import Engine, check_engine, limit_tensorflow, make_engine
 
 
 def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
@@ -33,14 +32,14 @@ def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
     return sum(done) / seconds
 
 
-def fastest(work: Callable[[], object], seconds: float) -> float:
-    """Milliseconds of the fastest tenth of calls: what a call takes when nothing disturbs it."""
+def typical(work: Callable[[], object], seconds: float) -> float:
+    """Median milliseconds of a call by a lone caller."""
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return float(np.percentile(times, 10)) * 1e3
+    return float(np.median(times)) * 1e3
 
 
 def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds: float) -> dict[str, float]:
@@ -56,29 +55,34 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
         engine.run(pixels, False)
         return len(pixels)
 
-    both_rate = rate(both, threads, seconds)
+    begun = time.process_time()
+    both_rate = rate(both, engine.parallel, seconds)
+    both_ms = (time.process_time() - begun) / (both_rate * seconds) * 1e3
     begun = time.process_time()
     compute_rate = rate(compute, engine.parallel, seconds / 2)
     used = time.process_time() - begun
     return {
         "rate": both_rate,
+        "both_ms": both_ms,
         "compute_rate": compute_rate,
         "compute_ms": used / (compute_rate * seconds / 2) * 1e3,
-        "decode_ms": fastest(lambda: network_input_of(content, size_px), seconds / 4),
-        "lone_ms": fastest(lambda: engine.run(batch[:1], True), seconds / 4),
+        "decode_ms": typical(lambda: network_input_of(content, size_px), seconds / 4),
+        "lone_ms": typical(lambda: engine.run(batch[:1], True), seconds / 4),
     }
 
 
 def main() -> None:
-    """Measure as the command line says."""
-    store_url, file, name, threads, seconds = sys.argv[1:]
-    tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+    """Measure as the command line says, a window for every line of standard input: `ENGINE SECONDS`."""
+    store_url, file, threads, *names = sys.argv[1:]
+    limit_tensorflow(int(threads))
     card, network = load(open_store(store_url), "bench")
-    engine = make_engine(name, network, int(threads))  # type: ignore[arg-type]
-    size_px = card.architecture.input_px
-    check_engine(engine, lambda images: np.asarray(network.model(images, training=False)), size_px, "bench")
-    found = measure(engine, Path(file).read_bytes(), size_px, int(threads), float(seconds))
-    print(json.dumps(found))  # noqa: T201 - a script's answer
+    size_px, content, engines = card.architecture.input_px, Path(file).read_bytes(), {}
+    for name in names:
+        engines[name] = make_engine(name, network, int(threads))  # type: ignore[arg-type]
+        check_engine(engines[name], lambda x: np.asarray(network.model(x, training=False)), size_px, name)
+    for line in sys.stdin:
+        name, seconds = line.split()
+        print(json.dumps(measure(engines[name], content, size_px, int(threads), float(seconds))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

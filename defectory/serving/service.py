@@ -42,6 +42,7 @@ class ServiceContext:
     store: ObjectStore
     operations: OperationSupervisor
     settings: ServiceSettings
+    set_serving: Callable[[str, bool], None]  # health of one gRPC service, for those that are not ready at once
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,18 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         workers=settings.workers,
     )
     server = _make_server(definition, settings)
-    close = definition.add(server, ServiceContext(store, operations, settings))
+    healths, said = health.HealthServicer(), set[str]()
+
+    def set_serving(name: str, serving: bool) -> None:
+        said.add(name)
+        status = health_pb2.HealthCheckResponse
+        healths.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    close = definition.add(server, ServiceContext(store, operations, settings, set_serving))
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
     descriptors = (definition.descriptor, *definition.more)
     names = [s.full_name for descriptor in descriptors for s in descriptor.services_by_name.values()]
     names.append(operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name)
-    healths = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = _bind(server, settings)
@@ -98,8 +105,8 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     server.start()
     if settings.resume == "always":
         operations.resume_unfinished()
-    for name in ("", *names):
-        healths.set(name, health_pb2.HealthCheckResponse.SERVING)
+    for name in {"", *names} - said:
+        set_serving(name, True)
     line = {"service": definition.name, "listening": f"{settings.host}:{port}", "metrics_port": metrics_port}
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()

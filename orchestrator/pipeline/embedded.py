@@ -139,6 +139,8 @@ class EmbeddedServices:
             arguments += [f"--{other}-address", self.address(other)]
         if service == "classifier" and self._resume == "on-request":
             arguments += ["--poll-s", "0"]  # a run asks for the models it has made; loading others would take its cores
+        if service == "classifier" and "explainer" in self._ports:
+            arguments += ["--explainer-address", f"127.0.0.1:{self._ports['explainer'][0]}"]
         if service == "classifier" and self._weights:
             arguments += ["--weights", self._weights]
         self._logs.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from services.classifier.serving.admission import Admission
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
+from services.classifier.serving.engine import limit_tensorflow
 from services.classifier.serving.heatmaps import explainer_at
 from services.classifier.serving.loading import Loader
 from services.classifier.serving.registry import ModelRegistry
@@ -25,6 +26,7 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     """Add the servicers to the server."""
     settings = context.settings
     threads = settings.threads or len(os.sched_getaffinity(0))
+    limit_tensorflow(threads)
     batcher = Batcher(threads)
     loader = Loader(context.store, settings.engine, threads)
     registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
@@ -35,7 +37,9 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server
     )
-    registry.start()
+    name = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+    context.set_serving(name, False)
+    registry.start(lambda: context.set_serving(name, True))
 
     def close() -> None:
         registry.close()

@@ -25,7 +25,6 @@ from services.classifier.jobs import to_message
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Explain
 from services.classifier.serving.messages import to_classifications
-from services.classifier.serving.metrics import ENCODE_SECONDS
 from services.classifier.target import parse_target
 from services.classifier.training import run
 
@@ -114,8 +113,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         answer = self._answering.images(name, version, sources, caller)
         started = time.monotonic()
         card = answer.served.card
-        answers = list(to_classifications(card, answer.decisions))
-        ENCODE_SECONDS.labels(*answer.served.lane.names).observe(time.monotonic() - started)
+        answers = list(to_classifications(card, answer.decided))
+        answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         if request.heatmap and self._explain is not None:
             for image, found in zip(request.images, answers, strict=True):
                 found.heatmap = self._explain(card.full_name, image, found.label, caller.remaining_s())

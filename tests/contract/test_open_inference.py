@@ -17,6 +17,7 @@ from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.api.inference.v2 import open_inference_pb2_grpc
 from defectory.errors import DefectoryError, InvalidInput, NotFound
 from defectory.imaging import network_input_of
+from defectory.serving.probe import is_serving
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load
@@ -92,6 +93,11 @@ def fails(stub, wrong: pb.ModelInferRequest) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as caught:
         stub.ModelInfer(wrong, timeout=60)
     return error_from_rpc(caught.value)
+
+
+def test_health_follows_the_models(service: Service, stub) -> None:
+    assert is_serving(service.address, "inference.GRPCInferenceService")
+    assert is_serving(service.address)
 
 
 def test_server_and_models_say_what_they_are(stub) -> None:

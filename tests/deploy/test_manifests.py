@@ -34,7 +34,8 @@ def test_images_listen_where_the_settings_say(service: str) -> None:
     assert f"EXPOSE {DEFAULT_PORTS[service]} {DEFAULT_METRICS_PORTS[service]}" in text
     assert f'"127.0.0.1:{DEFAULT_PORTS[service]}"' in text
     assert f'ENTRYPOINT ["defectory", "serve", "{service}"]' in text
-    assert f'".[{service},tracing]"' in text
+    extras = {"classifier": "classifier,openvino"}.get(service, service)
+    assert f'".[{extras},tracing]"' in text
 
 
 def test_torch_and_tensorflow_share_no_image() -> None:

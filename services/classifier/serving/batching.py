@@ -3,13 +3,15 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.classifier.serving.decided import Decided, Finish
 from services.classifier.serving.engine import Engine
-from services.classifier.serving.metrics import BATCH_IMAGES, COMPUTE_SECONDS, DROPPED, QUEUE_SECONDS, QUEUED
+from services.classifier.serving.metrics import QUEUED, Timings
 
 Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]
 
@@ -17,7 +19,7 @@ Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]
 @dataclass
 class _Work:
     images: Images
-    future: Future[np.ndarray]
+    future: Future[Sequence[Decided]]
     expires: float | None  # of time.monotonic
     arrived: float = field(default_factory=time.monotonic)
 
@@ -25,12 +27,14 @@ class _Work:
 class Lane:
     """What waits for one model's engine. Made anew for every version; a lane nobody holds is gone with its engine."""
 
-    def __init__(self, engine: Engine, name: str, version: str) -> None:
+    def __init__(self, engine: Engine, finish: Finish, name: str, version: str) -> None:
         self.engine = engine
+        self.finish = finish
         self.waiting: deque[_Work] = deque()
         self.images = 0  # in `waiting`
         self.running = 0
         self.names = (name, version)
+        self.timings = Timings(name, version)
 
 
 class Batcher:
@@ -46,8 +50,8 @@ class Batcher:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[np.ndarray]]:
-        """Hand in images; their probabilities come in one future a part of at most the engine's batch.
+    def submit(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[Sequence[Decided]]]:
+        """Hand in images; their decisions come in one future a part of at most the engine's batch.
 
         A future that is cancelled, or whose deadline `expires` (time.monotonic) has passed, is dropped before it is
         computed.
@@ -93,8 +97,8 @@ class Batcher:
                 if self._closed and not self._lanes:
                     return None
                 self._changed.wait()
-            idle = self._threads - self._busy
-            share = -(-lane.images // min(idle, lane.engine.parallel))  # idle threads get their part of it
+            idle = min(self._threads - self._busy, lane.engine.parallel - lane.running)
+            share = -(-lane.images // idle)  # other idle threads get their part of it
             works = self._pop(lane, min(lane.engine.batch, share))
             alone = self._busy == 0 and not self._lanes
             self._busy += 1
@@ -115,9 +119,9 @@ class Batcher:
             if work.expires is not None and now > work.expires:
                 work.future.cancel()
             if not work.future.set_running_or_notify_cancel():
-                DROPPED.labels(*lane.names).inc(len(work.images))
+                lane.timings.dropped_images.inc(len(work.images))
                 continue
-            QUEUE_SECONDS.labels(*lane.names).observe(now - work.arrived)
+            lane.timings.queue_s.observe(now - work.arrived)
             works.append(work)
             count += len(work.images)
         if not lane.waiting:
@@ -152,14 +156,14 @@ def _compute(lane: Lane, works: list[_Work], alone: bool, buffer: _Buffer) -> No
     started = time.monotonic()
     try:
         batch = buffer.fill(works)
-        probabilities = lane.engine.run(batch, alone)
+        decided = lane.finish(lane.engine.run(batch, alone))
     except Exception as error:
         for work in works:
             work.future.set_exception(error)
         return
-    COMPUTE_SECONDS.labels(*lane.names).observe(time.monotonic() - started)
-    BATCH_IMAGES.labels(*lane.names).observe(len(probabilities))
+    lane.timings.compute_s.observe(time.monotonic() - started)
+    lane.timings.batch_images.observe(len(decided))
     at = 0
     for work in works:
-        work.future.set_result(probabilities[at : at + len(work.images)])
+        work.future.set_result(decided[at : at + len(work.images)])
         at += len(work.images)

@@ -119,6 +119,11 @@ def graph(network: Network) -> Any:
     return tf.function(lambda image: network.model(image, training=False), input_signature=signature)
 
 
+def limit_tensorflow(threads: int) -> None:
+    """Let TensorFlow compute on so many cores; only before it has computed anything."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
 def make_engine(name: EngineName, network: Network, threads: int) -> Engine:
     """An engine with the network's weights, computing on so many cores.
 

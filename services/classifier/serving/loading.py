@@ -5,6 +5,7 @@ import numpy as np
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
 from services.classifier.serving.batching import Lane
+from services.classifier.serving.decided import by
 from services.classifier.serving.engine import EngineName, check_engine, make_engine
 from services.classifier.serving.registry import Served
 
@@ -31,4 +32,4 @@ class Loader:
             card.architecture.input_px,
             card.full_name,
         )
-        return Served(card, Lane(engine, card.name, card.version))
+        return Served(card, Lane(engine, by(card.rule), card.name, card.version))

@@ -23,6 +23,7 @@ ENCODE_SECONDS = Histogram(
 BATCH_IMAGES = Histogram(
     "defectory_inference_batch_images", "Images in a batch.", _MODEL, buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 )
+
 QUEUED = Gauge("defectory_inference_queue_images", "Decoded images that wait to be computed now.")
 DROPPED = Counter(
     "defectory_inference_dropped_images_total",
@@ -32,3 +33,16 @@ DROPPED = Counter(
 SERVED = Gauge("defectory_model_served", "1 while a version is served; label: default, stable or canary.",
                ["model", "version", "label"])  # fmt: skip
 LOAD_FAILURES = Counter("defectory_model_load_failures_total", "Versions that could not be loaded.", _MODEL)
+
+
+class Timings:
+    """The histograms of one version, looked up once: doing so at every call costs as much as observing."""
+
+    def __init__(self, model: str, version: str) -> None:
+        self.queue_s = QUEUE_SECONDS.labels(model, version)
+        self.fetch_s = FETCH_SECONDS.labels(model, version)
+        self.decode_s = DECODE_SECONDS.labels(model, version)
+        self.compute_s = COMPUTE_SECONDS.labels(model, version)
+        self.encode_s = ENCODE_SECONDS.labels(model, version)
+        self.batch_images = BATCH_IMAGES.labels(model, version)
+        self.dropped_images = DROPPED.labels(model, version)

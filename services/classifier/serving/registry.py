@@ -60,12 +60,14 @@ class ModelRegistry:
         self._broken: dict[tuple[str, str], tuple[str, DefectoryError]] = {}  # -> (card's etag, why)
         self._ready = threading.Event()
         self._stop = threading.Event()
+        self._on_ready: Callable[[], None] = lambda: None
         self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
 
-    def start(self) -> None:
-        """Begin to follow the store."""
+    def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Begin to follow the store; call back when it is ready."""
+        self._on_ready = on_ready
         if self._poll_s == 0:
-            self._ready.set()
+            self._become_ready()
         else:
             self._poller.start()
 
@@ -89,11 +91,12 @@ class ModelRegistry:
         check_name(name, "model")
         if self._wanted and name not in self._wanted:
             raise NotFound(f"classifier {name!r} is not served here; served are {', '.join(sorted(self._wanted))}")
-        if self._poll_s == 0 or name not in self._known():
+        model = self._model(name)
+        if self._poll_s == 0 or model is None:
             self.refresh(name)
+            model = self._model(name)
         if not version:
-            return self._default(name)
-        model = self._known().get(name)
+            return self._default(name, model)
         number = named(version, model.labels if model else {})
         if version in LABELS and not number:
             raise NotFound(f"classifier {name!r} has no version labelled {version!r}")
@@ -104,7 +107,7 @@ class ModelRegistry:
 
     def is_ready(self, name: str, version: str = "") -> bool:
         """Whether a model can be asked without loading anything."""
-        model = self._known().get(name)
+        model = self._model(name)
         if model is None:
             return False
         if not version:
@@ -124,14 +127,14 @@ class ModelRegistry:
             parts = info.key.split("/")
             if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
                 etags[parts[2], parts[3]] = info.etag
-        names = {name for name, _ in etags} | ({only} if only else self._known().keys())
+        names = {name for name, _ in etags} | ({only} if only else set(self._known()))
         for name in sorted(names):
             if not self._wanted or name in self._wanted:
                 self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name})
 
     def _follow(self, name: str, etags: Mapping[str, str]) -> None:
         with self._loading:
-            before = self._known().get(name)
+            before = self._model(name)
             labels = self._labels(name, before)
             serving = before.default if before else None
             versions = sorted(etags, key=int, reverse=True)
@@ -171,8 +174,7 @@ class ModelRegistry:
             log.error("labels cannot be read", model=name, error=str(error))
             return before.labels if before else {}
 
-    def _default(self, name: str) -> Served:
-        model = self._known().get(name)
+    def _default(self, name: str, model: _Model | None) -> Served:
         if model is not None and model.default is not None:
             return model.default
         broken = [why for (n, _), (_, why) in list(self._broken.items()) if n == name]
@@ -231,15 +233,24 @@ class ModelRegistry:
             found = [] if model is None else [*([model.default] if model.default else []), *model.labelled.values()]
             return found + [served for (n, _), served in self._asked.items() if n == name]
 
-    def _known(self) -> dict[str, _Model]:
+    def _model(self, name: str) -> _Model | None:
         with self._lock:
-            return dict(self._models)
+            return self._models.get(name)
+
+    def _known(self) -> list[str]:
+        with self._lock:
+            return list(self._models)
+
+    def _become_ready(self) -> None:
+        if not self._ready.is_set():
+            self._ready.set()
+            self._on_ready()
 
     def _poll(self) -> None:
         while not self._stop.is_set():
             try:
                 self.refresh()
-                self._ready.set()
+                self._become_ready()
             except DefectoryError as error:
                 log.warning("the store could not be looked into", error=str(error))
             except Exception as error:  # a fault in one look must not end all later ones

@@ -10,7 +10,6 @@ from defectory.api.inference.v2 import open_inference_pb2_grpc
 from defectory.serving.caller import GrpcCaller
 from services.classifier.serving import tensors
 from services.classifier.serving.answering import MAX_IMAGES, Answering, Source
-from services.classifier.serving.metrics import ENCODE_SECONDS
 from services.classifier.serving.registry import ModelRegistry
 
 EXTENSIONS = ("model_configuration",)
@@ -80,8 +79,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         card = answer.served.card
         response = pb.ModelInferResponse(model_name=card.name, model_version=card.version, id=request.id)
         raw = bool(request.raw_input_contents)
-        tensors.write_outputs(response, names, answer.decisions, card.architecture.labels, raw)
-        ENCODE_SECONDS.labels(*answer.served.lane.names).observe(time.monotonic() - started)
+        tensors.write_outputs(response, names, answer.decided, card.architecture.labels, raw)
+        answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         return response
 
     def ModelConfig(self, request: pb.ModelConfigRequest, context: grpc.ServicerContext) -> pb.ModelConfigResponse:

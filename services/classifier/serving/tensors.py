@@ -8,7 +8,7 @@ import numpy as np
 
 from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.errors import InvalidInput
-from services.classifier.decision import Decisions
+from services.classifier.serving.decided import Decided
 
 INPUT, PROBABILITIES, LABEL = "image", "probabilities", "label"
 OUTPUTS = (PROBABILITIES, LABEL)
@@ -88,21 +88,20 @@ def wanted_outputs(request: pb.ModelInferRequest) -> Sequence[str]:
 
 
 def write_outputs(
-    response: pb.ModelInferResponse, names: Sequence[str], decisions: Decisions, labels: Sequence[str], raw: bool
+    response: pb.ModelInferResponse, names: Sequence[str], decided: Sequence[Decided], labels: Sequence[str], raw: bool
 ) -> None:
     """Add the outputs to a response, as raw or typed contents."""
-    count = len(decisions.labels)
     for name in names:
         if name == PROBABILITIES:
-            values = decisions.probabilities.astype("<f4")
+            values = np.array([one.probabilities for one in decided], "<f4")
             tensor = response.outputs.add(name=name, datatype="FP32", shape=values.shape)
             if raw:
                 response.raw_output_contents.append(values.tobytes())
             else:
                 tensor.contents.fp32_contents.extend(values.ravel().tolist())
         else:
-            texts = [labels[index].encode() for index in decisions.labels]
-            tensor = response.outputs.add(name=name, datatype="BYTES", shape=[count])
+            texts = [labels[one.label].encode() for one in decided]
+            tensor = response.outputs.add(name=name, datatype="BYTES", shape=[len(texts)])
             if raw:
                 response.raw_output_contents.append(b"".join(struct.pack("<I", len(t)) + t for t in texts))
             else:

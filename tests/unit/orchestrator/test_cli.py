@@ -153,3 +153,12 @@ def test_help_loads_no_framework() -> None:
 def test_the_pages_are_fresh() -> None:
     assert (ROOT / "docs/cli.md").read_text() == cli_page(), "run `make docs`"
     assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"
+
+
+def test_versions_are_labelled(tmp_path: Path) -> None:
+    store = f"file://{tmp_path}/store"
+    open_store(store).put("models/classifier/parts/3/model.json", b"{}")
+    done = defectory("classifier", "label", "parts/3", "stable", "--store", store, "--json")
+    assert json.loads(done.stdout) == {"model": "parts", "labels": {"stable": "3"}}
+    missing = defectory("classifier", "label", "parts/4", "stable", "--store", store, "--json")
+    assert json.loads(missing.stdout)["error"]["kind"] == "NotFound"

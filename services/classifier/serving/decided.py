@@ -1,0 +1,30 @@
+"""What is decided on one image."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from services.classifier.decision import DecisionRule
+
+
+class Decided(NamedTuple):
+    """One image's answer; see `services.classifier.decision.Decisions`."""
+
+    probabilities: np.ndarray  # calibrated, float64 (labels,)
+    label: int
+    rejected: bool | None
+
+
+Finish = Callable[[np.ndarray], Sequence[Decided]]
+
+
+def by(rule: DecisionRule) -> Finish:
+    """Makes decisions of a batch's probabilities (N, labels), of many callers at once: it costs as much for one."""
+
+    def finish(probabilities: np.ndarray) -> list[Decided]:
+        found = rule.decide(probabilities)
+        rejected = [None] * len(found.labels) if found.rejected is None else found.rejected.tolist()
+        return [Decided(*row) for row in zip(found.probabilities, found.labels.tolist(), rejected, strict=True)]
+
+    return finish

@@ -1,0 +1,195 @@
+"""The registry over a store in memory: who answers, what is loaded, what is let go."""
+
+import gc
+import json
+import weakref
+
+import numpy as np
+import pytest
+
+from bench.bundle import put_classifier
+from defectory.errors import Corrupted, InvalidInput, NotFound, Unavailable
+from defectory.models import set_label
+from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import read_card
+from services.classifier.serving.batching import Lane
+from services.classifier.serving.registry import KEPT, ModelRegistry, Served
+
+
+class NoEngine:
+    """An engine that is only held."""
+
+    name, batch, parallel = "none", 1, 1
+
+    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def store() -> ObjectStore:
+    """With parts/1: its card, which is all that the loader of these tests reads."""
+    store = open_store("memory://")
+    put_classifier(store, "parts", "1")
+    return store
+
+
+def put(store: ObjectStore, name: str, version: str, **changes: object) -> None:
+    card = json.loads(store.get("models/classifier/parts/1/model.json"))
+    content = json.dumps({**card, "name": name, "version": version, **changes}).encode()
+    store.put(f"models/classifier/{name}/{version}/model.json", content)
+
+
+def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[ModelRegistry, list[str]]:
+    """A registry that nobody polls, and the list of what it loads."""
+    loaded: list[str] = []
+
+    def load(model: str) -> Served:
+        loaded.append(model)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    return ModelRegistry(store, load, wanted, poll_s), loaded
+
+
+def version(of: ModelRegistry, name: str = "parts", asked: str = "") -> str:
+    return of.get(name, asked).card.version
+
+
+def test_the_newest_version_answers_and_a_new_one_takes_over(store: ObjectStore) -> None:
+    served, loaded = registry(store)
+    served.refresh()
+    assert version(served) == "1"
+    put(store, "parts", "2")
+    assert version(served) == "1"
+    served.refresh()
+    assert version(served) == "2"
+    served.refresh()
+    assert loaded == ["parts/1", "parts/2"]
+
+
+def test_a_version_that_was_replaced_is_let_go_when_its_last_call_ends(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    served.refresh()
+    call = served.get("parts")
+    engine = weakref.ref(call.lane.engine)
+    put(store, "parts", "2")
+    served.refresh()
+    gc.collect()
+    assert engine() is not None
+    del call
+    gc.collect()
+    assert engine() is None
+
+
+def test_a_broken_version_is_tried_once_and_what_works_goes_on(store: ObjectStore) -> None:
+    served, loaded = registry(store)
+    put(store, "parts", "2", surprise=True)
+    for _ in range(3):
+        served.refresh()
+    assert version(served) == "1"
+    assert loaded == ["parts/2", "parts/1"]
+    with pytest.raises(Corrupted, match="surprise"):
+        served.get("parts", "2")
+    put(store, "parts", "2")
+    served.refresh()
+    assert version(served) == "2"
+
+
+def test_a_model_without_a_working_version_says_why_and_takes_nobody_down(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    put(store, "bad", "1", surprise=True)
+    served.refresh()
+    assert version(served) == "1"
+    with pytest.raises(Corrupted, match="bad/1"):
+        served.get("bad")
+
+
+def test_what_is_gone_from_the_store_is_still_answered_by_what_is_loaded(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    served.refresh()
+    store.delete("models/classifier/parts/1/model.json")
+    served.refresh()
+    assert version(served) == "1"
+
+
+def test_labels_are_followed(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    put(store, "parts", "2")
+    put(store, "parts", "3")
+    set_label(store, "classifier", "parts/2", "stable")
+    set_label(store, "classifier", "parts/3", "canary")
+    served.refresh()
+    assert (version(served), version(served, asked="canary"), version(served, asked="stable")) == ("2", "3", "2")
+    assert served.versions("parts") == ["3", "2"]
+    with pytest.raises(InvalidInput, match="latest"):
+        served.get("parts", "latest")
+
+
+def test_a_label_on_a_broken_version_leaves_the_one_that_answers(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    served.refresh()
+    put(store, "parts", "2", surprise=True)
+    put(store, "parts", "3")
+    set_label(store, "classifier", "parts/2", "stable")
+    served.refresh()
+    assert version(served) == "1"
+
+
+def test_only_what_is_wanted_is_served_and_a_pinned_version_stays(store: ObjectStore) -> None:
+    put(store, "parts", "2")
+    put(store, "other", "1")
+    served, loaded = registry(store, parts="1")
+    served.refresh()
+    assert version(served) == "1"
+    assert loaded == ["parts/1"]
+    with pytest.raises(NotFound, match="not served here"):
+        served.get("other")
+
+
+def test_versions_asked_for_are_kept_but_not_all(store: ObjectStore) -> None:
+    for number in range(2, 12):
+        put(store, "parts", str(number))
+    served, loaded = registry(store)
+    served.refresh()
+    for number in range(1, 9):
+        assert version(served, asked=str(number)) == str(number)
+    assert len(served.versions("parts")) == KEPT + 1
+    served.get("parts", "8")
+    assert len(loaded) == 9
+
+
+def test_without_polling_every_question_looks_into_the_store(store: ObjectStore) -> None:
+    served, loaded = registry(store, poll_s=0)
+    served.start()
+    assert served.ready
+    assert loaded == []
+    assert version(served) == "1"
+    put(store, "parts", "2")
+    assert version(served) == "2"
+
+
+def test_a_store_that_does_not_answer_breaks_no_version(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    served, _ = registry(store)
+    served.refresh()
+    put(store, "parts", "2")
+    with monkeypatch.context() as away:
+
+        def get(key: str) -> bytes:
+            raise Unavailable("away")
+
+        away.setattr(store, "get", get)
+        with pytest.raises(Unavailable):
+            served.refresh()
+        assert version(served) == "1"
+    served.refresh()
+    assert version(served) == "2"
+
+
+def test_unknown_names_and_versions(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    for name, asked, error in (
+        ("none", "", NotFound), ("none", "1", NotFound), ("parts", "9", NotFound), ("parts", "canary", NotFound),
+        ("Parts", "", InvalidInput), ("parts", "../1", InvalidInput),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            served.get(name, asked)
