@@ -1,10 +1,12 @@
-"""`defectory classifier`: train, evaluate, classify, list, show."""
+"""`defectory classifier`: train, calibrate, evaluate, export, classify, list, show."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from defectory.storage import ObjectStore
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
@@ -22,6 +24,8 @@ from orchestrator.cli.output import emit, table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 Model = Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')]
+TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
+SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
@@ -29,14 +33,28 @@ SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
-    input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
-    width: Annotated[float, typer.Option("--width", help="Width multiplier; ImageNet weights need 1.")] = 1.0,
-    epochs: Annotated[int, typer.Option("--epochs", help="Epochs a cycle.")] = 40,
+    preset: Annotated[str, typer.Option("--preset", help="Where the defaults come from: paper or best.")] = "paper",
+    target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
+    good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
+    at_once: Annotated[int, typer.Option("--at-once", help="Cycles trained side by side, in processes.")] = 1,
+    input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of Adam.")] = 1e-5,
     steps: Annotated[int, typer.Option("--steps-per-epoch", help="0: every training image once.")] = 0,
-    trainable: Annotated[str, typer.Option("--trainable-base", help="none, top or all.")] = "all",
+    width: Annotated[float | None, typer.Option("--width", help="Width multiplier; ImageNet weights need 1.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs a cycle.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of Adam.")] = None,
+    trainable: Annotated[str | None, typer.Option("--trainable-base", help="none, top or all.")] = None,
+    augment: Annotated[float | None, typer.Option("--augment", help="Strength of random changes, 0 to 1.")] = None,
+    mirror_x: Annotated[
+        bool | None, typer.Option("--mirror-x", help="Also show images mirrored left to right.")
+    ] = None,
+    mirror_y: Annotated[
+        bool | None, typer.Option("--mirror-y", help="Also show images mirrored top to bottom.")
+    ] = None,
+    real_share: Annotated[float | None, typer.Option("--real-share", help="Of real images a batch.")] = None,
+    synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
@@ -46,7 +64,7 @@ def train(
     """Train a classifier in several cycles. The same command again goes on where it was stopped.
 
     \b
-    defectory classifier train screws --name screws --epochs 40 --cycles 5
+    defectory classifier train screws --name screws --preset best --target recall=0.99
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from orchestrator.pipeline.classifier_steps import training_settings
@@ -55,14 +73,17 @@ def train(
     settings = validated(
         ClassifierSettings,
         {
-            "input_px": input_px, "width_multiplier": width, "epochs": epochs, "cycles": cycles, "batch": batch,
-            "learning_rate": learning_rate, "trainable_base": trainable, "initial_weights": initial,
+            "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
+            "epochs": epochs, "cycles": cycles, "batch": batch, "learning_rate": learning_rate,
+            "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x, "mirror_y": mirror_y,
+            "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
+            **_given_settings(setting or []),
         },
     )  # fmt: skip
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed,
+        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, at_once=at_once,
         settings=training_settings(settings, steps, initial),
     )  # fmt: skip
     request.request_id = derived_request_id(
@@ -74,6 +95,104 @@ def train(
         "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
+        **_acceptance(store_, made.card_uri),
+    }  # fmt: skip
+    emit(result, as_json)
+
+
+def _given_settings(items: list[str]) -> dict[str, str]:
+    """The pairs of `--set`; their values are read by the settings' own types."""
+    from defectory.errors import InvalidInput
+
+    pairs = [item.partition("=") for item in items]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise InvalidInput(f"--set {name}: use NAME=VALUE, e.g. --set l2=0.001", {"set": "use NAME=VALUE"})
+    return {name: value for name, _, value in pairs}
+
+
+def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:
+    """Calibration and operating point as the card has them, for a person."""
+    card = json.loads(store.get(store.key(card_uri)))
+    point = card["operating_point"]
+    result: dict[str, object] = {
+        "temperature": card["calibration"]["temperature"],
+        "ece": {key: card["calibration"]["validation"][key] for key in ("ece_before", "ece_after")},
+        "threshold": point and point["threshold"],
+    }
+    for split in ("validation", "test"):
+        for error in ("escape", "overkill"):
+            if point and point[split]:
+                rate = point[split][error]
+                share = f"{rate['count'] / rate['of']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})"
+                result[f"{error}_{split}"] = f"{rate['count']} of {rate['of']}: {share}"
+    return result
+
+
+@app.command()
+def calibrate(
+    model: Model,
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
+    target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
+    good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts; else as trained.")] = "",
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Fit the calibration and the operating point anew on validation images: a new version, the same weights.
+
+    \b
+    defectory classifier calibrate screws --dataset screws --target overkill=0.02
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.models import resolve
+
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    full = "/".join(resolve(store_, "classifier", model))
+    request = classifier_pb2.CalibrateClassifierRequest(
+        model=full, manifest_uri=manifest_uri, target=target, good_label=good
+    )
+    request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
+    with session(store_url(store)) as services, services.step(f"calibrate {full}"):
+        made = services.clients.operate("classifier", "CalibrateClassifier", request, services.report).classifier
+    result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
+    emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
+
+
+@app.command()
+def export(
+    model: Model,
+    format_: Annotated[str, typer.Option("--format", help="saved-model, tflite, tflite-int8 or onnx.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder that the files are also copied to.")] = "",
+    dataset: Annotated[str, typer.Option("--dataset", help="Its test images check; else the one trained on.")] = "",
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier for other software, and check it against the original on the test images.
+
+    \b
+    defectory classifier export screws --format onnx --out build/screws
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.models import resolve
+
+    store_ = opened(store)
+    full = "/".join(resolve(store_, "classifier", model))
+    manifest_uri = dataset_uri(store_, dataset) if dataset else ""
+    request = classifier_pb2.ExportClassifierRequest(model=full, format=format_, manifest_uri=manifest_uri)
+    content = content_of(store_, manifest_uri) if manifest_uri else ""
+    request.request_id = derived_request_id("export", content, request)
+    with session(store_url(store)) as services, services.step(f"export {full}"):
+        made = services.clients.operate("classifier", "ExportClassifier", request, services.report)
+    if out:
+        for uri in made.files:
+            path = Path(out, uri.removeprefix(f"{made.uri}/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store_.get_file(store_.key(uri), path)
+    result = {
+        "model": full, "format": format_, "uri": made.uri, "files": len(made.files), "out": out,
+        "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
+        "agreement": made.agreement, "max_difference": made.max_difference,
     }  # fmt: skip
     emit(result, as_json)
 

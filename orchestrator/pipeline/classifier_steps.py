@@ -88,7 +88,7 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
         request_id=context.request_id(initial_weights),
         manifest_uri=context.outputs[DATASET_STEP[arm]]["manifest_uri"],
         name=context.name(arm),
-        settings=training_settings(settings, steps_per_epoch(context), initial_weights),
+        settings=equal_steps(training_settings(settings, steps_per_epoch(context), initial_weights)),
         cycles=settings.cycles,
         seed=context.settings.seed,
     )
@@ -111,13 +111,19 @@ def judge(context: StepContext) -> Outputs:
         request_id=context.request_id(start),
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         name=context.name("judge"),
-        settings=training_settings(context.settings.classifier, steps_per_epoch(context), start),
+        settings=equal_steps(training_settings(context.settings.classifier, steps_per_epoch(context), start)),
         cycles=cycles,
         seed=context.settings.seed + JUDGE_SEED,
         folds=cycles,
     )
     made = context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
     return {"name": made.name, "version": made.version, "weights_sha256": made.weights_sha256, "cycles": cycles}
+
+
+def equal_steps(message: Any) -> Any:
+    """Settings under which both arms take equally many steps: no cycle ends early."""
+    message.patience = 0
+    return message
 
 
 def training_settings(settings: ClassifierSettings, steps: int, initial_weights: str) -> Any:

@@ -101,24 +101,39 @@ class FilterSettings(_Section):
 
 
 class ClassifierSettings(_Section):
-    """How both arms' classifier is trained: the same settings for baseline and expanded."""
+    """How a classifier is trained; what is absent is as its preset says. The same for baseline and expanded."""
 
+    preset: Literal["paper", "best"] = Field("paper", description="where the defaults come from: docs/classifier.md")
     input_px: int = Field(0, ge=0, le=512, description="side of the network's input in pixels; 0: the dataset's size")
-    width_multiplier: float = Field(1.0, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet weights need 1")
-    head_units: int = Field(256, ge=8, le=4096, description="units of the dense layer")
-    dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate before the dense layer")
-    l2: float = Field(0.01, ge=0, description="L2 factor of the head")
-    trainable_base: Literal["none", "top", "all"] = Field("all", description="layers of the base that are trained")
-    epochs: int = Field(40, ge=1, le=10_000, description="epochs a cycle")
-    learning_rate: float = Field(1e-5, gt=0, description="learning rate (Adam)")
+    width_multiplier: float | None = Field(None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet needs 1")
+    head_units: int | None = Field(None, ge=8, le=4096, description="units of the dense layer")
+    dropout: float | None = Field(None, ge=0, lt=1, description="dropout rate before the dense layer")
+    l2: float | None = Field(None, ge=0, description="L2 factor of the head")
+    trainable_base: Literal["none", "top", "all"] | None = Field(
+        None, description="layers of the base that are trained"
+    )
+    epochs: int | None = Field(None, ge=1, le=10_000, description="epochs a cycle")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="learning rate (Adam)")
+    base_rate: float | None = Field(None, gt=0, le=1, description="the base's learning rate as a share of the head's")
+    decay: Literal["none", "cosine"] | None = Field(None, description="of the learning rate, after the warm-up")
+    warmup_epochs: int | None = Field(None, ge=0, description="epochs, of all, in which only the head learns")
+    warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
-    focal_gamma: float = Field(2.0, ge=0, description="gamma of the focal loss")
+    focal_gamma: float | None = Field(None, ge=0, description="gamma of the focal loss")
+    label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
+    class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
+    augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")
+    mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
+    mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
     steps_per_epoch: int = Field(
         0, ge=0, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )
     real_share: float | None = Field(None, gt=0, le=1, description="share of real images a batch; absent: as they come")
+    synthetic_cap: int = Field(0, ge=0, description="most synthetic training images a label; 0: all")
     initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
+    good_label: str = Field("good", description="label of good parts, for the operating point")
+    target: str = Field("", description="of the operating point: recall=SHARE or overkill=SHARE; empty: none")
 
 
 class ExplainSettings(_Section):

@@ -8,7 +8,9 @@ import numpy as np
 from defectory.errors import InvalidInput
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
+from services.classifier.data import Part
 from services.classifier.decision import calibrated, defect_probability
+from services.classifier.model import Network, probabilities
 from services.classifier.operating_point import Target, choose_threshold, errors_at, interval
 
 NO_TARGET_THRESHOLD = 0.5
@@ -22,13 +24,19 @@ class Answers:
     probabilities: np.ndarray
 
 
-def calibrate(validation: Answers, test: Answers | None) -> Calibration:
+def answers_of(network: Network, part: Part) -> Answers:
+    """The network's answers on a split's own images; copies that a test split was grown by show nothing new."""
+    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
+    return Answers(part.labels[own], probabilities(network, part.pixels[own]))
+
+
+def calibrate(validation: Answers, test: Answers) -> Calibration:
     """The temperature that fits validation, with its calibration errors."""
     temperature = fit_temperature(validation.labels, validation.probabilities)
     return Calibration(
         temperature=temperature,
-        validation=_calibration_error(validation, temperature),
-        test=_calibration_error(test, temperature) if test is not None and len(test.labels) else None,
+        validation=calibration_error(validation, temperature),
+        test=calibration_error(test, temperature) if len(test.labels) else None,
     )
 
 
@@ -59,7 +67,7 @@ def draw_line(
     target: Target | None,
     temperature: float,
     validation: Answers,
-    test: Answers | None,
+    test: Answers,
 ) -> OperatingPoint | None:
     """The operating point that meets the target on validation; None where good and defective cannot be told apart.
 
@@ -81,7 +89,7 @@ def draw_line(
         target=target.kind if target else None,
         target_value=target.value if target else None,
         validation=on_validation,
-        test=rates(test, index, temperature, threshold) if test is not None else None,
+        test=rates(test, index, temperature, threshold),
     )
 
 
@@ -95,7 +103,8 @@ def rates(answers: Answers, good: int, temperature: float, threshold: float) -> 
     return Rates(escape=_rate(*escapes), overkill=_rate(*overkills))
 
 
-def _calibration_error(answers: Answers, temperature: float) -> CalibrationError:
+def calibration_error(answers: Answers, temperature: float) -> CalibrationError:
+    """How far confidence and accuracy lie apart, with and without the temperature."""
     fair = calibrated(answers.probabilities, temperature)
     return CalibrationError(
         ece_before=expected_calibration_error(answers.labels, answers.probabilities),

@@ -22,6 +22,15 @@ class Images:
     skipped: list[tuple[str, str]]  # (URI, reason)
 
 
+@dataclass(frozen=True)
+class Part:
+    """One split, as arrays."""
+
+    lines: list[ManifestLine]
+    pixels: np.ndarray  # uint8 (N, size, size, 3)
+    labels: np.ndarray  # int64 (N,)
+
+
 def load_images(
     store: ObjectStore, lines: Sequence[ManifestLine], size_px: int, report: Callable[[int, int], None] | None = None
 ) -> Images:
@@ -51,6 +60,26 @@ def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.nd
         right = f"use images labelled {', '.join(labels)}"
         raise InvalidInput(f"labels {', '.join(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
     return np.array([known[line.label] for line in lines], dtype=np.int64)
+
+
+def split_parts(
+    images: Images, labels: Sequence[str], needed: Sequence[str] = ("train", "validation")
+) -> dict[str, Part]:
+    """The images by split.
+
+    Raises:
+        InvalidInput: no images of a split that is needed.
+    """
+    parts = {}
+    for split in ("train", "validation", "test"):
+        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
+        lines = [images.lines[i] for i in chosen]
+        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
+    for split in needed:
+        if not parts[split].lines:
+            right = f"give a manifest with readable images of split {split!r}"
+            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
+    return parts
 
 
 def cap_synthetic(lines: Sequence[ManifestLine], cap: int) -> list[ManifestLine]:

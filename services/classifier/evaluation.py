@@ -1,12 +1,17 @@
 """Measures a classifier on one split: every cycle, the mean and its interval, and every image's probabilities."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from defectory.datasets.manifest import read_manifest
+import numpy as np
+
+from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
+from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.bundle import load_cycle, read_card
+from services.classifier.card import ClassifierCard
 from services.classifier.data import label_indices, load_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor
@@ -23,7 +28,7 @@ def evaluate(
     split: str,
     report: Callable[[str, int, int], None],
 ) -> tuple[str, dict[str, float]]:
-    """(URI of evaluation.json, mean of each metric over the cycles).
+    """(URI of evaluation.json, metrics): means over the cycles; "ece", "escape" and "overkill" are the main cycle's.
 
     Raises:
         InvalidInput: no images in the split, a label the classifier does not know.
@@ -51,6 +56,7 @@ def evaluate(
         measured.append(measure(truth, predicted, gamma))
         report("measuring cycles", cycle + 1, len(card.cycles))
     summary = summarise(measured)
+    main = _at_the_operating_point(card, images.lines, truth, probabilities[card.main_cycle])
     cycles = [
         {"seed": entry.seed, "best_epoch": entry.best_epoch, "metrics": metrics}
         for entry, metrics in zip(card.cycles, measured, strict=True)
@@ -63,6 +69,7 @@ def evaluate(
         "main_cycle": card.main_cycle,
         "cycles": cycles,
         "summary": summary,
+        **main,
         "images": [
             {
                 "sha256": line.sha256,
@@ -78,4 +85,30 @@ def evaluate(
     }
     key = f"{card.prefix}evaluations/{operation_id}.json"
     store.put(key, json.dumps(document).encode())
-    return store.uri(key), {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
+    means = {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
+    return store.uri(key), {**means, **_rates_of(main)}
+
+
+def _at_the_operating_point(
+    card: ClassifierCard, lines: Sequence[ManifestLine], truth: np.ndarray, probabilities: np.ndarray
+) -> dict[str, Any]:
+    """Calibration error and both error rates of the main cycle, on the images that are no grown copies."""
+    own = [i for i, line in enumerate(lines) if not line.augmentation]
+    answers = Answers(truth[own], probabilities[own])
+    point, temperature = card.operating_point, card.calibration.temperature
+    found = None
+    if point is not None:
+        found = rates(answers, card.architecture.labels.index(point.good), temperature, point.threshold)
+    error = calibration_error(answers, temperature)
+    return {
+        "calibration": error.model_dump(),
+        "operating_point": {**point.model_dump(), "measured": found.model_dump() if found else None} if point else None,
+    }
+
+
+def _rates_of(main: Mapping[str, Any]) -> dict[str, float]:
+    values = {"ece": float(main["calibration"]["ece_after"])}
+    if main["operating_point"] and main["operating_point"]["measured"]:
+        for name, rate in main["operating_point"]["measured"].items():
+            values[name] = rate["count"] / rate["of"]
+    return values

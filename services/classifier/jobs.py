@@ -6,8 +6,9 @@ from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
 from defectory.storage.store import ObjectStore
-from services.classifier import evaluation, scoring
+from services.classifier import evaluation, recalibration, scoring
 from services.classifier.card import ClassifierCard
+from services.classifier.exporting import export
 from services.classifier.training import run
 
 
@@ -27,6 +28,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         seed=request.seed,
         sources=job.settings,
         report=report,
+        at_once=request.at_once or 1,
     )
     return pb.TrainClassifierResponse(classifier=to_message(job.store, card))
 
@@ -41,6 +43,40 @@ def evaluate_classifier(request: pb.EvaluateClassifierRequest, job: JobContext) 
         job.store, job.operation_id, request.model, request.manifest_uri, request.split or "test", report
     )
     return pb.EvaluateClassifierResponse(evaluation_uri=uri, metrics=metrics)
+
+
+def calibrate_classifier(request: pb.CalibrateClassifierRequest, job: JobContext) -> pb.CalibrateClassifierResponse:
+    """Give a classifier a new calibration and operating point."""
+    card = recalibration.recalibrate(
+        job.store,
+        job.operation_id,
+        request.model,
+        request.manifest_uri,
+        request.good_label,
+        request.target,
+        lambda stage, done, total: job.report(stage, done, total, "images"),
+    )
+    return pb.CalibrateClassifierResponse(classifier=to_message(job.store, card))
+
+
+def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> pb.ExportClassifierResponse:
+    """Write a classifier in a format of other software."""
+    exported = export.export(
+        job.store,
+        request.model,
+        request.format,
+        request.manifest_uri,
+        lambda stage, done, total: job.report(stage, done, total, "images"),
+    )
+    return pb.ExportClassifierResponse(
+        uri=exported.uri,
+        files=exported.files,
+        images=exported.check.images,
+        accuracy=exported.check.accuracy,
+        exported_accuracy=exported.check.exported_accuracy,
+        agreement=exported.check.agreement,
+        max_difference=exported.check.max_difference,
+    )
 
 
 def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreImagesResponse:

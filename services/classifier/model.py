@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import keras
+import numpy as np
+import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
 TARGET_LAYER: Literal["out_relu"] = "out_relu"  # MobileNetV2's last convolutional block, which Grad-CAM explains
@@ -46,6 +48,14 @@ class Network:
     embed: keras.Model
     top: keras.Model
     base: keras.Model
+
+
+def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
+    """The network's answers, float32 (N, labels), to images (N, size, size, 3) in [0, 255]."""
+    answer = tf.function(lambda x: network.model(x, training=False), reduce_retracing=True)
+    starts = range(0, len(pixels), batch)
+    parts = [answer(tf.cast(pixels[start : start + batch], tf.float32)).numpy() for start in starts]
+    return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
 def build(architecture: Architecture, seed: int = 0) -> Network:

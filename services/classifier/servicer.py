@@ -15,15 +15,19 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
+from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
 from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
+from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
+from services.classifier.operating_point import parse_target
 from services.classifier.prediction import PredictorCache
 from services.classifier.training import run
 
 JOBS = "services.classifier.jobs:"
 MAX_IMAGES = 256
+MAX_AT_ONCE = 64
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
@@ -43,6 +47,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
+        if not 0 <= request.at_once <= MAX_AT_ONCE:
+            right = f"use 1 to {MAX_AT_ONCE}"
+            raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
         lines = read_manifest(self._store, request.manifest_uri)
         run.check(lines, given(request.settings), request.cycles or 5)
         return self._operations.start(JOBS + "train_classifier", request)
@@ -64,6 +71,29 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self._store.head(self._store.key(request.manifest_uri))
         check_key(request.output_prefix.strip("/"))
         return self._operations.start(JOBS + "score_images", request)
+
+    def CalibrateClassifier(
+        self, request: pb.CalibrateClassifierRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start the calibration."""
+        card = read_card(self._store, request.model)
+        good, target = request.good_label or card.settings.good_label, parse_target(request.target)
+        lines = read_manifest(self._store, request.manifest_uri)
+        validation = [line.label for line in lines if line.split == "validation"]
+        check_target(card.architecture.labels, good, target, validation)
+        return self._operations.start(JOBS + "calibrate_classifier", request)
+
+    def ExportClassifier(
+        self, request: pb.ExportClassifierRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start the export."""
+        read_card(self._store, request.model)
+        if request.format not in FORMATS:
+            right = f"use {', '.join(FORMATS)}"
+            raise InvalidInput(f"format {request.format!r}: {right}", {"format": right})
+        if request.manifest_uri:
+            self._store.head(self._store.key(request.manifest_uri))
+        return self._operations.start(JOBS + "export_classifier", request)
 
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         """Classify images at once."""

@@ -22,7 +22,16 @@ from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
 SMALL = pb.TrainingSettings(
-    initial_weights="random", width_multiplier=0.35, head_units=16, epochs=2, batch=8, learning_rate=1e-3
+    initial_weights="random",
+    width_multiplier=0.35,
+    head_units=16,
+    epochs=2,
+    batch=8,
+    learning_rate=1e-3,
+    target="recall=0.9",
+    warmup_epochs=1,
+    augment=0.5,
+    class_balance=0.5,
 )
 
 
@@ -96,6 +105,18 @@ def test_the_same_seed_gives_the_same_weights_even_after_a_kill(
     assert first_metrics == second_metrics
 
 
+def test_cycles_side_by_side_are_those_one_after_the_other(
+    trained, service: Service, stub, store: ObjectStore, manifest: str
+) -> None:
+    request = train_request(manifest, "t3", "beside", at_once=2)
+    beside = wait_for(service.channel, stub.TrainClassifier(request)).classifier
+    card, other = (json.loads(store.get(store.key(c.card_uri))) for c in (beside, trained))
+    assert [c["seed"] for c in card["cycles"]] == [c["seed"] for c in other["cycles"]] == [7, 8]
+    for split, measured in other["metrics"].items():
+        for name, estimate in measured.items():
+            assert card["metrics"][split][name]["mean"] == pytest.approx(estimate["mean"], abs=1e-3)
+
+
 def test_evaluation_agrees_with_scores(trained, service: Service, stub, store: ObjectStore, manifest: str) -> None:
     request = pb.EvaluateClassifierRequest(request_id="e1", model="judge", manifest_uri=manifest)
     evaluated = wait_for(service.channel, stub.EvaluateClassifier(request))
@@ -115,6 +136,69 @@ def test_evaluation_agrees_with_scores(trained, service: Service, stub, store: O
     first = np.array([i["probabilities"][0] for i in document["images"]])
     assert document["cycles"][0]["metrics"]["accuracy"] == pytest.approx((first.argmax(1) == truth).mean())
     assert evaluated.metrics["accuracy"] == pytest.approx(document["summary"]["accuracy"]["mean"])
+
+
+def test_what_a_factory_asks_is_in_the_card_and_measured(
+    trained, service: Service, stub, store: ObjectStore, manifest: str
+) -> None:
+    card = json.loads(store.get(store.key(trained.card_uri)))
+    point = card["operating_point"]
+    assert (point["good"], point["target"], point["target_value"]) == ("good", "recall", 0.9)
+    assert point["validation"]["escape"]["count"] == 0  # of three defects one is more than a tenth
+    assert point["validation"]["escape"]["of"] == point["validation"]["overkill"]["of"] == 3
+    assert card["calibration"]["validation"]["images"] == card["calibration"]["test"]["images"] == 6
+    assert store.get("models/classifier/judge/1/reliability.svg").startswith(b"<svg")
+    request = pb.EvaluateClassifierRequest(request_id="e2", model="judge/1", manifest_uri=manifest)
+    evaluated = wait_for(service.channel, stub.EvaluateClassifier(request))
+    document = json.loads(store.get(store.key(evaluated.evaluation_uri)))
+    main = np.array([image["probabilities"][document["main_cycle"]] for image in document["images"]])
+    sharper = main ** (1 / card["calibration"]["temperature"])  # the softmax of divided logits
+    defect = (sharper / sharper.sum(axis=1, keepdims=True))[:, 0]
+    defective = np.array([image["label"] == "defect" for image in document["images"]])
+    assert evaluated.metrics["escape"] == pytest.approx((defect[defective] < point["threshold"]).mean())
+    assert evaluated.metrics["overkill"] == pytest.approx((defect[~defective] >= point["threshold"]).mean())
+    assert point["test"] == document["operating_point"]["measured"]
+
+
+def test_calibration_makes_a_new_version_of_the_same_weights(
+    trained, service: Service, stub, store: ObjectStore, manifest: str
+) -> None:
+    copy(store, "tuned")
+    request = pb.CalibrateClassifierRequest(
+        request_id="c1", model="tuned", manifest_uri=manifest, target="overkill=0.0"
+    )
+    made = wait_for(service.channel, stub.CalibrateClassifier(request)).classifier
+    assert (made.version, made.weights_sha256) == ("2", trained.weights_sha256)
+    card = json.loads(store.get(store.key(made.card_uri)))
+    assert card["operating_point"]["validation"]["overkill"]["count"] == 0
+    assert card["lineage"]["calibrated_from"] == "tuned/1"
+    assert len(stub.Classify(pb.ClassifyRequest(
+        model="tuned", images=[pb.ImageSource(uri=read_manifest(store, manifest)[0].uri)]
+    )).classifications) == 1  # fmt: skip
+    for change, field in (({"target": "recall=2"}, "settings.target"), ({"good_label": "fine", "target": "recall=1"},
+                                                                      "settings.good_label")):  # fmt: skip
+        bad = pb.CalibrateClassifierRequest(request_id="c2", model="tuned", manifest_uri=manifest, **change)
+        error = fails(stub.CalibrateClassifier, bad)
+        assert isinstance(error, InvalidInput)
+        assert field in error.fields
+    none = pb.CalibrateClassifierRequest(request_id="c3", model="none", manifest_uri=manifest)
+    assert isinstance(fails(stub.CalibrateClassifier, none), NotFound)
+
+
+def test_an_export_says_how_far_it_agrees(trained, service: Service, stub, store: ObjectStore) -> None:
+    request = pb.ExportClassifierRequest(request_id="x1", model="judge/1", format="onnx")
+    made = wait_for(service.channel, stub.ExportClassifier(request))
+    assert [store.key(uri).removeprefix(store.key(made.uri) + "/") for uri in made.files] == [
+        "model.onnx",
+        "export.json",
+    ]
+    assert store.get(store.key(made.files[0]))[:2] == b"\x08\x08"  # ONNX's IR version
+    assert (made.images, made.agreement) == (6, 1.0)
+    assert made.accuracy == made.exported_accuracy
+    assert made.max_difference < 1e-4
+    error = fails(stub.ExportClassifier, pb.ExportClassifierRequest(request_id="x2", model="judge", format="h5"))
+    assert isinstance(error, InvalidInput)
+    assert "format" in error.fields
 
 
 def test_classify_bytes_and_uris_alike(trained, stub, store: ObjectStore, manifest: str) -> None:
@@ -154,10 +238,17 @@ def test_classify_refuses_what_is_no_image(trained, stub, store: ObjectStore, ma
         ({"name": "No Name"}, "name"),
         ({"seed": -1}, "seed"),
         ({"cycles": 101}, "cycles"),
+        ({"at_once": 65}, "at_once"),
         ({"settings": pb.TrainingSettings(epochs=-1)}, "settings.epochs"),
         ({"settings": pb.TrainingSettings(dropout=1.0)}, "settings.dropout"),
         ({"settings": pb.TrainingSettings(input_px=8)}, "settings.input_px"),
         ({"settings": pb.TrainingSettings(trainable_base="some")}, "settings.trainable_base"),
+        ({"settings": pb.TrainingSettings(preset="bold")}, "settings.preset"),
+        ({"settings": pb.TrainingSettings(target="recall=2")}, "settings.target"),
+        ({"settings": pb.TrainingSettings(target="recall=1", good_label="fine")}, "settings.good_label"),
+        ({"settings": pb.TrainingSettings(epochs=3, warmup_epochs=4)}, "settings.warmup_epochs"),
+        ({"settings": pb.TrainingSettings(augment=1.5)}, "settings.augment"),
+        ({"settings": pb.TrainingSettings(decay="slow")}, "settings.decay"),
         ({"settings": pb.TrainingSettings(width_multiplier=0.5)}, "settings.width_multiplier"),
         ({"request_id": "no good id"}, "request_id"),
     ],
@@ -182,18 +273,20 @@ def test_training_refuses_test_images(stub, store: ObjectStore, manifest: str) -
     assert isinstance(fails(stub.TrainClassifier, train_request(store.uri("none.jsonl"), "none")), NotFound)
 
 
-def test_a_damaged_bundle_is_refused(trained, stub, store: ObjectStore, manifest: str) -> None:
-    def copy(name: str, **changes) -> None:
-        for info in list(store.list("models/classifier/judge/1/")):
-            store.put(info.key.replace("judge", name), store.get(info.key))
-        card = json.loads(store.get(f"models/classifier/{name}/1/model.json"))
-        store.put(f"models/classifier/{name}/1/model.json", json.dumps({**card, "name": name, **changes}).encode())
+def copy(store: ObjectStore, name: str, **changes) -> None:
+    """The model "judge" under another name, with other fields in its card."""
+    for info in list(store.list("models/classifier/judge/1/")):
+        store.put(info.key.replace("judge", name), store.get(info.key))
+    card = json.loads(store.get(f"models/classifier/{name}/1/model.json"))
+    store.put(f"models/classifier/{name}/1/model.json", json.dumps({**card, "name": name, **changes}).encode())
 
+
+def test_a_damaged_bundle_is_refused(trained, stub, store: ObjectStore, manifest: str) -> None:
     image = [pb.ImageSource(uri=read_manifest(store, manifest)[0].uri)]
-    copy("unknown", surprise=1)
-    copy("resized", architecture={**json.loads(store.get("models/classifier/judge/1/model.json"))["architecture"],
-                                  "head_units": 8})  # fmt: skip
-    copy("damaged")
+    copy(store, "unknown", surprise=1)
+    architecture = json.loads(store.get("models/classifier/judge/1/model.json"))["architecture"]
+    copy(store, "resized", architecture={**architecture, "head_units": 8})
+    copy(store, "damaged")
     for info in list(store.list("models/classifier/damaged/1/cycle")):
         store.put(info.key, store.get(info.key)[:-1] + b"x")
     for name in ("unknown", "resized", "damaged"):

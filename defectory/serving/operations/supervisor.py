@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from defectory.api.operations.v1 import operations_pb2 as progress_pb2
 from defectory.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from defectory.serving import metrics
+from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
 from defectory.serving.operations.record import (
     OperationRecord,
     ProgressRecord,
@@ -35,7 +36,6 @@ from defectory.serving.operations.record import (
     unpack_any,
     write_record,
 )
-from defectory.serving.operations.worker import EXIT_INTERRUPTED
 from defectory.serving.status import to_status
 from defectory.storage.store import ObjectStore
 

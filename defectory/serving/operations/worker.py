@@ -5,7 +5,6 @@ Settings for the job come as a JSON object on standard input, so that nothing of
 
 import argparse
 import base64
-import ctypes
 import importlib
 import json
 import os
@@ -20,12 +19,10 @@ from google.protobuf.message import Message
 from defectory.errors import Cancelled
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import Interrupted, StoredJobContext
+from defectory.serving.operations.lifeline import EXIT_INTERRUPTED, die_with
 from defectory.serving.operations.record import OperationRecord, State, pack, read_record, unpack_any, write_record
 from defectory.serving.status import to_status
 from defectory.storage import ObjectStore, open_store
-
-EXIT_INTERRUPTED = 75  # sysexits' EX_TEMPFAIL: not finished, worth another try
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
@@ -36,7 +33,7 @@ def main() -> int:
     parser.add_argument("--store", required=True)
     parser.add_argument("--parent", type=int, required=True, help="process id of the service")
     arguments = parser.parse_args()
-    _die_with(arguments.parent)
+    die_with(arguments.parent)
     settings = json.load(sys.stdin)
     configure_logs(arguments.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
     store = open_store(arguments.store)
@@ -79,13 +76,6 @@ def _load(record: OperationRecord) -> tuple[Callable[[Any, StoredJobContext], Me
 def _not_well(record: OperationRecord, state: State, error: Exception) -> OperationRecord:
     status = base64.b64encode(to_status(error).SerializeToString()).decode()
     return record.model_copy(update={"state": state, "status": status})
-
-
-def _die_with(parent: int) -> None:
-    """Be killed by the kernel when the service is gone, however it went: nobody would know of this worker."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
-from defectory.errors import InvalidInput, NotFound
+from defectory.errors import NotFound
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
-from services.classifier.data import Images, label_indices
+from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
+from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
@@ -25,15 +25,6 @@ Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it 
 
 
 @dataclass(frozen=True)
-class Part:
-    """One split, ready for the steps."""
-
-    lines: list[ManifestLine]
-    pixels: np.ndarray  # uint8 (N, size, size, 3)
-    labels: np.ndarray  # int64 (N,)
-
-
-@dataclass(frozen=True)
 class CycleResult:
     """What a cycle left in the store."""
 
@@ -41,29 +32,12 @@ class CycleResult:
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
 
 
-def split_parts(images: Images, labels: Sequence[str]) -> dict[str, Part]:
-    """The images by split.
-
-    Raises:
-        InvalidInput: no training or no validation images.
-    """
-    parts = {}
-    for split in ("train", "validation", "test"):
-        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
-        lines = [images.lines[i] for i in chosen]
-        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
-    for split in ("train", "validation"):
-        if not parts[split].lines:
-            right = f"give a manifest with readable images of split {split!r}"
-            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
-    return parts
-
-
 def run_cycle(
     store: ObjectStore,
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
+    embedded: dict[str, np.ndarray],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -73,22 +47,26 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
+        embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
     if done is not None:
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
+    if settings.folds:
+        parts, embedded = without_fold(parts, cycle, settings.folds), {}  # every cycle has training images of its own
     trainer.start_cycle(seed)
+    if not trainer.cycles_start_alike:
+        embedded.clear()
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
     is_real = np.array([line.origin == "real" for line in train.lines])
-    embedded: dict[str, np.ndarray] = {}
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         if schedule.embeds(epoch) and not embedded:
-            embedded = {split: trainer.embed(part.pixels) for split, part in parts.items()}
+            embedded.update({split: trainer.embed(part.pixels) for split, part in parts.items()})
         inputs = embedded if schedule.embeds(epoch) else {split: part.pixels for split, part in parts.items()}
         order = batches(
             is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed

@@ -6,7 +6,7 @@ A judge of synthetic images that knows the very photographs that they were made 
 from collections.abc import Mapping, Sequence
 
 from defectory.datasets.manifest import ManifestLine
-from services.classifier.training.cycles import Part
+from services.classifier.data import Part
 
 
 def without_fold(parts: Mapping[str, Part], cycle: int, folds: int) -> Mapping[str, Part]:

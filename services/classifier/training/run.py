@@ -1,6 +1,7 @@
 """A whole training: manifest in, a complete model version out."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as package_version
@@ -13,18 +14,17 @@ from defectory.datasets.manifest import ManifestLine, content_hash, read_manifes
 from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
+from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
-from services.classifier.data import cap_synthetic, check_no_leak, load_images
-from services.classifier.model import Architecture
+from services.classifier.data import cap_synthetic, check_no_leak
 from services.classifier.operating_point import parse_target
+from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
-from services.classifier.training.cycles import CycleResult, Part, run_cycle, split_parts
-from services.classifier.training.folds import without_fold
+from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.metrics import mean_and_interval
-from services.classifier.training.trainer import Trainer
-from services.classifier.weights import load_imagenet
+from services.classifier.training.preparation import prepare
+from services.classifier.training.side_by_side import Plan, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
 
@@ -63,11 +63,12 @@ def train(
     seed: int,
     sources: Mapping[str, str],
     report: Report,
+    at_once: int = 1,
 ) -> ClassifierCard:
     """Train all cycles and write the version's card last.
 
     Args:
-        values: settings that differ from their defaults. sources: where ImageNet weights may lie (`weights.py`).
+        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes.
     """
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
@@ -78,86 +79,66 @@ def train(
     lines = cap_synthetic(lines, settings.synthetic_cap)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
-    images = load_images(store, lines, settings.input_px)
-    architecture = Architecture(
-        labels=labels,
-        input_px=settings.input_px,
-        width_multiplier=settings.width_multiplier,
-        head_units=settings.head_units,
-        dropout=settings.dropout,
-        l2=settings.l2,
-    )
-    trainer = Trainer(architecture, settings, _class_weights(lines, labels, settings.class_balance))
-    started_from = ""
-    if settings.initial_weights == "imagenet":
-        log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
-        started_from = trainer.keep_base()
-    parts = split_parts(images, labels)
+    done = [0] * cycles
 
-    def on_epoch(cycle: int, done: int, measured: Mapping[str, float]) -> None:
-        report(f"training, cycle {cycle + 1} of {cycles}", cycle * settings.epochs + done, total, measured)
+    def on_epoch(cycle: int, epochs: int, measured: Mapping[str, float]) -> None:
+        done[cycle] = epochs
+        stage = f"training {cycles} cycles" if at_once > 1 else f"training, cycle {cycle + 1} of {cycles}"
+        report(stage, sum(done), total, measured)
 
+    if at_once > 1:
+        threads = max(1, (os.cpu_count() or 1) // at_once)
+        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed, threads), cycles, at_once, on_epoch)
+    prepared = prepare(store, lines, labels, settings, sources)
+    embedded: dict[str, np.ndarray] = {}
     results = [
-        run_cycle(
-            store, prefix, trainer, without_fold(parts, cycle, settings.folds), settings, cycle, seed + cycle, on_epoch
-        )
+        run_cycle(store, prefix, prepared.trainer, prepared.parts, embedded, settings, cycle, seed + cycle, on_epoch)
         for cycle in range(cycles)
     ]
-    ranks = [
-        (r.epochs[r.card.best_epoch - 1]["validation"]["f1"], -r.epochs[r.card.best_epoch - 1]["validation"]["loss"])
-        for r in results
-    ]
-    main = ranks.index(max(ranks))
+    main = _main_cycle(results)
     metrics = {
         "labels": labels,
         "main_cycle": main,
         "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
-        "images": {split: len(part.lines) for split, part in parts.items()},
-        "skipped": images.skipped,
+        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
+        "skipped": prepared.skipped,
     }
     store.put(prefix + "metrics.json", json.dumps(metrics).encode())
-    main_weights = results[main].card.weights
-    load_weights(trainer.network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
-    validation, test = (_answers(trainer, parts[split]) for split in ("validation", "test"))
+    lineage = Lineage(
+        manifest_uri=manifest_uri,
+        content_hash=content_hash(lines),
+        images={split: dict(Counter(x.label for x in part.lines)) for split, part in prepared.parts.items()},
+        synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if x.origin == "synthetic")),
+        initial_weights=settings.initial_weights,
+        initial_weights_sha256=prepared.base_sha256,
+        packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
+    )
+    network, main_weights = prepared.trainer.network, results[main].card.weights
+    load_weights(network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
+    validation, test = (answers_of(network, prepared.parts[split]) for split in ("validation", "test"))
     calibration = calibrate(validation, test)
+    store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
     target = parse_target(settings.target)
     card = ClassifierCard(
         name=name,
         version=version,
-        architecture=architecture,
+        architecture=prepared.trainer.architecture,
         cycles=tuple(r.card for r in results),
         main_cycle=main,
         calibration=calibration,
-        operating_point=draw_line(
-            labels, settings.good_label, target, calibration.temperature, validation, test if len(test.labels) else None
-        ),
+        operating_point=draw_line(labels, settings.good_label, target, calibration.temperature, validation, test),
         metrics=_estimates(results),
         settings=settings,
-        lineage=Lineage(
-            manifest_uri=manifest_uri,
-            content_hash=content_hash(lines),
-            images={split: dict(Counter(x.label for x in part.lines)) for split, part in parts.items()},
-            synthetic=dict(Counter(x.label for x in parts["train"].lines if x.origin == "synthetic")),
-            initial_weights=settings.initial_weights,
-            initial_weights_sha256=started_from,
-            packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
-        ),
+        lineage=lineage,
     )
     write_card(store, card)
     return card
 
 
-def _answers(trainer: Trainer, part: Part) -> Answers:
-    """The network's answers on a split's own images: grown copies show nothing new."""
-    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
-    return Answers(part.labels[own], trainer.predict(part.pixels[own]))
-
-
-def _class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:
-    """Weights of the loss by label; their mean over the training images is about 1."""
-    counted = Counter(line.label for line in lines if line.split == "train")
-    images = np.array([counted[label] for label in labels], dtype=float)
-    return np.asarray((images.sum() / len(labels) / images) ** balance)
+def _main_cycle(results: Sequence[CycleResult]) -> int:
+    """The cycle with the best macro-F1 on validation; of equals, the one with the lower loss."""
+    best = [result.epochs[result.card.best_epoch - 1]["validation"] for result in results]
+    return max(range(len(results)), key=lambda cycle: (best[cycle]["f1"], -best[cycle]["loss"]))
 
 
 def _estimates(results: Sequence[CycleResult]) -> dict[str, dict[str, Estimate]]:

@@ -32,7 +32,7 @@ class Trainer:
         """
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(0)
-        self._architecture, self._settings = architecture, settings
+        self.architecture, self._settings = architecture, settings
         self._base_weights: list[np.ndarray] | None = None
         self.network: Network = build(architecture)
         _choose_trainable(self.network, settings.trainable_base)
@@ -53,9 +53,14 @@ class Trainer:
         self._base_weights = self.network.base.get_weights()
         return hashlib.sha256(b"".join(weight.tobytes() for weight in self._base_weights)).hexdigest()
 
+    @property
+    def cycles_start_alike(self) -> bool:
+        """Whether the base, and with it what it makes of the images, is the same at the start of every cycle."""
+        return self._base_weights is not None
+
     def start_cycle(self, seed: int) -> None:
         """Forget everything and start from the seed (and the base that was kept, if one was)."""
-        fresh = build(self._architecture, seed)
+        fresh = build(self.architecture, seed)
         if self._base_weights is not None:
             fresh.base.set_weights(self._base_weights)
         for ours, theirs in zip(self.network.model.variables, fresh.model.variables, strict=True):
@@ -76,7 +81,7 @@ class Trainer:
             progress: how much of the steps after the warm-up is behind, in [0, 1); negative in the warm-up.
             moves: changes of the images; None with embeddings.
         """
-        one_hot = np.eye(len(self._architecture.labels), dtype=np.float32)[labels]
+        one_hot = np.eye(len(self.architecture.labels), dtype=np.float32)[labels]
         rate = _rate(self._settings, progress)
         self._head_optimizer.learning_rate.assign(rate)
         if inputs.ndim == 2:
@@ -90,7 +95,7 @@ class Trainer:
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities (N, labels) of images, or of embeddings."""
         step = self._predict_head if inputs.ndim == 2 else self._predict_whole
-        return self._in_blocks(step, inputs, len(self._architecture.labels))
+        return self._in_blocks(step, inputs, len(self.architecture.labels))
 
     def state(self) -> bytes:
         """Weights, optimisers and random states as a NumPy archive."""

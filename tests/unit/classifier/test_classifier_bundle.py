@@ -9,42 +9,14 @@ import safetensors.numpy
 
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
-from services.classifier.acceptance import Answers, calibrate, draw_line
-from services.classifier.bundle import load, put_weights, read_card, weights_bytes, write_card
-from services.classifier.card import ClassifierCard, CycleCard, Estimate, Lineage
-from services.classifier.model import Architecture, build
-from services.classifier.settings import TrainingSettings
-
-ARCHITECTURE = Architecture(labels=("defect", "good"), input_px=32, width_multiplier=0.35, head_units=8)
+from services.classifier.bundle import load, read_card, weights_bytes
+from services.classifier.model import build
+from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
 
 
 @pytest.fixture(scope="module")
 def weights() -> bytes:
     return weights_bytes(build(ARCHITECTURE, seed=5))
-
-
-def bundle(store: ObjectStore, weights: bytes) -> tuple[ObjectStore, ClassifierCard]:
-    entry = put_weights(store, "models/classifier/judge/1/", "cycle-0.safetensors", weights)
-    random = np.random.default_rng(0)
-    answers = Answers(np.arange(20) % 2, random.dirichlet([1, 1], 20))
-    calibration = calibrate(answers, None)
-    card = ClassifierCard(
-        name="judge",
-        version="1",
-        architecture=ARCHITECTURE,
-        cycles=(CycleCard(seed=0, best_epoch=1, weights=entry),),
-        main_cycle=0,
-        calibration=calibration,
-        operating_point=draw_line(ARCHITECTURE.labels, "good", None, calibration.temperature, answers, None),
-        metrics={"validation": {"f1": Estimate(mean=0.5)}},
-        settings=TrainingSettings(),
-        lineage=Lineage(
-            manifest_uri="memory://x", content_hash="0", images={}, synthetic={}, initial_weights="random",
-            initial_weights_sha256="", packages={},
-        ),
-    )  # fmt: skip
-    write_card(store, card)
-    return store, card
 
 
 def test_what_was_written_is_read(weights: bytes) -> None:

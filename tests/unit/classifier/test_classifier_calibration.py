@@ -11,6 +11,8 @@ from services.classifier.acceptance import Answers, calibrate, check_target, dra
 from services.classifier.calibration import expected_calibration_error, fit_temperature, reliability
 from services.classifier.operating_point import Target, choose_threshold, errors_at, interval, parse_target
 
+NONE = Answers(np.zeros(0, int), np.zeros((0, 2)))
+
 
 def drawn(count: int, temperature: float, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Labels that follow softmax(logits / temperature), and the network's softmax(logits)."""
@@ -132,7 +134,7 @@ def test_the_line_is_drawn_on_validation_and_measured_on_both() -> None:
 
 def test_without_a_label_of_good_parts_there_is_no_line() -> None:
     labels, probabilities = drawn(50, 1.0)
-    assert draw_line(("a", "b", "c"), "good", None, 1.0, Answers(labels, probabilities), None) is None
+    assert draw_line(("a", "b", "c"), "good", None, 1.0, Answers(labels, probabilities), NONE) is None
     with pytest.raises(InvalidInput, match="label of good parts"):
         check_target(("a", "b"), "good", Target("recall", 0.9), ["a", "b"])
     with pytest.raises(InvalidInput, match="validation"):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from services.classifier.training.cycles import Part
+from services.classifier.data import Part
 from services.classifier.training.folds import folds_of, without_fold
 
 

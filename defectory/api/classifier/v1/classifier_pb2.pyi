@@ -20,7 +20,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TrainingSettings(_message.Message):
-    """How a classifier is trained. A field left at its zero takes the default named in its comment."""
+    """How a classifier is trained. A field left at its zero, or absent, takes the preset's value; the defaults named here
+    are those of the preset "paper".
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -39,6 +41,18 @@ class TrainingSettings(_message.Message):
     INITIAL_WEIGHTS_FIELD_NUMBER: _builtins.int
     GOOD_LABEL_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    LABEL_SMOOTHING_FIELD_NUMBER: _builtins.int
+    CLASS_BALANCE_FIELD_NUMBER: _builtins.int
+    BASE_RATE_FIELD_NUMBER: _builtins.int
+    DECAY_FIELD_NUMBER: _builtins.int
+    WARMUP_EPOCHS_FIELD_NUMBER: _builtins.int
+    WARMUP_RATE_FIELD_NUMBER: _builtins.int
+    PATIENCE_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_CAP_FIELD_NUMBER: _builtins.int
+    AUGMENT_FIELD_NUMBER: _builtins.int
+    MIRROR_X_FIELD_NUMBER: _builtins.int
+    MIRROR_Y_FIELD_NUMBER: _builtins.int
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: the dataset's size. Images are resized to it bilinearly."""
     width_multiplier: _builtins.float
@@ -71,6 +85,30 @@ class TrainingSettings(_message.Message):
     """What the operating point has to meet on validation: "recall=SHARE" (of defects) or "overkill=SHARE" (good parts
     rejected at most); empty: none, the threshold is 1/2.
     """
+    preset: _builtins.str
+    """Where the defaults come from: "paper", or "best" (docs/classifier.md); default "paper"."""
+    label_smoothing: _builtins.float
+    """Share of the loss's target that is spread over all labels, in [0, 0.5); default 0."""
+    class_balance: _builtins.float
+    """How much rare labels weigh more in the loss, in [0, 1]: (images / labels / images of the label) to this power; default 0."""
+    base_rate: _builtins.float
+    """Learning rate of the base as a share of the head's, in (0, 1]; default 1."""
+    decay: _builtins.str
+    """Of the learning rate after the warm-up: "none" or "cosine", to 0 at the last step; default "none"."""
+    warmup_epochs: _builtins.int
+    """Epochs, of all epochs, in which only the head learns; default 0."""
+    warmup_rate: _builtins.float
+    """Learning rate of the warm-up, in (0, 1]; default 1e-3."""
+    patience: _builtins.int
+    """Epochs without a better one on validation after which a cycle ends, not counting the warm-up; 0, the default: never."""
+    synthetic_cap: _builtins.int
+    """Most synthetic training images a label, >= 0; 0: all."""
+    augment: _builtins.float
+    """Strength of random shifts, turns, scales and changes of light, in [0, 1]; default 0."""
+    mirror_x: _builtins.bool
+    """Whether images are also shown mirrored left to right; default false."""
+    mirror_y: _builtins.bool
+    """Whether images are also shown mirrored top to bottom; default false."""
     def __init__(
         self,
         *,
@@ -89,19 +127,49 @@ class TrainingSettings(_message.Message):
         initial_weights: _builtins.str = ...,
         good_label: _builtins.str = ...,
         target: _builtins.str = ...,
+        preset: _builtins.str = ...,
+        label_smoothing: _builtins.float | None = ...,
+        class_balance: _builtins.float | None = ...,
+        base_rate: _builtins.float = ...,
+        decay: _builtins.str = ...,
+        warmup_epochs: _builtins.int | None = ...,
+        warmup_rate: _builtins.float = ...,
+        patience: _builtins.int | None = ...,
+        synthetic_cap: _builtins.int = ...,
+        augment: _builtins.float | None = ...,
+        mirror_x: _builtins.bool | None = ...,
+        mirror_y: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_real_share", b"_real_share", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "real_share", b"real_share"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_real_share", b"_real_share", "batch", b"batch", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "learning_rate", b"learning_rate", "real_share", b"real_share", "steps_per_epoch", b"steps_per_epoch", "target", b"target", "trainable_base", b"trainable_base", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "preset", b"preset", "real_share", b"real_share", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__augment: _TypeAlias = _typing.Literal["augment"]  # noqa: Y015
+    _WhichOneofArgType__augment: _TypeAlias = _typing.Literal["_augment", b"_augment"]  # noqa: Y015
+    _WhichOneofReturnType__class_balance: _TypeAlias = _typing.Literal["class_balance"]  # noqa: Y015
+    _WhichOneofArgType__class_balance: _TypeAlias = _typing.Literal["_class_balance", b"_class_balance"]  # noqa: Y015
     _WhichOneofReturnType__dropout: _TypeAlias = _typing.Literal["dropout"]  # noqa: Y015
     _WhichOneofArgType__dropout: _TypeAlias = _typing.Literal["_dropout", b"_dropout"]  # noqa: Y015
     _WhichOneofReturnType__focal_gamma: _TypeAlias = _typing.Literal["focal_gamma"]  # noqa: Y015
     _WhichOneofArgType__focal_gamma: _TypeAlias = _typing.Literal["_focal_gamma", b"_focal_gamma"]  # noqa: Y015
     _WhichOneofReturnType__l2: _TypeAlias = _typing.Literal["l2"]  # noqa: Y015
     _WhichOneofArgType__l2: _TypeAlias = _typing.Literal["_l2", b"_l2"]  # noqa: Y015
+    _WhichOneofReturnType__label_smoothing: _TypeAlias = _typing.Literal["label_smoothing"]  # noqa: Y015
+    _WhichOneofArgType__label_smoothing: _TypeAlias = _typing.Literal["_label_smoothing", b"_label_smoothing"]  # noqa: Y015
+    _WhichOneofReturnType__mirror_x: _TypeAlias = _typing.Literal["mirror_x"]  # noqa: Y015
+    _WhichOneofArgType__mirror_x: _TypeAlias = _typing.Literal["_mirror_x", b"_mirror_x"]  # noqa: Y015
+    _WhichOneofReturnType__mirror_y: _TypeAlias = _typing.Literal["mirror_y"]  # noqa: Y015
+    _WhichOneofArgType__mirror_y: _TypeAlias = _typing.Literal["_mirror_y", b"_mirror_y"]  # noqa: Y015
+    _WhichOneofReturnType__patience: _TypeAlias = _typing.Literal["patience"]  # noqa: Y015
+    _WhichOneofArgType__patience: _TypeAlias = _typing.Literal["_patience", b"_patience"]  # noqa: Y015
     _WhichOneofReturnType__real_share: _TypeAlias = _typing.Literal["real_share"]  # noqa: Y015
     _WhichOneofArgType__real_share: _TypeAlias = _typing.Literal["_real_share", b"_real_share"]  # noqa: Y015
+    _WhichOneofReturnType__warmup_epochs: _TypeAlias = _typing.Literal["warmup_epochs"]  # noqa: Y015
+    _WhichOneofArgType__warmup_epochs: _TypeAlias = _typing.Literal["_warmup_epochs", b"_warmup_epochs"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__augment) -> _WhichOneofReturnType__augment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__class_balance) -> _WhichOneofReturnType__class_balance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dropout) -> _WhichOneofReturnType__dropout | None: ...
     @_typing.overload
@@ -109,7 +177,17 @@ class TrainingSettings(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__l2) -> _WhichOneofReturnType__l2 | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__label_smoothing) -> _WhichOneofReturnType__label_smoothing | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_x) -> _WhichOneofReturnType__mirror_x | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_y) -> _WhichOneofReturnType__mirror_y | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__patience) -> _WhichOneofReturnType__patience | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__real_share) -> _WhichOneofReturnType__real_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warmup_epochs) -> _WhichOneofReturnType__warmup_epochs | None: ...
 
 Global___TrainingSettings: _TypeAlias = TrainingSettings  # noqa: Y015
 
@@ -125,6 +203,7 @@ class TrainClassifierRequest(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     CYCLES_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
     FOLDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
@@ -136,6 +215,8 @@ class TrainClassifierRequest(_message.Message):
     """Training cycles with different seeds, in [1, 100]; default 5."""
     seed: _builtins.int
     """Seed of the first cycle, >= 0; cycle i uses seed + i."""
+    at_once: _builtins.int
+    """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
     folds: _builtins.int
     """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
     one part in one fold), in [2, 100]; 0: every cycle learns from all.
@@ -153,11 +234,12 @@ class TrainClassifierRequest(_message.Message):
         settings: Global___TrainingSettings | None = ...,
         cycles: _builtins.int = ...,
         seed: _builtins.int = ...,
+        at_once: _builtins.int = ...,
         folds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycles", b"cycles", "folds", b"folds", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "cycles", b"cycles", "folds", b"folds", "manifest_uri", b"manifest_uri", "name", b"name", "request_id", b"request_id", "seed", b"seed", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,7 +391,9 @@ class EvaluateClassifierResponse(_message.Message):
     """URI of evaluation.json: metrics of each cycle, mean and 95% interval, and the predictions of every image."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Mean over cycles of "accuracy", "precision", "recall", "f1" (macro), "loss"."""
+        """Mean over cycles of "accuracy", "precision", "recall", "f1" (macro), "loss"; of the main cycle "ece" (calibrated)
+        and, at its operating point, "escape" and "overkill".
+        """
 
     def __init__(
         self,
@@ -620,3 +704,149 @@ class GetClassifierResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetClassifierResponse: _TypeAlias = GetClassifierResponse  # noqa: Y015
+
+@_typing.final
+class CalibrateClassifierRequest(_message.Message):
+    """Asks for a new calibration and operating point."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    GOOD_LABEL_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Classifier, "name" (its newest version) or "name/version"; required."""
+    manifest_uri: _builtins.str
+    """URI of the manifest whose validation images are used; its test images are measured."""
+    good_label: _builtins.str
+    """Label of good parts; empty: as the classifier was trained."""
+    target: _builtins.str
+    """What the operating point has to meet, as in TrainingSettings; empty: the threshold is 1/2."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+        good_label: _builtins.str = ...,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["good_label", b"good_label", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalibrateClassifierRequest: _TypeAlias = CalibrateClassifierRequest  # noqa: Y015
+
+@_typing.final
+class CalibrateClassifierResponse(_message.Message):
+    """A classifier with a new calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSIFIER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def classifier(self) -> Global___Classifier:
+        """The new version."""
+
+    def __init__(
+        self,
+        *,
+        classifier: Global___Classifier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalibrateClassifierResponse: _TypeAlias = CalibrateClassifierResponse  # noqa: Y015
+
+@_typing.final
+class ExportClassifierRequest(_message.Message):
+    """Asks for a classifier in another format."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    model: _builtins.str
+    """Classifier, "name" (its newest version) or "name/version"; required."""
+    format: _builtins.str
+    """"saved-model", "tflite", "tflite-int8" or "onnx"; required."""
+    manifest_uri: _builtins.str
+    """URI of the manifest whose test images check the export, and whose training images calibrate "tflite-int8";
+    empty: the one it was trained on.
+    """
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        format: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportClassifierRequest: _TypeAlias = ExportClassifierRequest  # noqa: Y015
+
+@_typing.final
+class ExportClassifierResponse(_message.Message):
+    """An exported classifier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URI_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    EXPORTED_ACCURACY_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    MAX_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """URI of the prefix under which the files lie."""
+    images: _builtins.int
+    """Test images on which both were compared."""
+    accuracy: _builtins.float
+    """Accuracy of the original on them, in [0, 1]."""
+    exported_accuracy: _builtins.float
+    """Accuracy of the export, in [0, 1]."""
+    agreement: _builtins.float
+    """Share of the images that both give the same label, in [0, 1]."""
+    max_difference: _builtins.float
+    """Largest difference of a probability."""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """URIs of the files."""
+
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+        files: _abc.Iterable[_builtins.str] | None = ...,
+        images: _builtins.int = ...,
+        accuracy: _builtins.float = ...,
+        exported_accuracy: _builtins.float = ...,
+        agreement: _builtins.float = ...,
+        max_difference: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "agreement", b"agreement", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportClassifierResponse: _TypeAlias = ExportClassifierResponse  # noqa: Y015

@@ -56,6 +56,16 @@ class ClassifierServiceStub:
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.CalibrateClassifier = channel.unary_unary(
+                '/defectory.api.classifier.v1.ClassifierService/CalibrateClassifier',
+                request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.CalibrateClassifierRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ExportClassifier = channel.unary_unary(
+                '/defectory.api.classifier.v1.ClassifierService/ExportClassifier',
+                request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ExportClassifierRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.ListClassifiers = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/ListClassifiers',
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ListClassifiersRequest.SerializeToString,
@@ -105,6 +115,24 @@ class ClassifierServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CalibrateClassifier(self, request, context):
+        """Fits the calibration and the operating point anew and writes a new version with the same weights.
+        Response: CalibrateClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportClassifier(self, request, context):
+        """Writes a classifier in a format of other software and checks it against the original on the test images.
+        Response: ExportClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListClassifiers(self, request, context):
         """Lists the classifiers in the store by page.
         Errors: INVALID_ARGUMENT (page token).
@@ -142,6 +170,16 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
             'ScoreImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ScoreImages,
                     request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CalibrateClassifier': grpc.unary_unary_rpc_method_handler(
+                    servicer.CalibrateClassifier,
+                    request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.CalibrateClassifierRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ExportClassifier': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportClassifier,
+                    request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ExportClassifierRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'ListClassifiers': grpc.unary_unary_rpc_method_handler(
@@ -263,6 +301,60 @@ class ClassifierService:
             target,
             '/defectory.api.classifier.v1.ClassifierService/ScoreImages',
             defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CalibrateClassifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.classifier.v1.ClassifierService/CalibrateClassifier',
+            defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.CalibrateClassifierRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportClassifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.classifier.v1.ClassifierService/ExportClassifier',
+            defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ExportClassifierRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

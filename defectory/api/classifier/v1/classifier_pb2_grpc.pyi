@@ -51,6 +51,16 @@ class ClassifierServiceStub:
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
+    CalibrateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]
+    """Fits the calibration and the operating point anew and writes a new version with the same weights.
+    Response: CalibrateClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+    """
+    ExportClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]
+    """Writes a classifier in a format of other software and checks it against the original on the test images.
+    Response: ExportClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+    """
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]
     """Lists the classifiers in the store by page.
     Errors: INVALID_ARGUMENT (page token).
@@ -81,6 +91,16 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+    """
+    CalibrateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Fits the calibration and the operating point anew and writes a new version with the same weights.
+    Response: CalibrateClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+    """
+    ExportClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Writes a classifier in a format of other software and checks it against the original on the test images.
+    Response: ExportClassifierResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
     """
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     """Lists the classifiers in the store by page.
@@ -133,6 +153,28 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def CalibrateClassifier(
+        self,
+        request: _classifier_pb2.CalibrateClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Fits the calibration and the operating point anew and writes a new version with the same weights.
+        Response: CalibrateClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (target, labels), NOT_FOUND (model, manifest), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportClassifier(
+        self,
+        request: _classifier_pb2.ExportClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Writes a classifier in a format of other software and checks it against the original on the test images.
+        Response: ExportClassifierResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""Classifiers for other software: SavedModel, TFLite and ONNX, each checked against the original."""

@@ -1,0 +1,135 @@
+"""Exports a classifier: its files, what an application needs to know, and how far it agrees with the original."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from defectory.datasets.manifest import read_manifest
+from defectory.errors import InvalidInput
+from defectory.storage.store import ObjectStore
+from services.classifier.bundle import load
+from services.classifier.card import ClassifierCard
+from services.classifier.data import Part, label_indices, load_images
+from services.classifier.exporting import formats
+from services.classifier.model import Network, probabilities
+
+Converter = Callable[..., tuple[formats.Files, formats.Run]]
+FORMATS: Mapping[str, Converter] = {
+    "saved-model": formats.saved_model,
+    "tflite": formats.tflite,
+    "tflite-int8": formats.tflite_int8,
+    "onnx": formats.onnx,
+}
+CALIBRATION_IMAGES = 200  # that set the ranges of int8
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The export beside the original, on test images."""
+
+    images: int
+    accuracy: float
+    exported_accuracy: float
+    agreement: float  # share of images that both label alike
+    max_difference: float  # of a calibrated probability
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export left in the store."""
+
+    uri: str
+    files: list[str]
+    check: Check
+
+
+def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, report: Report) -> Exported:
+    """Convert the main network, with its temperature built in, and check it.
+
+    Writes below `models/classifier/NAME/VERSION/exports/FORMAT/`, `export.json` last: labels, input, decision, check.
+
+    Raises:
+        InvalidInput: no such format, no readable test images.
+    """
+    if format_ not in FORMATS:
+        right = f"use {', '.join(FORMATS)}"
+        raise InvalidInput(f"format {format_!r}: {right}", {"format": right})
+    card, network = load(store, model)
+    manifest_uri = manifest_uri or card.lineage.manifest_uri
+    test = _images(store, manifest_uri, card, "test", report)
+    if not test.lines:
+        right = "give a manifest with readable test images"
+        raise InvalidInput(f"{manifest_uri} has no test images to check the export: {right}", {"manifest_uri": right})
+    training = np.zeros((0,), np.uint8)
+    if format_ == "tflite-int8":
+        training = _images(store, manifest_uri, card, "train", report, CALIBRATION_IMAGES).pixels
+        if not len(training):
+            right = "give a manifest with training images"
+            raise InvalidInput(f"tflite-int8 needs training images for its ranges: {right}", {"manifest_uri": right})
+    original = card.rule.decide(probabilities(network, test.pixels)).probabilities
+    _build_in_temperature(network, card.calibration.temperature)
+    report(f"converting to {format_}", 0, len(test.lines))
+    files, run = FORMATS[format_](network, card.architecture, training)
+    check = compare(test.labels, original, run(test.pixels))
+    report("checking", len(test.lines), len(test.lines))
+    prefix = f"{card.prefix}exports/{format_}/"
+    for path, content in files.items():
+        store.put(prefix + path, content)
+    store.put(prefix + "export.json", json.dumps(_description(card, format_, check, list(files)), indent=1).encode())
+    return Exported(
+        store.uri(prefix.rstrip("/")), [store.uri(prefix + path) for path in (*files, "export.json")], check
+    )
+
+
+def compare(labels: np.ndarray, original: np.ndarray, exported: np.ndarray) -> Check:
+    """Both networks' calibrated probabilities (N, C) of the same images, and the truth (N,)."""
+    ours, theirs = original.argmax(axis=1), exported.argmax(axis=1)
+    return Check(
+        images=len(labels),
+        accuracy=float((ours == labels).mean()),
+        exported_accuracy=float((theirs == labels).mean()),
+        agreement=float((ours == theirs).mean()),
+        max_difference=float(np.abs(original - exported).max()),
+    )
+
+
+def _images(
+    store: ObjectStore, manifest_uri: str, card: ClassifierCard, split: str, report: Report, at_most: int = 0
+) -> Part:
+    lines = [x for x in read_manifest(store, manifest_uri) if x.split == split and x.verdict != "rejected"]
+    if at_most:
+        lines = sorted(lines, key=lambda x: x.sha256)[:at_most]  # at random, but always the same ones
+    images = load_images(
+        store, lines, card.architecture.input_px, lambda done, of: report(f"reading {split} images", done, of)
+    )
+    return Part(images.lines, images.pixels, label_indices(images.lines, card.architecture.labels))
+
+
+def _build_in_temperature(network: Network, temperature: float) -> None:
+    """Divide the logits: what comes out of the export is calibrated."""
+    for weight in network.top.get_layer("probabilities").weights:
+        weight.assign(weight / temperature)
+
+
+def _description(card: ClassifierCard, format_: str, check: Check, files: list[str]) -> dict[str, object]:
+    size = card.architecture.input_px
+    integers = format_ == "tflite-int8"
+    return {
+        "model": card.full_name,
+        "weights_sha256": card.weights.sha256,
+        "format": format_,
+        "files": files,
+        "input": {
+            "name": "image",
+            "type": "uint8" if integers else "float32",
+            "shape": [1 if format_.startswith("tflite") else -1, size, size, 3],
+            "preprocessing": card.preprocessing.model_dump(mode="json"),
+        },
+        "output": {"name": "probabilities", "type": "uint8" if integers else "float32", "calibrated": True},
+        "labels": card.architecture.labels,
+        "operating_point": card.operating_point.model_dump(mode="json") if card.operating_point else None,
+        "check": vars(check),
+    }

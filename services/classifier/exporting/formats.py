@@ -1,0 +1,100 @@
+"""Each format: the files that a network becomes, and how they are run to be checked."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from services.classifier.exporting.onnx_graph import to_onnx
+from services.classifier.model import Architecture, Network
+
+BATCH = 32
+Files = dict[str, bytes]  # path below the export's prefix -> content
+Run = Callable[[np.ndarray], np.ndarray]  # uint8 (N, size, size, 3) -> float (N, labels)
+
+
+def saved_model(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+    """TensorFlow's SavedModel with one signature, "serving_default": "image" to "probabilities"."""
+    size = architecture.input_px
+    with tempfile.TemporaryDirectory() as folder:
+        module = tf.Module()
+        module.network = network.model  # so that its variables are saved
+        signature = tf.function(
+            lambda image: {"probabilities": network.model(image, training=False)},
+            input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32, "image")],
+        )
+        tf.saved_model.save(module, folder, signatures=signature)
+        read = tf.saved_model.load(folder).signatures["serving_default"]  # what was just written here, nothing foreign
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+    return files, _in_batches(lambda x: read(image=tf.cast(x, tf.float32))["probabilities"].numpy())
+
+
+def tflite(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+    """TFLite in float32."""
+    return _tflite(tf.lite.TFLiteConverter.from_concrete_functions([_concrete(network, architecture)]))
+
+
+def tflite_int8(network: Network, architecture: Architecture, training: np.ndarray) -> tuple[Files, Run]:
+    """TFLite in integers throughout, input and output uint8; ranges from training images."""
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(network, architecture)])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in training)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    return _tflite(converter)
+
+
+def onnx(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+    """ONNX, run by ONNX Runtime."""
+    import onnxruntime
+
+    content = to_onnx(network, architecture)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    run = _in_batches(lambda x: session.run(["probabilities"], {"image": x.astype(np.float32)})[0])
+    return {"model.onnx": content}, run
+
+
+def _concrete(network: Network, architecture: Architecture) -> tf.types.experimental.ConcreteFunction:
+    """One image at a time, which is what edge devices see."""
+    size = architecture.input_px
+    function = tf.function(lambda image: network.model(image, training=False))
+    return function.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32, "image"))
+
+
+def _tflite(converter: tf.lite.TFLiteConverter) -> tuple[Files, Run]:
+    content = converter.convert()
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        rows = []
+        for image in pixels:
+            interpreter.set_tensor(given["index"], _quantised(image, given)[None])
+            interpreter.invoke()
+            rows.append(_value(interpreter.get_tensor(answer["index"])[0], answer))
+        return np.stack(rows)
+
+    return {"model.tflite": content}, run
+
+
+def _quantised(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero = details["quantization"]
+    if not scale:
+        return image.astype(np.float32)
+    return np.clip(np.round(image / scale) + zero, 0, 255).astype(np.uint8)
+
+
+def _value(row: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero = details["quantization"]
+    return np.asarray((row.astype(np.float32) - zero) * scale) if scale else row
+
+
+def _in_batches(run: Run) -> Run:
+    def all_of_them(pixels: np.ndarray) -> np.ndarray:
+        return np.concatenate([run(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+
+    return all_of_them

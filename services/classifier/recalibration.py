@@ -1,0 +1,55 @@
+"""A new calibration and operating point for a trained classifier: a new version with the same weights."""
+
+from collections.abc import Callable
+
+from defectory.datasets.manifest import read_manifest
+from defectory.models import reserve_version, version_prefix
+from defectory.storage.store import ObjectStore
+from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
+from services.classifier.bundle import load, read_card, write_card
+from services.classifier.card import KIND, ClassifierCard
+from services.classifier.data import load_images, split_parts
+from services.classifier.operating_point import parse_target
+from services.classifier.reliability import reliability_svg
+
+Report = Callable[[str, int, int], None]
+
+
+def recalibrate(
+    store: ObjectStore, operation_id: str, model: str, manifest_uri: str, good: str, target: str, report: Report
+) -> ClassifierCard:
+    """Fit on the manifest's validation images, measure on its test images, write the new version.
+
+    Args:
+        good: label of good parts; empty: the one that the classifier was trained with.
+        target: as `parse_target` reads it; empty: none.
+
+    Raises:
+        InvalidInput: no validation images, a label the classifier does not know, a target that cannot be looked for.
+    """
+    card, network = load(store, model)
+    version = reserve_version(store, KIND, card.name, operation_id)
+    prefix = version_prefix(KIND, card.name, version)
+    if store.exists(prefix + "model.json"):
+        return read_card(store, f"{card.name}/{version}")
+    labels, good, wanted = card.architecture.labels, good or card.settings.good_label, parse_target(target)
+    lines = [x for x in read_manifest(store, manifest_uri) if x.split in ("validation", "test")]
+    check_target(labels, good, wanted, [line.label for line in lines if line.split == "validation"])
+    images = load_images(store, lines, card.architecture.input_px, lambda done, of: report("reading images", done, of))
+    parts = split_parts(images, labels, needed=("validation",))
+    validation, test = (answers_of(network, parts[split]) for split in ("validation", "test"))
+    calibration = calibrate(validation, test)
+    for cycle in card.cycles:
+        store.put(prefix + cycle.weights.file, store.get(card.prefix + cycle.weights.file))
+    store.put(prefix + "metrics.json", store.get(card.prefix + "metrics.json"))
+    store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
+    changes = {
+        "version": version,
+        "calibration": calibration,
+        "operating_point": draw_line(labels, good, wanted, calibration.temperature, validation, test),
+        "settings": card.settings.model_copy(update={"good_label": good, "target": target}),
+        "lineage": card.lineage.model_copy(update={"calibrated_from": card.full_name}),
+    }
+    made = card.model_copy(update=changes)
+    write_card(store, made)
+    return made

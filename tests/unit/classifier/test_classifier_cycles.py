@@ -1,0 +1,70 @@
+"""A cycle that is killed goes on after its last finished epoch and ends in the same weights."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from defectory.datasets.manifest import read_manifest
+from defectory.storage import open_store
+from services.classifier.settings import training_settings
+from services.classifier.training import cycles
+from services.classifier.training.cycles import CycleResult, run_cycle
+from services.classifier.training.preparation import Prepared, prepare
+from tests.contract.datasets import make_dataset
+
+SETTINGS = training_settings(
+    {
+        "initial_weights": "random", "width_multiplier": 0.35, "head_units": 8, "batch": 8, "epochs": 4,
+        "warmup_epochs": 2, "learning_rate": 1e-3, "decay": "cosine", "augment": 0.5, "mirror_x": True,
+    },
+    32,
+)  # fmt: skip
+
+
+class Killed(Exception):
+    """What stands for a kill: nothing is done after it."""
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    store = open_store("memory://")
+    return prepare(store, read_manifest(store, make_dataset(store)), ("defect", "good"), SETTINGS, {})
+
+
+def run(prepared: Prepared, url_store, seen: list[int], kill_after: int = 0) -> CycleResult:
+    def report(cycle: int, epochs: int, values: Mapping[str, float]) -> None:
+        seen.append(epochs)
+        if epochs == kill_after:
+            raise Killed
+
+    return run_cycle(url_store, "m/", prepared.trainer, prepared.parts, {}, SETTINGS, 0, 11, report)
+
+
+@pytest.fixture(scope="module")
+def whole(prepared: Prepared) -> CycleResult:
+    """A cycle that nothing interrupted."""
+    return run(prepared, open_store("memory://"), [])
+
+
+def test_killed_in_any_phase_it_ends_in_the_same_weights(
+    prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "CHECKPOINT_EVERY_S", 0.0)
+    store, seen = open_store("memory://"), []
+    for kill_after in (1, 3):  # in the warm-up, and in what follows
+        with pytest.raises(Killed):
+            run(prepared, store, seen, kill_after)
+    resumed = run(prepared, store, seen)
+    assert seen == [1, 2, 3, 4]
+    assert resumed == whole  # with the hash of the weights
+    assert [info.key for info in store.list("m/")] == ["m/cycle-0.json", "m/cycle-0.safetensors"]
+    assert run(prepared, store, []) == whole  # a finished cycle is only read
+
+
+def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: CycleResult) -> None:
+    assert [entry["epoch"] for entry in whole.epochs] == [1, 2, 3, 4]
+    for entry in whole.epochs:
+        for split in ("train", "validation", "test"):
+            assert set(entry[split]) == {"loss", "accuracy", "precision", "recall", "f1"}
+    ranks = [(entry["validation"]["f1"], -entry["validation"]["loss"]) for entry in whole.epochs]
+    assert whole.card.best_epoch == ranks.index(max(ranks)) + 1

@@ -1,0 +1,183 @@
+"""Losses against Keras' own; steps, schedule, order and moves against what they should do."""
+
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from defectory.datasets.manifest import ManifestLine
+from services.classifier.data import cap_synthetic
+from services.classifier.model import Architecture
+from services.classifier.settings import TrainingSettings, training_settings
+from services.classifier.training.augment import Moves, apply_moves, draw_moves
+from services.classifier.training.metrics import focal_loss as measured_loss
+from services.classifier.training.order import batches
+from services.classifier.training.schedule import Schedule
+from services.classifier.training.trainer import Trainer, focal_loss
+
+SMALL = {"input_px": 32, "width_multiplier": 0.35, "head_units": 8, "initial_weights": "random", "batch": 4}
+ARCHITECTURE = Architecture(labels=("a", "b"), input_px=32, width_multiplier=0.35, head_units=8)
+
+
+def predictions(classes: int, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(classes)
+    labels = random.integers(0, classes, count)
+    return np.eye(classes, dtype=np.float32)[labels], random.dirichlet(np.ones(classes), count).astype(np.float32)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 3.5])
+def test_over_two_labels_the_loss_is_keras_binary_focal_cross_entropy(gamma: float) -> None:
+    one_hot, p = predictions(2)
+    theirs = keras.losses.BinaryFocalCrossentropy(gamma=gamma)(one_hot, p)
+    assert float(tf.reduce_mean(focal_loss(one_hot, p, gamma, 0.0))) == pytest.approx(float(theirs), rel=1e-5)
+    assert measured_loss(one_hot.argmax(1), p, gamma) == pytest.approx(float(theirs), rel=1e-5)
+
+
+@pytest.mark.parametrize(("gamma", "smoothing"), [(0.0, 0.0), (2.0, 0.0), (2.0, 0.1)])
+def test_over_more_labels_it_is_keras_categorical_focal_cross_entropy(gamma: float, smoothing: float) -> None:
+    one_hot, p = predictions(5)
+    theirs = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=gamma, label_smoothing=smoothing)(one_hot, p)
+    assert float(tf.reduce_mean(focal_loss(one_hot, p, gamma, smoothing))) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def variables(trainer: Trainer) -> tuple[np.ndarray, np.ndarray]:
+    network = trainer.network
+    return tuple(np.concatenate([v.numpy().ravel() for v in part.trainable_variables or part.variables])
+                 for part in (network.top, network.base))  # type: ignore[return-value]  # fmt: skip
+
+
+def test_equal_rates_are_one_adam_over_everything() -> None:
+    settings = training_settings({**SMALL, "learning_rate": 1e-3, "dropout": 0.0}, 32)
+    trainer = Trainer(ARCHITECTURE.model_copy(update={"dropout": 0.0}), settings, np.ones(2))
+    trainer.start_cycle(3)
+    reference = Trainer(ARCHITECTURE.model_copy(update={"dropout": 0.0}), settings, np.ones(2))
+    reference.start_cycle(3)
+    model = reference.network.model
+    adam = keras.optimizers.Adam(1e-3)
+    random = np.random.default_rng(0)
+    for step in range(2):
+        images, labels = random.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8), np.array([0, 1, 1, 0])
+        trainer.train(images, labels, step / 2, None)
+        with tf.GradientTape() as tape:
+            # The identity hides the softmax's logits, which Keras would take for a sigmoid's.
+            p = tf.identity(model(tf.cast(images, tf.float32), training=True))
+            loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0)(np.eye(2)[labels], p) + tf.add_n(model.losses)
+        adam.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+    for ours, theirs in zip(variables(trainer), variables(reference), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)  # Adam's first steps blow up rounding
+
+
+def test_the_warm_up_leaves_the_base_alone_and_a_base_rate_slows_it() -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8), np.array([0, 1, 1, 0])
+    settings = training_settings({**SMALL, "learning_rate": 1e-3, "base_rate": 0.1, "warmup_rate": 0.01}, 32)
+    trainer = Trainer(ARCHITECTURE, settings, np.ones(2))
+    trainer.start_cycle(0)
+    head, base = variables(trainer)
+    trainer.train(trainer.embed(images), labels, -1.0, None)
+    warm_head, warm_base = variables(trainer)
+    np.testing.assert_array_equal(base, warm_base)
+    assert np.abs(warm_head - head).max() == pytest.approx(0.01, rel=0.05)  # Adam's first step is the rate
+    trainer.start_cycle(0)
+    trainer.train(images, labels, 0.0, None)
+    tuned_head, tuned_base = variables(trainer)
+    assert np.abs(tuned_head - head).max() == pytest.approx(1e-3, rel=0.05)
+    assert np.abs(tuned_base - base).max() == pytest.approx(1e-4, rel=0.05)
+
+
+def test_embeddings_and_images_are_predicted_alike() -> None:
+    trainer = Trainer(ARCHITECTURE, training_settings(SMALL, 32), np.ones(2))
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
+    np.testing.assert_allclose(trainer.predict(images), trainer.predict(trainer.embed(images)), atol=1e-6)
+    assert trainer.predict(images[:0]).shape == (0, 2)
+
+
+def test_a_schedule_warms_up_decays_and_loses_patience() -> None:
+    settings = TrainingSettings(epochs=10, warmup_epochs=4, patience=3, batch=8, decay="cosine", augment=0.5)
+    schedule = Schedule(settings, images=20)
+    assert schedule.steps == 3
+    assert [schedule.embeds(epoch) for epoch in (0, 3, 4, 9)] == [True, True, False, False]
+    assert [schedule.progress(step) for step in (0, 11, 12, 21)] == [-1.0, -1.0, 0.0, 0.5]
+    assert not schedule.ends(6, best=2)  # two epochs after the warm-up: patience is not lost yet
+    assert schedule.ends(7, best=2)
+    assert not schedule.ends(7, best=6)
+    assert schedule.ends(10, best=10)
+    frozen = Schedule(TrainingSettings(trainable_base="none"), images=20)
+    assert frozen.embeds(39)
+    assert not Schedule(TrainingSettings(trainable_base="none", mirror_x=True), images=20).embeds(0)
+
+
+def test_moves_depend_on_seed_and_step_alone() -> None:
+    def draw(seed: int, step: int) -> Moves:
+        moves = draw_moves(8, 64, 0.7, True, False, seed, step)
+        assert moves is not None
+        return moves
+
+    np.testing.assert_array_equal(draw(1, 5).transforms, draw(1, 5).transforms)
+    assert not np.array_equal(draw(1, 5).transforms, draw(1, 6).transforms)
+    assert not np.array_equal(draw(1, 5).light, draw(2, 5).light)
+    assert draw_moves(8, 64, 0.0, False, False, 1, 5) is None
+
+
+@pytest.mark.parametrize(("x", "y"), [(True, False), (False, True), (True, True)])
+def test_mirroring_alone_gives_the_image_or_its_mirror_image(x: bool, y: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3)).astype(np.float32)
+    moves = draw_moves(24, 16, 0.0, x, y, seed=0, step=0)
+    assert moves is not None
+    moved = apply_moves(images, moves.transforms, moves.light).numpy()
+    allowed = [images] + [images[:, :, ::-1]] * x + [images[:, ::-1]] * y + [images[:, ::-1, ::-1]] * (x and y)
+    which = [next(i for i, a in enumerate(allowed) if np.allclose(m, a[n], atol=1e-3)) for n, m in enumerate(moved)]
+    assert set(which) == set(range(len(allowed)))
+
+
+def test_moves_keep_to_their_bounds() -> None:
+    size = 64
+    moves = draw_moves(500, size, 1.0, False, False, seed=0, step=0)
+    assert moves is not None
+    a, b, right, d, e, down, *_ = moves.transforms.T
+    middle = (size - 1) / 2
+    np.testing.assert_array_less(np.abs(a * middle + b * middle + right - middle), 0.08 * size + 1e-3)
+    np.testing.assert_array_less(np.abs(d * middle + e * middle + down - middle), 0.08 * size + 1e-3)
+    np.testing.assert_array_less(np.abs(np.degrees(np.arctan2(d, a))), 10 + 1e-3)
+    flat = np.full((500, 8, 8, 3), 100, np.float32)
+    light = apply_moves(flat, moves.transforms, moves.light).numpy()
+    assert 70 < light.min() < 80 < 120 < light.max() < 130
+
+
+def test_every_batch_has_its_share_of_real_images_and_all_images_come_up() -> None:
+    is_real = np.arange(100) < 20
+    order = np.concatenate([
+        batches(is_real, epoch=epoch, steps=10, batch=8, real_share=0.5, seed=3) for epoch in range(4)
+    ])  # fmt: skip
+    assert order.shape == (40, 8)
+    assert (is_real[order].sum(axis=1) == 4).all()
+    times = Counter(order.ravel().tolist())
+    assert {times[i] for i in range(20)} == {8}  # 160 draws of 20 real ones
+    assert {times[i] for i in range(20, 100)} == {2}
+
+
+def test_arms_of_different_size_take_equally_many_steps() -> None:
+    settings = TrainingSettings(steps_per_epoch=7, epochs=3)
+    assert Schedule(settings, images=20).steps == Schedule(settings, images=2_000).steps == 7
+    real_only = batches(np.ones(20, bool), epoch=0, steps=7, batch=32, real_share=0.5, seed=0)
+    assert real_only.shape == (7, 32)
+
+
+def test_a_cap_bounds_the_synthetic_images_of_each_label_and_only_grows() -> None:
+    def line(number: int, label: str, origin: str, split: str = "train") -> ManifestLine:
+        return ManifestLine(
+            uri=f"memory://{number}", sha256=f"{number * 7919 % 100_003:064x}", width=8, height=8, label=label,
+            split=split, group="", source="", origin=origin,
+        )  # fmt: skip
+
+    lines = [line(i, "ab"[i % 2], "synthetic") for i in range(100)] + [line(i, "a", "real") for i in range(100, 130)]
+    lines += [line(i, "a", "real", "test") for i in range(130, 140)]
+    kept = cap_synthetic(lines, 10)
+    assert Counter((x.label, x.origin, x.split) for x in kept) == {
+        ("a", "synthetic", "train"): 10, ("b", "synthetic", "train"): 10, ("a", "real", "train"): 30,
+        ("a", "real", "test"): 10,
+    }  # fmt: skip
+    assert {x.sha256 for x in kept} <= {x.sha256 for x in cap_synthetic(lines, 20)}
+    assert cap_synthetic(lines, 0) == lines
+    assert cap_synthetic(list(reversed(lines)), 10) == [x for x in reversed(lines) if x in kept]
