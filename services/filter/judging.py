@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.errors import DefectoryError
+from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
@@ -62,6 +62,7 @@ def judge_manifest(
     """
     lines = read_manifest(store, manifest_uri)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
+    _check_labels(lines, scores, policy)
     real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
     gate = Gate()
     if novelty_gate:
@@ -76,6 +77,21 @@ def judge_manifest(
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons, "limits": gate.limits}
     return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons)
+
+
+def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy) -> None:
+    """InvalidInput for a label, of an image or of a threshold, that the judge does not know."""
+    if not scores.by_image:
+        return
+    known = set(next(iter(scores.by_image.values())).probabilities)  # all scores have the same labels
+    for name, labels in (
+        ("manifest_uri", {x.label for x in lines}),
+        ("label_thresholds", set(policy.label_thresholds)),
+    ):
+        if labels - known:
+            right = f"the judge knows {', '.join(sorted(known))}"
+            unknown = ", ".join(sorted(labels - known))
+            raise InvalidInput(f"{name}: there is no label {unknown}: {right}", {name: right})
 
 
 @dataclass(frozen=True)
