@@ -65,7 +65,8 @@ def run() -> MemoryStore:
     )
     model = {
         "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
-        "inside_by_chance": 0.05, "beside": 3, "max_box_acc_v2": {"mean": 0.25}, "sanity": {"stages": {"everything": 0.1}, "passed": True},
+        "inside_by_chance": 0.05, "beside": 3, "max_box_acc_v2": {"mean": 0.25},
+        "sanity": {"stages": {"everything": 0.1}, "passed": True},
     }  # fmt: skip
     heat = {
         "models": [{**model, "model": "run.baseline/1"}, {**model, "model": "run.expanded/1", "inside": 0.5}],
