@@ -9,6 +9,7 @@ DefectoryError
 ├── Corrupted             stored bytes are not what was written
 ├── Exhausted             a limit or the disk is full
 ├── Unavailable           a store or service does not answer; trying again may help
+│   └── Expired           the caller's deadline has passed
 └── Cancelled             somebody asked for it to stop
 """
 
@@ -53,11 +54,24 @@ class Corrupted(DefectoryError):
 
 
 class Exhausted(DefectoryError):
-    """A quota, a queue or a disk is full."""
+    """A quota, a queue or a disk is full.
+
+    Args:
+        message: one sentence for a person.
+        retry_after_s: after how many seconds trying again makes sense, where that is known.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(DefectoryError):
     """A store or a service does not answer."""
+
+
+class Expired(Unavailable):
+    """The caller's deadline has passed."""
 
 
 class Cancelled(DefectoryError):

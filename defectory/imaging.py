@@ -15,7 +15,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
+def decode(data: bytes, max_pixels: int = 100_000_000, needed_px: int = 0) -> Image.Image:
     """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
 
     - Orientation: the EXIF (or TIFF) rotation is applied.
@@ -28,6 +28,8 @@ def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
     Args:
         data: the file's bytes.
         max_pixels: the largest width x height; checked on the header, before pixels are decoded.
+        needed_px: a JPEG may come out 1/2, 1/4 or 1/8 as large, as long as both sides keep so many pixels: its blocks
+            are then computed at that size, which is cheaper and is a mean over pixels. 0: as large as it is.
 
     Returns:
         an image of mode "L" or "RGB", without metadata.
@@ -39,6 +41,8 @@ def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
         raise InvalidInput("the file is empty")
     image = _open(data, max_pixels)
     try:
+        if needed_px:
+            image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
         image.load()
         upright = ImageOps.exif_transpose(image)
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
@@ -173,6 +177,15 @@ def _edge_colour(image: Image.Image) -> int | tuple[int, ...]:
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     median = np.median(edge, axis=0)
     return int(median) if median.ndim == 0 else tuple(int(v) for v in median)
+
+
+def network_input_of(data: bytes, size_px: int, max_pixels: int = 100_000_000) -> np.ndarray:
+    """What a classifier sees of a file's bytes, in training and when it serves: RGB uint8 (size, size, 3).
+
+    Raises:
+        InvalidInput: as `decode`.
+    """
+    return network_input(decode(data, max_pixels, needed_px=size_px), size_px)
 
 
 def network_input(image: Image.Image, size_px: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+LABELS = ("stable", "canary")  # what a version can be called besides its number
 
 
 def check_name(name: str, field: str = "name") -> str:
@@ -82,3 +83,43 @@ def read_model_card(store: ObjectStore, kind: str, name: str, version: str) -> d
     except ValueError as error:
         raise Corrupted(f"{key} is not JSON: {error}") from error
     return card
+
+
+def read_labels(store: ObjectStore, kind: str, name: str) -> dict[str, str]:
+    """Label -> version of a model, e.g. {"stable": "3", "canary": "4"}; none where none was ever set.
+
+    Raises:
+        Corrupted: the stored object holds anything else.
+    """
+    key = _labels_key(kind, name)
+    try:
+        labels = json.loads(store.get(key))
+    except NotFound:
+        return {}
+    except ValueError as error:
+        raise Corrupted(f"{key} is not JSON: {error}") from error
+    if not isinstance(labels, dict) or not all(label in LABELS and isinstance(v, str) for label, v in labels.items()):
+        raise Corrupted(f"{key} is no object of {', '.join(LABELS)} with versions as strings")
+    return labels
+
+
+def set_label(store: ObjectStore, kind: str, model: str, label: str) -> dict[str, str]:
+    """Give a label to "name/version", taking it from the version that had it; returns the labels as they are then.
+
+    Raises:
+        InvalidInput: another label, no version. NotFound: no such version.
+    """
+    if label not in LABELS:
+        right = f"use {' or '.join(LABELS)}"
+        raise InvalidInput(f"there is no label {label!r}: {right}", {"label": right})
+    if "/" not in model:
+        right = 'name the version: "name/version"'
+        raise InvalidInput(f"{model!r} names no version: {right}", {"model": right})
+    name, version = resolve(store, kind, model)
+    labels = {**read_labels(store, kind, name), label: version}
+    store.put(_labels_key(kind, name), json.dumps(labels, sort_keys=True).encode())
+    return labels
+
+
+def _labels_key(kind: str, name: str) -> str:
+    return f"models/{kind}/{name}/labels.json"

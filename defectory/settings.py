@@ -34,6 +34,18 @@ class ServiceSettings(BaseModel):
     classifier_address: str = Field("127.0.0.1:50052", description="host:port of the classifier (for the filter)")
     weights: str = Field("", description="ImageNet weights file of MobileNetV2 (for the classifier)")
     shared: str = Field("", description="folder of shared data, searched for weights (for the classifier)")
+    explainer_address: str = Field("", description="host:port of the explainer, for heatmaps (for the classifier)")
+    models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model (for the classifier)")
+    engine: Literal["auto", "openvino", "openvino-bf16", "tensorflow"] = Field(
+        "auto", description="what computes answers; auto: openvino where it is installed (for the classifier)"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="cores that compute answers; 0: all (for the classifier)")
+    queue: int = Field(256, ge=1, le=4096, description="images that wait for an answer at most (for the classifier)")
+    poll_s: float = Field(
+        10.0,
+        ge=0,
+        description="seconds between looks for new versions; 0: only when one is asked for (for the classifier)",
+    )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
 
 

@@ -50,7 +50,9 @@ class ServiceDefinition:
 
     name: str
     descriptor: Any  # module-level DESCRIPTOR of the generated _pb2
-    add: Callable[[grpc.Server, ServiceContext], None]
+    add: Callable[[grpc.Server, ServiceContext], Callable[[], None] | None]  # returns what is to be closed at the end
+    more: tuple[Any, ...] = ()  # descriptors of further protos
+    threads: Callable[[ServiceSettings], int] = lambda _: THREADS  # calls at once
 
 
 def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> int:
@@ -82,10 +84,11 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared")},
         workers=settings.workers,
     )
-    server = _make_server(definition.name, settings)
-    definition.add(server, ServiceContext(store, operations, settings))
+    server = _make_server(definition, settings)
+    close = definition.add(server, ServiceContext(store, operations, settings))
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
-    names = [s.full_name for s in definition.descriptor.services_by_name.values()]
+    descriptors = (definition.descriptor, *definition.more)
+    names = [s.full_name for descriptor in descriptors for s in descriptor.services_by_name.values()]
     names.append(operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name)
     healths = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
@@ -106,16 +109,18 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     healths.enter_graceful_shutdown()
     operations.shutdown(settings.drain_s)  # workers write their checkpoints and stop; the next start takes them up
     server.stop(settings.drain_s).wait()
+    if close is not None:
+        close()
     return 0
 
 
-def _make_server(name: str, settings: ServiceSettings) -> grpc.Server:
+def _make_server(definition: ServiceDefinition, settings: ServiceSettings) -> grpc.Server:
     limit = settings.max_message_mb << 20
-    interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(name, os.environ), CallInterceptor()]
+    interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(definition.name, os.environ), CallInterceptor()]
     if settings.token:
         interceptors.insert(0, TokenInterceptor(settings.token))
     return grpc.server(
-        ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
+        ThreadPoolExecutor(definition.threads(settings), thread_name_prefix="call"),
         interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", limit),

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -20,6 +20,7 @@ CODES: dict[type[errors.DefectoryError], int] = {
     errors.Refused: code_pb2.PERMISSION_DENIED,
     errors.Corrupted: code_pb2.DATA_LOSS,
     errors.Exhausted: code_pb2.RESOURCE_EXHAUSTED,
+    errors.Expired: code_pb2.DEADLINE_EXCEEDED,
     errors.Unavailable: code_pb2.UNAVAILABLE,
     errors.Cancelled: code_pb2.CANCELLED,
 }
@@ -47,6 +48,10 @@ def to_status(error: Exception) -> status_pb2.Status:
             for field, why in error.fields.items()
         ]
         _add(status, error_details_pb2.BadRequest(field_violations=violations))
+    if isinstance(error, errors.Exhausted) and error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        _add(status, error_details_pb2.RetryInfo(retry_delay=delay))
     return status
 
 

@@ -255,13 +255,31 @@ def classify(
         {
             "image": image,
             "label": c.label,
+            "decision": c.decision,
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
         for image, c in zip(images, response.classifications, strict=True)
     ]
     result = {"model": model, "version": response.model_version, "count": len(rows), "classifications": rows}
-    emit(result, as_json, table(list(rows), ["image", "label", "probability"]))
+    emit(result, as_json, table(list(rows), ["image", "label", "probability", "decision"]))
+
+
+@app.command()
+def label(
+    model: Annotated[str, typer.Argument(help='"name/version".')],
+    label: Annotated[str, typer.Argument(help="stable or canary.")],
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a version a label. "stable" is what a served model answers with when no version is named.
+
+    \b
+    defectory classifier label screws/3 stable
+    """
+    from defectory.models import set_label
+
+    emit({"model": model.partition("/")[0], "labels": set_label(opened(store), "classifier", model, label)}, as_json)
 
 
 @app.command(name="list")

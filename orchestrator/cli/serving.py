@@ -17,6 +17,17 @@ def serve(
     metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Port of /metrics; 0: any.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on (DEFECTORY_HOST).")] = "",
     classifier_address: Annotated[str, typer.Option("--classifier-address", help="For the filter: host:port.")] = "",
+    explainer_address: Annotated[
+        str, typer.Option("--explainer-address", help="For the classifier's heatmaps: host:port.")
+    ] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME[=VERSION]", help="Classifier to serve, repeatable; default: all."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="For the classifier: auto, openvino, openvino-bf16 or tensorflow.")
+    ] = "",
+    threads: Annotated[int | None, typer.Option("--threads", help="For the classifier: cores; 0: all.")] = None,
     weights: Weights = "",
     store: Store = "",
     as_json: AsJson = False,
@@ -25,6 +36,7 @@ def serve(
 
     \b
     defectory serve classifier --store file:///srv/defectory --port 50052
+    defectory serve classifier --model screws --model cables=3
     """
     from defectory.errors import InvalidInput
     from orchestrator.pipeline.embedded import SERVICES
@@ -37,6 +49,8 @@ def serve(
     given = {
         "--port": port, "--metrics-port": metrics_port, "--host": host or None,
         "--weights": weights_file(weights) or None, "--classifier-address": classifier_address or None,
+        "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
+        "--engine": engine or None, "--threads": threads,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

@@ -95,6 +95,12 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
     return context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
 
 
+def equal_steps(message: Any) -> Any:
+    """Settings under which both arms take equally many steps: no cycle ends early."""
+    message.patience = 0
+    return message
+
+
 def judge_inputs(context: StepInputs) -> Mapping[str, Any]:
     """What the baseline is trained from, the number of cycles, and where the baseline's base started."""
     start = {"as": context.outputs["baseline"]["initial_weights"], "file": context.weights}
@@ -111,19 +117,13 @@ def judge(context: StepContext) -> Outputs:
         request_id=context.request_id(start),
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         name=context.name("judge"),
-        settings=equal_steps(training_settings(context.settings.classifier, steps_per_epoch(context), start)),
+        settings=training_settings(context.settings.classifier, steps_per_epoch(context), start),
         cycles=cycles,
         seed=context.settings.seed + JUDGE_SEED,
         folds=cycles,
     )
     made = context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
     return {"name": made.name, "version": made.version, "weights_sha256": made.weights_sha256, "cycles": cycles}
-
-
-def equal_steps(message: Any) -> Any:
-    """Settings under which both arms take equally many steps: no cycle ends early."""
-    message.patience = 0
-    return message
 
 
 def training_settings(settings: ClassifierSettings, steps: int, initial_weights: str) -> Any:

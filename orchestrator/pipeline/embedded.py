@@ -137,6 +137,8 @@ class EmbeddedServices:
         arguments += ["--port", str(port), "--metrics-port", str(metrics_port), "--resume", self._resume]
         for other in DEPENDS_ON.get(service, ()):
             arguments += [f"--{other}-address", self.address(other)]
+        if service == "classifier" and self._resume == "on-request":
+            arguments += ["--poll-s", "0"]  # a run asks for the models it has made; loading others would take its cores
         if service == "classifier" and self._weights:
             arguments += ["--weights", self._weights]
         self._logs.mkdir(parents=True, exist_ok=True)

@@ -1,23 +1,60 @@
 """Starts the classifier: `python -m services.classifier --store URL [--port P]`."""
 
+import os
 import sys
+from collections.abc import Callable
 
 import grpc
 
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
-from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
+from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
+from defectory.settings import ServiceSettings
 from services.classifier.servicer import ClassifierServicer
+from services.classifier.serving.admission import Admission
+from services.classifier.serving.answering import Answering
+from services.classifier.serving.batching import Batcher
+from services.classifier.serving.choice import parse_models
+from services.classifier.serving.heatmaps import explainer_at
+from services.classifier.serving.loading import Loader
+from services.classifier.serving.registry import ModelRegistry
+from services.classifier.serving.servicer import OpenInferenceServicer
 
 
-def add(server: grpc.Server, context: ServiceContext) -> None:
-    """Add the servicer to the server."""
-    servicer = ClassifierServicer(context.store, context.operations)
+def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
+    """Add the servicers to the server."""
+    settings = context.settings
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    batcher = Batcher(threads)
+    loader = Loader(context.store, settings.engine, threads)
+    registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
+    answering = Answering(context.store, registry, batcher, Admission(settings.queue), threads)
+    explain = explainer_at(settings.explainer_address) if settings.explainer_address else None
+    servicer = ClassifierServicer(context.store, context.operations, answering, explain)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+        OpenInferenceServicer(registry, answering), server
+    )
+    registry.start()
+
+    def close() -> None:
+        registry.close()
+        answering.close()
+        batcher.close()
+
+    return close
+
+
+def calls_at_once(settings: ServiceSettings) -> int:
+    """A thread for every call that may wait, and some to refuse the others at once."""
+    return settings.queue + THREADS
 
 
 def main() -> int:
     """Serve until told to stop."""
-    return run_service(ServiceDefinition("classifier", classifier_pb2.DESCRIPTOR, add))
+    return run_service(
+        ServiceDefinition("classifier", classifier_pb2.DESCRIPTOR, add, (open_inference_pb2.DESCRIPTOR,), calls_at_once)
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from services.classifier.card import Calibration, CalibrationError, OperatingPoi
 from services.classifier.data import Part
 from services.classifier.decision import calibrated, defect_probability
 from services.classifier.model import Network, probabilities
-from services.classifier.operating_point import Target, choose_threshold, errors_at, interval
+from services.classifier.operating_point import choose_threshold, errors_at, interval
+from services.classifier.target import Target
 
 NO_TARGET_THRESHOLD = 0.5
 

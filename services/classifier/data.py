@@ -8,7 +8,7 @@ import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import decode, network_input
+from defectory.imaging import network_input_of
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 
@@ -43,7 +43,7 @@ def load_images(
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = network_input(decode(content), size_px)
+            pixels[len(kept)] = network_input_of(content, size_px)
             kept.append(line)
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))

@@ -1,44 +1,11 @@
 """Where the line between good and defective is drawn to meet a target, and the rates of both errors at it."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from scipy import stats
 
-from defectory.errors import InvalidInput
+from services.classifier.target import Target
 
-Kind = Literal["recall", "overkill"]
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a factory asks: "recall", catch at least this share of defects; "overkill", reject at most this of good."""
-
-    kind: Kind
-    value: float
-
-
-def parse_target(text: str) -> Target | None:
-    """Target of "recall=0.99" or "overkill=0.02"; None of an empty text.
-
-    Raises:
-        InvalidInput: another form, or a share out of range.
-    """
-    if not text:
-        return None
-    kind, _, share = text.partition("=")
-    right = "use recall=SHARE, in (0, 1], or overkill=SHARE, in [0, 1), e.g. recall=0.99"
-    try:
-        value = float(share)
-    except ValueError:
-        raise InvalidInput(f"target {text!r}: {right}", {"settings.target": right}) from None
-    if kind == "recall" and 0 < value <= 1:
-        return Target("recall", value)
-    if kind == "overkill" and 0 <= value < 1:
-        return Target("overkill", value)
-    raise InvalidInput(f"target {text!r}: {right}", {"settings.target": right})
 
 
 def choose_threshold(defective: np.ndarray, scores: np.ndarray, target: Target) -> float:

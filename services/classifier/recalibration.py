@@ -9,8 +9,8 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.data import load_images, split_parts
-from services.classifier.operating_point import parse_target
 from services.classifier.reliability import reliability_svg
+from services.classifier.target import parse_target
 
 Report = Callable[[str, int, int], None]
 

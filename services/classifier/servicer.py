@@ -1,15 +1,16 @@
 """ClassifierService over the domain: checks, starts, answers."""
 
+import time
+
 import grpc
-import numpy as np
 from google.longrunning import operations_pb2
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import read_manifest
-from defectory.errors import Corrupted, InvalidInput
-from defectory.imaging import decode, network_input
+from defectory.errors import Corrupted, FailedPrecondition, InvalidInput
 from defectory.models import check_name, list_models
+from defectory.serving.caller import GrpcCaller
 from defectory.serving.messages import given
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
@@ -21,22 +22,27 @@ from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
-from services.classifier.operating_point import parse_target
-from services.classifier.prediction import PredictorCache
+from services.classifier.serving.answering import Answering, Source
+from services.classifier.serving.heatmaps import Explain
+from services.classifier.serving.messages import to_classifications
+from services.classifier.serving.metrics import ENCODE_SECONDS
+from services.classifier.target import parse_target
 from services.classifier.training import run
 
 JOBS = "services.classifier.jobs:"
-MAX_IMAGES = 256
 MAX_AT_ONCE = 64
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """Trains, evaluates, scores and classifies."""
 
-    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+    def __init__(
+        self, store: ObjectStore, operations: OperationSupervisor, answering: Answering, explain: Explain | None
+    ) -> None:
         self._store = store
         self._operations = operations
-        self._predictors = PredictorCache(store)
+        self._answering = answering
+        self._explain = explain
 
     def TrainClassifier(
         self, request: pb.TrainClassifierRequest, context: grpc.ServicerContext
@@ -45,11 +51,11 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         check_name(request.name)
         if request.seed < 0:
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
-        if request.folds == 1 or not 0 <= request.folds <= 100:
-            raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         if not 0 <= request.at_once <= MAX_AT_ONCE:
             right = f"use 1 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
+        if request.folds == 1 or not 0 <= request.folds <= 100:
+            raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         lines = read_manifest(self._store, request.manifest_uri)
         run.check(lines, given(request.settings), request.cycles or 5)
         return self._operations.start(JOBS + "train_classifier", request)
@@ -97,19 +103,23 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         """Classify images at once."""
-        if not 1 <= len(request.images) <= MAX_IMAGES:
-            right = f"send 1 to {MAX_IMAGES}"
-            raise InvalidInput(f"{len(request.images)} images: {right}", {"images": right})
-        predictor = self._predictors.get(request.model)
-        size = predictor.card.architecture.input_px
-        pixels = np.stack([self._input(number, image, size) for number, image in enumerate(request.images)])
-        probabilities, _ = predictor.predict(pixels)
-        labels = predictor.card.architecture.labels
-        answers = [
-            pb.Classification(label=labels[row.argmax()], probabilities=dict(zip(labels, map(float, row), strict=True)))
-            for row in probabilities
-        ]
-        return pb.ClassifyResponse(classifications=answers, model_version=predictor.card.version)
+        name, _, version = request.model.partition("/")
+        if request.heatmap and self._explain is None:
+            raise FailedPrecondition(
+                "heatmaps come from the explainer, and this classifier knows none: start it with --explainer-address "
+                "(DEFECTORY_EXPLAINER_ADDRESS)"
+            )
+        sources = [Source(f"images[{i}]", image.content, image.uri) for i, image in enumerate(request.images)]
+        caller = GrpcCaller(context)
+        answer = self._answering.images(name, version, sources, caller)
+        started = time.monotonic()
+        card = answer.served.card
+        answers = list(to_classifications(card, answer.decisions))
+        ENCODE_SECONDS.labels(*answer.served.lane.names).observe(time.monotonic() - started)
+        if request.heatmap and self._explain is not None:
+            for image, found in zip(request.images, answers, strict=True):
+                found.heatmap = self._explain(card.full_name, image, found.label, caller.remaining_s())
+        return pb.ClassifyResponse(classifications=answers, model_version=card.version)
 
     def ListClassifiers(
         self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
@@ -129,10 +139,3 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> pb.GetClassifierResponse:
         """One classifier's card."""
         return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
-
-    def _input(self, number: int, image: pb.ImageSource, size_px: int) -> np.ndarray:
-        try:
-            content = self._store.get(self._store.key(image.uri)) if image.uri else image.content
-            return network_input(decode(content), size_px)
-        except InvalidInput as error:
-            raise InvalidInput(f"images[{number}]: {error}", {f"images[{number}]": str(error)}) from error

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import InvalidInput
-from services.classifier.operating_point import parse_target
+from services.classifier.target import parse_target
 
 # What differs from the fields' defaults, the paper's recipe: found on validation (docs/results/classifier_presets.md).
 BEST: Mapping[str, Any] = {}

@@ -17,6 +17,11 @@ lint:
     - RPC_RESPONSE_STANDARD_NAME  # long-running calls return google.longrunning.Operation
     - RPC_REQUEST_RESPONSE_UNIQUE
   ignore: [google]
+  ignore_only:  # clients of the Open Inference Protocol know its package, enum values and nothing else
+    PACKAGE_DIRECTORY_MATCH: [defectory/api/inference]
+    PACKAGE_VERSION_SUFFIX: [defectory/api/inference]
+    ENUM_VALUE_PREFIX: [defectory/api/inference]
+    ENUM_ZERO_VALUE_SUFFIX: [defectory/api/inference]
 """
 
 

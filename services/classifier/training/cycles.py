@@ -14,7 +14,6 @@ from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
 from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
@@ -53,8 +52,6 @@ def run_cycle(
     if done is not None:
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
-    if settings.folds:
-        parts, embedded = without_fold(parts, cycle, settings.folds), {}  # every cycle has training images of its own
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
         embedded.clear()

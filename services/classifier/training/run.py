@@ -18,10 +18,11 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.data import cap_synthetic, check_no_leak
-from services.classifier.operating_point import parse_target
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
+from services.classifier.target import parse_target
 from services.classifier.training.cycles import CycleResult, run_cycle
+from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.preparation import prepare
 from services.classifier.training.side_by_side import Plan, run_cycles
@@ -91,10 +92,13 @@ def train(
         run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed, threads), cycles, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
     embedded: dict[str, np.ndarray] = {}
-    results = [
-        run_cycle(store, prefix, prepared.trainer, prepared.parts, embedded, settings, cycle, seed + cycle, on_epoch)
-        for cycle in range(cycles)
-    ]
+    results = []
+    for cycle in range(cycles):
+        parts = without_fold(prepared.parts, cycle, settings.folds)
+        features = {} if settings.folds else embedded  # with folds no two cycles learn from the same images
+        results.append(
+            run_cycle(store, prefix, prepared.trainer, parts, features, settings, cycle, seed + cycle, on_epoch)
+        )
     main = _main_cycle(results)
     metrics = {
         "labels": labels,

@@ -13,6 +13,7 @@ from defectory.serving.operations.lifeline import die_with
 from defectory.storage import open_store
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.cycles import Report, run_cycle
+from services.classifier.training.folds import without_fold
 from services.classifier.training.preparation import prepare
 
 POLL_S = 0.5
@@ -74,7 +75,8 @@ def _work(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue[
     try:
         prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
         run_cycle(
-            store, plan.prefix, prepared.trainer, prepared.parts, {}, plan.settings, cycle, plan.seed + cycle,
+            store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds), {},
+            plan.settings, cycle, plan.seed + cycle,
             lambda number, done, values: messages.put((number, (done, dict(values)))),
         )  # fmt: skip
     except DefectoryError as error:

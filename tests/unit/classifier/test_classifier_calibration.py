@@ -9,7 +9,8 @@ from statsmodels.stats.proportion import proportion_confint
 from defectory.errors import InvalidInput
 from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
 from services.classifier.calibration import expected_calibration_error, fit_temperature, reliability
-from services.classifier.operating_point import Target, choose_threshold, errors_at, interval, parse_target
+from services.classifier.operating_point import choose_threshold, errors_at, interval
+from services.classifier.target import Target, parse_target
 
 NONE = Answers(np.zeros(0, int), np.zeros((0, 2)))
 

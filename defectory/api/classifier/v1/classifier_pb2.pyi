@@ -203,8 +203,8 @@ class TrainClassifierRequest(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     CYCLES_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    AT_ONCE_FIELD_NUMBER: _builtins.int
     FOLDS_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     manifest_uri: _builtins.str
@@ -215,12 +215,12 @@ class TrainClassifierRequest(_message.Message):
     """Training cycles with different seeds, in [1, 100]; default 5."""
     seed: _builtins.int
     """Seed of the first cycle, >= 0; cycle i uses seed + i."""
-    at_once: _builtins.int
-    """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
     folds: _builtins.int
     """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
     one part in one fold), in [2, 100]; 0: every cycle learns from all.
     """
+    at_once: _builtins.int
+    """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
     @_builtins.property
     def settings(self) -> Global___TrainingSettings:
         """Training settings."""
@@ -234,8 +234,8 @@ class TrainClassifierRequest(_message.Message):
         settings: Global___TrainingSettings | None = ...,
         cycles: _builtins.int = ...,
         seed: _builtins.int = ...,
-        at_once: _builtins.int = ...,
         folds: _builtins.int = ...,
+        at_once: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -445,8 +445,11 @@ class ClassifyRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
+    HEATMAP_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Classifier, "name" (its newest version) or "name/version"; required."""
+    """Classifier, "name" (the version labelled "stable", else the newest that works), "name/version" or "name/label"; required."""
+    heatmap: _builtins.bool
+    """Whether to explain each answer by a heatmap, which the explainer service makes."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageSource]:
         """The images, 1 to 256."""
@@ -456,10 +459,11 @@ class ClassifyRequest(_message.Message):
         *,
         model: _builtins.str = ...,
         images: _abc.Iterable[Global___ImageSource] | None = ...,
+        heatmap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heatmap", b"heatmap", "images", b"images", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -521,23 +525,37 @@ class Classification(_message.Message):
 
     LABEL_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    HEATMAP_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """The label with the highest probability."""
+    decision: _builtins.str
+    """The label decided for at the model's operating point; without an operating point the same as label."""
+    rejected: _builtins.bool
+    """Whether the part is rejected at the operating point; absent where the model has none."""
+    heatmap: _builtins.bytes
+    """The heatmap of the label as an 8-bit grey PNG of the image's size, 255 where it is highest; empty unless asked for."""
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Probability of every label, each in [0, 1], summing to 1."""
+        """Calibrated probability of every label, each in [0, 1], summing to 1."""
 
     def __init__(
         self,
         *,
         label: _builtins.str = ...,
         probabilities: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        rejected: _builtins.bool | None = ...,
+        heatmap: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rejected", b"_rejected", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rejected", b"_rejected", "decision", b"decision", "heatmap", b"heatmap", "label", b"label", "probabilities", b"probabilities", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rejected: _TypeAlias = _typing.Literal["rejected"]  # noqa: Y015
+    _WhichOneofArgType__rejected: _TypeAlias = _typing.Literal["_rejected", b"_rejected"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rejected) -> _WhichOneofReturnType__rejected | None: ...
 
 Global___Classification: _TypeAlias = Classification  # noqa: Y015
 

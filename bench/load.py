@@ -1,0 +1,118 @@
+"""Callers at work: `python -m bench.load KIND ADDRESS FILE CALLERS SECONDS RATE` prints one JSON object.
+
+KIND is grpc-bytes, grpc-fp32 (Open Inference Protocol) or an HTTP path with the upload's field, as `/predict:request`.
+FILE holds the image. RATE 0: every caller calls again as soon as it is answered; else calls a second, by the clock: a
+call's time counts from when it was due.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+from defectory.api.inference.v2 import open_inference_pb2 as pb
+from defectory.imaging import network_input_of
+
+WARM_S = 1.0
+Call = Callable[[], Awaitable[None]]
+
+
+def inference_request(kind: str, content: bytes) -> bytes:
+    """A ModelInferRequest for one image, serialised."""
+    if kind == "grpc-bytes":
+        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[1])
+        raw = len(content).to_bytes(4, "little") + content
+    else:
+        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, 224, 224, 3])
+        raw = network_input_of(content, 224).astype("<f4").tobytes()
+    request = pb.ModelInferRequest(model_name="bench", inputs=[tensor], raw_input_contents=[raw])
+    return request.SerializeToString()
+
+
+async def grpc_caller(address: str, request: bytes) -> Call:
+    """A caller with a channel of its own."""
+    channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+    async def call() -> None:
+        answer = await infer(request)
+        if len(answer) < 20:
+            raise ValueError(answer)
+
+    return call
+
+
+async def http_caller(address: str, path: str, field: str, content: bytes) -> Call:
+    """A caller with a connection of its own, which uploads a file."""
+    host, _, port = address.partition(":")
+    boundary = "bench-boundary"
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="a.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    ).encode()
+    body = head + content + f"\r\n--{boundary}--\r\n".encode()
+    request = (
+        f"POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: multipart/form-data; boundary={boundary}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: keep-alive\r\n\r\n"
+    ).encode() + body
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    async def call() -> None:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+        answer = await reader.readexactly(length)
+        if b" 200 " not in head.split(b"\r\n")[0]:
+            raise ValueError(answer)
+
+    return call
+
+
+async def measure(make: Callable[[], Awaitable[Call]], callers: int, seconds: float, rate: float) -> dict[str, float]:
+    """Calls a second and times in milliseconds."""
+    calls = [await make() for _ in range(callers)]
+    start = time.perf_counter() + WARM_S
+    end = start + seconds
+    times: list[float] = []
+    due = iter(start - WARM_S + number / rate for number in range(10**9)) if rate else None
+
+    async def work(call: Call) -> None:
+        while (begun := time.perf_counter()) < end:
+            if due is not None:
+                begun = next(due)
+                await asyncio.sleep(max(0, begun - time.perf_counter()))
+            await call()
+            now = time.perf_counter()
+            if begun >= start and now <= end + (seconds if rate else 0):
+                times.append(now - begun)
+
+    await asyncio.gather(*(work(call) for call in calls))
+    p50, p99 = np.percentile(times, [50, 99]) * 1e3
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime
+    return {"rate": len(times) / seconds, "p50": p50, "p99": p99, "cpu_ms": cpu * 1e3 / max(1, len(times))}
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    kind, address, file, callers, seconds, rate = sys.argv[1:]
+    content = Path(file).read_bytes()
+    if kind.startswith("grpc"):
+        request = inference_request(kind, content)
+        found = asyncio.run(measure(lambda: grpc_caller(address, request), int(callers), float(seconds), float(rate)))
+    else:
+        path, _, field = kind.partition(":")
+        found = asyncio.run(
+            measure(lambda: http_caller(address, path, field, content), int(callers), float(seconds), float(rate))
+        )
+    print(json.dumps(found))  # noqa: T201 - a script's answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Other model servers around the same network, as their own guides say."""

@@ -1,0 +1,1 @@
+"""Answers many callers at once: engines, batches, versions, protocols."""

@@ -1,0 +1,34 @@
+"""Prometheus metrics of serving; docs/serving.md lists them."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_MODEL = ["model", "version"]
+
+QUEUE_SECONDS = Histogram(
+    "defectory_inference_queue_seconds", "Time that decoded images wait to be computed.", _MODEL, buckets=_SECONDS
+)
+FETCH_SECONDS = Histogram(
+    "defectory_inference_fetch_seconds", "Time to read an image by its URI.", _MODEL, buckets=_SECONDS
+)
+DECODE_SECONDS = Histogram(
+    "defectory_inference_decode_seconds", "Time to decode and resize one image.", _MODEL, buckets=_SECONDS
+)
+COMPUTE_SECONDS = Histogram(
+    "defectory_inference_compute_seconds", "Time to compute one batch.", _MODEL, buckets=_SECONDS
+)
+ENCODE_SECONDS = Histogram(
+    "defectory_inference_encode_seconds", "Time to make one answer's message.", _MODEL, buckets=_SECONDS
+)
+BATCH_IMAGES = Histogram(
+    "defectory_inference_batch_images", "Images in a batch.", _MODEL, buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+)
+QUEUED = Gauge("defectory_inference_queue_images", "Decoded images that wait to be computed now.")
+DROPPED = Counter(
+    "defectory_inference_dropped_images_total",
+    "Images dropped before they were computed: cancelled or expired.",
+    _MODEL,
+)
+SERVED = Gauge("defectory_model_served", "1 while a version is served; label: default, stable or canary.",
+               ["model", "version", "label"])  # fmt: skip
+LOAD_FAILURES = Counter("defectory_model_load_failures_total", "Versions that could not be loaded.", _MODEL)

@@ -1,0 +1,254 @@
+"""The versions that are served: found, loaded, checked, switched; what is broken is remembered and left alone."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Unavailable
+from defectory.models import LABELS, check_name, list_models, read_labels, version_prefix
+from defectory.storage.store import ObjectStore
+from services.classifier.card import KIND, ClassifierCard
+from services.classifier.serving.batching import Lane
+from services.classifier.serving.choice import DEFAULT, candidates, named
+from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
+
+KEPT = 4  # versions that were asked for by number and are nobody's default
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """One version, ready to answer. Calls hold it while they need it; when none does and it is replaced, it is gone."""
+
+    card: ClassifierCard
+    lane: Lane
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What a name stands for now."""
+
+    default: Served | None
+    labels: Mapping[str, str]
+    labelled: Mapping[str, Served]  # label -> version
+
+
+class ModelRegistry:
+    """Answers "which version?" from many threads, and follows the store.
+
+    Args:
+        load: makes a version ready ("name/version"); it checks what it loads, and raises what is wrong with it.
+        wanted: {name: version or ""} to serve; empty: every model in the store.
+        poll_s: seconds between looks into the store; 0: a look at every question, and nothing is loaded ahead.
+    """
+
+    def __init__(
+        self, store: ObjectStore, load: Callable[[str], Served], wanted: Mapping[str, str], poll_s: float
+    ) -> None:
+        self._store = store
+        self._load = load
+        self._wanted = dict(wanted)
+        self._poll_s = poll_s
+        self._lock = threading.Lock()  # held for moments only
+        self._loading = threading.Lock()  # one version after the other, so that loading takes one core at most
+        self._models: dict[str, _Model] = {}
+        self._asked: OrderedDict[tuple[str, str], Served] = OrderedDict()
+        self._broken: dict[tuple[str, str], tuple[str, DefectoryError]] = {}  # -> (card's etag, why)
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow the store."""
+        if self._poll_s == 0:
+            self._ready.set()
+        else:
+            self._poller.start()
+
+    def close(self) -> None:
+        """Stop following the store."""
+        self._stop.set()
+        if self._poller.is_alive():
+            self._poller.join()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model that is to be served was loaded, or found to be broken."""
+        return self._ready.is_set()
+
+    def get(self, name: str, version: str = "") -> Served:
+        """The version that answers for a name and a version, a label, or "".
+
+        Raises:
+            NotFound: no such model, version or label. Corrupted: its bundle is broken. InvalidInput: no name.
+        """
+        check_name(name, "model")
+        if self._wanted and name not in self._wanted:
+            raise NotFound(f"classifier {name!r} is not served here; served are {', '.join(sorted(self._wanted))}")
+        if self._poll_s == 0 or name not in self._known():
+            self.refresh(name)
+        if not version:
+            return self._default(name)
+        model = self._known().get(name)
+        number = named(version, model.labels if model else {})
+        if version in LABELS and not number:
+            raise NotFound(f"classifier {name!r} has no version labelled {version!r}")
+        if not number.isdecimal():
+            right = f"use a number, {', '.join(LABELS)} or nothing"
+            raise InvalidInput(f"version {version!r} of {name!r}: {right}", {"model": right})
+        return self._version(name, number)
+
+    def is_ready(self, name: str, version: str = "") -> bool:
+        """Whether a model can be asked without loading anything."""
+        model = self._known().get(name)
+        if model is None:
+            return False
+        if not version:
+            return model.default is not None
+        number = named(version, model.labels)
+        return any(served.card.version == number for served in self._loaded(name))
+
+    def versions(self, name: str) -> list[str]:
+        """Versions of a model that are loaded, newest first."""
+        return sorted({served.card.version for served in self._loaded(name)}, key=int, reverse=True)
+
+    def refresh(self, only: str = "") -> None:
+        """Look into the store, load what is new, switch to it; of all models or of one."""
+        prefix = version_prefix(KIND, only, "").rstrip("/") + "/" if only else f"models/{KIND}/"
+        etags = {}
+        for info in self._store.list(prefix):
+            parts = info.key.split("/")
+            if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
+                etags[parts[2], parts[3]] = info.etag
+        names = {name for name, _ in etags} | ({only} if only else self._known().keys())
+        for name in sorted(names):
+            if not self._wanted or name in self._wanted:
+                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name})
+
+    def _follow(self, name: str, etags: Mapping[str, str]) -> None:
+        with self._loading:
+            before = self._known().get(name)
+            labels = self._labels(name, before)
+            serving = before.default if before else None
+            versions = sorted(etags, key=int, reverse=True)
+            pinned = self._wanted.get(name, "")
+            default = None
+            for version in candidates(versions, labels, pinned, serving.card.version if serving else ""):
+                default = self._try(name, version, etags[version])
+                if default is not None:
+                    break
+            labelled = {}
+            for label, version in labels.items():
+                served = self._try(name, version, etags[version]) if version in etags else None
+                if served is not None:
+                    labelled[label] = served
+            # What works goes on, though its files may be gone: callers matter more than the store's order.
+            self._switch(name, _Model(default or serving, labels, labelled), before)
+
+    def _switch(self, name: str, model: _Model, before: _Model | None) -> None:
+        with self._lock:
+            if model.default is None and not model.labels:
+                self._models.pop(name, None)
+            else:
+                self._models[name] = model
+        old, new = _roles(before), _roles(model)
+        for role in old.keys() | new.keys():
+            if old.get(role) != new.get(role):
+                log.info("switched", model=name, label=role, before=old.get(role, ""), now=new.get(role, ""))
+                if role in old:
+                    SERVED.remove(name, old[role], role)
+                if role in new:
+                    SERVED.labels(name, new[role], role).set(1)
+
+    def _labels(self, name: str, before: _Model | None) -> Mapping[str, str]:
+        try:
+            return read_labels(self._store, KIND, name)
+        except Corrupted as error:
+            log.error("labels cannot be read", model=name, error=str(error))
+            return before.labels if before else {}
+
+    def _default(self, name: str) -> Served:
+        model = self._known().get(name)
+        if model is not None and model.default is not None:
+            return model.default
+        broken = [why for (n, _), (_, why) in list(self._broken.items()) if n == name]
+        if broken:
+            raise broken[0]
+        pinned = self._wanted.get(name, "")
+        raise NotFound(f"there is no classifier {name!r}{' ' + pinned if pinned else ''} in {self._store.url}")
+
+    def _version(self, name: str, version: str) -> Served:
+        loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
+        if loaded is None:
+            etags = dict(self._cards(name))
+            if version not in etags:
+                has = ", ".join(sorted(etags, key=int, reverse=True)) or "none"
+                raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
+            with self._loading:
+                loaded = self._try(name, version, etags[version])
+            if loaded is None:
+                raise self._broken[name, version][1]
+        with self._lock:
+            self._asked[name, version] = loaded
+            self._asked.move_to_end((name, version))
+            while len(self._asked) > KEPT:
+                self._asked.popitem(last=False)
+        return loaded
+
+    def _cards(self, name: str) -> list[tuple[str, str]]:
+        key = f"models/{KIND}/{name}/"
+        found = [(n, v) for n, v in list_models(self._store, KIND) if n == name]
+        return [(version, self._store.head(f"{key}{version}/model.json").etag) for _, version in found]
+
+    def _try(self, name: str, version: str, etag: str) -> Served | None:
+        """The version as it is loaded already, or loaded now; None where it is broken. Called under `_loading`."""
+        loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
+        if loaded is not None:
+            return loaded
+        known = self._broken.get((name, version))
+        if known is not None and known[0] == etag:
+            return None
+        try:
+            served = self._load(f"{name}/{version}")
+        except Unavailable:
+            raise  # the store's fault, not the version's: the next look tries again
+        except Exception as error:
+            why = error if isinstance(error, DefectoryError) else Corrupted(f"classifier {name}/{version}: {error}")
+            self._broken[name, version] = etag, why
+            LOAD_FAILURES.labels(name, version).inc()
+            log.error("version cannot be served", model=name, version=version, error=str(error))
+            return None
+        self._broken.pop((name, version), None)
+        return served
+
+    def _loaded(self, name: str) -> list[Served]:
+        with self._lock:
+            model = self._models.get(name)
+            found = [] if model is None else [*([model.default] if model.default else []), *model.labelled.values()]
+            return found + [served for (n, _), served in self._asked.items() if n == name]
+
+    def _known(self) -> dict[str, _Model]:
+        with self._lock:
+            return dict(self._models)
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+                self._ready.set()
+            except DefectoryError as error:
+                log.warning("the store could not be looked into", error=str(error))
+            except Exception as error:  # a fault in one look must not end all later ones
+                log.error("looking for versions failed", exc_info=error)
+            self._stop.wait(self._poll_s)
+
+
+def _roles(model: _Model | None) -> dict[str, str]:
+    if model is None:
+        return {}
+    roles = {label: served.card.version for label, served in model.labelled.items()}
+    return roles | ({DEFAULT: model.default.card.version} if model.default else {})

@@ -1,0 +1,139 @@
+"""Images and answers as tensors of the Open Inference Protocol: checked in, formed out."""
+
+import json
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from defectory.api.inference.v2 import open_inference_pb2 as pb
+from defectory.errors import InvalidInput
+from services.classifier.decision import Decisions
+
+INPUT, PROBABILITIES, LABEL = "image", "probabilities", "label"
+OUTPUTS = (PROBABILITIES, LABEL)
+
+
+class InputTensor:
+    """The one input of a request, checked as far as that goes without the model.
+
+    Attributes:
+        count: images in it.
+        encoded: whether they are files (BYTES), not arrays (FP32).
+
+    Raises:
+        InvalidInput: another name, type, shape or size; more or fewer inputs; names the field.
+    """
+
+    def __init__(self, request: pb.ModelInferRequest) -> None:
+        if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
+            names = ", ".join(tensor.name for tensor in request.inputs) or "none"
+            raise _wrong("inputs", f"inputs are {names}", f"send one, named {INPUT!r}")
+        self._tensor = request.inputs[0]
+        self._raw = request.raw_input_contents
+        self.encoded = self._tensor.datatype == "BYTES"
+        shape = list(self._tensor.shape)
+        if self._tensor.datatype not in ("FP32", "BYTES"):
+            right = "use FP32, or BYTES of encoded images"
+            raise _wrong("inputs[0].datatype", f"{INPUT} is {self._tensor.datatype or 'of no type'}", right)
+        if self.encoded and not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+            raise _wrong("inputs[0].shape", f"{INPUT} as BYTES has shape {shape}", "use [images] or [images, 1]")
+        if not self.encoded and len(shape) != 4:
+            raise _wrong("inputs[0].shape", f"{INPUT} as FP32 has shape {shape}", "use [images, height, width, 3]")
+        if any(size < 1 for size in shape):
+            raise _wrong("inputs[0].shape", f"{INPUT} has shape {shape}", "use sizes of at least 1")
+        self.count = shape[0]
+        if len(self._raw) not in (0, 1) or (self._raw and self._tensor.HasField("contents")):
+            right = "use one entry an input, and no contents beside it"
+            raise _wrong("raw_input_contents", f"it has {len(self._raw)} entries", right)
+
+    def files(self) -> list[bytes]:
+        """The encoded images; InvalidInput where the contents do not fit the shape."""
+        where = "raw_input_contents[0]" if self._raw else "inputs[0].contents"
+        found = _split(self._raw[0]) if self._raw else list(self._tensor.contents.bytes_contents)
+        if found is None or len(found) != self.count:
+            said = "it is cut off" if found is None else f"it has {len(found)} elements"
+            raise _wrong(where, said, f"send {self.count} elements, as the shape says")
+        return found
+
+    def pixels(self, size_px: int) -> np.ndarray:
+        """float32 (count, size, size, 3) in [0, 255]; InvalidInput where shape, contents or values do not fit."""
+        shape = (self.count, size_px, size_px, 3)
+        if tuple(self._tensor.shape) != shape:
+            right = f"this model takes [images, {size_px}, {size_px}, 3]"
+            raise _wrong("inputs[0].shape", f"{INPUT} has shape {list(self._tensor.shape)}", right)
+        size = self.count * size_px * size_px * 3
+        if self._raw:
+            if len(self._raw[0]) != 4 * size:
+                raise _wrong("raw_input_contents[0]", f"it has {len(self._raw[0])} bytes", f"send {4 * size}")
+            values = np.frombuffer(self._raw[0], "<f4")
+        else:
+            values = np.array(self._tensor.contents.fp32_contents, np.float32)
+            if values.size != size:
+                right = f"send {size}"
+                raise _wrong("inputs[0].contents.fp32_contents", f"it has {values.size} values", right)
+        if not (values.min() >= 0 and values.max() <= 255):  # false for NaN too
+            where = "raw_input_contents[0]" if self._raw else "inputs[0].contents.fp32_contents"
+            raise _wrong(where, "it has values that are not in [0, 255]", "send finite values in [0, 255]")
+        return values.reshape(shape)
+
+
+def wanted_outputs(request: pb.ModelInferRequest) -> Sequence[str]:
+    """Names of the outputs asked for, in order; InvalidInput for one that there is not."""
+    names = [output.name for output in request.outputs]
+    for number, name in enumerate(names):
+        if name not in OUTPUTS or name in names[:number]:
+            raise _wrong(f"outputs[{number}]", f"output {name!r}", f"ask for {' and '.join(OUTPUTS)}, each once")
+    return names or OUTPUTS
+
+
+def write_outputs(
+    response: pb.ModelInferResponse, names: Sequence[str], decisions: Decisions, labels: Sequence[str], raw: bool
+) -> None:
+    """Add the outputs to a response, as raw or typed contents."""
+    count = len(decisions.labels)
+    for name in names:
+        if name == PROBABILITIES:
+            values = decisions.probabilities.astype("<f4")
+            tensor = response.outputs.add(name=name, datatype="FP32", shape=values.shape)
+            if raw:
+                response.raw_output_contents.append(values.tobytes())
+            else:
+                tensor.contents.fp32_contents.extend(values.ravel().tolist())
+        else:
+            texts = [labels[index].encode() for index in decisions.labels]
+            tensor = response.outputs.add(name=name, datatype="BYTES", shape=[count])
+            if raw:
+                response.raw_output_contents.append(b"".join(struct.pack("<I", len(t)) + t for t in texts))
+            else:
+                tensor.contents.bytes_contents.extend(texts)
+
+
+def properties(labels: Sequence[str], size_px: int, threshold: float | None, good: str) -> dict[str, str]:
+    """What a model's metadata says besides its tensors."""
+    said = {
+        "classes": json.dumps(list(labels)),
+        "input_px": str(size_px),
+        "input_encoded": "BYTES [-1]: PNG, JPEG, BMP or TIFF",
+    }
+    if threshold is not None:
+        said |= {"operating_point_threshold": repr(threshold), "operating_point_good": good}
+    return said
+
+
+def _split(data: bytes) -> list[bytes] | None:
+    """Elements that are each preceded by their length; None when the data ends within one."""
+    found, at = [], 0
+    while at < len(data):
+        if at + 4 > len(data):
+            return None
+        (length,) = struct.unpack_from("<I", data, at)
+        if at + 4 + length > len(data):
+            return None
+        found.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def _wrong(field: str, said: str, right: str) -> InvalidInput:
+    return InvalidInput(f"{field}: {said}; {right}", {field: right})

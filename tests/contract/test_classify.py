@@ -1,0 +1,203 @@
+"""Classify over a real channel: the training's input, calibrated answers, decisions; odd and hostile images."""
+
+import time
+from collections.abc import Iterator
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from PIL import Image
+
+from bench.bundle import put_classifier
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.api.classifier.v1 import classifier_pb2_grpc
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, NotFound, Refused
+from defectory.imaging import decode, network_input_of
+from defectory.models import set_label
+from defectory.serving.status import error_from_rpc
+from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import load
+from services.classifier.data import load_images
+from tests.contract import pictures
+from tests.contract.running import Service
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    store = open_store(f"file://{tmp_path_factory.mktemp('classify')}/store")
+    put_classifier(store, "parts", "1", seed=1)
+    put_classifier(store, "parts", "2", seed=2)
+    put_classifier(store, "kinds", labels=("scratch", "dent", "good"), threshold=None, temperature=0.5)
+    put_classifier(store, "broken")
+    store.put("models/classifier/broken/1/cycle-0.safetensors", b"no weights")
+    return store
+
+
+@pytest.fixture(scope="module")
+def stub(store: ObjectStore) -> Iterator[classifier_pb2_grpc.ClassifierServiceStub]:
+    with Service("services.classifier", store.url, "--poll-s", "0") as running:
+        yield classifier_pb2_grpc.ClassifierServiceStub(running.channel)
+
+
+def classify(stub, model: str, *contents: bytes, **fields) -> pb.ClassifyResponse:
+    images = [pb.ImageSource(content=content) for content in contents]
+    return stub.Classify(pb.ClassifyRequest(model=model, images=images, **fields), timeout=60)
+
+
+def fails(call, *arguments, **fields) -> DefectoryError:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, **fields)
+    return error_from_rpc(caught.value)
+
+
+def as_trained(store: ObjectStore, content: bytes) -> np.ndarray:
+    """What a training makes of a file, uint8 (1, SIZE, SIZE, 3)."""
+    store.put("one-image", content)
+    line = ManifestLine(uri=store.uri("one-image"), sha256="0" * 64, width=1, height=1, label="good", split="train",
+                        source="x")  # fmt: skip
+    images = load_images(store, [line], SIZE)
+    assert images.skipped == []
+    return images.pixels
+
+
+@pytest.mark.parametrize("kind", list(pictures.good()))
+def test_what_is_served_is_what_was_trained(kind: str, stub, store: ObjectStore) -> None:
+    content = pictures.good()[kind]
+    trained = as_trained(store, content)
+    np.testing.assert_array_equal(network_input_of(content, SIZE, max_pixels=50_000_000), trained[0])
+    card, network = load(store, "parts/2")
+    wanted = network.model(trained.astype(np.float32), training=False).numpy().astype(np.float64)
+    logits = np.log(wanted) / 2  # put_classifier's temperature
+    wanted = np.exp(logits) / np.exp(logits).sum()
+    answer = classify(stub, "parts", content).classifications[0]
+    found = [answer.probabilities[label] for label in card.architecture.labels]
+    np.testing.assert_allclose(found, wanted[0], atol=2e-5)
+    assert answer.label == card.architecture.labels[int(np.argmax(found))]
+    assert answer.rejected == (answer.probabilities["defect"] >= 0.3)
+    assert answer.decision == ("defect" if answer.rejected else "good")
+
+
+def test_a_jpeg_is_decoded_at_the_scale_that_is_needed() -> None:
+    content = pictures.good()["jpeg"]
+    whole = np.asarray(decode(content).resize((224, 224), Image.Resampling.BILINEAR), np.int16)
+    assert decode(content, needed_px=224).size == (256, 256)
+    assert np.abs(network_input_of(content, 224) - whole).max() <= 6  # as good, but not the same to the bit
+    assert decode(content, needed_px=300).size == (512, 512)
+
+
+def test_an_image_on_its_side_is_put_upright(stub) -> None:
+    array = pictures.pixels(200, 200, seed=3)
+    upright = classify(stub, "parts", pictures.encoded(array, "JPEG", quality=95)).classifications[0]
+    turned = classify(stub, "parts", pictures.rotated(array)).classifications[0]
+    assert turned.probabilities["good"] == pytest.approx(upright.probabilities["good"], abs=0.05)
+
+
+@pytest.mark.parametrize("kind", list(pictures.bad()))
+def test_what_is_no_image_is_refused_by_name(kind: str, stub) -> None:
+    error = fails(classify, stub, "parts", pictures.encoded(pictures.pixels()), pictures.bad()[kind])
+    assert isinstance(error, InvalidInput)
+    assert list(error.fields) == ["images[1]"]
+
+
+def test_many_images_are_answered_as_one_by_one(stub) -> None:
+    contents = [pictures.encoded(pictures.pixels(seed=seed)) for seed in range(11)]
+    together = classify(stub, "parts", *contents).classifications
+    alone = [classify(stub, "parts", content).classifications[0] for content in contents]
+    for one, other in zip(together, alone, strict=True):
+        assert one.probabilities["good"] == pytest.approx(other.probabilities["good"], abs=1e-5)
+    assert len({round(one.probabilities["good"], 4) for one in alone}) > 5
+
+
+def test_without_an_operating_point_the_most_probable_label_is_decided_for(stub) -> None:
+    answer = classify(stub, "kinds", pictures.encoded(pictures.pixels())).classifications[0]
+    assert answer.decision == answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
+    assert not answer.HasField("rejected")
+
+
+def test_versions_and_labels_are_named(stub, store: ObjectStore) -> None:
+    content = pictures.encoded(pictures.pixels())
+    by_version = {v: classify(stub, f"parts/{v}", content).classifications[0] for v in ("1", "2")}
+    assert by_version["1"] != by_version["2"]
+    assert classify(stub, "parts", content).model_version == "2"
+    set_label(store, "classifier", "parts/1", "stable")
+    set_label(store, "classifier", "parts/2", "canary")
+    assert classify(stub, "parts", content).model_version == "1"
+    assert classify(stub, "parts/canary", content).model_version == "2"
+    set_label(store, "classifier", "parts/2", "stable")
+    assert classify(stub, "parts", content).model_version == "2"
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("none", NotFound), ("parts/9", NotFound), ("kinds/stable", NotFound), ("parts/newest", InvalidInput),
+        ("../parts", InvalidInput), ("", InvalidInput),
+    ],
+)  # fmt: skip
+def test_an_unknown_model_is_said_to_be_unknown(model: str, kind: type, stub) -> None:
+    assert isinstance(fails(classify, stub, model, pictures.encoded(pictures.pixels())), kind)
+
+
+def test_a_broken_model_says_why_and_leaves_the_others_alone(stub) -> None:
+    content = pictures.encoded(pictures.pixels())
+    assert "broken/1" in str(fails(classify, stub, "broken", content))
+    assert classify(stub, "parts", content).classifications
+
+
+def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
+    content = pictures.encoded(pictures.pixels())
+    store.put("shots/1.png", content)
+
+    def ask(uri: str) -> pb.ClassifyResponse:
+        return stub.Classify(pb.ClassifyRequest(model="parts", images=[pb.ImageSource(uri=uri)]), timeout=60)
+
+    assert ask(store.uri("shots/1.png")) == classify(stub, "parts", content)
+    assert isinstance(fails(ask, store.uri("shots/2.png")), NotFound)
+    for uri in ("file:///etc/passwd", "s3://elsewhere/1.png", store.uri("shots/1.png") + "/../../../../etc/passwd"):
+        assert isinstance(fails(ask, uri), Refused | InvalidInput)
+
+
+def test_too_few_and_too_many_images(stub) -> None:
+    assert "images" in fails(classify, stub, "parts").fields
+    assert "images" in fails(classify, stub, "parts", *[b"x"] * 257).fields
+
+
+def test_a_message_beyond_the_limit_is_refused(stub) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        classify(stub, "parts", b"x" * (65 << 20))
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_heatmaps_need_an_explainer(stub) -> None:
+    error = fails(classify, stub, "parts", pictures.encoded(pictures.pixels()), heatmap=True)
+    assert isinstance(error, FailedPrecondition)
+    assert "explainer" in str(error)
+
+
+def test_heatmaps_come_from_the_explainer_and_a_full_queue_says_when_to_come_back(store: ObjectStore) -> None:
+    with (
+        Service("services.explainer", store.url) as explainer,
+        Service(
+            "services.classifier", store.url, "--poll-s", "0", "--queue", "2", "--explainer-address", explainer.address
+        ) as service,
+    ):
+        stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)
+        content = pictures.encoded(pictures.pixels())
+        answer = classify(stub, "parts", content, heatmap=True).classifications[0]
+        assert decode(answer.heatmap).size == (96, 80)
+        content = pictures.encoded(pictures.pixels(512, 512))
+        image = pb.ImageSource(content=content)
+        calls = [stub.Classify.future(pb.ClassifyRequest(model="parts", images=[image] * 2)) for _ in range(40)]
+        codes = [call.code() for call in calls]
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        refused = next(call for call in calls if call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
+        info = error_details_pb2.RetryInfo()
+        assert any(detail.Unpack(info) for detail in rpc_status.from_call(refused).details)
+        assert info.retry_delay.ToSeconds() + info.retry_delay.nanos > 0
+        time.sleep(min(info.retry_delay.ToTimedelta().total_seconds(), 5))
+        assert classify(stub, "parts", content).classifications
