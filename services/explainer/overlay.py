@@ -52,12 +52,12 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     height, width = view.shape[:2]
     sheet = Image.new("RGB", (width, height + LEGEND_PX), "white")
     sheet.paste(Image.fromarray(view))
-    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - 56), dtype=np.float32), (8, 1)))
-    sheet.paste(Image.fromarray(bar), (28, height + 22))
+    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - 68), dtype=np.float32), (8, 1)))
+    sheet.paste(Image.fromarray(bar), (34, height + 22))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
     pen.text((4, height + 4), _fitting(caption, width - 8, font), fill="black", font=font)
     pen.text((4, height + 19), "none", fill="black", font=font)
-    pen.text((width - 26, height + 19), "most", fill="black", font=font)
+    pen.text((width - 30, height + 19), "most", fill="black", font=font)
     return encode_png(sheet)
 
 

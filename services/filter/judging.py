@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.errors import DefectoryError
+from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
-from services.filter.structure import Whitening, structures
+from services.filter.structure import Gallery, Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
 Report = Callable[[str, int, int], None]
@@ -62,6 +62,7 @@ def judge_manifest(
     """
     lines = read_manifest(store, manifest_uri)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
+    _check_labels(lines, scores, policy)
     real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
     gate = Gate()
     if novelty_gate:
@@ -76,6 +77,21 @@ def judge_manifest(
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons, "limits": gate.limits}
     return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons)
+
+
+def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy) -> None:
+    """InvalidInput for a label, of an image or of a threshold, that the judge does not know."""
+    if not scores.by_image:
+        return
+    known = set(next(iter(scores.by_image.values())).probabilities)  # all scores have the same labels
+    for name, labels in (
+        ("manifest_uri", {x.label for x in lines}),
+        ("label_thresholds", set(policy.label_thresholds)),
+    ):
+        if labels - known:
+            right = f"the judge knows {', '.join(sorted(known))}"
+            unknown = ", ".join(sorted(labels - known))
+            raise InvalidInput(f"{name}: there is no label {unknown}: {right}", {name: right})
 
 
 @dataclass(frozen=True)
@@ -98,22 +114,26 @@ def _gate(
     report: Report,
 ) -> Gate:
     train, train_raw = _read(store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings])
-    _, test_raw = _read(store, [x for x in real if x.split == "test"])
-    kept, earlier_raw = _read(store, earlier)
-    unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
-    made, made_raw = _read(store, unique)
-    report("comparing", 0, len(made))
     whitening = Whitening(train_raw)
 
     def prepared(chosen: list[ManifestLine], raw: np.ndarray, known: Scores) -> Prepared:
         embeddings = unit_rows(_rows(known, chosen))
         return Prepared(whitening.gallery(raw), embeddings, np.array([x.label for x in chosen], dtype=str))
 
+    def gallery(of: list[ManifestLine]) -> tuple[list[ManifestLine], Gallery]:
+        kept, raw = _read(store, of)
+        return kept, whitening.gallery(raw)
+
     training = prepared(train, train_raw, real_scores)
     bounds = limits(training, [x.group or x.sha256 for x in train])
-    found = judge(
-        prepared(made, made_raw, scores), training, whitening.gallery(test_raw), whitening.gallery(earlier_raw), bounds
-    )
+    _, test = gallery([x for x in real if x.split == "test"])
+    kept, accepted = gallery(earlier)
+    unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
+    made, made_raw = _read(store, unique)
+    report("comparing", 0, len(made))
+    synthetic = prepared(made, made_raw, scores)
+    del made_raw  # as large as all that follows
+    found = judge(synthetic, training, test, accepted, bounds)
     report("comparing", len(made), len(made))
     return Gate(
         findings={line.sha256: finding for line, finding in zip(made, found, strict=True)},

@@ -37,8 +37,12 @@ def classifier(store: ObjectStore, real: str) -> Iterator[Service]:
     with Service("services.classifier", store.url) as service:
         stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)
         request = classifier_pb2.TrainClassifierRequest(
-            request_id="t", manifest_uri=real, name="judge", settings=settings, cycles=2
+            request_id="t", manifest_uri=real, name="judge", settings=settings, cycles=2, folds=2
         )
+        with pytest.raises(grpc.RpcError, match="folds 1"):
+            stub.TrainClassifier(
+                classifier_pb2.TrainClassifierRequest(**{"manifest_uri": real, "name": "x", "folds": 1})
+            )
         wait_for(service.channel, stub.TrainClassifier(request))
         yield service
 
@@ -133,6 +137,19 @@ def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore
 def test_refusals(service: Service, store: ObjectStore, real: str, change: dict, kind: type) -> None:
     with pytest.raises(kind):
         ask(service, **{"request_id": "r", "manifest_uri": real, "real_manifest_uri": real, "dataset": "x", **change})
+
+
+def test_labels_that_the_judge_does_not_know(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "odd", seed=8)
+    with pytest.raises(InvalidInput, match="label_thresholds: there is no label dent"):
+        ask(
+            service, request_id="odd1", manifest_uri=made, real_manifest_uri=real, dataset="odd1",
+            label_thresholds={"dent": 0.5},
+        )  # fmt: skip
+    lines = [x.model_copy(update={"label": "dent"}) for x in read_manifest(store, made)]
+    renamed = write_dataset(store, "renamed", lines, {})
+    with pytest.raises(InvalidInput, match="the judge knows defect, good"):
+        ask(service, request_id="odd2", manifest_uri=renamed, real_manifest_uri=real, dataset="odd2")
 
 
 def test_what_is_not_there(service: Service, store: ObjectStore, real: str, classifier: Service) -> None:

@@ -46,6 +46,10 @@ def test_overlaps_are_of_the_best_of_all_boxes_at_each_threshold() -> None:
         assert found.overlaps[at] == pytest.approx(expected), share
 
 
+def test_even_heat_is_not_beside_the_defect() -> None:
+    assert not localise(np.full((100, 100), 0.3, np.float32), square(20, 30, 17)).beside
+
+
 def test_no_heat_finds_nothing() -> None:
     found = localise(np.zeros((10, 10), np.float32), square(2, 2, 3, 10))
     assert (found.hit, found.inside) == (False, 0)

@@ -34,6 +34,13 @@ def test_weights_come_back_and_a_network_compared_with_itself_fails() -> None:
     assert itself["passed"] is False
 
 
+def test_heat_that_is_even_says_nothing() -> None:
+    network = build(SMALL, seed=5)
+    network.top.get_layer("probabilities").kernel.assign(np.zeros((8, 2), np.float32))  # nothing speaks for anything
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 96, 96, 3)).astype(np.uint8)
+    assert randomisation_check(SMALL, network, "grad-cam", pixels) == {"stages": {}, "passed": None}
+
+
 def test_heatmaps_of_a_few_cells_say_nothing() -> None:
     architecture = SMALL.model_copy(update={"input_px": 64})
     pixels = np.zeros((1, 64, 64, 3), np.uint8)

@@ -1,0 +1,116 @@
+"""The page of a whole run from what a run leaves in the store: every section, and what it must not hide."""
+
+import json
+
+import numpy as np
+import pytest
+
+from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.imaging import encode_png
+from defectory.storage.memory import MemoryStore
+from orchestrator.report import build_report
+
+LABELS = ("defect", "good")
+
+
+def put(store: MemoryStore, key: str, content: object) -> str:
+    store.put(key, json.dumps(content).encode())
+    return store.uri(key)
+
+
+def images(store: MemoryStore, count: int, seed: int, **fields) -> list[ManifestLine]:
+    found = []
+    for i in range(count):
+        data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
+        key = f"images/{seed + i}.png"
+        store.put(key, data)
+        line = {"uri": store.uri(key), "sha256": f"{seed + i:064x}", "width": 16, "height": 16, "label": LABELS[i % 2]}
+        found.append(ManifestLine(**{**line, **fields}))
+    return found
+
+
+def metrics() -> dict:
+    measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
+    epochs = [{"epoch": e, "train": measured, "validation": measured, "test": measured} for e in (1, 2)]
+    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1)]}
+
+
+def evaluation(test: list[ManifestLine]) -> dict:
+    measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
+    rows = [
+        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7]]}
+        for x in test
+    ]
+    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows}
+
+
+@pytest.fixture
+def run() -> MemoryStore:
+    store = MemoryStore()
+    train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
+    real = write_dataset(store, "run", [*train, *test], {})
+    rejected = images(store, 2, 300, origin="synthetic", label="good", verdict="rejected", reasons=("outlier",))
+    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted")
+    curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
+    rounds = {
+        "manifest_uri": write_dataset(store, "judged", [*rejected, *accepted], {}),
+        "curve_uri": put(store, "c", curve),
+    }
+    row = {
+        "uri": test[0].uri, "sha256": test[0].sha256, "label": "defect", "kind": "crack", "method": "grad-cam++",
+        "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].uri, "on_background": True,
+    }  # fmt: skip
+    store.put(
+        "e", b"".join(json.dumps({**row, "model": f"run.{arm}/1"}).encode() + b"\n" for arm in ("baseline", "expanded"))
+    )
+    model = {
+        "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
+        "inside_by_chance": 0.05, "beside": 3, "max_box_acc_v2": {"mean": 0.25},
+        "sanity": {"stages": {"everything": 0.1}, "passed": True},
+    }  # fmt: skip
+    heat = {
+        "models": [{**model, "model": "run.baseline/1"}, {**model, "model": "run.expanded/1", "inside": 0.5}],
+        "moved": {"images": 30, "parts": 20, "inside": 0.2, "low": 0.1, "high": 0.3},
+    }  # fmt: skip
+    arm = {"metrics_uri": put(store, "m", metrics()), "initial_weights": "imagenet", "version": "1"}
+    evaluated = {"evaluation_uri": put(store, "v", evaluation(test))}
+    steps = {
+        "ingest": {"manifest_uri": real, "labels": LABELS, "counts": {"train": {"good": 2}}, "skipped": []},
+        "baseline": {**arm, "name": "run.baseline"}, "expanded": {**arm, "name": "run.expanded"},
+        "baseline-evaluate": evaluated, "expanded-evaluate": evaluated, "filter": {"good": {"rounds": [rounds]}},
+        "explain": {"explanations_uri": store.uri("e"), "summary_uri": put(store, "s", heat)},
+    }  # fmt: skip
+    put(store, "runs/run/pipeline.json", {"filter": {"threshold": 0.8}})
+    for step, outputs in steps.items():
+        put(store, f"runs/run/steps/{step}.json", {"outputs": outputs})
+    return store
+
+
+def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
+    html, summary = build_report(run, "run")
+    page = html.decode()
+    for said in (
+        summary["verdict"],
+        "Training on synthetic images moves the heat onto the defects (+20.0 points",
+        "The heatmaps come from what was learned",
+        "heat on the background",
+        "grad-cam++ of the last convolutional block",
+        "30 test images with a mask",
+        "rejected: unlike every real image",
+        "Dashed: real images that the judge was not trained on",
+    ):
+        assert said in page, said
+    table = page[page.index("share of the heat on the defect") :]
+    assert [table.index(x) for x in ("30.0%", "50.0%", "5.0%")] == sorted(
+        table.index(x) for x in ("30.0%", "50.0%", "5.0%")
+    )
+    assert summary["synthetic"]["good"] == {"made": 4, "accepted": 2, "outlier": 2}
+    assert 'src="http' not in page
+
+
+def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
+    model = {"model": "run.baseline/1", "masked": 0, "cells": [1, 1], "sanity": {"stages": {}, "passed": None}}
+    put(run, "s", {"models": [model, model], "moved": None})
+    page = build_report(run, "run")[0].decode()
+    assert "with a mask" not in page
+    assert "moves the heat" not in page
