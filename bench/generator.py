@@ -82,8 +82,8 @@ def main() -> None:
     if not given.only:
         notes = (
             f"fp32, {given.threads} threads, both sides in the environment of our workers. A training step is all "
-            f"phases, the lazy ones by their share; ADA bgc at p {AUGMENT_P}. The bound is\nthe multiply-adds of direct "
-            f"convolutions at the best rate of torch's 3×3 convolution here, {rate / 1e9:.0f} G/s; Winograd's "
+            f"phases, the lazy ones by their share; ADA bgc at p {AUGMENT_P}. The bound is\nthe multiply-adds of "
+            f"direct convolutions at the best rate of torch's 3×3 convolution here, {rate / 1e9:.0f} G/s; Winograd's "
             "need fewer, so ours can pass it."
         )
         record("Generator beside the reference", COMMAND, COLUMNS, rows, notes, packages=("torch", "numpy"))
