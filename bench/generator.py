@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.environment import as_worker
 from bench.record import record
 from bench.reference_stylegan2 import Reference
 from services.generator.stylegan2.networks import Architecture, build
@@ -64,7 +63,6 @@ WORKS = (
 
 def main() -> None:
     """Measure what is asked for and record it."""
-    as_worker("bench.generator")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--reference", type=Path, required=True, help="clone of NVlabs/stylegan2-ada-pytorch")
     parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
@@ -81,7 +79,7 @@ def main() -> None:
         sys.stdout.flush()
     if not given.only:
         notes = (
-            f"fp32, {given.threads} threads, both sides in the environment of our workers. A training step is all "
+            f"fp32, {given.threads} threads. A training step is all "
             f"phases, the lazy ones by their share; ADA bgc at p {AUGMENT_P}. The bound is\nthe multiply-adds of "
             f"direct convolutions at the best rate of torch's 3×3 convolution here, {rate / 1e9:.0f} G/s; Winograd's "
             "need fewer, so ours can pass it."

@@ -45,7 +45,7 @@ MAX_CRASHES = 3  # a worker that dies this often in a row is not restarted again
 # OpenMP's threads spin while they wait for each other, by default. Beside any other busy process on the same cores that
 # makes a training step more than ten times slower; asleep, they cost next to nothing when alone.
 WORKER_ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",  # threads wait awake for microseconds only: docs/decisions/0002-waiting-threads-sleep.md
     # glibc gives every block above 32 MiB back at once, and the next one costs a fault a page: a fifth of a generator's
     # step at wide layers. A worker lives as long as its job, so what it keeps is given back soon enough.
     "MALLOC_MMAP_THRESHOLD_": str(2**31),
