@@ -1,9 +1,11 @@
 """Our StyleGAN2-ADA beside NVIDIA's reference, in one process: seconds, images a second, ratio.
 
-    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2]
+    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--worker]
 
-CHECKOUT is a clone of NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32
-with the same shapes, one after the other in every round, so that noise of the machine meets both.
+With --worker both run in the environment that services give their workers, where the allocator keeps large blocks: the
+reference, which builds kernels for every sample, gains more by that than ours. CHECKOUT is a clone of
+NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32 with the same shapes,
+one after the other in every round, so that noise of the machine meets both.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.environment import as_worker
 from bench.record import record
 from bench.reference_stylegan2 import Reference
 from services.generator.stylegan2.networks import Architecture, build
@@ -67,7 +70,10 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, required=True, help="clone of NVlabs/stylegan2-ada-pytorch")
     parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--worker", action="store_true", help="in the environment of a worker; a table of its own")
     given = parser.parse_args()
+    if given.worker:
+        as_worker("bench.generator")
     warnings.simplefilter("ignore")  # the reference says at every call that it knows no such torch
     torch.set_num_threads(given.threads)
     reference = Reference(given.reference)
@@ -79,12 +85,14 @@ def main() -> None:
         sys.stdout.flush()
     if not given.only:
         notes = (
-            f"fp32, {given.threads} threads. A training step is all "
-            f"phases, the lazy ones by their share; ADA bgc at p {AUGMENT_P}. The bound is\nthe multiply-adds of "
-            f"direct convolutions at the best rate of torch's 3×3 convolution here, {rate / 1e9:.0f} G/s; Winograd's "
-            "need fewer, so ours can pass it."
+            f"fp32, {given.threads} threads. A training step is all phases, the lazy ones by their share; ADA bgc at p "
+            f"{AUGMENT_P}. The bound is the multiply-adds of\ndirect convolutions at the best rate of torch's 3×3 "
+            f"convolution here, {rate / 1e9:.0f} G/s; Winograd's need fewer, so ours can pass it."
         )
-        record("Generator beside the reference", COMMAND, COLUMNS, rows, notes, packages=("torch", "numpy"))
+        title, command = "Generator beside the reference", COMMAND
+        if given.worker:
+            title, command = f"{title}, in a worker's environment", f"{command} --worker"
+        record(title, command, COLUMNS, rows, notes, packages=("torch", "numpy"))
 
 
 def measure(work: Work, reference: Reference, rate: float) -> list[str]:
