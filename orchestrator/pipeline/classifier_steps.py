@@ -96,7 +96,7 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
 
 
 def equal_steps(message: Any) -> Any:
-    """Settings under which both arms take equally many steps: no cycle ends early."""
+    """Settings under which both arms, and the judge, take equally many steps: no cycle ends early."""
     message.patience = 0
     return message
 
@@ -117,7 +117,7 @@ def judge(context: StepContext) -> Outputs:
         request_id=context.request_id(start),
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         name=context.name("judge"),
-        settings=training_settings(context.settings.classifier, steps_per_epoch(context), start),
+        settings=equal_steps(training_settings(context.settings.classifier, steps_per_epoch(context), start)),
         cycles=cycles,
         seed=context.settings.seed + JUDGE_SEED,
         folds=cycles,

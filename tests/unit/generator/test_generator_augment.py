@@ -183,11 +183,11 @@ def test_colours_leave_alpha_and_geometry_moves_it_along() -> None:
 
 
 def test_parts_of_a_batch_are_transformed_as_in_the_batch() -> None:
-    images = torch.randn(6, 3, 16, 16)
+    images = torch.randn(6, 3, 16, 16, generator=rng())
     drawn = module.draw_augmentation(tuple(images.shape), 0.8, "bgcfnc", rng(), images.device)
     whole = drawn.apply(images)
     for part in (slice(0, None, 2), slice(1, None, 2)):
-        torch.testing.assert_close(drawn.rows(part).apply(images[part]), whole[part], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(drawn.rows(part).apply(images[part]), whole[part], atol=1e-4, rtol=1e-4)
 
 
 def test_grey_images_change_as_grey_rgb_images_do() -> None:
