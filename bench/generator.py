@@ -5,11 +5,13 @@
 With --worker both run in the environment that services give their workers, where the allocator keeps large blocks: the
 reference, which builds kernels for every sample, gains more by that than ours. CHECKOUT is a clone of
 NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32 with the same shapes,
-one after the other in every round, so that noise of the machine meets both.
+one after the other in every round, so that noise of the machine meets both. Every row has a process of its own: how
+much memory glibc keeps depends on what was allocated before.
 """
 
 import argparse
 import statistics
+import subprocess
 import sys
 import time
 import warnings
@@ -76,11 +78,11 @@ def main() -> None:
         as_worker("bench.generator")
     warnings.simplefilter("ignore")  # the reference says at every call that it knows no such torch
     torch.set_num_threads(given.threads)
-    reference = Reference(given.reference)
     rate = best_convolution_rate()
+    chosen = [work for work in WORKS if given.only in work.name]
     rows = []
-    for work in (w for w in WORKS if given.only in w.name):
-        rows.append(measure(work, reference, rate))
+    for work in chosen:
+        rows.append(measure(work, Reference(given.reference), rate) if len(chosen) == 1 else _apart(work))
         sys.stdout.write(" | ".join(rows[-1]) + "\n")
         sys.stdout.flush()
     if not given.only:
@@ -93,6 +95,13 @@ def main() -> None:
         if given.worker:
             title, command = f"{title}, in a worker's environment", f"{command} --worker"
         record(title, command, COLUMNS, rows, notes, packages=("torch", "numpy"))
+
+
+def _apart(work: Work) -> list[str]:
+    """One row of the table, measured in a process of its own with the options of this one."""
+    command = [sys.executable, "-m", "bench.generator", *sys.argv[1:], "--only", work.name]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip().splitlines()[-1].split(" | ")
 
 
 def measure(work: Work, reference: Reference, rate: float) -> list[str]:
@@ -114,7 +123,7 @@ def alternate(theirs: Callable[[], object], ours: Callable[[], object], budget_s
     seconds: tuple[list[float], list[float]] = ([], [])
     theirs(), ours()
     end = time.perf_counter() + budget_s
-    while len(seconds[0]) < 3 or (time.perf_counter() < end and len(seconds[0]) < 30):
+    while len(seconds[0]) < 2 or (time.perf_counter() < end and len(seconds[0]) < 30):
         for call, taken in zip((theirs, ours), seconds, strict=True):
             start = time.perf_counter()
             call()
