@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.rendering import batch_size, latents_of
+from services.generator.rendering import batch_size, latents_of, to_pixels
 from services.generator.stylegan2.networks import Generator
 
 
@@ -57,12 +57,6 @@ def pictures(generator: Generator, ws: Tensor) -> np.ndarray:
         filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1)])
         parts.append(to_pixels(generator.synthesis(filled, "const")[: len(part)]))
     return np.concatenate(parts)
-
-
-def to_pixels(images: Tensor) -> np.ndarray:
-    """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8."""
-    pixels = (images.detach() * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:
     return np.stack(rows)
 
 
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8."""
+    pixels = (images.detach() * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:
     """Images (N, R, R, C) side by side, rows filled up with black: (rows R, columns R, C)."""
     n, side, _, channels = images.shape
@@ -83,8 +89,7 @@ def _render(
     labels = torch.tensor([seed % count if label is None else label for seed in filled]) if count else None
     labels = None if labels is None else place(labels, device)
     images = generator(place(torch.from_numpy(z).float(), device), labels, truncation_psi=truncation_psi, noise=noise)
-    pixels = (images[: len(seeds)] * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return to_pixels(images[: len(seeds)])
 
 
 def _noise(generator: Generator, seeds: Sequence[int]) -> list[Tensor]:

@@ -32,6 +32,11 @@ def parse(data: bytes, sha256: str, name: str) -> dict[str, Tensor]:
         raise Corrupted(f"{name} is not a safetensors file: {error}") from error
 
 
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, by the rest of the name."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
     """Compare names, shapes, types with what a network expects, and see that all values are finite.
 

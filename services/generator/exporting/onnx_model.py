@@ -10,6 +10,7 @@ from defectory.errors import Corrupted
 from services.generator import latents
 from services.generator.bundle import GeneratorCard
 from services.generator.exporting.onnx_graph import IMAGE, LABEL, PSI, Z, graph_of
+from services.generator.rendering import to_pixels
 from services.generator.stylegan2.networks import Generator
 
 CHECKED = ((range(3), 1.0), (range(3, 4), 0.7))  # seeds and psi: two sizes of batch
@@ -53,6 +54,6 @@ def difference(generator: Generator, data: bytes) -> int:
             given[LABEL] = label.numpy()
         made = torch.from_numpy(session.run([IMAGE], given)[0])
         wanted = generator(z, label, truncation_psi=psi, noise="const")
-        apart = np.abs(latents.to_pixels(made).astype(int) - latents.to_pixels(wanted))
+        apart = np.abs(to_pixels(made).astype(int) - to_pixels(wanted))
         worst = max(worst, int(apart.max()))
     return worst

@@ -18,8 +18,9 @@ from services.generator import bundle, latents
 from services.generator.jobs.messages import require, write_file
 from services.generator.projection.distance import PictureDistance
 from services.generator.projection.projector import Projection, project, psnr_db
-from services.generator.rendering import sheet
+from services.generator.rendering import sheet, to_pixels
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.tensors import under
 from services.generator.training import data
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.transfer import copy_matching
@@ -70,7 +71,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     distance = PictureDistance(targets, discriminator)
     found = project(generator, targets, distance, steps, request.seed, progress)
     side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
-    picture, _ = write_file(job, "projection.png", encode_png(sheet(latents.to_pixels(side_by_side), columns=2)))
+    picture, _ = write_file(job, "projection.png", encode_png(sheet(to_pixels(side_by_side), columns=2)))
     npz, _ = write_file(job, "projection.npz", _npz(found))
     return generator_pb2.ProjectImageResponse(
         picture_uri=picture,
@@ -120,7 +121,7 @@ def _as_targets(pixels: np.ndarray) -> Tensor:
 def _discriminator(store: ObjectStore, card: bundle.GeneratorCard) -> Discriminator | None:
     """Of the model's last checkpoint, if it is kept and fits."""
     tensors = newest_tensors(store, card.prefix) or {}
-    judging = {name.removeprefix("d/"): value for name, value in tensors.items() if name.startswith("d/")}
+    judging = under(tensors, "d/")
     discriminator = Discriminator(card.architecture)
     if not judging or copy_matching(discriminator, judging):
         return None

@@ -12,6 +12,7 @@ import structlog
 
 from defectory.errors import FailedPrecondition
 from defectory.storage import ObjectStore
+from services.generator.tensors import under
 from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.judging import Course, Judge, Judgement
@@ -194,7 +195,7 @@ class _Run:
             return
         tensors, scalars = found
         self.trainer.restore(tensors, scalars)
-        best = {name.removeprefix(BEST): value for name, value in tensors.items() if name.startswith(BEST)}
+        best = under(tensors, BEST)
         self.course.restore(best, scalars["course"])
         log.info("resumed", images_seen=self.trainer.images_seen)
 

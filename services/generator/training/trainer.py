@@ -23,6 +23,7 @@ from services.generator.stylegan2.augment import Drawn, draw_augmentation
 from services.generator.stylegan2.networks import Discriminator, Generator, build
 from services.generator.stylegan2.placing import place
 from services.generator.stylegan2.precision import use_precision
+from services.generator.tensors import under
 from services.generator.training.ada import AugmentControl
 from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.device import choose, configure
@@ -146,11 +147,11 @@ class Trainer:
             KeyError, RuntimeError: a tensor is missing or has another shape.
         """
         for name, network in self._modules().items():
-            network.load_state_dict(_part(tensors, f"{name}/"))
+            network.load_state_dict(under(tensors, f"{name}/"))
         for name, optimiser, module in self._optimisers():
             optimiser.state.clear()
             for slot in ("step", "exp_avg", "exp_avg_sq"):
-                for key, value in _part(tensors, f"{name}/{slot}/").items():
+                for key, value in under(tensors, f"{name}/{slot}/").items():
                     parameter = module.get_parameter(key)
                     like = (
                         value.to(self.device, copy=True) if slot == "step" else torch.empty_like(parameter).copy_(value)
@@ -256,7 +257,3 @@ def _adam(parameters: list[nn.Parameter], learning_rate: float, interval: int) -
     """Adam with beta 0 and 0.99, corrected for the extra step that lazy regularisation takes every interval [1]."""
     ratio = interval / (interval + 1) if interval else 1.0
     return torch.optim.Adam(parameters, lr=learning_rate * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, fused=True)
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -14,6 +14,7 @@ from defectory.models import resolve
 from defectory.storage import ObjectStore
 from services.generator import bundle, starter
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.tensors import under
 from services.generator.training import class_transfer
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.trainer import Trainer
@@ -52,7 +53,7 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
         NotFound, Corrupted: the model.
     """
     tensors = starter.read_tensors() if model == starter.NAME else _stored(store, model)
-    generator, discriminator = _part(tensors, "g/"), _part(tensors, "d/")
+    generator, discriminator = under(tensors, "g/"), under(tensors, "d/")
     left = copy_matching(trainer.generator, generator)
     started = class_transfer.start_generator(trainer.generator, generator)
     trainer.average.load_state_dict(trainer.generator.state_dict())
@@ -109,7 +110,3 @@ def _stored(store: ObjectStore, model: str) -> dict[str, Tensor]:
     source, card = bundle.load(store, model)
     tensors = {key: value for key, value in (newest_tensors(store, card.prefix) or {}).items() if key.startswith("d/")}
     return tensors | {f"g/{name}": value for name, value in source.state_dict().items()}
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
