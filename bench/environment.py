@@ -1,12 +1,14 @@
-"""The environment in which services run their workers, for benchmarks to run in as well, both sides of them."""
+"""The state in which services run their workers, for benchmarks to run in as well."""
 
 import os
 import sys
 
+from defectory.memory import keep_freed_memory
 from defectory.serving.operations.supervisor import WORKER_ENVIRONMENT
 
 
 def as_worker(module: str) -> None:
-    """Start this benchmark anew in a worker's environment, unless it is in one: it is read when a process starts."""
+    """Start this benchmark anew in a worker's environment, unless it is in one, and keep freed memory as workers do."""
     if any(name not in os.environ for name in WORKER_ENVIRONMENT):
         os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**WORKER_ENVIRONMENT, **os.environ})
+    keep_freed_memory()

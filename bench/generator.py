@@ -1,15 +1,16 @@
-"""Our StyleGAN2-ADA beside NVIDIA's reference, in one process: seconds, images a second, ratio.
+"""Our StyleGAN2-ADA beside NVIDIA's reference: seconds, images a second, ratio.
 
     python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--worker]
 
-With --worker both run in the environment that services give their workers, where the allocator keeps large blocks: the
-reference, which builds kernels for every sample, gains more by that than ours. CHECKOUT is a clone of
-NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32 with the same shapes,
-one after the other in every round, so that noise of the machine meets both. Every row has a process of its own: how
-much memory glibc keeps depends on what was allocated before.
+CHECKOUT is a clone of NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32
+with the same shapes and in the same environment, one after the other in every round, so that noise of the machine meets
+both. Each has a process of its own, for ours keeps freed memory, as it does in a worker (defectory/memory.py), which
+would help the reference as well; how much it would is what --worker shows: there both keep it, and both wait as a
+worker's threads do.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -22,15 +23,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.environment import as_worker
 from bench.record import record
-from bench.reference_stylegan2 import Reference
+from bench.reference_stylegan2 import D_INTERVAL, G_INTERVAL, Reference
+from defectory.memory import keep_freed_memory
+from defectory.serving.operations.supervisor import WORKER_ENVIRONMENT
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training import settings
 from services.generator.training.trainer import PATH_INTERVAL, R1_INTERVAL, Trainer
 
 AUGMENT_P = 0.5
 COMMAND = "python -m bench.generator --reference CHECKOUT"
+SIDES = ("reference", "ours")
+PHASE_INTERVALS = (1, G_INTERVAL, 1, D_INTERVAL)  # in how many steps each phase comes once: G, path length, D, R1
+WARM_UP = 2  # calls of each phase
 COLUMNS = ("work", "reference s", "ours s", "ours images/s", "ratio", "at least", "of the bound")
 
 
@@ -67,68 +72,114 @@ WORKS = (
 
 
 def main() -> None:
-    """Measure what is asked for and record it."""
+    """Measure what is asked for and record it; with --side, be one side of one row."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--reference", type=Path, required=True, help="clone of NVlabs/stylegan2-ada-pytorch")
     parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--worker", action="store_true", help="in the environment of a worker; a table of its own")
+    parser.add_argument("--worker", action="store_true", help="both as in a worker; a table of its own")
+    parser.add_argument("--side", choices=SIDES, help="be this side of the row that --only names")
     given = parser.parse_args()
-    if given.worker:
-        as_worker("bench.generator")
-    warnings.simplefilter("ignore")  # the reference says at every call that it knows no such torch
     torch.set_num_threads(given.threads)
-    rate = best_convolution_rate()
     chosen = [work for work in WORKS if given.only in work.name]
+    if given.side:
+        if given.side == "ours" or given.worker:
+            keep_freed_memory()
+        answer(calls(given.side, chosen[0], given.reference))
+        return
+    rate = best_convolution_rate()
     rows = []
     for work in chosen:
-        rows.append(measure(work, Reference(given.reference), rate) if len(chosen) == 1 else _apart(work))
+        rows.append(measure(work, given, rate))
         sys.stdout.write(" | ".join(rows[-1]) + "\n")
         sys.stdout.flush()
     if not given.only:
-        notes = (
-            f"fp32, {given.threads} threads. A training step is all phases, the lazy ones by their share; ADA bgc at p "
-            f"{AUGMENT_P}. The bound is the multiply-adds of\ndirect convolutions at the best rate of torch's 3×3 "
-            f"convolution here, {rate / 1e9:.0f} G/s; Winograd's need fewer, so ours can pass it."
-        )
         title, command = "Generator beside the reference", COMMAND
+        kept = "Ours keeps freed memory, as it does in a worker, the reference as it comes."
         if given.worker:
-            title, command = f"{title}, in a worker's environment", f"{command} --worker"
+            title, command = f"{title}, both as in a worker", f"{command} --worker"
+            kept = "Both sides keep freed memory and wait as a worker's threads do."
+        notes = (
+            f"fp32, {given.threads} threads. {kept} A training step is all phases, the lazy ones by their share; "
+            f"ADA bgc at p {AUGMENT_P}.\nThe bound is the multiply-adds of direct convolutions at the best rate of "
+            f"torch's 3×3 convolution here, {rate / 1e9:.0f} G/s; Winograd's need fewer, so ours can pass it."
+        )
         record(title, command, COLUMNS, rows, notes, packages=("torch", "numpy"))
 
 
-def _apart(work: Work) -> list[str]:
-    """One row of the table, measured in a process of its own with the options of this one."""
-    command = [sys.executable, "-m", "bench.generator", *sys.argv[1:], "--only", work.name]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout.strip().splitlines()[-1].split(" | ")
-
-
-def measure(work: Work, reference: Reference, rate: float) -> list[str]:
-    """One row of the table."""
+def calls(side: str, work: Work, checkout: Path) -> list[Callable[[], object]]:
+    """What one side does for a row: a synthesis, or the four phases of a step."""
+    if side == "ours":
+        return [our_synthesis(work)] if work.kind == "synthesis" else list(our_phases(work))
+    warnings.simplefilter("ignore")  # it says at every call that it knows no such torch
+    reference = Reference(checkout)
     if work.kind == "synthesis":
-        theirs, ours = alternate(reference.synthesis(work.architecture, work.batch), our_synthesis(work))
-        operations = work.batch * synthesis_operations(work.architecture)
-    else:
-        theirs, ours = training_seconds(work, reference)
-        operations = work.batch * training_operations(work.architecture)
+        return [reference.synthesis(work.architecture, work.batch)]
+    return reference.phases(work.architecture, work.batch, AUGMENT_P)
+
+
+def answer(known: list[Callable[[], object]]) -> None:
+    """Run the call whose number is asked for on standard input, and say how many seconds it took."""
+    for line in sys.stdin:
+        start = time.perf_counter()
+        known[int(line)]()
+        sys.stdout.write(f"{time.perf_counter() - start}\n")
+        sys.stdout.flush()
+
+
+class Side:
+    """One side of one row, in a process of its own."""
+
+    def __init__(self, name: str, work: Work, given: argparse.Namespace) -> None:
+        command = [sys.executable, "-m", "bench.generator", "--side", name, "--only", work.name]
+        command += ["--reference", str(given.reference), "--threads", str(given.threads)]
+        command += ["--worker"] if given.worker else []
+        environment = {**(WORKER_ENVIRONMENT if given.worker else {}), **os.environ}
+        self._process = subprocess.Popen(
+            command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def seconds(self, call: int) -> float:
+        """Of one call of that number."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{call}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def measure(work: Work, given: argparse.Namespace, rate: float) -> list[str]:
+    """One row of the table."""
+    synthesis = work.kind == "synthesis"
+    sides = [Side(name, work, given) for name in SIDES]
+    theirs = ours = 0.0
+    for call, interval in enumerate((1,) if synthesis else PHASE_INTERVALS):
+        found = alternate(sides, call)
+        theirs, ours = theirs + found[0] / interval, ours + found[1] / interval
+    for side in sides:
+        side.close()
+    operations = synthesis_operations(work.architecture) if synthesis else training_operations(work.architecture)
     return [
         work.name, f"{theirs:.3f}", f"{ours:.3f}", f"{work.batch / ours:.1f}", f"{theirs / ours:.1f}×",
-        f"{work.wanted}×", f"{operations / rate / ours:.0%}",
+        f"{work.wanted}×", f"{work.batch * operations / rate / ours:.0%}",
     ]  # fmt: skip
 
 
-def alternate(theirs: Callable[[], object], ours: Callable[[], object], budget_s: float = 12) -> tuple[float, float]:
-    """Median seconds of each, run in turns for so long, after one call to warm up."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    theirs(), ours()
+def alternate(sides: list[Side], call: int, budget_s: float = 12) -> tuple[float, float]:
+    """Median seconds of a call on the reference's and our side, in turns for so long, after some to warm up."""
+    taken: list[list[float]] = [[] for _ in sides]
+    for side in sides:
+        for _ in range(WARM_UP):
+            side.seconds(call)
     end = time.perf_counter() + budget_s
-    while len(seconds[0]) < 2 or (time.perf_counter() < end and len(seconds[0]) < 30):
-        for call, taken in zip((theirs, ours), seconds, strict=True):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    while len(taken[0]) < 3 or (time.perf_counter() < end and len(taken[0]) < 30):
+        for side, seconds in zip(sides, taken, strict=True):
+            seconds.append(side.seconds(call))
+    return statistics.median(taken[0]), statistics.median(taken[1])
 
 
 def our_synthesis(work: Work) -> Callable[[], Tensor]:

@@ -7,18 +7,16 @@ import argparse
 import resource
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import torch
 
 from bench.environment import as_worker
-from bench.generator import AUGMENT_P, WORKS, our_phases
+from bench.generator import SIDES, WORKS, calls
 from bench.record import record
 from bench.reference_stylegan2 import Reference
 
 COMMAND = "python -m bench.generator_memory --reference CHECKOUT"
-SIDES = ("reference", "ours")
 
 
 def main() -> None:
@@ -46,15 +44,9 @@ def main() -> None:
 
 def peak_mib(side: str, place: int, checkout: Path) -> int:
     """Run the four phases of one side, and return by how much they raised the process's peak."""
-    warnings.simplefilter("ignore")  # the reference says at every call that it knows no such torch
-    work = WORKS[place]
-    reference = Reference(checkout)
+    Reference(checkout)  # what its modules take is not counted
     before = _largest_mib()
-    if side == "ours":
-        calls = list(our_phases(work))
-    else:
-        calls = [call for call, _ in reference.phases(work.architecture, work.batch, AUGMENT_P)]
-    for call in calls:
+    for call in calls(side, WORKS[place], checkout):
         call()
     return _largest_mib() - before
 

@@ -53,8 +53,8 @@ class Reference:
 
         return call
 
-    def phases(self, architecture: Architecture, batch: int, p: float) -> list[tuple[Callable[[], object], int]]:
-        """Its four phases and in how many steps each comes once: G, path length, D, R1."""
+    def phases(self, architecture: Architecture, batch: int, p: float) -> list[Callable[[], object]]:
+        """Its four phases: G, path length, D, R1."""
         generator = self.generator(architecture).train().requires_grad_(False)
         discriminator = self._networks.Discriminator(
             c_dim=0, epilogue_kwargs={"mbstd_group_size": 4}, **_sizes(architecture), **_image(architecture)
@@ -84,8 +84,8 @@ class Reference:
             return call
 
         return [
-            (phase("Gmain", generator), 1), (phase("Greg", generator), G_INTERVAL),
-            (phase("Dmain", discriminator), 1), (phase("Dreg", discriminator), D_INTERVAL),
+            phase("Gmain", generator), phase("Greg", generator),
+            phase("Dmain", discriminator), phase("Dreg", discriminator),
         ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from google.protobuf import json_format
 
 from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import DefectoryError, InvalidInput
+from defectory.memory import keep_freed_memory
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import NOTHING, Interrupted
 from defectory.storage import ObjectStore, open_store
@@ -71,6 +72,7 @@ def main() -> int:
     parser.add_argument("--request", type=Path, required=True, metavar="FILE.json", help="a TrainGeneratorRequest")
     arguments = parser.parse_args()
     configure_logs("generator", "json")
+    keep_freed_memory()
     try:
         request = json_format.Parse(arguments.request.read_text(), generator_pb2.TrainGeneratorRequest())
         if not request.request_id:

@@ -43,14 +43,8 @@ NAME = "operations/"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_CRASHES = 3  # a worker that dies this often in a row is not restarted again
 # OpenMP's threads spin while they wait for each other, by default. Beside any other busy process on the same cores that
-# makes a training step more than ten times slower; asleep, they cost next to nothing when alone.
-WORKER_ENVIRONMENT = {
-    "GOMP_SPINCOUNT": "1000",  # threads wait awake for microseconds only: docs/decisions/0002-waiting-threads-sleep.md
-    # glibc gives every block above 32 MiB back at once, and the next one costs a fault a page: a fifth of a generator's
-    # step at wide layers. A worker lives as long as its job, so what it keeps is given back soon enough.
-    "MALLOC_MMAP_THRESHOLD_": str(2**31),
-    "MALLOC_TRIM_THRESHOLD_": str(2**31),
-}
+# makes a training step more than ten times slower; awake for microseconds only, they cost next to nothing when alone.
+WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}  # docs/decisions/0002-waiting-threads-sleep.md
 CANCEL_GRACE_S = 30.0  # a cancelled worker that does not report within it is killed
 
 log = structlog.get_logger(__name__)

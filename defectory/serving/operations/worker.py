@@ -17,6 +17,7 @@ from google.protobuf import symbol_database
 from google.protobuf.message import Message
 
 from defectory.errors import Cancelled
+from defectory.memory import keep_freed_memory
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED, die_with
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--parent", type=int, required=True, help="process id of the service")
     arguments = parser.parse_args()
     die_with(arguments.parent)
+    keep_freed_memory()  # a worker lives as long as its job: what it keeps is given back soon enough
     settings = json.load(sys.stdin)
     configure_logs(arguments.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
     store = open_store(arguments.store)

@@ -5,8 +5,9 @@ Reference: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks
 An output tile of 4x4 pixels depends on 6x6 input pixels. With the matrices B, G, A of the paper it is
 A^T [(G g G^T) * (B^T d B)] A: the product in the middle is one small matrix product over the channels for each of the
 36 places, so nine multiplications a pixel become 36 / 16. The transforms are sums of neighbouring rows and columns,
-done chunk by chunk so that they stay in the cache. In fp32 the result is off by some 1e-5 of its size, a little more
-than the direct sum's own rounding.
+done chunk by chunk so that they stay in the cache, and the whole block by block, for all tiles of a wide layer take
+four times the memory of its activations. In fp32 the result is off by some 1e-5 of its size, a little more than the
+direct sum's own rounding.
 
 Activations are (N, C, H, W) in channels-last layout, H and W multiples of 4, with one pixel of zeros around.
 """
@@ -21,6 +22,7 @@ from torch import Tensor
 TILE = 4  # side of an output tile
 POINTS = 6  # side of the input tile that it depends on
 CHUNK = 2**20  # activations transformed together: their images in the caches, the calls still long
+BLOCK = 3 * 2**20  # activations whose tiles are in memory together: 27 MiB, what the C library keeps is at most 32
 IMAGES = 16  # that the tiles are taken for, see `_images`
 LEAST_WIDTH = 128  # channels below which the transforms cost more than the multiplications saved
 LEAST_TILES = 128  # of a batch; with fewer, the transforms of the kernels do
@@ -56,12 +58,16 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     Shapes:
         x: (N, I, H, W); kernel: (36, O, I) from `transformed_kernel`; returns (N, O, H, W)
     """
-    n, _, height, width = x.shape
+    n, inputs, height, width = x.shape
     outputs = kernel.shape[1]
-    places = _images(_input_places(x))
-    products = [F.conv2d(place, k[:, :, None, None]) for place, k in zip(places, kernel, strict=True)]
-    tiles = [p.permute(0, 2, 3, 1).reshape(n, height // TILE, width // TILE, outputs) for p in products]
-    return _assembled(tiles, n, height, width)
+    kernels = kernel[..., None, None].unbind()
+    y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
+    for images, rows in _blocks(n, height // TILE, width, max(inputs, outputs), BLOCK):
+        places = _input_places(x, images, rows)
+        products = [F.conv2d(place, k) for place, k in zip(_images(places), kernels, strict=True)]
+        tiles = [p.permute(0, 2, 3, 1).reshape(*places.shape[2:5], outputs) for p in products]
+        _assemble(tiles, y.permute(0, 2, 3, 1)[images, rows.start * TILE : rows.stop * TILE])
+    return y
 
 
 def correlate(x: Tensor, gradient: Tensor) -> Tensor:
@@ -70,12 +76,19 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
     Shapes:
         x: (N, I, H, W); gradient: (N, O, H, W); returns (O, I, 3, 3)
     """
-    inputs, outputs = x.shape[1], gradient.shape[1]
-    pairs = zip(_images(_input_places(x)), _images(_gradient_places(gradient)), strict=True)
+    n, inputs, height, width = x.shape
+    outputs = gradient.shape[1]
     unused = x.new_empty(()).expand(outputs, inputs, 1, 1)
-    sums = torch.stack([_kernel_gradient(place, spread, unused) for place, spread in pairs])
+    sums: list[Tensor] = []
+    for images, rows in _blocks(n, height // TILE, width, max(inputs, outputs), BLOCK):
+        pairs = zip(
+            _images(_input_places(x, images, rows)), _images(_gradient_places(gradient, images, rows)), strict=True
+        )
+        parts = [_kernel_gradient(place, spread, unused) for place, spread in pairs]
+        sums = [total.add_(part) for total, part in zip(sums, parts, strict=True)] if sums else parts
     g = x.new_tensor(KERNEL)
-    return (torch.kron(g, g).t() @ sums.reshape(POINTS**2, -1)).reshape(3, 3, outputs, inputs).permute(2, 3, 0, 1)
+    taps = torch.kron(g, g).t() @ torch.stack(sums).reshape(POINTS**2, -1)
+    return taps.reshape(3, 3, outputs, inputs).permute(2, 3, 0, 1)
 
 
 def _kernel_gradient(x: Tensor, gradient: Tensor, like: Tensor) -> Tensor:
@@ -87,7 +100,7 @@ def _kernel_gradient(x: Tensor, gradient: Tensor, like: Tensor) -> Tensor:
 
 
 def _images(places: Tensor) -> list[Tensor]:
-    """(6, 6, N, H/4, W/4, C) -> 36 of (B, C, T / B, 1), of T tiles in all.
+    """(6, 6, images, rows, W/4, C) -> 36 of (B, C, T / B, 1), of T tiles in all.
 
     A 1x1 convolution of sixteen images is the fastest product of two matrices that torch has on every CPU: MKL's is
     half as fast on some, and so is a convolution of fewer images on one thread.
@@ -98,30 +111,35 @@ def _images(places: Tensor) -> list[Tensor]:
     return [place.permute(0, 3, 1, 2) for place in flat]
 
 
-def _chunks(n: int, height: int, width: int, channels: int) -> Iterator[tuple[slice, slice]]:
-    """Images and tile rows to take together."""
-    images = max(1, CHUNK // (height * width * channels))
-    rows = height // TILE if images > 1 else max(1, CHUNK // (TILE * width * channels))
-    for start in range(0, n, images):
-        for row in range(0, height // TILE, rows):
-            yield slice(start, min(start + images, n)), slice(row, min(row + rows, height // TILE))
+def _blocks(n: int, tall: int, width: int, channels: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Images, and rows of tiles, to take together: parts of about the same size, of so many activations or a row."""
+    row = TILE * width * channels
+    parts = math.ceil(n / max(1, most // (tall * row)))
+    bands = math.ceil(tall / max(1, most // row)) if parts == n else 1
+    for part in range(parts):
+        for band in range(bands):
+            yield _share(n, part, parts), _share(tall, band, bands)
 
 
-def _input_places(x: Tensor) -> Tensor:
-    """B^T d B of every tile: (N, C, H, W) -> (6, 6, N, H/4, W/4, C)."""
-    n, channels, height, width = x.shape
-    pixels = x.permute(0, 2, 3, 1)
-    places = x.new_empty(POINTS, POINTS, n, height // TILE, width // TILE, channels)
-    for images, rows in _chunks(n, height, width, channels):
-        count, tall = images.stop - images.start, rows.stop - rows.start
-        first, last = rows.start * TILE - 1, rows.stop * TILE + 1
-        padded = x.new_zeros(count, last - first, width + 2, channels)
+def _share(count: int, part: int, parts: int) -> slice:
+    return slice(count * part // parts, count * (part + 1) // parts)
+
+
+def _input_places(x: Tensor, images: slice, rows: slice) -> Tensor:
+    """B^T d B of a block's tiles: (N, C, H, W) -> (6, 6, images, rows, W/4, C)."""
+    channels, height, width = x.shape[1:]
+    pixels = x.permute(0, 2, 3, 1)[images]
+    n, tall = len(pixels), rows.stop - rows.start
+    places = x.new_empty(POINTS, POINTS, n, tall, width // TILE, channels)
+    for i, r in _blocks(n, tall, width, channels, CHUNK):
+        first, last = (rows.start + r.start) * TILE - 1, (rows.start + r.stop) * TILE + 1
+        padded = x.new_zeros(i.stop - i.start, last - first, width + 2, channels)
         inside = slice(max(first, 0), min(last, height))
-        padded[:, inside.start - first : inside.stop - first, 1:-1] = pixels[images, inside]
-        down = x.new_empty(POINTS, count, tall, width + 2, channels)
-        _input_sums([padded[:, k : k + TILE * tall - 3 : TILE] for k in range(POINTS)], list(down))
+        padded[:, inside.start - first : inside.stop - first, 1:-1] = pixels[i, inside]
+        down = x.new_empty(POINTS, len(padded), r.stop - r.start, width + 2, channels)
+        _input_sums([padded[:, k : k + last - first - 5 : TILE] for k in range(POINTS)], list(down))
         across = [down[:, :, :, k : k + width - 3 : TILE] for k in range(POINTS)]
-        _input_sums(across, [places[:, k, images, rows] for k in range(POINTS)])
+        _input_sums(across, [places[:, k, i, r] for k in range(POINTS)])
     return places
 
 
@@ -141,20 +159,16 @@ def _input_sums(d: Sequence[Tensor], out: Sequence[Tensor]) -> None:
     torch.add(a, b, alpha=4, out=out[5])
 
 
-def _assembled(tiles: Sequence[Tensor], n: int, height: int, width: int) -> Tensor:
-    """A^T m A of every tile: 36 of (N, H/4, W/4, C) -> (N, C, H, W)."""
-    channels = tiles[0].shape[-1]
-    whole = torch.empty((n, channels, height, width), dtype=tiles[0].dtype, memory_format=torch.channels_last)
-    pixels = whole.permute(0, 2, 3, 1)
-    for images, rows in _chunks(n, height, width, channels):
-        count, tall = images.stop - images.start, rows.stop - rows.start
-        up = pixels.new_empty(TILE, POINTS, count, tall, width // TILE, channels)
+def _assemble(tiles: Sequence[Tensor], pixels: Tensor) -> None:
+    """A^T m A of a block's tiles: 36 of (images, rows, W/4, C) to its pixels (images, 4 rows, W, C)."""
+    n, tall, wide, channels = tiles[0].shape
+    for i, r in _blocks(n, tall, wide * TILE, channels, CHUNK):
+        up = pixels.new_empty(TILE, POINTS, i.stop - i.start, r.stop - r.start, wide, channels)
         for j in range(POINTS):
-            _output_sums([tiles[POINTS * i + j][images, rows] for i in range(POINTS)], list(up[:, j]))
-        block = pixels[images, rows.start * TILE : rows.stop * TILE]
-        block = block.unflatten(1, (tall, TILE)).unflatten(3, (width // TILE, TILE)).permute(4, 2, 0, 1, 3, 5)
-        _output_sums([up[:, j] for j in range(POINTS)], list(block))  # block: (x, y, N, rows, columns, C)
-    return whole
+            _output_sums([tiles[POINTS * k + j][i, r] for k in range(POINTS)], list(up[:, j]))
+        part = pixels[i, r.start * TILE : r.stop * TILE]
+        part = part.unflatten(1, (-1, TILE)).unflatten(3, (wide, TILE)).permute(4, 2, 0, 1, 3, 5)
+        _output_sums([up[:, j] for j in range(POINTS)], list(part))  # part: (x, y, images, rows, columns, C)
 
 
 def _output_sums(m: Sequence[Tensor], out: Sequence[Tensor]) -> None:
@@ -170,18 +184,17 @@ def _output_sums(m: Sequence[Tensor], out: Sequence[Tensor]) -> None:
     out[3].add_(m[5])
 
 
-def _gradient_places(gradient: Tensor) -> Tensor:
-    """A dy A^T of every tile: (N, C, H, W) -> (6, 6, N, H/4, W/4, C)."""
-    n, channels, height, width = gradient.shape
-    pixels = gradient.permute(0, 2, 3, 1)
-    places = gradient.new_empty(POINTS, POINTS, n, height // TILE, width // TILE, channels)
-    for images, rows in _chunks(n, height, width, channels):
-        count, tall = images.stop - images.start, rows.stop - rows.start
-        block = pixels[images, rows.start * TILE : rows.stop * TILE].unflatten(1, (tall, TILE))
-        down = gradient.new_empty(POINTS, count, tall, width, channels)
-        _gradient_sums(list(block.unbind(2)), list(down))
+def _gradient_places(gradient: Tensor, images: slice, rows: slice) -> Tensor:
+    """A dy A^T of a block's tiles: (N, C, H, W) -> (6, 6, images, rows, W/4, C)."""
+    channels, _, width = gradient.shape[1:]
+    pixels = gradient.permute(0, 2, 3, 1)[images, rows.start * TILE : rows.stop * TILE].unflatten(1, (-1, TILE))
+    n, tall = pixels.shape[:2]
+    places = gradient.new_empty(POINTS, POINTS, n, tall, width // TILE, channels)
+    for i, r in _blocks(n, tall, width, channels, CHUNK):
+        down = gradient.new_empty(POINTS, i.stop - i.start, r.stop - r.start, width, channels)
+        _gradient_sums(list(pixels[i, r].unbind(2)), list(down))
         across = down.unflatten(3, (width // TILE, TILE)).unbind(4)
-        _gradient_sums(list(across), [places[:, k, images, rows] for k in range(POINTS)])
+        _gradient_sums(list(across), [places[:, k, i, r] for k in range(POINTS)])
     return places
 
 

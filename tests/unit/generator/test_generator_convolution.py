@@ -7,13 +7,14 @@ from torch import Tensor
 
 from services.generator.stylegan2 import convolution, winograd
 
-# More than one chunk, an odd count of tiles, a single image, tiles that sixteen does not divide.
-SHAPES = [(3, 5, 7, 12, 8), (1, 4, 4, 8, 20), (2, 40, 24, 32, 32), (5, 3, 2, 4, 4)]
+# An odd count of tiles, a single image, several chunks and blocks (bands, images), tiles that sixteen does not divide.
+SHAPES = [(3, 5, 7, 12, 8), (1, 4, 4, 8, 20), (2, 40, 24, 32, 32), (7, 40, 8, 8, 8), (5, 3, 2, 4, 4)]
 
 
 @pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "CHUNK", 6000)
+    monkeypatch.setattr(winograd, "BLOCK", 15_000)
 
 
 def sample(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
