@@ -8,9 +8,9 @@ import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import network_input_of
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
+from services.classifier.card import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Part:
 
 
 def load_images(
-    store: ObjectStore, lines: Sequence[ManifestLine], size_px: int, report: Callable[[int, int], None] | None = None
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    size_px: int,
+    preprocessing: Preprocessing,
+    report: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """Read and decode every line's image; one that cannot be read stops nothing."""
+    """What a network sees of every line's image; one that cannot be read stops nothing."""
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
@@ -43,7 +47,7 @@ def load_images(
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = network_input_of(content, size_px)
+            pixels[len(kept)] = preprocessing.input_of(content, size_px)
             kept.append(line)
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))

@@ -127,6 +127,7 @@ def train(
         name=name,
         version=version,
         architecture=prepared.trainer.architecture,
+        preprocessing=prepared.preprocessing,
         cycles=tuple(r.card for r in results),
         main_cycle=main,
         calibration=calibration,
