@@ -87,6 +87,7 @@ def serve(who: str, url: str) -> int:
 
 
 def _ours(url: str) -> Callable[[], None]:
+    from services.classifier.card import Preprocessing
     from services.classifier.data import label_indices, load_images
     from services.classifier.settings import training_settings
     from services.classifier.training.order import batches
@@ -100,7 +101,7 @@ def _ours(url: str) -> Callable[[], None]:
     schedule = Schedule(settings, len(lines))
 
     def work() -> None:
-        images = load_images(store, lines, SIZE_PX)
+        images = load_images(store, lines, SIZE_PX, Preprocessing())
         labels = label_indices(images.lines, ("defect", "good"))
         for epoch in range(EPOCHS):
             order = batches(
@@ -115,11 +116,13 @@ def _ours(url: str) -> Callable[[], None]:
 def _bare(url: str) -> Callable[[], None]:
     import keras
 
+    from services.classifier.card import Preprocessing
     from services.classifier.data import label_indices, load_images
     from services.classifier.model import build
 
     store = open_store(url)
-    images = load_images(store, read_manifest(store, store.uri("datasets/bench/manifest.jsonl")), SIZE_PX)
+    lines = read_manifest(store, store.uri("datasets/bench/manifest.jsonl"))
+    images = load_images(store, lines, SIZE_PX, Preprocessing())
     pixels = images.pixels.astype(np.float32)
     one_hot = np.eye(2, dtype=np.float32)[label_indices(images.lines, ("defect", "good"))]
     network = build(_architecture())

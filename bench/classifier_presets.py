@@ -6,10 +6,12 @@ trials.json: [{"name": "wide head", "settings": {"head_units": 512}}, …]
 
 Every trial trains by the product's own code, adds a line to docs/results/classifier_presets.jsonl and writes
 docs/results/classifier_presets.md anew. Settings are chosen by validation; the test split is shown only with `--test`,
-for settings that had been chosen before.
+for settings that had been chosen before. What is killed goes on from its last checkpoint when it is started again with
+the same cache.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -62,13 +64,19 @@ class Bench:
         else:
             prepared = prepare(self._store, lines, labels, settings, self._sources)
             trainer, parts = prepared.trainer, prepared.parts
-        kept = open_store("memory://")
-        started = time.perf_counter()
+        named = hashlib.sha256(f"{dataset} {settings.model_dump_json()}".encode()).hexdigest()[:16]
+        kept = open_store(f"file://{self._cache.resolve()}/{named}")
+        started, trained = time.perf_counter(), 0
+
+        def count(_cycle: int, _done: int, measured: Mapping[str, float]) -> None:
+            nonlocal trained
+            trained += bool(measured)  # a cycle that an earlier call had finished says nothing
+
         results = [
-            run_cycle(kept, "", trainer, parts, embedded, settings, cycle, cycle, lambda *_: None)
-            for cycle in range(cycles)
+            run_cycle(kept, "", trainer, parts, embedded, settings, cycle, cycle, count) for cycle in range(cycles)
         ]
-        seconds = (time.perf_counter() - started) / cycles
+        epochs = sum(len(result.epochs) for result in results)
+        seconds = (time.perf_counter() - started) / max(1, trained) * epochs / cycles
         if embedded and not features.exists():
             np.savez(features, **embedded)  # type: ignore[arg-type]
         best = [result.epochs[result.card.best_epoch - 1] for result in results]

@@ -10,12 +10,13 @@ from defectory.errors import InvalidInput
 
 Fit = Literal["stretch", "crop", "pad"]
 
+MAX_PIXELS = 100_000_000  # of a file, where nothing else is said
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def decode(data: bytes, max_pixels: int = 100_000_000, needed_px: int = 0, *, keep_alpha: bool = False) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, keep_alpha: bool = False) -> Image.Image:
     """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
 
     - Orientation: the EXIF (or TIFF) rotation is applied.
@@ -188,17 +189,30 @@ def _edge_colour(image: Image.Image) -> int | tuple[int, ...]:
     return int(median) if median.ndim == 0 else tuple(int(v) for v in median)
 
 
-def network_input_of(data: bytes, size_px: int, max_pixels: int = 100_000_000) -> np.ndarray:
-    """What a classifier sees of a file's bytes, in training and when it serves: RGB uint8 (size, size, 3).
+def scales_in_the_decoder(data: bytes) -> bool:
+    """Whether `decode` may give a file of this kind smaller than it is (its `needed_px`): JPEG only."""
+    return data.startswith(b"\xff\xd8\xff")
+
+
+def network_input_of(
+    data: bytes, size_px: int, max_pixels: int = MAX_PIXELS, *, square_px: int = 0, fit: Fit = "stretch"
+) -> np.ndarray:
+    """What a classifier sees of a file's bytes, in training, served and explained: RGB uint8 (size, size, 3).
+
+    Args:
+        square_px: side of the dataset's images, to which ingest made photographs square: they become so here too,
+            and an image that is so already stays as it is. 0: nothing is known of it, the image is stretched.
+        fit: how they were made square.
 
     Raises:
         InvalidInput: as `decode`.
     """
-    return network_input(decode(data, max_pixels, needed_px=size_px), size_px)
+    image = decode(data, max_pixels, needed_px=square_px or size_px)
+    return network_input(to_square(image, square_px, fit) if square_px else image, size_px)
 
 
 def network_input(image: Image.Image, size_px: int) -> np.ndarray:
-    """What a classifier sees of an image, wherever it is asked: RGB uint8 (size, size, 3), resized bilinearly."""
+    """What a classifier sees of an image that needs no fitting: RGB uint8 (size, size, 3), resized bilinearly."""
     if image.size != (size_px, size_px):
         image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)

@@ -16,7 +16,7 @@ from defectory.datasets.manifest import ManifestLine, image_key, read_card, writ
 from defectory.datasets.sources import Source, SourceFile, read_csv_text, read_groups, read_source
 from defectory.datasets.splits import DEFAULT_SHARES, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import Fit, decode, encode_png, is_grey, to_square
+from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
 from defectory.models import check_name
 from defectory.storage.parallel import parallel_put
 from defectory.storage.store import ObjectStore
@@ -162,8 +162,12 @@ def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit, keep_alpha
     path = root / file.path
     if path.stat().st_size > MAX_FILE_BYTES:
         raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
-    image = decode(path.read_bytes(), keep_alpha=keep_alpha)
-    png = encode_png(to_square(image, size_px, fit))
+    content = path.read_bytes()
+    image = decode(content, keep_alpha=keep_alpha)
+    near = image
+    if scales_in_the_decoder(content):  # as it is done to what a classifier is shown later, to the last bit
+        near = decode(content, needed_px=size_px, keep_alpha=keep_alpha)
+    png = encode_png(to_square(near, size_px, fit))
     mask = b""
     if file.mask_path:
         mask = encode_png(to_square(decode((root / file.mask_path).read_bytes()).convert("L"), size_px, fit, mask=True))
@@ -237,6 +241,7 @@ def _store(
                     width=size_px,
                     height=size_px,
                     stretched_from=photograph.source_px if fit == "stretch" else None,
+                    fit=fit,
                     label=("good" if is_good else "defect") if binary else photograph.file.label,
                     split=split,
                     group=group,

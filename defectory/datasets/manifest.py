@@ -24,6 +24,7 @@ class ManifestLine(BaseModel):
     width: int = Field(ge=1)  # px
     height: int = Field(ge=1)  # px
     stretched_from: tuple[int, int] | None = None  # (width, height) in px before ingest stretched it to a square
+    fit: Literal["", "stretch", "crop", "pad"] = ""  # how ingest made it square; empty: it did not
     label: str = Field(min_length=1)
     split: Split = "none"
     group: str = ""  # images of one group show the same part and stay in one split

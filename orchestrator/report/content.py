@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ class RunContent:
     pipeline: dict[str, Any]
     steps: dict[str, dict[str, Any]]  # step -> its outputs
     metrics: dict[str, dict[str, Any]]  # arm -> metrics.json
+    reliability: dict[str, bytes]  # arm -> reliability.svg, before and after the temperature
     comparison: Comparison
     real: list[ManifestLine]
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
@@ -80,6 +82,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
         if made["rounds"]:
             threshold_curves[label] = document(made["rounds"][0]["curve_uri"])
+    arms = {"real only": steps["baseline"]["metrics_uri"], "real + synthetic": steps["expanded"]["metrics_uri"]}
     explanations, heat = [], {}
     if "explain" in steps:
         heat = document(steps["explain"]["summary_uri"])
@@ -89,10 +92,8 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         run=run,
         pipeline=pipeline,
         steps=steps,
-        metrics={
-            "real only": document(steps["baseline"]["metrics_uri"]),
-            "real + synthetic": document(steps["expanded"]["metrics_uri"]),
-        },
+        metrics={arm: document(uri) for arm, uri in arms.items()},
+        reliability=_beside(store, arms, "reliability.svg"),
         comparison=compare(
             document(steps["baseline-evaluate"]["evaluation_uri"]),
             document(steps["expanded-evaluate"]["evaluation_uri"]),
@@ -103,6 +104,12 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         explanations=explanations,
         heat=heat,
     )
+
+
+def _beside(store: ObjectStore, arms: Mapping[str, str], name: str) -> dict[str, bytes]:
+    """The file of this name beside each arm's metrics.json; an arm without one is left out."""
+    keys = {arm: f"{store.key(uri).rpartition('/')[0]}/{name}".lstrip("/") for arm, uri in arms.items()}
+    return {arm: store.get(key) for arm, key in keys.items() if store.exists(key)}
 
 
 def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:

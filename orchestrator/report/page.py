@@ -49,6 +49,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         reason_texts=REASONS,
         warnings=list(_warnings(content)),
         curves={split: data_uri(curves(content.metrics, split), SVG) for split in content.splits()},
+        reliability={arm: data_uri(drawing, SVG) for arm, drawing in content.reliability.items()},
         threshold_charts={
             label: data_uri(threshold_chart(curve, _threshold(content, label)), SVG)
             for label, curve in content.curves.items()

@@ -1,9 +1,13 @@
 """`model.json`: everything that is known of a classifier, strictly typed; an unknown field is refused."""
 
+from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from defectory.datasets.manifest import ManifestLine
+from defectory.imaging import Fit, network_input_of
 from defectory.models import version_prefix
 from services.classifier.decision import DecisionRule
 from services.classifier.model import TARGET_LAYER, Architecture
@@ -11,6 +15,8 @@ from services.classifier.settings import TrainingSettings
 
 KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
+MAX_SQUARE_PX = 1024  # the largest that ingest makes
+MAX_PIXELS = 50_000_000  # of an image: more than cameras on a line have, and 150 MB decoded
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -19,12 +25,25 @@ class _Part(BaseModel):
 
 
 class Preprocessing(_Part):
-    """How an image becomes the network's input, as `defectory.imaging.network_input` does it: one way only."""
+    """How an image becomes the network's input, as `defectory.imaging.network_input_of` does it: one way only."""
 
     colour: Literal["rgb"] = "rgb"  # grey images get three equal channels
+    square_px: int = Field(0, ge=0, le=MAX_SQUARE_PX)  # an image is first made square as ingest did; 0: it is not
+    fit: Fit = "stretch"  # how
     resize: Literal["bilinear"] = "bilinear"  # antialiased, to input_px x input_px, whatever the aspect ratio
     value_range: tuple[Literal[0], Literal[255]] = (0, 255)  # what the network takes
     scaled_to: tuple[Literal[-1], Literal[1]] = (-1, 1)  # what its first layer makes of it
+
+    @classmethod
+    def of(cls, lines: Iterable[ManifestLine]) -> "Preprocessing":
+        """What was done to a dataset's photographs; where not the same was done to all, nothing can be repeated."""
+        done = {(line.fit, line.width) for line in lines if line.origin == "real"}
+        fit, square_px = done.pop() if len(done) == 1 else ("", 0)
+        return cls(square_px=square_px, fit=fit) if fit and square_px <= MAX_SQUARE_PX else cls()
+
+    def input_of(self, data: bytes, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """What the network sees of a file: uint8 (size, size, 3); InvalidInput for one that cannot be read."""
+        return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
 
 
 class WeightsFile(_Part):

@@ -8,9 +8,9 @@ import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import network_input_of
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
+from services.classifier.card import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,38 @@ class Part:
 
 
 def load_images(
-    store: ObjectStore, lines: Sequence[ManifestLine], size_px: int, report: Callable[[int, int], None] | None = None
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    size_px: int,
+    preprocessing: Preprocessing,
+    report: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """Read and decode every line's image; one that cannot be read stops nothing."""
+    """What a network sees of every line's image; one that cannot be read stops nothing."""
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    contents = parallel_get(store, [store.key(line.uri) for line in lines])
-    for number, (line, (_, content)) in enumerate(zip(lines, contents, strict=True), start=1):
+    places = [_place(store, line.uri) for line in lines]
+    contents = parallel_get(store, [place for place in places if isinstance(place, str)])
+    for number, (line, place) in enumerate(zip(lines, places, strict=True), start=1):
+        content = next(contents)[1] if isinstance(place, str) else place
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = network_input_of(content, size_px)
+            pixels[len(kept)] = preprocessing.input_of(content, size_px)
             kept.append(line)
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))
         if report is not None:
             report(number, len(lines))
     return Images(kept, pixels[: len(kept)], skipped)
+
+
+def _place(store: ObjectStore, uri: str) -> str | DefectoryError:
+    """The key of a URI; the error where it lies outside the store."""
+    try:
+        return store.key(uri)
+    except DefectoryError as error:
+        return error
 
 
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:

@@ -39,7 +39,10 @@ def evaluate(
     card = read_card(store, model)
     lines = [line for line in read_manifest(store, manifest_uri) if line.split == split]
     label_indices(lines, card.architecture.labels)
-    images = load_images(store, lines, card.architecture.input_px, lambda done, of: report("reading images", done, of))
+    images = load_images(
+        store, lines, card.architecture.input_px, card.preprocessing,
+        lambda done, of: report("reading images", done, of),
+    )  # fmt: skip
     if not images.lines:
         right = "give a manifest with readable images of this split"
         raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"manifest_uri": right})

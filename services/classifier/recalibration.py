@@ -35,7 +35,10 @@ def recalibrate(
     labels, good, wanted = card.architecture.labels, good or card.settings.good_label, parse_target(target)
     lines = [x for x in read_manifest(store, manifest_uri) if x.split in ("validation", "test")]
     check_target(labels, good, wanted, [line.label for line in lines if line.split == "validation"])
-    images = load_images(store, lines, card.architecture.input_px, lambda done, of: report("reading images", done, of))
+    images = load_images(
+        store, lines, card.architecture.input_px, card.preprocessing,
+        lambda done, of: report("reading images", done, of),
+    )  # fmt: skip
     parts = split_parts(images, labels, needed=("validation",))
     validation, test = (answers_of(network, parts[split]) for split in ("validation", "test"))
     calibration = calibrate(validation, test)

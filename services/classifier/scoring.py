@@ -20,7 +20,10 @@ def score(
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
     lines = read_manifest(store, manifest_uri)
-    images = load_images(store, lines, card.architecture.input_px, lambda done, of: report("reading images", done, of))
+    images = load_images(
+        store, lines, card.architecture.input_px, card.preprocessing,
+        lambda done, of: report("reading images", done, of),
+    )  # fmt: skip
     network = build(card.architecture)
     predictor = Predictor(card, network)
     embeddings = np.zeros((0, network.embed.output_shape[-1]), np.float32)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from defectory.errors import InvalidInput
-from defectory.imaging import network_input
+from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
+from services.classifier.card import MAX_PIXELS
 from services.explainer.background import ALARM, heat_on_background
 from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
 from services.explainer.methods import DEFAULT_METHOD
-from services.explainer.overlay import enlarge
+from services.explainer.overlay import onto_picture
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,24 @@ class Explainer:
         self.cells = self.network.backbone.output_shape[1:3]  # (h, w) of a heatmap before it is enlarged
         self._cam = Cam(self.network, method)
 
-    def inputs(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """What the network sees of images: uint8 (N, size, size, 3)."""
-        return np.stack([network_input(image, self.card.architecture.input_px) for image in images])
+    def inputs(self, files: Sequence[bytes]) -> np.ndarray:
+        """What the network sees of files, as when it serves: uint8 (N, size, size, 3)."""
+        return np.stack([self.card.preprocessing.input_of(data, self.card.architecture.input_px) for data in files])
 
     def explain(
-        self, images: Sequence[Image.Image], labels: Sequence[str] = (), rule: BoxRule | None = None
+        self, files: Sequence[bytes], labels: Sequence[str] = (), rule: BoxRule | None = None
     ) -> list[Explanation]:
         """Explain images.
 
         Args:
+            files: PNG, JPEG, BMP or TIFF. The heat is that of the served input, shown on the whole picture.
             labels: the label to explain of each image; none: the one decided for.
             rule: which heat belongs to a box.
 
         Raises:
-            InvalidInput: a label the classifier does not know.
+            InvalidInput: a label the classifier does not know, a file that is no image that can be read.
         """
-        pixels = self.inputs(images)
+        pixels = self.inputs(files)
         for label in labels:
             self.check_label(label)
         wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
@@ -72,9 +73,10 @@ class Explainer:
             same = decided.labels == found.classes
             found = self._cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
         explanations = []
-        for i, image in enumerate(images):
-            heatmap = enlarge(found.heat[i], *image.size)
-            shown = np.asarray(image.convert("RGB"))
+        fit = self.card.preprocessing.fit
+        for i, data in enumerate(files):
+            shown = np.asarray(decode(data, MAX_PIXELS).convert("RGB"))
+            heatmap = onto_picture(found.heat[i], shown.shape[1], shown.shape[0], fit)
             explanations.append(
                 Explanation(
                     predicted=self.labels[decided.labels[i]],

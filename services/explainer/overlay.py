@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from defectory.imaging import encode_png
+from defectory.imaging import Fit, encode_png
 from services.explainer.boxes import Box
 
 OPACITY = 0.45  # of the heatmap at its hottest
@@ -19,6 +19,24 @@ TILE_PX, GAP_PX, TITLE_PX = 192, 6, 18
 def enlarge(heat: np.ndarray, width: int, height: int) -> np.ndarray:
     """A heatmap of the target layer's size, bilinear at the image's size, still in [0, 1]."""
     return np.clip(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+
+
+def onto_picture(heat: np.ndarray, width: int, height: int, fit: Fit) -> np.ndarray:
+    """Heat of what the network saw, on the picture that was made square for it: float32 (height, width) in [0, 1].
+
+    Args:
+        fit: how it became square. What a crop cut off has no heat; heat on the border of a pad is left out.
+    """
+    if fit == "stretch" or width == height:
+        return enlarge(heat, width, height)
+    side = min(width, height) if fit == "crop" else max(width, height)
+    square = enlarge(heat, side, side)
+    left, top = abs(width - side) // 2, abs(height - side) // 2
+    if fit == "pad":
+        return square[top : top + height, left : left + width]
+    picture = np.zeros((height, width), np.float32)
+    picture[top : top + side, left : left + side] = square
+    return picture
 
 
 def heatmap_png(heatmap: np.ndarray) -> bytes:

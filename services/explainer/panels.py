@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
+from services.classifier.card import MAX_PIXELS
 from services.explainer.boxes import BoxRule
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.methods import DEFAULT_METHOD
@@ -77,18 +77,18 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
     masked = list(masked_images(store, lines, wanted.split))
     total = (len(shown) + len(masked)) * len(wanted.models)
     rows, summaries, scores = [], [], []
-    pictures: list[list[np.ndarray]] = [[np.asarray(image.convert("RGB"))] for _, image in shown[:SHEET_ROWS]]
+    pictures: list[list[np.ndarray]] = [[_pixels(data)] for _, data in shown[:SHEET_ROWS]]
     titles = ["image"]
     for number, model in enumerate(wanted.models):
         explainer = Explainer(store, model, wanted.method)
         titles.append(explainer.card.full_name)
-        explained = _explain(explainer, [image for _, image in shown], wanted.rule)
+        explained = _explain(explainer, [data for _, data in shown], wanted.rule)
         for (line, _), explanation in zip(shown, explained, strict=True):
             rows.append(_put(store, wanted, explainer, line, explanation))
         for row, explanation in zip(pictures, explained, strict=False):
             row.append(overlay(explanation.image, explanation.heatmap, explanation.boxes))
         scores.append(score(explainer, masked))
-        summaries.append(summarise(explainer, scores[-1], [image for _, image in shown]))
+        summaries.append(summarise(explainer, scores[-1], [data for _, data in shown]))
         report((number + 1) * total // len(wanted.models), total)
     summary: dict[str, object] = {"split": wanted.split, "models": summaries}
     if len(scores) == 2:
@@ -106,18 +106,24 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
     return Written(explanations_uri, summary_uri, sheet_uri, count=len(shown))
 
 
-def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[tuple[ManifestLine, Image.Image]]:
+def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[tuple[ManifestLine, bytes]]:
     found = []
     for line in lines:
         try:
-            found.append((line, decode(store.get(store.key(line.uri)))))
+            data = store.get(store.key(line.uri))
+            decode(data, MAX_PIXELS)
         except DefectoryError:
             continue  # the manifest's other images go on
+        found.append((line, data))
     return found
 
 
-def _explain(explainer: Explainer, images: Sequence[Image.Image], rule: BoxRule) -> list[Explanation]:
-    parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+def _pixels(data: bytes) -> np.ndarray:
+    return np.asarray(decode(data, MAX_PIXELS).convert("RGB"))
+
+
+def _explain(explainer: Explainer, files: Sequence[bytes], rule: BoxRule) -> list[Explanation]:
+    parts = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     return [explanation for part in parts for explanation in explainer.explain(part, rule=rule)]
 
 

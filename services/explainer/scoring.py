@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
+from services.classifier.card import MAX_PIXELS
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
 from services.explainer.sanity import randomisation_check
@@ -21,44 +21,41 @@ DIGITS = 4  # of a share: what lies beyond is the order in which threads added
 
 def masked_images(
     store: ObjectStore, lines: Sequence[ManifestLine], split: str
-) -> Iterator[tuple[ManifestLine, Image.Image, np.ndarray]]:
-    """(line, image, mask bool (height, width)) of a split's own images that have a mask and can be read."""
+) -> Iterator[tuple[ManifestLine, bytes, np.ndarray]]:
+    """(line, file, mask bool (height, width)) of a split's own images that have a mask and can be read."""
     for line in sorted(lines, key=lambda x: x.sha256):
         if line.split != split or line.augmentation or not line.mask_uri:
             continue
         try:
-            image = decode(store.get(store.key(line.uri)))
-            mask = np.asarray(decode(store.get(store.key(line.mask_uri))).convert("L").resize(image.size)) > 127
+            data = store.get(store.key(line.uri))
+            size = decode(data, MAX_PIXELS).size
+            mask = np.asarray(decode(store.get(store.key(line.mask_uri))).convert("L").resize(size)) > 127
         except DefectoryError:
             continue  # the others are scored all the same
         if mask.any():
-            yield line, image, mask
+            yield line, data, mask
 
 
-def score(
-    explainer: Explainer, images: Sequence[tuple[ManifestLine, Image.Image, np.ndarray]]
-) -> dict[str, Localisation]:
+def score(explainer: Explainer, images: Sequence[tuple[ManifestLine, bytes, np.ndarray]]) -> dict[str, Localisation]:
     """Each image's heat for its true label against its mask, by sha256; without labels the classifier does not know."""
     known = [x for x in images if x[0].label in explainer.labels]
     found = {}
     for start in range(0, len(known), BATCH):
         part = known[start : start + BATCH]
-        explained = explainer.explain([image for _, image, _ in part], [line.label for line, _, _ in part])
+        explained = explainer.explain([data for _, data, _ in part], [line.label for line, _, _ in part])
         for (line, _, mask), explanation in zip(part, explained, strict=True):
             found[line.sha256] = localise(explanation.heatmap, mask)
     return found
 
 
-def summarise(
-    explainer: Explainer, scores: Mapping[str, Localisation], images: Sequence[Image.Image]
-) -> dict[str, object]:
+def summarise(explainer: Explainer, scores: Mapping[str, Localisation], files: Sequence[bytes]) -> dict[str, object]:
     """What is said of one classifier.
 
     Args:
-        images: for the sanity check; the first SANITY_IMAGES of them are used.
+        files: of images for the sanity check; the first SANITY_IMAGES of them are used.
     """
     found = list(scores.values())
-    pixels = explainer.inputs(images[:SANITY_IMAGES])
+    pixels = explainer.inputs(files[:SANITY_IMAGES])
     sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.method, pixels)
     summary: dict[str, object] = {
         "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,

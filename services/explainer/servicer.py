@@ -8,7 +8,6 @@ from google.longrunning import operations_pb2
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.errors import InvalidInput
-from defectory.imaging import decode
 from defectory.models import resolve
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.keys import check_key
@@ -34,12 +33,15 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         check_method(method_of(request))
         rule = rule_of(request)
         explainer = self._explainer(request.model, method_of(request))
+        labels = [request.label] if request.label else []
+        for label in labels:
+            explainer.check_label(label)
         source = request.image
         try:
-            image = decode(self._store.get(self._store.key(source.uri)) if source.uri else source.content)
+            content = self._store.get(self._store.key(source.uri)) if source.uri else source.content
+            found = explainer.explain([content], labels, rule)[0]
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
-        found = explainer.explain([image], [request.label] if request.label else [], rule)[0]
         shown = found.probabilities[found.predicted]
         caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
         return pb.ExplainResponse(

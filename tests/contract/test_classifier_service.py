@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
@@ -80,6 +81,14 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
         best = max(cycle["epochs"], key=lambda e: (e["validation"]["f1"], -e["validation"]["loss"]))
         assert cycle["best_epoch"] == best["epoch"]
         assert set(best["test"]) == {"loss", "accuracy", "precision", "recall", "f1"}
+    assert set(metrics["summary"]) == {"train", "validation", "test"}
+    for split, found in metrics["summary"].items():
+        for name, said in found.items():
+            values = np.array([c["epochs"][c["best_epoch"] - 1][split][name] for c in metrics["cycles"]])
+            wanted = [values.mean()] * 3
+            if np.ptp(values):  # SciPy's interval of no spread is not a number
+                wanted[1:] = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+            assert [said["mean"], said["low"], said["high"]] == pytest.approx(wanted), (split, name)
     assert list(trained.labels) == ["defect", "good"]
     assert stub.GetClassifier(pb.GetClassifierRequest(model="judge")).classifier == trained
     assert trained in stub.ListClassifiers(pb.ListClassifiersRequest()).classifiers

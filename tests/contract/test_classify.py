@@ -20,6 +20,7 @@ from defectory.models import set_label
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load
+from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
 from tests.contract import pictures
 from tests.contract.running import Service
@@ -60,7 +61,7 @@ def as_trained(store: ObjectStore, content: bytes) -> np.ndarray:
     store.put("one-image", content)
     line = ManifestLine(uri=store.uri("one-image"), sha256="0" * 64, width=1, height=1, label="good", split="train",
                         source="x")  # fmt: skip
-    images = load_images(store, [line], SIZE)
+    images = load_images(store, [line], SIZE, Preprocessing())
     assert images.skipped == []
     return images.pixels
 

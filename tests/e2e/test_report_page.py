@@ -10,7 +10,7 @@ from playwright.sync_api import Page, sync_playwright
 from defectory.storage import ObjectStore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SECTIONS = ("verdict", "comparison", "curves", "counts", "images", "reasons", "settings")
+SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
 
 
 @pytest.fixture(scope="module")

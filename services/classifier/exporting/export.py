@@ -103,8 +103,9 @@ def _images(
     if at_most:
         lines = sorted(lines, key=lambda x: x.sha256)[:at_most]  # at random, but always the same ones
     images = load_images(
-        store, lines, card.architecture.input_px, lambda done, of: report(f"reading {split} images", done, of)
-    )
+        store, lines, card.architecture.input_px, card.preprocessing,
+        lambda done, of: report(f"reading {split} images", done, of),
+    )  # fmt: skip
     return Part(images.lines, images.pixels, label_indices(images.lines, card.architecture.labels))
 
 

@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 
 from defectory.errors import Cancelled, Expired, InvalidInput
-from defectory.imaging import network_input_of
 from defectory.storage.store import ObjectStore
 from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher
@@ -18,7 +17,6 @@ from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
 
 MAX_IMAGES = 256  # of a call
-MAX_PIXELS = 50_000_000  # of an image: more than cameras on a line have, and 150 MB decoded
 
 
 class Caller(Protocol):
@@ -119,7 +117,8 @@ class Answering:
             started = time.monotonic()
             if expires is not None and started > expires:
                 raise Expired("the deadline passed before the image was decoded")
-            pixels = network_input_of(content, served.card.architecture.input_px, MAX_PIXELS)
+            card = served.card
+            pixels = card.preprocessing.input_of(content, card.architecture.input_px)
         except InvalidInput as error:
             raise InvalidInput(f"{source.field}: {error}", {source.field: str(error)}) from error
         finally:

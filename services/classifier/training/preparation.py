@@ -9,6 +9,7 @@ import structlog
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.storage.store import ObjectStore
+from services.classifier.card import Preprocessing
 from services.classifier.data import Part, load_images, split_parts
 from services.classifier.model import Architecture
 from services.classifier.settings import TrainingSettings
@@ -26,6 +27,7 @@ class Prepared:
     parts: dict[str, Part]
     skipped: list[tuple[str, str]]  # (URI, reason)
     base_sha256: str  # of the base as it starts; empty where every cycle draws its own
+    preprocessing: Preprocessing
 
 
 def prepare(
@@ -56,8 +58,9 @@ def prepare(
     if settings.initial_weights == "imagenet":
         log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
         base_sha256 = trainer.keep_base()
-    images = load_images(store, lines, settings.input_px)
-    return Prepared(trainer, split_parts(images, labels), images.skipped, base_sha256)
+    preprocessing = Preprocessing.of(lines)
+    images = load_images(store, lines, settings.input_px, preprocessing)
+    return Prepared(trainer, split_parts(images, labels), images.skipped, base_sha256, preprocessing)
 
 
 def class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:

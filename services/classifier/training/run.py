@@ -100,9 +100,11 @@ def train(
             run_cycle(store, prefix, prepared.trainer, parts, features, settings, cycle, seed + cycle, on_epoch)
         )
     main = _main_cycle(results)
+    estimates = _estimates(results)
     metrics = {
         "labels": labels,
         "main_cycle": main,
+        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
         "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
         "images": {split: len(part.lines) for split, part in prepared.parts.items()},
         "skipped": prepared.skipped,
@@ -127,11 +129,12 @@ def train(
         name=name,
         version=version,
         architecture=prepared.trainer.architecture,
+        preprocessing=prepared.preprocessing,
         cycles=tuple(r.card for r in results),
         main_cycle=main,
         calibration=calibration,
         operating_point=draw_line(labels, settings.good_label, target, calibration.temperature, validation, test),
-        metrics=_estimates(results),
+        metrics=estimates,
         settings=settings,
         lineage=lineage,
     )

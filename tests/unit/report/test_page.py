@@ -1,6 +1,8 @@
 """The page of a whole run from what a run leaves in the store: every section, and what it must not hide."""
 
+import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -72,11 +74,15 @@ def run() -> MemoryStore:
         "models": [{**model, "model": "run.baseline/1"}, {**model, "model": "run.expanded/1", "inside": 0.5}],
         "moved": {"images": 30, "parts": 20, "inside": 0.2, "low": 0.1, "high": 0.3},
     }  # fmt: skip
-    arm = {"metrics_uri": put(store, "m", metrics()), "initial_weights": "imagenet", "version": "1"}
+    arm = {"initial_weights": "imagenet", "version": "1"}
+    arms = {}
+    for name, drawing in (("baseline", b"<svg>real</svg>"), ("expanded", b"<svg>both</svg>")):
+        store.put(f"models/{name}/reliability.svg", drawing)
+        arms[name] = {**arm, "name": f"run.{name}", "metrics_uri": put(store, f"models/{name}/metrics.json", metrics())}
     evaluated = {"evaluation_uri": put(store, "v", evaluation(test))}
     steps = {
         "ingest": {"manifest_uri": real, "labels": LABELS, "counts": {"train": {"good": 2}}, "skipped": []},
-        "baseline": {**arm, "name": "run.baseline"}, "expanded": {**arm, "name": "run.expanded"},
+        **arms,
         "baseline-evaluate": evaluated, "expanded-evaluate": evaluated, "filter": {"good": {"rounds": [rounds]}},
         "explain": {"explanations_uri": store.uri("e"), "summary_uri": put(store, "s", heat)},
     }  # fmt: skip
@@ -106,6 +112,18 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     )
     assert summary["synthetic"]["good"] == {"made": 4, "accepted": 2, "outlier": 2}
     assert 'src="http' not in page
+
+
+def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryStore) -> None:
+    page = build_report(run, "run")[0].decode()
+    section = page[page.index('id="reliability"') : page.index('id="counts"')]
+    drawings = re.findall(r"<h3>([^<]+)</h3><img [^>]*base64,([^\"]+)", section)
+    assert [(arm, base64.b64decode(data)) for arm, data in drawings] == [
+        ("real only", b"<svg>real</svg>"), ("real + synthetic", b"<svg>both</svg>"),
+    ]  # fmt: skip
+    for arm in ("baseline", "expanded"):
+        run.delete(f"models/{arm}/reliability.svg")
+    assert 'id="reliability"' not in build_report(run, "run")[0].decode()
 
 
 def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:

@@ -1,0 +1,152 @@
+"""One preprocessing: a photograph is seen alike ingested and trained, served, explained and measured offline."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.bundle import put_classifier
+from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
+from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
+from defectory.datasets.ingest import ingest
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.imaging import decode, network_input, network_input_of
+from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import write_card
+from services.classifier.card import Preprocessing
+from services.classifier.data import load_images
+from services.explainer.explanation import Explainer
+from tests.contract import pictures
+from tests.contract.running import Service
+
+FITS = ("stretch", "crop", "pad")
+SQUARE, SIZE = 64, 48  # px: of the dataset's images, and of the network's input
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a factory has it: no photograph is square, JPEGs are large enough to be decoded smaller."""
+    root = tmp_path_factory.mktemp("photographs")
+    for place, label in enumerate(("good", "scratch")):
+        (root / label).mkdir()
+        for number in range(3):
+            seed = 10 * place + number
+            wide, high = pictures.pixels(300, 160, seed), pictures.pixels(150, 420, seed)
+            grey = Image.fromarray(wide).convert("L")
+            files = {
+                f"{number}.png": pictures.encoded(wide),
+                f"{number}.jpg": pictures.encoded(high, "JPEG", quality=90),
+                f"{number}-turned.jpg": pictures.rotated(pictures.pixels(330, 170, seed)),
+                f"{number}-grey.bmp": pictures.encoded(np.asarray(grey), "BMP", "L"),
+                f"{number}-16.png": wide_grey(np.asarray(grey)),
+            }
+            for name, data in files.items():
+                (root / label / name).write_bytes(data)
+    return root
+
+
+def wide_grey(array: np.ndarray) -> bytes:
+    """A 16-bit PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(array.astype(np.uint16) * 251).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> ObjectStore:
+    store = open_store(f"file://{tmp_path_factory.mktemp('preprocessing')}/store")
+    plain = put_classifier(store, "plain", input_px=SIZE)
+    for fit in FITS:
+        ingest(photographs, store, fit, size_px=SQUARE, fit=fit)
+        card = plain.model_copy(update={"name": fit, "preprocessing": Preprocessing.of(lines_of(store, fit))})
+        store.put(card.prefix + card.weights.file, store.get(plain.prefix + plain.weights.file))
+        write_card(store, card)
+    return store
+
+
+def lines_of(store: ObjectStore, fit: str) -> list[ManifestLine]:
+    return read_manifest(store, store.uri(f"datasets/{fit}/manifest.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def classifier(store: ObjectStore) -> Iterator[Service]:
+    with Service("services.classifier", store.url, "--poll-s", "0") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def explainer(store: ObjectStore) -> Iterator[Service]:
+    with Service("services.explainer", store.url) as running:
+        yield running
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_photographs_are_seen_as_their_ingested_images_were_trained_on(
+    fit: str, store: ObjectStore, photographs: Path
+) -> None:
+    lines = lines_of(store, fit)
+    preprocessing = Preprocessing.of(lines)
+    assert (preprocessing.square_px, preprocessing.fit) == (SQUARE, fit)
+    trained = load_images(store, lines, SIZE, preprocessing)
+    assert (len(lines), trained.skipped) == (30, [])
+    files = [(photographs / line.source).read_bytes() for line in trained.lines]
+    np.testing.assert_array_equal(np.stack([preprocessing.input_of(data, SIZE) for data in files]), trained.pixels)
+
+
+def test_the_fits_are_told_apart(store: ObjectStore, photographs: Path) -> None:
+    data = (photographs / "good/0.jpg").read_bytes()
+    seen = [Preprocessing(square_px=SQUARE, fit=fit).input_of(data, SIZE).astype(int) for fit in FITS]
+    assert min(np.abs(a - b).mean() for a, b in ((seen[0], seen[1]), (seen[0], seen[2]), (seen[1], seen[2]))) > 5
+
+
+def test_what_is_explained_of_a_jpeg_was_decoded_at_the_scale_that_is_served(store: ObjectStore) -> None:
+    content = pictures.good()["jpeg"]
+    seen = Explainer(store, "plain").inputs([content])[0]
+    np.testing.assert_array_equal(seen, network_input_of(content, SIZE))
+    assert (seen != network_input(decode(content), SIZE)).any()
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("name", ["good/0.png", "scratch/1.jpg", "scratch/2-turned.jpg"])
+def test_a_photograph_is_answered_as_its_ingested_image(
+    fit: str, name: str, store: ObjectStore, photographs: Path, classifier: Service
+) -> None:
+    classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
+    answers = [
+        classify(classifier_pb2.ClassifyRequest(model=fit, images=[source]), timeout=60).classifications[0]
+        for source in sources(store, photographs, fit, name)
+    ]
+    assert answers[0] == answers[1]
+
+
+def sources(store: ObjectStore, photographs: Path, fit: str, name: str) -> list[classifier_pb2.ImageSource]:
+    """A photograph, and what ingest made of it."""
+    (uri,) = [line.uri for line in lines_of(store, fit) if line.source == name]
+    return [
+        classifier_pb2.ImageSource(content=(photographs / name).read_bytes()), classifier_pb2.ImageSource(uri=uri)
+    ]  # fmt: skip
+
+
+def test_a_photograph_is_explained_as_its_ingested_image_and_shown_whole(
+    store: ObjectStore, photographs: Path, classifier: Service, explainer: Service
+) -> None:
+    explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
+    both = sources(store, photographs, "pad", "scratch/2-turned.jpg")
+    reasons = [explain(explainer_pb2.ExplainRequest(model="pad", image=source), timeout=60) for source in both]
+    assert reasons[0].probabilities == reasons[1].probabilities
+    assert [Image.open(io.BytesIO(found.heatmap)).size for found in reasons] == [(330, 170), (SQUARE, SQUARE)]
+    classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
+    answer = classify(classifier_pb2.ClassifyRequest(model="pad", images=both[:1]), timeout=60).classifications[0]
+    assert dict(reasons[0].probabilities) == pytest.approx(dict(answer.probabilities), abs=2e-5)
+
+
+def test_a_dataset_that_was_not_fitted_alike_leaves_images_as_they_are(store: ObjectStore) -> None:
+    mixed = [*lines_of(store, "pad"), *lines_of(store, "crop")]
+    unknown = [line.model_copy(update={"fit": ""}) for line in mixed[:1]]
+    for lines in (mixed, unknown, []):
+        assert Preprocessing.of(lines) == Preprocessing()
+    drawn = [line.model_copy(update={"fit": "", "origin": "synthetic", "width": 32}) for line in mixed[:1]]
+    assert Preprocessing.of([*lines_of(store, "pad"), *drawn]) == Preprocessing(square_px=SQUARE, fit="pad")

@@ -1,0 +1,29 @@
+"""Heat comes back to the place in the picture from which ingest's fitting took it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.imaging import to_square
+from services.explainer.overlay import onto_picture
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(240, 90), (100, 260), (121, 80), (90, 90)])
+def test_a_mark_is_found_where_it_was(fit: str, size: tuple[int, int]) -> None:
+    width, height = size
+    x, y = width * 2 // 5, height * 3 // 5  # within the central square
+    picture = np.zeros((height, width), np.uint8)
+    picture[y - 4 : y + 5, x - 4 : x + 5] = 255
+    heat = np.asarray(to_square(Image.fromarray(picture), 128, fit), np.float32) / 255
+    found = onto_picture(heat, width, height, fit)
+    assert found.shape == (height, width)
+    assert 0 <= found.min() <= found.max() <= 1
+    rows, columns = np.nonzero(found > 0.5)
+    assert (columns.mean(), rows.mean()) == pytest.approx((x, y), abs=1)
+
+
+def test_what_a_crop_cut_off_has_no_heat() -> None:
+    found = onto_picture(np.ones((7, 7)), 100, 40, "crop")
+    assert found[:, 30:70].min() == 1
+    assert found.sum() == 40 * 40
