@@ -12,6 +12,7 @@ from defectory.errors import InvalidInput
 from services.generator import latents
 from services.generator.rendering import batch_size
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
 
 Space = Literal["w", "z"]
@@ -31,6 +32,7 @@ class InterpolationSettings:
     space: Space = "w"
     loop: bool = False
     truncation_psi: float = 1.0
+    precision: Precision = "fp32"  # of the highest resolutions
 
 
 def check(settings: InterpolationSettings) -> None:
@@ -39,7 +41,7 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const")
+    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:
@@ -71,6 +73,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     Shapes:
         returns (T, R, R, C) uint8
     """
+    use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     in_w = settings.space == "w"
     if in_w:
         stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from defectory.datasets.manifest import read_manifest
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
@@ -80,6 +81,16 @@ def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
     sheet = np.asarray(decode(Path(made["sheet"]).read_bytes()))
     assert sheet.shape == (2 * 16, 3 * 16, 3)
     np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(made["files"][4]).read_bytes())))
+
+
+def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
+    given = ("--model", "tiny", "--seeds", "0-1", "--noise", "const", "--precision", "bf16", "--half-resolutions", 1)
+    made = defectory("synthesize", *given, "--out", tmp_path / "made")
+    lines = read_manifest(store, made["manifest_uri"])
+    assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 1)}
+    defectory("preview", *given, "--out", tmp_path / "shown")
+    for name in ("seed000000.png", "seed000001.png"):
+        assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()
 
 
 def test_a_projection(defectory: Command, tmp_path: Path) -> None:

@@ -239,6 +239,8 @@ def test_a_request_id_is_for_one_request(service: Service, stub: Any, manifest: 
         ({"dataset": "Not A Name"}, InvalidInput, "dataset"),
         ({"class_label": "scratch"}, InvalidInput, "class_label"),
         ({"restore_size": True}, InvalidInput, "restore_size"),
+        ({"precision": "fp8"}, InvalidInput, "precision"),
+        ({"precision": "bf16", "half_resolutions": 9}, InvalidInput, "half_resolutions"),
     ],
 )
 def test_a_bad_synthesis_is_refused(
@@ -274,6 +276,8 @@ def test_a_dataset_made_otherwise_is_not_overwritten(service: Service, stub: Any
         ({"model": ""}, InvalidInput, "model"),
         ({"model": "nobody"}, NotFound, None),
         ({"class_label": "scratch"}, InvalidInput, "class_label"),
+        ({"precision": "half"}, InvalidInput, "precision"),
+        ({"half_resolutions": -1}, InvalidInput, "half_resolutions"),
     ],
 )
 def test_a_bad_preview_is_refused(
@@ -354,6 +358,22 @@ def test_seeds_one_by_one_are_the_pictures_of_the_preview(service: Service, stub
     assert [line.seed for line in lines] == [7, 3, 4_000_000_000]
     shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=request.seeds)).images
     assert [hashlib.sha256(image).hexdigest() for image in shown] == [line.sha256 for line in lines]
+
+
+def test_precision_is_that_of_each_request(service: Service, stub: Any, store: ObjectStore) -> None:
+    request = pb.SynthesizeRequest(
+        request_id="halved", model="tiny", seeds=[7, 3], noise_mode="const", dataset="halved", precision="bf16"
+    )
+    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=120)
+    lines = read_manifest(store, made.manifest_uri)
+    assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 4)}
+    before, half, after = (
+        stub.Preview(pb.PreviewRequest(model="tiny", seeds=[7, 3], precision=precision)).images
+        for precision in ("fp32", "bf16", "")
+    )
+    assert [hashlib.sha256(image).hexdigest() for image in half] == [line.sha256 for line in lines]
+    assert before == after
+    assert before != half
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,21 @@ def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> 
     np.testing.assert_array_equal(grid[:16, 2 * 16 : 3 * 16], np.asarray(shown))
 
 
+def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store: ObjectStore) -> None:
+    shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6], precision="bf16")).images[0]
+    request = pb.MixStylesRequest(request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16")
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    np.testing.assert_array_equal(grid[:16, 16:], np.asarray(decode(shown)))
+    hashes = set()
+    for precision in ("fp32", "bf16"):
+        film = pb.InterpolateRequest(
+            request_id=f"film-{precision}", model="tiny", seeds=[0, 1], frames=3, precision=precision
+        )
+        hashes.add(wait_for(service.channel, stub.Interpolate(film), timeout_s=120).sha256)
+    assert len(hashes) == 2
+
+
 def test_an_image_of_the_networks_own_is_found_better_than_another(
     service: Service, stub: Any, store: ObjectStore
 ) -> None:
@@ -157,11 +172,13 @@ GIVEN = {
         ("Interpolate", {"space": "x"}, InvalidInput, "space"),
         ("Interpolate", {"format": "gif"}, InvalidInput, "format"),
         ("Interpolate", {"fps": 61.0}, InvalidInput, "fps"),
+        ("Interpolate", {"precision": "fp8"}, InvalidInput, "precision"),
         ("Interpolate", {"frames": 3601}, InvalidInput, "frames"),
         ("Interpolate", {"model": "nobody"}, NotFound, None),
         ("MixStyles", {"rows": []}, InvalidInput, "rows"),
         ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
         ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
+        ("MixStyles", {"precision": "fp8"}, InvalidInput, "precision"),
         ("MixStyles", {"model": "tiny/2"}, NotFound, None),
         ("ProjectImage", {}, Refused, None),
         ("ProjectImage", {"image_uri": ""}, InvalidInput, "image_uri"),

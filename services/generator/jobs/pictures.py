@@ -25,9 +25,10 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
-        space=request.space or "w",  # type: ignore[arg-type]  # checked in the next line
+        space=request.space or "w",  # type: ignore[arg-type]  # checked below
         loop=request.loop,
         truncation_psi=psi_of(request),
+        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )
     interpolation.check(chosen)
     if (request.format or "webp") not in FORMATS:
@@ -68,6 +69,7 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
         columns=tuple(request.columns),
         styles=tuple(request.styles),
         truncation_psi=psi_of(request),
+        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )
     mixing.check(chosen)
     mixing.check_styles(chosen, bundle.read_card(store, request.model).architecture.styles)

@@ -441,6 +441,8 @@ class SynthesizeRequest(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     CLASS_LABEL_FIELD_NUMBER: _builtins.int
     RESTORE_SIZE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -459,6 +461,10 @@ class SynthesizeRequest(_message.Message):
     """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
     restore_size: _builtins.bool
     """Whether images are brought back to the size that the training images had before ingest stretched them to a square."""
+    precision: _builtins.str
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
@@ -476,10 +482,12 @@ class SynthesizeRequest(_message.Message):
         seeds: _abc.Iterable[_builtins.int] | None = ...,
         class_label: _builtins.str = ...,
         restore_size: _builtins.bool = ...,
+        precision: _builtins.str = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -684,6 +692,8 @@ class PreviewRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     NOISE_MODE_FIELD_NUMBER: _builtins.int
     CLASS_LABEL_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Generator, "name" or "name/version"; required."""
     truncation_psi: _builtins.float
@@ -692,6 +702,10 @@ class PreviewRequest(_message.Message):
     """"const", "random" or "none"; default "const"."""
     class_label: _builtins.str
     """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
+    precision: _builtins.str
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, 1 to 64 of them, each in [0, 2^32)."""
@@ -704,10 +718,12 @@ class PreviewRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         noise_mode: _builtins.str = ...,
         class_label: _builtins.str = ...,
+        precision: _builtins.str = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "model", b"model", "noise_mode", b"noise_mode", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -820,6 +836,7 @@ class InterpolateRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     FPS_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -836,6 +853,8 @@ class InterpolateRequest(_message.Message):
     """"webp" or "mp4"; default "webp"."""
     fps: _builtins.float
     """Frames a second, in (0, 60]; 0: 24."""
+    precision: _builtins.str
+    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
@@ -852,10 +871,11 @@ class InterpolateRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         format: _builtins.str = ...,
         fps: _builtins.float = ...,
+        precision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -905,12 +925,15 @@ class MixStylesRequest(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     STYLES_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
     """Generator, "name" (its newest version) or "name/version"; required."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    precision: _builtins.str
+    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
@@ -932,10 +955,11 @@ class MixStylesRequest(_message.Message):
         columns: _abc.Iterable[_builtins.int] | None = ...,
         styles: _abc.Iterable[_builtins.int] | None = ...,
         truncation_psi: _builtins.float | None = ...,
+        precision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "columns", b"columns", "model", b"model", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "columns", b"columns", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
