@@ -33,6 +33,7 @@ class InterpolationSettings:
     loop: bool = False
     truncation_psi: float = 1.0
     precision: Precision = "fp32"  # of the highest resolutions
+    classes: tuple[int, ...] = ()  # of each seed; none: seed modulo classes
 
 
 def check(settings: InterpolationSettings) -> None:
@@ -48,6 +49,8 @@ def check(settings: InterpolationSettings) -> None:
         wrong["frames"] = f"{settings.frames}: {len(settings.seeds)} (one a seed) to {MAX_FRAMES}"
     if settings.space not in SPACES:
         wrong["space"] = f"{settings.space!r}: use {' or '.join(SPACES)}"
+    if settings.space == "z" and len(set(settings.classes)) > 1:
+        wrong["class_labels"] = "several classes, between which there is no way in z: give one, or use space w"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
 
@@ -67,8 +70,8 @@ def check_size(settings: InterpolationSettings, resolution_px: int, channels: in
 def interpolate(generator: Generator, settings: InterpolationSettings, progress: Progress) -> np.ndarray:
     """The frames of the film.
 
-    In "w" the way is straight and truncation comes before it; in "z" it follows the sphere, in the class of the first
-    seed where the network has classes. A film that loops ends one step before its first frame.
+    In "w" the way is straight, also from class to class, and truncation comes before it; in "z" it follows the sphere,
+    in the class of the first seed where the network has classes. A film that loops ends a step before its first frame.
 
     Shapes:
         returns (T, R, R, C) uint8
@@ -76,7 +79,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     in_w = settings.space == "w"
     if in_w:
-        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi)
+        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi, settings.classes)
     else:
         stops = latents.z_of(generator, settings.seeds)
     ways = along(stops, settings.frames, settings.loop, settings.space)
@@ -85,7 +88,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     for start in range(0, settings.frames, size):
         progress(start, settings.frames)
         part = ways[start : start + size]
-        classes = latents.classes_of(generator, settings.seeds[:1] * len(part))
+        classes = latents.classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
         w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
         frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
     progress(settings.frames, settings.frames)

@@ -30,6 +30,7 @@ class MixSettings:
     styles: tuple[int, ...]
     truncation_psi: float = 1.0
     precision: Precision = "fp32"  # of the highest resolutions
+    classes: tuple[int, ...] = ()  # of the rows and of the columns; none: seed modulo classes
 
 
 def check(settings: MixSettings) -> None:
@@ -71,7 +72,11 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
     use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     rows, columns = len(settings.rows), len(settings.columns)
     seeds = [*settings.columns, *settings.rows]
-    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi)
+    classes: list[int] = []
+    if settings.classes:
+        of_rows, of_columns = settings.classes
+        classes = [of_columns] * columns + [of_rows] * rows
+    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi, classes)
     own = latents.styles_of(generator, w)
     total = len(seeds) + rows * columns
     progress(0, total)

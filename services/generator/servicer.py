@@ -102,7 +102,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> operations_pb2.Operation:
         """Check, then start the search."""
         jobs.plan_projection(request, self._store)
-        resolve(self._store, bundle.KIND, request.model)
+        bundle.read_card(self._store, request.model).class_index(request.class_label)
         return self._operations.start(PROJECT_JOB, request)
 
     def Preview(

@@ -837,6 +837,7 @@ class InterpolateRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     FPS_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    CLASS_LABELS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -859,6 +860,12 @@ class InterpolateRequest(_message.Message):
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
 
+    @_builtins.property
+    def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Classes of a class-conditional generator: one for all seeds, or one for each ("z": one); empty: seed s has that of
+        number s modulo their count ("z": that of the first seed).
+        """
+
     def __init__(
         self,
         *,
@@ -872,10 +879,11 @@ class InterpolateRequest(_message.Message):
         format: _builtins.str = ...,
         fps: _builtins.float = ...,
         precision: _builtins.str = ...,
+        class_labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -926,6 +934,7 @@ class MixStylesRequest(_message.Message):
     STYLES_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    CLASS_LABELS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -946,6 +955,12 @@ class MixStylesRequest(_message.Message):
     def styles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The styles that come from the rows, from 0, the coarsest; a network has two a resolution, from 4 px on; at least one."""
 
+    @_builtins.property
+    def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Classes of a class-conditional generator: one for all seeds, or that of the rows and that of the columns; empty: seed
+        s has that of number s modulo their count.
+        """
+
     def __init__(
         self,
         *,
@@ -956,10 +971,11 @@ class MixStylesRequest(_message.Message):
         styles: _abc.Iterable[_builtins.int] | None = ...,
         truncation_psi: _builtins.float | None = ...,
         precision: _builtins.str = ...,
+        class_labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "columns", b"columns", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -1006,6 +1022,7 @@ class ProjectImageRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     COMPARED_FIELD_NUMBER: _builtins.int
     MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    CLASS_LABEL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -1020,6 +1037,10 @@ class ProjectImageRequest(_message.Message):
     """Images of the network's own that are searched for beside it, to compare with, in [0, 15]; absent: 3."""
     manifest_uri: _builtins.str
     """URI of a manifest of whose validation images of the model's label as many are searched for as well; empty: none."""
+    class_label: _builtins.str
+    """Class of a class-conditional generator, from whose mean the search starts and of which are the images that it is
+    compared with; empty: all classes.
+    """
     def __init__(
         self,
         *,
@@ -1030,10 +1051,11 @@ class ProjectImageRequest(_message.Message):
         seed: _builtins.int = ...,
         compared: _builtins.int | None = ...,
         manifest_uri: _builtins.str = ...,
+        class_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "class_label", b"class_label", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__compared: _TypeAlias = _typing.Literal["compared"]  # noqa: Y015
     _WhichOneofArgType__compared: _TypeAlias = _typing.Literal["_compared", b"_compared"]  # noqa: Y015
