@@ -1,6 +1,6 @@
 """What half precision in the highest resolutions gains and costs on this CPU, beside fp32.
 
-    python -m bench.half_precision [--threads 2] [--quick]
+    python -m bench.half_precision [--threads 2] [--only synthesis|training] [--quick]
 
 Gains: images a second, seconds a training step. Costs: how far pictures of the same seeds differ, and losses and
 gradients of the same step from the same weights; beside these, how far gradients of two batches differ, which is the
@@ -46,6 +46,7 @@ TRAINING_COLUMNS = (
 )  # fmt: skip
 Phase = Callable[[Trainer, Tensor, torch.Generator], tuple[Tensor, nn.Module]]  # makes a step: its loss, and whose
 AUGMENT_P = 0.5
+PATIENCE_S = 4.0
 LEVELS = 127.5  # grey levels a unit of the network's output
 
 
@@ -78,7 +79,7 @@ SYNTHESIS = (
     STARTER, Work(64, 4096, 16), Work(64, 4096, 16, "fp16"), Work(64, 16384, 16), Work(256, 16384, 4),
     Work(512, 32768, 2),
 )  # fmt: skip
-TRAINING = (STARTER, Work(64, 4096, 16), Work(64, 16384, 16))
+TRAINING = (STARTER, Work(64, 4096, 16))  # at base 16384 the rows would take longer than all others together
 
 
 def main() -> None:
@@ -86,25 +87,29 @@ def main() -> None:
     as_worker("bench.half_precision")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("synthesis", "training"), help="only this table")
     parser.add_argument("--quick", action="store_true", help="only the starter's rows; nothing is recorded")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    synthesised = list(_shown(synthesis, SYNTHESIS[:1] if given.quick else SYNTHESIS))
-    trained = list(_shown(training, TRAINING[:1] if given.quick else TRAINING))
-    if given.quick:
-        return
     where = (
         f"{given.threads} threads, half precision in the {HALF_RESOLUTIONS} highest resolutions, fp32 elsewhere, in "
         "every weight and in the image. Shortest times,\nmeasured in turns."
     )
-    notes = f"{where} Differences are those of pictures of the same seeds, before they are rounded to whole levels."
-    record("Half precision on a CPU: synthesis", COMMAND, SYNTHESIS_COLUMNS, synthesised, notes, packages=("torch",))
+    if given.only != "training":
+        rows = list(_shown(synthesis, SYNTHESIS[:1] if given.quick else SYNTHESIS))
+        notes = f"{where} Differences are those of pictures of the same seeds, before they are rounded to whole levels."
+        if not given.quick:
+            record("Half precision on a CPU: synthesis", COMMAND, SYNTHESIS_COLUMNS, rows, notes, packages=("torch",))
+    if given.only == "synthesis":
+        return
+    rows = list(_shown(training, TRAINING[:1] if given.quick else TRAINING))
     notes = (
         f"{where} A step is all phases, the lazy ones by their share, ADA bgc at p {AUGMENT_P}. Losses and gradients "
         "are those of the first step of\neach network (the difference as a share of fp32's), beside the difference "
         "between two batches in fp32."
     )
-    record("Half precision on a CPU: training", COMMAND, TRAINING_COLUMNS, trained, notes, packages=("torch",))
+    if not given.quick:
+        record("Half precision on a CPU: training", COMMAND, TRAINING_COLUMNS, rows, notes, packages=("torch",))
 
 
 def _shown(measure: Callable[[Work], list[str]], works: Sequence[Work]) -> Iterator[list[str]]:
@@ -116,15 +121,19 @@ def _shown(measure: Callable[[Work], list[str]], works: Sequence[Work]) -> Itera
         yield row
 
 
-def shortest(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Least seconds of each call, run in turns."""
+def shortest(calls: Sequence[Callable[[], object]], rounds: int = 10) -> list[float]:
+    """Least seconds of each call, run in turns: once to warm up, then once at least and as often as there is time."""
+    for call in calls:
+        call()
     found = [float("inf")] * len(calls)
-    for number in range(rounds + 1):
+    until = time.perf_counter() + PATIENCE_S
+    for number in range(rounds):
+        if number and time.perf_counter() > until:
+            break
         for index, call in enumerate(calls):
             start = time.perf_counter()
             call()
-            if number:  # the first warms up
-                found[index] = min(found[index], time.perf_counter() - start)
+            found[index] = min(found[index], time.perf_counter() - start)
     return found
 
 
@@ -132,7 +141,7 @@ def synthesis(work: Work) -> list[str]:
     """A row of the table."""
     networks = [_generator(work, "fp32"), _generator(work, work.precision)]
     z = torch.randn(work.batch, work.architecture.z_dim, generator=torch.Generator().manual_seed(0))
-    seconds = shortest([partial(_pictures, network, z) for network in networks], 10)
+    seconds = shortest([partial(_pictures, network, z) for network in networks])
     plain, half = (((_pictures(g, z) + 1) * LEVELS).clamp(0, 2 * LEVELS) for g in networks)
     difference = (plain - half).abs()
     rms = float(difference.square().mean().sqrt())
@@ -166,7 +175,7 @@ def _step_seconds(work: Work) -> list[float]:
     )
     sums = [0.0, 0.0]
     for phase, interval in phases:
-        taken = shortest([partial(phase, one) for one in trainers], 3)
+        taken = shortest([partial(phase, one) for one in trainers])
         sums = [total + seconds / interval for total, seconds in zip(sums, taken, strict=True)]
     return sums
 
