@@ -18,8 +18,8 @@ from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
 from defectory.imaging import decode
 from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore, open_store
+from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
-from tests.contract.test_generator_service import refusal
 from tests.unit.generator.generator_samples import write_generator, write_images
 
 
