@@ -6,9 +6,7 @@ import grpc
 import pytest
 
 from defectory.api.generator.v1 import generator_pb2 as pb
-from defectory.errors import (
-    DefectoryError,
-)
+from defectory.errors import DefectoryError
 from defectory.serving.status import error_from_rpc
 
 SPLITS = [("good", "train")] * 4 + [("bad", "train")] * 3 + [("good", "test"), ("bad", "test")]
