@@ -70,7 +70,7 @@ def main() -> None:
     if given.quick:
         return
     columns = ("images", "real / synthetic", "false alarms: orientation", "colour")
-    columns += tuple(f"hits: {group}, {SHARES[0]:.0%}" if group == GROUPS[0] else group for group in GROUPS)
+    columns += tuple(f"hits: {group}" for group in GROUPS)
     notes = (
         f"{HONEST_CHECKS} honest checks and {LEAKY_CHECKS} of each group and share, every one on another split in two. "
         f"Hits are shares of the checks in which anything was found where\n{_slashed(f'{x:.0%}' for x in SHARES)} of "
