@@ -38,6 +38,8 @@ class ManifestLine(BaseModel):
     truncation_psi: float | None = None
     noise_mode: str = ""
     generator: str = ""  # "name/version"
+    precision: Literal["", "bf16", "fp16"] = ""  # arithmetic of its highest resolutions; empty: fp32 throughout
+    half_resolutions: int = Field(0, ge=0)  # how many of them
     scores: Mapping[str, float] | None = None  # label -> the judge's mean probability
     score_spread: float | None = None  # sd of the intended label's probability over the judge's cycles
     nearest_real: str = ""  # sha256 of the nearest real training image

@@ -24,6 +24,12 @@ ClassLabel = Annotated[
     str, typer.Option("--class", metavar="LABEL", help="Class of a class-conditional model; else all in turn.")
 ]
 Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
+Precision = Annotated[
+    str, typer.Option("--precision", help="Of the highest resolutions: fp32, bf16 (CPUs with avx512_bf16) or fp16.")
+]
+HalfResolutions = Annotated[
+    int, typer.Option("--half-resolutions", help="Highest resolutions that --precision is for, 1 to 8.")
+]
 SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256"]
 
 
@@ -77,9 +83,7 @@ def train(
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="Of the highest resolutions: fp32, fp16 or bf16.")
-    ] = "fp32",
+    precision: Precision = "fp32",
     tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU round the factors of fp32 products.")] = False,
     micro_batch: Annotated[int, typer.Option("--micro-batch", help="Images computed at once; 0: the whole batch.")] = 0,
     store: Store = "",
@@ -128,6 +132,8 @@ def synthesize(
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
     class_label: ClassLabel = "",
+    precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     restore_size: Annotated[
         bool, typer.Option("--restore-size", help="Undo the stretch to a square: as large as the photographs were.")
     ] = False,
@@ -147,7 +153,8 @@ def synthesize(
     chosen = parse_numbers(seeds, "seeds") if seeds else []
     request = generator_pb2.SynthesizeRequest(
         model=with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
-        truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
+        truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size, precision=precision,
+        half_resolutions=half_resolutions,
     )  # fmt: skip
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
@@ -223,6 +230,8 @@ def preview(
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "const",
     class_label: ClassLabel = "",
+    precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
     store: Store = "",
     as_json: AsJson = False,
@@ -236,8 +245,9 @@ def preview(
 
     numbers = parse_numbers(seeds, "seeds")
     request = generator_pb2.PreviewRequest(
-        model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label
-    )
+        model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label, precision=precision,
+        half_resolutions=half_resolutions,
+    )  # fmt: skip
     with session(store_url(store)) as services:
         response = services.clients.call("generator", "Preview", request)
     out.mkdir(parents=True, exist_ok=True)

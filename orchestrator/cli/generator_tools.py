@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.generator import Psi, app, parse_numbers, with_version
+from orchestrator.cli.generator import Precision, Psi, app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -63,6 +63,10 @@ def interpolate(
     loop: Annotated[bool, typer.Option("--loop", help="Go back to the first seed.")] = False,
     fps: Annotated[float, typer.Option("--fps", help="Frames a second.")] = 24.0,
     psi: Psi = 1.0,
+    class_labels: Annotated[
+        str, typer.Option("--class", metavar="A[,B,…]", help="Class of all seeds, or one a seed (w only).")
+    ] = "",
+    precision: Precision = "fp32",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
     store: Store = "",
     as_json: AsJson = False,
@@ -71,13 +75,15 @@ def interpolate(
 
     \b
     defectory generator interpolate screws-defect --seeds 0,1,2,3 --frames 120 --loop --out film.mp4
+    defectory generator interpolate screws-defects --seeds 7,7 --class bent,cut --out bent-to-cut.webp
     """
     from defectory.api.generator.v1 import generator_pb2
 
     store_ = opened(store)
     request = generator_pb2.InterpolateRequest(
         model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
-        truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps,
+        truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps, precision=precision,
+        class_labels=_names(class_labels),
     )  # fmt: skip
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
@@ -93,6 +99,10 @@ def mix(
     columns: Annotated[str, typer.Option("--columns", help="Seeds that give all other styles, 1 to 32.")] = "10-15",
     styles: Annotated[str, typer.Option("--styles", help="Styles of the rows: 0 is the coarsest, two a size.")] = "0-2",
     psi: Psi = 1.0,
+    class_labels: Annotated[
+        str, typer.Option("--class", metavar="A[,B]", help="Class of all seeds, or that of rows and of columns.")
+    ] = "",
+    precision: Precision = "fp32",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
     store: Store = "",
     as_json: AsJson = False,
@@ -101,13 +111,15 @@ def mix(
 
     \b
     defectory generator mix screws-defect --rows 0-3 --columns 10-15 --styles 0-2 --out mix.png
+    defectory generator mix screws-defects --class bent,cut --styles 4-7 --out mix.png
     """
     from defectory.api.generator.v1 import generator_pb2
 
     store_ = opened(store)
     request = generator_pb2.MixStylesRequest(
         model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
-        styles=parse_numbers(styles, "styles"), truncation_psi=psi,
+        styles=parse_numbers(styles, "styles"), truncation_psi=psi, precision=precision,
+        class_labels=_names(class_labels),
     )  # fmt: skip
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
@@ -125,6 +137,9 @@ def project(
     dataset: Annotated[
         str, typer.Option("--dataset", help="Compare with as many validation images of this dataset too.")
     ] = "",
+    class_label: Annotated[
+        str, typer.Option("--class", metavar="LABEL", help="Class to search from and compare with; else all.")
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of picture and latents.")] = Path(
         "projection"
@@ -136,6 +151,7 @@ def project(
 
     \b
     defectory generator project photo.jpg --model screws-good --dataset screws --out projection
+    defectory generator project photo.jpg --model screws-defects --class cut --dataset screws
     """
     from defectory.api.generator.v1 import generator_pb2
 
@@ -143,7 +159,7 @@ def project(
     uri = image if "://" in image else stored_file(store_, _existing(image))
     request = generator_pb2.ProjectImageRequest(
         model=with_version(store_, model), image_uri=uri, steps=steps, compared=compared, seed=seed,
-        manifest_uri=dataset_uri(store_, dataset) if dataset else "",
+        class_label=class_label, manifest_uri=dataset_uri(store_, dataset) if dataset else "",
     )  # fmt: skip
     held_out = content_of(store_, request.manifest_uri) if request.manifest_uri else ""
     request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
@@ -154,6 +170,11 @@ def project(
     values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
     shown = {"model": request.model, **values, "used_discriminator": found.used_discriminator}
     emit({**shown, "files": [str(file) for _, file in files]}, as_json)
+
+
+def _names(text: str) -> list[str]:
+    """ "bent,cut" as names; "" has none."""
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 def _weights(store: Any, model: str) -> str:

@@ -107,6 +107,8 @@ class SynthesisSettings(_Section):
     max_rounds: int = Field(4, ge=1, le=50, description="rounds of synthesis and filtering before it is left at that")
     truncation_psi: float = Field(1.0, ge=0, le=2, description="truncation psi; 1: none")
     noise_mode: Literal["const", "random", "none"] = Field("random", description="noise of the synthesis network")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="arithmetic of the highest resolutions")
+    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
 
 
 class FilterSettings(_Section):

@@ -205,6 +205,8 @@ def _synthesise(context: StepContext, label: str, model: str, number: int, made:
         first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made,
         truncation_psi=synthesis.truncation_psi,
         noise_mode=synthesis.noise_mode,
+        precision=synthesis.precision,
+        half_resolutions=synthesis.half_resolutions,
         dataset=context.name(label, f"r{number}"),
     )
     uri: str = context.services.operate("generator", "Synthesize", request, context.on_report).manifest_uri

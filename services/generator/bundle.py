@@ -1,7 +1,7 @@
 """A trained generator in the store: `weights.safetensors` and its card `model.json`; read only when both fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -59,16 +59,45 @@ class GeneratorCard(BaseModel):
         """Every label of which it makes images."""
         return self.classes or (self.label,)
 
-    def class_index(self, label: str) -> int | None:
+    def class_index(self, label: str, field: str = "class_label") -> int | None:
         """Index of a class, or None: of a generator of one label, and where no class is wanted.
+
+        Classes of an imported network have no names: they are called by their numbers.
+
+        Args:
+            field: of a request, to be named where it is wrong.
 
         Raises:
             InvalidInput: it has no such class.
         """
-        if label and label not in self.labels:
-            right = f"use one of {', '.join(self.labels)}"
-            raise InvalidInput(f"generator {self.full_name} has no class {label!r}: {right}", {"class_label": right})
-        return self.classes.index(label) if label and self.classes else None
+        names = self.classes or tuple(map(str, range(self.architecture.classes)))  # an import names none
+        if not label or (not names and label == self.label):
+            return None
+        if label not in names:
+            right = f"use one of {', '.join(names)}" if names else f"leave it out: all its images are {self.label!r}"
+            raise InvalidInput(f"generator {self.full_name} has no class {label!r}: {right}", {field: right})
+        return names.index(label)
+
+    def class_indices(self, labels: Sequence[str], count: int, of: str) -> tuple[int, ...]:
+        """Indices of the classes of so many things, from one class for all of them or one for each.
+
+        Args:
+            of: what these things are, in words.
+
+        Returns:
+            as many as things; none where no class is wanted, and of a generator of one label.
+
+        Raises:
+            InvalidInput: another number of classes, or one that it does not have; names the field class_labels.
+        """
+        if len(labels) not in (0, 1, count):
+            right = f"one for all, or one for each of the {count} {of}"
+            raise InvalidInput(f"class_labels are {len(labels)}: {right}", {"class_labels": right})
+        if "" in labels:
+            raise InvalidInput("one of class_labels is empty", {"class_labels": "a class, or nothing at all"})
+        found = [self.class_index(label, "class_labels") for label in labels]
+        indices = tuple(index for index in found if index is not None)
+        return indices * count if len(indices) == 1 else indices
 
     def restored_size(self) -> tuple[int, int]:
         """(width, height) that its images have without the stretch.
@@ -86,7 +115,7 @@ class GeneratorCard(BaseModel):
 
     def label_of(self, label: str, seed: int) -> str:
         """What the image of a seed shows, where that class was wanted (empty: none; see `rendering.render`)."""
-        return label or self.labels[seed % len(self.labels)]
+        return label if label and self.classes else self.labels[seed % len(self.labels)]
 
     @property
     def prefix(self) -> str:

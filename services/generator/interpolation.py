@@ -12,6 +12,7 @@ from defectory.errors import InvalidInput
 from services.generator import latents
 from services.generator.rendering import batch_size
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
 
 Space = Literal["w", "z"]
@@ -31,6 +32,8 @@ class InterpolationSettings:
     space: Space = "w"
     loop: bool = False
     truncation_psi: float = 1.0
+    precision: Precision = "fp32"  # of the highest resolutions
+    classes: tuple[int, ...] = ()  # of each seed; none: seed modulo classes
 
 
 def check(settings: InterpolationSettings) -> None:
@@ -39,13 +42,15 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const")
+    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:
         wrong["frames"] = f"{settings.frames}: {len(settings.seeds)} (one a seed) to {MAX_FRAMES}"
     if settings.space not in SPACES:
         wrong["space"] = f"{settings.space!r}: use {' or '.join(SPACES)}"
+    if settings.space == "z" and len(set(settings.classes)) > 1:
+        wrong["class_labels"] = "several classes, between which there is no way in z: give one, or use space w"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
 
@@ -65,15 +70,16 @@ def check_size(settings: InterpolationSettings, resolution_px: int, channels: in
 def interpolate(generator: Generator, settings: InterpolationSettings, progress: Progress) -> np.ndarray:
     """The frames of the film.
 
-    In "w" the way is straight and truncation comes before it; in "z" it follows the sphere, in the class of the first
-    seed where the network has classes. A film that loops ends one step before its first frame.
+    In "w" the way is straight, also from class to class, and truncation comes before it; in "z" it follows the sphere,
+    in the class of the first seed where the network has classes. A film that loops ends a step before its first frame.
 
     Shapes:
         returns (T, R, R, C) uint8
     """
+    use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     in_w = settings.space == "w"
     if in_w:
-        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi)
+        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi, settings.classes)
     else:
         stops = latents.z_of(generator, settings.seeds)
     ways = along(stops, settings.frames, settings.loop, settings.space)
@@ -82,7 +88,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     for start in range(0, settings.frames, size):
         progress(start, settings.frames)
         part = ways[start : start + size]
-        classes = latents.classes_of(generator, settings.seeds[:1] * len(part))
+        classes = latents.classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
         w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
         frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
     progress(settings.frames, settings.frames)

@@ -19,10 +19,10 @@ def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
     return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
 
 
-def classes_of(generator: Generator, seeds: Sequence[int]) -> Tensor | None:
-    """(N,) int64 the class of each seed, seed s has s modulo classes; None for a network without classes."""
+def classes_of(generator: Generator, seeds: Sequence[int], chosen: Sequence[int] = ()) -> Tensor | None:
+    """(N,) int64 the class of each seed: the chosen ones, or s modulo classes of seed s; None for a network without."""
     count = generator.architecture.classes
-    return torch.tensor([seed % count for seed in seeds]) if count else None
+    return torch.tensor(chosen or [seed % count for seed in seeds]) if count else None
 
 
 @torch.inference_mode()
@@ -33,9 +33,11 @@ def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0, classes: 
     return generator.mapping.truncated(generator.mapping(z.to(device), classes), truncation_psi)
 
 
-def w_of_seeds(generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0) -> Tensor:
-    """(N, W) of seeds, each of its own class."""
-    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds))
+def w_of_seeds(
+    generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0, classes: Sequence[int] = ()
+) -> Tensor:
+    """(N, W) of seeds, of N chosen classes or each of its own."""
+    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds, classes))
 
 
 def styles_of(generator: Generator, w: Tensor) -> Tensor:

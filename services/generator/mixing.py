@@ -13,6 +13,7 @@ from defectory.errors import InvalidInput
 from services.generator import latents
 from services.generator.rendering import sheet
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
 
 MAX_SIDE = 32  # seeds a row or column
@@ -28,6 +29,8 @@ class MixSettings:
     columns: tuple[int, ...]
     styles: tuple[int, ...]
     truncation_psi: float = 1.0
+    precision: Precision = "fp32"  # of the highest resolutions
+    classes: tuple[int, ...] = ()  # of the rows and of the columns; none: seed modulo classes
 
 
 def check(settings: MixSettings) -> None:
@@ -36,7 +39,7 @@ def check(settings: MixSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const")
+    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
     for name, seeds in (("rows", settings.rows), ("columns", settings.columns)):
         if not 1 <= len(seeds) <= MAX_SIDE or not all(0 <= seed < SEED_LIMIT for seed in seeds):
             wrong[name] = f"a list of {len(seeds)} seeds: 1 to {MAX_SIDE}, each from 0 to 2^32 - 1"
@@ -66,9 +69,14 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
     Shapes:
         returns ((1 + rows) R, (1 + columns) R, C) uint8, the corner black
     """
+    use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     rows, columns = len(settings.rows), len(settings.columns)
     seeds = [*settings.columns, *settings.rows]
-    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi)
+    classes: list[int] = []
+    if settings.classes:
+        of_rows, of_columns = settings.classes
+        classes = [of_columns] * columns + [of_rows] * rows
+    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi, classes)
     own = latents.styles_of(generator, w)
     total = len(seeds) + rows * columns
     progress(0, total)

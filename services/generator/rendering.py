@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from defectory.errors import FailedPrecondition
 from services.generator.stylegan2.networks import Generator, Noise
 from services.generator.stylegan2.placing import place
 
@@ -56,7 +57,15 @@ def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
-    """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8."""
+    """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8.
+
+    Raises:
+        FailedPrecondition: a value is not finite, as behind an overflow in fp16.
+    """
+    if not bool(torch.isfinite(images).all()):
+        raise FailedPrecondition(
+            "a picture is not finite: weights that are not, or activations beyond what fp16 holds; use bf16 or fp32"
+        )
     pixels = (images.detach() * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

@@ -17,7 +17,8 @@ from defectory.storage import ObjectStore
 from services.generator import bundle, jobs
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
-from services.generator.synthesis import SEED_LIMIT, look_problems
+from services.generator.stylegan2.precision import use_precision
+from services.generator.synthesis import SynthesisSettings
 from services.generator.training.device import on_best_device
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
@@ -28,7 +29,6 @@ EXPORT_JOB = "services.generator.jobs:export_generator"
 INTERPOLATE_JOB = "services.generator.jobs:interpolate"
 MIX_JOB = "services.generator.jobs:mix_styles"
 PROJECT_JOB = "services.generator.jobs:project_image"
-MAX_PREVIEW = 64
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
 log = structlog.get_logger(__name__)
@@ -102,18 +102,15 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> operations_pb2.Operation:
         """Check, then start the search."""
         jobs.plan_projection(request, self._store)
-        resolve(self._store, bundle.KIND, request.model)
+        bundle.read_card(self._store, request.model).class_index(request.class_label)
         return self._operations.start(PROJECT_JOB, request)
 
     def Preview(
         self, request: generator_pb2.PreviewRequest, context: grpc.ServicerContext
     ) -> generator_pb2.PreviewResponse:
         """Make a few images at once."""
-        psi = request.truncation_psi if request.HasField("truncation_psi") else 1.0
-        noise_mode = request.noise_mode or "const"
-        _check_preview(request, psi, noise_mode)
-        images = self._preview.render(request.model, list(request.seeds), psi, noise_mode, request.class_label)
-        return generator_pb2.PreviewResponse(images=images)
+        chosen = jobs.plan_preview(request)
+        return generator_pb2.PreviewResponse(images=self._preview.render(request.model, chosen))
 
     def ListGenerators(
         self, request: generator_pb2.ListGeneratorsRequest, context: grpc.ServicerContext
@@ -153,35 +150,22 @@ class _LastGenerator:
         self._lock = threading.Lock()
         self._loaded: tuple[str, Generator] | None = None
 
-    def render(
-        self, model: str, seeds: list[int], truncation_psi: float, noise_mode: str, class_label: str
-    ) -> list[bytes]:
-        """PNG files of the seeds; one call at a time: the network uses every core as it is."""
+    def render(self, model: str, chosen: SynthesisSettings) -> list[bytes]:
+        """PNG files of the chosen seeds; one call at a time: the network uses every core as it is."""
         card = bundle.read_card(self._store, model)
-        label = card.class_index(class_label)
+        label = card.class_index(chosen.label)
         with self._lock:
             if self._loaded is None or self._loaded[0] != card.weights_sha256:
                 self._loaded = card.weights_sha256, on_best_device(bundle.load(self._store, card.full_name)[0])
+            use_precision(self._loaded[1], chosen.precision, chosen.half_resolutions)
             images = render(
                 self._loaded[1],
-                seeds,
-                truncation_psi=truncation_psi,
-                noise_mode=noise_mode,  # type: ignore[arg-type]  # checked by the caller
+                chosen.seeds,
+                truncation_psi=chosen.truncation_psi,
+                noise_mode=chosen.noise_mode,
                 label=label,
             )
         return [encode_png(image) for image in images]
-
-
-def _check_preview(request: generator_pb2.PreviewRequest, truncation_psi: float, noise_mode: str) -> None:
-    wrong = look_problems(truncation_psi, noise_mode)
-    if not 1 <= len(request.seeds) <= MAX_PREVIEW:
-        wrong["seeds"] = f"{len(request.seeds)} seeds: 1 to {MAX_PREVIEW}"
-    elif not all(0 <= seed < SEED_LIMIT for seed in request.seeds):
-        wrong["seeds"] = "each from 0 to 2^32 - 1"
-    if not request.model:
-        wrong["model"] = "required"
-    if wrong:
-        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
 
 
 def _order(name: str, version: str) -> tuple[str, int]:

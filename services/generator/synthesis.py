@@ -29,13 +29,21 @@ from defectory.storage import ObjectStore
 from services.generator.bundle import GeneratorCard
 from services.generator.rendering import NOISE_MODES, NoiseMode, batch_size, render
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.precision import (
+    HALF_RESOLUTIONS,
+    MAX_HALF_RESOLUTIONS,
+    PRECISIONS,
+    Precision,
+    use_precision,
+)
 
 PART_IMAGES = 256  # images whose lines are written together: so much is computed again after a kill
 WRITERS = 8
 MAX_COUNT = 1_000_000
 MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
-LATER = ("seeds", "label", "restore_size")  # settings that a recipe holds only where they were given
+# Settings that a recipe holds only where they were given.
+LATER = ("seeds", "label", "restore_size", "precision", "half_resolutions")
 
 Progress = Callable[[int, int], None]  # images done, images in all; may raise to stop
 
@@ -51,6 +59,8 @@ class SynthesisSettings:
     seeds: tuple[int, ...] = ()
     label: str = ""  # class of a class-conditional generator; empty: its classes in turn
     restore_size: bool = False  # undo the stretch of ingest: as large as the photographs were
+    precision: Precision = "fp32"  # arithmetic of the highest resolutions
+    half_resolutions: int = HALF_RESOLUTIONS  # how many of them
 
     def chosen(self, start: int, end: int) -> Sequence[int]:
         """Seeds of the images start, …, end - 1."""
@@ -58,8 +68,16 @@ class SynthesisSettings:
 
     def recipe(self) -> dict[str, Any]:
         """The settings as JSON has them; without what was not given and came later, so that old recipes stay equal."""
-        fields = {**asdict(self), "seeds": list(self.seeds)}
+        fields = {**asdict(self), "seeds": list(self.seeds), **self.arithmetic()}
         return {name: value for name, value in fields.items() if value or name not in LATER}
+
+    def arithmetic(self) -> dict[str, Any]:
+        """Precision and the number of resolutions that it is for, as a manifest line has them: in fp32 neither."""
+        half = self.precision != "fp32"
+        return {
+            "precision": self.precision if half else "",
+            "half_resolutions": self.half_resolutions if half else 0,
+        }
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
@@ -75,7 +93,7 @@ def check(settings: SynthesisSettings, dataset: str) -> None:
         wrong["first_seed"] = f"{settings.first_seed}: 0 to 2^32 - count"
     if settings.seeds:
         wrong |= _seed_problems(settings)
-    wrong |= look_problems(settings.truncation_psi, settings.noise_mode)
+    wrong |= look_problems(settings.truncation_psi, settings.noise_mode, settings.precision, settings.half_resolutions)
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     check_name(dataset, "dataset")
@@ -91,13 +109,19 @@ def _seed_problems(settings: SynthesisSettings) -> dict[str, str]:
     return {}
 
 
-def look_problems(truncation_psi: float, noise_mode: str) -> dict[str, str]:
-    """What is wrong with psi and noise mode, by field."""
+def look_problems(
+    truncation_psi: float, noise_mode: str, precision: str = "fp32", half_resolutions: int = HALF_RESOLUTIONS
+) -> dict[str, str]:
+    """What is wrong with psi, noise mode and arithmetic, by field."""
     wrong = {}
     if not 0 <= truncation_psi <= 2:
         wrong["truncation_psi"] = f"{truncation_psi}: 0 to 2"
     if noise_mode not in NOISE_MODES:
         wrong["noise_mode"] = f"{noise_mode!r}: use {', '.join(NOISE_MODES)}"
+    if precision not in PRECISIONS:
+        wrong["precision"] = f"{precision!r}: use {', '.join(PRECISIONS)}"
+    if not 1 <= half_resolutions <= MAX_HALF_RESOLUTIONS:
+        wrong["half_resolutions"] = f"{half_resolutions}: 1 to {MAX_HALF_RESOLUTIONS}"
     return wrong
 
 
@@ -111,6 +135,8 @@ def synthesize(
 ) -> str:
     """Make the images and write them as a dataset; what an interrupted call of the same kind finished is kept.
 
+    The network computes in the settings' precision from then on.
+
     Returns:
         URI of the manifest.
 
@@ -121,6 +147,7 @@ def synthesize(
     if _is_there(store, dataset, recipe):
         return store.uri(manifest_key(dataset))
     class_index = card.class_index(settings.label)
+    use_precision(generator, settings.precision, settings.half_resolutions)
     writer = _DatasetWriter(store, dataset, card, settings, recipe)
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
         pending: deque[tuple[int, list[Future[ManifestLine]]]] = deque()
@@ -195,6 +222,7 @@ class _DatasetWriter:
             truncation_psi=self._settings.truncation_psi,
             noise_mode=self._settings.noise_mode,
             generator=self._card.full_name,
+            **self._settings.arithmetic(),
         )
 
     def finish_part(

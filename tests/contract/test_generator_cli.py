@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from defectory.datasets.manifest import read_manifest
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
@@ -25,6 +26,7 @@ Command = Callable[..., dict[str, Any]]
 def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = open_store(f"file://{tmp_path_factory.mktemp('cli')}/store")
     write_generator(store)
+    write_generator(store, "kinds", classes=("bent", "cut"))
     return store
 
 
@@ -59,7 +61,7 @@ def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: 
     assert (back["model"], back["label"], back["weights_sha256"]) == ("back/1", "scratch", shown["weights_sha256"])
     store.put("models/generator/broken/1/model.json", b"{")  # is named on standard error, and stops nothing
     listed = {row["model"]: row["resolution_px"] for row in defectory("list")["generators"]}
-    assert listed == {"tiny/1": 16, "back/1": 16}
+    assert listed == {"tiny/1": 16, "kinds/1": 16, "back/1": 16}
 
 
 def test_an_onnx_file(defectory: Command, tmp_path: Path) -> None:
@@ -80,6 +82,30 @@ def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
     sheet = np.asarray(decode(Path(made["sheet"]).read_bytes()))
     assert sheet.shape == (2 * 16, 3 * 16, 3)
     np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(made["files"][4]).read_bytes())))
+
+
+def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
+    given = ("--model", "tiny", "--seeds", "0-1", "--noise", "const", "--precision", "bf16", "--half-resolutions", 1)
+    made = defectory("synthesize", *given, "--out", tmp_path / "made")
+    lines = read_manifest(store, made["manifest_uri"])
+    assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 1)}
+    defectory("preview", *given, "--out", tmp_path / "shown")
+    for name in ("seed000000.png", "seed000001.png"):
+        assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()
+
+
+def test_classes_of_films_grids_and_projections(defectory: Command, tmp_path: Path) -> None:
+    film = defectory("interpolate", "kinds", "--seeds", "4,4", "--class", "bent, cut", "--frames", 2, "--out",
+                     tmp_path / "f.webp")  # fmt: skip
+    assert film["frames"] == 2
+    grid = ("--rows", 4, "--columns", 4, "--styles", "0-5", "--class", "bent,cut", "--out", tmp_path / "mix.png")
+    defectory("mix", "kinds", *grid)
+    made = defectory("preview", "--model", "kinds", "--seeds", 4, "--class", "bent", "--out", tmp_path)
+    mixed = np.asarray(decode((tmp_path / "mix.png").read_bytes()))[16:, 16:]
+    np.testing.assert_array_equal(mixed, np.asarray(decode(Path(made["files"][0]).read_bytes())))  # all of the row's
+    found = defectory("project", made["files"][0], "--model", "kinds", "--class", "cut", "--steps", 10, "--compared", 0,
+                      "--out", tmp_path)  # fmt: skip
+    assert "psnr_db" in found
 
 
 def test_a_projection(defectory: Command, tmp_path: Path) -> None:

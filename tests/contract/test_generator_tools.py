@@ -13,12 +13,13 @@ from PIL import Image
 
 from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.api.generator.v1 import generator_pb2_grpc
+from defectory.datasets.manifest import read_manifest
 from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
 from defectory.imaging import decode
 from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore, open_store
+from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
-from tests.contract.test_generator_service import refusal
 from tests.unit.generator.generator_samples import write_generator, write_images
 
 
@@ -26,6 +27,7 @@ from tests.unit.generator.generator_samples import write_generator, write_images
 def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = open_store(f"file://{tmp_path_factory.mktemp('tools')}/store")
     write_generator(store)
+    write_generator(store, "kinds", classes=("bent", "cut"))
     return store
 
 
@@ -111,6 +113,21 @@ def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> 
     np.testing.assert_array_equal(grid[:16, 2 * 16 : 3 * 16], np.asarray(shown))
 
 
+def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store: ObjectStore) -> None:
+    shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6], precision="bf16")).images[0]
+    request = pb.MixStylesRequest(request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16")
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    np.testing.assert_array_equal(grid[:16, 16:], np.asarray(decode(shown)))
+    hashes = set()
+    for precision in ("fp32", "bf16"):
+        film = pb.InterpolateRequest(
+            request_id=f"film-{precision}", model="tiny", seeds=[0, 1], frames=3, precision=precision
+        )
+        hashes.add(wait_for(service.channel, stub.Interpolate(film), timeout_s=120).sha256)
+    assert len(hashes) == 2
+
+
 def test_an_image_of_the_networks_own_is_found_better_than_another(
     service: Service, stub: Any, store: ObjectStore
 ) -> None:
@@ -138,6 +155,57 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
         assert latents["noise_0"].shape == (4, 4)
 
 
+def shown(stub: Any, seed: int, label: str) -> np.ndarray:
+    """The picture of a seed and class of the generator "kinds"."""
+    request = pb.PreviewRequest(model="kinds", seeds=[seed], class_label=label)
+    return np.asarray(decode(stub.Preview(request).images[0]))
+
+
+def test_a_film_is_of_one_class_or_goes_from_class_to_class(service: Service, stub: Any) -> None:
+    hashes = {}
+    for number, labels in enumerate(([], ["bent", "cut"], ["cut"], ["cut", "cut"])):
+        request = pb.InterpolateRequest(
+            request_id=f"classes-{number}", model="kinds", seeds=[0, 1], frames=3, class_labels=labels
+        )
+        hashes[tuple(labels)] = wait_for(service.channel, stub.Interpolate(request), timeout_s=120).sha256
+    assert hashes[()] == hashes["bent", "cut"]  # seed s is of class s modulo 2
+    assert hashes["cut",] == hashes["cut", "cut"]
+    assert hashes["cut",] != hashes[()]
+
+
+@pytest.mark.parametrize(("labels", "row", "column"), [(["cut"], "cut", "cut"), (["bent", "cut"], "bent", "cut")])
+def test_rows_and_columns_are_of_their_classes(
+    service: Service, stub: Any, store: ObjectStore, labels: list[str], row: str, column: str
+) -> None:
+    request = pb.MixStylesRequest(
+        request_id=f"mix-{len(labels)}", model="kinds", rows=[2], columns=[2], styles=[0, 1], class_labels=labels
+    )
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    np.testing.assert_array_equal(grid[:16, 16:], shown(stub, 2, column))
+    np.testing.assert_array_equal(grid[16:, :16], shown(stub, 2, row))
+    assert np.array_equal(grid[16:, 16:], grid[:16, 16:]) == (row == column)
+
+
+def test_a_projection_compares_with_images_of_its_class(service: Service, stub: Any, store: ObjectStore) -> None:
+    uri = write_images(store, "kinds-shown", [("bent", "validation"), ("cut", "validation")])
+    bent, cut = (np.asarray(decode(store.get(store.key(line.uri)))) for line in read_manifest(store, uri))
+    store.put("imports/kind.png", stub.Preview(pb.PreviewRequest(model="kinds", seeds=[9])).images[0])
+    lefts, found = {}, {}
+    for label in ("", "bent", "cut"):
+        request = pb.ProjectImageRequest(
+            request_id=f"project-of-{label}", model="kinds", image_uri=store.uri("imports/kind.png"), steps=10,
+            compared=2, manifest_uri=uri, class_label=label,
+        )  # fmt: skip
+        made = wait_for(service.channel, stub.ProjectImage(request), timeout_s=120)
+        picture = np.asarray(decode(store.get(store.key(made.picture_uri))))
+        lefts[label] = [picture[start : start + 16, :16] for start in range(16, len(picture), 16)]
+        found[label] = picture[:16, 16:]
+    np.testing.assert_array_equal(lefts["cut"], [shown(stub, 0, "cut"), shown(stub, 1, "cut"), cut])
+    np.testing.assert_array_equal(lefts[""], [shown(stub, 0, "bent"), shown(stub, 1, "cut"), bent, cut])
+    assert not np.array_equal(found["bent"], found["cut"])  # they start from the means of their classes
+
+
 GIVEN = {
     "ExportGenerator": {"format": "onnx"},
     "Interpolate": {"seeds": [1, 2]},
@@ -157,11 +225,26 @@ GIVEN = {
         ("Interpolate", {"space": "x"}, InvalidInput, "space"),
         ("Interpolate", {"format": "gif"}, InvalidInput, "format"),
         ("Interpolate", {"fps": 61.0}, InvalidInput, "fps"),
+        ("Interpolate", {"precision": "fp8"}, InvalidInput, "precision"),
+        ("Interpolate", {"class_labels": ["bent"]}, InvalidInput, "class_labels"),
+        ("Interpolate", {"model": "kinds", "class_labels": ["dented"]}, InvalidInput, "class_labels"),
+        ("Interpolate", {"model": "kinds", "class_labels": ["cut", ""]}, InvalidInput, "class_labels"),
+        (
+            "Interpolate",
+            {"model": "kinds", "class_labels": ["bent", "cut"], "space": "z"},
+            InvalidInput,
+            "class_labels",
+        ),
+        ("Interpolate", {"model": "kinds", "class_labels": ["bent", "cut", "cut"]}, InvalidInput, "class_labels"),
         ("Interpolate", {"frames": 3601}, InvalidInput, "frames"),
         ("Interpolate", {"model": "nobody"}, NotFound, None),
         ("MixStyles", {"rows": []}, InvalidInput, "rows"),
         ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
         ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
+        ("MixStyles", {"precision": "fp8"}, InvalidInput, "precision"),
+        ("MixStyles", {"class_labels": ["bent"]}, InvalidInput, "class_labels"),
+        ("MixStyles", {"model": "kinds", "class_labels": ["bent", "dented"]}, InvalidInput, "class_labels"),
+        ("MixStyles", {"model": "kinds", "class_labels": ["bent", "cut", "cut"]}, InvalidInput, "class_labels"),
         ("MixStyles", {"model": "tiny/2"}, NotFound, None),
         ("ProjectImage", {}, Refused, None),
         ("ProjectImage", {"image_uri": ""}, InvalidInput, "image_uri"),
@@ -178,6 +261,15 @@ def test_what_cannot_be_is_refused(
     error = refusal(getattr(stub, call), message(**{"request_id": "bad", "model": "tiny", **GIVEN[call], **wrong}))
     assert type(error) is kind, error
     assert field is None or field in error.fields
+
+
+def test_a_projection_onto_a_class_that_is_none_is_refused(stub: Any, store: ObjectStore) -> None:
+    store.put("imports/any.png", stub.Preview(pb.PreviewRequest(model="tiny", seeds=[2])).images[0])
+    given = {"request_id": "no-class", "image_uri": store.uri("imports/any.png"), "class_label": "dented"}
+    for model, right in (("kinds", "use one of bent, cut"), ("tiny", "leave it out")):
+        error = refusal(stub.ProjectImage, pb.ProjectImageRequest(**given, model=model))
+        assert type(error) is InvalidInput
+        assert right in error.fields["class_label"]
 
 
 def test_held_out_images_must_be_there(service: Service, stub: Any, store: ObjectStore) -> None:

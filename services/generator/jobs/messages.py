@@ -8,6 +8,7 @@ from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
+from services.generator.stylegan2.precision import HALF_RESOLUTIONS
 from services.generator.training.snapshots import HISTORY
 
 
@@ -51,6 +52,11 @@ def require(value: str, field: str) -> None:
 def psi_of(request: Any) -> float:
     """The truncation psi of a request whose field has presence; absent: 1."""
     return float(request.truncation_psi) if request.HasField("truncation_psi") else 1.0
+
+
+def arithmetic_of(request: Any) -> tuple[Any, int]:
+    """Precision and the number of highest resolutions that it is for, of a request with both; not yet checked."""
+    return request.precision or "fp32", request.half_resolutions or HALF_RESOLUTIONS
 
 
 def write_file(job: JobContext, name: str, data: bytes) -> tuple[str, str]:

@@ -22,12 +22,15 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
         InvalidInput: names every field that is wrong. NotFound: the model. FailedPrecondition: no encoder for MP4.
     """
     require(request.model, "model")
+    card = bundle.read_card(store, request.model)
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
-        space=request.space or "w",  # type: ignore[arg-type]  # checked in the next line
+        space=request.space or "w",  # type: ignore[arg-type]  # checked below
         loop=request.loop,
         truncation_psi=psi_of(request),
+        classes=card.class_indices(request.class_labels, len(request.seeds), "seeds"),
+        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )
     interpolation.check(chosen)
     if (request.format or "webp") not in FORMATS:
@@ -38,8 +41,7 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
         raise InvalidInput(f"fps is {request.fps}: {right}", {"fps": right})
     if request.format == "mp4":
         mp4.check_available()
-    shape = bundle.read_card(store, request.model).architecture
-    interpolation.check_size(chosen, shape.resolution_px, shape.channels)
+    interpolation.check_size(chosen, card.architecture.resolution_px, card.architecture.channels)
     return chosen
 
 
@@ -63,14 +65,17 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
         InvalidInput: names every field that is wrong. NotFound: the model.
     """
     require(request.model, "model")
+    card = bundle.read_card(store, request.model)
     chosen = MixSettings(
         rows=tuple(request.rows),
         columns=tuple(request.columns),
         styles=tuple(request.styles),
         truncation_psi=psi_of(request),
+        classes=card.class_indices(request.class_labels, 2, "sides, rows and columns"),
+        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )
     mixing.check(chosen)
-    mixing.check_styles(chosen, bundle.read_card(store, request.model).architecture.styles)
+    mixing.check_styles(chosen, card.architecture.styles)
     return chosen
 
 

@@ -2,7 +2,8 @@
 
 import io
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -61,7 +62,10 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
     target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture)
-    own, held_out = _own_images(generator, compared), _held_out(request.manifest_uri, job, card, compared)
+    class_index = card.class_index(request.class_label)
+    labels = [request.class_label] if request.class_label and card.classes else card.labels
+    own = _own_images(generator, compared, class_index)
+    held_out = _held_out(request.manifest_uri, job, card.architecture, labels, compared)
     targets = torch.cat([target, own, held_out])
     discriminator = _discriminator(job.store, card)
 
@@ -69,7 +73,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
         job.report("searching", done, total, "steps", values={"distance": float(distances[0])})
 
     distance = PictureDistance(targets, discriminator)
-    found = project(generator, targets, distance, steps, request.seed, progress)
+    found = project(generator, targets, distance, steps, request.seed, progress, class_index)
     side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
     picture, _ = write_file(job, "projection.png", encode_png(sheet(to_pixels(side_by_side), columns=2)))
     npz, _ = write_file(job, "projection.npz", _npz(found))
@@ -90,25 +94,30 @@ def _target(data: bytes, architecture: Architecture) -> Tensor:
     return _as_targets(pixels[None].copy())
 
 
-def _own_images(generator: Generator, count: int) -> Tensor:
-    """Images of the seeds from 0 on, as a camera would have them: (N, C, R, R) in [-1, 1]."""
+def _own_images(generator: Generator, count: int, class_index: int | None) -> Tensor:
+    """Images of the seeds from 0 on, of a class or all in turn, as a camera has them: (N, C, R, R) in [-1, 1]."""
     if not count:
         side = generator.architecture.resolution_px
         return torch.empty(0, generator.architecture.channels, side, side)
-    w = latents.w_of_seeds(generator, range(count))
+    classes = [] if class_index is None else [class_index] * count
+    w = latents.w_of_seeds(generator, range(count), classes=classes)
     return _as_targets(latents.pictures(generator, latents.styles_of(generator, w)))
 
 
-def _held_out(manifest_uri: str, job: JobContext, card: bundle.GeneratorCard, count: int) -> Tensor:
-    """At most so many validation images of the model's label: (N, C, R, R) in [-1, 1].
+def _held_out(
+    manifest_uri: str, job: JobContext, architecture: Architecture, labels: Sequence[str], count: int
+) -> Tensor:
+    """At most so many validation images of the labels, of each in turn: (N, C, R, R) in [-1, 1].
 
     Raises:
         InvalidInput: the manifest has none.
     """
     lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
-    pixels = data.pixels(job.store, data.of_split(lines, card.label, "validation")[:count], card.architecture)
+    in_turn = zip_longest(*(data.of_split(lines, label, "validation") for label in labels))
+    chosen = [line for lines_of_all in in_turn for line in lines_of_all if line is not None][:count]
+    pixels = data.pixels(job.store, chosen, architecture)
     if manifest_uri and count and not len(pixels):
-        right = f"a manifest with validation images of {card.label!r}"
+        right = f"a manifest with validation images of {' or '.join(map(repr, labels))}"
         raise InvalidInput(f"{manifest_uri} has nothing to compare with: give {right}", {"manifest_uri": right})
     return _as_targets(pixels)
 

@@ -6,11 +6,11 @@ spread of levels and of oriented derivatives, at three scales, in the quarters o
 """
 
 import numpy as np
-from PIL import Image
 
 SCALES = (1, 2, 4)  # of reduction
 QUARTERS = 2  # a side
 LAYOUT_PX = 8
+CACHED_PX = 2**15  # pixels described at once: as many as stay in a cache
 
 
 def texture(pixels: np.ndarray) -> np.ndarray:
@@ -19,7 +19,8 @@ def texture(pixels: np.ndarray) -> np.ndarray:
     Shapes:
         pixels: (N, R, R, C) uint8, R a multiple of 8; returns (N, F) float32
     """
-    return np.stack([_describe(image) for image in pixels])
+    batch = max(1, CACHED_PX // pixels[0, ..., 0].size)
+    return np.concatenate([_describe(pixels[start : start + batch]) for start in range(0, len(pixels), batch)])
 
 
 def standardised(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
@@ -29,24 +30,28 @@ def standardised(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]
     return [((x - mean) / deviation).astype(np.float32) for x in (reference, *others)]
 
 
-def _describe(image: np.ndarray) -> np.ndarray:
-    grey = image.astype(np.float32).mean(axis=2)
-    parts = [_by_quarter(image.astype(np.float32))]
+def _describe(images: np.ndarray) -> np.ndarray:
+    """Images (N, R, R, C) to (N, F)."""
+    levels = images.astype(np.float32)
+    grey = levels.mean(axis=3)
+    parts = [_by_quarter(levels)]
     for scale in SCALES:
-        level = _reduced(grey, len(grey) // scale)
-        down, across = np.gradient(level)
-        slanted = np.gradient(across)[0]
-        parts.append(_by_quarter(np.stack([np.abs(x) for x in (down, across, slanted)], axis=2)))
-    parts.append(_reduced(grey, LAYOUT_PX).ravel())
-    return np.concatenate(parts).astype(np.float32)
+        level = _reduced(grey, grey.shape[1] // scale)
+        down, across = np.gradient(level, axis=(1, 2))
+        slanted = np.gradient(across, axis=1)
+        parts.append(_by_quarter(np.stack([np.abs(x) for x in (down, across, slanted)], axis=3)))
+    parts.append(_reduced(grey, LAYOUT_PX).reshape(len(images), -1))
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _reduced(grey: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(grey).resize((side, side), Image.Resampling.BOX))
+    """Means of blocks: (N, R, R) to (N, side, side)."""
+    step = grey.shape[1] // side
+    return grey.reshape(len(grey), side, step, side, step).mean(axis=(2, 4))
 
 
 def _by_quarter(maps: np.ndarray) -> np.ndarray:
-    """Mean and deviation of every map (R, R, C) in every quarter."""
-    side = len(maps) // QUARTERS
-    tiles = maps[: side * QUARTERS, : side * QUARTERS].reshape(QUARTERS, side, QUARTERS, side, -1)
-    return np.concatenate([tiles.mean(axis=(1, 3)).ravel(), tiles.std(axis=(1, 3)).ravel()])
+    """Mean and deviation of every map (N, R, R, C) in every quarter: (N, 8 C)."""
+    side = maps.shape[1] // QUARTERS
+    tiles = maps[:, : side * QUARTERS, : side * QUARTERS].reshape(len(maps), QUARTERS, side, QUARTERS, side, -1)
+    return np.concatenate([f(axis=(2, 4)).reshape(len(maps), -1) for f in (tiles.mean, tiles.std)], axis=1)

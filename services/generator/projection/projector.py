@@ -38,7 +38,13 @@ class Projection:
 
 
 def project(
-    generator: Generator, targets: Tensor, distance: PictureDistance, steps: int, seed: int, progress: Progress
+    generator: Generator,
+    targets: Tensor,
+    distance: PictureDistance,
+    steps: int,
+    seed: int,
+    progress: Progress,
+    class_index: int | None = None,
 ) -> Projection:
     """Search for every target by itself, all at once.
 
@@ -46,9 +52,10 @@ def project(
         targets: (N, C, R, R) in [-1, 1].
         distance: to these targets.
         seed: of the mean of w and of the noise.
+        class_index: of the class whose mean of w the search starts from; None: that of all classes.
     """
     rng = torch.Generator().manual_seed(seed)
-    mean, deviation = w_statistics(generator, rng)
+    mean, deviation = w_statistics(generator, rng, class_index)
     w = mean.repeat(len(targets), 1).requires_grad_()
     noise = [
         torch.randn(len(targets), 1, s, s, generator=rng).requires_grad_() for s in generator.synthesis.noise_sizes
@@ -73,11 +80,12 @@ def project(
         return Projection(w.detach(), [x.detach() for x in noise], images, distance(images))
 
 
-def w_statistics(generator: Generator, rng: torch.Generator) -> tuple[Tensor, float]:
-    """Mean (W,) of w over many z and all classes; root of the mean square distance to it."""
+def w_statistics(generator: Generator, rng: torch.Generator, class_index: int | None = None) -> tuple[Tensor, float]:
+    """Mean (W,) of w over many z, and a class or all of them; root of the mean square distance to it."""
+    chosen = () if class_index is None else (class_index,) * W_SAMPLES
     with torch.inference_mode():
         z = torch.randn(W_SAMPLES, generator.architecture.z_dim, generator=rng)
-        w = latents.w_of(generator, z, classes=latents.classes_of(generator, range(W_SAMPLES)))
+        w = latents.w_of(generator, z, classes=latents.classes_of(generator, range(W_SAMPLES), chosen))
         mean = w.mean(dim=0)
         deviation = float((w - mean).square().sum(dim=1).mean().sqrt())
     return mean.clone(), deviation

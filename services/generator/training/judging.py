@@ -103,7 +103,7 @@ class Judge:
 
     @cached_property
     def _detector(self) -> LeakDetector:
-        return LeakDetector(self._train, mirror_x=self._settings.mirror_x, mirror_y=self._settings.mirror_y)
+        return LeakDetector.of(self._train, mirror_x=self._settings.mirror_x, mirror_y=self._settings.mirror_y)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 A synthetic image speaks for a transformation when a real image so transformed is clearly nearer to it than any real
 one, and about as near as real images are to each other. Real images, each against the others, say how often that
 happens without a leak: where they come turned, mirrored or in other colours themselves, often, and nothing is found.
+Turned images are looked for a little moved as well, for augmentation mostly does both; so are real ones.
 
 Augmentation changes levels both ways, a generator that is not done errs one way (mostly flat): of two opposite changes
 only as much counts as is seen of both.
@@ -23,6 +24,7 @@ from services.generator.stylegan2.augment import PRESETS
 
 MIN_REAL = 10
 MAX_REAL = 256  # of which the others are told: more cost time and say little more
+SHIFT = 0.08  # of the side: turned images are often moved as well
 SIDE_PX = 64  # images are compared at this size at most
 LEVEL = 1.0  # grey levels: features that vary less among real images are not magnified
 # How much nearer than to real images, as a share, and how near at all, in median distances among real images: what is
@@ -65,48 +67,83 @@ class Leak:
         )
 
 
+@dataclass(frozen=True)
+class Views:
+    """Features of images as they are and as each transformation makes them, each of V times: also a little shifted."""
+
+    plain: np.ndarray  # (V, N, F), the first not shifted
+    transformed: Mapping[str, Mapping[str, np.ndarray]]  # kind -> transformation -> (V, N, F)
+
+    def rows(self, chosen: np.ndarray) -> "Views":
+        """Of some of the images."""
+        return Views(
+            self.plain[:, chosen],
+            {kind: {name: x[:, chosen] for name, x in sets.items()} for kind, sets in self.transformed.items()},
+        )
+
+
+def views(images: np.ndarray) -> Views:
+    """Describe images (N, R, R, C) uint8 under every transformation."""
+    small = _reduced(images)
+    changed = transformations(images.shape[3])
+    return Views(
+        _shifted_too(small),
+        {
+            ORIENTATION: {name: _shifted_too(change(small)) for name, change in changed[ORIENTATION].items()},
+            COLOUR: {name: texture(change(small))[None] for name, change in changed[COLOUR].items()},
+        },
+    )
+
+
+def _shifted_too(images: np.ndarray) -> np.ndarray:
+    """Features of images (N, R, R, C) as they are and moved to each side, mirrored at the border: (5, N, F)."""
+    step = round(SHIFT * images.shape[1])
+    padded = np.pad(images, ((0, 0), (step, step), (step, step), (0, 0)), mode="reflect")
+    side = images.shape[1]
+    corners = [(step, step), (0, step), (2 * step, step), (step, 0), (step, 2 * step)]
+    return np.stack([texture(padded[:, y : y + side, x : x + side]) for y, x in corners])
+
+
 class LeakDetector:
     """Knows the real images and what each transformation makes of them.
 
     Args:
-        real: (N, R, R, C) uint8 that the generator learns from, N at least `MIN_REAL`.
-        mirror_x, mirror_y: whether they also count mirrored.
+        real: of N images that the generator learns from, N at least `MIN_REAL`, and of their copies if there are some.
+        copies: how many there are of each image, all of them once before any comes again.
     """
 
-    def __init__(self, real: np.ndarray, *, mirror_x: bool = False, mirror_y: bool = False) -> None:
-        chosen = _reduced(real[np.linspace(0, len(real) - 1, min(len(real), MAX_REAL)).astype(int)])
-        mirrored = [chosen]
-        mirrored += [x[:, :, ::-1] for x in mirrored if mirror_x]
-        mirrored += [x[:, ::-1] for x in tuple(mirrored) if mirror_y]
-        shown = np.concatenate(mirrored)
-        self._owner = np.tile(np.arange(len(chosen)), len(mirrored))
-        features = texture(shown)
-        self._mean, self._deviation = features.mean(axis=0), np.maximum(features.std(axis=0), LEVEL)
-        self._real = self._scaled(features)
+    def __init__(self, real: Views, copies: int = 1) -> None:
+        self._count = real.plain.shape[1] // copies
+        self._mean, self._deviation = real.plain[0].mean(axis=0), np.maximum(real.plain[0].std(axis=0), LEVEL)
+        self._real = self._scaled(real.plain)
         self._transformed = {
-            kind: {name: self._scaled(texture(change(shown))) for name, change in changes.items()}
-            for kind, changes in transformations(real.shape[3]).items()
+            kind: {name: self._scaled(x) for name, x in sets.items()} for kind, sets in real.transformed.items()
         }
-        originals = self._real[: len(chosen)]
-        alone = self._nearest_other(originals, self._real)
-        self._spacing = float(np.median(alone))
-        self._real_shares = {
-            kind: self._explained(alone, {name: self._nearest_other(originals, x) for name, x in sets.items()})[0]
-            for kind, sets in self._transformed.items()
-        }
-        self._count = len(chosen)
+        originals = self._real[0, : self._count]
+        own = np.tile(np.eye(self._count, dtype=bool), copies)  # nothing made of an image itself speaks for it
+        self._spacing = float(np.median(_nearest(originals, self._real[:1], own)))
+        self._real_shares = {kind: self._share(originals, kind, own)[0] for kind in self._transformed}
+
+    @classmethod
+    def of(cls, real: np.ndarray, *, mirror_x: bool = False, mirror_y: bool = False) -> "LeakDetector":
+        """Of images (N, R, R, C) uint8 that may also count mirrored."""
+        shown = [real[np.linspace(0, len(real) - 1, min(len(real), MAX_REAL)).astype(int)]]
+        shown += [x[:, :, ::-1] for x in shown if mirror_x]
+        shown += [x[:, ::-1] for x in tuple(shown) if mirror_y]
+        return cls(views(np.concatenate(shown)), len(shown))
 
     def find(self, fake: np.ndarray, preset: str, p: float) -> list[Leak]:
         """Leaks of a preset's augmentations in synthetic images (M, R, R, C) uint8; none where p is next to nothing."""
-        if p < MIN_P:
-            return []
-        features = self._scaled(texture(_reduced(fake)))
-        near = distances(features, self._real).min(axis=1)
+        return self.find_in(texture(_reduced(fake)), preset) if p >= MIN_P else []
+
+    def find_in(self, fake: np.ndarray, preset: str) -> list[Leak]:
+        """The same of synthetic images whose features (M, F) are known, those of `texture`."""
+        features = self._scaled(fake)
         leaks = []
-        for kind, sets in self._transformed.items():
+        for kind in self._transformed:
             if not GROUPS[kind].intersection(PRESETS[preset]):
                 continue
-            share, loudest = self._explained(near, {n: distances(features, x).min(axis=1) for n, x in sets.items()})
+            share, loudest = self._share(features, kind)
             if self._is_more(share, len(fake), self._real_shares[kind]):
                 leaks.append(Leak(kind, loudest, share, self._real_shares[kind]))
         return leaks
@@ -116,6 +153,13 @@ class LeakDetector:
         pooled = (share * count + real_share * self._count + 1) / (count + self._count + 2)
         deviation = math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / self._count))
         return share - real_share >= max(MIN_SHARE, MIN_DEVIATIONS * deviation)
+
+    def _share(self, features: np.ndarray, kind: str, but: np.ndarray | None = None) -> tuple[float, str]:
+        """`_explained` of images (M, F) by a kind's transformations of the real ones, but of those (M, K N)."""
+        sets = self._transformed[kind]
+        shifts = len(next(iter(sets.values())))  # real images count as often shifted as transformed ones do
+        near = _nearest(features, self._real[:shifts], but)
+        return self._explained(near, {name: _nearest(features, x, but) for name, x in sets.items()})
 
     def _explained(self, near: np.ndarray, by: Mapping[str, np.ndarray]) -> tuple[float, str]:
         """Share of images that the transformations explain better, and the one that explains the most.
@@ -136,16 +180,20 @@ class LeakDetector:
                 shares[one] = shares[other] = min(shares[one], shares[other])
         return float(sum(shares.values())), max(names, key=shares.__getitem__)
 
-    def _nearest_other(self, originals: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """Distance of each real image (N, F) to the nearest of a set (K N, F) that was not made from itself: (N,)."""
-        found = distances(originals, of)
-        found[self._owner[None, :] == np.arange(len(originals))[:, None]] = np.inf
-        nearest: np.ndarray = found.min(axis=1)
-        return nearest
-
     def _scaled(self, features: np.ndarray) -> np.ndarray:
         scaled: np.ndarray = (features - self._mean) / self._deviation
         return scaled
+
+
+def _nearest(features: np.ndarray, of: np.ndarray, but: np.ndarray | None = None) -> np.ndarray:
+    """Distance of each image (M, F) to the nearest of sets (V, N, F), but of those (M, N) that do not count: (M,)."""
+    nearest = np.full(len(features), np.inf)
+    for one in of:
+        found = distances(features, one)
+        if but is not None:
+            found[but] = np.inf
+        nearest = np.minimum(nearest, found.min(axis=1))
+    return nearest
 
 
 def transformations(channels: int) -> dict[str, dict[str, Transform]]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from defectory.errors import InvalidInput
 from services.generator.stylegan2.augment import PRESETS
 from services.generator.stylegan2.networks import Architecture
-from services.generator.stylegan2.precision import CLAMP, Precision
+from services.generator.stylegan2.precision import CLAMP, HALF_RESOLUTIONS, MAX_HALF_RESOLUTIONS, Precision
 from services.generator.training import configurations
 from services.generator.training.configurations import ConfigName
 from services.generator.training.device import Device
@@ -56,7 +56,9 @@ class TrainingSettings(BaseModel):
     leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
     device: Device = Field("auto", description="where it is computed; auto: on a GPU if there is one")
     precision: Precision = Field("fp32", description="arithmetic of the highest resolutions: fp32, fp16 or bf16")
-    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
+    half_resolutions: int = Field(
+        HALF_RESOLUTIONS, ge=1, le=MAX_HALF_RESOLUTIONS, description="highest resolutions that precision is for"
+    )
     tf32: bool = Field(False, description="let a GPU round the factors of fp32 products to 10 bits")
     micro_batch: int = Field(
         0, ge=0, le=1024, description="images computed at once, gradients are added up; 0: the whole batch"

@@ -105,3 +105,13 @@ def test_an_unknown_class_is_refused_and_the_known_are_named(folder: ObjectStore
     with pytest.raises(InvalidInput, match="defect"):
         write_generator(folder, "plain").class_index("bent")
     assert write_generator(folder, "other").class_index("defect") is None
+
+
+def test_classes_without_names_are_called_by_number(folder: ObjectStore) -> None:
+    named = write_generator(folder, classes=("bent", "cut"))
+    imported = named.model_copy(update={"classes": (), "label": "cifar", "training_images": 0})
+    assert [imported.class_index(label) for label in ("0", "1", "")] == [0, 1, None]
+    with pytest.raises(InvalidInput, match="use one of 0, 1"):
+        imported.class_index("2")
+    assert [imported.label_of(label, 5) for label in ("1", "")] == ["cifar", "cifar"]
+    assert [named.label_of(label, 5) for label in ("bent", "")] == ["bent", "cut"]

@@ -39,6 +39,24 @@ def test_a_seed_has_its_class() -> None:
     np.testing.assert_allclose(film[1].astype(int), of_the_first, atol=1)
 
 
+def test_a_film_goes_from_class_to_class_and_in_z_stays_in_one() -> None:
+    shape = Architecture(resolution_px=8, channel_base=256, channel_max=16, z_dim=8, w_dim=8, classes=3)
+    network = build(shape, 0)[0].eval().requires_grad_(False)
+
+    def picture(seed: int, label: int) -> np.ndarray:
+        return render(network, [seed], truncation_psi=1, noise_mode="const", label=label)[0].astype(int)
+
+    ways = InterpolationSettings((4, 4), 2, "w", classes=(0, 2)), InterpolationSettings((4, 5), 2, "z", classes=(2, 2))
+    for settings, ends in zip(ways, ([(4, 0), (4, 2)], [(4, 2), (5, 2)]), strict=True):
+        interpolation.check(settings)
+        film = interpolation.interpolate(network, settings, lambda *_: None)
+        for frame, (seed, label) in zip(film, ends, strict=True):
+            np.testing.assert_allclose(frame, picture(seed, label), atol=1)
+    with pytest.raises(InvalidInput) as refused:
+        interpolation.check(InterpolationSettings((4, 5), 2, "z", classes=(0, 2)))
+    assert "class_labels" in refused.value.fields
+
+
 def test_on_the_sphere_angle_grows_evenly_and_length_in_proportion() -> None:
     a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     third = torch.tensor([[1 / 3]])

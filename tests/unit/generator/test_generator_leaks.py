@@ -34,7 +34,7 @@ def planted(images: np.ndarray, share: float, change: object) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def detector() -> LeakDetector:
-    return LeakDetector(parts(50, 0))
+    return LeakDetector.of(parts(50, 0))
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,24 @@ def test_turned_images_are_found(detector: LeakDetector, honest: np.ndarray, qua
     assert leak.share == pytest.approx(0.2, abs=0.05)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_turned_images_are_found_where_they_are_moved_as_well(
+    detector: LeakDetector, honest: np.ndarray, axis: int
+) -> None:
+    def moved(x: np.ndarray) -> np.ndarray:
+        """By three pixels, mirrored at the border, as ADA does."""
+        wide = np.pad(x, ((3, 3), (3, 3), (0, 0)), mode="reflect")
+        return wide[: len(x), 3:-3] if axis == 0 else wide[3:-3, : len(x)]
+
+    (leak,) = detector.find(planted(honest, 0.3, lambda x: moved(np.rot90(x))), "bgc", 0.8)
+    assert (leak.kind, leak.transformation) == ("orientation", "turned 90°")
+    assert detector.find(planted(honest, 0.3, moved), "bgc", 0.8) == []  # a part may lie anywhere
+
+
 def test_mirrored_images_are_found_unless_real_ones_count_mirrored(detector: LeakDetector, honest: np.ndarray) -> None:
     fake = planted(honest, 0.2, lambda x: x[:, ::-1])
     assert kinds(detector.find(fake, "bgc", 0.8)) == ["orientation"]
-    assert LeakDetector(parts(50, 0), mirror_x=True).find(fake, "bgc", 0.8) == []
+    assert LeakDetector.of(parts(50, 0), mirror_x=True).find(fake, "bgc", 0.8) == []
 
 
 def test_colour_casts_are_found(detector: LeakDetector, honest: np.ndarray) -> None:
@@ -85,7 +99,7 @@ def test_changed_brightness_is_found(channels: int) -> None:
     def shifted(x: np.ndarray) -> np.ndarray:
         return (x + rng.normal(0, 0.2 * 1.5) * 127.5).clip(0, 255).astype(np.uint8)
 
-    detector = LeakDetector(parts(50, 0, channels))
+    detector = LeakDetector.of(parts(50, 0, channels))
     assert kinds(detector.find(planted(parts(200, 1, channels), 0.4, shifted), "bgc", 0.8)) == ["colour"]
 
 
@@ -107,7 +121,7 @@ def test_only_what_the_preset_does_is_looked_for(detector: LeakDetector, honest:
 def test_real_images_that_are_turned_and_tinted_themselves_excuse_synthetic_ones() -> None:
     real = np.stack([draw(seed) for seed in range(60)])
     more = np.stack([draw(seed) for seed in range(1000, 1120)])
-    detector = LeakDetector(real)
+    detector = LeakDetector.of(real)
     assert detector.find(more, "bgc", 0.8) == []
     assert detector.find(planted(more, 0.5, np.rot90), "bgc", 0.8) == []
 

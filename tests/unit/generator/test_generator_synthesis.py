@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from defectory.datasets.manifest import card_key, read_card, read_manifest
-from defectory.errors import AlreadyExists, InvalidInput
+from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore
 from services.generator import bundle, synthesis
 from services.generator.rendering import latents_of, render, sheet
 from services.generator.stylegan2.networks import Architecture, Generator, build
+from services.generator.stylegan2.precision import use_precision
 from services.generator.synthesis import SynthesisSettings
 from tests.unit.generator.generator_samples import write_generator
 
@@ -109,6 +110,49 @@ def test_an_interrupted_dataset_is_taken_up(folder: ObjectStore, monkeypatch: py
     assert not list(folder.list("datasets/fake/parts/"))
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_images_in_half_precision_are_near_those_of_fp32_and_say_so(folder: ObjectStore, precision: str) -> None:
+    write_generator(folder)
+    plain = read_manifest(folder, make(folder, 3, "plain"))
+    lines = read_manifest(folder, make(folder, 3, "half", precision=precision, half_resolutions=1))
+    assert {(line.precision, line.half_resolutions) for line in plain} == {("", 0)}
+    assert {(line.precision, line.half_resolutions) for line in lines} == {(precision, 1)}
+    assert "precision" not in read_card(folder, "plain")["synthesis"]
+    made_by = read_card(folder, "half")["synthesis"]
+    assert (made_by["precision"], made_by["half_resolutions"]) == (precision, 1)
+    pixels = [
+        np.stack([np.asarray(decode(folder.get(folder.key(x.uri)))).astype(int) for x in made])
+        for made in (plain, lines)
+    ]
+    assert 0 < np.abs(pixels[1] - pixels[0]).max() <= 3  # grey levels
+    network, _ = bundle.load(folder, "tiny")
+    use_precision(network, precision, 1)  # type: ignore[arg-type]  # as the line says
+    again = render(network, [2], truncation_psi=1.0, noise_mode="random")
+    np.testing.assert_array_equal(again[0], pixels[1][2])
+    with pytest.raises(AlreadyExists, match="made otherwise"):
+        make(folder, 3, "half", precision=precision, half_resolutions=2)
+
+
+def test_the_precision_of_the_call_before_does_not_stay(folder: ObjectStore) -> None:
+    card = write_generator(folder)
+    network = bundle.load(folder, card.full_name)[0]
+    half = SynthesisSettings(3, precision="bf16")
+    synthesis.synthesize(folder, network, card, half, "half", ignore)
+    uri = synthesis.synthesize(folder, network, card, SynthesisSettings(3), "plain", ignore)
+    alone = read_manifest(folder, make(folder, 3, "alone"))
+    assert [line.sha256 for line in read_manifest(folder, uri)] == [line.sha256 for line in alone]
+
+
+def test_activations_beyond_fp16_are_refused_not_written(folder: ObjectStore) -> None:
+    card = write_generator(folder)
+    network = bundle.load(folder, card.full_name)[0]
+    network.synthesis.blocks["b8"].conv1.bias.fill_(1e5)  # fp16 ends at 65504
+    synthesis.synthesize(folder, network, card, SynthesisSettings(1, precision="bf16"), "wide", ignore)
+    with pytest.raises(FailedPrecondition, match="use bf16 or fp32"):
+        synthesis.synthesize(folder, network, card, SynthesisSettings(1, precision="fp16"), "narrow", ignore)
+    assert not folder.exists(card_key("narrow"))
+
+
 def test_the_same_again_is_there_already_and_something_else_is_refused(folder: ObjectStore) -> None:
     write_generator(folder)
     uri = make(folder, 3)
@@ -127,6 +171,8 @@ def test_the_same_again_is_there_already_and_something_else_is_refused(folder: O
         ({"count": 1, "truncation_psi": float("nan")}, "truncation_psi"),
         ({"count": 1, "truncation_psi": 2.1}, "truncation_psi"),
         ({"count": 1, "noise_mode": "loud"}, "noise_mode"),
+        ({"count": 1, "precision": "fp8"}, "precision"),
+        ({"count": 1, "half_resolutions": 9}, "half_resolutions"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(given: dict, field: str) -> None:

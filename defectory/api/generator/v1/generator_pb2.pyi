@@ -441,6 +441,8 @@ class SynthesizeRequest(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     CLASS_LABEL_FIELD_NUMBER: _builtins.int
     RESTORE_SIZE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -459,6 +461,10 @@ class SynthesizeRequest(_message.Message):
     """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
     restore_size: _builtins.bool
     """Whether images are brought back to the size that the training images had before ingest stretched them to a square."""
+    precision: _builtins.str
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
@@ -476,10 +482,12 @@ class SynthesizeRequest(_message.Message):
         seeds: _abc.Iterable[_builtins.int] | None = ...,
         class_label: _builtins.str = ...,
         restore_size: _builtins.bool = ...,
+        precision: _builtins.str = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "model", b"model", "noise_mode", b"noise_mode", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -684,6 +692,8 @@ class PreviewRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     NOISE_MODE_FIELD_NUMBER: _builtins.int
     CLASS_LABEL_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Generator, "name" or "name/version"; required."""
     truncation_psi: _builtins.float
@@ -692,6 +702,10 @@ class PreviewRequest(_message.Message):
     """"const", "random" or "none"; default "const"."""
     class_label: _builtins.str
     """Class of a class-conditional generator; empty: its classes in turn, that of number seed modulo their count."""
+    precision: _builtins.str
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, 1 to 64 of them, each in [0, 2^32)."""
@@ -704,10 +718,12 @@ class PreviewRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         noise_mode: _builtins.str = ...,
         class_label: _builtins.str = ...,
+        precision: _builtins.str = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "model", b"model", "noise_mode", b"noise_mode", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -820,6 +836,8 @@ class InterpolateRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     FPS_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    CLASS_LABELS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -836,9 +854,17 @@ class InterpolateRequest(_message.Message):
     """"webp" or "mp4"; default "webp"."""
     fps: _builtins.float
     """Frames a second, in (0, 60]; 0: 24."""
+    precision: _builtins.str
+    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
+
+    @_builtins.property
+    def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Classes of a class-conditional generator: one for all seeds, or one for each ("z": one); empty: seed s has that of
+        number s modulo their count ("z": that of the first seed).
+        """
 
     def __init__(
         self,
@@ -852,10 +878,12 @@ class InterpolateRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         format: _builtins.str = ...,
         fps: _builtins.float = ...,
+        precision: _builtins.str = ...,
+        class_labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -905,12 +933,16 @@ class MixStylesRequest(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     STYLES_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    CLASS_LABELS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
     """Generator, "name" (its newest version) or "name/version"; required."""
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
+    precision: _builtins.str
+    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
@@ -923,6 +955,12 @@ class MixStylesRequest(_message.Message):
     def styles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The styles that come from the rows, from 0, the coarsest; a network has two a resolution, from 4 px on; at least one."""
 
+    @_builtins.property
+    def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Classes of a class-conditional generator: one for all seeds, or that of the rows and that of the columns; empty: seed
+        s has that of number s modulo their count.
+        """
+
     def __init__(
         self,
         *,
@@ -932,10 +970,12 @@ class MixStylesRequest(_message.Message):
         columns: _abc.Iterable[_builtins.int] | None = ...,
         styles: _abc.Iterable[_builtins.int] | None = ...,
         truncation_psi: _builtins.float | None = ...,
+        precision: _builtins.str = ...,
+        class_labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "columns", b"columns", "model", b"model", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -982,6 +1022,7 @@ class ProjectImageRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     COMPARED_FIELD_NUMBER: _builtins.int
     MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    CLASS_LABEL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -996,6 +1037,10 @@ class ProjectImageRequest(_message.Message):
     """Images of the network's own that are searched for beside it, to compare with, in [0, 15]; absent: 3."""
     manifest_uri: _builtins.str
     """URI of a manifest of whose validation images of the model's label as many are searched for as well; empty: none."""
+    class_label: _builtins.str
+    """Class of a class-conditional generator, from whose mean the search starts and of which are the images that it is
+    compared with; empty: all classes.
+    """
     def __init__(
         self,
         *,
@@ -1006,10 +1051,11 @@ class ProjectImageRequest(_message.Message):
         seed: _builtins.int = ...,
         compared: _builtins.int | None = ...,
         manifest_uri: _builtins.str = ...,
+        class_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compared", b"_compared", "class_label", b"class_label", "compared", b"compared", "image_uri", b"image_uri", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__compared: _TypeAlias = _typing.Literal["compared"]  # noqa: Y015
     _WhichOneofArgType__compared: _TypeAlias = _typing.Literal["_compared", b"_compared"]  # noqa: Y015

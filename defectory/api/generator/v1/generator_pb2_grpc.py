@@ -109,7 +109,7 @@ class GeneratorServiceServicer:
 
     def Synthesize(self, request, context):
         """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
-        Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (a picture that is not finite), ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +173,7 @@ class GeneratorServiceServicer:
 
     def Preview(self, request, context):
         """Makes a few images at once and returns their bytes.
-        Errors: INVALID_ARGUMENT, NOT_FOUND.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (a picture that is not finite).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class GeneratorServiceStub:
     """
     Synthesize: _grpc.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_pb2.Operation]
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
-    Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (a picture that is not finite), ALREADY_EXISTS.
     """
     ImportGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]
     """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
@@ -78,7 +78,7 @@ class GeneratorServiceStub:
     """
     Preview: _grpc.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]
     """Makes a few images at once and returns their bytes.
-    Errors: INVALID_ARGUMENT, NOT_FOUND.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (a picture that is not finite).
     """
     ListGenerators: _grpc.UnaryUnaryMultiCallable[_generator_pb2.ListGeneratorsRequest, _generator_pb2.ListGeneratorsResponse]
     """Lists the generators in the store, newest version of each name first, by page.
@@ -102,7 +102,7 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     """
     Synthesize: _aio.UnaryUnaryMultiCallable[_generator_pb2.SynthesizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
-    Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+    Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (a picture that is not finite), ALREADY_EXISTS.
     """
     ImportGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.ImportGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes a generator of an official network pickle (stylegan2-ada-pytorch) or of an exported safetensors file; nothing
@@ -138,7 +138,7 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     """
     Preview: _aio.UnaryUnaryMultiCallable[_generator_pb2.PreviewRequest, _generator_pb2.PreviewResponse]  # type: ignore[assignment]
     """Makes a few images at once and returns their bytes.
-    Errors: INVALID_ARGUMENT, NOT_FOUND.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (a picture that is not finite).
     """
     ListGenerators: _aio.UnaryUnaryMultiCallable[_generator_pb2.ListGeneratorsRequest, _generator_pb2.ListGeneratorsResponse]  # type: ignore[assignment]
     """Lists the generators in the store, newest version of each name first, by page.
@@ -171,7 +171,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes images and writes them as a dataset. Response: SynthesizeResponse; progress in "images".
-        Errors: INVALID_ARGUMENT, NOT_FOUND (model), ALREADY_EXISTS.
+        Errors: INVALID_ARGUMENT, NOT_FOUND (model), FAILED_PRECONDITION (a picture that is not finite), ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod
@@ -249,7 +249,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generator_pb2.PreviewResponse, _abc.Awaitable[_generator_pb2.PreviewResponse]]:
         """Makes a few images at once and returns their bytes.
-        Errors: INVALID_ARGUMENT, NOT_FOUND.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (a picture that is not finite).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,177 @@
+"""Training over a real channel: the whole way once, killed, cancelled, from another model; every bad request."""
+
+import time
+from typing import Any
+
+import pytest
+
+from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.api.generator.v1 import generator_pb2_grpc
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.errors import (
+    AlreadyExists,
+    Cancelled,
+    DefectoryError,
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    Refused,
+)
+from defectory.imaging import decode
+from defectory.serving.operations.client import cancel, progress_of, wait_for
+from defectory.storage import ObjectStore
+from services.generator import bundle
+from tests.contract.generator.generator_requests import SPLITS, refusal, training
+from tests.contract.running import Service
+from tests.unit.generator.generator_samples import make_lines
+
+
+def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
+    request = training(manifest, "whole")
+    seen = []
+    operation = stub.TrainGenerator(request, timeout=30)
+    made = wait_for(service.channel, operation, seen.append, timeout_s=120).generator
+    assert (made.name, made.version, made.label, made.resolution_px, made.channels) == ("good", "1", "good", 16, 3)
+    assert made.kimg == pytest.approx(0.032)
+    assert stub.TrainGenerator(request, timeout=30).name == operation.name  # the same request, the same operation
+    assert seen[-1].unit == "kimg"
+    assert seen[-1].values["kimg"] == pytest.approx(0.032)
+    assert decode(store.get(store.key(made.sample_uri))).size == (8 * 16, 4 * 16)
+    assert bundle.load(store, "good/1")[1].weights_sha256 == made.weights_sha256
+    assert (made.training_images, made.seed, made.manifest_uri, made.initial_model) == (4, 1, manifest, "")
+    assert (made.channel_base, made.z_dim, made.w_dim) == (256, 8, 8)
+    assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=30).generator == made
+
+    preview = stub.Preview(pb.PreviewRequest(model="good", seeds=[3, 5], noise_mode="random"), timeout=60).images
+    wanted = pb.SynthesizeRequest(request_id="make", model="good", count=4, first_seed=3, dataset="more-good")
+    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=30), timeout_s=120)
+    lines = read_manifest(store, response.manifest_uri)
+    assert response.count == len(lines) == 4
+    assert store.get(store.key(lines[0].uri)) == preview[0]
+    assert store.get(store.key(lines[2].uri)) == preview[1]
+    assert {line.label for line in lines} == {"good"}
+
+
+def test_one_model_of_two_labels_makes_either(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
+    request = training(
+        manifest, "both", label="", labels=["good", "bad"], name="both", initial_model="tiny", settings={"kimg": 0.008}
+    )
+    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=30), timeout_s=120).generator
+    assert (list(made.classes), made.label) == (["good", "bad"], "good+bad")
+    assert bundle.read_card(store, "both").architecture.classes == 2
+    wanted = pb.SynthesizeRequest(request_id="turns", dataset="both-in-turn", model="both", count=4)
+    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=30), timeout_s=120)
+    lines = read_manifest(store, response.manifest_uri)
+    assert [line.label for line in lines] == ["good", "bad", "good", "bad"]
+    preview = pb.PreviewRequest(model="both", seeds=[3], noise_mode="random", class_label="bad")
+    assert stub.Preview(preview, timeout=60).images[0] == store.get(store.key(lines[3].uri))
+
+
+def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectStore, manifest: str) -> None:
+    longer = {"kimg": 0.6, "snapshot_kimg": 0.04}
+    hashes = []
+    for name, kill in (("calm", False), ("killed", True)):
+        request = training(manifest, name, name=name, settings=longer)
+        with Service("services.generator", store.url) as running:
+            operation = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(request, timeout=30)
+            if kill:
+                prefix = f"models/generator/{name}/1/checkpoints/"
+                deadline = time.monotonic() + 60
+                while not any(info.key.endswith(".json") for info in store.list(prefix)):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                running.kill()
+            else:
+                hashes.append(wait_for(running.channel, operation, timeout_s=120).generator.weights_sha256)
+        if kill:
+            assert not store.exists(f"models/generator/{name}/1/model.json")
+            with Service("services.generator", store.url) as running:
+                again = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(request, timeout=30)
+                response = wait_for(running.channel, again, timeout_s=120)
+                assert progress_of(again).restarts >= 1
+                hashes.append(response.generator.weights_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_a_cancelled_training_stops(service: Service, stub: Any, manifest: str) -> None:
+    operation = stub.TrainGenerator(training(manifest, "long", name="long", settings={"kimg": 5000.0}), timeout=30)
+    cancel(service.channel, operation.name)
+    with pytest.raises(Cancelled):
+        wait_for(service.channel, operation, timeout_s=60)
+
+
+def test_a_training_starts_from_another_model(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
+    request = training(manifest, "transfer", name="moved", initial_model="tiny")
+    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=30), timeout_s=120).generator
+    assert bundle.read_card(store, f"moved/{made.version}").initial_model == "tiny/1"
+
+
+def test_a_training_that_diverges_tells_the_reason(service: Service, stub: Any, manifest: str) -> None:
+    wild = {"learning_rate": 1.0, "r1_gamma": 1e38, "kimg": 0.5}
+    operation = stub.TrainGenerator(training(manifest, "wild", name="wild", settings=wild), timeout=30)
+    with pytest.raises(FailedPrecondition, match="diverged twice"):
+        wait_for(service.channel, operation, timeout_s=120)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "field"),
+    [
+        ({"request_id": ""}, InvalidInput, "request_id"),
+        ({"request_id": "a b"}, InvalidInput, "request_id"),
+        ({"name": "../up"}, InvalidInput, "name"),
+        ({"name": ""}, InvalidInput, "name"),
+        ({"label": ""}, InvalidInput, "label"),
+        ({"label": "scratch"}, InvalidInput, "label"),
+        ({"labels": ["good", "bad"]}, InvalidInput, "labels"),
+        ({"label": "", "labels": ["good"]}, InvalidInput, "labels"),
+        ({"label": "", "labels": ["good", "scratch"]}, InvalidInput, "label"),
+        ({"manifest_uri": ""}, InvalidInput, "manifest_uri"),
+        ({"manifest_uri": "file:///etc/passwd"}, Refused, None),
+        ({"seed": -1}, InvalidInput, "seed"),
+        ({"initial_model": "nobody"}, NotFound, None),
+        ({"initial_model": "tiny/7"}, NotFound, None),
+        ({"settings": {"resolution_px": 20}}, InvalidInput, "settings.resolution_px"),
+        ({"settings": {"channel_base": 8}}, InvalidInput, "settings.channel_base"),
+        ({"settings": {"batch": 1}}, InvalidInput, "settings.batch"),
+        ({"settings": {"kimg": -2.0}}, InvalidInput, "settings.kimg"),
+        ({"settings": {"kimg": float("nan")}}, InvalidInput, "settings.kimg"),
+        ({"settings": {"r1_gamma": -1.0}}, InvalidInput, "settings.r1_gamma"),
+        ({"settings": {"style_mixing": 2.0}}, InvalidInput, "settings.style_mixing"),
+        ({"settings": {"augment_mode": "sometimes"}}, InvalidInput, "settings.augment_mode"),
+        ({"settings": {"augment_preset": "all"}}, InvalidInput, "settings.augment_preset"),
+        ({"settings": {"freeze_d": 3}}, InvalidInput, "settings.freeze_d"),
+        ({"settings": {"keep_checkpoints": 101}}, InvalidInput, "settings.keep_checkpoints"),
+        ({"settings": {"measured_images": 5}}, InvalidInput, "settings.measured_images"),
+        ({"settings": {"ship": "first"}}, InvalidInput, "settings.ship"),
+        ({"settings": {"patience": -1}}, InvalidInput, "settings.patience"),
+        ({"settings": {"config": "paper64"}}, InvalidInput, "settings.config"),
+        ({"settings": {"device": "tpu"}}, InvalidInput, "settings.device"),
+        ({"settings": {"precision": "fp8"}}, InvalidInput, "settings.precision"),
+        ({"settings": {"micro_batch": 1}}, InvalidInput, "settings.micro_batch"),
+    ],
+)
+def test_a_bad_training_is_refused(
+    stub: Any, manifest: str, changes: dict[str, Any], kind: type[DefectoryError], field: str | None
+) -> None:
+    request_id = changes.pop("request_id", "bad-training")
+    error = refusal(stub.TrainGenerator, training(manifest, request_id, **changes))
+    assert type(error) is kind, error
+    assert field is None or field in error.fields
+
+
+def test_a_missing_dataset_is_not_found(stub: Any, store: ObjectStore) -> None:
+    uri = store.uri("datasets/nothing/manifest.jsonl")
+    assert type(refusal(stub.TrainGenerator, training(uri, "missing"))) is NotFound
+
+
+def test_training_on_test_images_is_refused(stub: Any, store: ObjectStore) -> None:
+    lines = make_lines(store, "leaky", SPLITS)
+    lines[0] = lines[0].model_copy(update={"group": lines[-2].group})
+    error = refusal(stub.TrainGenerator, training(write_dataset(store, "leaky", lines, {}), "leaky"))
+    assert isinstance(error, InvalidInput)
+    assert "also tested on" in str(error)
+
+
+def test_a_request_id_is_for_one_request(service: Service, stub: Any, manifest: str) -> None:
+    wait_for(service.channel, stub.TrainGenerator(training(manifest, "mine", name="mine"), timeout=30), timeout_s=120)
+    assert type(refusal(stub.TrainGenerator, training(manifest, "mine", name="mine", seed=2))) is AlreadyExists
