@@ -133,6 +133,10 @@ def _make_server(definition: ServiceDefinition, settings: ServiceSettings) -> gr
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", limit),
             ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent second server
+            # An image comes in few frames and without waiting for the window to be opened again (docs/decisions/0009).
+            ("grpc.http2.max_frame_size", 1 << 20),
+            ("grpc.http2.lookahead_bytes", 4 << 20),
+            ("grpc.http2.bdp_probe", 0),  # it would measure its way to such a window, with pings all along
         ],
     )
 

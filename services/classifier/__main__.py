@@ -30,7 +30,7 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     batcher = Batcher(threads)
     loader = Loader(context.store, settings.engine, threads)
     registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
-    answering = Answering(context.store, registry, batcher, Admission(settings.queue), threads)
+    answering = Answering(context.store, registry, batcher, Admission(settings.queue))
     explain = explainer_at(settings.explainer_address) if settings.explainer_address else None
     servicer = ClassifierServicer(context.store, context.operations, answering, explain)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
 
 MAX_IMAGES = 256  # of a call
+FETCHERS = 8  # objects of the store that are read at once for calls with several
 
 
 class Caller(Protocol):
@@ -47,23 +48,14 @@ class Answer:
 
 
 class Answering:
-    """Answers calls from many threads at once.
+    """Answers calls from many threads at once."""
 
-    Args:
-        threads: images that are decoded at once.
-    """
-
-    def __init__(
-        self, store: ObjectStore, registry: ModelRegistry, batcher: Batcher, admission: Admission, threads: int
-    ) -> None:
+    def __init__(self, store: ObjectStore, registry: ModelRegistry, batcher: Batcher, admission: Admission) -> None:
         self._store = store
         self._registry = registry
         self._batcher = batcher
         self._admission = admission
-        self._slots: SimpleQueue[None] = SimpleQueue()  # a semaphore that costs a tenth of threading's
-        for _ in range(threads):
-            self._slots.put(None)
-        self._helpers = ThreadPoolExecutor(max(8, threads), thread_name_prefix="images")  # of calls with several
+        self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")  # of calls with several URIs
 
     def images(self, name: str, version: str, sources: Sequence[Source], caller: Caller) -> Answer:
         """Decide on encoded images.
@@ -76,13 +68,13 @@ class Answering:
         expires = _deadline(caller)
         with self._admission.admitted(len(sources)):
             served = self._registry.get(name, version)
-
-            def prepare(source: Source) -> np.ndarray:
-                return self._prepare(served, source, expires)
-
-            several = len(sources) > 1
-            prepared = list(self._helpers.map(prepare, sources)) if several else [prepare(sources[0])]
-            return self._decide(served, np.stack(prepared) if several else prepared[0][None], caller, expires)
+            fetch = partial(self._content, served)
+            contents = map(fetch, sources) if len(sources) == 1 else self._fetchers.map(fetch, sources)
+            decoders = [
+                partial(_decode, served, source.field, content)
+                for source, content in zip(sources, contents, strict=True)
+            ]
+            return _decided(served, self._batcher.answer_encoded(served.lane, decoders, expires), caller, expires)
 
     def tensor(
         self, name: str, version: str, read: Callable[[Served], np.ndarray], count: int, caller: Caller
@@ -99,45 +91,45 @@ class Answering:
         expires = _deadline(caller)
         with self._admission.admitted(count):
             served = self._registry.get(name, version)
-            return self._decide(served, read(served), caller, expires)
+            return _decided(served, self._batcher.answer(served.lane, read(served), expires), caller, expires)
 
     def close(self) -> None:
-        """End the helpers."""
-        self._helpers.shutdown()
+        """End the threads that fetch."""
+        self._fetchers.shutdown()
 
-    def _prepare(self, served: Served, source: Source, expires: float | None) -> np.ndarray:
-        timings = served.lane.timings
-        content = source.content
-        if source.uri:
-            started = time.monotonic()
-            content = self._store.get(self._store.key(source.uri))
-            timings.fetch_s.observe(time.monotonic() - started)
-        self._slots.get()
-        try:
-            started = time.monotonic()
-            if expires is not None and started > expires:
-                raise Expired("the deadline passed before the image was decoded")
-            card = served.card
-            pixels = card.preprocessing.input_of(content, card.architecture.input_px)
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.field}: {error}", {source.field: str(error)}) from error
-        finally:
-            self._slots.put(None)
-        timings.decode_s.observe(time.monotonic() - started)
-        return pixels
+    def _content(self, served: Served, source: Source) -> bytes:
+        if not source.uri:
+            return source.content
+        started = time.monotonic()
+        content = self._store.get(self._store.key(source.uri))
+        served.lane.timings.fetch_s.observe(time.monotonic() - started)
+        return content
 
-    def _decide(self, served: Served, images: np.ndarray, caller: Caller, expires: float | None) -> Answer:
-        futures = self._batcher.submit(served.lane, images, expires)
-        if not caller.on_end(lambda: _cancel(futures)):
-            _cancel(futures)
-        try:
-            rows = [future.result(None if expires is None else expires - time.monotonic()) for future in futures]
-        except (TimeoutError, CancelledError) as error:
-            _cancel(futures)
-            if expires is not None and time.monotonic() >= expires:
-                raise Expired("the deadline passed before the images were computed") from error
-            raise Cancelled("the caller has gone") from error
-        return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
+
+def _decode(served: Served, field: str, content: bytes) -> np.ndarray:
+    started = time.monotonic()
+    try:
+        pixels = served.card.preprocessing.input_of(content, served.card.architecture.input_px)
+    except InvalidInput as error:
+        raise InvalidInput(f"{field}: {error}", {field: str(error)}) from error
+    served.lane.timings.decode_s.observe(time.monotonic() - started)
+    return pixels[None]
+
+
+def _decided(
+    served: Served, futures: Sequence[Future[Sequence[Decided]]], caller: Caller, expires: float | None
+) -> Answer:
+    if not all(future.done() for future in futures) and not caller.on_end(lambda: _cancel(futures)):
+        _cancel(futures)
+    try:
+        rows = [future.result(None if expires is None else expires - time.monotonic()) for future in futures]
+    except (TimeoutError, CancelledError) as error:
+        if expires is not None and time.monotonic() >= expires:
+            raise Expired("the deadline passed before the images were computed") from error
+        raise Cancelled("the caller has gone") from error
+    finally:
+        _cancel(futures)  # what waits yet, of a call that has failed
+    return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
 
 
 def _check_count(images: int) -> None:

@@ -1,9 +1,9 @@
-"""Puts the images of many callers into batches: no waiting while a core is idle, full batches while none is."""
+"""Decodes and computes the images of many callers in batches: no waiting on an idle core, full batches on none."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -18,7 +18,8 @@ Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]
 
 @dataclass
 class _Work:
-    images: Images
+    count: int  # images
+    images: Callable[[], Images]  # decodes them
     future: Future[Sequence[Decided]]
     expires: float | None  # of time.monotonic
     arrived: float = field(default_factory=time.monotonic)
@@ -37,14 +38,28 @@ class Lane:
         self.timings = Timings(name, version)
 
 
+@dataclass
+class _Batch:
+    """What one thread decodes and computes."""
+
+    lane: Lane
+    works: list[_Work]
+    alone: bool  # nobody else computes
+    buffer: "_Buffer"
+
+
 class Batcher:
-    """Threads, one a core, compute what waits in lanes; the lane whose first work has waited longest comes first."""
+    """Threads, one a core, decode and compute what waits; the lane whose first work has waited longest comes first.
+
+    A core that decodes the images that it then computes keeps them in its cache, and no more threads work than there
+    are cores: with the decoding in the calls' own threads, an image cost more core time (docs/decisions/0009).
+    """
 
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []  # with work waiting
         self._threads = threads
-        self._busy = 0
+        self._buffers = [_Buffer() for _ in range(threads)]  # of those that are idle: one a thread at work
         self._closed = False
         self._workers = [threading.Thread(target=self._work, name=f"compute-{i}", daemon=True) for i in range(threads)]
         for worker in self._workers:
@@ -56,16 +71,21 @@ class Batcher:
         A future that is cancelled, or whose deadline `expires` (time.monotonic) has passed, is dropped before it is
         computed.
         """
-        size = lane.engine.batch
-        parts = [_Work(images[i : i + size], Future(), expires) for i in range(0, len(images), size)]
-        with self._changed:
-            if not lane.waiting:
-                self._lanes.append(lane)
-            lane.waiting.extend(parts)
-            lane.images += len(images)
-            QUEUED.inc(len(images))
-            self._changed.notify(len(parts))
-        return [part.future for part in parts]
+        return self._submit(lane, _parts(lane, images, expires), here=False)
+
+    def answer(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[Sequence[Decided]]]:
+        """As `submit`, for a caller that has nothing else to do: while nobody computes, its own thread does so."""
+        return self._submit(lane, _parts(lane, images, expires), here=True)
+
+    def answer_encoded(
+        self, lane: Lane, decoders: Sequence[Callable[[], Images]], expires: float | None = None
+    ) -> list[Future[Sequence[Decided]]]:
+        """As `answer`, with a future an image.
+
+        Args:
+            decoders: each gives one image, uint8 (1, H, W, 3); what it raises is that future's alone.
+        """
+        return self._submit(lane, [_Work(1, decode, Future(), expires) for decode in decoders], here=True)
 
     def close(self) -> None:
         """Compute what waits, then stop."""
@@ -75,35 +95,54 @@ class Batcher:
         for worker in self._workers:
             worker.join()
 
-    def _work(self) -> None:
-        buffer = _Buffer()
-        while (taken := self._take()) is not None:
-            lane, works, alone = taken
-            try:
-                if works:
-                    _compute(lane, works, alone, buffer)
-            finally:
-                with self._changed:
-                    self._busy -= 1
-                    lane.running -= 1
-                    if lane.waiting:
-                        self._changed.notify()
-            del taken, lane, works  # a drained version must not be kept by an idle thread
+    def _submit(self, lane: Lane, works: Sequence[_Work], here: bool) -> list[Future[Sequence[Decided]]]:
+        batch = None
+        with self._changed:
+            here = here and len(self._buffers) == self._threads and not self._lanes
+            if not lane.waiting:
+                self._lanes.append(lane)
+            lane.waiting.extend(works)
+            count = sum(work.count for work in works)
+            lane.images += count
+            QUEUED.inc(count)
+            if here:
+                batch = self._begin(lane)
+            self._changed.notify(len(lane.waiting) if here else len(works))
+        if batch is not None:
+            self._run(batch)
+        return [work.future for work in works]
 
-    def _take(self) -> tuple[Lane, list[_Work], bool] | None:
+    def _work(self) -> None:
+        while (batch := self._take()) is not None:
+            self._run(batch)
+            del batch  # a drained version must not be kept by an idle thread
+
+    def _run(self, batch: _Batch) -> None:
+        try:
+            _compute(batch)
+        finally:
+            with self._changed:
+                self._buffers.append(batch.buffer)
+                batch.lane.running -= 1
+                if self._lanes:
+                    self._changed.notify()
+
+    def _take(self) -> _Batch | None:
         """The next batch; None when closed and done."""
         with self._changed:
-            while (lane := self._next()) is None:
+            while not self._buffers or (lane := self._next()) is None:
                 if self._closed and not self._lanes:
                     return None
                 self._changed.wait()
-            idle = min(self._threads - self._busy, lane.engine.parallel - lane.running)
-            share = -(-lane.images // idle)  # other idle threads get their part of it
-            works = self._pop(lane, min(lane.engine.batch, share))
-            alone = self._busy == 0 and not self._lanes
-            self._busy += 1
-            lane.running += 1
-            return lane, works, alone
+            return self._begin(lane)
+
+    def _begin(self, lane: Lane) -> _Batch:
+        idle = min(len(self._buffers), lane.engine.parallel - lane.running)
+        share = -(-lane.images // idle)  # other idle threads get their part of it
+        works = self._pop(lane, min(lane.engine.batch, share))
+        alone = len(self._buffers) == self._threads and not self._lanes
+        lane.running += 1
+        return _Batch(lane, works, alone, self._buffers.pop())
 
     def _next(self) -> Lane | None:
         ready = [lane for lane in self._lanes if lane.running < lane.engine.parallel]
@@ -112,51 +151,68 @@ class Batcher:
     def _pop(self, lane: Lane, limit: int) -> list[_Work]:
         works: list[_Work] = []
         count, now = 0, time.monotonic()
-        while lane.waiting and (not works or count + len(lane.waiting[0].images) <= limit):
+        while lane.waiting and (not works or count + lane.waiting[0].count <= limit):
             work = lane.waiting.popleft()
-            lane.images -= len(work.images)
-            QUEUED.dec(len(work.images))
+            lane.images -= work.count
+            QUEUED.dec(work.count)
             if work.expires is not None and now > work.expires:
                 work.future.cancel()
             if not work.future.set_running_or_notify_cancel():
-                lane.timings.dropped_images.inc(len(work.images))
+                lane.timings.dropped_images.inc(work.count)
                 continue
             lane.timings.queue_s.observe(now - work.arrived)
             works.append(work)
-            count += len(work.images)
+            count += work.count
         if not lane.waiting:
             self._lanes.remove(lane)
         return works
 
 
 class _Buffer:
-    """A thread's own float32 memory for batches: allocated once, not page by page for every batch."""
+    """Float32 memory for a batch at a time: allocated once, not page by page for every batch."""
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.float32)
 
-    def fill(self, works: list[_Work]) -> np.ndarray:
-        first = works[0].images
-        if len(works) == 1 and first.dtype == np.float32:
+    def fill(self, parts: Sequence[Images]) -> np.ndarray:
+        """The parts behind one another."""
+        first = parts[0]
+        if len(parts) == 1 and first.dtype == np.float32:
             return first
-        count = sum(len(work.images) for work in works)
+        count = sum(len(part) for part in parts)
         shape = (count, *first.shape[1:])
         size = int(np.prod(shape))
         if self._memory.size < size:
             self._memory = np.empty(size, np.float32)
-        batch = self._memory[:size].reshape(shape)
-        at = 0
-        for work in works:
-            batch[at : at + len(work.images)] = work.images
-            at += len(work.images)
-        return batch
+        return np.concatenate(parts, out=self._memory[:size].reshape(shape), casting="safe")
 
 
-def _compute(lane: Lane, works: list[_Work], alone: bool, buffer: _Buffer) -> None:
+def _parts(lane: Lane, images: Images, expires: float | None) -> list[_Work]:
+    size = lane.engine.batch
+    parts = [images[i : i + size] for i in range(0, len(images), size)]
+    return [_Work(len(part), lambda part=part: part, Future(), expires) for part in parts]  # type: ignore[misc]
+
+
+def _decode(works: Sequence[_Work]) -> tuple[list[_Work], list[Images]]:
+    """Those that could be decoded, and their images."""
+    decoded, parts = [], []
+    for work in works:
+        try:
+            parts.append(work.images())
+            decoded.append(work)
+        except Exception as error:
+            work.future.set_exception(error)
+    return decoded, parts
+
+
+def _compute(batch: _Batch) -> None:
+    lane = batch.lane
+    works, parts = _decode(batch.works)
+    if not works:
+        return
     started = time.monotonic()
     try:
-        batch = buffer.fill(works)
-        decided = lane.finish(lane.engine.run(batch, alone))
+        decided = lane.finish(lane.engine.run(batch.buffer.fill(parts), batch.alone))
     except Exception as error:
         for work in works:
             work.future.set_exception(error)
@@ -165,5 +221,5 @@ def _compute(lane: Lane, works: list[_Work], alone: bool, buffer: _Buffer) -> No
     lane.timings.batch_images.observe(len(decided))
     at = 0
     for work in works:
-        work.future.set_result(decided[at : at + len(work.images)])
-        at += len(work.images)
+        work.future.set_result(decided[at : at + work.count])
+        at += work.count

@@ -6,7 +6,7 @@ _SECONDS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
 _MODEL = ["model", "version"]
 
 QUEUE_SECONDS = Histogram(
-    "defectory_inference_queue_seconds", "Time that decoded images wait to be computed.", _MODEL, buckets=_SECONDS
+    "defectory_inference_queue_seconds", "Time that images wait for a core.", _MODEL, buckets=_SECONDS
 )
 FETCH_SECONDS = Histogram(
     "defectory_inference_fetch_seconds", "Time to read an image by its URI.", _MODEL, buckets=_SECONDS
@@ -24,7 +24,7 @@ BATCH_IMAGES = Histogram(
     "defectory_inference_batch_images", "Images in a batch.", _MODEL, buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 )
 
-QUEUED = Gauge("defectory_inference_queue_images", "Decoded images that wait to be computed now.")
+QUEUED = Gauge("defectory_inference_queue_images", "Images that wait for a core now.")
 DROPPED = Counter(
     "defectory_inference_dropped_images_total",
     "Images dropped before they were computed: cancelled or expired.",

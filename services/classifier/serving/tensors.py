@@ -64,9 +64,10 @@ class InputTensor:
             raise _wrong("inputs[0].shape", f"{INPUT} has shape {list(self._tensor.shape)}", right)
         size = self.count * size_px * size_px * 3
         if self._raw:
-            if len(self._raw[0]) != 4 * size:
-                raise _wrong("raw_input_contents[0]", f"it has {len(self._raw[0])} bytes", f"send {4 * size}")
-            values = np.frombuffer(self._raw[0], "<f4")
+            raw = self._raw[0]  # a copy of it at every access
+            if len(raw) != 4 * size:
+                raise _wrong("raw_input_contents[0]", f"it has {len(raw)} bytes", f"send {4 * size}")
+            values = np.frombuffer(raw, "<f4")
         else:
             values = np.array(self._tensor.contents.fp32_contents, np.float32)
             if values.size != size:
