@@ -28,7 +28,7 @@ from services.explainer.methods import DEFAULT_METHOD, METHODS
 from services.explainer.scoring import masked_images, score
 
 ARMS = {"baseline": "real only", "expanded": "real + synthetic"}  # step -> as the report calls it
-COLUMNS = ("arm", "hottest point on the defect", "heat on the defect", "MaxBoxAccV2")
+COLUMNS = ("arm", "hottest point on the defect", "heat on the defect", "MaxBoxAccV2", "images without heat")
 INSIDE = 1  # of a row's figures, the one that the sentence is about
 
 Masked = tuple[ManifestLine, bytes, np.ndarray]
@@ -51,7 +51,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Moved:
-    """What the table says; three figures each: pointing game, share of the heat, MaxBoxAccV2, all in [0, 1].
+    """What the table says; a figure a column each, in [0, 1]: see `figures`.
 
     Attributes:
         arms: one row an arm, means over cycles. chance: what even heat gives; None where nobody knows.
@@ -140,7 +140,7 @@ def compare_heat(first: Arm, second: Arm, groups: Sequence[str]) -> Moved:
     some = first.cycles[seeds[0]]
     return Moved(
         arms=[[interval(column) for column in figures(arm, sorted(arm.cycles)).T] for arm in (first, second)],
-        chance=[float(np.mean([x.chance for x in some])), float(np.mean([x.area for x in some])), None],
+        chance=[float(np.mean([x.chance for x in some])), float(np.mean([x.area for x in some])), None, None],
         over_cycles=[interval(column) for column in differences().T],
         over_parts=over_parts(groups, lambda images: differences(images).mean(axis=0)),
         pairs=len(seeds),
@@ -151,12 +151,16 @@ def compare_heat(first: Arm, second: Arm, groups: Sequence[str]) -> Moved:
 
 
 def figures(arm: Arm, seeds: Sequence[int], images: np.ndarray | None = None) -> np.ndarray:
-    """(cycles, 3) pointing game, share of the heat, MaxBoxAccV2 over the images (all, or these places of the list)."""
+    """(cycles, 4): pointing game, share of the heat, MaxBoxAccV2, images without heat.
+
+    Args:
+        images: places in the arm's list, possibly repeated; None: all.
+    """
     rows = []
     for seed in seeds:
         found = arm.cycles[seed] if images is None else [arm.cycles[seed][i] for i in images]
         pointing, inside = np.mean([x.hit for x in found]), np.mean([x.inside for x in found])
-        rows.append([pointing, inside, max_box_acc_v2(found)["mean"]])
+        rows.append([pointing, inside, max_box_acc_v2(found)["mean"], np.mean([x.empty for x in found])])
     return np.array(rows)
 
 
@@ -197,7 +201,8 @@ def main() -> None:
     if not given.no_record:
         command = f"{given.command}; python -m bench.heat_arms --store URL --run {given.run}"
         notes = f"{moved.sentence}\n\n{_conditions(moved, arms, given.method)}"
-        record(f"Heat of both arms: {given.run}", command, COLUMNS, rows, notes, packages=("tensorflow", "keras"))
+        title = f"Heat of both arms: {given.run}, {arms[0].input_px} px"
+        record(title, command, COLUMNS, rows, notes, packages=("tensorflow", "keras"))
 
 
 def _conditions(moved: Moved, arms: Sequence[Arm], method: str) -> str:
@@ -206,7 +211,8 @@ def _conditions(moved: Moved, arms: Sequence[Arm], method: str) -> str:
     return (
         f"In percent, means over all {cycles} cycles of the arms with 95% intervals by Student's t. {method} for the "
         f"true label, {height}×{width} cells at {arms[0].input_px} px, on {moved.images} masked test images of "
-        f"{moved.parts} parts. Chance: the share of pixels near the defect (the pointing game's tolerance), and on it."
+        f"{moved.parts} parts. Chance: the share of pixels near the defect (the pointing game's tolerance), and on it. "
+        "Where nothing spoke for the label there is no heat, and none of it lies on the defect."
     )
 
 

@@ -107,7 +107,7 @@ def test_every_cycle_of_both_arms_is_scored_with_its_own_weights(store: ObjectSt
 def arm(shares: dict[int, list[float]], cells: int = 7) -> Arm:
     """Scores by hand: a cycle's share of the heat on each image's defect."""
     found = {
-        seed: [Localisation(s > 0.5, 0.2, s, 0.1, np.full(len(THRESHOLDS), s)) for s in row]
+        seed: [Localisation(s > 0.5, 0.2, s, 0.1, np.full(len(THRESHOLDS), s), s == 0) for s in row]
         for seed, row in shares.items()
     }
     return Arm("m/1", found, (cells, cells), cells * 32)
@@ -144,8 +144,14 @@ def test_parts_are_drawn_and_not_photographs() -> None:
     assert two.over_parts[1].low < alone.over_parts[1].low < 0.15 < alone.over_parts[1].high < two.over_parts[1].high
     # Boxes: all meet by 0.6 on half of the images, so 0.3 and 0.5 are met by half, 0.7 by none.
     assert two.over_cycles[2].mean == pytest.approx(1 / 3)
-    assert [len(row) for row in table(two)] == [4] * 5
-    assert table(two)[0][1:] == ["0.0 (0.0 to 0.0)", "20.0 (20.0 to 20.0)", "0.0 (0.0 to 0.0)"]
+    assert [len(row) for row in table(two)] == [5] * 5
+    assert table(two)[0][1:] == ["0.0 (0.0 to 0.0)", "20.0 (20.0 to 20.0)", "0.0 (0.0 to 0.0)", "0.0 (0.0 to 0.0)"]
+
+
+def test_images_without_heat_are_counted() -> None:
+    moved = compare_heat(arm({0: [0, 0, 0.2, 0.2], 1: [0] * 4}), arm({0: [0.2] * 4, 1: [0.2] * 4}), list("abcd"))
+    assert [row[3].mean for row in moved.arms] == [0.75, 0]
+    assert moved.over_cycles[3].mean == -0.75
 
 
 def test_cycles_without_a_common_seed_cannot_be_paired() -> None:
