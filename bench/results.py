@@ -40,9 +40,9 @@ def write_results(store: ObjectStore, run: str, folder: Path, tiles: Path | None
 
 def _table(comparison: Comparison) -> str:
     rows = ["| on the test set | real only | real + synthetic |", "|---|---|---|"]
-    rows += [f"| {m} | {_percent(comparison.baseline[m])} | {_percent(comparison.expanded[m])} |" for m in METRICS]
-    rows.append(f"| difference in F1 over {comparison.cycles} cycles, paired | | {_percent(comparison.difference)} |")
-    rows.append(f"| difference in F1 over independent parts, bootstrap | | {_percent(comparison.by_group)} |")
+    rows += [f"| {m} | {percent(comparison.baseline[m])} | {percent(comparison.expanded[m])} |" for m in METRICS]
+    rows.append(f"| difference in F1 over {comparison.cycles} cycles, paired | | {percent(comparison.difference)} |")
+    rows.append(f"| difference in F1 over independent parts, bootstrap | | {percent(comparison.by_group)} |")
     return "\n".join(rows) + "\n\nMeans over cycles with 95% intervals, in percent. The epoch is chosen on validation."
 
 
@@ -112,7 +112,8 @@ def _sheets(store: ObjectStore, content: RunContent, pictures: Path) -> Iterator
                 yield f"{label}, {title} ({len(lines)}):\n\n![{label}, {title}]({pictures.name}/{path.name})"
 
 
-def _percent(estimate: Estimate) -> str:
+def percent(estimate: Estimate) -> str:
+    """Mean and 95% interval, in percent."""
     mean = f"{estimate.mean * 100:.1f}"
     if estimate.low is None or estimate.high is None:
         return mean

@@ -33,10 +33,7 @@ def heat_sentence(summary: Mapping[str, Any]) -> str:
         return ""
     height, width = models[0]["cells"]
     if height * width < COARSE:
-        return (
-            f"The heatmaps have {height}×{width} cells only: too coarse to say where the heat lies. Larger images "
-            "(classifier.input_px) give finer ones."
-        )
+        return too_coarse((height, width))
     span = f"{moved['inside'] * 100:+.1f} points of the heat, 95% interval over {moved['parts']} parts "
     span += f"{moved['low'] * 100:+.1f} to {moved['high'] * 100:+.1f}"
     if moved["images"] < FEW or moved["low"] <= 0 <= moved["high"]:
@@ -44,6 +41,15 @@ def heat_sentence(summary: Mapping[str, Any]) -> str:
         return f"These {moved['images']} masked images {unknown} ({span})."
     direction = "onto the defects" if moved["inside"] > 0 else "away from the defects"
     return f"Training on synthetic images moves the heat {direction} ({span})."
+
+
+def too_coarse(cells: tuple[int, int]) -> str:
+    """What is said instead where heatmaps have fewer than COARSE cells (h, w)."""
+    height, width = cells
+    return (
+        f"The heatmaps have {height}×{width} cells only: too coarse to say where the heat lies. Larger images "
+        "(classifier.input_px) give finer ones."
+    )
 
 
 def sanity_sentence(summary: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ class Localisation:
         inside: share of the heat that lies on the defect, in [0, 1]. area: share of the pixels that are defect.
         overlaps: (len(THRESHOLDS),), at each threshold the best intersection over union of any box with any of the
             defect's.
+        empty: there is no heat anywhere: nothing spoke for the label.
     """
 
     hit: bool
@@ -31,6 +32,7 @@ class Localisation:
     inside: float
     area: float
     overlaps: np.ndarray
+    empty: bool
 
     @property
     def beside(self) -> bool:
@@ -51,6 +53,7 @@ def localise(heatmap: np.ndarray, mask: np.ndarray) -> Localisation:
         inside=float(heatmap[mask].sum()) / total if total > 0 else 0.0,
         area=float(mask.mean()),
         overlaps=_overlaps(heatmap, mask),
+        empty=total <= 0,
     )
 
 

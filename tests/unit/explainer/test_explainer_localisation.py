@@ -52,6 +52,7 @@ def test_even_heat_is_not_beside_the_defect() -> None:
 
 def test_no_heat_finds_nothing() -> None:
     found = localise(np.zeros((10, 10), np.float32), square(2, 2, 3, 10))
+    assert found.empty
     assert (found.hit, found.inside) == (False, 0)
     assert max_box_acc_v2([found]) == {"mean": 0, "0.3": 0, "0.5": 0, "0.7": 0}
 
