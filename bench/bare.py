@@ -55,6 +55,9 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
         engine.run(pixels, False)
         return len(pixels)
 
+    def lone() -> None:
+        engine.run(network_input_of(content, size_px)[None].astype(np.float32), True)
+
     begun = time.process_time()
     both_rate = rate(both, engine.parallel, seconds)
     both_ms = (time.process_time() - begun) / (both_rate * seconds) * 1e3
@@ -68,6 +71,7 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
         "compute_ms": used / (compute_rate * seconds / 2) * 1e3,
         "decode_ms": typical(lambda: network_input_of(content, size_px), seconds / 4),
         "lone_ms": typical(lambda: engine.run(batch[:1], True), seconds / 4),
+        "lone_both_ms": typical(lone, seconds / 2),
     }
 
 

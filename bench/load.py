@@ -1,5 +1,7 @@
 """Callers at work: `python -m bench.load KIND ADDRESS FILE CALLERS SECONDS RATE` prints one JSON object.
 
+CALLERS 0 is a single one that blocks until it is answered, with nothing between it and its socket.
+
 KIND is grpc-bytes, grpc-fp32 (Open Inference Protocol) or an HTTP path with the upload's field, as `/predict:request`.
 FILE holds the image. RATE 0: every caller calls again as soon as it is answered; else calls a second, by the clock: a
 call's time counts from when it was due.
@@ -7,9 +9,11 @@ call's time counts from when it was due.
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from http.client import HTTPResponse
 from pathlib import Path
 
 import grpc
@@ -47,19 +51,23 @@ async def grpc_caller(address: str, request: bytes) -> Call:
     return call
 
 
-async def http_caller(address: str, path: str, field: str, content: bytes) -> Call:
-    """A caller with a connection of its own, which uploads a file."""
-    host, _, port = address.partition(":")
+def upload(address: str, path: str, field: str, content: bytes) -> bytes:
+    """An HTTP request that uploads a file."""
     boundary = "bench-boundary"
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="a.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     ).encode()
     body = head + content + f"\r\n--{boundary}--\r\n".encode()
-    request = (
+    return (
         f"POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: multipart/form-data; boundary={boundary}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: keep-alive\r\n\r\n"
     ).encode() + body
+
+
+async def http_caller(address: str, request: bytes) -> Call:
+    """A caller with a connection of its own."""
+    host, _, port = address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
 
     async def call() -> None:
@@ -71,6 +79,48 @@ async def http_caller(address: str, path: str, field: str, content: bytes) -> Ca
             raise ValueError(answer)
 
     return call
+
+
+def grpc_blocking(address: str, request: bytes) -> Callable[[], None]:
+    """A lone caller."""
+    infer = grpc.insecure_channel(address).unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+    def call() -> None:
+        answer = infer(request)
+        if len(answer) < 20:
+            raise ValueError(answer)
+
+    return call
+
+
+def http_blocking(address: str, request: bytes) -> Callable[[], None]:
+    """A lone caller."""
+    host, _, port = address.partition(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call() -> None:
+        connection.sendall(request)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        found = answer.read()
+        if answer.status != 200:
+            raise ValueError(found)
+
+    return call
+
+
+def measure_lone(call: Callable[[], None], seconds: float) -> dict[str, float]:
+    """Times in milliseconds of a caller that does nothing else."""
+    times: list[float] = []
+    begun, start = 0.0, time.perf_counter() + WARM_S
+    while begun < start + seconds:
+        begun = time.perf_counter()
+        call()
+        if begun >= start:
+            times.append(time.perf_counter() - begun)
+    p50, p99 = np.percentile(times, [50, 99]) * 1e3
+    return {"rate": len(times) / seconds, "p50": p50, "p99": p99}
 
 
 async def measure(make: Callable[[], Awaitable[Call]], callers: int, seconds: float, rate: float) -> dict[str, float]:
@@ -103,14 +153,16 @@ def main() -> None:
     """Measure as the command line says."""
     kind, address, file, callers, seconds, rate = sys.argv[1:]
     content = Path(file).read_bytes()
+    make, blocking = (grpc_caller, grpc_blocking) if kind.startswith("grpc") else (http_caller, http_blocking)
     if kind.startswith("grpc"):
         request = inference_request(kind, content)
-        found = asyncio.run(measure(lambda: grpc_caller(address, request), int(callers), float(seconds), float(rate)))
     else:
         path, _, field = kind.partition(":")
-        found = asyncio.run(
-            measure(lambda: http_caller(address, path, field, content), int(callers), float(seconds), float(rate))
-        )
+        request = upload(address, path, field, content)
+    if int(callers):
+        found = asyncio.run(measure(lambda: make(address, request), int(callers), float(seconds), float(rate)))
+    else:
+        found = measure_lone(blocking(address, request), float(seconds))
     print(json.dumps(found))  # noqa: T201 - a script's answer
 
 

@@ -122,23 +122,24 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
 
 
 def _make_server(definition: ServiceDefinition, settings: ServiceSettings) -> grpc.Server:
-    limit = settings.max_message_mb << 20
     interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(definition.name, os.environ), CallInterceptor()]
     if settings.token:
         interceptors.insert(0, TokenInterceptor(settings.token))
-    return grpc.server(
-        ThreadPoolExecutor(definition.threads(settings), thread_name_prefix="call"),
-        interceptors=interceptors,
-        options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", limit),
-            ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent second server
-            # An image comes in few frames and without waiting for the window to be opened again (docs/decisions/0009).
-            ("grpc.http2.max_frame_size", 1 << 20),
-            ("grpc.http2.lookahead_bytes", 4 << 20),
-            ("grpc.http2.bdp_probe", 0),  # it would measure its way to such a window, with pings all along
-        ],
-    )
+    threads = ThreadPoolExecutor(definition.threads(settings), thread_name_prefix="call")
+    return grpc.server(threads, interceptors=interceptors, options=transport_options(settings.max_message_mb << 20))
+
+
+def transport_options(max_message_bytes: int) -> list[tuple[str, int]]:
+    """How a server's connections are set."""
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent second server
+        # An image comes in few frames and without waiting for the window to be opened again (docs/decisions/0009).
+        ("grpc.http2.max_frame_size", 1 << 20),
+        ("grpc.http2.lookahead_bytes", 4 << 20),
+        ("grpc.http2.bdp_probe", 0),  # it would measure its way to such a window, with pings all along
+    ]
 
 
 def _bind(server: grpc.Server, settings: ServiceSettings) -> int:

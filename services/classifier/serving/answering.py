@@ -74,7 +74,7 @@ class Answering:
                 partial(_decode, served, source.field, content)
                 for source, content in zip(sources, contents, strict=True)
             ]
-            return _decided(served, self._batcher.answer_encoded(served.lane, decoders, expires), caller, expires)
+            return _decided(served, self._batcher.submit_encoded(served.lane, decoders, expires), caller, expires)
 
     def tensor(
         self, name: str, version: str, read: Callable[[Served], np.ndarray], count: int, caller: Caller
@@ -91,7 +91,7 @@ class Answering:
         expires = _deadline(caller)
         with self._admission.admitted(count):
             served = self._registry.get(name, version)
-            return _decided(served, self._batcher.answer(served.lane, read(served), expires), caller, expires)
+            return _decided(served, self._batcher.submit(served.lane, read(served), expires), caller, expires)
 
     def close(self) -> None:
         """End the threads that fetch."""
@@ -119,7 +119,7 @@ def _decode(served: Served, field: str, content: bytes) -> np.ndarray:
 def _decided(
     served: Served, futures: Sequence[Future[Sequence[Decided]]], caller: Caller, expires: float | None
 ) -> Answer:
-    if not all(future.done() for future in futures) and not caller.on_end(lambda: _cancel(futures)):
+    if not caller.on_end(lambda: _cancel(futures)):
         _cancel(futures)
     try:
         rows = [future.result(None if expires is None else expires - time.monotonic()) for future in futures]

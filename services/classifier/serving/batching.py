@@ -45,7 +45,6 @@ class _Batch:
     lane: Lane
     works: list[_Work]
     alone: bool  # nobody else computes
-    buffer: "_Buffer"
 
 
 class Batcher:
@@ -59,7 +58,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []  # with work waiting
         self._threads = threads
-        self._buffers = [_Buffer() for _ in range(threads)]  # of those that are idle: one a thread at work
+        self._idle = threads
         self._closed = False
         self._workers = [threading.Thread(target=self._work, name=f"compute-{i}", daemon=True) for i in range(threads)]
         for worker in self._workers:
@@ -71,21 +70,17 @@ class Batcher:
         A future that is cancelled, or whose deadline `expires` (time.monotonic) has passed, is dropped before it is
         computed.
         """
-        return self._submit(lane, _parts(lane, images, expires), here=False)
+        return self._submit(lane, _parts(lane, images, expires))
 
-    def answer(self, lane: Lane, images: Images, expires: float | None = None) -> list[Future[Sequence[Decided]]]:
-        """As `submit`, for a caller that has nothing else to do: while nobody computes, its own thread does so."""
-        return self._submit(lane, _parts(lane, images, expires), here=True)
-
-    def answer_encoded(
+    def submit_encoded(
         self, lane: Lane, decoders: Sequence[Callable[[], Images]], expires: float | None = None
     ) -> list[Future[Sequence[Decided]]]:
-        """As `answer`, with a future an image.
+        """As `submit`, with a future an image.
 
         Args:
             decoders: each gives one image, uint8 (1, H, W, 3); what it raises is that future's alone.
         """
-        return self._submit(lane, [_Work(1, decode, Future(), expires) for decode in decoders], here=True)
+        return self._submit(lane, [_Work(1, decode, Future(), expires) for decode in decoders])
 
     def close(self) -> None:
         """Compute what waits, then stop."""
@@ -95,54 +90,44 @@ class Batcher:
         for worker in self._workers:
             worker.join()
 
-    def _submit(self, lane: Lane, works: Sequence[_Work], here: bool) -> list[Future[Sequence[Decided]]]:
-        batch = None
+    def _submit(self, lane: Lane, works: Sequence[_Work]) -> list[Future[Sequence[Decided]]]:
         with self._changed:
-            here = here and len(self._buffers) == self._threads and not self._lanes
             if not lane.waiting:
                 self._lanes.append(lane)
             lane.waiting.extend(works)
             count = sum(work.count for work in works)
             lane.images += count
             QUEUED.inc(count)
-            if here:
-                batch = self._begin(lane)
-            self._changed.notify(len(lane.waiting) if here else len(works))
-        if batch is not None:
-            self._run(batch)
+            self._changed.notify(len(works))
         return [work.future for work in works]
 
     def _work(self) -> None:
+        buffer = _Buffer()
         while (batch := self._take()) is not None:
-            self._run(batch)
+            try:
+                _compute(batch, buffer)
+            finally:
+                with self._changed:
+                    self._idle += 1
+                    batch.lane.running -= 1
+                    if self._lanes:
+                        self._changed.notify()
             del batch  # a drained version must not be kept by an idle thread
-
-    def _run(self, batch: _Batch) -> None:
-        try:
-            _compute(batch)
-        finally:
-            with self._changed:
-                self._buffers.append(batch.buffer)
-                batch.lane.running -= 1
-                if self._lanes:
-                    self._changed.notify()
 
     def _take(self) -> _Batch | None:
         """The next batch; None when closed and done."""
         with self._changed:
-            while not self._buffers or (lane := self._next()) is None:
+            while (lane := self._next()) is None:
                 if self._closed and not self._lanes:
                     return None
                 self._changed.wait()
-            return self._begin(lane)
-
-    def _begin(self, lane: Lane) -> _Batch:
-        idle = min(len(self._buffers), lane.engine.parallel - lane.running)
-        share = -(-lane.images // idle)  # other idle threads get their part of it
-        works = self._pop(lane, min(lane.engine.batch, share))
-        alone = len(self._buffers) == self._threads and not self._lanes
-        lane.running += 1
-        return _Batch(lane, works, alone, self._buffers.pop())
+            idle = min(self._idle, lane.engine.parallel - lane.running)
+            share = -(-lane.images // idle)  # other idle threads get their part of it
+            works = self._pop(lane, min(lane.engine.batch, share))
+            alone = self._idle == self._threads and not self._lanes
+            self._idle -= 1
+            lane.running += 1
+            return _Batch(lane, works, alone)
 
     def _next(self) -> Lane | None:
         ready = [lane for lane in self._lanes if lane.running < lane.engine.parallel]
@@ -205,14 +190,14 @@ def _decode(works: Sequence[_Work]) -> tuple[list[_Work], list[Images]]:
     return decoded, parts
 
 
-def _compute(batch: _Batch) -> None:
+def _compute(batch: _Batch, buffer: _Buffer) -> None:
     lane = batch.lane
     works, parts = _decode(batch.works)
     if not works:
         return
     started = time.monotonic()
     try:
-        decided = lane.finish(lane.engine.run(batch.buffer.fill(parts), batch.alone))
+        decided = lane.finish(lane.engine.run(buffer.fill(parts), batch.alone))
     except Exception as error:
         for work in works:
             work.future.set_exception(error)

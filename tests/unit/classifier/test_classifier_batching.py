@@ -153,34 +153,13 @@ def test_admission_refuses_beyond_its_limit_and_lets_a_large_call_in_alone() -> 
         pass
 
 
-def test_an_idle_batcher_computes_in_the_callers_own_thread(batcher: Batcher) -> None:
-    threads: list[threading.Thread] = []
-
-    def decode() -> np.ndarray:
-        threads.append(threading.current_thread())
-        return images(3)
-
-    (future,) = batcher.answer_encoded(Lane(Doubling(), doubled, "m", "1"), [decode])
-    assert future.done()
-    assert future.result()[0] == 6
-    assert threads == [threading.current_thread()]
-
-
-def test_a_caller_does_not_compute_beside_those_that_do(batcher: Batcher) -> None:
-    lane, engine = start_held(batcher)
-    futures = batcher.answer(lane, images(2))
-    assert not futures[0].done()
-    engine.go.set()
-    assert futures[0].result(10)[0] == 4
-
-
 def test_an_image_that_cannot_be_decoded_fails_alone_in_its_batch(batcher: Batcher) -> None:
     lane, engine = start_held(batcher)
 
     def broken() -> np.ndarray:
         raise ValueError("broken")
 
-    bad, good = batcher.answer_encoded(lane, [broken, lambda: images(5)])
+    bad, good = batcher.submit_encoded(lane, [broken, lambda: images(5)])
     engine.go.set()
     assert good.result(10)[0] == 10
     with pytest.raises(ValueError, match="broken"):
