@@ -223,9 +223,7 @@ def main() -> None:
                     write(sides[1:], bare.best, echo.core_ms, arguments.steady, arguments.around)
 
 
-def write(
-    sides: list[Side], bounds: dict[str, dict[str, float]], echo_ms: float, steady: float, around: str
-) -> None:
+def write(sides: list[Side], bounds: dict[str, dict[str, float]], echo_ms: float, steady: float, around: str) -> None:
     """The table in docs/benchmarks.md. `echo_ms`: core time of a call that is only answered, on both ends."""
     engines = {"openvino-bf16": "openvino-bf16", "openvino": "openvino", "tensorflow": "tensorflow"}
     rows = []
