@@ -61,7 +61,15 @@ def train(
     ] = None,
     mirror_x: Annotated[bool, typer.Option("--mirror-x", help="Also show real images mirrored.")] = False,
     mirror_y: Annotated[bool, typer.Option("--mirror-y", help="Also show real images upside down.")] = False,
-    augment: Annotated[str, typer.Option("--augment", help="ada, fixed or none.")] = "ada",
+    augment: Annotated[
+        str, typer.Option("--augment", help="ada (as often as r_t asks for), fixed (with --augment-p) or none.")
+    ] = "ada",
+    augment_p: Annotated[
+        float | None, typer.Option("--augment-p", help="Probability of each transformation with fixed, above 0 to 1.")
+    ] = None,
+    augment_target: Annotated[
+        float | None, typer.Option("--augment-target", help="Target of r_t with ada, between 0 and 1; 0.6.")
+    ] = None,
     augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
     snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
     keep_checkpoints: Annotated[int, typer.Option("--keep-checkpoints", help="Newest checkpoints that stay.")] = 2,
@@ -79,11 +87,26 @@ def train(
     r1_gamma: Annotated[
         float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
     ] = None,
+    style_mixing: Annotated[
+        float | None, typer.Option("--style-mixing", help="Probability of style mixing, 0 to 1; small: 0.9.")
+    ] = None,
+    path_length_weight: Annotated[
+        float | None,
+        typer.Option("--path-length-weight", help="Of path-length regularisation, 0 or more; small: 2."),
+    ] = None,
+    ema_kimg: Annotated[
+        float | None,
+        typer.Option("--ema-kimg", help="Half-life of the averaged weights, above 0; small: batch * 10 / 32."),
+    ] = None,
     init: Annotated[
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
+    freeze_d: Annotated[
+        int, typer.Option("--freeze-d", help="Highest resolutions of D that stay as --init has them, 0 to 8.")
+    ] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU round the factors of fp32 products.")] = False,
     micro_batch: Annotated[int, typer.Option("--micro-batch", help="Images computed at once; 0: the whole batch.")] = 0,
     store: Store = "",
@@ -102,8 +125,10 @@ def train(
     given = {
         "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
         "r1_gamma": r1_gamma, "config": config, "device": device, "precision": precision, "tf32": tf32,
-        "micro_batch": micro_batch,
+        "half_resolutions": half_resolutions, "micro_batch": micro_batch,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
+        "augment_p": augment_p, "augment_target": augment_target, "style_mixing": style_mixing,
+        "path_length_weight": path_length_weight, "ema_kimg": ema_kimg, "freeze_d": freeze_d,
         "snapshot_kimg": snapshot_kimg, "keep_checkpoints": keep_checkpoints, "measured_images": measured, "ship": ship,
         "patience": patience, "leak_guard": leak_guard,
     }  # fmt: skip

@@ -80,7 +80,24 @@ class GeneratorSettings(_Section):
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
     augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
     augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
-    augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
+    augment_p: Share = Field(
+        0.0, description="probability of each transformation: above 0 with augment_mode fixed, else 0"
+    )
+    style_mixing: float | None = Field(
+        None, ge=0, le=1, description="probability that a batch mixes two styles; small: 0.9, cifar: 0"
+    )
+    path_length_weight: float | None = Field(
+        None, ge=0, description="weight of path-length regularisation; small: 2, cifar: 0"
+    )
+    ema_kimg: float | None = Field(
+        None, gt=0, description="half-life of the averaged weights in thousands of images; small: batch * 10 / 32"
+    )
+    freeze_d: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="highest resolutions of D that stay as the initial model has them; without one, none do",
+    )
     snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
     keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
     measured_images: int = Field(
