@@ -157,7 +157,9 @@ class ClassifierSettings(_Section):
     learning_rate: float | None = Field(None, gt=0, le=1, description="learning rate (Adam)")
     base_rate: float | None = Field(None, gt=0, le=1, description="the base's learning rate as a share of the head's")
     decay: Literal["none", "cosine"] | None = Field(None, description="of the learning rate, after the warm-up")
-    warmup_epochs: int | None = Field(None, ge=0, description="epochs, of all, in which only the head learns")
+    warmup_epochs: int | None = Field(
+        None, ge=0, le=10_000, description="epochs, of all, in which only the head learns"
+    )
     warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
     focal_gamma: float | None = Field(None, ge=0, description="gamma of the focal loss")
@@ -168,10 +170,10 @@ class ClassifierSettings(_Section):
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
     steps_per_epoch: int = Field(
-        0, ge=0, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
+        0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )
     real_share: float | None = Field(None, gt=0, le=1, description="share of real images a batch; absent: as they come")
-    synthetic_cap: int = Field(0, ge=0, description="most synthetic training images a label; 0: all")
+    synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
     good_label: str = Field("good", description="label of good parts, for the operating point")
     target: str = Field("", description="of the operating point: recall=SHARE or overkill=SHARE; empty: none")
@@ -197,7 +199,7 @@ class PipelineSettings(_Section):
 
     name: str = Field("", max_length=32, description="name of the run and of all that it makes; empty: the file's name")
     preset: Literal["", "paper", "quick", "demo"] = Field("", description="where the defaults come from")
-    seed: int = Field(0, ge=0, description="seed of trainings and synthesis")
+    seed: int = Field(0, ge=0, le=2**62, description="seed of trainings and synthesis")
     allow_random_weights: bool = Field(False, description="go on from random weights where ImageNet's are not found")
     data: DataSettings
     generator: GeneratorSettings = GeneratorSettings()
