@@ -194,17 +194,6 @@ def our_synthesis(work: Work) -> Callable[[], Tensor]:
     return call
 
 
-def training_seconds(work: Work, reference: Reference) -> tuple[float, float]:
-    """Seconds of a step of each: every phase by itself, the lazy ones divided by their interval."""
-    theirs = reference.phases(work.architecture, work.batch, AUGMENT_P)
-    ours = our_phases(work)
-    sums = [0.0, 0.0]
-    for (their_call, interval), our_call in zip(theirs, ours, strict=True):
-        for side, seconds in enumerate(alternate(their_call, our_call)):
-            sums[side] += seconds / interval
-    return sums[0], sums[1]
-
-
 def our_phases(work: Work) -> Iterator[Callable[[], object]]:
     """The four phases of our step, in the reference's order: G, path length, D, R1."""
     chosen = settings.resolve(

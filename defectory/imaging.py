@@ -108,6 +108,12 @@ def to_square(image: Image.Image, size_px: int, fit: Fit = "stretch", *, mask: b
     raise InvalidInput(f"fit is {fit!r}; use stretch, crop or pad", {"fit": "stretch, crop or pad"})
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """An "RGBA" image as it looks on white ground: "RGB"."""
+    ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, image).convert("RGB")
+
+
 def is_grey(image: Image.Image) -> bool:
     """Whether an "L" or "RGB" image holds no colour: all channels are equal everywhere. "RGBA" is not grey."""
     if image.mode != "RGB":
@@ -146,8 +152,7 @@ def _to_8_bit(image: Image.Image, keep_alpha: bool) -> Image.Image:
         if keep_alpha and pixels[..., 3].min() < 255:
             pixels[pixels[..., 3] == 0, :3] = 255
             return Image.fromarray(pixels)
-        ground = Image.new("RGBA", whole.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, whole).convert("L" if grey else "RGB")
+        return on_white(whole).convert("L" if grey else "RGB")
     return _without_metadata(image.convert("L" if image.mode in ("1", "L") else "RGB"))
 
 

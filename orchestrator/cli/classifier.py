@@ -37,10 +37,14 @@ def train(
     target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
-    at_once: Annotated[int, typer.Option("--at-once", help="Cycles trained side by side, in processes.")] = 1,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, max=64, help="Cycles trained side by side, in processes.")
+    ] = 1,
     input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
-    steps: Annotated[int, typer.Option("--steps-per-epoch", help="0: every training image once.")] = 0,
+    steps: Annotated[
+        int, typer.Option("--steps-per-epoch", min=0, max=1_000_000, help="0: every training image once.")
+    ] = 0,
     width: Annotated[float | None, typer.Option("--width", help="Width multiplier; ImageNet weights need 1.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs a cycle.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of Adam.")] = None,
@@ -56,7 +60,7 @@ def train(
     synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the first cycle.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
     store: Store = "",
     as_json: AsJson = False,

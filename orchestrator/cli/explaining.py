@@ -26,7 +26,9 @@ def explain(
     ),
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
     split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
-    limit: Annotated[int, typer.Option("--limit", help="Images of a dataset, evenly over its labels.")] = 16,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="Images of a dataset, evenly over its labels.")
+    ] = 16,
     method: Annotated[
         str, typer.Option("--method", help="grad-cam, grad-cam++, hires-cam or ablation-cam.")
     ] = "grad-cam",

@@ -1,10 +1,12 @@
 """`defectory generator`: train, synthesize, import, metrics, preview, list, show; the rest is in `generator_tools`."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from defectory.errors import InvalidInput
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
@@ -28,8 +30,12 @@ Precision = Annotated[
     str, typer.Option("--precision", help="Of the highest resolutions: fp32, bf16 (CPUs with avx512_bf16) or fp16.")
 ]
 HalfResolutions = Annotated[
-    int, typer.Option("--half-resolutions", help="Highest resolutions that --precision is for, 1 to 8.")
+    int, typer.Option("--half-resolutions", min=1, max=8, help="Highest resolutions that --precision is for.")
 ]
+DEFAULT_COUNT = 100
+MAX_NUMBERS = 1_000_000  # in a list of seeds
+SEED_LIMIT = 2**32  # of the seed of an image
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of every random number.")]
 SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256"]
 
 
@@ -46,46 +52,84 @@ def train(
         typer.Option("--config", help="Defaults: small, auto, stylegan2, paper256, paper512, paper1024 or cifar."),
     ] = "small",
     resolution: Annotated[
-        int, typer.Option("--resolution", metavar="PX", help="Side in pixels; 0: the dataset's.")
+        int, typer.Option("--resolution", min=0, max=1024, metavar="PX", help="Side in pixels; 0: the dataset's.")
     ] = 0,
     channel_base: Annotated[
         int | None,
-        typer.Option("--channel-base", help="Channels at r: min(base / r, 512); by --config, or as --init has."),
+        typer.Option(
+            "--channel-base",
+            min=256,
+            max=65536,
+            help="Channels at r: min(base / r, 512); by --config, or as --init has.",
+        ),
     ] = None,
     kimg: Annotated[
         float | None, typer.Option("--kimg", help="Thousands of images shown to the discriminator; small: 300.")
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Images a step; small: 16.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=2, max=1024, help="Images a step; small: 16.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Of both optimisers; small: 0.002.")
     ] = None,
     mirror_x: Annotated[bool, typer.Option("--mirror-x", help="Also show real images mirrored.")] = False,
     mirror_y: Annotated[bool, typer.Option("--mirror-y", help="Also show real images upside down.")] = False,
-    augment: Annotated[str, typer.Option("--augment", help="ada, fixed or none.")] = "ada",
+    augment: Annotated[
+        str, typer.Option("--augment", help="ada (as often as r_t asks for), fixed (with --augment-p) or none.")
+    ] = "ada",
+    augment_p: Annotated[
+        float | None, typer.Option("--augment-p", help="Probability of each transformation with fixed, above 0 to 1.")
+    ] = None,
+    augment_target: Annotated[
+        float | None, typer.Option("--augment-target", help="Target of r_t with ada, between 0 and 1; 0.6.")
+    ] = None,
     augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
     snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
-    keep_checkpoints: Annotated[int, typer.Option("--keep-checkpoints", help="Newest checkpoints that stay.")] = 2,
+    keep_checkpoints: Annotated[
+        int, typer.Option("--keep-checkpoints", min=1, max=100, help="Newest checkpoints that stay.")
+    ] = 2,
     measured: Annotated[
-        int, typer.Option("--measured-images", help="Images measured at a snapshot, watched for leaks; 0: none.")
+        int,
+        typer.Option(
+            "--measured-images", min=0, max=10_000, help="Images measured at a snapshot, watched for leaks; 0: none."
+        ),
     ] = 200,
     ship: Annotated[str, typer.Option("--ship", help="best (by KID on held-out images) or last.")] = "best",
     patience: Annotated[
-        int, typer.Option("--patience", help="Snapshots without a better one that end it early; 0: never.")
+        int,
+        typer.Option(
+            "--patience", min=0, max=10_000, help="Snapshots without a better one that end it early; 0: never."
+        ),
     ] = 0,
     leak_guard: Annotated[
         bool, typer.Option("--leak-guard/--no-leak-guard", help="Milder augmentation where it leaks into the images.")
     ] = True,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
+    seed: Seed = 0,
     r1_gamma: Annotated[
         float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
+    ] = None,
+    style_mixing: Annotated[
+        float | None, typer.Option("--style-mixing", help="Probability of style mixing, 0 to 1; small: 0.9.")
+    ] = None,
+    path_length_weight: Annotated[
+        float | None,
+        typer.Option("--path-length-weight", help="Of path-length regularisation, 0 or more; small: 2."),
+    ] = None,
+    ema_kimg: Annotated[
+        float | None,
+        typer.Option("--ema-kimg", help="Half-life of the averaged weights, above 0; small: batch * 10 / 32."),
     ] = None,
     init: Annotated[
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
+    freeze_d: Annotated[
+        int, typer.Option("--freeze-d", min=0, max=8, help="Highest resolutions of D that stay as --init has them.")
+    ] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU round the factors of fp32 products.")] = False,
-    micro_batch: Annotated[int, typer.Option("--micro-batch", help="Images computed at once; 0: the whole batch.")] = 0,
+    micro_batch: Annotated[
+        int, typer.Option("--micro-batch", min=0, max=1024, help="Images computed at once; 0: the whole batch.")
+    ] = 0,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -102,8 +146,10 @@ def train(
     given = {
         "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
         "r1_gamma": r1_gamma, "config": config, "device": device, "precision": precision, "tf32": tf32,
-        "micro_batch": micro_batch,
+        "half_resolutions": half_resolutions, "micro_batch": micro_batch,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
+        "augment_p": augment_p, "augment_target": augment_target, "style_mixing": style_mixing,
+        "path_length_weight": path_length_weight, "ema_kimg": ema_kimg, "freeze_d": freeze_d,
         "snapshot_kimg": snapshot_kimg, "keep_checkpoints": keep_checkpoints, "measured_images": measured, "ship": ship,
         "patience": patience, "leak_guard": leak_guard,
     }  # fmt: skip
@@ -126,9 +172,13 @@ def train(
 def synthesize(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
     dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write; else derived.")] = "",
-    count: Annotated[int, typer.Option("--count", help="Number of images.")] = 100,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, max=1_000_000, help="Number of images; 100, where no --seeds are.")
+    ] = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds one by one, e.g. 0-9,42, in place of a count.")] = "",
-    first_seed: Annotated[int, typer.Option("--first-seed", help="Image i has seed FIRST + i.")] = 0,
+    first_seed: Annotated[
+        int, typer.Option("--first-seed", min=0, max=SEED_LIMIT - 1, help="Image i has seed FIRST + i.")
+    ] = 0,
     psi: Psi = 1.0,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
     class_label: ClassLabel = "",
@@ -149,12 +199,15 @@ def synthesize(
     """
     from defectory.api.generator.v1 import generator_pb2
 
+    if seeds and count is not None:
+        right = "a count (with --first-seed) or seeds one by one, not both"
+        raise InvalidInput(f"--count and --seeds are given: {right}", {"count": right, "seeds": right})
     store_ = opened(store)
     chosen = parse_numbers(seeds, "seeds") if seeds else []
     request = generator_pb2.SynthesizeRequest(
-        model=with_version(store_, model), count=len(chosen) or count, first_seed=first_seed, seeds=chosen,
-        truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size, precision=precision,
-        half_resolutions=half_resolutions,
+        model=with_version(store_, model), count=len(chosen) or count or DEFAULT_COUNT, first_seed=first_seed,
+        seeds=chosen, truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
+        precision=precision, half_resolutions=half_resolutions,
     )  # fmt: skip
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
@@ -198,7 +251,7 @@ def import_(
 def metrics(
     model: Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')],
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
-    count: Annotated[int, typer.Option("--count", help="Images to make, 10 to 10000.")] = 500,
+    count: Annotated[int, typer.Option("--count", min=10, max=10_000, help="Images to make.")] = 500,
     psi: Psi = 1.0,
     fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
@@ -283,23 +336,25 @@ def show(
     show_model(opened(store), "generator", model, as_json)
 
 
-def parse_numbers(text: str, field: str) -> list[int]:
+def parse_numbers(text: str, field: str, limit: int = SEED_LIMIT) -> list[int]:
     """ "0-9,42" as numbers.
+
+    Args:
+        limit: all of them are below it.
 
     Raises:
         InvalidInput: not such a list; names the field.
     """
-    from defectory.errors import InvalidInput
-
-    right = "give numbers and ranges, e.g. 0-9,42"
+    right = f"give numbers and ranges, e.g. 0-9,42, each from 0 to {limit - 1}"
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
-            raise InvalidInput(f"{field} {text!r}: {right}", {field: right})
-        if int(last or first) - int(first) > 1_000_000:
-            raise InvalidInput(f"{field} {text!r}: at most a million", {field: right})
-        numbers += range(int(first), int(last or first) + 1)
+        found = re.fullmatch(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", part.strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        if not first <= last < limit:
+            raise InvalidInput(f"{field} {part.strip()[:50]!r}: {right}", {field: right})
+        if len(numbers) + last - first >= MAX_NUMBERS:
+            raise InvalidInput(f"{field} {text[:50]!r}: at most a million", {field: "at most a million"})
+        numbers += range(first, last + 1)
     return numbers
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.generator import Precision, Psi, app, parse_numbers, with_version
+from orchestrator.cli.generator import HalfResolutions, Precision, Psi, Seed, app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -20,6 +20,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import emit
 
+MAX_STYLES = 18  # of a network of 1024 px: two a size
 Model = Annotated[str, typer.Argument(metavar="MODEL", help='"name" (its newest version) or "name/version".')]
 
 
@@ -58,7 +59,7 @@ def export(
 def interpolate(
     model: Model,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds that the film goes through, 2 to 64.")] = "0-3",
-    frames: Annotated[int, typer.Option("--frames", help="Frames of the film.")] = 60,
+    frames: Annotated[int, typer.Option("--frames", min=2, max=3600, help="Frames of the film.")] = 60,
     space: Annotated[str, typer.Option("--space", help="w (straight) or z (along the sphere).")] = "w",
     loop: Annotated[bool, typer.Option("--loop", help="Go back to the first seed.")] = False,
     fps: Annotated[float, typer.Option("--fps", help="Frames a second.")] = 24.0,
@@ -67,6 +68,7 @@ def interpolate(
         str, typer.Option("--class", metavar="A[,B,…]", help="Class of all seeds, or one a seed (w only).")
     ] = "",
     precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
     store: Store = "",
     as_json: AsJson = False,
@@ -83,7 +85,7 @@ def interpolate(
     request = generator_pb2.InterpolateRequest(
         model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
         truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps, precision=precision,
-        class_labels=_names(class_labels),
+        half_resolutions=half_resolutions, class_labels=_names(class_labels),
     )  # fmt: skip
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
@@ -103,6 +105,7 @@ def mix(
         str, typer.Option("--class", metavar="A[,B]", help="Class of all seeds, or that of rows and of columns.")
     ] = "",
     precision: Precision = "fp32",
+    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
     store: Store = "",
     as_json: AsJson = False,
@@ -118,8 +121,8 @@ def mix(
     store_ = opened(store)
     request = generator_pb2.MixStylesRequest(
         model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
-        styles=parse_numbers(styles, "styles"), truncation_psi=psi, precision=precision,
-        class_labels=_names(class_labels),
+        styles=parse_numbers(styles, "styles", MAX_STYLES), truncation_psi=psi, precision=precision,
+        half_resolutions=half_resolutions, class_labels=_names(class_labels),
     )  # fmt: skip
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
@@ -132,15 +135,17 @@ def mix(
 def project(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file, or an image's URI in the store.")],
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the search, 10 to 10000.")] = 500,
-    compared: Annotated[int, typer.Option("--compared", help="The network's own images to compare with.")] = 3,
+    steps: Annotated[int, typer.Option("--steps", min=10, max=10_000, help="Steps of the search.")] = 500,
+    compared: Annotated[
+        int, typer.Option("--compared", min=0, max=15, help="The network's own images to compare with.")
+    ] = 3,
     dataset: Annotated[
         str, typer.Option("--dataset", help="Compare with as many validation images of this dataset too.")
     ] = "",
     class_label: Annotated[
         str, typer.Option("--class", metavar="LABEL", help="Class to search from and compare with; else all.")
     ] = "",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the search.")] = 0,
+    seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of picture and latents.")] = Path(
         "projection"
     ),

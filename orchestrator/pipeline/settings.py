@@ -80,7 +80,24 @@ class GeneratorSettings(_Section):
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
     augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
     augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
-    augment_p: Share = Field(0.0, description="probability with augment_mode fixed")
+    augment_p: Share = Field(
+        0.0, description="probability of each transformation: above 0 with augment_mode fixed, else 0"
+    )
+    style_mixing: float | None = Field(
+        None, ge=0, le=1, description="probability that a batch mixes two styles; small: 0.9, cifar: 0"
+    )
+    path_length_weight: float | None = Field(
+        None, ge=0, description="weight of path-length regularisation; small: 2, cifar: 0"
+    )
+    ema_kimg: float | None = Field(
+        None, gt=0, description="half-life of the averaged weights in thousands of images; small: batch * 10 / 32"
+    )
+    freeze_d: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="highest resolutions of D that stay as the initial model has them; without one, none do",
+    )
     snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
     keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
     measured_images: int = Field(
@@ -140,7 +157,9 @@ class ClassifierSettings(_Section):
     learning_rate: float | None = Field(None, gt=0, le=1, description="learning rate (Adam)")
     base_rate: float | None = Field(None, gt=0, le=1, description="the base's learning rate as a share of the head's")
     decay: Literal["none", "cosine"] | None = Field(None, description="of the learning rate, after the warm-up")
-    warmup_epochs: int | None = Field(None, ge=0, description="epochs, of all, in which only the head learns")
+    warmup_epochs: int | None = Field(
+        None, ge=0, le=10_000, description="epochs, of all, in which only the head learns"
+    )
     warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
     focal_gamma: float | None = Field(None, ge=0, description="gamma of the focal loss")
@@ -151,10 +170,10 @@ class ClassifierSettings(_Section):
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
     steps_per_epoch: int = Field(
-        0, ge=0, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
+        0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )
     real_share: float | None = Field(None, gt=0, le=1, description="share of real images a batch; absent: as they come")
-    synthetic_cap: int = Field(0, ge=0, description="most synthetic training images a label; 0: all")
+    synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
     good_label: str = Field("good", description="label of good parts, for the operating point")
     target: str = Field("", description="of the operating point: recall=SHARE or overkill=SHARE; empty: none")
@@ -180,7 +199,7 @@ class PipelineSettings(_Section):
 
     name: str = Field("", max_length=32, description="name of the run and of all that it makes; empty: the file's name")
     preset: Literal["", "paper", "quick", "demo"] = Field("", description="where the defaults come from")
-    seed: int = Field(0, ge=0, description="seed of trainings and synthesis")
+    seed: int = Field(0, ge=0, le=2**62, description="seed of trainings and synthesis")
     allow_random_weights: bool = Field(False, description="go on from random weights where ImageNet's are not found")
     data: DataSettings
     generator: GeneratorSettings = GeneratorSettings()

@@ -79,6 +79,8 @@ def generators(context: StepContext) -> Outputs:
         if first in outputs and not initial:
             initial = f"{outputs[first]['name']}/{outputs[first]['version']}"
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
+        if not initial:  # there is nothing yet that were worth keeping
+            settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(
             request_id=context.request_id(label),
             manifest_uri=context.outputs["ingest"]["manifest_uri"],

@@ -33,6 +33,7 @@ class InterpolationSettings:
     loop: bool = False
     truncation_psi: float = 1.0
     precision: Precision = "fp32"  # of the highest resolutions
+    half_resolutions: int = HALF_RESOLUTIONS  # how many of them
     classes: tuple[int, ...] = ()  # of each seed; none: seed modulo classes
 
 
@@ -42,7 +43,7 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
+    wrong = look_problems(settings.truncation_psi, "const", settings.precision, settings.half_resolutions)
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:
@@ -76,7 +77,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     Shapes:
         returns (T, R, R, C) uint8
     """
-    use_precision(generator, settings.precision, HALF_RESOLUTIONS)
+    use_precision(generator, settings.precision, settings.half_resolutions)
     in_w = settings.space == "w"
     if in_w:
         stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi, settings.classes)

@@ -30,6 +30,7 @@ class MixSettings:
     styles: tuple[int, ...]
     truncation_psi: float = 1.0
     precision: Precision = "fp32"  # of the highest resolutions
+    half_resolutions: int = HALF_RESOLUTIONS  # how many of them
     classes: tuple[int, ...] = ()  # of the rows and of the columns; none: seed modulo classes
 
 
@@ -39,7 +40,7 @@ def check(settings: MixSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
+    wrong = look_problems(settings.truncation_psi, "const", settings.precision, settings.half_resolutions)
     for name, seeds in (("rows", settings.rows), ("columns", settings.columns)):
         if not 1 <= len(seeds) <= MAX_SIDE or not all(0 <= seed < SEED_LIMIT for seed in seeds):
             wrong[name] = f"a list of {len(seeds)} seeds: 1 to {MAX_SIDE}, each from 0 to 2^32 - 1"
@@ -69,7 +70,7 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
     Shapes:
         returns ((1 + rows) R, (1 + columns) R, C) uint8, the corner black
     """
-    use_precision(generator, settings.precision, HALF_RESOLUTIONS)
+    use_precision(generator, settings.precision, settings.half_resolutions)
     rows, columns = len(settings.rows), len(settings.columns)
     seeds = [*settings.columns, *settings.rows]
     classes: list[int] = []

@@ -20,6 +20,10 @@ NOISE_MODES = ("const", "random", "none")
 NOISE_STREAM = 1
 
 
+class NotFinite(FailedPrecondition):
+    """A network's values are not finite: its weights, or what it makes of them."""
+
+
 def batch_size(resolution_px: int) -> int:
     """Images computed together: fixed by the resolution, because pixels must not depend on how many are asked for."""
     return 16 if resolution_px <= 128 else 4 if resolution_px <= 256 else 2
@@ -60,10 +64,10 @@ def to_pixels(images: Tensor) -> np.ndarray:
     """Network output (N, C, R, R) in [-1, 1] as pixels (N, R, R, C) uint8.
 
     Raises:
-        FailedPrecondition: a value is not finite, as behind an overflow in fp16.
+        NotFinite: a value is not, as behind an overflow in fp16.
     """
     if not bool(torch.isfinite(images).all()):
-        raise FailedPrecondition(
+        raise NotFinite(
             "a picture is not finite: weights that are not, or activations beyond what fp16 holds; use bf16 or fp32"
         )
     pixels = (images.detach() * 127.5 + 128).clamp_(0, 255).to(torch.uint8)

@@ -13,11 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from defectory.datasets.manifest import read_manifest
+from defectory.errors import InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
+from services.generator.bundle import read_card
 from tests.contract.running import Service
-from tests.unit.generator.generator_samples import write_generator
+from tests.unit.generator.generator_samples import write_generator, write_images
 
 Command = Callable[..., dict[str, Any]]
 
@@ -92,6 +94,27 @@ def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp
     defectory("preview", *given, "--out", tmp_path / "shown")
     for name in ("seed000000.png", "seed000001.png"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()
+
+
+TRAIN = ("train", "parts", "--label", "good", "--channel-base", 256, "--batch", 4, "--kimg", 0.004)
+
+
+def test_settings_of_a_training_reach_it(defectory: Command, store: ObjectStore) -> None:
+    write_images(store, "parts", [("good", "train")] * 4)
+    given = ("--augment", "fixed", "--augment-p", 0.25, "--augment-target", 0.5, "--freeze-d", 1, "--style-mixing", 0.5,
+             "--path-length-weight", 0, "--ema-kimg", 0.5, "--half-resolutions", 2, "--measured-images", 0)  # fmt: skip
+    made = defectory(*TRAIN, "--name", "set", *given)
+    assert made["augment_p"] == 0.25
+    settings = read_card(store, "set").settings
+    assert (settings.augment_target, settings.freeze_d, settings.style_mixing) == (0.5, 1, 0.5)
+    assert (settings.path_length_weight, settings.ema_kimg, settings.half_resolutions) == (0, 0.5, 2)
+
+
+def test_fixed_augmentation_without_a_probability_is_refused(defectory: Command, store: ObjectStore) -> None:
+    write_images(store, "parts", [("good", "train")] * 4)
+    with pytest.raises(InvalidInput, match="augment_p is 0: above 0 and at most 1") as refused:
+        defectory(*TRAIN, "--name", "unset", "--augment", "fixed")
+    assert "settings.augment_p" in refused.value.fields
 
 
 def test_classes_of_films_grids_and_projections(defectory: Command, tmp_path: Path) -> None:

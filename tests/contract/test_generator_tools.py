@@ -28,6 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = open_store(f"file://{tmp_path_factory.mktemp('tools')}/store")
     write_generator(store)
     write_generator(store, "kinds", classes=("bent", "cut"))
+    write_generator(store, "clear", channels=4)
     return store
 
 
@@ -86,10 +87,11 @@ def test_a_changed_export_is_refused(service: Service, stub: Any, store: ObjectS
         wait_for(service.channel, started, timeout_s=120)
 
 
+@pytest.mark.parametrize("model", ["tiny", "clear"])
 @pytest.mark.parametrize("form", ["webp", "mp4"])
-def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str) -> None:
+def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str, model: str) -> None:
     request = pb.InterpolateRequest(
-        request_id=f"film-{form}", model="tiny", seeds=[0, 1, 2], frames=6, loop=True, format=form
+        request_id=f"{model}-{form}", model=model, seeds=[0, 1, 2], frames=6, loop=True, format=form
     )
     seen = []
     made = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=120)
@@ -99,8 +101,25 @@ def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str) -> N
     if form == "webp":
         with Image.open(io.BytesIO(data)) as film:
             assert (film.n_frames, film.size) == (6, (16, 16))
+            assert (film.mode == "RGBA") == (model == "clear")
     else:
         assert data[4:8] == b"ftyp"
+
+
+def test_pictures_mixtures_and_projections_keep_transparency(service: Service, stub: Any, store: ObjectStore) -> None:
+    own = stub.Preview(pb.PreviewRequest(model="clear", seeds=[6])).images[0]
+    shown = np.asarray(decode(own, keep_alpha=True))
+    assert shown.shape == (16, 16, 4)
+    request = pb.MixStylesRequest(request_id="clear-mix", model="clear", rows=[0], columns=[6], styles=[0])
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    grid = np.asarray(decode(store.get(store.key(made.sheet_uri)), keep_alpha=True))
+    np.testing.assert_array_equal(grid[:16, 16:], shown)
+    store.put("imports/clear.png", own)
+    request = pb.ProjectImageRequest(
+        request_id="clear-project", model="clear", image_uri=store.uri("imports/clear.png"), steps=10, compared=1
+    )
+    found = wait_for(service.channel, stub.ProjectImage(request), timeout_s=120)
+    assert decode(store.get(store.key(found.picture_uri)), keep_alpha=True).mode == "RGBA"
 
 
 def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> None:
@@ -114,18 +133,21 @@ def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> 
 
 
 def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store: ObjectStore) -> None:
-    shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6], precision="bf16")).images[0]
-    request = pb.MixStylesRequest(request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16")
+    shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6], precision="bf16", half_resolutions=1)).images[0]
+    request = pb.MixStylesRequest(
+        request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16", half_resolutions=1
+    )
     made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
     grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
     np.testing.assert_array_equal(grid[:16, 16:], np.asarray(decode(shown)))
     hashes = set()
-    for precision in ("fp32", "bf16"):
+    for precision, count in (("fp32", 0), ("bf16", 0), ("bf16", 1)):
         film = pb.InterpolateRequest(
-            request_id=f"film-{precision}", model="tiny", seeds=[0, 1], frames=3, precision=precision
-        )
+            request_id=f"film-{precision}-{count}", model="tiny", seeds=[0, 1], frames=3, precision=precision,
+            half_resolutions=count,
+        )  # fmt: skip
         hashes.add(wait_for(service.channel, stub.Interpolate(film), timeout_s=120).sha256)
-    assert len(hashes) == 2
+    assert len(hashes) == 3
 
 
 def test_an_image_of_the_networks_own_is_found_better_than_another(
@@ -241,7 +263,9 @@ GIVEN = {
         ("MixStyles", {"rows": []}, InvalidInput, "rows"),
         ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
         ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
+        ("Interpolate", {"half_resolutions": 9}, InvalidInput, "half_resolutions"),
         ("MixStyles", {"precision": "fp8"}, InvalidInput, "precision"),
+        ("MixStyles", {"half_resolutions": -1}, InvalidInput, "half_resolutions"),
         ("MixStyles", {"class_labels": ["bent"]}, InvalidInput, "class_labels"),
         ("MixStyles", {"model": "kinds", "class_labels": ["bent", "dented"]}, InvalidInput, "class_labels"),
         ("MixStyles", {"model": "kinds", "class_labels": ["bent", "cut", "cut"]}, InvalidInput, "class_labels"),

@@ -57,7 +57,7 @@ def evaluate_generator(
         job.report("synthesising", start, chosen.count, "images")
         seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
         made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
-    reference, images = Reference(train, held_out), np.concatenate(made)
+    reference, images = Reference(train, held_out, mirror_y=card.settings.mirror_y), np.concatenate(made)
     metrics = reference.measure(images).to_dict()
     if request.fid:
         metrics["fid"] = reference.frechet(images)

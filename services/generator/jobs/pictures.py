@@ -5,11 +5,10 @@ from defectory.errors import InvalidInput
 from defectory.imaging import encode_png
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
-from services.generator import bundle, interpolation, mixing, mp4
+from services.generator import bundle, interpolation, mixing, mp4, video
 from services.generator.interpolation import InterpolationSettings
-from services.generator.jobs.messages import psi_of, require, write_file
+from services.generator.jobs.messages import arithmetic_of, psi_of, require, write_file
 from services.generator.mixing import MixSettings
-from services.generator.video import encode_webp
 
 FORMATS = ("webp", "mp4")
 DEFAULT_FRAMES, DEFAULT_FPS = 60, 24.0
@@ -19,10 +18,11 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     """Check a request.
 
     Raises:
-        InvalidInput: names every field that is wrong. NotFound: the model. FailedPrecondition: no encoder for MP4.
+        InvalidInput: names every field that is wrong. NotFound: the model. FailedPrecondition: no encoder.
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
+    precision, half_resolutions = arithmetic_of(request)
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
@@ -30,7 +30,8 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
         loop=request.loop,
         truncation_psi=psi_of(request),
         classes=card.class_indices(request.class_labels, len(request.seeds), "seeds"),
-        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
+        precision=precision,
+        half_resolutions=half_resolutions,
     )
     interpolation.check(chosen)
     if (request.format or "webp") not in FORMATS:
@@ -39,8 +40,7 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     if not 0 <= request.fps <= interpolation.MAX_FPS:
         right = f"0 (for {DEFAULT_FPS:g}) to {interpolation.MAX_FPS:g}"
         raise InvalidInput(f"fps is {request.fps}: {right}", {"fps": right})
-    if request.format == "mp4":
-        mp4.check_available()
+    (mp4 if request.format == "mp4" else video).check_available()
     interpolation.check_size(chosen, card.architecture.resolution_px, card.architecture.channels)
     return chosen
 
@@ -53,7 +53,7 @@ def interpolate(request: generator_pb2.InterpolateRequest, job: JobContext) -> g
         generator, chosen, lambda done, total: job.report("synthesising", done, total, "frames")
     )
     job.report("encoding", 0, chosen.frames, "frames")
-    encode = mp4.encode_mp4 if request.format == "mp4" else encode_webp
+    encode = mp4.encode_mp4 if request.format == "mp4" else video.encode_webp
     uri, sha256 = write_file(job, f"film.{request.format or 'webp'}", encode(frames, request.fps or DEFAULT_FPS))
     return generator_pb2.InterpolateResponse(file_uri=uri, sha256=sha256, frames=len(frames))
 
@@ -66,13 +66,15 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
+    precision, half_resolutions = arithmetic_of(request)
     chosen = MixSettings(
         rows=tuple(request.rows),
         columns=tuple(request.columns),
         styles=tuple(request.styles),
         truncation_psi=psi_of(request),
         classes=card.class_indices(request.class_labels, 2, "sides, rows and columns"),
-        precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
+        precision=precision,
+        half_resolutions=half_resolutions,
     )
     mixing.check(chosen)
     mixing.check_styles(chosen, card.architecture.styles)

@@ -110,6 +110,11 @@ def train_generator(
     trained = train(make_trainer, store, prefix, identity, report, judge)
     if not world.writes:
         return generator_pb2.TrainGeneratorResponse()
+
+    def pulse() -> None:
+        if world.size == 1:  # others do not wait, and all must report together
+            report(trained.trainer.images_seen, {}, "")
+
     card = until_possible(
         "the model",
         lambda: _write(
@@ -131,9 +136,9 @@ def train_generator(
                 "initial_model": initial,
             },
         ),
-        lambda: None if world.size > 1 else report(trained.trainer.images_seen, {}, ""),
+        pulse,
     )
-    Checkpoints(job.store, prefix, identity).keep_last()
+    until_possible("removing older checkpoints", Checkpoints(job.store, prefix, identity).keep_last, pulse)
     return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
 
 

@@ -36,6 +36,10 @@ class Scores:
 class Reference:
     """Real images, described once, against which sets of synthetic ones are measured.
 
+    Args:
+        mirror_y: images mirrored top to bottom are copies as well, as those mirrored left to right always are: the
+            generator learned from them too.
+
     Shapes:
         train, which the generator learned from: (N, R, R, C); held_out: (H, R, R, C); uint8
 
@@ -43,10 +47,12 @@ class Reference:
         FailedPrecondition: too few held-out images to say anything.
     """
 
-    def __init__(self, train: np.ndarray, held_out: np.ndarray) -> None:
+    def __init__(self, train: np.ndarray, held_out: np.ndarray, *, mirror_y: bool = False) -> None:
         check_held_out(held_out)
         self._train = texture(train)
-        self._mirrored, self._held_out = standardised(self._train, texture(train[:, :, ::-1]), texture(held_out))[1:]
+        ways = [train[:, :, ::-1], *((train[:, ::-1], train[:, ::-1, ::-1]) if mirror_y else ())]
+        mirrored = np.concatenate([texture(way) for way in ways])
+        self._mirrored, self._held_out = standardised(self._train, mirrored, texture(held_out))[1:]
         self._learned = standardised(self._train)[0]
         self._spacing = spacing(self._learned)
 
@@ -80,9 +86,11 @@ class Reference:
         return memory(self._learned, self._mirrored, features, self._spacing)
 
 
-def evaluate(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> Scores:
+def evaluate(
+    fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0, *, mirror_y: bool = False
+) -> Scores:
     """Measure synthetic images once; see `Reference`."""
-    return Reference(train, held_out).measure(fake, seed)
+    return Reference(train, held_out, mirror_y=mirror_y).measure(fake, seed)
 
 
 def check_held_out(held_out: np.ndarray) -> None:

@@ -64,7 +64,7 @@ def spacing(train: np.ndarray) -> np.ndarray:
 
 
 def memory(train: np.ndarray, train_mirrored: np.ndarray, fake: np.ndarray, apart: np.ndarray) -> Memory:
-    """How near fakes (M, F) come to training images (N, F), of which mirrored ones count as well.
+    """How near fakes (M, F) come to training images (N, F), of which mirrored ones (kN, F) count as well.
 
     Args:
         apart: `spacing` of the training images.

@@ -95,7 +95,7 @@ class Judge:
 
     @cached_property
     def _reference(self) -> Reference:
-        return Reference(self._train, self._held_out)
+        return Reference(self._train, self._held_out, mirror_y=self._settings.mirror_y)
 
     @cached_property
     def _held_out_copies(self) -> float:

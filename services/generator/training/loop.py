@@ -1,4 +1,8 @@
-"""The resumable loop: steps, checkpoints, snapshots, progress; rolls back once when a loss is not finite."""
+"""The resumable loop: steps, checkpoints, snapshots, progress; rolls back once when something is not finite.
+
+Every checkpoint is one that can be gone on from: losses are finite before anything is looked at, weights, averages and
+optimisers' states are looked through where a checkpoint is written, and pictures where a snapshot is judged.
+"""
 
 import hashlib
 import json
@@ -8,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from defectory.errors import FailedPrecondition
 from defectory.storage import ObjectStore
+from services.generator.rendering import NotFinite
 from services.generator.tensors import under
 from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
@@ -82,7 +88,7 @@ def train(
         judge: measures snapshots; None: they are not measured.
 
     Raises:
-        FailedPrecondition: a loss is not finite, twice. Whatever report raises.
+        FailedPrecondition: losses, weights or pictures are not finite, twice. Whatever report raises.
     """
     run = _Run(make_trainer, store, prefix, fingerprint, report, judge)
     run.go()
@@ -121,12 +127,10 @@ class _Run:
         """Step until the training is over."""
         while True:
             try:
-                if self.course.is_due(self.trainer.images_seen):
-                    self._snapshot()
-                elif time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
-                    if_possible("checkpoint", self._save)
-                if self._values:
-                    self._tell()
+                self._attend()
+            except NotFinite as error:
+                self._roll_back(str(error))
+                continue
             except BaseException:  # also the service's way of saying that it stops: leave nothing to be computed again
                 if_possible("checkpoint", self._save)
                 if_possible("event file", lambda: self._board.write(self.trainer.images_seen))
@@ -134,6 +138,15 @@ class _Run:
             if self.course.is_over(self.trainer.images_seen):
                 return
             self._step()
+
+    def _attend(self) -> None:
+        """Between two steps: a snapshot or a checkpoint where one is due, and progress."""
+        if self.course.is_due(self.trainer.images_seen):
+            self._snapshot()
+        elif time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
+            if_possible("checkpoint", self._save)
+        if self._values:
+            self._tell()
 
     def _step(self) -> None:
         """Train until somebody is to look: nothing waits for the device before that, and none that diverged is kept."""
@@ -145,30 +158,46 @@ class _Run:
                 break
         values = trainer.losses.read()  # of all steps since the last time: none that is not finite goes by
         if not all_finite(values):
-            self._roll_back(values)
+            self._roll_back(", ".join(f"{name} {value:.4g}" for name, value in values.items()))
             return
         self._values = values
         if self._ticks.count(trainer, values):
             self._board.add(trainer.images_seen, self._ticks.latest)
 
     def _snapshot(self) -> None:
-        """Judge the averaged generator and write a checkpoint; only the last one is waited for."""
-        trainer, course, judgement = self.trainer, self.course, Judgement()
-        if self._judge is not None:
-            judgement = trainer.world.agreed(self._judge.look(trainer.average, trainer.control, self._tell))
+        """Judge the averaged generator and write a checkpoint; only the last one is waited for.
+
+        Raises:
+            NotFinite: weights or pictures are not; nothing is written.
+        """
+        trainer, course = self.trainer, self.course
+        judgement, picture, why_not = trainer.world.agreed(self._look())
+        if why_not:
+            raise NotFinite(why_not)
         course.record(trainer.images_seen, judgement, trainer.control, trainer.average.state_dict())
         if course.is_over(trainer.images_seen):
             until_possible("the last checkpoint", self._save, self._while_waiting)
         else:
             if_possible("checkpoint", self._save)
         log.info("snapshot", **course.history[-1].line())
-        picture = draw_sheet(trainer.average)
         self._board.add(trainer.images_seen, judgement.scores)
         self._board.add_sheet(trainer.images_seen, picture)
         write = partial(write_sheet, self._store, self._prefix, trainer.images_seen, picture)
         self.sample_key = if_possible("sheet of samples", write) or self.sample_key
         if_possible("history", partial(write_history, self._store, self._prefix, course.history))
         if_possible("event file", partial(self._board.write, trainer.images_seen))
+
+    def _look(self) -> tuple[Judgement, np.ndarray, str]:
+        """A judgement and a sheet of the averaged generator, and why there are none: empty where all is finite."""
+        trainer, judgement = self.trainer, Judgement()
+        try:
+            if not trainer.is_finite():
+                raise NotFinite("weights, their averages or an optimiser's states are not finite")
+            if self._judge is not None:
+                judgement = self._judge.look(trainer.average, trainer.control, self._tell)
+            return judgement, draw_sheet(trainer.average), ""
+        except NotFinite as error:
+            return judgement, np.empty(0), str(error)
 
     def _tell(self) -> None:
         """Report progress."""
@@ -182,7 +211,11 @@ class _Run:
             self._tell()
 
     def _save(self) -> None:
+        """Write a checkpoint, unless nothing could go on from it; then the next step's losses or snapshot say so."""
         self._saved_at = time.monotonic()  # also where it fails: a store that is away is not asked after every step
+        if not self.trainer.is_finite():
+            log.warning("not finite, no checkpoint written", images_seen=self.trainer.images_seen)
+            return
         tensors, scalars = self.trainer.state()
         best, course = self.course.state()
         tensors |= {f"{BEST}{name}": value for name, value in best.items()}
@@ -199,13 +232,13 @@ class _Run:
         self.course.restore(best, scalars["course"])
         log.info("resumed", images_seen=self.trainer.images_seen)
 
-    def _roll_back(self, values: Mapping[str, float]) -> None:
+    def _roll_back(self, reason: str) -> None:
         """To the last checkpoint, with other random numbers from there on; not a second time."""
-        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        seen = self.trainer.images_seen
         if self.trainer.attempt:
             right = "lower learning_rate or raise r1_gamma"
-            raise FailedPrecondition(f"training diverged twice, at {self.trainer.images_seen} images ({told}): {right}")
-        log.warning("loss is not finite, rolling back", images_seen=self.trainer.images_seen, losses=told)
+            raise FailedPrecondition(f"training diverged twice, at {seen} images ({reason}): {right}")
+        log.warning("not finite, rolling back", images_seen=seen, reason=reason)
         self.trainer = self._make_trainer()
         self.course = Course(self.trainer.settings)
         until_possible("the checkpoint to roll back to", self._restore, self._while_waiting)

@@ -144,11 +144,27 @@ def resolve(
         fields = {_field(e["loc"]): e["msg"] for e in error.errors()}
         summary = "; ".join(f"{name}: {why}" for name, why in fields.items())
         raise InvalidInput(f"training settings: {summary}", fields) from error
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: TrainingSettings) -> None:
+    """See that no setting is at odds with another.
+
+    Raises:
+        InvalidInput: names the one that is to be changed.
+    """
     blocks = len(settings.architecture.resolutions) - 1
     if settings.freeze_d > blocks:
         right = f"at most {blocks} at {settings.architecture.resolution_px} px"
         raise InvalidInput(f"freeze_d is {settings.freeze_d}: {right}", {"settings.freeze_d": right})
-    return settings
+    fixed, p = settings.augment_mode == "fixed", settings.augment_p
+    if fixed and not p:
+        right = "above 0 and at most 1 with augment_mode fixed; for no augmentation use none"
+        raise InvalidInput(f"augment_p is {p:g}: {right}", {"settings.augment_p": right})
+    if p and not fixed:
+        right = f"only with augment_mode fixed, and this one is {settings.augment_mode}"
+        raise InvalidInput(f"augment_p is {p:g}: {right}", {"settings.augment_p": right})
 
 
 def _whole(value: Any) -> int | None:

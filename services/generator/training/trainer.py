@@ -122,15 +122,14 @@ class Trainer:
         self.losses.add(values)
         return values
 
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether all weights, averages and optimisers' states are numbers; waits for the device."""
+        largest = torch._foreach_norm(list(self._tensors().values()), math.inf)  # unlike a sum it cannot overflow
+        return bool(torch.stack(largest).isfinite().all())
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that changes: tensors by name, and scalars that JSON holds exactly."""
-        tensors = {"path_mean": self.path_mean}
-        for name, network in self._modules().items():
-            tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
-        for name, optimiser, module in self._optimisers():
-            for key, parameter in module.named_parameters():
-                for slot, value in optimiser.state.get(parameter, {}).items():
-                    tensors[f"{name}/{slot}/{key}"] = value
         scalars = {
             "step": self.step,
             "images_seen": self.images_seen,
@@ -138,7 +137,7 @@ class Trainer:
             "ema_ramp_up": self.ema_ramp_up,
             "augment": self.control.state(),
         }
-        return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, scalars
+        return {key: value.detach().cpu().contiguous() for key, value in self._tensors().items()}, scalars
 
     def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
         """Back to a `state()` of a training with the same settings.
@@ -216,6 +215,17 @@ class Trainer:
         torch._foreach_lerp_(averages, [p.detach() for p in self._g_parameters], 1 - beta)
         for average, current in zip(self.average.buffers(), self.generator.buffers(), strict=True):
             average.copy_(current)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All tensors that change, by name, where they are."""
+        tensors = {"path_mean": self.path_mean}
+        for name, network in self._modules().items():
+            tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
+        for name, optimiser, module in self._optimisers():
+            for key, parameter in module.named_parameters():
+                for slot, value in optimiser.state.get(parameter, {}).items():
+                    tensors[f"{name}/{slot}/{key}"] = value
+        return tensors
 
     def _step_seed(self) -> int:
         words = np.random.SeedSequence([self.seed, self.attempt, self.step]).generate_state(1, np.uint64)

@@ -135,6 +135,18 @@ def make(**given: Any) -> Trainer:
     return Trainer(torch.from_numpy(TRAIN).permute(0, 3, 1, 2).contiguous(), small_settings(**values), seed=5)
 
 
+def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "services.generator.training.judging.render", lambda generator, seeds, **how: TRAIN[: len(seeds), ::-1]
+    )
+    for mirror_y in (False, True):
+        judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
+        found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+        assert ("copies" in found.fault) == mirror_y
+
+
 class LeakyJudge(Judge):
     """Finds a leak at the first snapshot, whatever it sees."""
 

@@ -75,6 +75,13 @@ def test_copies_are_found_also_mirrored_and_slightly_changed(pictures: np.ndarra
     assert evaluate(fake, train, pictures[60:120]).copies == pytest.approx(0.5, abs=0.03)
 
 
+def test_copies_upside_down_count_where_the_generator_saw_such_images(pictures: np.ndarray) -> None:
+    train = pictures[:60]
+    fake = np.concatenate([train[:20, ::-1], train[20:40, ::-1, ::-1], pictures[120:160]])
+    assert evaluate(fake, train, pictures[60:120], mirror_y=True).copies == pytest.approx(0.5, abs=0.03)
+    assert evaluate(fake, train, pictures[60:120]).copies < 0.1
+
+
 def test_a_collapsed_generator_has_no_diversity(pictures: np.ndarray) -> None:
     fake = np.repeat(pictures[120:121], 40, axis=0)
     assert evaluate(fake, pictures[:60], pictures[60:120]).diversity < 0.01

@@ -23,7 +23,16 @@ def test_a_film_has_its_frames_its_pace_and_its_colours(channels: int) -> None:
     assert np.abs(decoded.astype(int) - frames).max() <= 4
 
 
-@pytest.mark.parametrize("shape", [(2, 31, 32, 3), (0, 32, 32, 3), (2, 32, 32, 4), (32, 32, 3)])
+def test_what_is_transparent_lies_on_white() -> None:
+    frames = np.zeros((2, 32, 32, 4), np.uint8)
+    frames[:, :, 16:] = (200, 40, 40, 255)
+    with av.open(io.BytesIO(encode_mp4(frames, 12.0))) as film:
+        decoded = next(film.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert decoded[:, :12].min() >= 250
+    assert np.abs(decoded[:, 20:] - (200, 40, 40)).max() <= 8
+
+
+@pytest.mark.parametrize("shape", [(2, 31, 32, 3), (0, 32, 32, 3), (2, 32, 32, 2), (32, 32, 3)])
 def test_frames_that_cannot_be_encoded_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match="frames"):
         encode_mp4(np.zeros(shape, np.uint8), 10)

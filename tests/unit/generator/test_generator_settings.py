@@ -43,6 +43,8 @@ def test_a_value_that_is_given_wins_even_where_it_is_zero() -> None:
         ({"augment_mode": "often"}, "settings.augment_mode"),
         ({"augment_preset": "everything"}, "settings.augment_preset"),
         ({"augment_p": 1.5}, "settings.augment_p"),
+        ({"augment_mode": "fixed"}, "settings.augment_p"),
+        ({"augment_mode": "ada", "augment_p": 0.3}, "settings.augment_p"),
         ({"augment_target": 1.0}, "settings.augment_target"),
         ({"r1_gamma": -1.0}, "settings.r1_gamma"),
         ({"freeze_d": 9}, "settings.freeze_d"),

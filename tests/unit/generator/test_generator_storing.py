@@ -5,11 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.errors import Corrupted, Exhausted, Unavailable
+from defectory.storage import ObjectStore
+from services.generator.jobs import train_generator
+from services.generator.torchrun import TogetherContext
+from services.generator.training.distributed import ALONE
+from services.generator.training.snapshots import VIDEO
 from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
+from tests.unit.generator.generator_samples import SHAPE, write_images
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,6 +61,47 @@ def test_waiting_can_be_stopped() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         until_possible("it", failing(10, Unavailable("away")), stop)  # type: ignore[arg-type]
+
+
+class AwayAtTheEnd:
+    """A store that is away once while the video is written, and once while older checkpoints are removed."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.failed: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> Any:
+        self._fail_once(key, VIDEO)
+        return self._store.put(key, data, if_absent=if_absent)
+
+    def list(self, prefix: str = "") -> Any:
+        if self._store.exists("models/generator/parts/1/model.json"):
+            self._fail_once(prefix, "checkpoints/")
+        return self._store.list(prefix)
+
+    def _fail_once(self, key: str, ending: str) -> None:
+        if key.endswith(ending) and ending not in self.failed:
+            self.failed.append(ending)
+            raise Unavailable("no answer")
+
+
+def test_a_store_that_goes_away_at_the_very_end_is_waited_for(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.generator.training.storing.FIRST_PAUSE_S", 0.0)
+    away: Any = AwayAtTheEnd(folder)
+    settings = pb.TrainingSettings(**SHAPE, batch=4, kimg=0.016, snapshot_kimg=0.008, measured_images=0)
+    request = pb.TrainGeneratorRequest(
+        name="parts", manifest_uri=write_images(folder, "x", [("good", "train")] * 4), label="good", settings=settings
+    )
+    made = train_generator(request, TogetherContext(away, "it", ALONE, torch.device("cpu"))).generator
+    assert away.failed == [VIDEO, "checkpoints/"]
+    assert folder.exists(folder.key(made.video_uri))
+    cards = [x.key for x in folder.list("models/generator/parts/1/checkpoints/") if x.key.endswith(".json")]
+    assert [key[-17:] for key in cards] == ["000000000016.json"]
 
 
 # Two trainings on a file system of two megabytes: one has room; for the other the disk is full from the first step on,

@@ -178,6 +178,82 @@ def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectSto
         loop.train(make_broken, folder, PREFIX, FINGERPRINT, ignore)
 
 
+def poisoned(one: Trainer, after_images: int) -> Trainer:
+    """A weight of D is no number any more behind the step after which so many images were seen; its losses are fine."""
+    step = one.train_step
+
+    def broken() -> dict[str, torch.Tensor]:
+        values = step()
+        if one.images_seen == after_images:
+            with torch.no_grad():
+                next(one.discriminator.parameters()).view(-1)[0] = float("nan")
+        return values
+
+    one.train_step = broken  # type: ignore[method-assign]
+    return one
+
+
+def newest_is_finite(store: ObjectStore) -> bool:
+    tensors, _ = Checkpoints(store, PREFIX, FINGERPRINT).latest() or ({}, {})
+    return bool(tensors) and all(bool(value.isfinite().all()) for value in tensors.values())
+
+
+@pytest.mark.parametrize("at_images", [64, 96])  # at a snapshot in the middle, and at the last one
+def test_weights_that_are_not_finite_at_a_checkpoint_roll_back_to_the_good_one(
+    folder: ObjectStore, at_images: int
+) -> None:
+    made: list[Trainer] = []
+
+    def make_once_poisoned() -> Trainer:
+        one = make(kimg=0.096)
+        made.append(one if made else poisoned(one, at_images))
+        return made[-1]
+
+    seen: list[int] = []
+    finished = loop.train(make_once_poisoned, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    assert seen == [*range(4, at_images, 4), *range(at_images - 28, 97, 4)]
+    assert (finished.attempt, finished.is_finite(), newest_is_finite(folder)) == (1, True, True)
+
+
+def test_weights_that_are_not_finite_twice_stop_with_the_reason(folder: ObjectStore) -> None:
+    with pytest.raises(FailedPrecondition, match=r"diverged twice, at 64 images \(weights.* not finite\)"):
+        loop.train(lambda: poisoned(make(), 64), folder, PREFIX, FINGERPRINT, ignore)
+    assert newest_is_finite(folder)
+
+
+def test_a_stopped_training_leaves_no_checkpoint_of_weights_that_are_not_finite(folder: ObjectStore) -> None:
+    def stop(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        if images_seen == 44:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        loop.train(lambda: poisoned(make(), 44), folder, PREFIX, FINGERPRINT, stop)
+    assert newest_is_finite(folder)
+    assert loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer.images_seen == 64
+
+
+def test_pictures_that_are_not_finite_roll_back_once_then_stop_with_the_reason(folder: ObjectStore) -> None:
+    def overflowing(images_to_break: int) -> Trainer:
+        one = make()
+        step = one.train_step
+
+        def broken() -> dict[str, torch.Tensor]:
+            values = step()
+            if one.images_seen == images_to_break:  # finite, but what is computed of it is not
+                for parameter in one.average.synthesis.parameters():
+                    parameter.fill_(3e38)
+            return values
+
+        one.train_step = broken  # type: ignore[method-assign]
+        return one
+
+    attempts = iter([64, 0])
+    assert loop.train(lambda: overflowing(next(attempts)), folder, PREFIX, FINGERPRINT, ignore).trainer.attempt == 1
+    with pytest.raises(FailedPrecondition, match=r"diverged twice, at 32 images \(a picture is not finite"):
+        loop.train(lambda: overflowing(32), folder, "models/generator/other/1/", FINGERPRINT, ignore)
+    assert Checkpoints(folder, "models/generator/other/1/", FINGERPRINT).latest() is None
+
+
 def test_a_full_store_does_not_stop_a_training_that_can_wait(
     folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

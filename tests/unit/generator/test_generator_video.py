@@ -30,6 +30,17 @@ def test_a_video_holds_the_pictures_in_order(channels: int) -> None:
             assert np.abs(shown - frame).mean() < 4
 
 
+def test_what_is_transparent_stays_so() -> None:
+    frames = ramps(3, 4)
+    frames[..., 3] = 255
+    for number in range(3):
+        frames[number, :, : 8 * number, 3] = 0
+    with Image.open(io.BytesIO(encode_webp(frames, fps=8))) as video:
+        for number, frame in enumerate(frames):
+            video.seek(number)
+            np.testing.assert_array_equal(np.asarray(video.convert("RGBA"))[..., 3], frame[..., 3])
+
+
 def test_equal_pictures_in_a_row_last_as_long_as_all_of_them() -> None:
     frames = np.repeat(ramps(2, 3), 3, axis=0)
     with Image.open(io.BytesIO(encode_webp(frames, fps=10))) as video:

@@ -4,13 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from PIL import Image
+from typer.models import OptionInfo
+from typer.testing import CliRunner
 
+from defectory.errors import InvalidInput
 from defectory.storage import open_store
+from orchestrator.cli import generator_tools
 from orchestrator.cli.exit_codes import EXIT_CODES
+from orchestrator.cli.explaining import explain
+from orchestrator.cli.main import app
 from orchestrator.cli.reference import cli_page, pipeline_page
 
 ROOT = Path(__file__).parents[3]
@@ -106,6 +114,10 @@ def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) ->
         (("generator", "train", "none", "--label", "good", "--name", "g"), 4),
         (("generator", "show", "none"), 4),
         (("generator", "preview", "--model", "g", "--seeds", "9-1"), 3),
+        (("generator", "preview", "--model", "g", "--seeds", "1-"), 3),
+        (("generator", "synthesize", "--model", "g", "--seeds", "9" * 5000), 3),
+        (("generator", "synthesize", "--model", "g", "--seeds", "4294967296"), 3),
+        (("generator", "synthesize", "--model", "g", "--seeds", "1", "--count", "2"), 3),
         (("generator", "export", "none"), 4),
         (("generator", "project", "no.png", "--model", "none"), 4),
         (("classifier", "evaluate", "none", "--dataset", "none"), 4),
@@ -121,6 +133,46 @@ def test_exit_codes(arguments: tuple[str, ...], code: int, tmp_path: Path) -> No
     done = defectory(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def whole_numbers() -> Iterator[tuple[str, OptionInfo]]:
+    """The options that take one, of the commands that send them to a service as they are."""
+    for command in (explain, *(found.callback for found in generator_tools.app.registered_commands)):
+        for name, hint in get_type_hints(command, include_extras=True).items():
+            kind, *metadata = get_args(hint) or (hint,)
+            if kind is int or int in get_args(kind):
+                yield name, metadata[0]
+
+
+def test_every_whole_number_has_a_range_that_its_message_holds() -> None:
+    found = list(whole_numbers())
+    assert len(found) > 15
+    for name, option in found:
+        assert option.min is not None, name
+        assert option.max is not None, name
+        assert option.max < (2**63 if name in ("seed", "first_seed") else 2**31), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "right"),
+    [
+        (("synthesize", "--model", "g", "--count", "3000000000"), "--count", "1000000"),
+        (("train", "d", "--name", "g", "--label", "l", "--resolution", "5000000000"), "--resolution", "1024"),
+        (("train", "d", "--name", "g", "--label", "l", "--seed", str(2**63)), "--seed", "9223372036854775807"),
+        (("synthesize", "--model", "g", "--seeds", "9" * 20), "seeds", "each from 0 to 4294967295"),
+        (("mix", "g", "--styles", "18"), "styles", "each from 0 to 17"),
+        (("preview", "--model", "g", "--seeds", "0-999999,1"), "seeds", "at most a million"),
+    ],
+)
+def test_numbers_out_of_range_are_told_with_the_right_one(
+    arguments: tuple[str, ...], field: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.cli.generator_tools.with_version", lambda store, model: f"{model}/1")
+    done = CliRunner().invoke(app, ["generator", *arguments])
+    said = done.stderr if isinstance(done.exception, SystemExit) else str(done.exception)
+    assert isinstance(done.exception, SystemExit | InvalidInput)
+    assert field in said
+    assert right in said
 
 
 def test_an_error_is_one_object_with_its_fields(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class TrainingSettings(_message.Message):
     augment_target: _builtins.float
     """Target of the overfitting heuristic r_t, in (0, 1); default 0.6."""
     augment_p: _builtins.float
-    """Fixed probability with augment_mode "fixed", in [0, 1]."""
+    """Probability of each transformation with augment_mode "fixed", in (0, 1], required there; else 0."""
     ema_kimg: _builtins.float
     """Half-life of the moving average of the generator's weights in kimg, > 0; default batch * 10 / 32."""
     style_mixing: _builtins.float
@@ -838,6 +838,7 @@ class InterpolateRequest(_message.Message):
     FPS_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     CLASS_LABELS_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -855,7 +856,9 @@ class InterpolateRequest(_message.Message):
     fps: _builtins.float
     """Frames a second, in (0, 60]; 0: 24."""
     precision: _builtins.str
-    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
@@ -880,10 +883,11 @@ class InterpolateRequest(_message.Message):
         fps: _builtins.float = ...,
         precision: _builtins.str = ...,
         class_labels: _abc.Iterable[_builtins.str] | None = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "half_resolutions", b"half_resolutions", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
@@ -935,6 +939,7 @@ class MixStylesRequest(_message.Message):
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     CLASS_LABELS_FIELD_NUMBER: _builtins.int
+    HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -942,7 +947,9 @@ class MixStylesRequest(_message.Message):
     truncation_psi: _builtins.float
     """Truncation psi, in [0, 2]; absent: 1 (no truncation)."""
     precision: _builtins.str
-    """Arithmetic of the four highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
+    half_resolutions: _builtins.int
+    """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
@@ -972,10 +979,11 @@ class MixStylesRequest(_message.Message):
         truncation_psi: _builtins.float | None = ...,
         precision: _builtins.str = ...,
         class_labels: _abc.Iterable[_builtins.str] | None = ...,
+        half_resolutions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "half_resolutions", b"half_resolutions", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
