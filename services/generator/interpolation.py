@@ -10,7 +10,7 @@ from torch import Tensor
 
 from defectory.errors import InvalidInput
 from services.generator import latents
-from services.generator.rendering import batch_size
+from services.generator.rendering import batch_size, classes_of
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
@@ -88,7 +88,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     for start in range(0, settings.frames, size):
         progress(start, settings.frames)
         part = ways[start : start + size]
-        classes = latents.classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
+        classes = classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
         w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
         frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
     progress(settings.frames, settings.frames)

@@ -10,19 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.rendering import batch_size, latents_of, to_pixels
+from services.generator.rendering import batch_size, classes_of, latents_of, to_pixels
 from services.generator.stylegan2.networks import Generator
 
 
 def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
     """(N, Z) the latents of seeds."""
     return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
-
-
-def classes_of(generator: Generator, seeds: Sequence[int], chosen: Sequence[int] = ()) -> Tensor | None:
-    """(N,) int64 the class of each seed: the chosen ones, or s modulo classes of seed s; None for a network without."""
-    count = generator.architecture.classes
-    return torch.tensor(chosen or [seed % count for seed in seeds]) if count else None
 
 
 @torch.inference_mode()

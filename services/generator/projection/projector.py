@@ -15,6 +15,7 @@ from torch import Tensor
 
 from services.generator import latents
 from services.generator.projection.distance import PictureDistance
+from services.generator.rendering import classes_of
 from services.generator.stylegan2.networks import Generator
 
 W_SAMPLES = 10_000
@@ -85,7 +86,7 @@ def w_statistics(generator: Generator, rng: torch.Generator, class_index: int | 
     chosen = () if class_index is None else (class_index,) * W_SAMPLES
     with torch.inference_mode():
         z = torch.randn(W_SAMPLES, generator.architecture.z_dim, generator=rng)
-        w = latents.w_of(generator, z, classes=latents.classes_of(generator, range(W_SAMPLES), chosen))
+        w = latents.w_of(generator, z, classes=classes_of(generator, range(W_SAMPLES), chosen))
         mean = w.mean(dim=0)
         deviation = float((w - mean).square().sum(dim=1).mean().sqrt())
     return mean.clone(), deviation
