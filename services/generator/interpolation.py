@@ -32,6 +32,7 @@ class InterpolationSettings:
     space: Space = "w"
     loop: bool = False
     truncation_psi: float = 1.0
+    truncation_cutoff: int | None = None  # styles that are truncated, the coarsest; None: all
     precision: Precision = "fp32"  # of the highest resolutions
     classes: tuple[int, ...] = ()  # of each seed; none: seed modulo classes
 
@@ -42,7 +43,7 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const", settings.precision)
+    wrong = look_problems(settings.truncation_psi, settings.truncation_cutoff, "const", settings.precision)
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:
@@ -70,8 +71,8 @@ def check_size(settings: InterpolationSettings, resolution_px: int, channels: in
 def interpolate(generator: Generator, settings: InterpolationSettings, progress: Progress) -> np.ndarray:
     """The frames of the film.
 
-    In "w" the way is straight, also from class to class, and truncation comes before it; in "z" it follows the sphere,
-    in the class of the first seed where the network has classes. A film that loops ends a step before its first frame.
+    In "w" the way is straight, also from class to class; in "z" it follows the sphere, in the class of the first seed
+    where the network has classes. A film that loops ends a step before its first frame.
 
     Shapes:
         returns (T, R, R, C) uint8
@@ -79,7 +80,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     use_precision(generator, settings.precision, HALF_RESOLUTIONS)
     in_w = settings.space == "w"
     if in_w:
-        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi, settings.classes)
+        stops = latents.w_of_seeds(generator, settings.seeds, settings.classes)
     else:
         stops = latents.z_of(generator, settings.seeds)
     ways = along(stops, settings.frames, settings.loop, settings.space)
@@ -89,8 +90,9 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
         progress(start, settings.frames)
         part = ways[start : start + size]
         classes = classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
-        w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
-        frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
+        w = part if in_w else latents.w_of(generator, part, classes)
+        ws = generator.styles_of(w, settings.truncation_psi, settings.truncation_cutoff)
+        frames.append(latents.pictures(generator, ws))
     progress(settings.frames, settings.frames)
     return np.concatenate(frames)
 

@@ -20,23 +20,17 @@ def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
 
 
 @torch.inference_mode()
-def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0, classes: Tensor | None = None) -> Tensor:
+def w_of(generator: Generator, z: Tensor, classes: Tensor | None = None) -> Tensor:
     """Intermediate latents (N, W) of latents (N, Z), and of classes (N,) where the network has some."""
     device = generator.mapping.w_average.device
     classes = None if classes is None else classes.to(device)
-    return generator.mapping.truncated(generator.mapping(z.to(device), classes), truncation_psi)
+    w: Tensor = generator.mapping(z.to(device), classes)
+    return w
 
 
-def w_of_seeds(
-    generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0, classes: Sequence[int] = ()
-) -> Tensor:
+def w_of_seeds(generator: Generator, seeds: Sequence[int], classes: Sequence[int] = ()) -> Tensor:
     """(N, W) of seeds, of N chosen classes or each of its own."""
-    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds, classes))
-
-
-def styles_of(generator: Generator, w: Tensor) -> Tensor:
-    """w (N, W) for every style: (N, styles, W)."""
-    return w[:, None].expand(-1, generator.architecture.styles, -1)
+    return w_of(generator, z_of(generator, seeds), classes_of(generator, seeds, classes))
 
 
 @torch.inference_mode()

@@ -30,12 +30,13 @@ def render(
     seeds: Sequence[int],
     *,
     truncation_psi: float,
+    truncation_cutoff: int | None = None,
     noise_mode: NoiseMode,
     label: int | Sequence[int] | None = None,
 ) -> np.ndarray:
     """Images of the seeds, of a class-conditional network those of a class, or each of its own.
 
-    Without one, seed s gets s modulo classes.
+    Without one, seed s gets s modulo classes. With a cutoff only so many styles, the coarsest, are truncated.
 
     Shapes:
         seeds: N numbers in [0, 2^32); returns (N, R, R, C) uint8
@@ -45,7 +46,9 @@ def render(
     parts = []
     for start in range(0, len(seeds), size):
         part = slice(start, start + size)
-        parts.append(_render(generator, seeds[part], every_label[part], size, truncation_psi, noise_mode))
+        parts.append(
+            _render(generator, seeds[part], every_label[part], size, truncation_psi, truncation_cutoff, noise_mode)
+        )
     return np.concatenate(parts)
 
 
@@ -97,6 +100,7 @@ def _render(
     labels: Sequence[int],
     size: int,
     truncation_psi: float,
+    truncation_cutoff: int | None,
     noise_mode: NoiseMode,
 ) -> np.ndarray:
     filled, filled_labels = _filled(seeds, size), _filled(labels, size)
@@ -105,7 +109,13 @@ def _render(
     noise: Noise = noise_mode if noise_mode != "random" else [place(x, device) for x in _noise(generator, filled)]
     classes = classes_of(generator, filled, filled_labels)
     classes = None if classes is None else place(classes, device)
-    images = generator(place(torch.from_numpy(z).float(), device), classes, truncation_psi=truncation_psi, noise=noise)
+    images = generator(
+        place(torch.from_numpy(z).float(), device),
+        classes,
+        truncation_psi=truncation_psi,
+        truncation_cutoff=truncation_cutoff,
+        noise=noise,
+    )
     return to_pixels(images[: len(seeds)])
 
 

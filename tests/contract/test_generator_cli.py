@@ -16,6 +16,8 @@ from defectory.datasets.manifest import read_manifest
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
+from services.generator import bundle
+from services.generator.rendering import render
 from tests.contract.running import Service
 from tests.unit.generator.generator_samples import write_generator
 
@@ -92,6 +94,27 @@ def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp
     defectory("preview", *given, "--out", tmp_path / "shown")
     for name in ("seed000000.png", "seed000001.png"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()
+
+
+def test_a_truncation_cutoff(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
+    network, _ = bundle.load(store, "tiny")
+    look = ("--truncation-psi", 0.0, "--truncation-cutoff", 2)
+    wanted = render(network, [3], truncation_psi=0.0, truncation_cutoff=2, noise_mode="const")[0]
+    made = defectory(
+        "synthesize", "--model", "tiny", "--seeds", 3, "--noise", "const", *look, "--out", tmp_path / "made"
+    )
+    (line,) = read_manifest(store, made["manifest_uri"])
+    assert (line.truncation_psi, line.truncation_cutoff) == (0.0, 2)
+    shown = defectory("preview", "--model", "tiny", "--seeds", 3, *look, "--out", tmp_path / "shown")
+    for file in (tmp_path / "made/seed000003.png", shown["files"][0]):
+        np.testing.assert_array_equal(np.asarray(decode(Path(file).read_bytes())), wanted)
+    defectory("mix", "tiny", "--rows", 3, "--columns", 3, "--styles", 0, *look, "--out", tmp_path / "mix.png")
+    np.testing.assert_array_equal(np.asarray(decode((tmp_path / "mix.png").read_bytes()))[16:, 16:], wanted)
+    films = [
+        defectory("interpolate", "tiny", "--seeds", "3,4", "--frames", 2, *some, "--out", tmp_path / "f.webp")["sha256"]
+        for some in (look, look[:2])
+    ]
+    assert films[0] != films[1]
 
 
 def test_classes_of_films_grids_and_projections(defectory: Command, tmp_path: Path) -> None:

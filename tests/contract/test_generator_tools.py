@@ -241,6 +241,8 @@ GIVEN = {
         ("MixStyles", {"rows": []}, InvalidInput, "rows"),
         ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
         ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
+        ("MixStyles", {"truncation_cutoff": -1}, InvalidInput, "truncation_cutoff"),
+        ("Interpolate", {"truncation_cutoff": -1}, InvalidInput, "truncation_cutoff"),
         ("MixStyles", {"precision": "fp8"}, InvalidInput, "precision"),
         ("MixStyles", {"class_labels": ["bent"]}, InvalidInput, "class_labels"),
         ("MixStyles", {"model": "kinds", "class_labels": ["bent", "dented"]}, InvalidInput, "class_labels"),

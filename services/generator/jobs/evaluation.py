@@ -7,7 +7,7 @@ from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import psi_of, require
+from services.generator.jobs.messages import require, truncation_of
 from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import Reference, check_held_out
 from services.generator.metrics.fid import check_count
@@ -28,14 +28,15 @@ def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> Synthesi
     """
     require(request.model, "model")
     require(request.manifest_uri, "manifest_uri")
-    psi = psi_of(request)
+    psi, cutoff = truncation_of(request)
     count = request.count or DEFAULT_EVALUATED
-    wrong = synthesis.look_problems(psi, "random")
+    chosen = SynthesisSettings(count=count, truncation_psi=psi, truncation_cutoff=cutoff)
+    wrong = synthesis.problems_of(chosen)
     if not MIN_EVALUATED <= count <= MAX_EVALUATED:
         wrong["count"] = f"{count}: {MIN_EVALUATED} to {MAX_EVALUATED}"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
-    return SynthesisSettings(count=count, truncation_psi=psi)
+    return chosen
 
 
 def evaluate_generator(
@@ -62,7 +63,8 @@ def evaluate_generator(
                 generator,
                 chosen.chosen(start, end),
                 truncation_psi=chosen.truncation_psi,
-                noise_mode="random",
+                truncation_cutoff=chosen.truncation_cutoff,
+                noise_mode=chosen.noise_mode,
                 label=drawn and drawn[start:end],
             )
         )

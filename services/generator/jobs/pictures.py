@@ -7,7 +7,7 @@ from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, interpolation, mixing, mp4
 from services.generator.interpolation import InterpolationSettings
-from services.generator.jobs.messages import psi_of, require, write_file
+from services.generator.jobs.messages import require, truncation_of, write_file
 from services.generator.mixing import MixSettings
 from services.generator.video import encode_webp
 
@@ -23,12 +23,14 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
+    psi, cutoff = truncation_of(request)
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
         space=request.space or "w",  # type: ignore[arg-type]  # checked below
         loop=request.loop,
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, len(request.seeds), "seeds"),
         precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )
@@ -66,11 +68,13 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
+    psi, cutoff = truncation_of(request)
     chosen = MixSettings(
         rows=tuple(request.rows),
         columns=tuple(request.columns),
         styles=tuple(request.styles),
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, 2, "sides, rows and columns"),
         precision=request.precision or "fp32",  # type: ignore[arg-type]  # checked in the next line
     )

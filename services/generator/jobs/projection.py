@@ -101,7 +101,7 @@ def _own_images(generator: Generator, count: int, class_index: int | None) -> Te
         return torch.empty(0, generator.architecture.channels, side, side)
     classes = [] if class_index is None else [class_index] * count
     w = latents.w_of_seeds(generator, range(count), classes=classes)
-    return _as_targets(latents.pictures(generator, latents.styles_of(generator, w)))
+    return _as_targets(latents.pictures(generator, generator.styles_of(w)))
 
 
 def _held_out(

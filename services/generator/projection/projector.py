@@ -67,7 +67,7 @@ def project(
         optimiser.param_groups[0]["lr"] = learning_rate(share)
         spread = deviation * W_NOISE * max(0.0, 1 - share / W_NOISE_END) ** 2
         moved = w + spread * torch.randn(w.shape, generator=rng)
-        distances = distance(generator.synthesis(latents.styles_of(generator, moved), noise))
+        distances = distance(generator.synthesis(generator.styles_of(moved), noise))
         loss = distances.sum() + NOISE_PENALTY * sum(whiteness(x) for x in noise)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -77,7 +77,7 @@ def project(
                 x.sub_(x.mean(dim=(2, 3), keepdim=True)).mul_(x.square().mean(dim=(2, 3), keepdim=True).rsqrt())
         progress(step + 1, steps, distances.detach())
     with torch.no_grad():
-        images = generator.synthesis(latents.styles_of(generator, w), noise)
+        images = generator.synthesis(generator.styles_of(w), noise)
         return Projection(w.detach(), [x.detach() for x in noise], images, distance(images))
 
 

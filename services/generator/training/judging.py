@@ -86,7 +86,7 @@ class Judge:
         count = self._settings.measured_images
         if not count or (self.why_not and not self._watches):
             return Judgement()
-        # As often as among what they are compared with: held-out images, or learned ones where only leaks are looked for.
+        # As often as among what they are compared with: held-out images or, for leaks alone, learned ones.
         drawn = drawn_as_among(self._classes.train if self.why_not else self._classes.held_out, range(count))
         parts = []
         for start in range(0, count, RENDERED_PART):

@@ -58,6 +58,7 @@ def test_fid_is_refused_on_few_images(service: Service, stub: Any, store: Object
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [({"count": 5}, InvalidInput), ({"truncation_psi": float("nan")}, InvalidInput), ({"model": ""}, InvalidInput),
+     ({"truncation_cutoff": -1}, InvalidInput),
      ({"model": "unknown"}, NotFound), ({"manifest_uri": ""}, InvalidInput)],
 )  # fmt: skip
 def test_evaluations_that_cannot_be_are_refused(stub: Any, manifest: str, wrong: dict[str, Any], kind: type) -> None:
