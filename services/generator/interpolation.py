@@ -12,6 +12,7 @@ from defectory.errors import InvalidInput
 from services.generator import latents
 from services.generator.rendering import batch_size, classes_of
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.placing import place
 from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
 
@@ -101,7 +102,7 @@ def along(stops: Tensor, frames: int, loop: bool, space: Space) -> Tensor:
     """Latents (T, D) at equal steps along the way through stops (N, D)."""
     if loop:
         stops = torch.cat([stops, stops[:1]])
-    place = torch.arange(frames, dtype=torch.float64) * (len(stops) - 1) / (frames if loop else frames - 1)
-    first = place.floor().clamp(max=len(stops) - 2).long()
-    t = (place - first).float()[:, None]
+    moment = torch.arange(frames, dtype=torch.float64) * (len(stops) - 1) / (frames if loop else frames - 1)
+    first = moment.floor().clamp(max=len(stops) - 2).long()
+    t = place((moment - first).float()[:, None], stops.device)
     return (latents.lerp if space == "w" else latents.slerp)(stops[first], stops[first + 1], t)

@@ -12,19 +12,20 @@ from torch import Tensor
 
 from services.generator.rendering import batch_size, classes_of, latents_of, to_pixels
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.placing import place
 
 
 def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
-    """(N, Z) the latents of seeds."""
-    return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
+    """(N, Z) the latents of seeds, where the generator is."""
+    z = torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
+    return place(z, generator.mapping.w_average.device)
 
 
 @torch.inference_mode()
 def w_of(generator: Generator, z: Tensor, classes: Tensor | None = None) -> Tensor:
     """Intermediate latents (N, W) of latents (N, Z), and of classes (N,) where the network has some."""
     device = generator.mapping.w_average.device
-    classes = None if classes is None else classes.to(device)
-    w: Tensor = generator.mapping(z.to(device), classes)
+    w: Tensor = generator.mapping(place(z, device), None if classes is None else place(classes, device))
     return w
 
 

@@ -9,6 +9,7 @@ from services.generator import bundle, interpolation, mixing, mp4
 from services.generator.interpolation import InterpolationSettings
 from services.generator.jobs.messages import require, truncation_of, write_file
 from services.generator.mixing import MixSettings
+from services.generator.training.device import on_best_device
 from services.generator.video import encode_webp
 
 FORMATS = ("webp", "mp4")
@@ -50,7 +51,7 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
 def interpolate(request: generator_pb2.InterpolateRequest, job: JobContext) -> generator_pb2.InterpolateResponse:
     """Make the film."""
     chosen = plan_interpolation(request, job.store)
-    generator, _ = bundle.load(job.store, request.model)
+    generator = on_best_device(bundle.load(job.store, request.model)[0])
     frames = interpolation.interpolate(
         generator, chosen, lambda done, total: job.report("synthesising", done, total, "frames")
     )
@@ -86,7 +87,7 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
 def mix_styles(request: generator_pb2.MixStylesRequest, job: JobContext) -> generator_pb2.MixStylesResponse:
     """Make the grid."""
     chosen = plan_mix(request, job.store)
-    generator, _ = bundle.load(job.store, request.model)
+    generator = on_best_device(bundle.load(job.store, request.model)[0])
     grid = mixing.mix(generator, chosen, lambda done, total: job.report("synthesising", done, total, "pictures"))
     uri, _ = write_file(job, "mix.png", encode_png(grid))
     return generator_pb2.MixStylesResponse(sheet_uri=uri, count=len(chosen.rows) * len(chosen.columns))
