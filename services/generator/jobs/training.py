@@ -100,7 +100,7 @@ def train_generator(
     def make_trainer() -> Trainer:
         trainer = Trainer(images.pixels, chosen, request.seed, classes, world)
         if initial:
-            transfer.start_from(trainer, job.store, initial)
+            transfer.start_from(trainer, job.store, initial, list(request.labels))
         return trainer
 
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
