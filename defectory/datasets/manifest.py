@@ -36,6 +36,7 @@ class ManifestLine(BaseModel):
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
     seed: int | None = None
     truncation_psi: float | None = None
+    truncation_cutoff: int | None = Field(None, ge=0)  # styles that psi is for, the coarsest; none: all
     noise_mode: str = ""
     generator: str = ""  # "name/version"
     precision: Literal["", "bf16", "fp16"] = ""  # arithmetic of its highest resolutions; empty: fp32 throughout

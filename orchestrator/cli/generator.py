@@ -26,6 +26,10 @@ ClassLabel = Annotated[
     str, typer.Option("--class", metavar="LABEL", help="Class of a class-conditional model; else all in turn.")
 ]
 Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
+Cutoff = Annotated[
+    int | None,
+    typer.Option("--truncation-cutoff", metavar="STYLES", help="Truncate only so many styles, the coarsest; else all."),
+]
 Precision = Annotated[
     str, typer.Option("--precision", help="Of the highest resolutions: fp32, bf16 (CPUs with avx512_bf16) or fp16.")
 ]
@@ -180,6 +184,7 @@ def synthesize(
         int, typer.Option("--first-seed", min=0, max=SEED_LIMIT - 1, help="Image i has seed FIRST + i.")
     ] = 0,
     psi: Psi = 1.0,
+    cutoff: Cutoff = None,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
     class_label: ClassLabel = "",
     precision: Precision = "fp32",
@@ -207,7 +212,7 @@ def synthesize(
     request = generator_pb2.SynthesizeRequest(
         model=with_version(store_, model), count=len(chosen) or count or DEFAULT_COUNT, first_seed=first_seed,
         seeds=chosen, truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
-        precision=precision, half_resolutions=half_resolutions,
+        precision=precision, half_resolutions=half_resolutions, truncation_cutoff=cutoff,
     )  # fmt: skip
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
@@ -253,6 +258,7 @@ def metrics(
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
     count: Annotated[int, typer.Option("--count", min=10, max=10_000, help="Images to make.")] = 500,
     psi: Psi = 1.0,
+    cutoff: Cutoff = None,
     fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
     as_json: AsJson = False,
@@ -267,7 +273,12 @@ def metrics(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.EvaluateGeneratorRequest(
-        model=with_version(store_, model), manifest_uri=manifest_uri, count=count, truncation_psi=psi, fid=fid
+        model=with_version(store_, model),
+        manifest_uri=manifest_uri,
+        count=count,
+        truncation_psi=psi,
+        fid=fid,
+        truncation_cutoff=cutoff,
     )
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):
@@ -281,6 +292,7 @@ def preview(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, e.g. 0-9,42; at most 64.")] = "0-15",
     psi: Psi = 1.0,
+    cutoff: Cutoff = None,
     noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "const",
     class_label: ClassLabel = "",
     precision: Precision = "fp32",
@@ -299,7 +311,7 @@ def preview(
     numbers = parse_numbers(seeds, "seeds")
     request = generator_pb2.PreviewRequest(
         model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label, precision=precision,
-        half_resolutions=half_resolutions,
+        half_resolutions=half_resolutions, truncation_cutoff=cutoff,
     )  # fmt: skip
     with session(store_url(store)) as services:
         response = services.clients.call("generator", "Preview", request)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.generator import HalfResolutions, Precision, Psi, Seed, app, parse_numbers, with_version
+from orchestrator.cli.generator import Cutoff, HalfResolutions, Precision, Psi, Seed, app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -64,6 +64,7 @@ def interpolate(
     loop: Annotated[bool, typer.Option("--loop", help="Go back to the first seed.")] = False,
     fps: Annotated[float, typer.Option("--fps", help="Frames a second.")] = 24.0,
     psi: Psi = 1.0,
+    cutoff: Cutoff = None,
     class_labels: Annotated[
         str, typer.Option("--class", metavar="A[,B,…]", help="Class of all seeds, or one a seed (w only).")
     ] = "",
@@ -85,7 +86,7 @@ def interpolate(
     request = generator_pb2.InterpolateRequest(
         model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
         truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps, precision=precision,
-        half_resolutions=half_resolutions, class_labels=_names(class_labels),
+        half_resolutions=half_resolutions, class_labels=_names(class_labels), truncation_cutoff=cutoff,
     )  # fmt: skip
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
@@ -101,6 +102,7 @@ def mix(
     columns: Annotated[str, typer.Option("--columns", help="Seeds that give all other styles, 1 to 32.")] = "10-15",
     styles: Annotated[str, typer.Option("--styles", help="Styles of the rows: 0 is the coarsest, two a size.")] = "0-2",
     psi: Psi = 1.0,
+    cutoff: Cutoff = None,
     class_labels: Annotated[
         str, typer.Option("--class", metavar="A[,B]", help="Class of all seeds, or that of rows and of columns.")
     ] = "",
@@ -122,7 +124,7 @@ def mix(
     request = generator_pb2.MixStylesRequest(
         model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
         styles=parse_numbers(styles, "styles", MAX_STYLES), truncation_psi=psi, precision=precision,
-        half_resolutions=half_resolutions, class_labels=_names(class_labels),
+        half_resolutions=half_resolutions, class_labels=_names(class_labels), truncation_cutoff=cutoff,
     )  # fmt: skip
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):

@@ -59,10 +59,13 @@ class GeneratorCard(BaseModel):
         """Every label of which it makes images."""
         return self.classes or (self.label,)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the network's classes, in the order of their indices; an import names none, they are called by number."""
+        return self.classes or tuple(map(str, range(self.architecture.classes)))
+
     def class_index(self, label: str, field: str = "class_label") -> int | None:
         """Index of a class, or None: of a generator of one label, and where no class is wanted.
-
-        Classes of an imported network have no names: they are called by their numbers.
 
         Args:
             field: of a request, to be named where it is wrong.
@@ -70,7 +73,7 @@ class GeneratorCard(BaseModel):
         Raises:
             InvalidInput: it has no such class.
         """
-        names = self.classes or tuple(map(str, range(self.architecture.classes)))  # an import names none
+        names = self.class_names
         if not label or (not names and label == self.label):
             return None
         if label not in names:

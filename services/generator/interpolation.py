@@ -10,8 +10,9 @@ from torch import Tensor
 
 from defectory.errors import InvalidInput
 from services.generator import latents
-from services.generator.rendering import batch_size
+from services.generator.rendering import batch_size, classes_of
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.placing import place
 from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
 
@@ -32,6 +33,7 @@ class InterpolationSettings:
     space: Space = "w"
     loop: bool = False
     truncation_psi: float = 1.0
+    truncation_cutoff: int | None = None  # styles that are truncated, the coarsest; None: all
     precision: Precision = "fp32"  # of the highest resolutions
     half_resolutions: int = HALF_RESOLUTIONS  # how many of them
     classes: tuple[int, ...] = ()  # of each seed; none: seed modulo classes
@@ -43,7 +45,9 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const", settings.precision, settings.half_resolutions)
+    wrong = look_problems(
+        settings.truncation_psi, settings.truncation_cutoff, "const", settings.precision, settings.half_resolutions
+    )
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:
@@ -71,8 +75,8 @@ def check_size(settings: InterpolationSettings, resolution_px: int, channels: in
 def interpolate(generator: Generator, settings: InterpolationSettings, progress: Progress) -> np.ndarray:
     """The frames of the film.
 
-    In "w" the way is straight, also from class to class, and truncation comes before it; in "z" it follows the sphere,
-    in the class of the first seed where the network has classes. A film that loops ends a step before its first frame.
+    In "w" the way is straight, also from class to class; in "z" it follows the sphere, in the class of the first seed
+    where the network has classes. A film that loops ends a step before its first frame.
 
     Shapes:
         returns (T, R, R, C) uint8
@@ -80,7 +84,7 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     use_precision(generator, settings.precision, settings.half_resolutions)
     in_w = settings.space == "w"
     if in_w:
-        stops = latents.w_of_seeds(generator, settings.seeds, settings.truncation_psi, settings.classes)
+        stops = latents.w_of_seeds(generator, settings.seeds, settings.classes)
     else:
         stops = latents.z_of(generator, settings.seeds)
     ways = along(stops, settings.frames, settings.loop, settings.space)
@@ -89,9 +93,10 @@ def interpolate(generator: Generator, settings: InterpolationSettings, progress:
     for start in range(0, settings.frames, size):
         progress(start, settings.frames)
         part = ways[start : start + size]
-        classes = latents.classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
-        w = part if in_w else latents.w_of(generator, part, settings.truncation_psi, classes)
-        frames.append(latents.pictures(generator, latents.styles_of(generator, w)))
+        classes = classes_of(generator, settings.seeds[:1] * len(part), settings.classes[:1] * len(part))
+        w = part if in_w else latents.w_of(generator, part, classes)
+        ws = generator.styles_of(w, settings.truncation_psi, settings.truncation_cutoff)
+        frames.append(latents.pictures(generator, ws))
     progress(settings.frames, settings.frames)
     return np.concatenate(frames)
 
@@ -100,7 +105,7 @@ def along(stops: Tensor, frames: int, loop: bool, space: Space) -> Tensor:
     """Latents (T, D) at equal steps along the way through stops (N, D)."""
     if loop:
         stops = torch.cat([stops, stops[:1]])
-    place = torch.arange(frames, dtype=torch.float64) * (len(stops) - 1) / (frames if loop else frames - 1)
-    first = place.floor().clamp(max=len(stops) - 2).long()
-    t = (place - first).float()[:, None]
+    moment = torch.arange(frames, dtype=torch.float64) * (len(stops) - 1) / (frames if loop else frames - 1)
+    first = moment.floor().clamp(max=len(stops) - 2).long()
+    t = place((moment - first).float()[:, None], stops.device)
     return (latents.lerp if space == "w" else latents.slerp)(stops[first], stops[first + 1], t)

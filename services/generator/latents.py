@@ -10,39 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.rendering import batch_size, latents_of, to_pixels
+from services.generator.rendering import batch_size, classes_of, latents_of, to_pixels
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.placing import place
 
 
 def z_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
-    """(N, Z) the latents of seeds."""
-    return torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
-
-
-def classes_of(generator: Generator, seeds: Sequence[int], chosen: Sequence[int] = ()) -> Tensor | None:
-    """(N,) int64 the class of each seed: the chosen ones, or s modulo classes of seed s; None for a network without."""
-    count = generator.architecture.classes
-    return torch.tensor(chosen or [seed % count for seed in seeds]) if count else None
+    """(N, Z) the latents of seeds, where the generator is."""
+    z = torch.from_numpy(latents_of(seeds, generator.architecture.z_dim)).float()
+    return place(z, generator.mapping.w_average.device)
 
 
 @torch.inference_mode()
-def w_of(generator: Generator, z: Tensor, truncation_psi: float = 1.0, classes: Tensor | None = None) -> Tensor:
+def w_of(generator: Generator, z: Tensor, classes: Tensor | None = None) -> Tensor:
     """Intermediate latents (N, W) of latents (N, Z), and of classes (N,) where the network has some."""
     device = generator.mapping.w_average.device
-    classes = None if classes is None else classes.to(device)
-    return generator.mapping.truncated(generator.mapping(z.to(device), classes), truncation_psi)
+    w: Tensor = generator.mapping(place(z, device), None if classes is None else place(classes, device))
+    return w
 
 
-def w_of_seeds(
-    generator: Generator, seeds: Sequence[int], truncation_psi: float = 1.0, classes: Sequence[int] = ()
-) -> Tensor:
+def w_of_seeds(generator: Generator, seeds: Sequence[int], classes: Sequence[int] = ()) -> Tensor:
     """(N, W) of seeds, of N chosen classes or each of its own."""
-    return w_of(generator, z_of(generator, seeds), truncation_psi, classes_of(generator, seeds, classes))
-
-
-def styles_of(generator: Generator, w: Tensor) -> Tensor:
-    """w (N, W) for every style: (N, styles, W)."""
-    return w[:, None].expand(-1, generator.architecture.styles, -1)
+    return w_of(generator, z_of(generator, seeds), classes_of(generator, seeds, classes))
 
 
 @torch.inference_mode()

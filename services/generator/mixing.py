@@ -29,6 +29,7 @@ class MixSettings:
     columns: tuple[int, ...]
     styles: tuple[int, ...]
     truncation_psi: float = 1.0
+    truncation_cutoff: int | None = None  # styles that are truncated, the coarsest; None: all
     precision: Precision = "fp32"  # of the highest resolutions
     half_resolutions: int = HALF_RESOLUTIONS  # how many of them
     classes: tuple[int, ...] = ()  # of the rows and of the columns; none: seed modulo classes
@@ -40,7 +41,9 @@ def check(settings: MixSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(settings.truncation_psi, "const", settings.precision, settings.half_resolutions)
+    wrong = look_problems(
+        settings.truncation_psi, settings.truncation_cutoff, "const", settings.precision, settings.half_resolutions
+    )
     for name, seeds in (("rows", settings.rows), ("columns", settings.columns)):
         if not 1 <= len(seeds) <= MAX_SIDE or not all(0 <= seed < SEED_LIMIT for seed in seeds):
             wrong[name] = f"a list of {len(seeds)} seeds: 1 to {MAX_SIDE}, each from 0 to 2^32 - 1"
@@ -77,8 +80,8 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
     if settings.classes:
         of_rows, of_columns = settings.classes
         classes = [of_columns] * columns + [of_rows] * rows
-    w = latents.w_of_seeds(generator, seeds, settings.truncation_psi, classes)
-    own = latents.styles_of(generator, w)
+    w = latents.w_of_seeds(generator, seeds, classes)
+    own = generator.styles_of(w, settings.truncation_psi, settings.truncation_cutoff)
     total = len(seeds) + rows * columns
     progress(0, total)
     shown = latents.pictures(generator, own)

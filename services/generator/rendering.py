@@ -34,19 +34,25 @@ def render(
     seeds: Sequence[int],
     *,
     truncation_psi: float,
+    truncation_cutoff: int | None = None,
     noise_mode: NoiseMode,
-    label: int | None = None,
+    label: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Images of the seeds, of a class-conditional network those of a class; without one, seed s gets s modulo classes.
+    """Images of the seeds, of a class-conditional network those of a class, or each of its own.
+
+    Without one, seed s gets s modulo classes. With a cutoff only so many styles, the coarsest, are truncated.
 
     Shapes:
         seeds: N numbers in [0, 2^32); returns (N, R, R, C) uint8
     """
     size = batch_size(generator.architecture.resolution_px)
-    parts = [
-        _render(generator, seeds[start : start + size], size, truncation_psi, noise_mode, label)
-        for start in range(0, len(seeds), size)
-    ]
+    every_label = [label] * len(seeds) if isinstance(label, int) else label or ()
+    parts = []
+    for start in range(0, len(seeds), size):
+        part = slice(start, start + size)
+        parts.append(
+            _render(generator, seeds[part], every_label[part], size, truncation_psi, truncation_cutoff, noise_mode)
+        )
     return np.concatenate(parts)
 
 
@@ -58,6 +64,12 @@ def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:
         random.seed(seed)
         rows.append(random.randn(size))
     return np.stack(rows)
+
+
+def classes_of(generator: Generator, seeds: Sequence[int], chosen: Sequence[int] = ()) -> Tensor | None:
+    """(N,) int64 the class of each seed: the chosen ones, or s modulo classes of seed s; None for a network without."""
+    count = generator.architecture.classes
+    return torch.tensor(chosen or [seed % count for seed in seeds]) if count else None
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
@@ -89,20 +101,31 @@ def sheet(images: np.ndarray, columns: int) -> np.ndarray:
 def _render(
     generator: Generator,
     seeds: Sequence[int],
+    labels: Sequence[int],
     size: int,
     truncation_psi: float,
+    truncation_cutoff: int | None,
     noise_mode: NoiseMode,
-    label: int | None,
 ) -> np.ndarray:
-    filled = [*seeds, *([seeds[-1]] * (size - len(seeds)))]
+    filled, filled_labels = _filled(seeds, size), _filled(labels, size)
     z = latents_of(filled, generator.architecture.z_dim)
     device = generator.mapping.w_average.device
     noise: Noise = noise_mode if noise_mode != "random" else [place(x, device) for x in _noise(generator, filled)]
-    count = generator.architecture.classes
-    labels = torch.tensor([seed % count if label is None else label for seed in filled]) if count else None
-    labels = None if labels is None else place(labels, device)
-    images = generator(place(torch.from_numpy(z).float(), device), labels, truncation_psi=truncation_psi, noise=noise)
+    classes = classes_of(generator, filled, filled_labels)
+    classes = None if classes is None else place(classes, device)
+    images = generator(
+        place(torch.from_numpy(z).float(), device),
+        classes,
+        truncation_psi=truncation_psi,
+        truncation_cutoff=truncation_cutoff,
+        noise=noise,
+    )
     return to_pixels(images[: len(seeds)])
+
+
+def _filled(numbers: Sequence[int], size: int) -> list[int]:
+    """The numbers, if there are any, and the last one until there are enough."""
+    return [*numbers, *([*numbers[-1:]] * (size - len(numbers)))]
 
 
 def _noise(generator: Generator, seeds: Sequence[int]) -> list[Tensor]:

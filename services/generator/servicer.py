@@ -162,6 +162,7 @@ class _LastGenerator:
                 self._loaded[1],
                 chosen.seeds,
                 truncation_psi=chosen.truncation_psi,
+                truncation_cutoff=chosen.truncation_cutoff,
                 noise_mode=chosen.noise_mode,
                 label=label,
             )

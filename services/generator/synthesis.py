@@ -61,6 +61,7 @@ class SynthesisSettings:
     restore_size: bool = False  # undo the stretch of ingest: as large as the photographs were
     precision: Precision = "fp32"  # arithmetic of the highest resolutions
     half_resolutions: int = HALF_RESOLUTIONS  # how many of them
+    truncation_cutoff: int | None = None  # styles that are truncated, the coarsest; None: all
 
     def chosen(self, start: int, end: int) -> Sequence[int]:
         """Seeds of the images start, …, end - 1."""
@@ -69,7 +70,7 @@ class SynthesisSettings:
     def recipe(self) -> dict[str, Any]:
         """The settings as JSON has them; without what was not given and came later, so that old recipes stay equal."""
         fields = {**asdict(self), "seeds": list(self.seeds), **self.arithmetic()}
-        return {name: value for name, value in fields.items() if value or name not in LATER}
+        return {name: value for name, value in fields.items() if value is not None and (value or name not in LATER)}
 
     def arithmetic(self) -> dict[str, Any]:
         """Precision and the number of resolutions that it is for, as a manifest line has them: in fp32 neither."""
@@ -93,7 +94,7 @@ def check(settings: SynthesisSettings, dataset: str) -> None:
         wrong["first_seed"] = f"{settings.first_seed}: 0 to 2^32 - count"
     if settings.seeds:
         wrong |= _seed_problems(settings)
-    wrong |= look_problems(settings.truncation_psi, settings.noise_mode, settings.precision, settings.half_resolutions)
+    wrong |= problems_of(settings)
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     check_name(dataset, "dataset")
@@ -109,13 +110,25 @@ def _seed_problems(settings: SynthesisSettings) -> dict[str, str]:
     return {}
 
 
+def problems_of(settings: SynthesisSettings) -> dict[str, str]:
+    """What is wrong with how the pictures are to look, by field."""
+    look = settings.truncation_psi, settings.truncation_cutoff, settings.noise_mode
+    return look_problems(*look, settings.precision, settings.half_resolutions)
+
+
 def look_problems(
-    truncation_psi: float, noise_mode: str, precision: str = "fp32", half_resolutions: int = HALF_RESOLUTIONS
+    truncation_psi: float,
+    truncation_cutoff: int | None,
+    noise_mode: str,
+    precision: str,
+    half_resolutions: int = HALF_RESOLUTIONS,
 ) -> dict[str, str]:
-    """What is wrong with psi, noise mode and arithmetic, by field."""
+    """What is wrong with truncation, noise mode and arithmetic, by field."""
     wrong = {}
     if not 0 <= truncation_psi <= 2:
         wrong["truncation_psi"] = f"{truncation_psi}: 0 to 2"
+    if truncation_cutoff is not None and truncation_cutoff < 0:
+        wrong["truncation_cutoff"] = f"{truncation_cutoff}: at least 0, or leave it out for all styles"
     if noise_mode not in NOISE_MODES:
         wrong["noise_mode"] = f"{noise_mode!r}: use {', '.join(NOISE_MODES)}"
     if precision not in PRECISIONS:
@@ -164,6 +177,7 @@ def synthesize(
                     generator,
                     seeds,
                     truncation_psi=settings.truncation_psi,
+                    truncation_cutoff=settings.truncation_cutoff,
                     noise_mode=settings.noise_mode,
                     label=class_index,
                 )
@@ -220,6 +234,7 @@ class _DatasetWriter:
             origin="synthetic",
             seed=seed,
             truncation_psi=self._settings.truncation_psi,
+            truncation_cutoff=self._settings.truncation_cutoff,
             noise_mode=self._settings.noise_mode,
             generator=self._card.full_name,
             **self._settings.arithmetic(),

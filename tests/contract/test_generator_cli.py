@@ -22,6 +22,7 @@ from tests.contract.running import Service
 from tests.unit.generator.generator_samples import write_generator, write_images
 
 Command = Callable[..., dict[str, Any]]
+CUT = ("--truncation-psi", 0, "--truncation-cutoff", 2)  # at psi 0, and without the cutoff, all pictures are the same
 
 
 @pytest.fixture(scope="module")
@@ -74,24 +75,32 @@ def test_an_onnx_file(defectory: Command, tmp_path: Path) -> None:
 
 def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
     film = defectory(
-        "interpolate", "tiny", "--seeds", "0,3", "--frames", 4, "--space", "z", "--out", tmp_path / "f.webp"
+        "interpolate", "tiny", "--seeds", "0,3", "--frames", 4, "--space", "z", *CUT, "--out", tmp_path / "f.webp"
     )
     with Image.open(tmp_path / "f.webp") as opened:
         assert opened.n_frames == film["frames"] == 4
-    defectory("mix", "tiny", "--rows", "0-1", "--columns", "5,7", "--styles", "0", "--out", tmp_path / "mix.png")
-    assert decode((tmp_path / "mix.png").read_bytes()).size == (48, 48)
-    made = defectory("preview", "--model", "tiny", "--seeds", "0-4", "--out", tmp_path / "pictures")
+        first = np.asarray(opened.convert("RGB"))
+        opened.seek(3)
+        assert not np.array_equal(first, np.asarray(opened.convert("RGB")))
+    defectory("mix", "tiny", "--rows", "0-1", "--columns", "5,7", "--styles", "0", *CUT, "--out", tmp_path / "mix.png")
+    grid = np.asarray(decode((tmp_path / "mix.png").read_bytes()))
+    assert grid.shape == (48, 48, 3)
+    made = defectory("preview", "--model", "tiny", "--seeds", "0-4", *CUT, "--out", tmp_path / "pictures")
     sheet = np.asarray(decode(Path(made["sheet"]).read_bytes()))
     assert sheet.shape == (2 * 16, 3 * 16, 3)
     np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(made["files"][4]).read_bytes())))
+    np.testing.assert_array_equal(grid[16:32, :16], sheet[:16, :16])
+    assert not np.array_equal(sheet[:16, :16], sheet[:16, 16:32])
 
 
 def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
     given = ("--model", "tiny", "--seeds", "0-1", "--noise", "const", "--precision", "bf16", "--half-resolutions", 1)
-    made = defectory("synthesize", *given, "--out", tmp_path / "made")
+    made = defectory("synthesize", *given, *CUT, "--out", tmp_path / "made")
     lines = read_manifest(store, made["manifest_uri"])
     assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 1)}
-    defectory("preview", *given, "--out", tmp_path / "shown")
+    assert {(line.truncation_psi, line.truncation_cutoff) for line in lines} == {(0.0, 2)}
+    assert len({line.sha256 for line in lines}) == 2
+    defectory("preview", *given, *CUT, "--out", tmp_path / "shown")
     for name in ("seed000000.png", "seed000001.png"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()
 

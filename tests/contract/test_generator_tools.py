@@ -264,6 +264,8 @@ GIVEN = {
         ("MixStyles", {"styles": [6]}, InvalidInput, "styles"),
         ("MixStyles", {"truncation_psi": 3.0}, InvalidInput, "truncation_psi"),
         ("Interpolate", {"half_resolutions": 9}, InvalidInput, "half_resolutions"),
+        ("MixStyles", {"truncation_cutoff": -1}, InvalidInput, "truncation_cutoff"),
+        ("Interpolate", {"truncation_cutoff": -1}, InvalidInput, "truncation_cutoff"),
         ("MixStyles", {"precision": "fp8"}, InvalidInput, "precision"),
         ("MixStyles", {"half_resolutions": -1}, InvalidInput, "half_resolutions"),
         ("MixStyles", {"class_labels": ["bent"]}, InvalidInput, "class_labels"),

@@ -10,7 +10,7 @@ from defectory.errors import Corrupted
 from services.generator import latents
 from services.generator.bundle import GeneratorCard
 from services.generator.exporting.onnx_graph import IMAGE, LABEL, PSI, Z, graph_of
-from services.generator.rendering import to_pixels
+from services.generator.rendering import classes_of, to_pixels
 from services.generator.stylegan2.networks import Generator
 
 CHECKED = ((range(3), 1.0), (range(3, 4), 0.7))  # seeds and psi: two sizes of batch
@@ -49,7 +49,7 @@ def difference(generator: Generator, data: bytes) -> int:
     for seeds, psi in CHECKED:
         z = latents.z_of(generator, seeds)
         given = {Z: z.numpy(), PSI: np.array(psi, np.float32)}
-        label = latents.classes_of(generator, seeds)
+        label = classes_of(generator, seeds)
         if label is not None:
             given[LABEL] = label.numpy()
         made = torch.from_numpy(session.run([IMAGE], given)[0])

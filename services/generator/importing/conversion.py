@@ -1,18 +1,20 @@
 """Networks of official pickles as ours: the shape is read off, tensors get our names, other designs are refused."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from defectory.errors import InvalidInput
-from services.generator.importing.pickles import Record
+from services.generator.importing.modules import Module, named, shown, unfit
 from services.generator.stylegan2.filters import BINOMIAL, outer
 from services.generator.stylegan2.networks import Architecture
 
 DEFAULT_BASE, DEFAULT_MAX = 32768, 512  # of the reference's constructors
+WHOLE_BATCH = 1024  # samples a group of the minibatch deviation where the reference says None: as many as there are
+SKIPS = {"resnet": True, "orig": False}  # designs of a discriminator: whether a skip is beside every block
 GENERATOR_NAMES = (
     (r"mapping\.fc(\d+)\.(weight|bias)", r"mapping.layers.\1.\2"),
     (r"mapping\.embed\.(weight|bias)", r"mapping.embedding.\1"),
@@ -36,86 +38,98 @@ DISCRIMINATOR_NAMES = (
 )
 
 
-def architecture(generator: Record) -> Architecture:
-    """The shape of a generator.
+def architecture(generator: Module, discriminator: Module | None) -> Architecture:
+    """The shape of a generator, and of its discriminator where that is known.
 
     Raises:
         InvalidInput: it is not one that we can be; says in what.
     """
-    synthesis, mapping = _module(generator, "synthesis"), _module(generator, "mapping")
-    _refuse_other_designs(synthesis)
-    sizes = dict(generator.get("_init_kwargs", {}).get("synthesis_kwargs", {}))
-    layers = sum(1 for name in mapping["_modules"] if re.fullmatch(r"fc\d+", name))
+    synthesis, mapping = generator.child("synthesis"), generator.child("mapping")
+    for block in synthesis.children(r".*"):
+        if block.text("architecture") != "skip":
+            raise unfit(f"{block.path} is of the design {block.text('architecture')[:50]!r}; only 'skip' is supported")
+    path = f"{generator.path}._init_kwargs.synthesis_kwargs"
+    sizes = named(generator.mapping("_init_kwargs").get("synthesis_kwargs", {}), path)
+    clamp = synthesis.child("b4").child("conv1").optional_number("conv_clamp")
+    fields = {
+        "resolution_px": generator.number("img_resolution"),
+        "channels": generator.number("img_channels"),
+        "channel_base": sizes.get("channel_base", DEFAULT_BASE),
+        "channel_max": sizes.get("channel_max", DEFAULT_MAX),
+        "z_dim": generator.number("z_dim"),
+        "w_dim": generator.number("w_dim"),
+        "mapping_layers": len(mapping.children(r"fc\d+")),
+        "classes": generator.number("c_dim"),
+        "conv_clamp": clamp,
+        **({} if discriminator is None else _of_discriminator(discriminator, clamp)),
+    }
     try:
-        return Architecture(
-            resolution_px=generator["img_resolution"],
-            channels=generator["img_channels"],
-            channel_base=sizes.get("channel_base", DEFAULT_BASE),
-            channel_max=sizes.get("channel_max", DEFAULT_MAX),
-            z_dim=generator["z_dim"],
-            w_dim=generator["w_dim"],
-            mapping_layers=layers,
-            classes=generator["c_dim"],
-            conv_clamp=_module(_module(synthesis, "b4"), "conv1")["conv_clamp"],
-        )
-    except (KeyError, ValidationError) as error:
-        raise _unfit(f"its shape is not one of ours ({error})") from error
+        return Architecture.model_validate(fields)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise unfit(f"its shape is not one of ours ({wrong})") from error
 
 
-def generator_tensors(generator: Record) -> dict[str, Tensor]:
-    """The state of our `Generator`."""
-    tensors = _renamed(flat(generator), GENERATOR_NAMES)
+def generator_tensors(generator: Module) -> dict[str, Tensor]:
+    """The state of our `Generator`.
+
+    Raises:
+        InvalidInput: a tensor for which there is no place; names it.
+    """
+    tensors = _renamed(generator, GENERATOR_NAMES)
     for name, value in tensors.items():
         if name.endswith("noise_const"):
             tensors[name] = value[None, None]
         elif name.endswith("to_image.weight"):
+            if value.ndim != 4 or value.shape[2:] != (1, 1):
+                raise unfit(
+                    f"{generator.path}: {name} has the shape {tuple(value.shape)}, not that of a 1x1 convolution"
+                )
             tensors[name] = value[:, :, 0, 0]
     return tensors
 
 
-def discriminator_tensors(discriminator: Record) -> dict[str, Tensor]:
-    """The state of our `Discriminator`."""
-    return _renamed(flat(discriminator), DISCRIMINATOR_NAMES)
+def discriminator_tensors(discriminator: Module) -> dict[str, Tensor]:
+    """The state of our `Discriminator`.
+
+    Raises:
+        InvalidInput: a tensor for which there is no place; names it.
+    """
+    return _renamed(discriminator, DISCRIMINATOR_NAMES)
 
 
-def flat(module: Record, prefix: str = "") -> dict[str, Tensor]:
-    """All parameters and buffers of a module by their dotted names, in fp32."""
-    own = {**module.get("_parameters", {}), **module.get("_buffers", {})}
-    tensors = {prefix + name: value.float() for name, value in own.items() if isinstance(value, Tensor)}
-    for name, child in module.get("_modules", {}).items():
-        if isinstance(child, Record):
-            tensors |= flat(child, f"{prefix}{name}.")
-    return tensors
+def _of_discriminator(discriminator: Module, clamp: float | None) -> dict[str, Any]:
+    """What of the shape the generator does not say."""
+    blocks, last = discriminator.children(r"b\d+"), discriminator.child("b4")
+    design = last.text("architecture")
+    if design not in SKIPS:
+        raise unfit(
+            f"{last.path} is of the design {design[:50]!r}; only {' and '.join(map(repr, SKIPS))} are supported"
+        )
+    for block in blocks:
+        if block.text("architecture") != design:
+            raise unfit(f"{block.path} is of the design {block.text('architecture')[:50]!r}, {last.path} of {design!r}")
+    conv, deviation = last.child("conv"), last.child("mbstd")
+    if conv.optional_number("conv_clamp") != clamp:
+        raise unfit(f"{conv.path}.conv_clamp is {shown(conv.record['conv_clamp'])}, and {clamp} in the generator")
+    group = deviation.optional_number("group_size")
+    return {
+        "deviation_group": WHOLE_BATCH if group is None else group,
+        "deviation_features": deviation.number("num_channels"),
+        "discriminator_skips": SKIPS[design],
+    }
 
 
-def _renamed(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+def _renamed(network: Module, rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
     fir = outer(torch.tensor(BINOMIAL))
     renamed = {}
-    for name, value in tensors.items():
+    for name, value in network.tensors().items():
         if name.endswith("resample_filter"):
             if value.shape != fir.shape or not torch.allclose(value, fir):
-                raise _unfit(f"{name} is not the filter [1, 3, 3, 1]")
+                raise unfit(f"{network.path}.{name} is not the filter [1, 3, 3, 1]")
             continue
         found = next((re.sub(old, new, name) for old, new in rules if re.fullmatch(old, name)), None)
         if found is None:
-            raise _unfit(f"it has a tensor {name}, for which there is no place")
+            raise unfit(f"{network.path} has a tensor {name[:100]}, for which there is no place")
         renamed[found] = value
     return renamed
-
-
-def _refuse_other_designs(synthesis: Record) -> None:
-    for name, block in synthesis["_modules"].items():
-        if block.get("architecture") != "skip":
-            raise _unfit(f"synthesis.{name} is of the design {block.get('architecture')!r}; only 'skip' is supported")
-
-
-def _module(parent: Record, name: str) -> Record:
-    child = parent.get("_modules", {}).get(name) if isinstance(parent, Record) else None
-    if not isinstance(child, Record):
-        raise _unfit(f"it has no module {name!r}")
-    return child
-
-
-def _unfit(why: str) -> InvalidInput:
-    right = "a StyleGAN2 network with skip generator and residual discriminator"
-    return InvalidInput(f"the network cannot be imported: {why}; give {right}", {"pickle_uri": right})

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from defectory.errors import Corrupted, InvalidInput
@@ -11,6 +12,7 @@ from defectory.storage import ObjectStore
 from services.generator import bundle
 from services.generator import tensors as tensor_files
 from services.generator.importing import conversion, pickles
+from services.generator.importing.modules import Module, shown, unfit
 from services.generator.importing.pickles import Record
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training.checkpoints import Checkpoints
@@ -34,19 +36,30 @@ def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, labe
     if not isinstance(networks, Mapping) or not isinstance(networks.get("G_ema"), Record):
         right = "a file with G_ema"
         raise InvalidInput(f"the pickle holds no averaged generator: give {right}", {"pickle_uri": right})
-    architecture = conversion.architecture(networks["G_ema"])
-    generator, discriminator = build(architecture, 0)
-    weights = conversion.generator_tensors(networks["G_ema"])
+    official, judge = Module(networks["G_ema"], "G_ema"), _discriminator(networks.get("D"))
+    architecture = conversion.architecture(official, judge)
+    with torch.device("meta"):  # shapes alone: a file of a few bytes may name a network of gigabytes
+        generator, discriminator = build(architecture, 0)
+    weights = conversion.generator_tensors(official)
     _check(weights, generator.state_dict(), "G_ema")
     settings = resolve(architecture.model_dump(), size_px=architecture.resolution_px, channels=architecture.channels)
     sha256 = hashlib.sha256(data).hexdigest()
     fields = _card_fields(name, version, label, architecture, sha256) | {"settings": settings}
-    if isinstance(networks.get("D"), Record):
-        judging = conversion.discriminator_tensors(networks["D"])
+    if judge is not None:
+        judging = conversion.discriminator_tensors(judge)
         _check(judging, discriminator.state_dict(), "D")
         checkpoints = Checkpoints(store, bundle.version_prefix(bundle.KIND, name, version), FINGERPRINT)
         checkpoints.save(0, {f"d/{key}": value for key, value in judging.items()}, {})
     return bundle.write(store, fields, weights)
+
+
+def _discriminator(found: Any) -> Module | None:
+    """`D` of the file, or None where it has none."""
+    if found is None:
+        return None
+    if not isinstance(found, Record):
+        raise unfit(f"D is {shown(found)}, not a network")
+    return Module(found, "D")
 
 
 def _card_fields(name: str, version: str, label: str, architecture: Architecture, sha256: str) -> dict[str, Any]:

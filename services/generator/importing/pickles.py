@@ -5,8 +5,8 @@ and stand-ins of our own for the few functions that the official files need. Sou
 """
 
 import io
+import math
 import pickle
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -22,13 +22,9 @@ NUMBERS = ("f4", "f8", "i4", "i8", "b1")
 
 
 class Record(dict[str, Any]):
-    """Attributes of an object whose class is not loaded; `class_name` says which it was."""
+    """Attributes of an object whose class is not loaded."""
 
-    class_name = ""
-
-
-class Attributes(dict[str, Any]):
-    """A dictionary that was one whose keys are attributes."""
+    __slots__ = ()  # a pickle can set attributes of what it makes, `get` and `items` among them
 
 
 def read(data: bytes) -> Any:
@@ -50,7 +46,7 @@ def read(data: bytes) -> Any:
 class _NumberType:
     """A NumPy type in a pickle: its code, e.g. "f8"; only plain numbers."""
 
-    def __init__(self, code: str, *_: object) -> None:
+    def __init__(self, code: str) -> None:
         if code not in NUMBERS:
             raise _refused(f"it holds a NumPy value of the type {code!r}")
         self.code = code
@@ -83,7 +79,13 @@ def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int,
     reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if all(size) else offset
     if min((offset, *size, *stride), default=0) < 0 or reach * storage.dtype.itemsize > values.nbytes():
         raise _refused("a tensor reaches beyond its storage")
+    if math.prod(size) * storage.dtype.itemsize > values.nbytes():  # strides of 0 would make much of little
+        raise _refused("a tensor has more values than its storage")
     return torch.empty(0, dtype=storage.dtype).set_(values, offset, size, stride).clone()
+
+
+def _number_type(code: str, *_: object) -> _NumberType:
+    return _NumberType(code)
 
 
 def _number(kind: _NumberType, data: bytes) -> float | int | bool:
@@ -96,19 +98,18 @@ def _parameter(data: Tensor, *_: object) -> Tensor:
 
 def _record(meta: Mapping[str, Any]) -> Record:
     """What the reference's persistence module would make an object of, by executing the source that comes with it."""
-    record = Record(meta["state"])
-    record.class_name = str(meta["class_name"])
-    return record
+    return Record(meta["state"])
 
 
+# No class of ours is among these: a pickle can set attributes of whatever it can name, too.
 ALLOWED: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
-        "collections.OrderedDict": OrderedDict,
+        "collections.OrderedDict": dict,
         "builtins.set": set,
-        "numpy.dtype": _NumberType,
+        "numpy.dtype": _number_type,
         "numpy.core.multiarray.scalar": _number,
         "numpy._core.multiarray.scalar": _number,
-        "dnnlib.util.EasyDict": Attributes,
+        "dnnlib.util.EasyDict": dict,
         "torch_utils.persistence._reconstruct_persistent_obj": _record,
         "torch._utils._rebuild_tensor_v2": _tensor,
         "torch._utils._rebuild_parameter": _parameter,

@@ -7,7 +7,8 @@ from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import psi_of, require
+from services.generator.jobs.messages import require, truncation_of
+from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import Reference, check_held_out
 from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
@@ -27,14 +28,15 @@ def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> Synthesi
     """
     require(request.model, "model")
     require(request.manifest_uri, "manifest_uri")
-    psi = psi_of(request)
+    psi, cutoff = truncation_of(request)
     count = request.count or DEFAULT_EVALUATED
-    wrong = synthesis.look_problems(psi, "random")
+    chosen = SynthesisSettings(count=count, truncation_psi=psi, truncation_cutoff=cutoff)
+    wrong = synthesis.problems_of(chosen)
     if not MIN_EVALUATED <= count <= MAX_EVALUATED:
         wrong["count"] = f"{count}: {MIN_EVALUATED} to {MAX_EVALUATED}"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
-    return SynthesisSettings(count=count, truncation_psi=psi)
+    return chosen
 
 
 def evaluate_generator(
@@ -44,21 +46,30 @@ def evaluate_generator(
     chosen = plan_evaluation(request)
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri)
-    train, held_out = (
-        data.pixels(job.store, data.of_labels(lines, card.labels, split), card.architecture)
-        for split in ("train", "validation")
-    )
+    chosen_lines = [data.of_labels(lines, card.labels, split) for split in ("train", "validation")]
+    train, held_out = (data.pixels(job.store, of_split, card.architecture) for of_split in chosen_lines)
     check_held_out(held_out)
     if request.fid:  # said before an hour of synthesis
         check_count(len(held_out), "held-out")
         check_count(chosen.count, "synthetic")
+    classes = Classes(card.classes, *(data.class_indices(of_split, card.classes) for of_split in chosen_lines))
+    drawn = drawn_as_among(classes.held_out, chosen.chosen(0, chosen.count))
     generator, made = on_best_device(generator), []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
-        seeds = chosen.chosen(start, min(start + EVALUATED_PART, chosen.count))
-        made.append(render(generator, seeds, truncation_psi=chosen.truncation_psi, noise_mode="random"))
-    reference, images = Reference(train, held_out, mirror_y=card.settings.mirror_y), np.concatenate(made)
-    metrics = reference.measure(images).to_dict()
+        end = min(start + EVALUATED_PART, chosen.count)
+        made.append(
+            render(
+                generator,
+                chosen.chosen(start, end),
+                truncation_psi=chosen.truncation_psi,
+                truncation_cutoff=chosen.truncation_cutoff,
+                noise_mode=chosen.noise_mode,
+                label=drawn and drawn[start:end],
+            )
+        )
+    reference, images = Reference(train, held_out, classes, mirror_y=card.settings.mirror_y), np.concatenate(made)
+    metrics = reference.measure(images, drawn).to_dict()
     if request.fid:
         metrics["fid"] = reference.frechet(images)
     return generator_pb2.EvaluateGeneratorResponse(metrics=metrics, held_out_images=len(held_out))

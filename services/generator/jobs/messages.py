@@ -49,9 +49,10 @@ def require(value: str, field: str) -> None:
         raise InvalidInput(f"{field} is empty", {field: "required"})
 
 
-def psi_of(request: Any) -> float:
-    """The truncation psi of a request whose field has presence; absent: 1."""
-    return float(request.truncation_psi) if request.HasField("truncation_psi") else 1.0
+def truncation_of(request: Any) -> tuple[float, int | None]:
+    """Truncation psi (absent: 1) and cutoff (absent: None) of a request whose fields have presence; not yet checked."""
+    psi = float(request.truncation_psi) if request.HasField("truncation_psi") else 1.0
+    return psi, int(request.truncation_cutoff) if request.HasField("truncation_cutoff") else None
 
 
 def arithmetic_of(request: Any) -> tuple[Any, int]:

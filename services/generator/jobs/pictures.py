@@ -7,8 +7,9 @@ from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, interpolation, mixing, mp4, video
 from services.generator.interpolation import InterpolationSettings
-from services.generator.jobs.messages import arithmetic_of, psi_of, require, write_file
+from services.generator.jobs.messages import arithmetic_of, require, truncation_of, write_file
 from services.generator.mixing import MixSettings
+from services.generator.training.device import on_best_device
 
 FORMATS = ("webp", "mp4")
 DEFAULT_FRAMES, DEFAULT_FPS = 60, 24.0
@@ -23,12 +24,14 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
     precision, half_resolutions = arithmetic_of(request)
+    psi, cutoff = truncation_of(request)
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
         space=request.space or "w",  # type: ignore[arg-type]  # checked below
         loop=request.loop,
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, len(request.seeds), "seeds"),
         precision=precision,
         half_resolutions=half_resolutions,
@@ -48,7 +51,7 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
 def interpolate(request: generator_pb2.InterpolateRequest, job: JobContext) -> generator_pb2.InterpolateResponse:
     """Make the film."""
     chosen = plan_interpolation(request, job.store)
-    generator, _ = bundle.load(job.store, request.model)
+    generator = on_best_device(bundle.load(job.store, request.model)[0])
     frames = interpolation.interpolate(
         generator, chosen, lambda done, total: job.report("synthesising", done, total, "frames")
     )
@@ -67,11 +70,13 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
     precision, half_resolutions = arithmetic_of(request)
+    psi, cutoff = truncation_of(request)
     chosen = MixSettings(
         rows=tuple(request.rows),
         columns=tuple(request.columns),
         styles=tuple(request.styles),
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, 2, "sides, rows and columns"),
         precision=precision,
         half_resolutions=half_resolutions,
@@ -84,7 +89,7 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
 def mix_styles(request: generator_pb2.MixStylesRequest, job: JobContext) -> generator_pb2.MixStylesResponse:
     """Make the grid."""
     chosen = plan_mix(request, job.store)
-    generator, _ = bundle.load(job.store, request.model)
+    generator = on_best_device(bundle.load(job.store, request.model)[0])
     grid = mixing.mix(generator, chosen, lambda done, total: job.report("synthesising", done, total, "pictures"))
     uri, _ = write_file(job, "mix.png", encode_png(grid))
     return generator_pb2.MixStylesResponse(sheet_uri=uri, count=len(chosen.rows) * len(chosen.columns))

@@ -21,9 +21,11 @@ from services.generator.projection.distance import PictureDistance
 from services.generator.projection.projector import Projection, project, psnr_db
 from services.generator.rendering import sheet, to_pixels
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
+from services.generator.stylegan2.placing import place
 from services.generator.tensors import under
 from services.generator.training import data
 from services.generator.training.checkpoints import newest_tensors
+from services.generator.training.device import on_best_device
 from services.generator.training.transfer import copy_matching
 
 MIN_STEPS, DEFAULT_STEPS, MAX_STEPS = 10, 500, 10_000
@@ -61,13 +63,15 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     steps, compared = plan_projection(request, job.store)
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
+    generator = on_best_device(generator)
+    device = generator.mapping.w_average.device
     target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture)
     class_index = card.class_index(request.class_label)
     labels = [request.class_label] if request.class_label and card.classes else card.labels
     own = _own_images(generator, compared, class_index)
     held_out = _held_out(request.manifest_uri, job, card.architecture, labels, compared)
-    targets = torch.cat([target, own, held_out])
-    discriminator = _discriminator(job.store, card)
+    targets = place(torch.cat([target, own, held_out]), device)
+    discriminator = _discriminator(job.store, card, device)
 
     def progress(done: int, total: int, distances: Tensor) -> None:
         job.report("searching", done, total, "steps", values={"distance": float(distances[0])})
@@ -101,7 +105,7 @@ def _own_images(generator: Generator, count: int, class_index: int | None) -> Te
         return torch.empty(0, generator.architecture.channels, side, side)
     classes = [] if class_index is None else [class_index] * count
     w = latents.w_of_seeds(generator, range(count), classes=classes)
-    return _as_targets(latents.pictures(generator, latents.styles_of(generator, w)))
+    return _as_targets(latents.pictures(generator, generator.styles_of(w)))
 
 
 def _held_out(
@@ -127,21 +131,21 @@ def _as_targets(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _discriminator(store: ObjectStore, card: bundle.GeneratorCard) -> Discriminator | None:
-    """Of the model's last checkpoint, if it is kept and fits."""
+def _discriminator(store: ObjectStore, card: bundle.GeneratorCard, device: torch.device) -> Discriminator | None:
+    """Of the model's last checkpoint, if it is kept and fits, on a device."""
     tensors = newest_tensors(store, card.prefix) or {}
     judging = under(tensors, "d/")
     discriminator = Discriminator(card.architecture)
     if not judging or copy_matching(discriminator, judging):
         return None
-    return discriminator.eval().requires_grad_(False)
+    return discriminator.eval().requires_grad_(False).to(device)
 
 
 def _npz(found: Projection) -> bytes:
     """Latents of the image, the first of those that were searched for."""
     buffer = io.BytesIO()
-    noise = {f"noise_{number}": layer[0, 0].numpy() for number, layer in enumerate(found.noise)}
-    np.savez(buffer, allow_pickle=False, w=found.w[0].numpy(), **noise)
+    noise = {f"noise_{number}": layer[0, 0].cpu().numpy() for number, layer in enumerate(found.noise)}
+    np.savez(buffer, allow_pickle=False, w=found.w[0].cpu().numpy(), **noise)
     return buffer.getvalue()
 
 

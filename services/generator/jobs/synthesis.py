@@ -4,7 +4,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import arithmetic_of, psi_of, require
+from services.generator.jobs.messages import arithmetic_of, require, truncation_of
 from services.generator.training.device import on_best_device
 
 MAX_PREVIEW = 64
@@ -14,11 +14,13 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
     """Check a request; InvalidInput names every field that is wrong."""
     require(request.model, "model")
     precision, half_resolutions = arithmetic_of(request)
+    psi, cutoff = truncation_of(request)
     chosen = synthesis.SynthesisSettings(
         count=request.count or len(request.seeds),
         seeds=tuple(request.seeds),
         first_seed=request.first_seed,
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
         restore_size=request.restore_size,
@@ -32,16 +34,18 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
 def plan_preview(request: generator_pb2.PreviewRequest) -> synthesis.SynthesisSettings:
     """Check a request; InvalidInput names every field that is wrong."""
     precision, half_resolutions = arithmetic_of(request)
+    psi, cutoff = truncation_of(request)
     chosen = synthesis.SynthesisSettings(
         count=len(request.seeds),
         seeds=tuple(request.seeds),
-        truncation_psi=psi_of(request),
+        truncation_psi=psi,
+        truncation_cutoff=cutoff,
         noise_mode=request.noise_mode or "const",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
         precision=precision,
         half_resolutions=half_resolutions,
     )
-    wrong = synthesis.look_problems(chosen.truncation_psi, chosen.noise_mode, precision, half_resolutions)
+    wrong = synthesis.problems_of(chosen)
     if not 1 <= chosen.count <= MAX_PREVIEW:
         wrong["seeds"] = f"{chosen.count} seeds: 1 to {MAX_PREVIEW}"
     elif not all(0 <= seed < synthesis.SEED_LIMIT for seed in chosen.seeds):

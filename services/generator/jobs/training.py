@@ -17,6 +17,7 @@ from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
 from services.generator.jobs.messages import describe, require
+from services.generator.metrics.classes import Classes
 from services.generator.stylegan2.networks import Generator
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
@@ -99,12 +100,13 @@ def train_generator(
     def make_trainer() -> Trainer:
         trainer = Trainer(images.pixels, chosen, request.seed, classes, world)
         if initial:
-            transfer.start_from(trainer, job.store, initial)
+            transfer.start_from(trainer, job.store, initial, list(request.labels))
         return trainer
 
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
     identity = fingerprint(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
-    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen)
+    known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
+    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known)
     report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)
     trained = train(make_trainer, store, prefix, identity, report, judge)

@@ -35,7 +35,7 @@ class PictureDistance:
     def __call__(self, images: Tensor) -> Tensor:
         """Distance of each image (N, C, R, R) to its target: (N,), 0 for equal pictures."""
         pairs = list(zip(_scales(images), self._scales, strict=True))
-        total = sum((_mean_square(a - b) for a, b in pairs), torch.zeros(len(images)))
+        total = sum((_mean_square(a - b) for a, b in pairs), torch.zeros(len(images), device=images.device))
         total = total + SLOPE_WEIGHT * sum(
             _mean_square(da - db) for a, b in pairs for da, db in zip(_slopes(a), _slopes(b), strict=True)
         )

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from services.generator import latents
 from services.generator.projection.distance import PictureDistance
+from services.generator.rendering import classes_of
 from services.generator.stylegan2.networks import Generator
+from services.generator.stylegan2.placing import normal
 
 W_SAMPLES = 10_000
 LEARNING_RATE = 0.1
@@ -49,24 +51,22 @@ def project(
     """Search for every target by itself, all at once.
 
     Args:
-        targets: (N, C, R, R) in [-1, 1].
+        targets: (N, C, R, R) in [-1, 1], where the generator is.
         distance: to these targets.
         seed: of the mean of w and of the noise.
         class_index: of the class whose mean of w the search starts from; None: that of all classes.
     """
     rng = torch.Generator().manual_seed(seed)
     mean, deviation = w_statistics(generator, rng, class_index)
-    w = mean.repeat(len(targets), 1).requires_grad_()
-    noise = [
-        torch.randn(len(targets), 1, s, s, generator=rng).requires_grad_() for s in generator.synthesis.noise_sizes
-    ]
+    w, device = mean.repeat(len(targets), 1).requires_grad_(), mean.device
+    noise = [normal((len(targets), 1, s, s), rng, device).requires_grad_() for s in generator.synthesis.noise_sizes]
     optimiser = torch.optim.Adam([w, *noise], betas=(0.9, 0.999), foreach=True)
     for step in range(steps):
         share = step / steps
         optimiser.param_groups[0]["lr"] = learning_rate(share)
         spread = deviation * W_NOISE * max(0.0, 1 - share / W_NOISE_END) ** 2
-        moved = w + spread * torch.randn(w.shape, generator=rng)
-        distances = distance(generator.synthesis(latents.styles_of(generator, moved), noise))
+        moved = w + spread * normal(w.shape, rng, device)
+        distances = distance(generator.synthesis(generator.styles_of(moved), noise))
         loss = distances.sum() + NOISE_PENALTY * sum(whiteness(x) for x in noise)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -76,7 +76,7 @@ def project(
                 x.sub_(x.mean(dim=(2, 3), keepdim=True)).mul_(x.square().mean(dim=(2, 3), keepdim=True).rsqrt())
         progress(step + 1, steps, distances.detach())
     with torch.no_grad():
-        images = generator.synthesis(latents.styles_of(generator, w), noise)
+        images = generator.synthesis(generator.styles_of(w), noise)
         return Projection(w.detach(), [x.detach() for x in noise], images, distance(images))
 
 
@@ -85,7 +85,7 @@ def w_statistics(generator: Generator, rng: torch.Generator, class_index: int | 
     chosen = () if class_index is None else (class_index,) * W_SAMPLES
     with torch.inference_mode():
         z = torch.randn(W_SAMPLES, generator.architecture.z_dim, generator=rng)
-        w = latents.w_of(generator, z, classes=latents.classes_of(generator, range(W_SAMPLES), chosen))
+        w = latents.w_of(generator, z, classes=classes_of(generator, range(W_SAMPLES), chosen))
         mean = w.mean(dim=0)
         deviation = float((w - mean).square().sum(dim=1).mean().sqrt())
     return mean.clone(), deviation
@@ -99,7 +99,7 @@ def learning_rate(share: float) -> float:
 
 def whiteness(noise: Tensor) -> Tensor:
     """How much noise (N, 1, R, R) resembles itself one pixel on, at halving sizes; 0 for white noise."""
-    total = torch.zeros(())
+    total = torch.zeros((), device=noise.device)
     while True:
         for axis in (2, 3):
             total = total + (noise * noise.roll(1, dims=axis)).mean(dim=(1, 2, 3)).square().sum()

@@ -232,13 +232,18 @@ class Generator(nn.Module):
         truncation_cutoff: int | None = None,
         noise: Noise = "const",
     ) -> Tensor:
-        """Synthesise from one latent an image; with a cutoff only so many styles, the coarsest, are truncated [1]."""
-        w, styles = self.mapping(z, label), self.architecture.styles
-        truncated = styles if truncation_cutoff is None else min(truncation_cutoff, styles)
-        coarse = self.mapping.truncated(w, truncation_psi)[:, None].expand(-1, truncated, -1)
-        ws = coarse if truncated == styles else torch.cat([coarse, w[:, None].expand(-1, styles - truncated, -1)], 1)
+        """Synthesise from one latent an image; for truncation see `styles_of`."""
+        ws = self.styles_of(self.mapping(z, label), truncation_psi, truncation_cutoff)
         image: Tensor = self.synthesis(ws, noise)
         return image
+
+    def styles_of(self, w: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
+        """w (N, W) for every style: (N, styles, W); with a cutoff only so many, the coarsest, are truncated [1]."""
+        styles = self.architecture.styles
+        truncated = styles if truncation_cutoff is None else min(truncation_cutoff, styles)
+        coarse = self.mapping.truncated(w, truncation_psi)[:, None].expand(-1, truncated, -1)
+        fine = w[:, None].expand(-1, styles - truncated, -1)
+        return coarse if truncated == styles else torch.cat([coarse, fine], dim=1)
 
 
 class ClassMapping(nn.Module):

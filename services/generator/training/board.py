@@ -64,7 +64,9 @@ class Board:
                 with SummaryWriter(folder) as writer:
                     for step, moment, values in self._scalars:
                         for name, value in values.items():
-                            writer.add_scalar(f"{TAGS.get(name, 'training')}/{name}", value, step, walltime=moment)
+                            writer.add_scalar(
+                                f"{TAGS.get(name.split('/')[0], 'training')}/{name}", value, step, walltime=moment
+                            )
                     for step, moment, picture in self._pictures:
                         writer.add_image("samples", picture, step, walltime=moment, dataformats="HWC")
                 (file,) = Path(folder).iterdir()

@@ -1,12 +1,15 @@
-"""A class-conditional network that starts as an unconditional one: every class gives its pictures and its logits.
+"""A class-conditional network that starts as another one.
 
-What is new is set so that it changes nothing, and can learn: the mapping's first layer has zeros where the class comes
-in; in the discriminator the directions of the classes stay random, and its last layer is chosen so that the
-projection on each of them is the logit of before. Differences between classes are then learned as fast as anything.
+From one that has classes, each gets what its namesake has learned, and one without a namesake the mean of all.
+
+From an unconditional one, every class gives its pictures and its logits. What is new is set so that it changes nothing,
+and can learn: the mapping's first layer has zeros where the class comes in; in the discriminator the directions of the
+classes stay random, and its last layer is chosen so that the projection on each of them is the logit of before.
+Differences between classes are then learned as fast as anything.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,6 +19,32 @@ from services.generator.stylegan2.networks import Discriminator, Generator
 
 FIRST = "mapping.layers.0.weight"
 LAST_WEIGHT, LAST_BIAS = "out.weight", "out.bias"
+EMBEDDINGS = ("mapping.embedding.weight", "classes.embedding.weight")  # of generator and discriminator: (W, classes)
+
+
+@torch.no_grad()
+def copy_classes(
+    network: Generator | Discriminator, source: Mapping[str, Tensor], labels: Sequence[str], known: Sequence[str]
+) -> list[str]:
+    """Give each class the embedding of the source's class of the same name, a new one the mean of all.
+
+    Nothing is done where one of both has no classes, or embeddings of another width.
+
+    Args:
+        labels: names of the network's classes, in their order. known: of the source's.
+
+    Returns:
+        the names of what was set.
+    """
+    own = network.state_dict()
+    name = next((name for name in EMBEDDINGS if name in own and name in source), None)
+    if name is None or source[name].shape != (len(own[name]), len(known)) or own[name].shape[1] != len(labels):
+        return []
+    theirs, mean = source[name], source[name].mean(dim=1)
+    columns = [theirs[:, known.index(label)] if label in known else mean for label in labels]
+    # The layer divides by the root of its inputs, the classes.
+    own[name].copy_(torch.stack(columns, dim=1) * math.sqrt(len(labels) / len(known)))
+    return [name]
 
 
 @torch.no_grad()

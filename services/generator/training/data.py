@@ -74,6 +74,12 @@ def of_labels(lines: Sequence[ManifestLine], labels: Sequence[str], split: str) 
     return [line for label in labels for line in of_split(lines, label, split)]
 
 
+def class_indices(lines: Sequence[ManifestLine], names: Sequence[str]) -> list[int]:
+    """Of each line the index of its label among the names of a model's classes; nothing where that has none."""
+    index = {name: number for number, name in enumerate(names)}
+    return [index[line.label] for line in lines] if names else []
+
+
 def size_of(lines: Sequence[ManifestLine]) -> int:
     """Side of the images in pixels, which all must share.
 

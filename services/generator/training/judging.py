@@ -9,7 +9,8 @@ import numpy as np
 import structlog
 from torch import Tensor
 
-from services.generator.metrics.evaluate import MIN_HELD_OUT, Reference
+from services.generator.metrics.classes import Classes, drawn_as_among
+from services.generator.metrics.evaluate import MIN_HELD_OUT, OF_CLASS, Reference
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.ada import AugmentControl
@@ -51,12 +52,18 @@ class Judge:
 
     Shapes:
         train: (N, R, R, C) uint8; held_out: (H, R, R, C) uint8, H possibly 0
+
+    Args:
+        classes: of both, where one model learns several.
     """
 
-    def __init__(self, train: np.ndarray, held_out: np.ndarray, settings: TrainingSettings) -> None:
+    def __init__(
+        self, train: np.ndarray, held_out: np.ndarray, settings: TrainingSettings, classes: Classes | None = None
+    ) -> None:
         self._train = train
         self._held_out = held_out
         self._settings = settings
+        self._classes = classes or Classes()
         self._watches = settings.leak_guard and settings.augment_mode != "none" and len(train) >= MIN_REAL
 
     @property
@@ -79,23 +86,26 @@ class Judge:
         count = self._settings.measured_images
         if not count or (self.why_not and not self._watches):
             return Judgement()
+        # As often as among what they are compared with: held-out images or, for leaks alone, learned ones.
+        drawn = drawn_as_among(self._classes.train if self.why_not else self._classes.held_out, range(count))
         parts = []
         for start in range(0, count, RENDERED_PART):
             pulse()
-            seeds = range(start, min(start + RENDERED_PART, count))
-            parts.append(render(generator, seeds, truncation_psi=1.0, noise_mode="random"))
+            part = slice(start, min(start + RENDERED_PART, count))
+            label = drawn and drawn[part]
+            parts.append(render(generator, range(count)[part], truncation_psi=1.0, noise_mode="random", label=label))
         images = np.concatenate(parts)
         leaks = self._detector.find(images, control.preset, control.p) if self._watches else []
         if self.why_not:
             return Judgement(leaks=leaks)
-        scores = self._reference.measure(images).to_dict()
+        scores = self._reference.measure(images, drawn).to_dict()
         return Judgement(scores, fault_of(scores, self._held_out_copies), leaks)
 
     # Described when they are first needed: a training need not wait for it, nor one that resumes at its end.
 
     @cached_property
     def _reference(self) -> Reference:
-        return Reference(self._train, self._held_out, mirror_y=self._settings.mirror_y)
+        return Reference(self._train, self._held_out, self._classes, mirror_y=self._settings.mirror_y)
 
     @cached_property
     def _held_out_copies(self) -> float:
@@ -120,7 +130,11 @@ def fault_of(scores: Mapping[str, float], held_out_copies: float) -> str:
     if scores["copies"] > held_out_copies + MAX_COPIES:
         return f"{scores['copies']:.0%} of its images are copies of training images"
     if scores["diversity"] < MIN_DIVERSITY:
-        return f"collapsed: its images differ {scores['diversity']:.2f} times as much as real ones"
+        of_class = next(
+            (name for name, x in scores.items() if name.startswith(OF_CLASS) and x == scores["diversity"]), ""
+        )
+        which = f"its images of {of_class.removeprefix(OF_CLASS)!r}" if of_class else "its images"
+        return f"collapsed: {which} differ {scores['diversity']:.2f} times as much as real ones"
     return ""
 
 

@@ -15,8 +15,8 @@ from services.generator.training.device import Device
 
 MIN_MEASURED = 10  # as many as the metrics want at least
 INHERITED = (
-    "channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp", "deviation_features",
-    "discriminator_skips",
+    "channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp", "deviation_group",
+    "deviation_features", "discriminator_skips",
 )  # fmt: skip
 
 

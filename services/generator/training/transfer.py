@@ -4,7 +4,7 @@ Resolutions may differ: blocks are named after theirs. So may channels: a grey p
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 import torch
@@ -40,11 +40,14 @@ def architecture_of(store: ObjectStore, model: str) -> Architecture:
     return starter.read_card().architecture if model == starter.NAME else bundle.read_card(store, model).architecture
 
 
-def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
+def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequence[str] = ()) -> list[str]:
     """Copy what fits of a model into a new training.
 
     The generator starts from the model's averaged weights; the discriminator from the model's last checkpoint, where it
     is still there.
+
+    Args:
+        labels: of the training's classes, in their order; none: it learns one label.
 
     Returns:
         names of weights that stay random.
@@ -52,17 +55,22 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str) -> list[str]:
     Raises:
         NotFound, Corrupted: the model.
     """
-    tensors = starter.read_tensors() if model == starter.NAME else _stored(store, model)
+    tensors, known = (starter.read_tensors(), ()) if model == starter.NAME else _stored(store, model)
     generator, discriminator = under(tensors, "g/"), under(tensors, "d/")
     left = copy_matching(trainer.generator, generator)
     started = class_transfer.start_generator(trainer.generator, generator)
+    started += class_transfer.copy_classes(trainer.generator, generator, labels, known)
     trainer.average.load_state_dict(trainer.generator.state_dict())
     left = [f"g/{name}" for name in left if name not in started]
     unfit = copy_matching(trainer.discriminator, discriminator)
     started = class_transfer.start_discriminator(trainer.discriminator, discriminator)
+    started += class_transfer.copy_classes(trainer.discriminator, discriminator, labels, known)
     left += [f"d/{name}" for name in unfit if name not in started]
     trainer.ema_ramp_up = False  # the average starts from something good, not from noise
     log.info("transfer", source=model, not_copied=left)
+    if labels and known:
+        dropped, new = [x for x in known if x not in labels], [x for x in labels if x not in known]
+        log.info("classes by name", source=model, dropped=dropped, new_from_the_mean=new)
     return left
 
 
@@ -105,8 +113,8 @@ def _recoloured(name: str, weight: Tensor, shape: torch.Size, resolution_px: int
     return None
 
 
-def _stored(store: ObjectStore, model: str) -> dict[str, Tensor]:
-    """Averaged generator ("g/") and, where a checkpoint is left, discriminator ("d/") of a model in the store."""
+def _stored(store: ObjectStore, model: str) -> tuple[dict[str, Tensor], Sequence[str]]:
+    """Averaged generator ("g/") and, where a checkpoint is left, discriminator ("d/") of a model; its classes."""
     source, card = bundle.load(store, model)
     tensors = {key: value for key, value in (newest_tensors(store, card.prefix) or {}).items() if key.startswith("d/")}
-    return tensors | {f"g/{name}": value for name, value in source.state_dict().items()}
+    return tensors | {f"g/{name}": value for name, value in source.state_dict().items()}, card.class_names

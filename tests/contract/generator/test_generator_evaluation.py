@@ -14,7 +14,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
-from tests.unit.generator.generator_samples import write_images
+from tests.unit.generator.generator_samples import write_generator, write_images
 
 
 def test_metrics_of_a_generator(service: Service, stub: Any, store: ObjectStore) -> None:
@@ -27,6 +27,18 @@ def test_metrics_of_a_generator(service: Service, stub: Any, store: ObjectStore)
     assert found.metrics["kid_low"] <= found.metrics["kid"] <= found.metrics["kid_high"]
     assert found.metrics["kid"] > 0.1  # an untrained network
     assert found.metrics["precision"] == 0
+
+
+def test_classes_are_measured_as_often_as_they_come(service: Service, stub: Any, store: ObjectStore) -> None:
+    write_generator(store, "kinds", classes=("bent", "cut"))
+    splits = [(label, split) for split in ("train", "validation") for label in ["bent"] * 12 + ["cut"] * 2]
+    request = pb.EvaluateGeneratorRequest(
+        request_id="kinds", model="kinds", manifest_uri=write_images(store, "measured-kinds", splits), count=14
+    )
+    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
+    assert found.held_out_images == 14
+    assert found.metrics["diversity"] <= found.metrics["diversity/bent"]
+    assert "diversity/cut" not in found.metrics  # two pictures
 
 
 def test_metrics_want_held_out_images(service: Service, stub: Any, store: ObjectStore) -> None:
@@ -46,6 +58,7 @@ def test_fid_is_refused_on_few_images(service: Service, stub: Any, store: Object
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [({"count": 5}, InvalidInput), ({"truncation_psi": float("nan")}, InvalidInput), ({"model": ""}, InvalidInput),
+     ({"truncation_cutoff": -1}, InvalidInput),
      ({"model": "unknown"}, NotFound), ({"manifest_uri": ""}, InvalidInput)],
 )  # fmt: skip
 def test_evaluations_that_cannot_be_are_refused(stub: Any, manifest: str, wrong: dict[str, Any], kind: type) -> None:

@@ -1,5 +1,7 @@
 """One model of several labels: what it learns from, how it starts, and which class a picture is of."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from services.generator import bundle
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import build
 from services.generator.synthesis import SynthesisSettings, synthesize
-from services.generator.training import class_transfer, data
+from services.generator.training import class_transfer, data, transfer
+from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.transfer import copy_matching
 from tests.unit.generator.generator_samples import make_lines, small_settings, write_generator
 from tests.unit.generator.test_generator_training import make
@@ -77,6 +80,41 @@ def test_what_already_has_classes_is_left_as_it_was_copied() -> None:
     target, _ = build(small_settings(classes=3).architecture, 1)
     assert copy_matching(target, source.state_dict()) == []
     assert class_transfer.start_generator(target, source.state_dict()) == []
+
+
+def test_classes_are_taken_over_by_name_and_new_ones_start_from_the_mean(
+    folder: ObjectStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = write_generator(folder, classes=("bent", "cut", "dirt"))
+    source = bundle.load(folder, card.full_name)[0]
+    judge = build(card.architecture, 3)[1]
+    weights = {f"d/{name}": value for name, value in judge.state_dict().items()}
+    Checkpoints(folder, card.prefix, "x").save(0, weights, {})
+    z, images = torch.randn(4, 8), torch.randn(4, 3, 16, 16)
+
+    def of_class(network: Any, x: torch.Tensor, index: int) -> torch.Tensor:
+        with torch.no_grad():
+            found: torch.Tensor = network(x, torch.full((4,), index))
+        return found
+
+    for labels in (["dirt", "bent", "cut"], ["scratch", "cut", "dirt"], ["cut", "scratch"]):  # as many, and fewer
+        trainer = make(classes=len(labels))
+        assert transfer.start_from(trainer, folder, card.full_name, labels) == []
+        for index, label in enumerate(labels):
+            if label in card.classes:
+                known = card.classes.index(label)
+                torch.testing.assert_close(of_class(trainer.average, z, index), of_class(source, z, known))
+                wanted = of_class(judge, images, known)
+                torch.testing.assert_close(of_class(trainer.discriminator, images, index), wanted, atol=1e-4, rtol=1e-4)
+            else:
+                mapping, theirs = trainer.generator.mapping, source.mapping
+                assert mapping.embedding is not None
+                assert theirs.embedding is not None
+                mean = theirs.embedding(torch.eye(3)).mean(dim=0)
+                torch.testing.assert_close(mapping.embedding(torch.eye(len(labels)))[index], mean)
+    told = capsys.readouterr()
+    assert "dropped=['bent', 'dirt']" in told.out + told.err
+    assert "new_from_the_mean=['scratch']" in told.out + told.err
 
 
 def test_a_picture_is_of_the_class_that_its_line_names(folder: ObjectStore) -> None:

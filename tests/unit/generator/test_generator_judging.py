@@ -11,6 +11,8 @@ from torch import Tensor
 
 from defectory.errors import Exhausted, Unavailable
 from defectory.storage import ObjectStore
+from services.generator.metrics.classes import Classes
+from services.generator.starter.drawing import draw
 from services.generator.tensors import dump
 from services.generator.training import loop
 from services.generator.training.ada import AugmentControl
@@ -90,6 +92,8 @@ def test_copies_and_a_collapse_are_faults() -> None:
     )  # as many among held-out images: the part is like that
     assert "copies" in fault_of({"copies": 0.3, "diversity": 0.9}, 0.0)
     assert "collapsed" in fault_of({"copies": 0.0, "diversity": 0.1}, 0.0)
+    of_classes = {"copies": 0.0, "diversity": 0.1, "diversity/bent": 0.9, "diversity/cut": 0.1}
+    assert "collapsed: its images of 'cut' differ 0.10 times" in fault_of(of_classes, 0.0)
 
 
 def test_a_leak_falls_back_once_and_again_only_if_it_does_not_shrink() -> None:
@@ -145,6 +149,31 @@ def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
         judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
         found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
         assert ("copies" in found.fault) == mirror_y
+
+
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_classes_come_as_often_as_among_held_out_images_and_none_may_collapse(
+    monkeypatch: pytest.MonkeyPatch, collapsed: bool
+) -> None:
+    of_seed = np.stack([draw(seed) for seed in range(200)])
+
+    def pictures_of(seeds: Sequence[int], classes: Sequence[int]) -> np.ndarray:
+        """Of class 0 as they are drawn, of class 1 in other colours."""
+        return np.stack([255 - of_seed[s] if of else of_seed[s] for s, of in zip(seeds, classes, strict=True)])
+
+    def render(generator: Any, seeds: Sequence[int], *, label: Sequence[int], **given: Any) -> np.ndarray:
+        return pictures_of([120 + (0 if collapsed and of else s) for s, of in zip(seeds, label, strict=True)], label)
+
+    monkeypatch.setattr("services.generator.training.judging.render", render)
+    classes = [0] * 54 + [1] * 6
+    train, held_out = pictures_of(range(60), classes), pictures_of(range(60, 120), classes)
+    settings = small_settings(classes=2, measured_images=80, leak_guard=False)
+    judge = Judge(train, held_out, settings, Classes(("good", "bent"), classes, classes))
+    found = judge.look(make().average, control(), lambda: None)
+    assert found.scores["kid_low"] < 0.05
+    assert found.scores["coverage"] > 0.7
+    assert found.scores["diversity/good"] > 0.7
+    assert ("collapsed: its images of 'bent'" in found.fault) == collapsed
 
 
 class LeakyJudge(Judge):

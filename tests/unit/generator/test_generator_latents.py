@@ -20,16 +20,28 @@ def generator() -> Generator:
 
 
 def test_pictures_of_seeds_are_those_of_the_rendering(generator: Generator) -> None:
-    w = latents.w_of(generator, latents.z_of(generator, [3, 9]), 0.6)
-    found = latents.pictures(generator, latents.styles_of(generator, w))
-    np.testing.assert_array_equal(found, render(generator, [3, 9], truncation_psi=0.6, noise_mode="const"))
+    w = latents.w_of(generator, latents.z_of(generator, [3, 9]))
+    for cutoff in (None, 2):
+        found = latents.pictures(generator, generator.styles_of(w, 0.6, cutoff))
+        look = {"truncation_psi": 0.6, "truncation_cutoff": cutoff, "noise_mode": "const"}
+        np.testing.assert_array_equal(found, render(generator, [3, 9], **look))
+
+
+def test_a_cutoff_leaves_the_finer_styles_as_they_are(generator: Generator) -> None:
+    w, mean, styles = torch.randn(2, 8), generator.mapping.w_average, generator.architecture.styles
+    pulled = mean + 0.5 * (w - mean)
+    for cutoff, wanted in ((None, styles), (0, 0), (3, 3), (styles, styles), (99, styles)):
+        found = generator.styles_of(w, 0.5, cutoff)
+        assert found.shape == (2, styles, 8)
+        for style in range(styles):
+            torch.testing.assert_close(found[:, style], pulled if style < wanted else w)
 
 
 def test_a_seed_has_its_class() -> None:
     shape = Architecture(resolution_px=8, channel_base=256, channel_max=16, z_dim=8, w_dim=8, classes=3)
     network = build(shape, 0)[0].eval().requires_grad_(False)
     w = latents.w_of_seeds(network, [4, 6])
-    found = latents.pictures(network, latents.styles_of(network, w))
+    found = latents.pictures(network, network.styles_of(w))
     for seed, label, picture in ((4, 1, found[0]), (6, 0, found[1])):
         wanted = render(network, [seed], truncation_psi=1, noise_mode="const", label=label)
         np.testing.assert_array_equal(picture, wanted[0])
@@ -86,8 +98,8 @@ def test_a_film_shows_the_seeds_and_the_middle_of_w_between_them(generator: Gene
     settings = InterpolationSettings((1, 2), 3, truncation_psi=0.8)
     frames = interpolation.interpolate(generator, settings, lambda *report: reports.append(report))
     np.testing.assert_array_equal(frames[[0, 2]], render(generator, [1, 2], truncation_psi=0.8, noise_mode="const"))
-    w = latents.w_of(generator, latents.z_of(generator, [1, 2]), 0.8).mean(dim=0, keepdim=True)
-    middle = latents.pictures(generator, latents.styles_of(generator, w))[0]
+    w = latents.w_of(generator, latents.z_of(generator, [1, 2])).mean(dim=0, keepdim=True)
+    middle = latents.pictures(generator, generator.styles_of(w, 0.8))[0]
     assert np.abs(frames[1].astype(int) - middle).max() <= 1
     assert reports[-1] == (3, 3)
 
@@ -108,6 +120,7 @@ def test_a_film_through_z_shows_the_seeds_too(generator: Generator) -> None:
         ({"frames": 3601}, "frames"),
         ({"space": "y"}, "space"),
         ({"truncation_psi": float("nan")}, "truncation_psi"),
+        ({"truncation_cutoff": -1}, "truncation_cutoff"),
     ],
 )
 def test_films_that_cannot_be_are_refused(given: dict, field: str) -> None:
@@ -132,6 +145,17 @@ def test_a_grid_has_rows_styles_in_columns_pictures(generator: Generator) -> Non
     row, column = (latents.w_of(generator, latents.z_of(generator, [seed])) for seed in (2, 12))
     ws = torch.stack([row, row, *[column] * (generator.architecture.styles - 2)], dim=1)
     np.testing.assert_array_equal(tiles[2, 3], latents.pictures(generator, ws)[0])
+
+
+def test_films_and_grids_are_truncated_up_to_the_cutoff(generator: Generator) -> None:
+    look = {"truncation_psi": 0.3, "truncation_cutoff": 2}
+    shown = render(generator, [1, 2], **look, noise_mode="const")
+    for space in ("w", "z"):
+        frames = interpolation.interpolate(generator, InterpolationSettings((1, 2), 2, space, **look), lambda *_: None)
+        assert np.abs(frames.astype(int) - shown).max() <= 1
+    grid = mixing.mix(generator, MixSettings((1,), (2,), (0,), **look), lambda *_: None)
+    np.testing.assert_array_equal(grid[16:, :16], shown[0])
+    np.testing.assert_array_equal(grid[:16, 16:], shown[1])
 
 
 def test_all_styles_are_the_rows_picture_everywhere(generator: Generator) -> None:

@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from defectory.errors import FailedPrecondition
 from services.generator.metrics import kid, neighbours
+from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import Reference, evaluate
 from services.generator.metrics.features import texture
 from services.generator.metrics.fid import fid
@@ -85,6 +86,29 @@ def test_copies_upside_down_count_where_the_generator_saw_such_images(pictures: 
 def test_a_collapsed_generator_has_no_diversity(pictures: np.ndarray) -> None:
     fake = np.repeat(pictures[120:121], 40, axis=0)
     assert evaluate(fake, pictures[:60], pictures[60:120]).diversity < 0.01
+
+
+def test_classes_are_drawn_as_often_as_they_come_among_real_images() -> None:
+    real = [0] * 70 + [2] * 20 + [1] * 10
+    whole = drawn_as_among(real, range(100))
+    assert whole is not None
+    assert np.bincount(whole).tolist() == [70, 10, 20]
+    assert whole[:50].count(1) in range(1, 10)  # not one class after the other
+    assert drawn_as_among(real, [242, 7]) == [whole[42], whole[7]]  # a seed has its class
+    assert drawn_as_among([], range(3)) is None
+
+
+def test_a_class_that_has_collapsed_does_not_hide_behind_the_others(pictures: np.ndarray) -> None:
+    held_out, made = pictures[60:120], pictures[120:].copy()
+    real_classes, made_classes = [0] * 40 + [1] * 16 + [2] * 4, [0] * 40 + [1] * 16 + [2] * 4
+    reference = Reference(pictures[:60], held_out, Classes(("good", "bent", "cut"), held_out=real_classes))
+    fine = reference.measure(made, made_classes).to_dict()
+    made[40:56] = made[40]  # every picture of "bent"
+    found = reference.measure(made, made_classes).to_dict()
+    assert min(fine["diversity"], found["diversity/good"]) > 0.7
+    assert found["diversity"] == found["diversity/bent"] < 0.01
+    assert "diversity/cut" not in found  # of four pictures nothing can be said
+    assert reference.measure(made).diversity > 0.7
 
 
 def test_too_few_held_out_images_are_said(pictures: np.ndarray) -> None:

@@ -159,6 +159,9 @@ def test_the_same_again_is_there_already_and_something_else_is_refused(folder: O
     assert make(folder, 3) == uri
     with pytest.raises(AlreadyExists, match="another name"):
         make(folder, 4)
+    with pytest.raises(AlreadyExists, match="another name"):
+        make(folder, 3, truncation_cutoff=0)  # nothing is truncated: not the same as no cutoff
+    assert "truncation_cutoff" not in SynthesisSettings(3).recipe()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +173,7 @@ def test_the_same_again_is_there_already_and_something_else_is_refused(folder: O
         ({"count": 2, "first_seed": 2**32 - 1}, "first_seed"),
         ({"count": 1, "truncation_psi": float("nan")}, "truncation_psi"),
         ({"count": 1, "truncation_psi": 2.1}, "truncation_psi"),
+        ({"count": 1, "truncation_cutoff": -1}, "truncation_cutoff"),
         ({"count": 1, "noise_mode": "loud"}, "noise_mode"),
         ({"count": 1, "precision": "fp8"}, "precision"),
         ({"count": 1, "half_resolutions": 9}, "half_resolutions"),

@@ -443,6 +443,7 @@ class SynthesizeRequest(_message.Message):
     RESTORE_SIZE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    TRUNCATION_CUTOFF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -465,6 +466,8 @@ class SynthesizeRequest(_message.Message):
     """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
+    truncation_cutoff: _builtins.int
+    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
@@ -484,13 +487,19 @@ class SynthesizeRequest(_message.Message):
         restore_size: _builtins.bool = ...,
         precision: _builtins.str = ...,
         half_resolutions: _builtins.int = ...,
+        truncation_cutoff: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "count", b"count", "dataset", b"dataset", "first_seed", b"first_seed", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "request_id", b"request_id", "restore_size", b"restore_size", "seeds", b"seeds", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_cutoff: _TypeAlias = _typing.Literal["truncation_cutoff"]  # noqa: Y015
+    _WhichOneofArgType__truncation_cutoff: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff"]  # noqa: Y015
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_cutoff) -> _WhichOneofReturnType__truncation_cutoff | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___SynthesizeRequest: _TypeAlias = SynthesizeRequest  # noqa: Y015
@@ -569,6 +578,7 @@ class EvaluateGeneratorRequest(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     TRUNCATION_PSI_FIELD_NUMBER: _builtins.int
     FID_FIELD_NUMBER: _builtins.int
+    TRUNCATION_CUTOFF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -585,6 +595,8 @@ class EvaluateGeneratorRequest(_message.Message):
     """Whether FID is measured as well; FAILED_PRECONDITION with fewer than 10000 images of either kind, for which it says
     more about their number than about the generator.
     """
+    truncation_cutoff: _builtins.int
+    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
     def __init__(
         self,
         *,
@@ -594,13 +606,19 @@ class EvaluateGeneratorRequest(_message.Message):
         count: _builtins.int = ...,
         truncation_psi: _builtins.float | None = ...,
         fid: _builtins.bool = ...,
+        truncation_cutoff: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "count", b"count", "fid", b"fid", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "count", b"count", "fid", b"fid", "manifest_uri", b"manifest_uri", "model", b"model", "request_id", b"request_id", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_cutoff: _TypeAlias = _typing.Literal["truncation_cutoff"]  # noqa: Y015
+    _WhichOneofArgType__truncation_cutoff: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff"]  # noqa: Y015
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_cutoff) -> _WhichOneofReturnType__truncation_cutoff | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___EvaluateGeneratorRequest: _TypeAlias = EvaluateGeneratorRequest  # noqa: Y015
@@ -638,7 +656,8 @@ class EvaluateGeneratorResponse(_message.Message):
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage, diversity
-        (1: as among real images), nearest_ratio (1: as far from training images as those from each other), copies (share); fid where asked for.
+        (1: as among real images; of several classes the least), diversity/CLASS of each class, nearest_ratio (1: as far from
+        training images as those from each other), copies (share); fid where asked for.
         """
 
     def __init__(
@@ -694,6 +713,7 @@ class PreviewRequest(_message.Message):
     CLASS_LABEL_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    TRUNCATION_CUTOFF_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Generator, "name" or "name/version"; required."""
     truncation_psi: _builtins.float
@@ -706,6 +726,8 @@ class PreviewRequest(_message.Message):
     """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
+    truncation_cutoff: _builtins.int
+    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, 1 to 64 of them, each in [0, 2^32)."""
@@ -720,13 +742,19 @@ class PreviewRequest(_message.Message):
         class_label: _builtins.str = ...,
         precision: _builtins.str = ...,
         half_resolutions: _builtins.int = ...,
+        truncation_cutoff: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "seeds", b"seeds", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "class_label", b"class_label", "half_resolutions", b"half_resolutions", "model", b"model", "noise_mode", b"noise_mode", "precision", b"precision", "seeds", b"seeds", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_cutoff: _TypeAlias = _typing.Literal["truncation_cutoff"]  # noqa: Y015
+    _WhichOneofArgType__truncation_cutoff: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff"]  # noqa: Y015
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_cutoff) -> _WhichOneofReturnType__truncation_cutoff | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___PreviewRequest: _TypeAlias = PreviewRequest  # noqa: Y015
@@ -839,6 +867,7 @@ class InterpolateRequest(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     CLASS_LABELS_FIELD_NUMBER: _builtins.int
     HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    TRUNCATION_CUTOFF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -859,6 +888,8 @@ class InterpolateRequest(_message.Message):
     """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
+    truncation_cutoff: _builtins.int
+    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
@@ -884,13 +915,19 @@ class InterpolateRequest(_message.Message):
         precision: _builtins.str = ...,
         class_labels: _abc.Iterable[_builtins.str] | None = ...,
         half_resolutions: _builtins.int = ...,
+        truncation_cutoff: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "half_resolutions", b"half_resolutions", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "format", b"format", "fps", b"fps", "frames", b"frames", "half_resolutions", b"half_resolutions", "loop", b"loop", "model", b"model", "precision", b"precision", "request_id", b"request_id", "seeds", b"seeds", "space", b"space", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_cutoff: _TypeAlias = _typing.Literal["truncation_cutoff"]  # noqa: Y015
+    _WhichOneofArgType__truncation_cutoff: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff"]  # noqa: Y015
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_cutoff) -> _WhichOneofReturnType__truncation_cutoff | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___InterpolateRequest: _TypeAlias = InterpolateRequest  # noqa: Y015
@@ -940,6 +977,7 @@ class MixStylesRequest(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     CLASS_LABELS_FIELD_NUMBER: _builtins.int
     HALF_RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    TRUNCATION_CUTOFF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
@@ -950,6 +988,8 @@ class MixStylesRequest(_message.Message):
     """Arithmetic of the highest resolutions: "fp32", "bf16" or "fp16"; default "fp32"."""
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
+    truncation_cutoff: _builtins.int
+    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
@@ -980,13 +1020,19 @@ class MixStylesRequest(_message.Message):
         precision: _builtins.str = ...,
         class_labels: _abc.Iterable[_builtins.str] | None = ...,
         half_resolutions: _builtins.int = ...,
+        truncation_cutoff: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "half_resolutions", b"half_resolutions", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_psi", b"truncation_psi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff", "_truncation_psi", b"_truncation_psi", "class_labels", b"class_labels", "columns", b"columns", "half_resolutions", b"half_resolutions", "model", b"model", "precision", b"precision", "request_id", b"request_id", "rows", b"rows", "styles", b"styles", "truncation_cutoff", b"truncation_cutoff", "truncation_psi", b"truncation_psi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__truncation_cutoff: _TypeAlias = _typing.Literal["truncation_cutoff"]  # noqa: Y015
+    _WhichOneofArgType__truncation_cutoff: _TypeAlias = _typing.Literal["_truncation_cutoff", b"_truncation_cutoff"]  # noqa: Y015
     _WhichOneofReturnType__truncation_psi: _TypeAlias = _typing.Literal["truncation_psi"]  # noqa: Y015
     _WhichOneofArgType__truncation_psi: _TypeAlias = _typing.Literal["_truncation_psi", b"_truncation_psi"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_cutoff) -> _WhichOneofReturnType__truncation_cutoff | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation_psi) -> _WhichOneofReturnType__truncation_psi | None: ...
 
 Global___MixStylesRequest: _TypeAlias = MixStylesRequest  # noqa: Y015

@@ -1,0 +1,47 @@
+"""Jobs that make pictures make them on the best device, whichever that is here."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.imaging import encode_png
+from defectory.serving.operations.context import StoredJobContext
+from defectory.storage import ObjectStore
+from services.generator import bundle, jobs
+from services.generator.rendering import render
+from services.generator.stylegan2.networks import Generator, build
+from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.device import on_best_device
+from tests.unit.generator.generator_samples import write_generator
+
+
+@pytest.mark.parametrize(
+    ("module", "job", "request_"),
+    [
+        ("pictures", jobs.interpolate, pb.InterpolateRequest(model="tiny", seeds=[0, 1], frames=3)),
+        ("pictures", jobs.mix_styles, pb.MixStylesRequest(model="tiny", rows=[0], columns=[1], styles=[0])),
+        ("projection", jobs.project_image, pb.ProjectImageRequest(model="tiny", steps=10, compared=1)),
+    ],
+    ids=["film", "grid", "projection"],
+)
+def test_pictures_are_made_on_the_best_device(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch, module: str, job: Callable[..., Any], request_: Any
+) -> None:
+    card = write_generator(folder)
+    discriminator = {f"d/{name}": x for name, x in build(card.architecture, 0)[1].state_dict().items()}
+    Checkpoints(folder, card.prefix, "x").save(0, discriminator, {})
+    if module == "projection":
+        picture = render(bundle.load(folder, "tiny")[0], [1], truncation_psi=1.0, noise_mode="const")[0]
+        folder.put("imports/target.png", encode_png(picture))
+        request_.image_uri = folder.uri("imports/target.png")
+    placed: list[Generator] = []
+
+    def spy(generator: Generator) -> Generator:
+        placed.append(on_best_device(generator))
+        return placed[-1]
+
+    monkeypatch.setattr(f"services.generator.jobs.{module}.on_best_device", spy)
+    job(request_, StoredJobContext(folder, "generator", "a", {}))
+    assert len(placed) == 1
