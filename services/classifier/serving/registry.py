@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Unavailable
+from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import LABELS, check_name, list_models, read_labels, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
@@ -120,7 +120,11 @@ class ModelRegistry:
         return sorted({served.card.version for served in self._loaded(name)}, key=int, reverse=True)
 
     def refresh(self, only: str = "") -> None:
-        """Look into the store, load what is new, switch to it; of all models or of one."""
+        """Look into the store, load what is new, switch to it; of all models, each by itself, or of one.
+
+        Raises:
+            Unavailable, …: the store cannot be listed, or answers for no model at all; or what `only` fails with.
+        """
         prefix = version_prefix(KIND, only, "").rstrip("/") + "/" if only else f"models/{KIND}/"
         etags = {}
         for info in self._store.list(prefix):
@@ -128,9 +132,19 @@ class ModelRegistry:
             if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
                 etags[parts[2], parts[3]] = info.etag
         names = {name for name, _ in etags} | ({only} if only else set(self._known()))
-        for name in sorted(names):
-            if not self._wanted or name in self._wanted:
+        failed: list[Exception] = []
+        followed = sorted(name for name in names if not self._wanted or name in self._wanted)
+        for name in followed:
+            try:
                 self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name})
+            except Exception as error:  # one model's, so it must not keep the others from being served
+                if only:
+                    raise
+                failed.append(error)
+                known = isinstance(error, DefectoryError)
+                log.error("model left as it is", model=name, error=str(error), exc_info=None if known else error)
+        if failed and len(failed) == len(followed) and all(isinstance(error, Unavailable) for error in failed):
+            raise failed[0]  # it is the store that is away, not a model
 
     def _follow(self, name: str, etags: Mapping[str, str]) -> None:
         with self._loading:
@@ -170,6 +184,11 @@ class ModelRegistry:
     def _labels(self, name: str, before: _Model | None) -> Mapping[str, str]:
         try:
             return read_labels(self._store, KIND, name)
+        except Refused as error:
+            if before is None:
+                raise  # the newest version might be one that is not yet to be used
+            log.error("labels cannot be read", model=name, error=str(error))
+            return before.labels
         except Corrupted as error:
             log.error("labels cannot be read", model=name, error=str(error))
             return before.labels if before else {}
@@ -220,7 +239,7 @@ class ModelRegistry:
             raise  # the store's fault, not the version's: the next look tries again
         except Exception as error:
             why = error if isinstance(error, DefectoryError) else Corrupted(f"classifier {name}/{version}: {error}")
-            self._broken[name, version] = etag, why
+            self._broken[name, version] = "" if isinstance(error, Refused) else etag, why  # "": try again next time
             LOAD_FAILURES.labels(name, version).inc()
             log.error("version cannot be served", model=name, version=version, error=str(error))
             return None

@@ -2,13 +2,16 @@
 
 import gc
 import json
+import time
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.bundle import put_classifier
-from defectory.errors import Corrupted, InvalidInput, NotFound, Unavailable
+from defectory.errors import Corrupted, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
@@ -49,6 +52,13 @@ def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[Mod
         return Served(card, Lane(NoEngine(), list, card.name, card.version))
 
     return ModelRegistry(store, load, wanted, poll_s), loaded
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
 
 
 def version(of: ModelRegistry, name: str = "parts", asked: str = "") -> str:
@@ -183,6 +193,70 @@ def test_a_store_that_does_not_answer_breaks_no_version(store: ObjectStore, monk
         assert version(served) == "1"
     served.refresh()
     assert version(served) == "2"
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}")
+    put_classifier(store, "parts", "1")
+    for name in ("away", "new"):
+        put(store, name, "1")
+    labels = tmp_path / "models" / "classifier" / "away" / "labels.json"
+    labels.symlink_to("labels.json")  # a circle, which even root cannot read
+    served, _ = registry(store, poll_s=0.05)
+    served.start()
+    try:
+        wait_until(lambda: served.ready)
+        assert (version(served), version(served, "new")) == ("1", "1")
+        with pytest.raises(Unavailable, match="labels"):
+            served.get("away")
+        labels.unlink()
+        wait_until(lambda: served.is_ready("away"))
+    finally:
+        served.close()
+
+
+def test_a_version_that_is_closed_to_us_is_tried_at_every_look(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "parts", "2")
+    served, _ = registry(store)
+    get = store.get
+    with monkeypatch.context() as closed:
+
+        def refuse(key: str) -> bytes:
+            if key == "models/classifier/parts/2/model.json":
+                raise Refused("closed")
+            return get(key)
+
+        closed.setattr(store, "get", refuse)
+        served.refresh()
+        assert version(served) == "1"
+        with pytest.raises(Refused):
+            served.get("parts", "2")
+    served.refresh()
+    assert version(served) == "2"
+
+
+def test_labels_that_are_closed_to_us_are_as_they_were(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    served, _ = registry(store)
+    get = store.get
+
+    def refuse(key: str) -> bytes:
+        if key.endswith("labels.json"):
+            raise Refused("closed")
+        return get(key)
+
+    with monkeypatch.context() as closed:
+        closed.setattr(store, "get", refuse)
+        served.refresh()
+        with pytest.raises(Refused):  # not the newest, which nobody may have let out yet
+            served.get("parts")
+    served.refresh()
+    monkeypatch.setattr(store, "get", refuse)
+    served.refresh()
+    assert version(served) == "1"
 
 
 def test_unknown_names_and_versions(store: ObjectStore) -> None:
