@@ -2,12 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
+from defectory.errors import Corrupted, DefectoryError, Expired, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import LABELS, check_name, list_models, read_labels, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
@@ -16,6 +17,9 @@ from services.classifier.serving.choice import DEFAULT, candidates, named
 from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
 
 KEPT = 4  # versions that were asked for by number and are nobody's default
+LOOK_S = 0.1  # between looks whether who waits for a version still has the time
+
+Remaining = Callable[[], float | None]  # seconds to a caller's deadline; None without one
 
 log = structlog.get_logger(__name__)
 
@@ -82,18 +86,19 @@ class ModelRegistry:
         """Whether every model that is to be served was loaded, or found to be broken."""
         return self._ready.is_set()
 
-    def get(self, name: str, version: str = "") -> Served:
+    def get(self, name: str, version: str = "", remaining_s: Remaining = lambda: None) -> Served:
         """The version that answers for a name and a version, a label, or "".
 
         Raises:
             NotFound: no such model, version or label. Corrupted: its bundle is broken. InvalidInput: no name.
+            Expired: the caller's time is over before other versions are loaded.
         """
         check_name(name, "model")
         if self._wanted and name not in self._wanted:
             raise NotFound(f"classifier {name!r} is not served here; served are {', '.join(sorted(self._wanted))}")
         model = self._model(name)
         if self._poll_s == 0 or model is None:
-            self.refresh(name)
+            self.refresh(name, remaining_s)
             model = self._model(name)
         if not version:
             return self._default(name, model)
@@ -103,7 +108,11 @@ class ModelRegistry:
         if not number.isdecimal():
             right = f"use a number, {', '.join(LABELS)} or nothing"
             raise InvalidInput(f"version {version!r} of {name!r}: {right}", {"model": right})
-        return self._version(name, number)
+        if not self._is_wanted(name, number):
+            raise NotFound(
+                f"version {number} of classifier {name!r} is not served here; served is {self._wanted[name]}"
+            )
+        return self._version(name, number, remaining_s)
 
     def is_ready(self, name: str, version: str = "") -> bool:
         """Whether a model can be asked without loading anything."""
@@ -119,7 +128,7 @@ class ModelRegistry:
         """Versions of a model that are loaded, newest first."""
         return sorted({served.card.version for served in self._loaded(name)}, key=int, reverse=True)
 
-    def refresh(self, only: str = "") -> None:
+    def refresh(self, only: str = "", remaining_s: Remaining = lambda: None) -> None:
         """Look into the store, load what is new, switch to it; of all models, each by itself, or of one.
 
         Raises:
@@ -131,23 +140,39 @@ class ModelRegistry:
             parts = info.key.split("/")
             if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
                 etags[parts[2], parts[3]] = info.etag
-        names = {name for name, _ in etags} | ({only} if only else set(self._known()))
+        known = set(self._known())
+        names = {name for name, _ in etags} | (known & {only} if only else known)
         failed: list[Exception] = []
         followed = sorted(name for name in names if not self._wanted or name in self._wanted)
         for name in followed:
             try:
-                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name})
+                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name}, remaining_s)
             except Exception as error:  # one model's, so it must not keep the others from being served
                 if only:
                     raise
                 failed.append(error)
-                known = isinstance(error, DefectoryError)
-                log.error("model left as it is", model=name, error=str(error), exc_info=None if known else error)
+                cause = None if isinstance(error, DefectoryError) else error
+                log.error("model left as it is", model=name, error=str(error), exc_info=cause)
         if failed and len(failed) == len(followed) and all(isinstance(error, Unavailable) for error in failed):
             raise failed[0]  # it is the store that is away, not a model
 
-    def _follow(self, name: str, etags: Mapping[str, str]) -> None:
-        with self._loading:
+    def _is_wanted(self, name: str, version: str) -> bool:
+        return self._wanted.get(name, "") in ("", version)
+
+    @contextmanager
+    def _turn(self, remaining_s: Remaining) -> Iterator[None]:
+        """Hold `_loading`; Expired where the caller's time is over before the others have let go of it."""
+        while not self._loading.acquire(timeout=LOOK_S):
+            left = remaining_s()
+            if left is not None and left <= 0:
+                raise Expired("the deadline passed while other versions were loaded")
+        try:
+            yield
+        finally:
+            self._loading.release()
+
+    def _follow(self, name: str, etags: Mapping[str, str], remaining_s: Remaining) -> None:
+        with self._turn(remaining_s):
             before = self._model(name)
             labels = self._labels(name, before)
             serving = before.default if before else None
@@ -160,7 +185,8 @@ class ModelRegistry:
                     break
             labelled = {}
             for label, version in labels.items():
-                served = self._try(name, version, etags[version]) if version in etags else None
+                wanted = version in etags and self._is_wanted(name, version)
+                served = self._try(name, version, etags[version]) if wanted else None
                 if served is not None:
                     labelled[label] = served
             # What works goes on, though its files may be gone: callers matter more than the store's order.
@@ -202,14 +228,14 @@ class ModelRegistry:
         pinned = self._wanted.get(name, "")
         raise NotFound(f"there is no classifier {name!r}{' ' + pinned if pinned else ''} in {self._store.url}")
 
-    def _version(self, name: str, version: str) -> Served:
+    def _version(self, name: str, version: str, remaining_s: Remaining) -> Served:
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is None:
             etags = dict(self._cards(name))
             if version not in etags:
                 has = ", ".join(sorted(etags, key=int, reverse=True)) or "none"
                 raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
-            with self._loading:
+            with self._turn(remaining_s):
                 loaded = self._try(name, version, etags[version])
             if loaded is None:
                 raise self._broken[name, version][1]

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.bundle import put_classifier
-from defectory.errors import Corrupted, InvalidInput, NotFound, Refused, Unavailable
+from defectory.errors import Corrupted, Expired, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
@@ -154,6 +155,46 @@ def test_only_what_is_wanted_is_served_and_a_pinned_version_stays(store: ObjectS
     assert loaded == ["parts/1"]
     with pytest.raises(NotFound, match="not served here"):
         served.get("other")
+
+
+def test_a_pinned_version_is_all_that_is_loaded_of_a_model(store: ObjectStore) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    set_label(store, "classifier", "parts/2", "canary")
+    for poll_s in (60, 0):
+        served, loaded = registry(store, poll_s, parts="1")
+        served.refresh()
+        assert [version(served, asked=asked) for asked in ("", "1", "stable")] == ["1", "1", "1"]
+        for asked in ("2", "canary"):
+            with pytest.raises(NotFound, match="not served here"):
+                served.get("parts", asked)
+            assert not served.is_ready("parts", asked)
+        assert loaded == ["parts/1"]
+
+
+def test_who_waits_for_others_loading_waits_no_longer_than_there_is_time(store: ObjectStore) -> None:
+    put(store, "slow", "1")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        begun.set()
+        assert go_on.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    served = ModelRegistry(store, load, {}, 60)
+    other = threading.Thread(target=served.get, args=("slow",))
+    other.start()
+    try:
+        assert begun.wait(30)
+        for asked in ("", "1"):
+            with pytest.raises(Expired):
+                served.get("parts", asked, lambda: 0.0)
+        with pytest.raises(NotFound):  # a name that nobody has waits for nobody
+            served.get("none", "", lambda: pytest.fail("it waits"))
+    finally:
+        go_on.set()
+        other.join()
 
 
 def test_versions_asked_for_are_kept_but_not_all(store: ObjectStore) -> None:
