@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -159,6 +160,14 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
 
     assert ask(store.uri("shots/1.png")) == classify(stub, "parts", content)
     assert isinstance(fails(ask, store.uri("shots/2.png")), NotFound)
+    large = store.uri("shots/large.png")
+    with (Path(large.removeprefix("file://"))).open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    images = [pb.ImageSource(uri=large), pb.ImageSource(content=content)]
+    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=60)
+    assert isinstance(error, InvalidInput)
+    assert list(error.fields) == ["images[0]"]
+    assert list(fails(ask, large).fields) == ["images[0]"]
     for uri in ("file:///etc/passwd", "s3://elsewhere/1.png", store.uri("shots/1.png") + "/../../../../etc/passwd"):
         assert isinstance(fails(ask, uri), Refused | InvalidInput)
 
