@@ -62,18 +62,37 @@ def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle
     Raises:
         Corrupted: size, hash, names, shapes, types or values are not what they should be; says which.
     """
-    entry = card.cycles[cycle].weights
-    name = f"the weights {entry.file} of classifier {card.full_name}"
-    load_weights(network, store.get(card.prefix + entry.file), entry, name)
+    load_weights(network, _read_weights(store, card, cycle), card.cycles[cycle].weights, _weights_name(card, cycle))
+
+
+def _read_weights(store: ObjectStore, card: ClassifierCard, cycle: int) -> bytes:
+    """One cycle's file; Corrupted where it is not the card's, and one of another size is not even read."""
+    entry, name = card.cycles[cycle].weights, _weights_name(card, cycle)
+    _check_size(store.head(card.prefix + entry.file).size_bytes, entry, name)
+    data = store.get(card.prefix + entry.file)
+    _check_content(data, entry, name)
+    return data
+
+
+def _weights_name(card: ClassifierCard, cycle: int) -> str:
+    return f"the weights {card.cycles[cycle].weights.file} of classifier {card.full_name}"
+
+
+def _check_size(size: int, entry: WeightsFile, name: str) -> None:
+    if size != entry.size:
+        raise Corrupted(f"{name} has {size} bytes, its card says {entry.size}: it was changed or cut off")
+
+
+def _check_content(data: bytes, entry: WeightsFile, name: str) -> None:
+    _check_size(len(data), entry, name)
+    found = hashlib.sha256(data).hexdigest()
+    if found != entry.sha256:
+        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
 
 
 def load_weights(network: Network, data: bytes, entry: WeightsFile, name: str) -> None:
     """Load weights into a network after everything about them was checked; Corrupted names the first difference."""
-    if len(data) != entry.size:
-        raise Corrupted(f"{name} has {len(data)} bytes, its card says {entry.size}: it was changed or cut off")
-    found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
+    _check_content(data, entry, name)
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -101,6 +120,7 @@ def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
         NotFound: no such model. Corrupted: card or weights are not what they should be.
     """
     card = read_card(store, model)
+    data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
     network = build(card.architecture)
-    load_cycle(store, card, network, card.main_cycle)
+    load_weights(network, data, card.weights, _weights_name(card, card.main_cycle))
     return card, network

@@ -22,6 +22,7 @@ from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
+from services.classifier.model import check_labels
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Explain
 from services.classifier.serving.messages import to_classifications
@@ -56,7 +57,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         lines = read_manifest(self._store, request.manifest_uri)
-        run.check(lines, given(request.settings), request.cycles or 5)
+        labels, _ = run.check(lines, given(request.settings), request.cycles or 5)
+        check_labels(labels, "manifest_uri")
         return self._operations.start(JOBS + "train_classifier", request)
 
     def EvaluateClassifier(
