@@ -34,14 +34,14 @@ def write_card(store: ObjectStore, card: ClassifierCard) -> None:
 
 
 def read_card(store: ObjectStore, model: str) -> ClassifierCard:
-    """The card of "name" (its newest version) or "name/version".
+    """The card of "name" (the version labelled stable, else the newest), "name/version" or "name/label".
 
     Raises:
-        NotFound: no such classifier. Corrupted: not a card of this format; names the field.
+        NotFound: no such classifier, version or label. Corrupted: not a card of this format; names the field.
     """
     name, version = resolve(store, KIND, model)
     content = read_model_card(store, KIND, name, version)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if content.get("format") != FORMAT:
         raise Corrupted(
             f"the card of classifier {name}/{version} is not of format {FORMAT}: it was written by an earlier version "
             "of this software, or by something else; train the classifier again"

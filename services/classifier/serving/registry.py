@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from defectory.errors import Corrupted, DefectoryError, Expired, InvalidInput, NotFound, Refused, Unavailable
-from defectory.models import LABELS, check_name, list_models, read_labels, version_prefix
+from defectory.errors import Corrupted, DefectoryError, Expired, NotFound, Refused, Unavailable
+from defectory.models import check_name, list_models, read_labels, version_number, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.serving.batching import Lane
-from services.classifier.serving.choice import DEFAULT, candidates, named
+from services.classifier.serving.choice import DEFAULT, candidates
 from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
 
 KEPT = 4  # versions that were asked for by number and are nobody's default
@@ -102,12 +102,7 @@ class ModelRegistry:
             model = self._model(name)
         if not version:
             return self._default(name, model)
-        number = named(version, model.labels if model else {})
-        if version in LABELS and not number:
-            raise NotFound(f"classifier {name!r} has no version labelled {version!r}")
-        if not number.isdecimal():
-            right = f"use a number, {', '.join(LABELS)} or nothing"
-            raise InvalidInput(f"version {version!r} of {name!r}: {right}", {"model": right})
+        number = version_number(KIND, name, version, model.labels if model else {})
         if not self._is_wanted(name, number):
             raise NotFound(
                 f"version {number} of classifier {name!r} is not served here; served is {self._wanted[name]}"
@@ -121,7 +116,7 @@ class ModelRegistry:
             return False
         if not version:
             return model.default is not None
-        number = named(version, model.labels)
+        number = model.labels.get(version, version)
         return any(served.card.version == number for served in self._loaded(name))
 
     def versions(self, name: str) -> list[str]:
