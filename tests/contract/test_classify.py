@@ -200,6 +200,7 @@ def test_heatmaps_come_from_the_explainer_and_a_full_queue_says_when_to_come_bac
         content = pictures.encoded(pictures.pixels())
         answer = classify(stub, "parts", content, heatmap=True).classifications[0]
         assert decode(answer.heatmap).size == (96, 80)
+        assert list(fails(classify, stub, "parts", *[content] * 17, heatmap=True).fields) == ["heatmap"]
         content = pictures.encoded(pictures.pixels(512, 512))
         image = pb.ImageSource(content=content)
         calls = [stub.Classify.future(pb.ClassifyRequest(model="parts", images=[image] * 2)) for _ in range(40)]

@@ -449,7 +449,7 @@ class ClassifyRequest(_message.Message):
     model: _builtins.str
     """Classifier, "name" (its version labelled stable, else the newest that works), "name/version" or "name/label"; required."""
     heatmap: _builtins.bool
-    """Whether to explain each answer by a heatmap, which the explainer service makes."""
+    """Whether to explain each answer by a heatmap, which the explainer service makes; of at most 16 images."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageSource]:
         """The images, 1 to 256."""
