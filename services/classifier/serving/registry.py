@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from defectory.errors import Corrupted, DefectoryError, Expired, NotFound, Refused, Unavailable
-from defectory.models import check_name, list_models, read_labels, version_number, version_prefix
+from defectory.models import check_name, complete_versions, read_labels, version_number, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.serving.batching import Lane
@@ -173,15 +173,20 @@ class ModelRegistry:
             serving = before.default if before else None
             versions = sorted(etags, key=int, reverse=True)
             pinned = self._wanted.get(name, "")
+            tried: dict[str, Served | None] = {}  # what answers in several roles is loaded once
             default = None
             for version in candidates(versions, labels, pinned, serving.card.version if serving else ""):
-                default = self._try(name, version, etags[version])
+                tried[version] = default = self._try(name, version, etags[version])
                 if default is not None:
                     break
             labelled = {}
             for label, version in labels.items():
-                wanted = version in etags and self._is_wanted(name, version)
-                served = self._try(name, version, etags[version]) if wanted else None
+                if version not in tried and version in etags and self._is_wanted(name, version):
+                    try:
+                        tried[version] = self._try(name, version, etags[version])
+                    except Unavailable as error:  # no reason not to serve the default
+                        log.error("label left as it is", model=name, label=label, error=str(error))
+                served = tried.get(version)
                 if served is not None:
                     labelled[label] = served
             # What works goes on, though its files may be gone: callers matter more than the store's order.
@@ -226,12 +231,13 @@ class ModelRegistry:
     def _version(self, name: str, version: str, remaining_s: Remaining) -> Served:
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is None:
-            etags = dict(self._cards(name))
-            if version not in etags:
-                has = ", ".join(sorted(etags, key=int, reverse=True)) or "none"
+            versions = complete_versions(self._store, KIND, name)
+            if version not in versions:
+                has = ", ".join(versions) or "none"
                 raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
+            etag = self._store.head(version_prefix(KIND, name, version) + "model.json").etag
             with self._turn(remaining_s):
-                loaded = self._try(name, version, etags[version])
+                loaded = self._try(name, version, etag)
             if loaded is None:
                 raise self._broken[name, version][1]
         with self._lock:
@@ -240,11 +246,6 @@ class ModelRegistry:
             while len(self._asked) > KEPT:
                 self._asked.popitem(last=False)
         return loaded
-
-    def _cards(self, name: str) -> list[tuple[str, str]]:
-        key = f"models/{KIND}/{name}/"
-        found = [(n, v) for n, v in list_models(self._store, KIND) if n == name]
-        return [(version, self._store.head(f"{key}{version}/model.json").etag) for _, version in found]
 
     def _try(self, name: str, version: str, etag: str) -> Served | None:
         """The version as it is loaded already, or loaded now; None where it is broken. Called under `_loading`."""

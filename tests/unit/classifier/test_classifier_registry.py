@@ -124,13 +124,14 @@ def test_what_is_gone_from_the_store_is_still_answered_by_what_is_loaded(store: 
 
 
 def test_labels_are_followed(store: ObjectStore) -> None:
-    served, _ = registry(store)
+    served, loaded = registry(store)
     put(store, "parts", "2")
     put(store, "parts", "3")
     set_label(store, "classifier", "parts/2", "stable")
     set_label(store, "classifier", "parts/3", "canary")
     served.refresh()
     assert (version(served), version(served, asked="canary"), version(served, asked="stable")) == ("2", "3", "2")
+    assert loaded == ["parts/2", "parts/3"]
     assert served.versions("parts") == ["3", "2"]
     with pytest.raises(InvalidInput, match="latest"):
         served.get("parts", "latest")
@@ -298,6 +299,30 @@ def test_labels_that_are_closed_to_us_are_as_they_were(store: ObjectStore, monke
     monkeypatch.setattr(store, "get", refuse)
     served.refresh()
     assert version(served) == "1"
+
+
+def test_a_canary_that_cannot_be_read_leaves_the_default_alone(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    set_label(store, "classifier", "parts/2", "canary")
+    served, _ = registry(store)
+    get = store.get
+    with monkeypatch.context() as away:
+
+        def fail(key: str) -> bytes:
+            if key == "models/classifier/parts/2/model.json":
+                raise Unavailable("away")
+            return get(key)
+
+        away.setattr(store, "get", fail)
+        served.refresh()
+        assert version(served) == "1"
+        with pytest.raises(Unavailable):
+            served.get("parts", "canary")
+    served.refresh()
+    assert served.is_ready("parts", "canary")
 
 
 def test_unknown_names_and_versions(store: ObjectStore) -> None:
