@@ -273,7 +273,7 @@ def label(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Give a version a label. "stable" is what a served model answers with when no version is named.
+    """Give a version a label. The one labelled "stable" is meant where a name is given without a version.
 
     \b
     defectory classifier label screws/3 stable

@@ -19,15 +19,8 @@ def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: b
             sys.stderr.write(f"left out: {error}\n")
             continue
         shape = card.get("architecture")
-        rows.append(
-            {
-                **(shape if isinstance(shape, dict) else {}),
-                **card,
-                "model": f"{name}/{version}",
-                "name": name,
-                "version": version,
-            }
-        )
+        known = {**shape, **card} if isinstance(shape, dict) else card
+        rows.append({**known, "model": f"{name}/{version}", "name": name, "version": version})
     text = table(rows, columns) if rows else f"there is no {kind} in {store.url}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)

@@ -16,6 +16,8 @@ from defectory.storage.store import ObjectStore
 from services.classifier.card import FORMAT, KIND, ClassifierCard, WeightsFile
 from services.classifier.model import Network, build
 
+MAX_SAID = 5  # faults of a card that are told
+
 
 def weights_bytes(network: Network) -> bytes:
     """The network's weights in safetensors format; the same weights give the same bytes."""
@@ -49,7 +51,8 @@ def read_card(store: ObjectStore, model: str) -> ClassifierCard:
     try:
         card = ClassifierCard.model_validate(content)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        first = error.errors(include_input=False)[:MAX_SAID]
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in first)
         raise Corrupted(f"the card of classifier {name}/{version} is not valid: {wrong}") from error
     if (card.name, card.version) != (name, version):
         raise Corrupted(f"the card of classifier {name}/{version} says that it is {card.full_name}")
@@ -62,7 +65,7 @@ def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle
     Raises:
         Corrupted: size, hash, names, shapes, types or values are not what they should be; says which.
     """
-    load_weights(network, _read_weights(store, card, cycle), card.cycles[cycle].weights, _weights_name(card, cycle))
+    _fill(network, _read_weights(store, card, cycle), _weights_name(card, cycle))
 
 
 def _read_weights(store: ObjectStore, card: ClassifierCard, cycle: int) -> bytes:
@@ -93,6 +96,10 @@ def _check_content(data: bytes, entry: WeightsFile, name: str) -> None:
 def load_weights(network: Network, data: bytes, entry: WeightsFile, name: str) -> None:
     """Load weights into a network after everything about them was checked; Corrupted names the first difference."""
     _check_content(data, entry, name)
+    _fill(network, data, name)
+
+
+def _fill(network: Network, data: bytes, name: str) -> None:
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -122,5 +129,5 @@ def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
     card = read_card(store, model)
     data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
     network = build(card.architecture)
-    load_weights(network, data, card.weights, _weights_name(card, card.main_cycle))
+    _fill(network, data, _weights_name(card, card.main_cycle))
     return card, network

@@ -129,6 +129,8 @@ def test_versions_and_labels_are_named(stub, store: ObjectStore) -> None:
     set_label(store, "classifier", "parts/1", "stable")
     set_label(store, "classifier", "parts/2", "canary")
     assert classify(stub, "parts", content).model_version == "1"
+    for model, number in (("parts", "1"), ("parts/stable", "1"), ("parts/canary", "2"), ("parts/2", "2")):
+        assert stub.GetClassifier(pb.GetClassifierRequest(model=model)).classifier.version == number
     assert classify(stub, "parts/canary", content).model_version == "2"
     set_label(store, "classifier", "parts/2", "stable")
     assert classify(stub, "parts", content).model_version == "2"

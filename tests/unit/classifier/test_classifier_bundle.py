@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,9 +83,9 @@ def test_what_is_no_card_at_all_is_refused(weights: bytes, content: bytes) -> No
 
 
 def test_weights_are_checked_before_they_are_read_and_a_network_is_built(
-    weights: bytes, monkeypatch: pytest.MonkeyPatch
+    weights: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    store, card = bundle(open_store("memory://"), weights)
+    store, card = bundle(open_store(f"file://{tmp_path}"), weights)
     monkeypatch.setattr("services.classifier.bundle.build", lambda _: pytest.fail("a network is built"))
     store.put(card.prefix + card.weights.file, weights[:-1] + b"x")
     with pytest.raises(Corrupted, match="SHA-256"):
