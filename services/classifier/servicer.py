@@ -66,7 +66,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> operations_pb2.Operation:
         """Check the request and start the measurement."""
         read_card(self._store, request.model)
-        self._store.head(self._store.key(request.manifest_uri))
+        read_manifest(self._store, request.manifest_uri)
         if request.split and request.split not in SPLITS:
             right = f"use {', '.join(SPLITS)}"
             raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
@@ -75,7 +75,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def ScoreImages(self, request: pb.ScoreImagesRequest, context: grpc.ServicerContext) -> operations_pb2.Operation:
         """Check the request and start the scoring."""
         read_card(self._store, request.model)
-        self._store.head(self._store.key(request.manifest_uri))
+        read_manifest(self._store, request.manifest_uri)
         check_key(request.output_prefix.strip("/"))
         return self._operations.start(JOBS + "score_images", request)
 
@@ -99,7 +99,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             right = f"use {', '.join(FORMATS)}"
             raise InvalidInput(f"format {request.format!r}: {right}", {"format": right})
         if request.manifest_uri:
-            self._store.head(self._store.key(request.manifest_uri))
+            read_manifest(self._store, request.manifest_uri)
         return self._operations.start(JOBS + "export_classifier", request)
 
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
