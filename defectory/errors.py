@@ -5,7 +5,7 @@ DefectoryError
 ├── NotFound              the dataset, model, object or operation does not exist
 ├── AlreadyExists         the name or request id is taken by something else
 ├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks, weights are missing)
-├── Refused               not allowed (a URI outside the store's root, no token)
+├── Refused               not allowed (a URI outside the store's root, a file closed to us, no token)
 ├── Corrupted             stored bytes are not what was written
 ├── Exhausted             a limit or the disk is full
 ├── Unavailable           a store or service does not answer; trying again may help

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
@@ -45,26 +46,48 @@ def reserve_version(store: ObjectStore, kind: str, name: str, operation_id: str)
 
 
 def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
-    """(name, version) of "name" (its newest complete version) or "name/version".
+    """(name, version) of "name" (the version labelled stable, else the newest), "name/version" or "name/label".
 
     Raises:
-        NotFound: no such model or version.
+        NotFound: no such model, version or label. InvalidInput: neither a number nor a label. Corrupted: the labels.
     """
     name, _, version = model.partition("/")
     check_name(name, "model")
     versions = complete_versions(store, kind, name)
     if not versions:
         raise NotFound(f"there is no {kind} {name!r} in {store.url}")
-    if version and version not in versions:
-        raise NotFound(f"{kind} {name!r} has no version {version!r}; it has {', '.join(versions)}")
-    return name, version or versions[0]
+    labels = read_labels(store, kind, name) if version in ("", *LABELS) else {}
+    if not version:
+        stable = labels.get("stable", "")
+        return name, stable if stable in versions else versions[0]
+    number = version_number(kind, name, version, labels)
+    if number not in versions:
+        raise NotFound(f"{kind} {name!r} has no version {number!r}; it has {', '.join(versions)}")
+    return name, number
+
+
+def version_number(kind: str, name: str, version: str, labels: Mapping[str, str]) -> str:
+    """The number that a version stands for, itself or by its label.
+
+    Raises:
+        NotFound: a label that no version has. InvalidInput: neither a number nor a label.
+    """
+    if version in LABELS:
+        if version not in labels:
+            raise NotFound(f"{kind} {name!r} has no version labelled {version!r}")
+        return labels[version]
+    if not version.isdecimal():
+        right = f"use a number, {', '.join(LABELS)} or nothing"
+        raise InvalidInput(f"version {version!r} of {kind} {name!r}: {right}", {"model": right})
+    return version
 
 
 def complete_versions(store: ObjectStore, kind: str, name: str) -> list[str]:
     """Versions that have a card, newest first."""
     prefix = f"models/{kind}/{name}/"
     parts = (info.key[len(prefix) :].split("/") for info in store.list(prefix))
-    return sorted((p[0] for p in parts if len(p) == 2 and p[1] == "model.json"), key=int, reverse=True)
+    found = (p[0] for p in parts if len(p) == 2 and p[1] == "model.json" and p[0].isdecimal())
+    return sorted(found, key=int, reverse=True)
 
 
 def list_models(store: ObjectStore, kind: str) -> list[tuple[str, str]]:
@@ -76,12 +99,11 @@ def list_models(store: ObjectStore, kind: str) -> list[tuple[str, str]]:
 
 
 def read_model_card(store: ObjectStore, kind: str, name: str, version: str) -> dict[str, Any]:
-    """The card of a complete version."""
+    """The card of a complete version; Corrupted where it is no JSON object."""
     key = version_prefix(kind, name, version) + "model.json"
-    try:
-        card: dict[str, Any] = json.loads(store.get(key))
-    except ValueError as error:
-        raise Corrupted(f"{key} is not JSON: {error}") from error
+    card = _read_json(store, key)
+    if not isinstance(card, dict):
+        raise Corrupted(f"{key} is no JSON object, and so no card")
     return card
 
 
@@ -93,11 +115,9 @@ def read_labels(store: ObjectStore, kind: str, name: str) -> dict[str, str]:
     """
     key = _labels_key(kind, name)
     try:
-        labels = json.loads(store.get(key))
+        labels = _read_json(store, key)
     except NotFound:
         return {}
-    except ValueError as error:
-        raise Corrupted(f"{key} is not JSON: {error}") from error
     if not isinstance(labels, dict) or not all(label in LABELS and isinstance(v, str) for label, v in labels.items()):
         raise Corrupted(f"{key} is no object of {', '.join(LABELS)} with versions as strings")
     return labels
@@ -119,6 +139,13 @@ def set_label(store: ObjectStore, kind: str, model: str, label: str) -> dict[str
     labels = {**read_labels(store, kind, name), label: version}
     store.put(_labels_key(kind, name), json.dumps(labels, sort_keys=True).encode())
     return labels
+
+
+def _read_json(store: ObjectStore, key: str) -> Any:
+    try:
+        return json.loads(store.get(key))
+    except (ValueError, RecursionError) as error:  # the latter where it is nested thousands deep
+        raise Corrupted(f"{key} is not JSON: {error}") from error
 
 
 def _labels_key(kind: str, name: str) -> str:

@@ -55,7 +55,7 @@ class CallInterceptor(grpc.ServerInterceptor):
                 status = to_status(error)
                 code = rpc_status.to_status(status).code.name
                 if isinstance(error, DefectoryError):
-                    log.info("call failed", method=method, code=code, error=str(error))
+                    log.info("call failed", method=method, code=code, error=status.message)
                 context.abort_with_status(rpc_status.to_status(status))
             finally:
                 metrics.CALLS.labels(method, code).inc()

@@ -31,7 +31,10 @@ def page(items: Sequence[Item], size: int, token: str) -> tuple[Sequence[Item], 
 
 def _offset(token: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(token.encode()).decode("ascii"))
+        start = int(base64.urlsafe_b64decode(token.encode()).decode("ascii"))
+        if start < 0:
+            raise ValueError(f"{start} is before the first page")
+        return start
     except (ValueError, binascii.Error) as error:
         right = "use the next_page_token of the page before"
         raise InvalidInput(f"page_token {token[:40]!r}: {right}", {"page_token": right}) from error

@@ -1,6 +1,7 @@
 """The one table between domain errors and gRPC statuses, in both directions."""
 
 import secrets
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -30,6 +31,10 @@ ERRORS = {code: kind for kind, code in CODES.items()} | {
     code_pb2.DEADLINE_EXCEEDED: errors.Unavailable,
 }
 
+# A status travels in trailers, of which clients take 8 KiB, the message twice and percent-encoded; one that is larger
+# arrives as another error, or as none. Errors may repeat what the caller sent, and that may be long.
+MAX_MESSAGE, MAX_FIELD, MAX_RIGHT, MAX_FIELDS = 900, 80, 200, 8  # bytes of UTF-8; violations
+
 log = structlog.get_logger(__name__)
 
 
@@ -40,12 +45,12 @@ def to_status(error: Exception) -> status_pb2.Status:
         identity = secrets.token_hex(8)
         log.error("unexpected error", error_id=identity, exc_info=error)
         return status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {identity}; the service's log has it")
-    status = status_pb2.Status(code=code, message=str(error))
+    status = status_pb2.Status(code=code, message=_cut(str(error), MAX_MESSAGE))
     _add(status, error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN))
     if isinstance(error, errors.InvalidInput) and error.fields:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=why)
-            for field, why in error.fields.items()
+            error_details_pb2.BadRequest.FieldViolation(field=_cut(field, MAX_FIELD), description=_cut(why, MAX_RIGHT))
+            for field, why in islice(error.fields.items(), MAX_FIELDS)
         ]
         _add(status, error_details_pb2.BadRequest(field_violations=violations))
     if isinstance(error, errors.Exhausted) and error.retry_after_s is not None:
@@ -53,6 +58,17 @@ def to_status(error: Exception) -> status_pb2.Status:
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
         _add(status, error_details_pb2.RetryInfo(retry_delay=delay))
     return status
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text in at most so many bytes of UTF-8, without its middle: its end says what would be right."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= limit:
+        return encoded.decode()
+    gap = " … "
+    kept = limit - len(gap.encode())
+    start, end = encoded[: kept - kept // 3], encoded[-(kept // 3) :]
+    return start.decode(errors="ignore") + gap + end.decode(errors="ignore")
 
 
 def from_status(status: status_pb2.Status) -> errors.DefectoryError:

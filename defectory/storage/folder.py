@@ -1,19 +1,22 @@
 """A store in a folder of this machine: the embedded default."""
 
 import errno
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from defectory.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, Unavailable
+from defectory.errors import AlreadyExists, DefectoryError, Exhausted, InvalidInput, NotFound, Refused, Unavailable
 from defectory.storage.keys import Rooted, check_key
 from defectory.storage.store import ObjectInfo
 
 STAGING = ".staging"  # no key starts with '.', so half-written files are never listed
+
+log = logging.getLogger(__name__)  # of the standard library, since programs that set up nothing use stores too
 
 
 class FolderStore(Rooted):
@@ -65,14 +68,18 @@ class FolderStore(Rooted):
 
     def exists(self, key: str) -> bool:
         """Whether there is an object at the key."""
-        return self._path(key).is_file()
+        with self._reading(key):
+            return self._path(key).is_file()
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with the prefix, in the order of their keys."""
+        """Objects whose key starts with the prefix, in the order of their keys.
+
+        What cannot be looked into below the prefix's folder is logged and left out: it hides nothing beside it.
+        """
         parent = prefix.rpartition("/")[0]
         if parent:
             check_key(parent)
-        yield from self._walk(self._root / parent, f"{parent}/" if parent else "", prefix)
+        yield from self._walk(self._entries(parent), f"{parent}/" if parent else "", prefix)
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""
@@ -83,20 +90,31 @@ class FolderStore(Rooted):
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def _walk(self, folder: Path, at: str, prefix: str) -> Iterator[ObjectInfo]:
-        try:
-            entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
-        except (FileNotFoundError, NotADirectoryError):
-            return
+    def _walk(self, entries: Iterable[os.DirEntry[str]], at: str, prefix: str) -> Iterator[ObjectInfo]:
         # "a-b" sorts before "a/c": a folder takes its place with its slash, as in S3's order of whole keys.
-        for entry in sorted(entries, key=lambda e: e.name + "/" if e.is_dir() else e.name):
-            key = at + entry.name
-            if entry.is_dir():
-                if f"{key}/".startswith(prefix) or prefix.startswith(f"{key}/"):
-                    yield from self._walk(Path(entry.path), f"{key}/", prefix)
-            elif key.startswith(prefix):
-                with suppress(FileNotFoundError):  # deleted while we list
-                    yield _info(key, entry.stat())
+        for name, entry in sorted((e.name + "/" if _is_folder(e) else e.name, e) for e in entries):
+            key = at + name
+            try:
+                found: Iterable[ObjectInfo] = ()
+                if not name.endswith("/") and key.startswith(prefix):
+                    found = (_info(key, entry.stat()),)
+                elif name.endswith("/") and (key.startswith(prefix) or prefix.startswith(key)):
+                    found = self._walk(self._entries(key[:-1]), key, prefix)
+            except FileNotFoundError:
+                continue  # deleted while we list
+            except (OSError, DefectoryError) as error:
+                log.warning("left out of a list: %s: %s", key, error)
+                continue
+            yield from found
+
+    def _entries(self, folder: str) -> Sequence[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _of(error, f"the folder {self.url}/{folder} cannot be read: {error}") from error
 
     @contextmanager
     def _staged(self, key: str, if_absent: bool) -> Iterator[BinaryIO]:
@@ -144,7 +162,18 @@ class FolderStore(Rooted):
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise NotFound(f"{self.uri(key)} does not exist") from error
         except OSError as error:
-            raise Unavailable(f"{self.uri(key)} cannot be read: {error}") from error
+            raise _of(error, f"{self.uri(key)} cannot be read: {error}") from error
+
+
+def _of(error: OSError, message: str) -> DefectoryError:
+    return Refused(message) if isinstance(error, PermissionError) else Unavailable(message)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that is closed to us
+        return False
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

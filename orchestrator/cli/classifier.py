@@ -23,7 +23,8 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import emit, table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
-Model = Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')]
+MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
+Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
@@ -276,7 +277,7 @@ def label(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Give a version a label. "stable" is what a served model answers with when no version is named.
+    """Give a version a label. The one labelled "stable" is meant where a name is given without a version.
 
     \b
     defectory classifier label screws/3 stable

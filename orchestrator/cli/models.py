@@ -18,8 +18,9 @@ def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: b
         except Corrupted as error:
             sys.stderr.write(f"left out: {error}\n")
             continue
-        shape = card.get("architecture", {})
-        rows.append({**shape, **card, "model": f"{name}/{version}", "name": name, "version": version})
+        shape = card.get("architecture")
+        known = {**shape, **card} if isinstance(shape, dict) else card
+        rows.append({**known, "model": f"{name}/{version}", "name": name, "version": version})
     text = table(rows, columns) if rows else f"there is no {kind} in {store.url}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)

@@ -28,6 +28,11 @@ def serve(
         str, typer.Option("--engine", help="For the classifier: auto, openvino, openvino-bf16 or tensorflow.")
     ] = "",
     threads: Annotated[int | None, typer.Option("--threads", help="For the classifier: cores; 0: all.")] = None,
+    queue: Annotated[int | None, typer.Option("--queue", help="For the classifier: images inside at once.")] = None,
+    poll_s: Annotated[
+        float | None,
+        typer.Option("--poll-s", help="For the classifier: seconds between looks for versions; 0: at every call."),
+    ] = None,
     weights: Weights = "",
     store: Store = "",
     as_json: AsJson = False,
@@ -50,7 +55,7 @@ def serve(
         "--port": port, "--metrics-port": metrics_port, "--host": host or None,
         "--weights": weights_file(weights) or None, "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
-        "--engine": engine or None, "--threads": threads,
+        "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

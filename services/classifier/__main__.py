@@ -16,7 +16,7 @@ from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
 from services.classifier.serving.engine import limit_tensorflow
-from services.classifier.serving.heatmaps import explainer_at
+from services.classifier.serving.heatmaps import Heatmaps, explainer_at
 from services.classifier.serving.loading import Loader
 from services.classifier.serving.registry import ModelRegistry
 from services.classifier.serving.servicer import OpenInferenceServicer
@@ -31,8 +31,7 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     loader = Loader(context.store, settings.engine, threads)
     registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
     answering = Answering(context.store, registry, batcher, Admission(settings.queue))
-    explain = explainer_at(settings.explainer_address) if settings.explainer_address else None
-    servicer = ClassifierServicer(context.store, context.operations, answering, explain)
+    servicer = ClassifierServicer(context.store, context.operations, answering, _heatmaps(settings))
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server
@@ -47,6 +46,13 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
         batcher.close()
 
     return close
+
+
+def _heatmaps(settings: ServiceSettings) -> Heatmaps | None:
+    if not settings.explainer_address:
+        return None
+    # A quarter of a message is left to the probabilities.
+    return Heatmaps(explainer_at(settings.explainer_address), (settings.max_message_mb << 20) * 3 // 4)
 
 
 def calls_at_once(settings: ServiceSettings) -> int:

@@ -16,6 +16,8 @@ from defectory.storage.store import ObjectStore
 from services.classifier.card import FORMAT, KIND, ClassifierCard, WeightsFile
 from services.classifier.model import Network, build
 
+MAX_SAID = 5  # faults of a card that are told
+
 
 def weights_bytes(network: Network) -> bytes:
     """The network's weights in safetensors format; the same weights give the same bytes."""
@@ -34,14 +36,14 @@ def write_card(store: ObjectStore, card: ClassifierCard) -> None:
 
 
 def read_card(store: ObjectStore, model: str) -> ClassifierCard:
-    """The card of "name" (its newest version) or "name/version".
+    """The card of "name" (the version labelled stable, else the newest), "name/version" or "name/label".
 
     Raises:
-        NotFound: no such classifier. Corrupted: not a card of this format; names the field.
+        NotFound: no such classifier, version or label. Corrupted: not a card of this format; names the field.
     """
     name, version = resolve(store, KIND, model)
     content = read_model_card(store, KIND, name, version)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if content.get("format") != FORMAT:
         raise Corrupted(
             f"the card of classifier {name}/{version} is not of format {FORMAT}: it was written by an earlier version "
             "of this software, or by something else; train the classifier again"
@@ -49,7 +51,8 @@ def read_card(store: ObjectStore, model: str) -> ClassifierCard:
     try:
         card = ClassifierCard.model_validate(content)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        first = error.errors(include_input=False)[:MAX_SAID]
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in first)
         raise Corrupted(f"the card of classifier {name}/{version} is not valid: {wrong}") from error
     if (card.name, card.version) != (name, version):
         raise Corrupted(f"the card of classifier {name}/{version} says that it is {card.full_name}")
@@ -62,18 +65,41 @@ def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle
     Raises:
         Corrupted: size, hash, names, shapes, types or values are not what they should be; says which.
     """
-    entry = card.cycles[cycle].weights
-    name = f"the weights {entry.file} of classifier {card.full_name}"
-    load_weights(network, store.get(card.prefix + entry.file), entry, name)
+    _fill(network, _read_weights(store, card, cycle), _weights_name(card, cycle))
+
+
+def _read_weights(store: ObjectStore, card: ClassifierCard, cycle: int) -> bytes:
+    """One cycle's file; Corrupted where it is not the card's, and one of another size is not even read."""
+    entry, name = card.cycles[cycle].weights, _weights_name(card, cycle)
+    _check_size(store.head(card.prefix + entry.file).size_bytes, entry, name)
+    data = store.get(card.prefix + entry.file)
+    _check_content(data, entry, name)
+    return data
+
+
+def _weights_name(card: ClassifierCard, cycle: int) -> str:
+    return f"the weights {card.cycles[cycle].weights.file} of classifier {card.full_name}"
+
+
+def _check_size(size: int, entry: WeightsFile, name: str) -> None:
+    if size != entry.size:
+        raise Corrupted(f"{name} has {size} bytes, its card says {entry.size}: it was changed or cut off")
+
+
+def _check_content(data: bytes, entry: WeightsFile, name: str) -> None:
+    _check_size(len(data), entry, name)
+    found = hashlib.sha256(data).hexdigest()
+    if found != entry.sha256:
+        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
 
 
 def load_weights(network: Network, data: bytes, entry: WeightsFile, name: str) -> None:
     """Load weights into a network after everything about them was checked; Corrupted names the first difference."""
-    if len(data) != entry.size:
-        raise Corrupted(f"{name} has {len(data)} bytes, its card says {entry.size}: it was changed or cut off")
-    found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
+    _check_content(data, entry, name)
+    _fill(network, data, name)
+
+
+def _fill(network: Network, data: bytes, name: str) -> None:
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -101,6 +127,7 @@ def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
         NotFound: no such model. Corrupted: card or weights are not what they should be.
     """
     card = read_card(store, model)
+    data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
     network = build(card.architecture)
-    load_cycle(store, card, network, card.main_cycle)
+    _fill(network, data, _weights_name(card, card.main_cycle))
     return card, network

@@ -17,6 +17,7 @@ KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
 MAX_SQUARE_PX = 1024  # the largest that ingest makes
 MAX_PIXELS = 50_000_000  # of an image: more than cameras on a line have, and 150 MB decoded
+MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -51,7 +52,7 @@ class WeightsFile(_Part):
 
     file: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*\.safetensors$")
     sha256: str = Field(pattern=SHA256)
-    size: int = Field(ge=1)  # bytes
+    size: int = Field(ge=1, le=MAX_WEIGHTS_BYTES)
 
 
 class CycleCard(_Part):

@@ -8,7 +8,7 @@ from google.longrunning import operations_pb2
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import read_manifest
-from defectory.errors import Corrupted, FailedPrecondition, InvalidInput
+from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
 from defectory.models import check_name, list_models
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.messages import given
@@ -22,8 +22,9 @@ from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
+from services.classifier.model import check_labels
 from services.classifier.serving.answering import Answering, Source
-from services.classifier.serving.heatmaps import Explain
+from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
 from services.classifier.target import parse_target
 from services.classifier.training import run
@@ -36,12 +37,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """Trains, evaluates, scores and classifies."""
 
     def __init__(
-        self, store: ObjectStore, operations: OperationSupervisor, answering: Answering, explain: Explain | None
+        self, store: ObjectStore, operations: OperationSupervisor, answering: Answering, heatmaps: Heatmaps | None
     ) -> None:
         self._store = store
         self._operations = operations
         self._answering = answering
-        self._explain = explain
+        self._heatmaps = heatmaps
 
     def TrainClassifier(
         self, request: pb.TrainClassifierRequest, context: grpc.ServicerContext
@@ -56,7 +57,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
         lines = read_manifest(self._store, request.manifest_uri)
-        run.check(lines, given(request.settings), request.cycles or 5)
+        labels, _ = run.check(lines, given(request.settings), request.cycles or 5)
+        check_labels(labels, "manifest_uri")
         return self._operations.start(JOBS + "train_classifier", request)
 
     def EvaluateClassifier(
@@ -64,7 +66,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> operations_pb2.Operation:
         """Check the request and start the measurement."""
         read_card(self._store, request.model)
-        self._store.head(self._store.key(request.manifest_uri))
+        read_manifest(self._store, request.manifest_uri)
         if request.split and request.split not in SPLITS:
             right = f"use {', '.join(SPLITS)}"
             raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
@@ -73,7 +75,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def ScoreImages(self, request: pb.ScoreImagesRequest, context: grpc.ServicerContext) -> operations_pb2.Operation:
         """Check the request and start the scoring."""
         read_card(self._store, request.model)
-        self._store.head(self._store.key(request.manifest_uri))
+        read_manifest(self._store, request.manifest_uri)
         check_key(request.output_prefix.strip("/"))
         return self._operations.start(JOBS + "score_images", request)
 
@@ -97,17 +99,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             right = f"use {', '.join(FORMATS)}"
             raise InvalidInput(f"format {request.format!r}: {right}", {"format": right})
         if request.manifest_uri:
-            self._store.head(self._store.key(request.manifest_uri))
+            read_manifest(self._store, request.manifest_uri)
         return self._operations.start(JOBS + "export_classifier", request)
 
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         """Classify images at once."""
         name, _, version = request.model.partition("/")
-        if request.heatmap and self._explain is None:
+        heatmaps = self._heatmaps if request.heatmap else None
+        if request.heatmap and heatmaps is None:
             raise FailedPrecondition(
                 "heatmaps come from the explainer, and this classifier knows none: start it with --explainer-address "
                 "(DEFECTORY_EXPLAINER_ADDRESS)"
             )
+        if heatmaps is not None:
+            heatmaps.check_count(len(request.images))
         sources = [Source(f"images[{i}]", image.content, image.uri) for i, image in enumerate(request.images)]
         caller = GrpcCaller(context)
         answer = self._answering.images(name, version, sources, caller)
@@ -115,9 +120,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         card = answer.served.card
         answers = list(to_classifications(card, answer.decided))
         answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
-        if request.heatmap and self._explain is not None:
-            for image, found in zip(request.images, answers, strict=True):
-                found.heatmap = self._explain(card.full_name, image, found.label, caller.remaining_s())
+        if heatmaps is not None:
+            shown = heatmaps.of(card.full_name, request.images, [found.label for found in answers], caller)
+            for found, heatmap in zip(answers, shown, strict=True):
+                found.heatmap = heatmap
         return pb.ClassifyResponse(classifications=answers, model_version=card.version)
 
     def ListClassifiers(
@@ -129,7 +135,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         for name, version in found:
             try:
                 classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
-            except Corrupted:
+            except (Corrupted, NotFound, Refused):
                 classifiers.append(pb.Classifier(name=name, version=version))
         return pb.ListClassifiersResponse(classifiers=classifiers, next_page_token=token)
 

@@ -10,6 +10,7 @@ from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.errors import InvalidInput
 from defectory.models import resolve
 from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.storage.fetching import fetched
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
@@ -37,8 +38,8 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         for label in labels:
             explainer.check_label(label)
         source = request.image
+        content = fetched(self._store, source.uri, "image") if source.uri else source.content
         try:
-            content = self._store.get(self._store.key(source.uri)) if source.uri else source.content
             found = explainer.explain([content], labels, rule)[0]
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error

@@ -4,9 +4,27 @@ import hashlib
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, image_key, write_dataset
+from defectory.datasets.manifest import ManifestLine, image_key, read_manifest, write_dataset
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore
+from tests.contract import pictures
+
+
+def with_bad_files(store: ObjectStore, manifest_uri: str) -> str:
+    """The dataset, and in every split files that cannot be read: broken, absent, outside; its manifest's URI."""
+    lines, kinds = read_manifest(store, manifest_uri), {**pictures.bad(), "gone": b"gone", "outside": b"outside"}
+    for number, (kind, data) in enumerate(kinds.items()):
+        sha256, key = hashlib.sha256(data).hexdigest(), f"bad/{kind.replace(' ', '-')}"
+        if kind != "gone":
+            store.put(key, data)
+        uri = "file:///etc/passwd" if kind == "outside" else store.uri(key)
+        for split in ("train", "validation", "test"):
+            digest = hashlib.sha256(f"{sha256} {split}".encode()).hexdigest()
+            label = ("good", "defect")[number % 2]
+            lines.append(
+                ManifestLine(uri=uri, sha256=digest, width=32, height=32, label=label, split=split, source=kind)
+            )
+    return write_dataset(store, "bad", lines, {})
 
 
 def make_dataset(store: ObjectStore, name: str = "parts", size_px: int = 32, each: int = 12, seed: int = 0) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,12 @@ class Service:
         if self._channel is None:
             self._channel = open_channel(self.address)
         return self._channel
+
+    def metrics(self) -> dict[str, float]:
+        """What its page of metrics says: a series by name and labels -> its value."""
+        url = f"http://127.0.0.1:{self.said['metrics_port']}/metrics"
+        lines = urllib.request.urlopen(url).read().decode().splitlines()
+        return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
 
     def kill(self) -> None:
         """kill -9."""

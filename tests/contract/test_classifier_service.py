@@ -19,9 +19,11 @@ from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, N
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
-from tests.contract.datasets import make_dataset
+from tests.contract import pictures
+from tests.contract.datasets import make_dataset, with_bad_files
 from tests.contract.running import Service
 
+BAD_FILES = len(pictures.bad()) + 2  # of `with_bad_files`, in every split
 SMALL = pb.TrainingSettings(
     initial_weights="random",
     width_multiplier=0.35,
@@ -43,7 +45,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
 
 @pytest.fixture(scope="module")
 def manifest(store: ObjectStore) -> str:
-    return make_dataset(store)
+    """24 images, and beside them files that no call must stumble over."""
+    return with_bad_files(store, make_dataset(store))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,7 @@ def fails(call, request) -> DefectoryError:
 
 def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectStore, stub) -> None:
     metrics = json.loads(store.get(store.key(trained.metrics_uri)))
+    assert len(metrics["skipped"]) == 3 * BAD_FILES
     assert [len(c["epochs"]) for c in metrics["cycles"]] == [2, 2]
     assert [c["seed"] for c in metrics["cycles"]] == [7, 8]
     for cycle in metrics["cycles"]:
@@ -130,6 +134,7 @@ def test_evaluation_agrees_with_scores(trained, service: Service, stub, store: O
     request = pb.EvaluateClassifierRequest(request_id="e1", model="judge", manifest_uri=manifest)
     evaluated = wait_for(service.channel, stub.EvaluateClassifier(request))
     document = json.loads(store.get(store.key(evaluated.evaluation_uri)))
+    assert (len(document["images"]), len(document["skipped"])) == (6, BAD_FILES)
     score = pb.ScoreImagesRequest(request_id="s1", model="judge/1", manifest_uri=manifest, output_prefix="scores/x")
     scored = wait_for(service.channel, stub.ScoreImages(score))
     rows = {r["sha256"]: r for r in map(json.loads, store.get(store.key(scored.scores_uri)).splitlines())}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -128,6 +129,8 @@ def test_versions_and_labels_are_named(stub, store: ObjectStore) -> None:
     set_label(store, "classifier", "parts/1", "stable")
     set_label(store, "classifier", "parts/2", "canary")
     assert classify(stub, "parts", content).model_version == "1"
+    for model, number in (("parts", "1"), ("parts/stable", "1"), ("parts/canary", "2"), ("parts/2", "2")):
+        assert stub.GetClassifier(pb.GetClassifierRequest(model=model)).classifier.version == number
     assert classify(stub, "parts/canary", content).model_version == "2"
     set_label(store, "classifier", "parts/2", "stable")
     assert classify(stub, "parts", content).model_version == "2"
@@ -159,6 +162,14 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
 
     assert ask(store.uri("shots/1.png")) == classify(stub, "parts", content)
     assert isinstance(fails(ask, store.uri("shots/2.png")), NotFound)
+    large = store.uri("shots/large.png")
+    with (Path(large.removeprefix("file://"))).open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    images = [pb.ImageSource(uri=large), pb.ImageSource(content=content)]
+    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=60)
+    assert isinstance(error, InvalidInput)
+    assert list(error.fields) == ["images[0]"]
+    assert list(fails(ask, large).fields) == ["images[0]"]
     for uri in ("file:///etc/passwd", "s3://elsewhere/1.png", store.uri("shots/1.png") + "/../../../../etc/passwd"):
         assert isinstance(fails(ask, uri), Refused | InvalidInput)
 
@@ -191,6 +202,7 @@ def test_heatmaps_come_from_the_explainer_and_a_full_queue_says_when_to_come_bac
         content = pictures.encoded(pictures.pixels())
         answer = classify(stub, "parts", content, heatmap=True).classifications[0]
         assert decode(answer.heatmap).size == (96, 80)
+        assert list(fails(classify, stub, "parts", *[content] * 17, heatmap=True).fields) == ["heatmap"]
         content = pictures.encoded(pictures.pixels(512, 512))
         image = pb.ImageSource(content=content)
         calls = [stub.Classify.future(pb.ClassifyRequest(model="parts", images=[image] * 2)) for _ in range(40)]

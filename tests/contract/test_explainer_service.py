@@ -186,6 +186,9 @@ def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> 
     for content in (b"", b"no image", whole[: len(whole) // 2], bomb.getvalue()):
         source = classifier_pb2.ImageSource(content=content)
         assert isinstance(fails(explain, pb.ExplainRequest(model="judge", image=source)), InvalidInput)
+    store.put("large.png", bytes((64 << 20) + 1))
+    large = classifier_pb2.ImageSource(uri=store.uri("large.png"))
+    assert list(fails(explain, pb.ExplainRequest(model="judge", image=large)).fields) == ["image"]
     outside = classifier_pb2.ImageSource(uri="file:///etc/passwd")
     assert isinstance(fails(explain, pb.ExplainRequest(model="judge", image=outside)), Refused)
     many = {"request_id": "x", "models": ["judge"], "manifest_uri": manifest, "output_prefix": "p"}

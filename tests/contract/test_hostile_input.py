@@ -16,7 +16,7 @@ from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.api.filter.v1 import filter_pb2, filter_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
+from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused
 from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import wait_for
 from defectory.serving.probe import is_serving
@@ -30,6 +30,15 @@ UPRIGHT = {  # of pictures.good(), what is not 96 x 80
     "jpeg": (512, 512), "jpeg on its side": (300, 200), "png very wide": (50_016, 1), "png of one pixel": (1, 1),
 }  # fmt: skip
 BEYOND = b"x" * (65 << 20)  # more than a message's 64 MiB
+LONG_NAME = "ä" * 50_000  # 100 KB
+SERVICES = {"classifier": (classifier_pb2, open_inference_pb2), "explainer": (explainer_pb2,), "filter": (filter_pb2,)}
+CALLS = {  # every call that takes images, models or manifests -> the service that answers it
+    f"/{service.full_name}/{method.name}": running
+    for running, modules in SERVICES.items()
+    for module in modules
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,26 @@ def test_models_that_there_are_not(model: str, kind: type, running: Running, rea
     assert isinstance(fails(running.filter_images, judge_model=model, real_manifest_uri=real, **many), kind)
 
 
+def test_long_names_come_back_with_the_right_error(running: Running, real: str) -> None:
+    """The message repeats the name; uncut, it would not fit into the trailers, and clients would see another code."""
+    image = classifier_pb2.ImageSource(content=pictures.encoded(pictures.pixels()))
+    classify = classifier_pb2_grpc.ClassifierServiceStub(running.classifier.channel).Classify
+    infer = open_inference_pb2_grpc.GRPCInferenceServiceStub(running.classifier.channel).ModelInfer
+    tensor = open_inference_pb2.ModelInferRequest.InferInputTensor(name=LONG_NAME)
+    many = {"request_id": "long", "manifest_uri": real}
+    for call, fields in (
+        (classify, {"request": classifier_pb2.ClassifyRequest(model=LONG_NAME, images=[image])}),
+        (infer, {"request": open_inference_pb2.ModelInferRequest(model_name="parts", inputs=[tensor])}),
+        (running.explain, {"model": LONG_NAME, "image": image}),
+        (running.explain, {"method": LONG_NAME, "image": image}),
+        (running.explain_images, {**many, "models": [LONG_NAME]}),
+        (running.filter_images, {**many, "real_manifest_uri": real, "dataset": LONG_NAME}),
+    ):
+        error = fails(call, **fields)
+        assert isinstance(error, InvalidInput)
+        assert error.fields
+
+
 def test_a_dataset_is_explained_without_its_hostile_files(running: Running, hostile: str) -> None:
     found = running.explain_images(request_id="all", manifest_uri=hostile, limit=100)
     assert found.count == len(pictures.good())
@@ -171,36 +200,115 @@ def test_a_manifest_that_is_none_is_refused(running: Running, real: str) -> None
     assert isinstance(error, InvalidInput)
 
 
-@pytest.mark.parametrize("call", ["Classify", "ModelInfer", "Explain", "ExplainImages", "FilterImages"])
-def test_a_message_too_large_is_refused_by_the_server(call: str, running: Running) -> None:
-    stub, service, request = {
-        "Classify": (
-            classifier_pb2_grpc.ClassifierServiceStub, running.classifier,
-            classifier_pb2.ClassifyRequest(model="parts", images=[classifier_pb2.ImageSource(content=BEYOND)]),
-        ),
-        "ModelInfer": (
-            open_inference_pb2_grpc.GRPCInferenceServiceStub, running.classifier,
-            open_inference_pb2.ModelInferRequest(model_name="parts", raw_input_contents=[BEYOND]),
-        ),
-        "Explain": (
-            explainer_pb2_grpc.ExplainerServiceStub, running.explainer,
-            explainer_pb2.ExplainRequest(model="parts", image=classifier_pb2.ImageSource(content=BEYOND)),
-        ),
-        "ExplainImages": (
-            explainer_pb2_grpc.ExplainerServiceStub, running.explainer,
-            explainer_pb2.ExplainImagesRequest(models=[BEYOND.decode()]),
-        ),
-        "FilterImages": (
-            filter_pb2_grpc.FilterServiceStub, running.filter,
-            filter_pb2.FilterImagesRequest(manifest_uri=BEYOND.decode()),
-        ),
-    }[call]  # fmt: skip
-    assert _too_large(stub, service, call, request) == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert is_serving(service.address)
-
-
-def _too_large(stub: type, service: Service, call: str, request: Message) -> grpc.StatusCode:
-    with open_channel(service.address, max_message_mb=256) as channel, pytest.raises(grpc.RpcError) as caught:
-        getattr(stub(channel), call)(request, timeout=60)
+@pytest.mark.parametrize("method", list(CALLS))
+def test_a_message_too_large_is_refused_by_the_server(method: str, running: Running) -> None:
+    address = getattr(running, CALLS[method]).address
+    with open_channel(address, max_message_mb=256) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(BEYOND, timeout=60)
     assert "Received message larger" in caught.value.details()  # not the client's own limit
-    return caught.value.code()
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert is_serving(address)
+
+
+def ask(running: Running, call: str, **fields) -> Message:
+    """A call of the classifier, with a request that is right but for the fields."""
+    request = {
+        "TrainClassifier": {"name": "new"}, "EvaluateClassifier": {"model": "parts"},
+        "ScoreImages": {"model": "parts", "output_prefix": "scores"}, "CalibrateClassifier": {"model": "parts"},
+        "ExportClassifier": {"model": "parts", "format": "onnx"}, "GetClassifier": {"model": "parts"},
+    }.get(call, {})  # fmt: skip
+    kind = getattr(classifier_pb2, f"{call}Request")
+    stub = classifier_pb2_grpc.ClassifierServiceStub(running.classifier.channel)
+    return getattr(stub, call)(kind(**{**request, **fields}), timeout=60)
+
+
+OF_A_MODEL = ("EvaluateClassifier", "ScoreImages", "CalibrateClassifier", "ExportClassifier", "GetClassifier")
+OF_A_DATASET = ("TrainClassifier", *OF_A_MODEL[:4])
+
+
+@pytest.mark.parametrize("call", OF_A_MODEL)
+def test_classifiers_that_there_are_not(call: str, running: Running, real: str) -> None:
+    running.store.put("models/classifier/broken/1/model.json", b"[]")
+    fields = {} if call == "GetClassifier" else {"request_id": "n", "manifest_uri": real}
+    for model, kind in (
+        ("none", NotFound), ("parts/9", NotFound), ("parts/canary", NotFound), ("parts/newest", InvalidInput),
+        ("../parts", InvalidInput), ("", InvalidInput), (LONG_NAME, InvalidInput), ("broken", Corrupted),
+    ):  # fmt: skip
+        assert isinstance(fails(ask, running, call, model=model, **fields), kind), model[:20]
+
+
+@pytest.mark.parametrize("call", OF_A_DATASET)
+def test_manifests_that_there_are_not(call: str, running: Running) -> None:
+    running.store.put("odd/manifest.jsonl", b"\xff\xfe")
+    for uri, kind in (
+        ("file:///etc/passwd", Refused), ("s3://elsewhere/manifest.jsonl", Refused), ("STORE/none", NotFound),
+        ("STORE/../manifest.jsonl", Refused | InvalidInput), ("STOREx/manifest.jsonl", Refused),
+        ("STORE/odd/manifest.jsonl", InvalidInput), *([] if call == "ExportClassifier" else [("", Refused)]),
+    ):  # fmt: skip
+        uri = uri.replace("STORE", running.store.url)
+        assert isinstance(fails(ask, running, call, request_id="u", manifest_uri=uri), kind), uri
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "field"),
+    [
+        ("EvaluateClassifier", {"split": "all"}, "split"), ("EvaluateClassifier", {"request_id": "a b"}, "request_id"),
+        ("ScoreImages", {"output_prefix": "../x"}, "key"), ("ScoreImages", {"output_prefix": ""}, "key"),
+        ("ScoreImages", {"request_id": ""}, "request_id"), ("TrainClassifier", {"name": "../x"}, "name"),
+        ("TrainClassifier", {"name": LONG_NAME}, "name"), ("TrainClassifier", {"folds": 1}, "folds"),
+        ("CalibrateClassifier", {"target": LONG_NAME}, "settings.target"),
+        ("CalibrateClassifier", {"request_id": "a/b"}, "request_id"),
+        ("ExportClassifier", {"format": LONG_NAME}, "format"),
+        ("ExportClassifier", {"request_id": "../x"}, "request_id"),
+    ],
+)  # fmt: skip
+def test_wrong_fields_are_named(call: str, wrong: dict[str, str], field: str, running: Running, real: str) -> None:
+    error = fails(ask, running, call, **{"request_id": "w", "manifest_uri": real, **wrong})
+    assert isinstance(error, InvalidInput)
+    assert list(error.fields) == [field]
+
+
+def test_a_label_of_too_many_characters_is_refused_before_it_is_trained(running: Running, real: str) -> None:
+    lines = read_manifest(running.store, real)
+    long = [line.model_copy(update={"label": "x" * 201}) if line.label == "defect" else line for line in lines]
+    uri = write_dataset(running.store, "long", long, {})
+    error = fails(ask, running, "TrainClassifier", request_id="long", manifest_uri=uri)
+    assert isinstance(error, InvalidInput)
+    assert "201 characters" in str(error)
+
+
+def test_classifiers_are_listed_by_page_with_those_that_are_broken(running: Running) -> None:
+    for name, card in (("broken", b"[]"), ("deep", b'{"a":' * 100_000), ("draft", b"{")):
+        running.store.put(f"models/classifier/{name}/1/model.json", card)
+    running.store.put("models/classifier/draft/newest/model.json", b"{}")
+    listed = ask(running, "ListClassifiers").classifiers
+    assert [one.name for one in listed] == ["broken", "deep", "draft", "parts"]
+    assert [bool(one.labels) for one in listed] == [False, False, False, True]
+    first = ask(running, "ListClassifiers", page_size=3)
+    assert [one.name for one in first.classifiers] == ["broken", "deep", "draft"]
+    second = ask(running, "ListClassifiers", page_size=3, page_token=first.next_page_token)
+    assert [one.name for one in second.classifiers] == ["parts"]
+    assert not second.next_page_token
+    for wrong in ({"page_size": -1}, {"page_size": 1001}, {"page_token": "x"}, {"page_token": "LTE="},
+                  {"page_token": LONG_NAME}):  # fmt: skip
+        assert list(fails(ask, running, "ListClassifiers", **wrong).fields) == list(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "kind"),
+    [
+        ("", "", InvalidInput), ("../parts", "", InvalidInput), ("parts/1", "", InvalidInput), ("none", "", NotFound),
+        ("parts", "9", NotFound), ("parts", "canary", NotFound), ("parts", "../1", InvalidInput),
+        pytest.param(LONG_NAME, "", InvalidInput, id="long-name"),
+        pytest.param("parts", LONG_NAME, InvalidInput, id="long-version"),
+    ],
+)  # fmt: skip
+def test_models_of_the_open_inference_protocol_that_there_are_not(
+    name: str, version: str, kind: type, running: Running
+) -> None:
+    stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(running.classifier.channel)
+    fields = {"name": name, "version": version}
+    assert not stub.ModelReady(open_inference_pb2.ModelReadyRequest(**fields), timeout=60).ready
+    for call in ("ModelMetadata", "ModelConfig"):
+        request = getattr(open_inference_pb2, f"{call}Request")(**fields)
+        assert isinstance(fails(getattr(stub, call), request, timeout=60), kind), call

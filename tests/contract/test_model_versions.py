@@ -2,8 +2,8 @@
 
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -85,8 +85,7 @@ class Load:
 
 def metric(service: Service, name: str) -> float:
     """Sum of a metric over its labels."""
-    page = urllib.request.urlopen(f"http://127.0.0.1:{service.said['metrics_port']}/metrics").read().decode()
-    return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(name))
+    return sum(value for series, value in service.metrics().items() if series.startswith(name))
 
 
 def test_no_call_fails_while_versions_change(stub, service: Service, store: ObjectStore) -> None:
@@ -115,6 +114,22 @@ def test_no_call_fails_while_versions_change(stub, service: Service, store: Obje
         stub.ModelInfer(array_request(IMAGE, model_version="4"))
     assert caught.value.code() == grpc.StatusCode.DATA_LOSS
     assert "parts/4" in caught.value.details()
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(stub, store: ObjectStore) -> None:
+    labels = Path(store.url.removeprefix("file://"), "models/classifier/away/labels.json")
+    labels.parent.mkdir()
+    labels.symlink_to("labels.json")  # a circle, which even root cannot read
+    for name in ("away", "before", "zone"):  # they are looked at in this order
+        put_classifier(store, name)
+    for name in ("before", "zone"):
+        wait_until(lambda name=name: stub.ModelReady(pb.ModelReadyRequest(name=name)).ready)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ModelInfer(array_request(IMAGE, model_name="away"))
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "labels.json" in caught.value.details()
+    labels.unlink()
+    wait_until(lambda: stub.ModelReady(pb.ModelReadyRequest(name="away")).ready)
 
 
 def test_a_mended_version_is_taken_up(stub, store: ObjectStore) -> None:

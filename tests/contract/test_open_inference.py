@@ -185,6 +185,10 @@ WRONG = {
     "element cut off": (request("BYTES", [1], elements(CONTENT)[:-1]), "raw_input_contents[0]"),
     "element's length beyond the data": (request("BYTES", [1], b"\xff\xff\xff\xff"), "raw_input_contents[0]"),
     "fewer elements than the shape": (request("BYTES", [2], elements(CONTENT)), "raw_input_contents[0]"),
+    "more elements than the shape": (request("BYTES", [1], elements(CONTENT, CONTENT)), "raw_input_contents[0]"),
+    "more typed elements": (request("BYTES", [1], contents={"bytes_contents": [CONTENT, CONTENT]}),
+                            "inputs[0].contents"),
+    "many elements of nothing": (request("BYTES", [1 << 22], bytes(4 << 22)), "images"),
     "no image": (request("BYTES", [2], elements(CONTENT, b"text")), "image[1]"),
     "unknown output": (array_request(IMAGES, outputs=[{"name": "logits"}]), "outputs[0]"),
     "no inputs": (pb.ModelInferRequest(model_name="parts"), "inputs"),
@@ -218,6 +222,37 @@ def test_every_bad_file_is_refused(kind: str, stub) -> None:
     error = fails(stub, request("BYTES", [1], elements(pictures.bad()[kind])))
     assert isinstance(error, InvalidInput)
     assert list(error.fields) == ["image[0]"]
+
+
+def test_metrics_tell_what_was_done(stub, service: Service, store: ObjectStore) -> None:
+    store.put("shots/1.jpg", CONTENT)
+    before = service.metrics()
+    classify = classifier_pb2_grpc.ClassifierServiceStub(service.channel).Classify
+    images = [classifier_pb2.ImageSource(uri=store.uri("shots/1.jpg"))]
+    classify(classifier_pb2.ClassifyRequest(model="parts", images=images))
+    stub.ModelInfer(request("BYTES", [2], elements(CONTENT, CONTENT)))
+    fails(stub, WRONG["dtype"][0])
+    fails(stub, array_request(IMAGES, model_name="none"))
+    after = service.metrics()
+
+    def grown(series: str) -> float:
+        return after.get(series, 0) - before.get(series, 0)
+
+    version = '{model="parts",version="2"}'
+    counts = {part: grown(f"defectory_inference_{part}_seconds_count{version}") for part in
+              ("fetch", "decode", "queue", "encode")}  # fmt: skip
+    assert counts == {"fetch": 1, "decode": 3, "queue": 3, "encode": 2}
+    for part in ("fetch", "decode", "queue", "compute", "encode"):
+        assert 0 < grown(f"defectory_inference_{part}_seconds_sum{version}") < 60, part
+    batches = grown(f"defectory_inference_batch_images_count{version}")
+    assert batches in (2, 3)
+    assert grown(f"defectory_inference_compute_seconds_count{version}") == batches
+    assert grown(f"defectory_inference_batch_images_sum{version}") == 3
+    assert after["defectory_inference_queue_images"] == 0
+    calls = "/inference.GRPCInferenceService/ModelInfer"
+    for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND"):
+        assert grown(f'defectory_grpc_calls_total{{code="{code}",method="{calls}"}}') == 1, code
+    assert grown(f'defectory_grpc_call_seconds_count{{method="{calls}"}}') == 3
 
 
 def test_tritonclient_passes_as_it_is(service: Service, stub, tmp_path: Path) -> None:

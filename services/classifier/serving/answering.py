@@ -5,16 +5,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from defectory.errors import Cancelled, Expired, InvalidInput
+from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
 from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
+
+Result = TypeVar("Result")
 
 MAX_IMAGES = 256  # of a call
 FETCHERS = 8  # objects of the store that are read at once for calls with several
@@ -64,12 +67,11 @@ class Answering:
             InvalidInput: one is no image that can be read; names it. NotFound: model, version, label or object.
             Refused: a URI outside the store. Exhausted: too many wait. Expired, Cancelled: the caller's time is over.
         """
-        _check_count(len(sources))
+        check_count(len(sources))
         expires = _deadline(caller)
         with self._admission.admitted(len(sources)):
-            served = self._registry.get(name, version)
-            fetch = partial(self._content, served)
-            contents = map(fetch, sources) if len(sources) == 1 else self._fetchers.map(fetch, sources)
+            served = self._registry.get(name, version, caller.remaining_s)
+            contents = self._contents(served, sources, caller, expires)
             decoders = [
                 partial(_decode, served, source.field, content)
                 for source, content in zip(sources, contents, strict=True)
@@ -87,21 +89,28 @@ class Answering:
         Raises:
             InvalidInput: from `read`, else as `images`.
         """
-        _check_count(count)
+        check_count(count)
         expires = _deadline(caller)
         with self._admission.admitted(count):
-            served = self._registry.get(name, version)
+            served = self._registry.get(name, version, caller.remaining_s)
             return _decided(served, self._batcher.submit(served.lane, read(served), expires), caller, expires)
 
     def close(self) -> None:
         """End the threads that fetch."""
         self._fetchers.shutdown()
 
+    def _contents(
+        self, served: Served, sources: Sequence[Source], caller: Caller, expires: float | None
+    ) -> Sequence[bytes]:
+        if len(sources) == 1 or not any(source.uri for source in sources):
+            return [self._content(served, source) for source in sources]
+        return _awaited([self._fetchers.submit(self._content, served, source) for source in sources], caller, expires)
+
     def _content(self, served: Served, source: Source) -> bytes:
         if not source.uri:
             return source.content
         started = time.monotonic()
-        content = self._store.get(self._store.key(source.uri))
+        content = fetched(self._store, source.uri, source.field)
         served.lane.timings.fetch_s.observe(time.monotonic() - started)
         return content
 
@@ -119,20 +128,26 @@ def _decode(served: Served, field: str, content: bytes) -> np.ndarray:
 def _decided(
     served: Served, futures: Sequence[Future[Sequence[Decided]]], caller: Caller, expires: float | None
 ) -> Answer:
+    rows = _awaited(futures, caller, expires)
+    return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
+
+
+def _awaited(futures: Sequence[Future[Result]], caller: Caller, expires: float | None) -> list[Result]:
+    """What comes of the futures; those that wait yet are cancelled when one fails or the caller's time is over."""
     if not caller.on_end(lambda: _cancel(futures)):
         _cancel(futures)
     try:
-        rows = [future.result(None if expires is None else expires - time.monotonic()) for future in futures]
+        return [future.result(None if expires is None else expires - time.monotonic()) for future in futures]
     except (TimeoutError, CancelledError) as error:
         if expires is not None and time.monotonic() >= expires:
             raise Expired("the deadline passed before the images were computed") from error
         raise Cancelled("the caller has gone") from error
     finally:
-        _cancel(futures)  # what waits yet, of a call that has failed
-    return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
+        _cancel(futures)
 
 
-def _check_count(images: int) -> None:
+def check_count(images: int) -> None:
+    """InvalidInput where a call has no image, or more than MAX_IMAGES."""
     if not 1 <= images <= MAX_IMAGES:
         right = f"send 1 to {MAX_IMAGES}"
         raise InvalidInput(f"{images} images: {right}", {"images": right})
@@ -147,6 +162,6 @@ def _deadline(caller: Caller) -> float | None:
     return time.monotonic() + remaining
 
 
-def _cancel(futures: Sequence[Future[Sequence[Decided]]]) -> None:
+def _cancel(futures: Sequence[Future[Result]]) -> None:
     for future in futures:
         future.cancel()

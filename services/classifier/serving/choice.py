@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from defectory.errors import InvalidInput
-from defectory.models import LABELS, check_name
+from defectory.models import check_name
 
 DEFAULT = "default"  # the metric's name for the version that answers when none is named
 
@@ -42,8 +42,3 @@ def candidates(versions: Sequence[str], labels: Mapping[str, str], pinned: str, 
     first = [stable, serving] if stable else []
     rest = [version for version in versions if version not in first]
     yield from (version for version in (*first, *rest) if version in versions)
-
-
-def named(version: str, labels: Mapping[str, str]) -> str:
-    """The version that a label stands for, or the version as it is; "" for a label that nobody has."""
-    return labels.get(version, "") if version in LABELS else version

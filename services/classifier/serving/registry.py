@@ -2,20 +2,24 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Unavailable
-from defectory.models import LABELS, check_name, list_models, read_labels, version_prefix
+from defectory.errors import Corrupted, DefectoryError, Expired, NotFound, Refused, Unavailable
+from defectory.models import check_name, complete_versions, read_labels, version_number, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.serving.batching import Lane
-from services.classifier.serving.choice import DEFAULT, candidates, named
+from services.classifier.serving.choice import DEFAULT, candidates
 from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
 
 KEPT = 4  # versions that were asked for by number and are nobody's default
+LOOK_S = 0.1  # between looks whether who waits for a version still has the time
+
+Remaining = Callable[[], float | None]  # seconds to a caller's deadline; None without one
 
 log = structlog.get_logger(__name__)
 
@@ -82,28 +86,28 @@ class ModelRegistry:
         """Whether every model that is to be served was loaded, or found to be broken."""
         return self._ready.is_set()
 
-    def get(self, name: str, version: str = "") -> Served:
+    def get(self, name: str, version: str = "", remaining_s: Remaining = lambda: None) -> Served:
         """The version that answers for a name and a version, a label, or "".
 
         Raises:
             NotFound: no such model, version or label. Corrupted: its bundle is broken. InvalidInput: no name.
+            Expired: the caller's time is over before other versions are loaded.
         """
         check_name(name, "model")
         if self._wanted and name not in self._wanted:
             raise NotFound(f"classifier {name!r} is not served here; served are {', '.join(sorted(self._wanted))}")
         model = self._model(name)
         if self._poll_s == 0 or model is None:
-            self.refresh(name)
+            self.refresh(name, remaining_s)
             model = self._model(name)
         if not version:
             return self._default(name, model)
-        number = named(version, model.labels if model else {})
-        if version in LABELS and not number:
-            raise NotFound(f"classifier {name!r} has no version labelled {version!r}")
-        if not number.isdecimal():
-            right = f"use a number, {', '.join(LABELS)} or nothing"
-            raise InvalidInput(f"version {version!r} of {name!r}: {right}", {"model": right})
-        return self._version(name, number)
+        number = version_number(KIND, name, version, model.labels if model else {})
+        if not self._is_wanted(name, number):
+            raise NotFound(
+                f"version {number} of classifier {name!r} is not served here; served is {self._wanted[name]}"
+            )
+        return self._version(name, number, remaining_s)
 
     def is_ready(self, name: str, version: str = "") -> bool:
         """Whether a model can be asked without loading anything."""
@@ -112,41 +116,77 @@ class ModelRegistry:
             return False
         if not version:
             return model.default is not None
-        number = named(version, model.labels)
+        number = model.labels.get(version, version)
         return any(served.card.version == number for served in self._loaded(name))
 
     def versions(self, name: str) -> list[str]:
         """Versions of a model that are loaded, newest first."""
         return sorted({served.card.version for served in self._loaded(name)}, key=int, reverse=True)
 
-    def refresh(self, only: str = "") -> None:
-        """Look into the store, load what is new, switch to it; of all models or of one."""
+    def refresh(self, only: str = "", remaining_s: Remaining = lambda: None) -> None:
+        """Look into the store, load what is new, switch to it; of all models, each by itself, or of one.
+
+        Raises:
+            Unavailable, …: the store cannot be listed, or answers for no model at all; or what `only` fails with.
+        """
         prefix = version_prefix(KIND, only, "").rstrip("/") + "/" if only else f"models/{KIND}/"
         etags = {}
         for info in self._store.list(prefix):
             parts = info.key.split("/")
             if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
                 etags[parts[2], parts[3]] = info.etag
-        names = {name for name, _ in etags} | ({only} if only else set(self._known()))
-        for name in sorted(names):
-            if not self._wanted or name in self._wanted:
-                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name})
+        known = set(self._known())
+        names = {name for name, _ in etags} | (known & {only} if only else known)
+        failed: list[Exception] = []
+        followed = sorted(name for name in names if not self._wanted or name in self._wanted)
+        for name in followed:
+            try:
+                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name}, remaining_s)
+            except Exception as error:  # one model's, so it must not keep the others from being served
+                if only:
+                    raise
+                failed.append(error)
+                cause = None if isinstance(error, DefectoryError) else error
+                log.error("model left as it is", model=name, error=str(error), exc_info=cause)
+        if failed and len(failed) == len(followed) and all(isinstance(error, Unavailable) for error in failed):
+            raise failed[0]  # it is the store that is away, not a model
 
-    def _follow(self, name: str, etags: Mapping[str, str]) -> None:
-        with self._loading:
+    def _is_wanted(self, name: str, version: str) -> bool:
+        return self._wanted.get(name, "") in ("", version)
+
+    @contextmanager
+    def _turn(self, remaining_s: Remaining) -> Iterator[None]:
+        """Hold `_loading`; Expired where the caller's time is over before the others have let go of it."""
+        while not self._loading.acquire(timeout=LOOK_S):
+            left = remaining_s()
+            if left is not None and left <= 0:
+                raise Expired("the deadline passed while other versions were loaded")
+        try:
+            yield
+        finally:
+            self._loading.release()
+
+    def _follow(self, name: str, etags: Mapping[str, str], remaining_s: Remaining) -> None:
+        with self._turn(remaining_s):
             before = self._model(name)
             labels = self._labels(name, before)
             serving = before.default if before else None
             versions = sorted(etags, key=int, reverse=True)
             pinned = self._wanted.get(name, "")
+            tried: dict[str, Served | None] = {}  # what answers in several roles is loaded once
             default = None
             for version in candidates(versions, labels, pinned, serving.card.version if serving else ""):
-                default = self._try(name, version, etags[version])
+                tried[version] = default = self._try(name, version, etags[version])
                 if default is not None:
                     break
             labelled = {}
             for label, version in labels.items():
-                served = self._try(name, version, etags[version]) if version in etags else None
+                if version not in tried and version in etags and self._is_wanted(name, version):
+                    try:
+                        tried[version] = self._try(name, version, etags[version])
+                    except Unavailable as error:  # no reason not to serve the default
+                        log.error("label left as it is", model=name, label=label, error=str(error))
+                served = tried.get(version)
                 if served is not None:
                     labelled[label] = served
             # What works goes on, though its files may be gone: callers matter more than the store's order.
@@ -170,6 +210,11 @@ class ModelRegistry:
     def _labels(self, name: str, before: _Model | None) -> Mapping[str, str]:
         try:
             return read_labels(self._store, KIND, name)
+        except Refused as error:
+            if before is None:
+                raise  # the newest version might be one that is not yet to be used
+            log.error("labels cannot be read", model=name, error=str(error))
+            return before.labels
         except Corrupted as error:
             log.error("labels cannot be read", model=name, error=str(error))
             return before.labels if before else {}
@@ -183,15 +228,16 @@ class ModelRegistry:
         pinned = self._wanted.get(name, "")
         raise NotFound(f"there is no classifier {name!r}{' ' + pinned if pinned else ''} in {self._store.url}")
 
-    def _version(self, name: str, version: str) -> Served:
+    def _version(self, name: str, version: str, remaining_s: Remaining) -> Served:
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is None:
-            etags = dict(self._cards(name))
-            if version not in etags:
-                has = ", ".join(sorted(etags, key=int, reverse=True)) or "none"
+            versions = complete_versions(self._store, KIND, name)
+            if version not in versions:
+                has = ", ".join(versions) or "none"
                 raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
-            with self._loading:
-                loaded = self._try(name, version, etags[version])
+            etag = self._store.head(version_prefix(KIND, name, version) + "model.json").etag
+            with self._turn(remaining_s):
+                loaded = self._try(name, version, etag)
             if loaded is None:
                 raise self._broken[name, version][1]
         with self._lock:
@@ -200,11 +246,6 @@ class ModelRegistry:
             while len(self._asked) > KEPT:
                 self._asked.popitem(last=False)
         return loaded
-
-    def _cards(self, name: str) -> list[tuple[str, str]]:
-        key = f"models/{KIND}/{name}/"
-        found = [(n, v) for n, v in list_models(self._store, KIND) if n == name]
-        return [(version, self._store.head(f"{key}{version}/model.json").etag) for _, version in found]
 
     def _try(self, name: str, version: str, etag: str) -> Served | None:
         """The version as it is loaded already, or loaded now; None where it is broken. Called under `_loading`."""
@@ -220,7 +261,7 @@ class ModelRegistry:
             raise  # the store's fault, not the version's: the next look tries again
         except Exception as error:
             why = error if isinstance(error, DefectoryError) else Corrupted(f"classifier {name}/{version}: {error}")
-            self._broken[name, version] = etag, why
+            self._broken[name, version] = "" if isinstance(error, Refused) else etag, why  # "": try again next time
             LOAD_FAILURES.labels(name, version).inc()
             log.error("version cannot be served", model=name, version=version, error=str(error))
             return None

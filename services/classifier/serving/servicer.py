@@ -9,7 +9,7 @@ from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.api.inference.v2 import open_inference_pb2_grpc
 from defectory.serving.caller import GrpcCaller
 from services.classifier.serving import tensors
-from services.classifier.serving.answering import MAX_IMAGES, Answering, Source
+from services.classifier.serving.answering import MAX_IMAGES, Answering, Source, check_count
 from services.classifier.serving.registry import ModelRegistry
 
 EXTENSIONS = ("model_configuration",)
@@ -44,7 +44,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         self, request: pb.ModelMetadataRequest, context: grpc.ServicerContext
     ) -> pb.ModelMetadataResponse:
         """A model's tensors and classes."""
-        served = self._registry.get(request.name, request.version)
+        served = self._registry.get(request.name, request.version, GrpcCaller(context).remaining_s)
         card, engine = served.card, served.lane.engine
         size, labels, point = card.architecture.input_px, card.architecture.labels, card.operating_point
         tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -69,6 +69,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         names = tensors.wanted_outputs(request)
         model, number, caller = request.model_name, request.model_version, GrpcCaller(context)
         if tensor.encoded:
+            check_count(tensor.count)  # before the contents are taken apart
             sources = [Source(f"image[{i}]", content) for i, content in enumerate(tensor.files())]
             answer = self._answering.images(model, number, sources, caller)
         else:
@@ -85,7 +86,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
 
     def ModelConfig(self, request: pb.ModelConfigRequest, context: grpc.ServicerContext) -> pb.ModelConfigResponse:
         """A model's tensors in Triton's words."""
-        served = self._registry.get(request.name, request.version)
+        served = self._registry.get(request.name, request.version, GrpcCaller(context).remaining_s)
         size, labels = served.card.architecture.input_px, served.card.architecture.labels
         image = pb.ModelInput(name=tensors.INPUT, data_type=pb.TYPE_FP32, dims=[size, size, 3])
         outputs = [

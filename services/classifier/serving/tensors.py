@@ -50,10 +50,11 @@ class InputTensor:
     def files(self) -> list[bytes]:
         """The encoded images; InvalidInput where the contents do not fit the shape."""
         where = "raw_input_contents[0]" if self._raw else "inputs[0].contents"
-        found = _split(self._raw[0]) if self._raw else list(self._tensor.contents.bytes_contents)
-        if found is None or len(found) != self.count:
-            said = "it is cut off" if found is None else f"it has {len(found)} elements"
-            raise _wrong(where, said, f"send {self.count} elements, as the shape says")
+        typed = self._tensor.contents.bytes_contents
+        found = _split(self._raw[0], self.count) if self._raw else list(typed) if len(typed) == self.count else None
+        if found is None:
+            right = f"send {self.count}, as the shape says"
+            raise _wrong(where, "it is cut off, or has fewer or more elements", right)
         return found
 
     def pixels(self, size_px: int) -> np.ndarray:
@@ -121,18 +122,16 @@ def properties(labels: Sequence[str], size_px: int, threshold: float | None, goo
     return said
 
 
-def _split(data: bytes) -> list[bytes] | None:
-    """Elements that are each preceded by their length; None when the data ends within one."""
+def _split(data: bytes, count: int) -> list[bytes] | None:
+    """So many elements, each preceded by its length; None where the data ends before them, or goes on behind them."""
     found, at = [], 0
-    while at < len(data):
+    for _ in range(count):
         if at + 4 > len(data):
             return None
         (length,) = struct.unpack_from("<I", data, at)
-        if at + 4 + length > len(data):
-            return None
         found.append(data[at + 4 : at + 4 + length])
         at += 4 + length
-    return found
+    return found if at == len(data) else None
 
 
 def _wrong(field: str, said: str, right: str) -> InvalidInput:

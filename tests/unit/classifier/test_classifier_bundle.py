@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,11 @@ def rewritten(weights: bytes, **changes: object) -> ObjectStore:
         ({"preprocessing": {"colour": "bgr"}}, r"preprocessing.colour"),
         ({"architecture": {"labels": ["a"], "input_px": 32}}, r"architecture.labels"),
         ({"architecture": {"labels": ["a", "b"], "input_px": 32}}, "operating_point.good"),
+        ({"architecture": {"labels": [str(i) for i in range(1001)], "input_px": 32}}, "at most 1000 items"),
+        ({"architecture": {"labels": ["a", "b" * 201], "input_px": 32}}, "at most 200 characters"),
+        ({"architecture": {"labels": ["a", "b"], "input_px": 32, "head_units": 4097}}, r"architecture.head_units"),
+        ({"cycles": [{"seed": 0, "best_epoch": 1,
+                      "weights": {"file": "x.safetensors", "sha256": "0" * 64, "size": 1 << 30}}]}, r"weights.size"),
         ({"architecture": {"labels": ["a", "a"], "input_px": 32}}, "twice"),
         ({"calibration": {"temperature": 0}}, r"calibration.temperature"),
         ({"cycles": [{"seed": 0, "best_epoch": 1,
@@ -74,6 +80,21 @@ def test_what_is_no_card_at_all_is_refused(weights: bytes, content: bytes) -> No
     store.put(card.prefix + "model.json", content)
     with pytest.raises(Corrupted, match="judge/1"):
         read_card(store, "judge")
+
+
+def test_weights_are_checked_before_they_are_read_and_a_network_is_built(
+    weights: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store, card = bundle(open_store(f"file://{tmp_path}"), weights)
+    monkeypatch.setattr("services.classifier.bundle.build", lambda _: pytest.fail("a network is built"))
+    store.put(card.prefix + card.weights.file, weights[:-1] + b"x")
+    with pytest.raises(Corrupted, match="SHA-256"):
+        load(store, "judge")
+    store.put(card.prefix + card.weights.file, weights + b"x")
+    get = store.get
+    monkeypatch.setattr(store, "get", lambda key: get(key) if key.endswith(".json") else pytest.fail("it is read"))
+    with pytest.raises(Corrupted, match="bytes, its card says"):
+        load(store, "judge")
 
 
 def test_weights_of_another_size_or_hash_are_refused(network: Network, weights: bytes) -> None:

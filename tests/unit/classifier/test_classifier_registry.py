@@ -2,13 +2,17 @@
 
 import gc
 import json
+import threading
+import time
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.bundle import put_classifier
-from defectory.errors import Corrupted, InvalidInput, NotFound, Unavailable
+from defectory.errors import Corrupted, Expired, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
@@ -49,6 +53,13 @@ def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[Mod
         return Served(card, Lane(NoEngine(), list, card.name, card.version))
 
     return ModelRegistry(store, load, wanted, poll_s), loaded
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
 
 
 def version(of: ModelRegistry, name: str = "parts", asked: str = "") -> str:
@@ -113,13 +124,14 @@ def test_what_is_gone_from_the_store_is_still_answered_by_what_is_loaded(store: 
 
 
 def test_labels_are_followed(store: ObjectStore) -> None:
-    served, _ = registry(store)
+    served, loaded = registry(store)
     put(store, "parts", "2")
     put(store, "parts", "3")
     set_label(store, "classifier", "parts/2", "stable")
     set_label(store, "classifier", "parts/3", "canary")
     served.refresh()
     assert (version(served), version(served, asked="canary"), version(served, asked="stable")) == ("2", "3", "2")
+    assert loaded == ["parts/2", "parts/3"]
     assert served.versions("parts") == ["3", "2"]
     with pytest.raises(InvalidInput, match="latest"):
         served.get("parts", "latest")
@@ -144,6 +156,46 @@ def test_only_what_is_wanted_is_served_and_a_pinned_version_stays(store: ObjectS
     assert loaded == ["parts/1"]
     with pytest.raises(NotFound, match="not served here"):
         served.get("other")
+
+
+def test_a_pinned_version_is_all_that_is_loaded_of_a_model(store: ObjectStore) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    set_label(store, "classifier", "parts/2", "canary")
+    for poll_s in (60, 0):
+        served, loaded = registry(store, poll_s, parts="1")
+        served.refresh()
+        assert [version(served, asked=asked) for asked in ("", "1", "stable")] == ["1", "1", "1"]
+        for asked in ("2", "canary"):
+            with pytest.raises(NotFound, match="not served here"):
+                served.get("parts", asked)
+            assert not served.is_ready("parts", asked)
+        assert loaded == ["parts/1"]
+
+
+def test_who_waits_for_others_loading_waits_no_longer_than_there_is_time(store: ObjectStore) -> None:
+    put(store, "slow", "1")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        begun.set()
+        assert go_on.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    served = ModelRegistry(store, load, {}, 60)
+    other = threading.Thread(target=served.get, args=("slow",))
+    other.start()
+    try:
+        assert begun.wait(30)
+        for asked in ("", "1"):
+            with pytest.raises(Expired):
+                served.get("parts", asked, lambda: 0.0)
+        with pytest.raises(NotFound):  # a name that nobody has waits for nobody
+            served.get("none", "", lambda: pytest.fail("it waits"))
+    finally:
+        go_on.set()
+        other.join()
 
 
 def test_versions_asked_for_are_kept_but_not_all(store: ObjectStore) -> None:
@@ -183,6 +235,94 @@ def test_a_store_that_does_not_answer_breaks_no_version(store: ObjectStore, monk
         assert version(served) == "1"
     served.refresh()
     assert version(served) == "2"
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}")
+    put_classifier(store, "parts", "1")
+    for name in ("away", "new"):
+        put(store, name, "1")
+    labels = tmp_path / "models" / "classifier" / "away" / "labels.json"
+    labels.symlink_to("labels.json")  # a circle, which even root cannot read
+    served, _ = registry(store, poll_s=0.05)
+    served.start()
+    try:
+        wait_until(lambda: served.ready)
+        assert (version(served), version(served, "new")) == ("1", "1")
+        with pytest.raises(Unavailable, match="labels"):
+            served.get("away")
+        labels.unlink()
+        wait_until(lambda: served.is_ready("away"))
+    finally:
+        served.close()
+
+
+def test_a_version_that_is_closed_to_us_is_tried_at_every_look(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "parts", "2")
+    served, _ = registry(store)
+    get = store.get
+    with monkeypatch.context() as closed:
+
+        def refuse(key: str) -> bytes:
+            if key == "models/classifier/parts/2/model.json":
+                raise Refused("closed")
+            return get(key)
+
+        closed.setattr(store, "get", refuse)
+        served.refresh()
+        assert version(served) == "1"
+        with pytest.raises(Refused):
+            served.get("parts", "2")
+    served.refresh()
+    assert version(served) == "2"
+
+
+def test_labels_that_are_closed_to_us_are_as_they_were(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    served, _ = registry(store)
+    get = store.get
+
+    def refuse(key: str) -> bytes:
+        if key.endswith("labels.json"):
+            raise Refused("closed")
+        return get(key)
+
+    with monkeypatch.context() as closed:
+        closed.setattr(store, "get", refuse)
+        served.refresh()
+        with pytest.raises(Refused):  # not the newest, which nobody may have let out yet
+            served.get("parts")
+    served.refresh()
+    monkeypatch.setattr(store, "get", refuse)
+    served.refresh()
+    assert version(served) == "1"
+
+
+def test_a_canary_that_cannot_be_read_leaves_the_default_alone(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "parts", "2")
+    set_label(store, "classifier", "parts/1", "stable")
+    set_label(store, "classifier", "parts/2", "canary")
+    served, _ = registry(store)
+    get = store.get
+    with monkeypatch.context() as away:
+
+        def fail(key: str) -> bytes:
+            if key == "models/classifier/parts/2/model.json":
+                raise Unavailable("away")
+            return get(key)
+
+        away.setattr(store, "get", fail)
+        served.refresh()
+        assert version(served) == "1"
+        with pytest.raises(Unavailable):
+            served.get("parts", "canary")
+    served.refresh()
+    assert served.is_ready("parts", "canary")
 
 
 def test_unknown_names_and_versions(store: ObjectStore) -> None:

@@ -14,6 +14,7 @@ from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput
+from defectory.settings import read_settings
 from defectory.storage import open_store
 from orchestrator.cli import generator_tools
 from orchestrator.cli.exit_codes import EXIT_CODES
@@ -87,6 +88,32 @@ def test_empty_lists_are_lists(tmp_path: Path) -> None:
         done = defectory(command, "list", "--json", cwd=tmp_path)
         assert json.loads(done.stdout) == {f"{command}s": []}
     assert json.loads(defectory("operations", "list", "--json", cwd=tmp_path).stdout) == {"operations": []}
+
+
+def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    for name, card in (
+        ("empty", b"[]"), ("deep", b'{"a":' * 100_000), ("odd", b'{"architecture": []}'),
+        ("whole", b'{"architecture": {"input_px": 32}}'),
+    ):  # fmt: skip
+        store.put(f"models/classifier/{name}/1/model.json", card)
+    done = defectory("classifier", "list", "--store", store.url, "--json")
+    assert [row["name"] for row in json.loads(done.stdout)["classifiers"]] == ["odd", "whole"]
+    assert "empty/1" in done.stderr
+    assert "deep/1" in done.stderr
+    done = defectory("classifier", "show", "empty", "--store", store.url)
+    assert done.returncode == 8, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: started.extend(command))
+    arguments = ("--queue", "8", "--poll-s", "0.5", "--threads", "2", "--model", "a", "--model", "b=3")
+    done = CliRunner().invoke(app, ["serve", "classifier", "--store", "memory://", *arguments])
+    assert done.exit_code == 0, done.output
+    settings = read_settings("classifier", started[3:], {})
+    assert (settings.queue, settings.poll_s, settings.threads, settings.models) == (8, 0.5, 2, "a,b=3")
 
 
 def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) -> None:

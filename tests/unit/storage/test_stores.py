@@ -1,5 +1,6 @@
 """One behaviour, whatever the store: a folder, memory, a real S3 server."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -159,3 +160,23 @@ def test_errors_of_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DefectoryError):
         open_store(f"file://{tmp_path}/file/store")
+
+
+def test_what_cannot_be_looked_into_hides_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"file://{tmp_path}")
+    for key in ("a/1", "b/1", "c/1", "c/d/1"):
+        store.put(key, b"")
+    (tmp_path / "c" / "circle").symlink_to("circle")
+    with pytest.raises(Unavailable, match="circle"):
+        store.get("c/circle")
+    scandir = os.scandir
+
+    def closed(folder: Path) -> object:
+        if Path(folder) == tmp_path / "b":  # root, whom the tests may run as, can read all
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert [info.key for info in store.list()] == ["a/1", "c/1", "c/d/1"]
+    with pytest.raises(Refused, match="/b"):
+        list(store.list("b/"))

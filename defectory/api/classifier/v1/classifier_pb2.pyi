@@ -338,7 +338,7 @@ class EvaluateClassifierRequest(_message.Message):
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
-    """Classifier, "name" (its newest version) or "name/version"; required."""
+    """Classifier, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     manifest_uri: _builtins.str
     """URI of the manifest."""
     split: _builtins.str
@@ -447,9 +447,9 @@ class ClassifyRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     HEATMAP_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Classifier, "name" (the version labelled "stable", else the newest that works), "name/version" or "name/label"; required."""
+    """Classifier, "name" (its version labelled stable, else the newest that works), "name/version" or "name/label"; required."""
     heatmap: _builtins.bool
-    """Whether to explain each answer by a heatmap, which the explainer service makes."""
+    """Whether to explain each answer by a heatmap, which the explainer service makes; of at most 16 images."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageSource]:
         """The images, 1 to 256."""
@@ -685,7 +685,7 @@ class GetClassifierRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """"name" (its newest version) or "name/version"; required."""
+    """"name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     def __init__(
         self,
         *,
@@ -737,7 +737,7 @@ class CalibrateClassifierRequest(_message.Message):
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
-    """Classifier, "name" (its newest version) or "name/version"; required."""
+    """Classifier, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     manifest_uri: _builtins.str
     """URI of the manifest whose validation images are used; its test images are measured."""
     good_label: _builtins.str
@@ -798,7 +798,7 @@ class ExportClassifierRequest(_message.Message):
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
-    """Classifier, "name" (its newest version) or "name/version"; required."""
+    """Classifier, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     format: _builtins.str
     """"saved-model", "tflite", "tflite-int8" or "onnx"; required."""
     manifest_uri: _builtins.str

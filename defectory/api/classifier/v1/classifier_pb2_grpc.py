@@ -102,8 +102,9 @@ class ClassifierServiceServicer:
     def Classify(self, request, context):
         """Classifies images at once, given as bytes or by URI.
         Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
-        broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
+        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
+        DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
+        explainer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,8 +46,9 @@ class ClassifierServiceStub:
     Classify: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
-    broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
+    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
+    DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
+    explainer).
     """
     ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
@@ -89,8 +90,9 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     Classify: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]  # type: ignore[assignment]
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
-    broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
+    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
+    DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
+    explainer).
     """
     ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
@@ -147,8 +149,9 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.ClassifyResponse, _abc.Awaitable[_classifier_pb2.ClassifyResponse]]:
         """Classifies images at once, given as bytes or by URI.
         Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again), DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is
-        broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
+        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
+        DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
+        explainer).
         """
 
     @_abc_1.abstractmethod

@@ -61,7 +61,7 @@ class ExplainRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     BOX_RULE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Classifier, "name" or "name/version"; required."""
+    """Classifier, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     label: _builtins.str
     """Label to explain; empty: the predicted one."""
     box_threshold: _builtins.float
@@ -241,7 +241,9 @@ class ExplainImagesRequest(_message.Message):
     """Which heat belongs to a box."""
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Classifiers to show side by side, each "name" or "name/version"; at least one."""
+        """Classifiers to show side by side, each "name" (its version labelled stable, else the newest), "name/version" or
+        "name/label"; at least one.
+        """
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class FilterImagesRequest(_message.Message):
     real_manifest_uri: _builtins.str
     """URI of the manifest of the real images: its training images are what may not be copied, its test images what may not be met."""
     judge_model: _builtins.str
-    """Classifier that judges, "name" or "name/version"; required."""
+    """Classifier that judges, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; required."""
     policy: Global___Policy.ValueType
     """What is kept."""
     threshold: _builtins.float

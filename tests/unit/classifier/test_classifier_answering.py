@@ -1,0 +1,102 @@
+"""Reading a call's images from the store: as long as somebody waits for them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from bench.bundle import put_classifier
+from defectory.errors import Cancelled, Expired
+from defectory.storage import ObjectStore, open_store
+from services.classifier.bundle import read_card
+from services.classifier.serving.admission import Admission
+from services.classifier.serving.answering import FETCHERS, Answering, Source
+from services.classifier.serving.batching import Batcher, Lane
+from services.classifier.serving.registry import ModelRegistry, Served
+
+SOURCES = [Source(f"images[{number}]", uri=f"memory://store/shots/{number}.png") for number in range(3 * FETCHERS)]
+
+
+class NoEngine:
+    """An engine that is not asked."""
+
+    name, batch, parallel = "none", 1, 1
+
+    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
+        raise NotImplementedError
+
+
+class Caller:
+    """Has so many seconds, and may go."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._ends = None if seconds is None else time.monotonic() + seconds
+        self.go: Callable[[], None] = lambda: None
+        self.waits = threading.Event()
+
+    def remaining_s(self) -> float | None:
+        return None if self._ends is None else self._ends - time.monotonic()
+
+    def on_end(self, callback: Callable[[], None]) -> bool:
+        self.go = callback
+        self.waits.set()
+        return True
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ObjectStore, threading.Event, list[str]]]:
+    """A store whose shots come only after the event, and the list of those that were read."""
+    store, go_on, read = open_store("memory://"), threading.Event(), list[str]()
+    put_classifier(store, "parts")
+    for source in SOURCES:
+        store.put(store.key(source.uri), b"x")
+    get = store.get
+
+    def wait(key: str) -> bytes:
+        if key.startswith("shots/"):
+            read.append(key)
+            assert go_on.wait(30)
+        return get(key)
+
+    monkeypatch.setattr(store, "get", wait)
+    yield store, go_on, read
+    go_on.set()
+
+
+@pytest.fixture
+def answering(slow: tuple[ObjectStore, threading.Event, list[str]]) -> Iterator[Answering]:
+    store, go_on, _ = slow
+
+    def load(model: str) -> Served:
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    batcher = Batcher(1)
+    made = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
+    yield made
+    go_on.set()
+    made.close()
+    batcher.close()
+
+
+def test_after_the_deadline_no_further_object_is_read(slow, answering: Answering) -> None:
+    _, go_on, read = slow
+    started = time.monotonic()
+    with pytest.raises(Expired):
+        answering.images("parts", "", SOURCES, Caller(0.3))
+    assert time.monotonic() - started < 5
+    go_on.set()
+    answering.close()
+    assert len(read) == FETCHERS
+
+
+def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: Answering) -> None:
+    _, go_on, read = slow
+    caller = Caller()
+    threading.Thread(target=lambda: caller.waits.wait(30) and (caller.go(), go_on.set())).start()
+    with pytest.raises(Cancelled):
+        answering.images("parts", "", SOURCES, caller)
+    answering.close()
+    assert len(read) <= FETCHERS

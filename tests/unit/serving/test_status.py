@@ -1,0 +1,32 @@
+"""Errors as statuses: of bounded size whatever they say, and the same error at the other end."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+from defectory.errors import Exhausted, InvalidInput
+from defectory.serving.status import from_status, to_status
+
+TRAILERS = 8192  # bytes that gRPC's clients take
+
+
+@pytest.mark.parametrize("sign", ["x", "ä", "\U0001f529", "\udc80", "\0"])
+def test_a_status_fits_into_the_trailers_whatever_the_error_repeats(sign: str) -> None:
+    text = sign * 100_000
+    error = InvalidInput(f"model {text}: use a name", {f"{text}{i}": f"{text}: use a name" for i in range(100)})
+    status = to_status(error)
+    assert len(quote(status.message)) + len(base64.b64encode(status.SerializeToString())) < TRAILERS
+    told = from_status(status)
+    assert isinstance(told, InvalidInput)
+    assert str(told).startswith("model ")
+    assert str(told).endswith(": use a name")
+    assert told.fields
+    assert all(right.endswith(": use a name") for right in told.fields.values())
+
+
+def test_what_is_short_arrives_as_it_is() -> None:
+    error = InvalidInput("größe 3: use 4", {"settings.größe": "use 4"})
+    told = from_status(to_status(error))
+    assert (str(told), told.fields) == (str(error), error.fields)  # type: ignore[attr-defined]
+    assert str(from_status(to_status(Exhausted("full", 2.5)))) == "full"
