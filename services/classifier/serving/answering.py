@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from defectory.errors import Cancelled, Expired, InvalidInput
+from defectory.serving.admission import Admission
 from defectory.storage.store import ObjectStore
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
