@@ -19,7 +19,8 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
-CHECKPOINT_EVERY_S = 15.0
+TIMES = 10  # a checkpoint is written when an epoch ends that many times as long after the last one as that one took
+LONGEST_S = 15.0  # and, however slow the store is, when an epoch ends so long after it
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
 
 
@@ -49,13 +50,14 @@ def run_cycle(
         embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
+    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     if done is not None:
+        state.delete()  # it may have been killed before it had
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
         embedded.clear()
-    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
@@ -106,23 +108,32 @@ class _Best:
 
 
 class _Checkpoint:
-    """Where a cycle stands: written at most every few seconds; the last object written makes it valid."""
+    """Where a cycle stands; the last object written makes it valid.
+
+    Every epoch is kept that takes ten times as long as keeping it. Shorter ones, of a head alone, are kept so often
+    that it costs a tenth of the time: what a kill can make them repeat is about a second's work.
+    """
 
     def __init__(self, store: ObjectStore, prefix: str, trainer: Trainer) -> None:
         self._store, self._prefix, self._trainer = store, prefix, trainer
-        self._written = time.monotonic()
+        self._written, self._cost_s = time.monotonic(), 0.0
 
     def restore(self) -> tuple[list[dict[str, Any]], _Best | None]:
         where = _read_json(self._store, f"{self._prefix}.json")
         if where is None:
             return [], None
         at = len(where["epochs"])
-        self._trainer.set_state(self._store.get(f"{self._prefix}-{at}.npz"))
-        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
+        try:
+            state = self._store.get(f"{self._prefix}-{at}.npz")
+            best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
+        except NotFound:
+            return [], None  # somebody tidied up: the cycle starts again, which is better than never to start
+        self._trainer.set_state(state)
         return where["epochs"], best
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
-        if time.monotonic() - self._written < CHECKPOINT_EVERY_S:
+        started = time.monotonic()
+        if started - self._written < min(TIMES * self._cost_s, LONGEST_S):
             return
         before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
         self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
@@ -132,9 +143,11 @@ class _Checkpoint:
         if before is not None and len(before["epochs"]) != at:
             self._delete_at(len(before["epochs"]))
         self._written = time.monotonic()
+        self._cost_s = self._written - started
 
     def delete(self) -> None:
-        for info in list(self._store.list(self._prefix)):
+        self._store.delete(f"{self._prefix}.json")  # first: what it names is gone afterwards
+        for info in list(self._store.list(f"{self._prefix}-")):  # cycle 1's, and not cycle 10's
             self._store.delete(info.key)
 
     def _delete_at(self, epoch: int) -> None:

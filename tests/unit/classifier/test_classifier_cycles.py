@@ -49,7 +49,7 @@ def whole(prepared: Prepared) -> CycleResult:
 def test_killed_in_any_phase_it_ends_in_the_same_weights(
     prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(cycles, "LONGEST_S", 0.0)
     store, seen = open_store("memory://"), []
     for kill_after in (1, 3):  # in the warm-up, and in what follows
         with pytest.raises(Killed):
@@ -68,3 +68,63 @@ def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: Cyc
             assert set(entry[split]) == {"loss", "accuracy", "precision", "recall", "f1"}
     ranks = [(entry["validation"]["f1"], -entry["validation"]["loss"]) for entry in whole.epochs]
     assert whole.card.best_epoch == ranks.index(max(ranks)) + 1
+
+
+class Untrained:
+    """A trainer that nothing is asked of but its state."""
+
+    def state(self) -> bytes:
+        return b"state"
+
+    def set_state(self, state: bytes) -> None:
+        assert state == b"state"
+
+
+def test_a_finished_cycle_leaves_the_others_checkpoints() -> None:
+    store = open_store("memory://")
+    first, tenth = (cycles._Checkpoint(store, f"m/cycle-{cycle}", Untrained()) for cycle in (1, 10))
+    for checkpoint in (first, tenth):
+        checkpoint.save([{}], cycles._Best(1, b"weights"))
+    first.delete()
+    assert first.restore() == ([], None)
+    assert tenth.restore() == ([{}], cycles._Best(1, b"weights"))
+
+
+@pytest.mark.parametrize("lost", ["c-1.npz", "c-1-best.safetensors"])
+def test_a_cycle_whose_checkpoint_was_taken_from_it_starts_again(lost: str) -> None:
+    store = open_store("memory://")
+    checkpoint = cycles._Checkpoint(store, "c", Untrained())
+    checkpoint.save([{}], cycles._Best(1, b"weights"))
+    store.delete(lost)
+    assert checkpoint.restore() == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "save_s", "expected"),
+    [
+        (10, 0.1, [1, 2, 3, 4]),  # long epochs: every one is kept
+        (1, 0.25, [1, 4]),  # short ones: writing takes at most a tenth of the time
+        (6, 5, [1, 4]),  # a slow store: nothing older than 15 s all the same
+    ],
+)
+def test_checkpoints_cost_little(
+    monkeypatch: pytest.MonkeyPatch, epoch_s: float, save_s: float, expected: list[int]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(cycles.time, "monotonic", lambda: clock[0])
+
+    class Slow:
+        """A trainer whose state takes its time."""
+
+        def state(self) -> bytes:
+            clock[0] += save_s
+            return b""
+
+    store = open_store("memory://")
+    checkpoint = cycles._Checkpoint(store, "c", Slow())
+    kept = []
+    for epoch in range(1, 5):
+        clock[0] += epoch_s
+        checkpoint.save([{}] * epoch, cycles._Best(1, b""))
+        kept += [epoch] if store.exists(f"c-{epoch}.npz") else []
+    assert kept == expected
