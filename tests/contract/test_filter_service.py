@@ -115,10 +115,24 @@ def test_confidence_and_its_complement(service: Service, store: ObjectStore, rea
     assert sum(counts) == 12
 
 
-def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str) -> None:
+def test_without_the_gate_copies_are_told_and_kept(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "ungated", seed=5, copied=3)
+    response = ask(
+        service, request_id="ungated", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE,
+        dataset="ungated-judged", novelty_gate=False,
+    )  # fmt: skip
+    lines = read_manifest(store, response.manifest_uri)[12:15]
+    assert [(line.verdict, line.nearest_real) for line in lines] == [("accepted", line.sha256) for line in lines]
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str, gate: bool) -> None:
     made = synthetic(store, "leaked", seed=7, split="test", copied=2)
     with pytest.raises(FailedPrecondition, match="test images"):
-        ask(service, request_id="leak", manifest_uri=made, real_manifest_uri=real, dataset="leak")
+        ask(
+            service, request_id=f"leak{gate}", manifest_uri=made, real_manifest_uri=real, dataset="leak",
+            novelty_gate=gate,
+        )  # fmt: skip
     assert not store.exists("datasets/leak/dataset.json")
 
 
