@@ -37,7 +37,13 @@ def train(
     target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
-    at_once: Annotated[int, typer.Option("--at-once", help="Cycles trained side by side, in processes.")] = 1,
+    folds: Annotated[
+        int,
+        typer.Option(
+            "--folds", help="For a judge of synthetic images: every cycle leaves out another of so many parts."
+        ),
+    ] = 0,
+    at_once: Annotated[int, typer.Option("--at-once", help="Cycles side by side; 0: as many as the cores allow.")] = 0,
     input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
     steps: Annotated[int, typer.Option("--steps-per-epoch", help="0: every training image once.")] = 0,
@@ -65,6 +71,7 @@ def train(
 
     \b
     defectory classifier train screws --name screws --preset best --target recall=0.99
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --set l2=0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from orchestrator.pipeline.classifier_steps import training_settings
@@ -74,7 +81,7 @@ def train(
         ClassifierSettings,
         {
             "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
-            "epochs": epochs, "cycles": cycles, "batch": batch, "learning_rate": learning_rate,
+            "epochs": epochs, "cycles": cycles, "at_once": at_once, "batch": batch, "learning_rate": learning_rate,
             "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x, "mirror_y": mirror_y,
             "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
             **_given_settings(setting or []),
@@ -83,7 +90,8 @@ def train(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, at_once=at_once,
+        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, folds=folds,
+        at_once=settings.at_once,
         settings=training_settings(settings, steps, initial),
     )  # fmt: skip
     request.request_id = derived_request_id(

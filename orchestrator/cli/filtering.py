@@ -20,7 +20,7 @@ from orchestrator.cli.output import emit
 def filter_images(
     dataset: Annotated[str, typer.Argument(help="Synthetic dataset, by name or by its manifest's URI.")],
     real: Annotated[str, typer.Option("--real", help="Dataset of the real images.")],
-    judge: Annotated[str, typer.Option("--judge", help="Classifier that judges, trained on real images only.")],
+    judge: Annotated[str, typer.Option("--judge", help="Classifier that judges: train it with --folds.")],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
     policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
     threshold: Annotated[float, typer.Option("--threshold", help="Confidence threshold.")] = 0.9,
@@ -35,8 +35,12 @@ def filter_images(
 ) -> None:
     """Give every synthetic image a verdict with its reasons.
 
+    The judge should not be the classifier that is compared later, and no cycle of it should know all real images.
+
     \b
-    defectory filter more-screws --real screws --judge screws --out good-screws --policy confident --threshold 0.9
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3
+    defectory filter more-screws --real screws --judge screws-judge --out good-screws --threshold 0.9
+    defectory filter more-screws --real screws --judge screws-judge --out good-screws --label-threshold defect=0.7
     """
     from defectory.api.filter.v1 import filter_pb2
     from defectory.models import resolve
@@ -64,5 +68,6 @@ def filter_images(
     result = {
         "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),
         "counts": dict(made.verdicts), "reasons": dict(made.reasons), "curve_uri": made.curve_uri,
+        "warnings": list(made.warnings),
     }  # fmt: skip
     emit(result, as_json)

@@ -150,6 +150,9 @@ class ClassifierSettings(_Section):
     mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
+    at_once: int = Field(
+        0, ge=0, le=64, description="cycles trained side by side, for the same weights; 0: as many as the cores allow"
+    )
     steps_per_epoch: int = Field(
         0, ge=0, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )

@@ -3,6 +3,7 @@
 from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.serving.operations.context import JobContext
 from services.filter.judge_client import score_manifest
+from services.filter.judge_lineage import doubts
 from services.filter.judging import Scores, judge_manifest
 from services.filter.policies import Policy
 
@@ -36,6 +37,7 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.novelty_gate if request.HasField("novelty_gate") else True,
         request.dataset,
         score,
+        lambda real: doubts(job.store, request.judge_model, real),
         report,
     )
     return pb.FilterImagesResponse(
@@ -43,4 +45,5 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         curve_uri=judgement.curve_uri,
         verdicts=judgement.verdicts,
         reasons=judgement.reasons,
+        warnings=judgement.warnings,
     )

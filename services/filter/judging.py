@@ -36,6 +36,7 @@ class Judgement:
     curve_uri: str
     verdicts: dict[str, int]
     reasons: dict[str, int]
+    warnings: list[str]  # what speaks against the judge
 
 
 def check_inputs(store: ObjectStore, uris: Sequence[str]) -> None:
@@ -53,6 +54,7 @@ def judge_manifest(
     novelty_gate: bool,
     dataset: str,
     score: Callable[[str], Scores],
+    doubts: Callable[[Sequence[ManifestLine]], list[str]],
     report: Report,
 ) -> Judgement:
     """Judge every image of a manifest and write the verdicts as a dataset.
@@ -61,6 +63,7 @@ def judge_manifest(
         novelty_gate: whether copies, duplicates and outliers are rejected. What is known of them is written all the
             same, and a copy of a test image stops everything.
         score: asks the judge for the scores of a manifest, by URI.
+        doubts: what speaks against the judge, who is to judge images made from these real ones.
     """
     lines = read_manifest(store, manifest_uri)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
@@ -76,8 +79,15 @@ def judge_manifest(
     unseen = [x for x in real if x.split == "validation" and x.sha256 in real_scores.by_image]
     reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
-    card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons, "limits": gate.limits}
-    return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons)
+    warnings = doubts(real)
+    card = {
+        "judged": manifest_uri,
+        "verdicts": verdicts,
+        "reasons": reasons,
+        "limits": gate.limits,
+        "warnings": warnings,
+    }
+    return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons, warnings)
 
 
 def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy) -> None:

@@ -15,6 +15,7 @@ from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, N
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from services.filter.judge_lineage import doubts
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
@@ -95,11 +96,26 @@ def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
     assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == len(curve["real"]["good"]) == 101
     card = json.loads(store.get("datasets/judged/dataset.json"))
     assert 0 < card["limits"]["copy_correlation"] < card["limits"]["leak_correlation"] < 1
+    assert card["warnings"] == list(response.warnings) == []  # the judge is cross-fitted
     second = ask(
         service, request_id="f2", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="again",
         accepted_manifest_uris=[response.manifest_uri],
     )  # fmt: skip
     assert second.verdicts.get("accepted", 0) == 0
+
+
+def test_a_judge_that_knows_the_real_images_is_told(store: ObjectStore, real: str, service: Service) -> None:
+    lines = read_manifest(store, real)
+    card = json.loads(store.get("models/classifier/judge/1/model.json"))
+    card["settings"]["folds"] = 0
+    store.put("models/classifier/knowing/1/model.json", json.dumps(card).encode())
+    (doubt,) = doubts(store, "knowing", lines)
+    assert "judge knowing/1 is not cross-fitted, and knows 12 of the real training images" in doubt
+    assert doubts(store, "judge", lines) == []
+    assert doubts(store, "knowing", read_manifest(store, make_dataset(store, "others", seed=9))) == []
+    card["lineage"]["manifest_uri"] = store.uri("datasets/gone/manifest.jsonl")
+    store.put("models/classifier/knowing/2/model.json", json.dumps(card).encode())
+    assert doubts(store, "knowing", lines) == []
 
 
 def test_confidence_and_its_complement(service: Service, store: ObjectStore, real: str) -> None:
