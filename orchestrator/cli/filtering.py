@@ -29,6 +29,10 @@ def filter_images(
         typer.Option("--label-threshold", metavar="LABEL=VALUE", help="Threshold of one label; again for another."),
     ] = None,
     lower_threshold: Annotated[float, typer.Option("--lower-threshold", help="Of the policy band.")] = 0.5,
+    label_lower_threshold: Annotated[
+        list[str] | None,
+        typer.Option("--label-lower-threshold", metavar="LABEL=VALUE", help="Of the policy band, of one label."),
+    ] = None,
     novelty_gate: Annotated[bool, typer.Option(help="Reject near-copies, near-duplicates and outliers.")] = True,
     store: Store = "",
     as_json: AsJson = False,
@@ -46,11 +50,16 @@ def filter_images(
     from defectory.models import resolve
     from orchestrator.pipeline.settings import FilterSettings, validated
 
-    by_label = dict(part.rpartition("=")[::2] for part in label_threshold or [])
+    by_label, lower_by_label = (
+        dict(part.rpartition("=")[::2] for part in given or []) for given in (label_threshold, label_lower_threshold)
+    )
     settings = validated(
         FilterSettings,
-        {"policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label},
-    )
+        {
+            "policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label,
+            "label_lower_thresholds": lower_by_label,
+        },
+    )  # fmt: skip
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
     request = filter_pb2.FilterImagesRequest(
@@ -61,6 +70,7 @@ def filter_images(
     )  # fmt: skip
     if policy == "band":
         request.lower_threshold = lower_threshold
+        request.label_lower_thresholds.update(settings.label_lower_thresholds)
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
     with session(store_url(store)) as services, services.step(f"filter {dataset}"):

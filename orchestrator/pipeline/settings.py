@@ -118,6 +118,7 @@ class FilterSettings(_Section):
     threshold: Share = Field(0.9, description="confidence threshold")
     lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
     label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
+    label_lower_thresholds: Mapping[str, Share] = Field({}, description="lower threshold of single labels (band)")
     novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
     judge_cycles: int = Field(
         3, ge=2, le=100, description="cycles of the judge, each of which leaves out another part of the real images"

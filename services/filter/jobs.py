@@ -16,6 +16,7 @@ def policy_of(request: pb.FilterImagesRequest) -> Policy:
         threshold=request.threshold if request.HasField("threshold") else 0.9,
         lower_threshold=request.lower_threshold if request.HasField("lower_threshold") else 0.5,
         label_thresholds=dict(request.label_thresholds),
+        label_lower_thresholds=dict(request.label_lower_thresholds),
     )
 
 

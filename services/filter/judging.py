@@ -98,6 +98,7 @@ def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy)
     for name, labels in (
         ("manifest_uri", {x.label for x in lines}),
         ("label_thresholds", set(policy.label_thresholds)),
+        ("label_lower_thresholds", set(policy.label_lower_thresholds)),
     ):
         if labels - known:
             right = f"the judge knows {', '.join(sorted(known))}"
