@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.imaging import Fit, network_input_of
+from defectory.imaging import Fit, network_input, network_input_of
 from defectory.models import version_prefix
 from services.classifier.decision import DecisionRule
 from services.classifier.model import TARGET_LAYER, Architecture
@@ -44,6 +45,10 @@ class Preprocessing(_Part):
     def input_of(self, data: bytes, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """What the network sees of a file: uint8 (size, size, 3); InvalidInput for one that cannot be read."""
         return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
+
+    def input_of_image(self, image: Image.Image, size_px: int) -> np.ndarray:
+        """The same of an image that was decoded at its full size: of a JPEG `input_of` may decode less."""
+        return network_input(image, size_px, square_px=self.square_px, fit=self.fit)
 
 
 class WeightsFile(_Part):

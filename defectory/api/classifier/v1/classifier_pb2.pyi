@@ -535,7 +535,9 @@ class Classification(_message.Message):
     rejected: _builtins.bool
     """Whether the part is rejected at the operating point; absent where the model has none."""
     heatmap: _builtins.bytes
-    """The heatmap of the label as an 8-bit grey PNG of the image's size, 255 where it is highest; empty unless asked for."""
+    """The heatmap of the label as an 8-bit grey PNG of the image's size (longer side at most 2048 pixels), 255 where it is
+    highest; empty unless asked for.
+    """
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Calibrated probability of every label, each in [0, 1], summing to 1."""
