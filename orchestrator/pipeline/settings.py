@@ -133,7 +133,7 @@ class ClassifierSettings(_Section):
     width_multiplier: float | None = Field(None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet needs 1")
     head_units: int | None = Field(None, ge=8, le=4096, description="units of the dense layer")
     dropout: float | None = Field(None, ge=0, lt=1, description="dropout rate before the dense layer")
-    l2: float | None = Field(None, ge=0, description="L2 factor of the head")
+    l2: float | None = Field(None, ge=0, le=10, description="L2 factor of the head")
     trainable_base: Literal["none", "top", "all"] | None = Field(
         None, description="layers of the base that are trained"
     )
@@ -144,7 +144,7 @@ class ClassifierSettings(_Section):
     warmup_epochs: int | None = Field(None, ge=0, description="epochs, of all, in which only the head learns")
     warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
-    focal_gamma: float | None = Field(None, ge=0, description="gamma of the focal loss")
+    focal_gamma: float | None = Field(None, ge=0, le=10, description="gamma of the focal loss")
     label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
     class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
     augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")

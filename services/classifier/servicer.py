@@ -51,7 +51,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if request.seed < 0:
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
         if not 0 <= request.at_once <= MAX_AT_ONCE:
-            right = f"use 1 to {MAX_AT_ONCE}"
+            right = f"use 0 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})

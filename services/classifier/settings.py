@@ -33,11 +33,11 @@ class TrainingSettings(BaseModel):
     width_multiplier: float = Field(1.0, ge=0.35, le=1.4)
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
-    l2: float = Field(0.01, ge=0)
+    l2: float = Field(0.01, ge=0, le=10)
     initial_weights: Literal["imagenet", "random"] = "imagenet"
     trainable_base: Literal["none", "top", "all"] = "all"
     # The loss.
-    focal_gamma: float = Field(2.0, ge=0)
+    focal_gamma: float = Field(2.0, ge=0, le=10)  # beyond, nothing but the worst image has a gradient
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     class_balance: float = Field(0.0, ge=0, le=1)  # loss weight of a label: (images / labels / its images) ** this
     # The steps.

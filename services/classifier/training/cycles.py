@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from defectory.errors import NotFound
+from defectory.errors import InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
@@ -48,6 +48,9 @@ def run_cycle(
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
         embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
+
+    Raises:
+        InvalidInput: it diverges.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
@@ -83,6 +86,7 @@ def run_cycle(
             if parts[split].lines:
                 probabilities = trainer.predict(inputs[split])
                 entry[split] = measure(parts[split].labels, probabilities, settings.focal_gamma)
+        _check_converges(entry, cycle)
         epochs.append(entry)
         if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
             best = _Best(epoch + 1, weights_bytes(trainer.network))
@@ -94,6 +98,17 @@ def run_cycle(
     store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
+
+
+def _check_converges(entry: Mapping[str, Any], cycle: int) -> None:
+    """InvalidInput for an epoch after which the weights are no numbers any more: nothing gets better from there."""
+    losses = (entry[split]["loss"] for split in ("train", "validation", "test") if split in entry)
+    if not np.isfinite(list(losses)).all():
+        right = "use a lower learning rate, a lower l2 or a lower focal_gamma"
+        raise InvalidInput(
+            f"cycle {cycle + 1} diverged in epoch {entry['epoch']}: its loss is no number: {right}",
+            {"settings.learning_rate": right},
+        )
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[float, float]:

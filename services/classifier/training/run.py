@@ -1,7 +1,6 @@
 """A whole training: manifest in, a complete model version out."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as package_version
@@ -25,7 +24,7 @@ from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.preparation import prepare
-from services.classifier.training.side_by_side import Plan, run_cycles
+from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
 
@@ -64,12 +63,13 @@ def train(
     seed: int,
     sources: Mapping[str, str],
     report: Report,
-    at_once: int = 1,
+    at_once: int = 0,
 ) -> ClassifierCard:
     """Train all cycles and write the version's card last.
 
     Args:
-        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes.
+        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes; 0: as
+            many as pay here. The weights are the same.
     """
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
@@ -78,6 +78,7 @@ def train(
     lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
     labels, settings = check(lines, values, cycles)
     lines = cap_synthetic(lines, settings.synthetic_cap)
+    at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
     done = [0] * cycles
@@ -88,8 +89,7 @@ def train(
         report(stage, sum(done), total, measured)
 
     if at_once > 1:
-        threads = max(1, (os.cpu_count() or 1) // at_once)
-        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed, threads), cycles, at_once, on_epoch)
+        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), cycles, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
     embedded: dict[str, np.ndarray] = {}
     results = []

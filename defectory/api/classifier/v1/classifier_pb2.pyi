@@ -62,7 +62,7 @@ class TrainingSettings(_message.Message):
     dropout: _builtins.float
     """Dropout rate before the dense layer, in [0, 1); absent: 0.3."""
     l2: _builtins.float
-    """L2 factor on kernels and biases of the head, >= 0; absent: 0.01."""
+    """L2 factor on kernels and biases of the head, in [0, 10]; absent: 0.01."""
     trainable_base: _builtins.str
     """Layers of the base that are trained: "none", "top" (from block 13 on) or "all"; default "all"."""
     epochs: _builtins.int
@@ -72,7 +72,7 @@ class TrainingSettings(_message.Message):
     batch: _builtins.int
     """Images a step, in [1, 1024]; default 32."""
     focal_gamma: _builtins.float
-    """Gamma of the focal loss, >= 0; absent: 2."""
+    """Gamma of the focal loss, in [0, 10]; absent: 2."""
     steps_per_epoch: _builtins.int
     """Optimiser steps an epoch, >= 0; 0: as many as show every training image once. Equal for arms that are compared."""
     real_share: _builtins.float
@@ -220,7 +220,9 @@ class TrainClassifierRequest(_message.Message):
     one part in one fold), in [2, 100]; 0: every cycle learns from all.
     """
     at_once: _builtins.int
-    """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
+    """Cycles trained side by side, each in a process of its own, in [1, 64]; 0: as many as the service has cores, up to 4, and
+    one where more would not be faster. The weights are the same to the bit.
+    """
     @_builtins.property
     def settings(self) -> Global___TrainingSettings:
         """Training settings."""
