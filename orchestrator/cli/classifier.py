@@ -229,7 +229,9 @@ def evaluate(
     with session(store_url(store)) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate("classifier", "EvaluateClassifier", request, services.report)
     result = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
-    emit({**result, "metrics": dict(response.metrics), "evaluation_uri": response.evaluation_uri}, as_json)
+    decisions = json.loads(store_.get(store_.key(response.evaluation_uri))).get("decisions", {})
+    made = {"metrics": dict(response.metrics), **decisions, "evaluation_uri": response.evaluation_uri}
+    emit({**result, **made}, as_json)
 
 
 @app.command()

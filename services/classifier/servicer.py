@@ -22,6 +22,7 @@ from services.classifier.card import KIND
 from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
+from services.classifier.recalibration import lines_to_calibrate_on
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Explain
 from services.classifier.serving.messages import to_classifications
@@ -83,7 +84,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the calibration."""
         card = read_card(self._store, request.model)
         good, target = request.good_label or card.settings.good_label, parse_target(request.target)
-        lines = read_manifest(self._store, request.manifest_uri)
+        lines = lines_to_calibrate_on(read_manifest(self._store, request.manifest_uri))
         validation = [line.label for line in lines if line.split == "validation"]
         check_target(card.architecture.labels, good, target, validation)
         return self._operations.start(JOBS + "calibrate_classifier", request)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
+from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.api.filter.v1 import filter_pb2_grpc
 from defectory.datasets.manifest import read_manifest, write_dataset
@@ -66,10 +67,10 @@ def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", co
     return write_dataset(store, name, [*lines, broken], {})
 
 
-def ask(service: Service, **fields) -> pb.FilterImagesResponse:
+def ask(service: Service, judge: str = "judge", **fields) -> pb.FilterImagesResponse:
     stub = filter_pb2_grpc.FilterServiceStub(service.channel)
     try:
-        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model="judge", **fields), timeout=30)
+        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model=judge, **fields), timeout=30)
     except grpc.RpcError as error:
         raise error_from_rpc(error) from error
     return wait_for(service.channel, operation)
@@ -180,6 +181,82 @@ def test_labels_that_the_judge_does_not_know(service: Service, store: ObjectStor
     renamed = write_dataset(store, "renamed", lines, {})
     with pytest.raises(InvalidInput, match="the judge knows defect, good"):
         ask(service, request_id="odd2", manifest_uri=renamed, real_manifest_uri=real, dataset="odd2")
+
+
+def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service, store: ObjectStore) -> None:
+    """Trained, calibrated, evaluated, judged and explained with three labels, as with two."""
+    labels = ("defect", "good", "stripe")
+    kinds = make_dataset(store, "kinds", labels=labels)
+    stub = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel)
+    settings = classifier_pb2.TrainingSettings(
+        initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8, target="recall=0.9"
+    )
+    trained = wait_for(
+        classifier.channel,
+        stub.TrainClassifier(
+            classifier_pb2.TrainClassifierRequest(
+                request_id="k", manifest_uri=kinds, name="kinds", settings=settings, cycles=2, folds=2
+            )
+        ),
+    ).classifier
+    assert tuple(trained.labels) == labels
+    wait_for(
+        classifier.channel,
+        stub.CalibrateClassifier(
+            classifier_pb2.CalibrateClassifierRequest(
+                request_id="kc", model="kinds", manifest_uri=kinds, target="overkill=0"
+            )
+        ),
+    )
+    card = json.loads(store.get("models/classifier/kinds/2/model.json"))
+    assert card["operating_point"]["validation"]["overkill"]["count"] == 0
+
+    response = wait_for(
+        classifier.channel,
+        stub.EvaluateClassifier(
+            classifier_pb2.EvaluateClassifierRequest(request_id="ke", model="kinds", manifest_uri=kinds)
+        ),
+    )
+    evaluation = json.loads(store.get(store.key(response.evaluation_uri)))
+    images = [x for x in evaluation["images"] if not x["augmentation"]]
+    fair = np.array([x["probabilities"][card["main_cycle"]] for x in images]) ** (
+        1 / card["calibration"]["temperature"]
+    )
+    fair /= fair.sum(axis=1, keepdims=True)
+    rejected = 1 - fair[:, 1] >= card["operating_point"]["threshold"]
+    taken = np.where(rejected, np.where(fair[:, 0] >= fair[:, 2], 0, 2), 1)
+    truth = np.array([labels.index(x["label"]) for x in images])
+    decisions = evaluation["decisions"]
+    assert decisions["confusion"] == [[int(((truth == a) & (taken == b)).sum()) for b in range(3)] for a in range(3)]
+    assert {label: x["images"] for label, x in decisions["labels"].items()} == dict.fromkeys(labels, 3)
+    escapes = {kind: rate["count"] for kind, rate in decisions["escapes"].items()}
+    assert escapes == {labels[i]: int((~rejected[truth == i]).sum()) for i in (0, 2)}
+    assert evaluation["operating_point"]["measured"]["escape"]["count"] == sum(escapes.values())
+    kept = json.loads(store.get("models/classifier/kinds/2/metrics.json"))["decisions"]
+    assert kept["test"] == decisions
+    assert kept["validation"]["labels"]["good"]["recall"] == 1  # no good part is rejected
+
+    made = [
+        line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""})
+        for line in read_manifest(store, make_dataset(store, "kinds-made", seed=31, each=4, labels=labels))
+    ]
+    manifest = write_dataset(store, "kinds-new", made, {})
+    judged = ask(
+        service, request_id="kf", manifest_uri=manifest, real_manifest_uri=kinds, dataset="kinds-judged",
+        judge="kinds", label_thresholds={"stripe": 0.0},
+    )  # fmt: skip
+    assert sum(judged.verdicts.values()) == 12
+    assert set(read_manifest(store, judged.manifest_uri)[0].scores) == set(labels)
+    assert set(json.loads(store.get(store.key(judged.curve_uri)))["kept"]) == set(labels)
+
+    with Service("services.explainer", store.url) as explainer:
+        explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
+        image = classifier_pb2.ImageSource(uri=images[0]["uri"])
+        for label in labels:
+            found = explain(explainer_pb2.ExplainRequest(model="kinds", image=image, label=label))
+            assert found.label == label
+            assert found.predicted_label == labels[taken[0]]
+            assert set(found.probabilities) == set(labels)
 
 
 def test_what_is_not_there(service: Service, store: ObjectStore, real: str, classifier: Service) -> None:

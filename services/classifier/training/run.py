@@ -16,6 +16,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
+from services.classifier.confusion import decided
 from services.classifier.data import cap_synthetic, check_no_leak
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
@@ -101,15 +102,6 @@ def train(
         )
     main = _main_cycle(results)
     estimates = _estimates(results)
-    metrics = {
-        "labels": labels,
-        "main_cycle": main,
-        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
-        "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
-        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
-        "skipped": prepared.skipped,
-    }
-    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     lineage = Lineage(
         manifest_uri=manifest_uri,
         content_hash=content_hash(lines),
@@ -138,6 +130,19 @@ def train(
         settings=settings,
         lineage=lineage,
     )
+    metrics = {
+        "labels": labels,
+        "main_cycle": main,
+        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
+        "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
+        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
+        "decisions": {
+            split: decided(card.rule, labels, prepared.parts[split].lines, answers)
+            for split, answers in (("validation", validation), ("test", test))
+        },
+        "skipped": prepared.skipped,
+    }
+    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     write_card(store, card)
     return card
 
