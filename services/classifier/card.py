@@ -139,6 +139,13 @@ class Lineage(_Part):
     packages: dict[str, str]  # name -> version
 
 
+class Golden(_Part):
+    """What the main network answered to fixed inputs when it was trained (`golden.py`)."""
+
+    jpeg: str = Field(max_length=100_000)  # base64 of the one input that is a file
+    probabilities: tuple[tuple[float, ...], ...] = Field(min_length=4, max_length=4)  # (inputs, labels), uncalibrated
+
+
 class ClassifierCard(_Part):
     """A classifier: version complete once this is written."""
 
@@ -155,6 +162,7 @@ class ClassifierCard(_Part):
     metrics: dict[str, dict[str, Estimate]]  # split -> metric -> over cycles, at each cycle's best epoch
     settings: TrainingSettings
     lineage: Lineage
+    golden: Golden | None = None  # None: made before there were any, or elsewhere
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ClassifierCard":
@@ -164,6 +172,9 @@ class ClassifierCard(_Part):
             raise ValueError("architecture.labels name a label twice")
         if self.operating_point and self.operating_point.good not in self.architecture.labels:
             raise ValueError(f"operating_point.good {self.operating_point.good!r} is not among the labels")
+        labels = len(self.architecture.labels)
+        if self.golden and any(len(row) != labels for row in self.golden.probabilities):
+            raise ValueError(f"golden.probabilities must have {labels} columns, one a label")
         return self
 
     @property

@@ -18,6 +18,7 @@ from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.confusion import decided
 from services.classifier.data import cap_synthetic, check_no_leak
+from services.classifier.golden import record
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.target import parse_target
@@ -129,6 +130,7 @@ def train(
         metrics=estimates,
         settings=settings,
         lineage=lineage,
+        golden=record(network, prepared.preprocessing),
     )
     metrics = {
         "labels": labels,
