@@ -47,7 +47,10 @@ def train(
     input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
     steps: Annotated[int, typer.Option("--steps-per-epoch", help="0: every training image once.")] = 0,
-    width: Annotated[float | None, typer.Option("--width", help="Width multiplier; ImageNet weights need 1.")] = None,
+    width: Annotated[
+        float | None,
+        typer.Option("--width", help="Width multiplier; of ImageNet weights 0.35, 0.5, 0.75, 1, 1.3 or 1.4."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs a cycle.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of Adam.")] = None,
     trainable: Annotated[str | None, typer.Option("--trainable-base", help="none, top or all.")] = None,

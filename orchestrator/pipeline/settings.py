@@ -130,7 +130,9 @@ class ClassifierSettings(_Section):
 
     preset: Literal["paper", "best"] = Field("paper", description="where the defaults come from: docs/classifier.md")
     input_px: int = Field(0, ge=0, le=512, description="side of the network's input in pixels; 0: the dataset's size")
-    width_multiplier: float | None = Field(None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet needs 1")
+    width_multiplier: float | None = Field(
+        None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet has 0.35, 0.5, 0.75, 1, 1.3 and 1.4"
+    )
     head_units: int | None = Field(None, ge=8, le=4096, description="units of the dense layer")
     dropout: float | None = Field(None, ge=0, lt=1, description="dropout rate before the dense layer")
     l2: float | None = Field(None, ge=0, le=10, description="L2 factor of the head")

@@ -19,6 +19,7 @@ BEST: Mapping[str, Any] = {
     "class_balance": 0.5,
     "label_smoothing": 0.1,
 }
+PUBLISHED_WIDTHS = 0.35, 0.5, 0.75, 1.0, 1.3, 1.4  # of which there are ImageNet weights
 PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 
@@ -78,9 +79,10 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
     if settings.warmup_epochs > settings.epochs:
         right = f"use at most epochs, {settings.epochs}"
         raise InvalidInput(f"warmup_epochs {settings.warmup_epochs}: {right}", {"settings.warmup_epochs": right})
-    if settings.initial_weights == "imagenet" and settings.width_multiplier != 1:
-        right = "use 1, or initial_weights random"
+    if settings.initial_weights == "imagenet" and settings.width_multiplier not in PUBLISHED_WIDTHS:
+        right = f"use {', '.join(map(str, PUBLISHED_WIDTHS))}, or initial_weights random"
         raise InvalidInput(
-            f"ImageNet weights exist for width multiplier 1 only: {right}", {"settings.width_multiplier": right}
+            f"no ImageNet weights were published for width multiplier {settings.width_multiplier}: {right}",
+            {"settings.width_multiplier": right},
         )
     return settings

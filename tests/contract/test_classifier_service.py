@@ -257,7 +257,9 @@ def test_classify_refuses_what_is_no_image(trained, stub, store: ObjectStore, ma
         ({"settings": pb.TrainingSettings(epochs=3, warmup_epochs=4)}, "settings.warmup_epochs"),
         ({"settings": pb.TrainingSettings(augment=1.5)}, "settings.augment"),
         ({"settings": pb.TrainingSettings(decay="slow")}, "settings.decay"),
-        ({"settings": pb.TrainingSettings(width_multiplier=0.5)}, "settings.width_multiplier"),
+        ({"settings": pb.TrainingSettings(width_multiplier=0.6)}, "settings.width_multiplier"),
+        ({"settings": pb.TrainingSettings(l2=float("inf"))}, "settings.l2"),
+        ({"settings": pb.TrainingSettings(focal_gamma=float("inf"))}, "settings.focal_gamma"),
         ({"request_id": "no good id"}, "request_id"),
     ],
 )

@@ -56,7 +56,9 @@ class TrainingSettings(_message.Message):
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: the dataset's size. Images are resized to it bilinearly."""
     width_multiplier: _builtins.float
-    """Width multiplier (alpha) of MobileNetV2, in [0.35, 1.4]; default 1. ImageNet weights exist for 1 only."""
+    """Width multiplier (alpha) of MobileNetV2, in [0.35, 1.4]; default 1. ImageNet weights were
+    published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
+    """
     head_units: _builtins.int
     """Units of the head's dense layer, in [8, 4096]; default 256."""
     dropout: _builtins.float
