@@ -297,11 +297,19 @@ def label(
 
 @app.command(name="list")
 def list_(store: Store = "", as_json: AsJson = False) -> None:
-    """List the classifiers in the store."""
+    """List the classifiers in the store.
+
+    \b
+    defectory classifier list
+    """
     list_models_of(opened(store), "classifier", SHOWN, as_json)
 
 
 @app.command()
 def show(model: Model, store: Store = "", as_json: AsJson = False) -> None:
-    """Show a classifier's card: its weights' sha256, labels, settings and lineage."""
+    """Show a classifier's card: its weights' sha256, labels, settings and lineage.
+
+    \b
+    defectory classifier show screws/1
+    """
     show_model(opened(store), "classifier", model, as_json)
