@@ -25,7 +25,7 @@ from services.classifier.bundle import load_cycle
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
 from services.explainer.methods import DEFAULT_METHOD, METHODS
-from services.explainer.scoring import masked_images, score
+from services.explainer.scoring import masked_images, masked_lines, score
 
 ARMS = {"baseline": "real only", "expanded": "real + synthetic"}  # step -> as the report calls it
 COLUMNS = ("arm", "hottest point on the defect", "heat on the defect", "MaxBoxAccV2", "images without heat")
@@ -101,7 +101,8 @@ def read_arms(store: ObjectStore, run: str, method: str) -> tuple[list[Arm], lis
         if finished is None:
             raise FailedPrecondition(f"run {run!r} has not finished its step {step!r}; `defectory run` goes on with it")
         outputs[step] = finished.outputs
-    masked = list(masked_images(store, read_manifest(store, outputs["ingest"]["manifest_uri"]), "test"))
+    lines = masked_lines(read_manifest(store, outputs["ingest"]["manifest_uri"]), "test")
+    masked = list(masked_images(store, lines))
     if not masked:
         raise FailedPrecondition(
             f"no test image of run {run!r} has a mask; ingest keeps those of ground_truth/<kind>/<name>_mask.png"

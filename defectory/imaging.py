@@ -4,7 +4,7 @@ import io
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from defectory.errors import InvalidInput
 
@@ -13,6 +13,7 @@ Fit = Literal["stretch", "crop", "pad"]
 MAX_PIXELS = 100_000_000  # of a file, where nothing else is said
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -47,10 +48,29 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, kee
         if needed_px:
             image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
         raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
-    return _to_8_bit(upright, keep_alpha)
+    return _to_8_bit(image, keep_alpha)
+
+
+def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False) -> tuple[int, int]:
+    """(width, height) of a file, from its header.
+
+    Args:
+        upright: turned as `decode` turns it. A JPEG's header tells; another file may have to be decoded for it.
+
+    Raises:
+        InvalidInput: empty, not an image, of another format, too large, or (upright) broken.
+    """
+    if not data:
+        raise InvalidInput("the file is empty")
+    image = _open(data, max_pixels)
+    try:
+        turned = upright and image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+    except Exception as error:  # a parser fed with foreign bytes can raise anything
+        raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
+    return (image.height, image.width) if turned else image.size
 
 
 def encode_png(image: Image.Image | np.ndarray) -> bytes:
@@ -153,7 +173,9 @@ def _to_8_bit(image: Image.Image, keep_alpha: bool) -> Image.Image:
             pixels[pixels[..., 3] == 0, :3] = 255
             return Image.fromarray(pixels)
         return on_white(whole).convert("L" if grey else "RGB")
-    return _without_metadata(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    bare = image.convert("L" if image.mode in ("1", "L") else "RGB")  # a copy, whatever it was
+    bare.info = {}
+    return bare
 
 
 def _wide_to_8_bit(values: np.ndarray) -> Image.Image:
@@ -212,12 +234,15 @@ def network_input_of(
     Raises:
         InvalidInput: as `decode`.
     """
-    image = decode(data, max_pixels, needed_px=square_px or size_px)
-    return network_input(to_square(image, square_px, fit) if square_px else image, size_px)
+    return network_input(
+        decode(data, max_pixels, needed_px=square_px or size_px), size_px, square_px=square_px, fit=fit
+    )
 
 
-def network_input(image: Image.Image, size_px: int) -> np.ndarray:
-    """What a classifier sees of an image that needs no fitting: RGB uint8 (size, size, 3), resized bilinearly."""
+def network_input(image: Image.Image, size_px: int, *, square_px: int = 0, fit: Fit = "stretch") -> np.ndarray:
+    """What a classifier sees of a decoded image: RGB uint8 (size, size, 3), made square first, resized bilinearly."""
+    if square_px:
+        image = to_square(image, square_px, fit)
     if image.size != (size_px, size_px):
         image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)

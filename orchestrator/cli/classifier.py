@@ -38,15 +38,27 @@ def train(
     target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
+    folds: Annotated[
+        int,
+        typer.Option(
+            "--folds",
+            min=0,
+            max=100,
+            help="For a judge of synthetic images: every cycle leaves out another of so many parts.",
+        ),
+    ] = 0,
     at_once: Annotated[
-        int, typer.Option("--at-once", min=1, max=64, help="Cycles trained side by side, in processes.")
-    ] = 1,
+        int, typer.Option("--at-once", min=0, max=64, help="Cycles side by side; 0: as many as the cores allow.")
+    ] = 0,
     input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
     steps: Annotated[
         int, typer.Option("--steps-per-epoch", min=0, max=1_000_000, help="0: every training image once.")
     ] = 0,
-    width: Annotated[float | None, typer.Option("--width", help="Width multiplier; ImageNet weights need 1.")] = None,
+    width: Annotated[
+        float | None,
+        typer.Option("--width", help="Width multiplier; of ImageNet weights 0.35, 0.5, 0.75, 1, 1.3 or 1.4."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs a cycle.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of Adam.")] = None,
     trainable: Annotated[str | None, typer.Option("--trainable-base", help="none, top or all.")] = None,
@@ -70,6 +82,7 @@ def train(
 
     \b
     defectory classifier train screws --name screws --preset best --target recall=0.99
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --set l2=0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from orchestrator.pipeline.classifier_steps import training_settings
@@ -79,7 +92,7 @@ def train(
         ClassifierSettings,
         {
             "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
-            "epochs": epochs, "cycles": cycles, "batch": batch, "learning_rate": learning_rate,
+            "epochs": epochs, "cycles": cycles, "at_once": at_once, "batch": batch, "learning_rate": learning_rate,
             "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x, "mirror_y": mirror_y,
             "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
             **_given_settings(setting or []),
@@ -88,7 +101,8 @@ def train(
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, at_once=at_once,
+        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, folds=folds,
+        at_once=settings.at_once,
         settings=training_settings(settings, steps, initial),
     )  # fmt: skip
     request.request_id = derived_request_id(
@@ -226,7 +240,9 @@ def evaluate(
     with session(store_url(store)) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate("classifier", "EvaluateClassifier", request, services.report)
     result = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
-    emit({**result, "metrics": dict(response.metrics), "evaluation_uri": response.evaluation_uri}, as_json)
+    decisions = json.loads(store_.get(store_.key(response.evaluation_uri))).get("decisions", {})
+    made = {"metrics": dict(response.metrics), **decisions, "evaluation_uri": response.evaluation_uri}
+    emit({**result, **made}, as_json)
 
 
 @app.command()
@@ -289,11 +305,19 @@ def label(
 
 @app.command(name="list")
 def list_(store: Store = "", as_json: AsJson = False) -> None:
-    """List the classifiers in the store."""
+    """List the classifiers in the store.
+
+    \b
+    defectory classifier list
+    """
     list_models_of(opened(store), "classifier", SHOWN, as_json)
 
 
 @app.command()
 def show(model: Model, store: Store = "", as_json: AsJson = False) -> None:
-    """Show a classifier's card: its weights' sha256, labels, settings and lineage."""
+    """Show a classifier's card: its weights' sha256, labels, settings and lineage.
+
+    \b
+    defectory classifier show screws/1
+    """
     show_model(opened(store), "classifier", model, as_json)

@@ -20,7 +20,7 @@ from orchestrator.cli.output import emit
 def filter_images(
     dataset: Annotated[str, typer.Argument(help="Synthetic dataset, by name or by its manifest's URI.")],
     real: Annotated[str, typer.Option("--real", help="Dataset of the real images.")],
-    judge: Annotated[str, typer.Option("--judge", help="Classifier that judges, trained on real images only.")],
+    judge: Annotated[str, typer.Option("--judge", help="Classifier that judges: train it with --folds.")],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
     policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
     threshold: Annotated[float, typer.Option("--threshold", help="Confidence threshold.")] = 0.9,
@@ -29,24 +29,37 @@ def filter_images(
         typer.Option("--label-threshold", metavar="LABEL=VALUE", help="Threshold of one label; again for another."),
     ] = None,
     lower_threshold: Annotated[float, typer.Option("--lower-threshold", help="Of the policy band.")] = 0.5,
+    label_lower_threshold: Annotated[
+        list[str] | None,
+        typer.Option("--label-lower-threshold", metavar="LABEL=VALUE", help="Of the policy band, of one label."),
+    ] = None,
     novelty_gate: Annotated[bool, typer.Option(help="Reject near-copies, near-duplicates and outliers.")] = True,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
     """Give every synthetic image a verdict with its reasons.
 
+    The judge should not be the classifier that is compared later, and no cycle of it should know all real images.
+
     \b
-    defectory filter more-screws --real screws --judge screws --out good-screws --policy confident --threshold 0.9
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3
+    defectory filter more-screws --real screws --judge screws-judge --out good-screws --threshold 0.9
+    defectory filter more-screws --real screws --judge screws-judge --out good-screws --label-threshold defect=0.7
     """
     from defectory.api.filter.v1 import filter_pb2
     from defectory.models import resolve
     from orchestrator.pipeline.settings import FilterSettings, validated
 
-    by_label = dict(part.rpartition("=")[::2] for part in label_threshold or [])
+    by_label, lower_by_label = (
+        dict(part.rpartition("=")[::2] for part in given or []) for given in (label_threshold, label_lower_threshold)
+    )
     settings = validated(
         FilterSettings,
-        {"policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label},
-    )
+        {
+            "policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label,
+            "label_lower_thresholds": lower_by_label,
+        },
+    )  # fmt: skip
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
     request = filter_pb2.FilterImagesRequest(
@@ -57,6 +70,7 @@ def filter_images(
     )  # fmt: skip
     if policy == "band":
         request.lower_threshold = lower_threshold
+        request.label_lower_thresholds.update(settings.label_lower_thresholds)
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
     with session(store_url(store)) as services, services.step(f"filter {dataset}"):
@@ -64,5 +78,6 @@ def filter_images(
     result = {
         "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),
         "counts": dict(made.verdicts), "reasons": dict(made.reasons), "curve_uri": made.curve_uri,
+        "warnings": list(made.warnings),
     }  # fmt: skip
     emit(result, as_json)

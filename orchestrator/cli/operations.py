@@ -16,7 +16,11 @@ def list_(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """List operations, as the store remembers them."""
+    """List operations, as the store remembers them.
+
+    \b
+    defectory operations list --service classifier
+    """
     import json
 
     store_ = opened(store)
@@ -43,7 +47,11 @@ def cancel(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask an operation to stop."""
+    """Ask an operation to stop.
+
+    \b
+    defectory operations cancel operations/classifier/train-screws
+    """
     from defectory.errors import InvalidInput
 
     parts = operation.split("/")

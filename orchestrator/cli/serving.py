@@ -41,7 +41,7 @@ def serve(
 
     \b
     defectory serve classifier --store file:///srv/defectory --port 50052
-    defectory serve classifier --model screws --model cables=3
+    defectory serve classifier --model screws --model cables=3 --engine openvino --threads 4
     """
     from defectory.errors import InvalidInput
     from orchestrator.pipeline.embedded import SERVICES

@@ -39,7 +39,9 @@ def train_inputs(arm: Arm) -> Callable[[StepInputs], Mapping[str, Any]]:
         return {
             "dataset": dataset["content_hash"],
             "manifest": dataset["manifest_uri"],
-            "settings": context.settings.classifier.model_dump(exclude={"steps_per_epoch", "initial_weights"}),
+            "settings": context.settings.classifier.model_dump(
+                exclude={"steps_per_epoch", "initial_weights", "at_once"}
+            ),
             "steps_per_epoch": steps_per_epoch(context),
             "start": start,
             "seed": context.settings.seed,
@@ -85,12 +87,13 @@ def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
 
     settings = context.settings.classifier
     request = classifier_pb2.TrainClassifierRequest(
-        request_id=context.request_id(initial_weights),
+        request_id=context.request_id(f"{initial_weights}, {settings.at_once} at once"),
         manifest_uri=context.outputs[DATASET_STEP[arm]]["manifest_uri"],
         name=context.name(arm),
         settings=equal_steps(training_settings(settings, steps_per_epoch(context), initial_weights)),
         cycles=settings.cycles,
         seed=context.settings.seed,
+        at_once=settings.at_once,
     )
     return context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
 
@@ -113,14 +116,16 @@ def judge(context: StepContext) -> Outputs:
     from defectory.api.classifier.v1 import classifier_pb2
 
     start, cycles = context.outputs["baseline"]["initial_weights"], context.settings.filter.judge_cycles
+    at_once = context.settings.classifier.at_once
     request = classifier_pb2.TrainClassifierRequest(
-        request_id=context.request_id(start),
+        request_id=context.request_id(f"{start}, {at_once} at once"),
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         name=context.name("judge"),
         settings=equal_steps(training_settings(context.settings.classifier, steps_per_epoch(context), start)),
         cycles=cycles,
         seed=context.settings.seed + JUDGE_SEED,
         folds=cycles,
+        at_once=at_once,
     )
     made = context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
     return {"name": made.name, "version": made.version, "weights_sha256": made.weights_sha256, "cycles": cycles}
@@ -131,7 +136,7 @@ def training_settings(settings: ClassifierSettings, steps: int, initial_weights:
     from defectory.api.classifier.v1 import classifier_pb2
 
     message = classifier_pb2.TrainingSettings(steps_per_epoch=steps, initial_weights=initial_weights)
-    for name, value in settings.model_dump(exclude={"cycles", "steps_per_epoch", "initial_weights"}).items():
+    for name, value in settings.model_dump(exclude={"cycles", "at_once", "steps_per_epoch", "initial_weights"}).items():
         if value is not None:
             setattr(message, name, value)
     return message

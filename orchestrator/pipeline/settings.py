@@ -135,6 +135,7 @@ class FilterSettings(_Section):
     threshold: Share = Field(0.9, description="confidence threshold")
     lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
     label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
+    label_lower_thresholds: Mapping[str, Share] = Field({}, description="lower threshold of single labels (band)")
     novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
     judge_cycles: int = Field(
         3, ge=2, le=100, description="cycles of the judge, each of which leaves out another part of the real images"
@@ -146,10 +147,12 @@ class ClassifierSettings(_Section):
 
     preset: Literal["paper", "best"] = Field("paper", description="where the defaults come from: docs/classifier.md")
     input_px: int = Field(0, ge=0, le=512, description="side of the network's input in pixels; 0: the dataset's size")
-    width_multiplier: float | None = Field(None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet needs 1")
+    width_multiplier: float | None = Field(
+        None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet has 0.35, 0.5, 0.75, 1, 1.3 and 1.4"
+    )
     head_units: int | None = Field(None, ge=8, le=4096, description="units of the dense layer")
     dropout: float | None = Field(None, ge=0, lt=1, description="dropout rate before the dense layer")
-    l2: float | None = Field(None, ge=0, description="L2 factor of the head")
+    l2: float | None = Field(None, ge=0, le=10, description="L2 factor of the head")
     trainable_base: Literal["none", "top", "all"] | None = Field(
         None, description="layers of the base that are trained"
     )
@@ -162,13 +165,16 @@ class ClassifierSettings(_Section):
     )
     warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
-    focal_gamma: float | None = Field(None, ge=0, description="gamma of the focal loss")
+    focal_gamma: float | None = Field(None, ge=0, le=10, description="gamma of the focal loss")
     label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
     class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
     augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")
     mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
+    at_once: int = Field(
+        0, ge=0, le=64, description="cycles trained side by side, for the same weights; 0: as many as the cores allow"
+    )
     steps_per_epoch: int = Field(
         0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )

@@ -233,4 +233,5 @@ def _judge(context: StepContext, label: str, number: int, synthetic_uri: str, ac
     )
     if rules.policy == "band":
         request.lower_threshold = rules.lower_threshold
+        request.label_lower_thresholds.update(rules.label_lower_thresholds)
     return context.services.operate("filter", "FilterImages", request, context.on_report)

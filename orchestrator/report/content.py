@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
@@ -33,9 +35,10 @@ class RunContent:
     metrics: dict[str, dict[str, Any]]  # arm -> metrics.json
     reliability: dict[str, bytes]  # arm -> reliability.svg, before and after the temperature
     comparison: Comparison
+    decisions: dict[str, dict[str, Any]]  # arm -> what its main cycle decided on the test images (evaluation.json)
     real: list[ManifestLine]
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
-    curves: dict[str, dict[str, Any]]  # label -> threshold curve of its first round
+    curves: dict[str, dict[str, Any]]  # label -> threshold curve over all its rounds
     explanations: list[dict[str, Any]]
     heat: dict[str, Any]  # summary.json of the explanations: where the heat lies; empty without any
 
@@ -81,8 +84,9 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     for label, made in steps.get("filter", {}).items():
         judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
         if made["rounds"]:
-            threshold_curves[label] = document(made["rounds"][0]["curve_uri"])
+            threshold_curves[label] = whole_curve(document(made["rounds"][0]["curve_uri"]), judged[label])
     arms = {"real only": steps["baseline"]["metrics_uri"], "real + synthetic": steps["expanded"]["metrics_uri"]}
+    evaluations = [document(steps[f"{step}-evaluate"]["evaluation_uri"]) for step in ("baseline", "expanded")]
     explanations, heat = [], {}
     if "explain" in steps:
         heat = document(steps["explain"]["summary_uri"])
@@ -94,16 +98,27 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         steps=steps,
         metrics={arm: document(uri) for arm, uri in arms.items()},
         reliability=_beside(store, arms, "reliability.svg"),
-        comparison=compare(
-            document(steps["baseline-evaluate"]["evaluation_uri"]),
-            document(steps["expanded-evaluate"]["evaluation_uri"]),
-        ),
+        comparison=compare(*evaluations),
+        decisions={arm: x["decisions"] for arm, x in zip(arms, evaluations, strict=True) if "decisions" in x},
         real=read_manifest(store, steps["ingest"]["manifest_uri"]),
         judged=judged,
         curves=threshold_curves,
         explanations=explanations,
         heat=heat,
     )
+
+
+def whole_curve(first: Mapping[str, Any], lines: Sequence[ManifestLine]) -> dict[str, Any]:
+    """The first round's threshold curve, with what every threshold would keep of the images of all rounds.
+
+    Args:
+        lines: judged, with their scores.
+    """
+    kept = {}
+    for label in first["kept"]:
+        p = np.array([line.scores[label] for line in lines if line.label == label and line.scores])
+        kept[label] = [float((p >= t).mean()) for t in first["thresholds"]] if len(p) else []
+    return {**first, "kept": kept}
 
 
 def _beside(store: ObjectStore, arms: Mapping[str, str], name: str) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
 from orchestrator.report.comparison import METRICS, Estimate
+from orchestrator.report.confusion import escape_rows, label_rows
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
 from orchestrator.report.figures import curves, data_uri, sheet, threshold_chart
 from orchestrator.report.heat import heat_sentence, heat_table, sanity_sentence
@@ -44,6 +45,8 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         content=content,
         comparison=content.comparison,
         metrics=METRICS,
+        label_rows=list(label_rows(content.decisions)),
+        escape_rows=list(escape_rows(content.decisions)),
         paper=PAPER,
         reasons=content.reasons(),
         reason_texts=REASONS,

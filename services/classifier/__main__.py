@@ -8,10 +8,10 @@ import grpc
 
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
+from defectory.serving.admission import Admission
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
 from defectory.settings import ServiceSettings
 from services.classifier.servicer import ClassifierServicer
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models

@@ -8,7 +8,7 @@ import numpy as np
 from defectory.errors import InvalidInput
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
-from services.classifier.data import Part
+from services.classifier.data import Part, own_images
 from services.classifier.decision import calibrated, defect_probability
 from services.classifier.model import Network, probabilities
 from services.classifier.operating_point import choose_threshold, errors_at, interval
@@ -26,8 +26,8 @@ class Answers:
 
 
 def answers_of(network: Network, part: Part) -> Answers:
-    """The network's answers on a split's own images; copies that a test split was grown by show nothing new."""
-    own = [i for i, line in enumerate(part.lines) if not line.augmentation]
+    """The network's answers on a split's own images (`own_images`)."""
+    own = own_images(part.lines)
     return Answers(part.labels[own], probabilities(network, part.pixels[own]))
 
 
@@ -101,7 +101,7 @@ def rates(answers: Answers, good: int, temperature: float, threshold: float) -> 
         return None
     scores = defect_probability(calibrated(answers.probabilities, temperature), good)
     escapes, overkills = errors_at(defective, scores, threshold)
-    return Rates(escape=_rate(*escapes), overkill=_rate(*overkills))
+    return Rates(escape=rate(*escapes), overkill=rate(*overkills))
 
 
 def calibration_error(answers: Answers, temperature: float) -> CalibrationError:
@@ -114,6 +114,7 @@ def calibration_error(answers: Answers, temperature: float) -> CalibrationError:
     )
 
 
-def _rate(count: int, of: int) -> Rate:
+def rate(count: int, of: int) -> Rate:
+    """`count` of `of`, at least 1, with its interval."""
     low, high = interval(count, of)
     return Rate(count=count, of=of, low=low, high=high)

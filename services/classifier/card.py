@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.imaging import Fit, network_input_of
+from defectory.imaging import Fit, network_input, network_input_of
 from defectory.models import version_prefix
 from services.classifier.decision import DecisionRule
 from services.classifier.model import TARGET_LAYER, Architecture
@@ -45,6 +46,10 @@ class Preprocessing(_Part):
     def input_of(self, data: bytes, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """What the network sees of a file: uint8 (size, size, 3); InvalidInput for one that cannot be read."""
         return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
+
+    def input_of_image(self, image: Image.Image, size_px: int) -> np.ndarray:
+        """The same of an image that was decoded at its full size: of a JPEG `input_of` may decode less."""
+        return network_input(image, size_px, square_px=self.square_px, fit=self.fit)
 
 
 class WeightsFile(_Part):
@@ -135,6 +140,13 @@ class Lineage(_Part):
     packages: dict[str, str]  # name -> version
 
 
+class Golden(_Part):
+    """What the main network answered to fixed inputs when it was trained (`golden.py`)."""
+
+    jpeg: str = Field(max_length=100_000)  # base64 of the one input that is a file
+    probabilities: tuple[tuple[float, ...], ...] = Field(min_length=4, max_length=4)  # (inputs, labels), uncalibrated
+
+
 class ClassifierCard(_Part):
     """A classifier: version complete once this is written."""
 
@@ -151,6 +163,7 @@ class ClassifierCard(_Part):
     metrics: dict[str, dict[str, Estimate]]  # split -> metric -> over cycles, at each cycle's best epoch
     settings: TrainingSettings
     lineage: Lineage
+    golden: Golden | None = None  # None: made before there were any, or elsewhere
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ClassifierCard":
@@ -160,6 +173,9 @@ class ClassifierCard(_Part):
             raise ValueError("architecture.labels name a label twice")
         if self.operating_point and self.operating_point.good not in self.architecture.labels:
             raise ValueError(f"operating_point.good {self.operating_point.good!r} is not among the labels")
+        labels = len(self.architecture.labels)
+        if self.golden and any(len(row) != labels for row in self.golden.probabilities):
+            raise ValueError(f"golden.probabilities must have {labels} columns, one a label")
         return self
 
     @property

@@ -12,7 +12,8 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.bundle import load_cycle, read_card
 from services.classifier.card import ClassifierCard
-from services.classifier.data import label_indices, load_images
+from services.classifier.confusion import decided
+from services.classifier.data import label_indices, load_images, own_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor
 from services.classifier.training.metrics import measure, summarise
@@ -43,8 +44,8 @@ def evaluate(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report("reading images", done, of),
     )  # fmt: skip
-    if not images.lines:
-        right = "give a manifest with readable images of this split"
+    if not own_images(images.lines):
+        right = "give a manifest with readable images of this split that are no augmented copies"
         raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"manifest_uri": right})
     truth = label_indices(images.lines, card.architecture.labels)
     network = build(card.architecture)
@@ -95,8 +96,8 @@ def evaluate(
 def _at_the_operating_point(
     card: ClassifierCard, lines: Sequence[ManifestLine], truth: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, Any]:
-    """Calibration error and both error rates of the main cycle, on the images that are no grown copies."""
-    own = [i for i, line in enumerate(lines) if not line.augmentation]
+    """Calibration error, both error rates and confusions of the main cycle, on the images that are no grown copies."""
+    own = own_images(lines)
     answers = Answers(truth[own], probabilities[own])
     point, temperature = card.operating_point, card.calibration.temperature
     found = None
@@ -104,6 +105,7 @@ def _at_the_operating_point(
         found = rates(answers, card.architecture.labels.index(point.good), temperature, point.threshold)
     error = calibration_error(answers, temperature)
     return {
+        "decisions": decided(card.rule, card.architecture.labels, lines, answers),
         "calibration": error.model_dump(),
         "operating_point": {**point.model_dump(), "measured": found.model_dump() if found else None} if point else None,
     }

@@ -28,7 +28,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         seed=request.seed,
         sources=job.settings,
         report=report,
-        at_once=request.at_once or 1,
+        at_once=request.at_once,
     )
     return pb.TrainClassifierResponse(classifier=to_message(job.store, card))
 

@@ -1,18 +1,27 @@
 """A new calibration and operating point for a trained classifier: a new version with the same weights."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard
-from services.classifier.data import load_images, split_parts
+from services.classifier.confusion import decided
+from services.classifier.data import check_no_leak, load_images, split_parts
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import parse_target
 
 Report = Callable[[str, int, int], None]
+
+
+def lines_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[ManifestLine]:
+    """The validation and test images that were not rejected; InvalidInput where one split shows what the other does."""
+    chosen = [x for x in lines if x.split in ("validation", "test") and x.verdict != "rejected"]
+    check_no_leak(chosen)
+    return chosen
 
 
 def recalibrate(
@@ -25,7 +34,8 @@ def recalibrate(
         target: as `parse_target` reads it; empty: none.
 
     Raises:
-        InvalidInput: no validation images, a label the classifier does not know, a target that cannot be looked for.
+        InvalidInput: no validation images, one that is in the test set too, a label the classifier does not know, a
+            target that cannot be looked for.
     """
     card, network = load(store, model)
     version = reserve_version(store, KIND, card.name, operation_id)
@@ -33,7 +43,7 @@ def recalibrate(
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{card.name}/{version}")
     labels, good, wanted = card.architecture.labels, good or card.settings.good_label, parse_target(target)
-    lines = [x for x in read_manifest(store, manifest_uri) if x.split in ("validation", "test")]
+    lines = lines_to_calibrate_on(read_manifest(store, manifest_uri))
     check_target(labels, good, wanted, [line.label for line in lines if line.split == "validation"])
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,
@@ -44,8 +54,6 @@ def recalibrate(
     calibration = calibrate(validation, test)
     for cycle in card.cycles:
         store.put(prefix + cycle.weights.file, store.get(card.prefix + cycle.weights.file))
-    if store.exists(card.prefix + "metrics.json"):  # a bundle from elsewhere need not have one
-        store.put(prefix + "metrics.json", store.get(card.prefix + "metrics.json"))
     store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
     changes = {
         "version": version,
@@ -55,5 +63,12 @@ def recalibrate(
         "lineage": card.lineage.model_copy(update={"calibrated_from": card.full_name}),
     }
     made = card.model_copy(update=changes)
+    if store.exists(card.prefix + "metrics.json"):  # a bundle from elsewhere need not have one
+        metrics = json.loads(store.get(card.prefix + "metrics.json"))
+        metrics["decisions"] = {
+            split: decided(made.rule, labels, parts[split].lines, answers)
+            for split, answers in (("validation", validation), ("test", test))
+        }
+        store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     write_card(store, made)
     return made

@@ -23,6 +23,7 @@ from services.classifier.evaluation import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
 from services.classifier.model import check_labels
+from services.classifier.recalibration import lines_to_calibrate_on
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
@@ -52,7 +53,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if request.seed < 0:
             raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
         if not 0 <= request.at_once <= MAX_AT_ONCE:
-            right = f"use 1 to {MAX_AT_ONCE}"
+            right = f"use 0 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
@@ -85,7 +86,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the calibration."""
         card = read_card(self._store, request.model)
         good, target = request.good_label or card.settings.good_label, parse_target(request.target)
-        lines = read_manifest(self._store, request.manifest_uri)
+        lines = lines_to_calibrate_on(read_manifest(self._store, request.manifest_uri))
         validation = [line.label for line in lines if line.split == "validation"]
         check_target(card.architecture.labels, good, target, validation)
         return self._operations.start(JOBS + "calibrate_classifier", request)

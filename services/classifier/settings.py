@@ -19,6 +19,7 @@ BEST: Mapping[str, Any] = {
     "class_balance": 0.5,
     "label_smoothing": 0.1,
 }
+PUBLISHED_WIDTHS = 0.35, 0.5, 0.75, 1.0, 1.3, 1.4  # of which there are ImageNet weights
 PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 
@@ -33,11 +34,11 @@ class TrainingSettings(BaseModel):
     width_multiplier: float = Field(1.0, ge=0.35, le=1.4)
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
-    l2: float = Field(0.01, ge=0)
+    l2: float = Field(0.01, ge=0, le=10)
     initial_weights: Literal["imagenet", "random"] = "imagenet"
     trainable_base: Literal["none", "top", "all"] = "all"
     # The loss.
-    focal_gamma: float = Field(2.0, ge=0)
+    focal_gamma: float = Field(2.0, ge=0, le=10)  # beyond, nothing but the worst image has a gradient
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     class_balance: float = Field(0.0, ge=0, le=1)  # loss weight of a label: (images / labels / its images) ** this
     # The steps.
@@ -78,9 +79,10 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
     if settings.warmup_epochs > settings.epochs:
         right = f"use at most epochs, {settings.epochs}"
         raise InvalidInput(f"warmup_epochs {settings.warmup_epochs}: {right}", {"settings.warmup_epochs": right})
-    if settings.initial_weights == "imagenet" and settings.width_multiplier != 1:
-        right = "use 1, or initial_weights random"
+    if settings.initial_weights == "imagenet" and settings.width_multiplier not in PUBLISHED_WIDTHS:
+        right = f"use {', '.join(map(str, PUBLISHED_WIDTHS))}, or initial_weights random"
         raise InvalidInput(
-            f"ImageNet weights exist for width multiplier 1 only: {right}", {"settings.width_multiplier": right}
+            f"no ImageNet weights were published for width multiplier {settings.width_multiplier}: {right}",
+            {"settings.width_multiplier": right},
         )
     return settings

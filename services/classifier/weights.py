@@ -16,48 +16,49 @@ DOWNLOAD_TIMEOUT_S = 5.0
 log = structlog.get_logger(__name__)
 
 
-def load_imagenet(network: Network, settings: Mapping[str, str]) -> str:
+def load_imagenet(network: Network, width_multiplier: float, settings: Mapping[str, str]) -> str:
     """Load ImageNet weights into the network's base and say where they came from.
 
-    Tried in this order: the setting `weights`, `<shared>/weights`, `../shared/weights`, Keras' cache and download.
+    Tried in this order: the setting `weights`, `<shared>/weights`, `../shared/weights` (which have those of width
+    multiplier 1 only), Keras' cache and download.
 
     Raises:
         InvalidInput: the file that was named is absent, or not these weights.
         FailedPrecondition: there are none to be had.
     """
-    named = settings.get("weights", "")
+    named, shared = settings.get("weights", ""), (settings.get("shared", ""), "../shared")
     if named:
         if not Path(named).is_file():
             raise InvalidInput(f"weights {named}: there is no such file", {"weights": "name an existing .weights.h5"})
-        _load(network, Path(named))
+        _load(network, width_multiplier, Path(named))
         return named
-    for folder in filter(None, (settings.get("shared", ""), "../shared")):
+    for folder in filter(None, shared if width_multiplier == 1 else ()):
         path = Path(folder, "weights", FILE)
         if path.is_file():
-            _load(network, path)
+            _load(network, width_multiplier, path)
             return FILE
-    if _from_keras(network):
+    if _from_keras(network, width_multiplier):
         return "keras"
     raise FailedPrecondition(
-        "ImageNet weights of MobileNetV2 were not found: give the file with --weights or DEFECTORY_WEIGHTS, "
-        "or say that random weights are meant (initial_weights: random)"
+        f"ImageNet weights of MobileNetV2 (width multiplier {width_multiplier:g}) were not found: give "
+        "the file with --weights or DEFECTORY_WEIGHTS, or say that random weights are meant (initial_weights: random)"
     )
 
 
-def _load(network: Network, path: Path) -> None:
+def _load(network: Network, width_multiplier: float, path: Path) -> None:
     try:
         network.base.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        right = "use weights of MobileNetV2 (no top, width multiplier 1)"
+        right = f"use weights of MobileNetV2 (no top, width multiplier {width_multiplier:g})"
         raise InvalidInput(f"weights {path}: {error}; {right}", {"weights": right}) from error
 
 
-def _from_keras(network: Network) -> bool:
+def _from_keras(network: Network, width_multiplier: float) -> bool:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
         source = keras.applications.MobileNetV2(
-            input_shape=network.base.input_shape[1:], include_top=False, weights="imagenet"
+            input_shape=network.base.input_shape[1:], alpha=width_multiplier, include_top=False, weights="imagenet"
         )
         network.base.set_weights(source.get_weights())
     except Exception as error:  # Keras raises a plain Exception when a download fails

@@ -16,15 +16,18 @@ def background(image: np.ndarray) -> np.ndarray | None:
     Args:
         image: uint8 (height, width, 3).
     """
-    smooth = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.int16)
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
     rim = np.concatenate(
         [smooth[:RIM].reshape(-1, 3), smooth[-RIM:].reshape(-1, 3), smooth[:, :RIM].reshape(-1, 3),
          smooth[:, -RIM:].reshape(-1, 3)]
     )  # fmt: skip
-    alike = (np.abs(smooth - np.median(rim, axis=0)) <= TOLERANCE).all(axis=2).astype(np.uint8)
-    _, parts = cv2.connectedComponents(alike, connectivity=4)
+    colour = np.median(rim, axis=0)
+    low, high = np.ceil(colour - TOLERANCE).clip(0), np.floor(colour + TOLERANCE).clip(max=255)
+    count, parts = cv2.connectedComponents(cv2.inRange(smooth, low, high), connectivity=4)
     at_edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    found = np.isin(parts, np.unique(at_edge[at_edge > 0]))
+    hangs_together = np.zeros(count, bool)
+    hangs_together[at_edge[at_edge > 0]] = True
+    found = hangs_together[parts]
     return found if (at_edge > 0).mean() >= EDGE and USABLE[0] <= found.mean() <= USABLE[1] else None
 
 

@@ -58,6 +58,12 @@ class Box:
     height: int
     heat: float  # mean inside the connected part, in [0, 1]
 
+    def enlarged(self, across: float, down: float) -> "Box":
+        """The box in an image so many times as large."""
+        left, top = round(self.x * across), round(self.y * down)
+        right, bottom = round((self.x + self.width) * across), round((self.y + self.height) * down)
+        return Box(left, top, right - left, bottom - top, self.heat)
+
     def to_dict(self) -> dict[str, float]:
         """As plain values."""
         return asdict(self)

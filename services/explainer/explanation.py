@@ -1,20 +1,19 @@
 """Explains images with one classifier: decision, heatmap, boxes, and whether the heat lies where no part is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from defectory.errors import InvalidInput
-from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
-from services.classifier.card import MAX_PIXELS
 from services.explainer.background import ALARM, heat_on_background
 from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
 from services.explainer.methods import DEFAULT_METHOD
 from services.explainer.overlay import onto_picture
+from services.explainer.picture import Picture, read_picture
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,10 @@ class Explanation:
     predicted: str  # at the model's operating point
     probabilities: dict[str, float]  # calibrated
     label: str  # the label explained
-    image: np.ndarray  # uint8 (height, width, 3), as it came
-    heatmap: np.ndarray  # float32 (height, width) in [0, 1]
-    boxes: list[Box]
+    shown: np.ndarray  # uint8 (height, width, 3): the image, scaled down where it is large
+    heatmap: np.ndarray  # float32 (height, width) in [0, 1], on what is shown
+    shown_boxes: list[Box]  # on what is shown
+    boxes: list[Box]  # in pixels of the image as it came
     background: float | None  # share of the heat that lies on the background; None where none can be told
 
     @property
@@ -45,14 +45,10 @@ class Explainer:
         self.cells = self.network.backbone.output_shape[1:3]  # (h, w) of a heatmap before it is enlarged
         self._cam = Cam(self.network, method)
 
-    def inputs(self, files: Sequence[bytes]) -> np.ndarray:
-        """What the network sees of files, as when it serves: uint8 (N, size, size, 3)."""
-        return np.stack([self.card.preprocessing.input_of(data, self.card.architecture.input_px) for data in files])
-
     def explain(
         self, files: Sequence[bytes], labels: Sequence[str] = (), rule: BoxRule | None = None
-    ) -> list[Explanation]:
-        """Explain images.
+    ) -> Iterator[Explanation]:
+        """Explain images; what is large of an explanation is made when its turn comes.
 
         Args:
             files: PNG, JPEG, BMP or TIFF. The heat is that of the served input, shown on the whole picture.
@@ -62,9 +58,10 @@ class Explainer:
         Raises:
             InvalidInput: a label the classifier does not know, a file that is no image that can be read.
         """
-        pixels = self.inputs(files)
         for label in labels:
             self.check_label(label)
+        pictures = [self.read(data) for data in files]
+        pixels = np.stack([picture.pixels for picture in pictures])
         wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
         found = self._cam.heats(pixels, wanted)
         decided = self.card.rule.decide(found.probabilities)
@@ -72,23 +69,37 @@ class Explainer:
             # The operating point may decide for another label than the most probable one: that is what is explained.
             same = decided.labels == found.classes
             found = self._cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
-        explanations = []
-        fit = self.card.preprocessing.fit
-        for i, data in enumerate(files):
-            shown = np.asarray(decode(data, MAX_PIXELS).convert("RGB"))
-            heatmap = onto_picture(found.heat[i], shown.shape[1], shown.shape[0], fit)
-            explanations.append(
-                Explanation(
-                    predicted=self.labels[decided.labels[i]],
-                    probabilities=dict(zip(self.labels, map(float, decided.probabilities[i]), strict=True)),
-                    label=self.labels[found.classes[i]],
-                    image=shown,
-                    heatmap=heatmap,
-                    boxes=find_boxes(heatmap, rule),
-                    background=heat_on_background(shown, heatmap),
-                )
-            )
-        return explanations
+        return (
+            self._explanation(picture, found.heat[i], int(found.classes[i]), int(decided.labels[i]), fair, rule)
+            for i, (picture, fair) in enumerate(zip(pictures, decided.probabilities, strict=True))
+        )
+
+    def read(self, data: bytes) -> Picture:
+        """A file as the network and as people see it; InvalidInput for one that cannot be read."""
+        return read_picture(data, self.card.preprocessing, self.card.architecture.input_px)
+
+    def _explanation(
+        self,
+        picture: Picture,
+        heat: np.ndarray,
+        explained: int,
+        decided: int,
+        probabilities: np.ndarray,
+        rule: BoxRule | None,
+    ) -> Explanation:
+        height, width = picture.shown.shape[:2]
+        heatmap = onto_picture(heat, width, height, self.card.preprocessing.fit)
+        boxes = find_boxes(heatmap, rule)
+        return Explanation(
+            predicted=self.labels[decided],
+            probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
+            label=self.labels[explained],
+            shown=picture.shown,
+            heatmap=heatmap,
+            shown_boxes=boxes,
+            boxes=[box.enlarged(*picture.enlargement) for box in boxes],
+            background=heat_on_background(picture.shown, heatmap),
+        )
 
     def check_label(self, label: str) -> None:
         """InvalidInput for a label that the classifier does not know."""

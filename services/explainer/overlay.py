@@ -10,6 +10,7 @@ from defectory.imaging import Fit, encode_png
 from services.explainer.boxes import Box
 
 OPACITY = 0.45  # of the heatmap at its hottest
+ROWS = 64  # blended at once
 VIEW_PX = 256  # small images are shown at least this large
 BOX_COLOUR = (255, 255, 255)
 LEGEND_PX = 34  # height of the legend
@@ -46,8 +47,11 @@ def heatmap_png(heatmap: np.ndarray) -> bytes:
 
 def overlay(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     """The RGB image (uint8 (height, width, 3)) under the coloured heatmap, with boxes; enlarged to be seen."""
-    weight = (OPACITY * heatmap)[..., None]
-    blended = np.round(image * (1 - weight) + coloured(heatmap) * weight).astype(np.uint8)
+    blended = np.empty_like(image)
+    for start in range(0, len(image), ROWS):  # a block of rows at a time, which bounds what floats take
+        rows = slice(start, start + ROWS)
+        weight = (OPACITY * heatmap[rows])[..., None]
+        blended[rows] = np.round(image[rows] * (1 - weight) + coloured(heatmap[rows]) * weight)
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     size = (image.shape[1] * scale, image.shape[0] * scale)
     view = cv2.resize(blended, size, interpolation=cv2.INTER_CUBIC) if scale > 1 else blended
@@ -79,11 +83,21 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     return encode_png(sheet)
 
 
+def thumbnail(picture: np.ndarray) -> np.ndarray:
+    """A picture (uint8 (height, width, 3)) as a contact sheet shows it: its longer side is TILE_PX."""
+    tile = Image.fromarray(picture)
+    tile.thumbnail((TILE_PX, TILE_PX))
+    if max(tile.size) < TILE_PX:
+        scale = TILE_PX / max(tile.size)
+        tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.BICUBIC)
+    return np.asarray(tile)
+
+
 def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]) -> bytes:
     """Pictures side by side as one PNG: a row a subject with its caption, a column a title.
 
     Args:
-        rows: (caption, one picture (uint8 (height, width, 3)) a column).
+        rows: (caption, one thumbnail a column).
     """
     step = TILE_PX + GAP_PX
     sheet = Image.new("RGB", (len(titles) * step + GAP_PX, TITLE_PX + len(rows) * (step + TITLE_PX)), "white")
@@ -94,12 +108,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequ
         top = TITLE_PX + number * (step + TITLE_PX)
         pen.text((GAP_PX, top + 3), _fitting(caption, sheet.width - 2 * GAP_PX, font), fill="black", font=font)
         for column, picture in enumerate(pictures):
-            tile = Image.fromarray(picture)
-            tile.thumbnail((TILE_PX, TILE_PX))
-            if max(tile.size) < TILE_PX:
-                scale = TILE_PX / max(tile.size)
-                tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.BICUBIC)
-            sheet.paste(tile, (GAP_PX + column * step, top + TITLE_PX))
+            sheet.paste(Image.fromarray(picture), (GAP_PX + column * step, top + TITLE_PX))
     return encode_png(sheet)
 
 

@@ -1,7 +1,7 @@
 """Explains images of a manifest with several classifiers side by side: pictures, boxes, scores."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,12 +14,12 @@ from services.classifier.card import MAX_PIXELS
 from services.explainer.boxes import BoxRule
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.methods import DEFAULT_METHOD
-from services.explainer.overlay import contact_sheet, heatmap_png, overlay, overlay_png
-from services.explainer.scoring import masked_images, moved, score, summarise
+from services.explainer.overlay import contact_sheet, heatmap_png, overlay, overlay_png, thumbnail
+from services.explainer.scoring import SANITY_IMAGES, masked_images, masked_lines, moved, score, summarise
 
 BATCH = 32
 SHEET_ROWS = 24
-DEFAULT_LIMIT = 16
+DEFAULT_LIMIT, MAX_LIMIT = 16, 10_000  # images: files in the store, a line each
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Wanted:
     """What to explain.
 
     Attributes:
-        models: each "name" or "name/version". limit: pictures are made of so many images, evenly over labels.
+        models: each "name" or "name/version". limit: pictures are made of so many images, in [1, MAX_LIMIT],
+            evenly over labels.
     """
 
     models: Sequence[str]
@@ -74,57 +75,59 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
     if not shown:
         right = "give a manifest with readable images of this split"
         raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
-    masked = list(masked_images(store, lines, wanted.split))
+    masked = masked_lines(lines, wanted.split)
     total = (len(shown) + len(masked)) * len(wanted.models)
-    rows, summaries, scores = [], [], []
-    pictures: list[list[np.ndarray]] = [[_pixels(data)] for _, data in shown[:SHEET_ROWS]]
+    rows: list[dict[str, object]] = []
+    summaries, scores = [], []
+    sheet: list[list[np.ndarray]] = [[] for _ in shown[:SHEET_ROWS]]
     titles = ["image"]
     for number, model in enumerate(wanted.models):
         explainer = Explainer(store, model, wanted.method)
         titles.append(explainer.card.full_name)
-        explained = _explain(explainer, [data for _, data in shown], wanted.rule)
-        for (line, _), explanation in zip(shown, explained, strict=True):
+        for place, (line, explanation) in enumerate(_explained(store, explainer, shown, wanted.rule)):
             rows.append(_put(store, wanted, explainer, line, explanation))
-        for row, explanation in zip(pictures, explained, strict=False):
-            row.append(overlay(explanation.image, explanation.heatmap, explanation.boxes))
-        scores.append(score(explainer, masked))
-        summaries.append(summarise(explainer, scores[-1], [data for _, data in shown]))
+            if place < SHEET_ROWS:
+                view = overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
+                sheet[place] += [thumbnail(picture) for picture in ([] if number else [explanation.shown]) + [view]]
+        scores.append(score(explainer, masked_images(store, masked)))
+        files = [store.get(store.key(line.uri)) for line in shown[:SANITY_IMAGES]]
+        summaries.append(summarise(explainer, scores[-1], files))
         report((number + 1) * total // len(wanted.models), total)
     summary: dict[str, object] = {"split": wanted.split, "models": summaries}
     if len(scores) == 2:
-        groups = {line.sha256: line.group or line.sha256 for line, _, _ in masked}
+        groups = {line.sha256: line.group or line.sha256 for line in masked}
         summary["moved"] = moved(scores[0], scores[1], groups)
-    captions = [line.kind or line.label for line, _ in shown[:SHEET_ROWS]]
-    files = {
+    captions = [line.kind or line.label for line in shown[:SHEET_ROWS]]
+    documents = {
         "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),
         "summary.json": json.dumps(summary).encode(),
-        "sheet.png": contact_sheet(list(zip(captions, pictures, strict=True)), titles),
+        "sheet.png": contact_sheet(list(zip(captions, sheet, strict=True)), titles),
     }
-    for name, data in files.items():
+    for name, data in documents.items():
         store.put(f"{wanted.output_prefix}/{name}", data)
-    explanations_uri, summary_uri, sheet_uri = (store.uri(f"{wanted.output_prefix}/{name}") for name in files)
+    explanations_uri, summary_uri, sheet_uri = (store.uri(f"{wanted.output_prefix}/{name}") for name in documents)
     return Written(explanations_uri, summary_uri, sheet_uri, count=len(shown))
 
 
-def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[tuple[ManifestLine, bytes]]:
+def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[ManifestLine]:
     found = []
     for line in lines:
         try:
-            data = store.get(store.key(line.uri))
-            decode(data, MAX_PIXELS)
+            decode(store.get(store.key(line.uri)), MAX_PIXELS)
         except DefectoryError:
             continue  # the manifest's other images go on
-        found.append((line, data))
+        found.append(line)
     return found
 
 
-def _pixels(data: bytes) -> np.ndarray:
-    return np.asarray(decode(data, MAX_PIXELS).convert("RGB"))
-
-
-def _explain(explainer: Explainer, files: Sequence[bytes], rule: BoxRule) -> list[Explanation]:
-    parts = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    return [explanation for part in parts for explanation in explainer.explain(part, rule=rule)]
+def _explained(
+    store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine], rule: BoxRule
+) -> Iterator[tuple[ManifestLine, Explanation]]:
+    """Every line with its explanation, one at a time: only a batch of pictures is in memory at once."""
+    for start in range(0, len(lines), BATCH):
+        part = lines[start : start + BATCH]
+        files = [store.get(store.key(line.uri)) for line in part]
+        yield from zip(part, explainer.explain(files, rule=rule), strict=True)
 
 
 def _put(
@@ -135,7 +138,7 @@ def _put(
     key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.sha256}"
     probability = explanation.probabilities[explanation.predicted]
     caption = f"{wanted.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
-    picture = overlay_png(explanation.image, explanation.heatmap, explanation.boxes, caption)
+    picture = overlay_png(explanation.shown, explanation.heatmap, explanation.shown_boxes, caption)
     store.put(f"{key}-overlay.png", picture)
     store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
     return {

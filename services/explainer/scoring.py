@@ -1,6 +1,7 @@
 """Scores a classifier's heatmaps on all images of a split whose defect is masked, and compares two classifiers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.card import MAX_PIXELS
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
+from services.explainer.picture import shown_size
 from services.explainer.sanity import randomisation_check
 
 BATCH = 32
@@ -19,16 +21,20 @@ RESAMPLES = 2000
 DIGITS = 4  # of a share: what lies beyond is the order in which threads added
 
 
+def masked_lines(lines: Sequence[ManifestLine], split: str) -> list[ManifestLine]:
+    """A split's own images that have a mask, always in one order."""
+    own = [line for line in lines if line.split == split and not line.augmentation and line.mask_uri]
+    return sorted(own, key=lambda line: line.sha256)
+
+
 def masked_images(
-    store: ObjectStore, lines: Sequence[ManifestLine], split: str
+    store: ObjectStore, lines: Sequence[ManifestLine]
 ) -> Iterator[tuple[ManifestLine, bytes, np.ndarray]]:
-    """(line, file, mask bool (height, width)) of a split's own images that have a mask and can be read."""
-    for line in sorted(lines, key=lambda x: x.sha256):
-        if line.split != split or line.augmentation or not line.mask_uri:
-            continue
+    """(line, file, mask bool (height, width) as the image is shown) of masked lines that can be read."""
+    for line in lines:
         try:
             data = store.get(store.key(line.uri))
-            size = decode(data, MAX_PIXELS).size
+            size = shown_size(*decode(data, MAX_PIXELS).size)
             mask = np.asarray(decode(store.get(store.key(line.mask_uri))).convert("L").resize(size)) > 127
         except DefectoryError:
             continue  # the others are scored all the same
@@ -36,12 +42,11 @@ def masked_images(
             yield line, data, mask
 
 
-def score(explainer: Explainer, images: Sequence[tuple[ManifestLine, bytes, np.ndarray]]) -> dict[str, Localisation]:
+def score(explainer: Explainer, images: Iterable[tuple[ManifestLine, bytes, np.ndarray]]) -> dict[str, Localisation]:
     """Each image's heat for its true label against its mask, by sha256; without labels the classifier does not know."""
-    known = [x for x in images if x[0].label in explainer.labels]
+    known = (x for x in images if x[0].label in explainer.labels)
     found = {}
-    for start in range(0, len(known), BATCH):
-        part = known[start : start + BATCH]
+    while part := list(islice(known, BATCH)):
         explained = explainer.explain([data for _, data, _ in part], [line.label for line, _, _ in part])
         for (line, _, mask), explanation in zip(part, explained, strict=True):
             found[line.sha256] = localise(explanation.heatmap, mask)
@@ -55,7 +60,7 @@ def summarise(explainer: Explainer, scores: Mapping[str, Localisation], files: S
         files: of images for the sanity check; the first SANITY_IMAGES of them are used.
     """
     found = list(scores.values())
-    pixels = explainer.inputs(files[:SANITY_IMAGES])
+    pixels = np.stack([explainer.read(data).pixels for data in files[:SANITY_IMAGES]])
     sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.method, pixels)
     summary: dict[str, object] = {
         "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,

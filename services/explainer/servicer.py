@@ -1,23 +1,31 @@
 """ExplainerService over the domain."""
 
 import threading
+from collections.abc import Sequence
 
 import grpc
 from google.longrunning import operations_pb2
 
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
-from defectory.errors import InvalidInput
+from defectory.errors import Expired, InvalidInput
 from defectory.models import resolve
+from defectory.serving.admission import Admission
+from defectory.serving.caller import GrpcCaller
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.fetching import fetched
 from defectory.storage.keys import check_key
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
+from services.explainer.boxes import BoxRule
 from services.explainer.cam import check_method
 from services.explainer.explanation import Explainer
 from services.explainer.jobs import method_of, rule_of
 from services.explainer.overlay import heatmap_png, overlay_png
+from services.explainer.panels import MAX_LIMIT
+from services.explainer.picture import megapixels
+
+MEGAPIXELS = 64  # inside at once: a PNG takes about 10 bytes a pixel, so all calls together take some 700 MB
 
 
 class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
@@ -26,13 +34,15 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
     def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
         self._store = store
         self._operations = operations
+        self._admission = Admission(MEGAPIXELS, "megapixels")
         self._lock = threading.Lock()
         self._latest: tuple[tuple[str, str], Explainer] | None = None  # people look at one model at a time
 
     def Explain(self, request: pb.ExplainRequest, context: grpc.ServicerContext) -> pb.ExplainResponse:
         """Explain one image."""
         check_method(method_of(request))
-        rule = rule_of(request)
+        rule, caller = rule_of(request), GrpcCaller(context)
+        _check_waits(caller)  # it may have stood in line behind others
         explainer = self._explainer(request.model, method_of(request))
         labels = [request.label] if request.label else []
         for label in labels:
@@ -40,9 +50,14 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         source = request.image
         content = fetched(self._store, source.uri, "image") if source.uri else source.content
         try:
-            found = explainer.explain([content], labels, rule)[0]
+            with self._admission.admitted(megapixels(content)):
+                _check_waits(caller)  # the model may have had to be loaded
+                return self._answer(explainer, content, labels, rule)
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
+
+    def _answer(self, explainer: Explainer, content: bytes, labels: Sequence[str], rule: BoxRule) -> pb.ExplainResponse:
+        found = next(explainer.explain([content], labels, rule))
         shown = found.probabilities[found.predicted]
         caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
         return pb.ExplainResponse(
@@ -50,7 +65,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             probabilities=found.probabilities,
             label=found.label,
             heatmap=heatmap_png(found.heatmap),
-            overlay=overlay_png(found.image, found.heatmap, found.boxes, caption),
+            overlay=overlay_png(found.shown, found.heatmap, found.shown_boxes, caption),
             boxes=[pb.Box(**vars(box)) for box in found.boxes],
             background=found.background,
             on_background=found.on_background,
@@ -68,8 +83,9 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
         check_key(request.output_prefix.strip("/"))
-        if request.limit < 0:
-            raise InvalidInput(f"limit {request.limit}: use 0 or more", {"limit": "use 0 or more"})
+        if not 0 <= request.limit <= MAX_LIMIT:
+            right = f"use 1 to {MAX_LIMIT}"
+            raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})
         return self._operations.start("services.explainer.jobs:explain_images", request)
 
     def _explainer(self, model: str, method: str) -> Explainer:
@@ -78,3 +94,9 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             if self._latest is None or self._latest[0] != (name, method):
                 self._latest = (name, method), Explainer(self._store, name, method)
             return self._latest[1]
+
+
+def _check_waits(caller: GrpcCaller) -> None:
+    """Expired where nobody waits for the answer any more."""
+    if caller.remaining_s() == 0:
+        raise Expired("the deadline had passed, or the caller had gone, before the image's turn came")

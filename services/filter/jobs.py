@@ -3,6 +3,7 @@
 from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.serving.operations.context import JobContext
 from services.filter.judge_client import score_manifest
+from services.filter.judge_lineage import doubts
 from services.filter.judging import Scores, judge_manifest
 from services.filter.policies import Policy
 
@@ -15,6 +16,7 @@ def policy_of(request: pb.FilterImagesRequest) -> Policy:
         threshold=request.threshold if request.HasField("threshold") else 0.9,
         lower_threshold=request.lower_threshold if request.HasField("lower_threshold") else 0.5,
         label_thresholds=dict(request.label_thresholds),
+        label_lower_thresholds=dict(request.label_lower_thresholds),
     )
 
 
@@ -36,6 +38,7 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.novelty_gate if request.HasField("novelty_gate") else True,
         request.dataset,
         score,
+        lambda real: doubts(job.store, request.judge_model, real),
         report,
     )
     return pb.FilterImagesResponse(
@@ -43,4 +46,5 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         curve_uri=judgement.curve_uri,
         verdicts=judgement.verdicts,
         reasons=judgement.reasons,
+        warnings=judgement.warnings,
     )

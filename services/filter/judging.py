@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
-from services.filter.structure import Gallery, Whitening, structures
+from services.filter.structure import Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
 Report = Callable[[str, int, int], None]
@@ -36,6 +36,7 @@ class Judgement:
     curve_uri: str
     verdicts: dict[str, int]
     reasons: dict[str, int]
+    warnings: list[str]  # what speaks against the judge
 
 
 def check_inputs(store: ObjectStore, uris: Sequence[str]) -> None:
@@ -53,30 +54,40 @@ def judge_manifest(
     novelty_gate: bool,
     dataset: str,
     score: Callable[[str], Scores],
+    doubts: Callable[[Sequence[ManifestLine]], list[str]],
     report: Report,
 ) -> Judgement:
     """Judge every image of a manifest and write the verdicts as a dataset.
 
     Args:
+        novelty_gate: whether copies, duplicates and outliers are rejected. What is known of them is written all the
+            same, and a copy of a test image stops everything.
         score: asks the judge for the scores of a manifest, by URI.
+        doubts: what speaks against the judge, who is to judge images made from these real ones.
     """
     lines = read_manifest(store, manifest_uri)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
     _check_labels(lines, scores, policy)
     real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
-    gate = Gate()
-    if novelty_gate:
-        earlier = [x for uri in accepted_uris for x in read_manifest(store, uri) if x.verdict == "accepted"]
-        gate = _gate(store, lines, real, earlier, scores, real_scores, report)
-    judged = decide(lines, scores.by_image, gate.findings, gate.training, gate.twins, policy)
+    earlier = [x for uri in accepted_uris for x in read_manifest(store, uri) if x.verdict == "accepted"]
+    gate = _gate(store, lines, real, earlier, scores, real_scores, report)
+    findings = gate.findings if novelty_gate else {key: replace(x, reasons=()) for key, x in gate.findings.items()}
+    judged = decide(lines, scores.by_image, findings, gate.training, gate.twins, policy)
     verdicts, reasons = count_verdicts(judged)
     curve_key = f"datasets/{dataset}/curve.json"
     # No judge was trained on validation images: what share of them is kept is what can be asked of synthetic ones.
     unseen = [x for x in real if x.split == "validation" and x.sha256 in real_scores.by_image]
     reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
-    card = {"judged": manifest_uri, "verdicts": verdicts, "reasons": reasons, "limits": gate.limits}
-    return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons)
+    warnings = doubts(real)
+    card = {
+        "judged": manifest_uri,
+        "verdicts": verdicts,
+        "reasons": reasons,
+        "limits": gate.limits,
+        "warnings": warnings,
+    }
+    return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons, warnings)
 
 
 def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy) -> None:
@@ -87,6 +98,7 @@ def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy)
     for name, labels in (
         ("manifest_uri", {x.label for x in lines}),
         ("label_thresholds", set(policy.label_thresholds)),
+        ("label_lower_thresholds", set(policy.label_lower_thresholds)),
     ):
         if labels - known:
             right = f"the judge knows {', '.join(sorted(known))}"
@@ -98,10 +110,10 @@ def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy)
 class Gate:
     """What the novelty gate found."""
 
-    findings: dict[str, Finding] = field(default_factory=dict)  # by sha256
-    training: list[str] = field(default_factory=list)  # sha256 of the training images that a finding's rows mean
-    twins: list[str] = field(default_factory=list)  # sha256 of the images that a finding's twin means
-    limits: dict[str, object] = field(default_factory=dict)  # as the dataset's card has them
+    findings: dict[str, Finding]  # by sha256
+    training: list[str]  # sha256 of the training images that a finding's rows mean
+    twins: list[str]  # sha256 of the images that a finding's twin means
+    limits: dict[str, object]  # as the dataset's card has them
 
 
 def _gate(
@@ -120,14 +132,13 @@ def _gate(
         embeddings = unit_rows(_rows(known, chosen))
         return Prepared(whitening.gallery(raw), embeddings, np.array([x.label for x in chosen], dtype=str))
 
-    def gallery(of: list[ManifestLine]) -> tuple[list[ManifestLine], Gallery]:
-        kept, raw = _read(store, of)
-        return kept, whitening.gallery(raw)
-
     training = prepared(train, train_raw, real_scores)
     bounds = limits(training, [x.group or x.sha256 for x in train])
-    _, test = gallery([x for x in real if x.split == "test"])
-    kept, accepted = gallery(earlier)
+    test = prepared(
+        *_read(store, [x for x in real if x.split == "test" and x.sha256 in real_scores.embeddings]), real_scores
+    )
+    kept, earlier_raw = _read(store, earlier)
+    accepted = whitening.gallery(earlier_raw)
     unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
     made, made_raw = _read(store, unique)
     report("comparing", 0, len(made))

@@ -50,7 +50,7 @@ class Limits:
     """Where too close and too far begin."""
 
     copy: float  # correlation with a training or synthetic image from which an image is a copy
-    leak: float  # correlation with a test image from which the test set has leaked
+    leak: float  # correlation with a test image from which the test set has leaked, whatever features say
     feature_copy: float  # cosine distance below which an image is a copy, whatever its pixels say
     outlier: dict[str, float]  # label -> cosine distance to its nearest training image beyond which it is an outlier
 
@@ -121,7 +121,7 @@ def outlier_limit(apart: np.ndarray) -> float:
     return float(np.clip(fence, least, most))
 
 
-def judge(synthetic: Prepared, train: Prepared, test: Gallery, accepted: Gallery, bounds: Limits) -> list[Finding]:
+def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Gallery, bounds: Limits) -> list[Finding]:
     """Findings in the order of the synthetic images; of two that are alike the earlier one stays.
 
     Args:
@@ -131,7 +131,7 @@ def judge(synthetic: Prepared, train: Prepared, test: Gallery, accepted: Gallery
         FailedPrecondition: a synthetic image is a copy of a test image and of no training image.
     """
     real, close = nearest(synthetic.gallery, train.gallery)
-    _check_no_leak(synthetic.gallery, close, test, bounds)
+    _check_no_leak(synthetic, close, test, bounds)
     gallery = accepted.joined(synthetic.gallery)
     place = len(accepted) + np.arange(len(synthetic))
     later = np.stack([place, np.full(len(synthetic), len(gallery))], axis=1)
@@ -154,14 +154,21 @@ def judge(synthetic: Prepared, train: Prepared, test: Gallery, accepted: Gallery
     return findings
 
 
-def _check_no_leak(synthetic: Gallery, close: np.ndarray, test: Gallery, bounds: Limits) -> None:
-    _, to_test = nearest(synthetic, test)
+def _check_no_leak(synthetic: Prepared, close: np.ndarray, test: Prepared, bounds: Limits) -> None:
+    found, to_test = nearest(synthetic.gallery, test.gallery)
+    leaked = to_test >= bounds.leak
+    if len(test):
+        # What would be a copy of a training image is taken for one of a test image only if features say so of the same
+        # image: a run is not stopped on one coincidence.
+        apart = 1 - np.einsum("nc,nc->n", synthetic.embeddings, test.embeddings[found])
+        leaked |= (to_test >= bounds.copy) & (apart < bounds.feature_copy)
     # A copy of a training image may look like a test image as well; it is rejected for the former.
-    leaked = np.flatnonzero((to_test >= bounds.leak) & (close < bounds.copy))
-    if len(leaked):
+    leaks = np.flatnonzero(leaked & (close < bounds.copy))
+    if len(leaks):
         raise FailedPrecondition(
-            f"{len(leaked)} synthetic images copy test images (the first is number {leaked[0] + 1}, correlation "
-            f"{to_test[leaked[0]]:.3f}, from {bounds.leak:.3f} on it counts): the generator has seen the test set; "
+            f"{len(leaks)} synthetic images copy test images (the first is number {leaks[0] + 1}, correlation "
+            f"{to_test[leaks[0]]:.3f}; from {bounds.leak:.3f} on it counts, where features agree from "
+            f"{bounds.copy:.3f} on): the generator has seen the test set; "
             "ingest again with groups that hold together what shows the same part, and train again"
         )
 

@@ -18,27 +18,36 @@ class Policy:
             keeps what is not; `band` keeps what lies between lower_threshold (included) and threshold; `none` keeps
             everything.
         threshold, lower_threshold: probabilities of the intended label, in [0, 1].
-        label_thresholds: thresholds of single labels, in place of threshold.
+        label_thresholds, label_lower_thresholds: of single labels, in place of threshold and lower_threshold.
     """
 
     name: PolicyName = "confident"
     threshold: float = 0.9
     lower_threshold: float = 0.5
     label_thresholds: Mapping[str, float] = field(default_factory=dict)
+    label_lower_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        values = {"threshold": self.threshold, "lower_threshold": self.lower_threshold} | {
-            f"label_thresholds[{label}]": value for label, value in self.label_thresholds.items()
-        }
+        values = {"threshold": self.threshold, "lower_threshold": self.lower_threshold}
+        for name, by_label in (
+            ("label_thresholds", self.label_thresholds),
+            ("label_lower_thresholds", self.label_lower_thresholds),
+        ):
+            values |= {f"{name}[{label}]": value for label, value in by_label.items()}
         fields = {name: f"{value} is not in [0, 1]" for name, value in values.items() if not 0 <= value <= 1}
-        if self.name == "band" and self.lower_threshold > min([self.threshold, *self.label_thresholds.values()]):
-            fields["lower_threshold"] = f"{self.lower_threshold} is above the threshold"
+        if self.name == "band":
+            if self.lower_threshold > self.threshold:
+                fields["lower_threshold"] = f"{self.lower_threshold} is above the threshold"
+            for label in sorted({*self.label_thresholds, *self.label_lower_thresholds}):
+                lower, upper = self._bounds(label)
+                if lower > upper:
+                    fields[f"label_lower_thresholds[{label}]"] = f"{lower} is above the label's threshold, {upper}"
         if fields:
             raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields)
 
     def keeps(self, label: str, probabilities: Mapping[str, float]) -> bool:
         """Whether an image meant to show `label` is kept, given the judge's probability of every label."""
-        threshold = self.label_thresholds.get(label, self.threshold)
+        lower, threshold = self._bounds(label)
         p = probabilities[label]
         recognised = p >= threshold and p == max(probabilities.values())
         if self.name == "confident":
@@ -46,5 +55,9 @@ class Policy:
         if self.name == "informative":
             return not recognised
         if self.name == "band":
-            return self.lower_threshold <= p < threshold
+            return lower <= p < threshold
         return True
+
+    def _bounds(self, label: str) -> tuple[float, float]:
+        lower = self.label_lower_thresholds.get(label, self.lower_threshold)
+        return lower, self.label_thresholds.get(label, self.threshold)

@@ -1,6 +1,7 @@
 """Small datasets that anyone can tell apart: good parts are bright, defects have a dark square."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,16 +28,29 @@ def with_bad_files(store: ObjectStore, manifest_uri: str) -> str:
     return write_dataset(store, "bad", lines, {})
 
 
-def make_dataset(store: ObjectStore, name: str = "parts", size_px: int = 32, each: int = 12, seed: int = 0) -> str:
-    """Write a dataset of two labels (half train, a quarter each validation and test); returns its manifest's URI."""
+def make_dataset(
+    store: ObjectStore,
+    name: str = "parts",
+    size_px: int = 32,
+    each: int = 12,
+    seed: int = 0,
+    labels: Sequence[str] = ("good", "defect"),
+) -> str:
+    """Write a dataset (half train, a quarter each validation and test); returns its manifest's URI.
+
+    Args:
+        labels: of "good", "defect" and "stripe", whose parts have a bright stripe.
+    """
     random = np.random.default_rng(seed)
     lines = []
-    for label in ("good", "defect"):
+    for label in labels:
         for number in range(each):
             pixels = random.integers(150, 220, (size_px, size_px, 3)).astype(np.uint8)
             if label == "defect":
                 x, y = random.integers(0, size_px // 2, 2)
                 pixels[y : y + size_px // 3, x : x + size_px // 3] = random.integers(0, 60)
+            if label == "stripe":
+                pixels[random.integers(0, size_px - 4) :][:4] = 255
             data = encode_png(pixels)
             sha256 = hashlib.sha256(data).hexdigest()
             store.put(image_key(name, sha256), data)

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import grpc
 import numpy as np
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from PIL import Image
 
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.datasets.manifest import read_manifest, write_dataset
-from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
+from defectory.errors import DefectoryError, Expired, InvalidInput, NotFound, Refused
 from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
@@ -21,6 +23,7 @@ from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load, read_card
 from services.explainer.methods import METHODS
 from services.explainer.overlay import LEGEND_PX
+from services.explainer.servicer import ExplainerServicer
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
@@ -167,6 +170,35 @@ def with_masks(store: ObjectStore, manifest: str) -> str:
     return write_dataset(store, "masked", lines, {})
 
 
+def test_more_pixels_than_fit_are_refused_with_a_time_to_come_back(stub, classified: dict) -> None:
+    large = io.BytesIO()
+    Image.new("L", (8000, 6000), 90).save(large, "PNG")
+    request = pb.ExplainRequest(model="judge", image=classifier_pb2.ImageSource(content=large.getvalue()), label="good")
+    calls = [stub.Explain.future(request) for _ in range(4)]
+    errors = [error for call in calls if (error := call.exception()) is not None]
+    answered = [call.result() for call in calls if call.exception() is None]
+    assert answered
+    assert {error.code() for error in errors} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    details = [detail for error in errors for detail in rpc_status.from_call(error).details]
+    assert sum(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details) == len(errors)
+    assert Image.open(io.BytesIO(answered[0].heatmap)).size == (2048, 1536)
+    for box in answered[0].boxes:
+        assert box.x + box.width <= 8000
+        assert box.y + box.height <= 6000
+    assert not answered[0].boxes or max(box.x + box.width for box in answered[0].boxes) > 2048
+
+
+def test_nothing_is_done_for_a_caller_who_has_gone(store: ObjectStore) -> None:
+    class Gone:
+        """The context of a call whose caller has hung up while it stood in line."""
+
+        def is_active(self) -> bool:
+            return False
+
+    with pytest.raises(Expired):
+        ExplainerServicer(store, None).Explain(pb.ExplainRequest(model="none"), Gone())
+
+
 def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> None:
     image = classifier_pb2.ImageSource(uri=next(iter(classified)))
     explain = stub.Explain
@@ -198,6 +230,7 @@ def test_refusals(stub, store: ObjectStore, manifest: str, classified: dict) -> 
         ({"manifest_uri": store.uri("none")}, NotFound),
         ({"output_prefix": "../x"}, InvalidInput),
         ({"limit": -1}, InvalidInput),
+        ({"limit": 10_001}, InvalidInput),
         ({"method": "guess"}, InvalidInput),
         ({"box_rule": 9}, InvalidInput),
         ({"box_threshold": 2}, InvalidInput),

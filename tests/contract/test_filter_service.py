@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
+from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.api.filter.v1 import filter_pb2_grpc
 from defectory.datasets.manifest import read_manifest, write_dataset
@@ -15,6 +16,7 @@ from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, N
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from services.filter.judge_lineage import doubts
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
@@ -65,10 +67,10 @@ def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", co
     return write_dataset(store, name, [*lines, broken], {})
 
 
-def ask(service: Service, **fields) -> pb.FilterImagesResponse:
+def ask(service: Service, judge: str = "judge", **fields) -> pb.FilterImagesResponse:
     stub = filter_pb2_grpc.FilterServiceStub(service.channel)
     try:
-        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model="judge", **fields), timeout=30)
+        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model=judge, **fields), timeout=30)
     except grpc.RpcError as error:
         raise error_from_rpc(error) from error
     return wait_for(service.channel, operation)
@@ -95,11 +97,26 @@ def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
     assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == len(curve["real"]["good"]) == 101
     card = json.loads(store.get("datasets/judged/dataset.json"))
     assert 0 < card["limits"]["copy_correlation"] < card["limits"]["leak_correlation"] < 1
+    assert card["warnings"] == list(response.warnings) == []  # the judge is cross-fitted
     second = ask(
         service, request_id="f2", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="again",
         accepted_manifest_uris=[response.manifest_uri],
     )  # fmt: skip
     assert second.verdicts.get("accepted", 0) == 0
+
+
+def test_a_judge_that_knows_the_real_images_is_told(store: ObjectStore, real: str, service: Service) -> None:
+    lines = read_manifest(store, real)
+    card = json.loads(store.get("models/classifier/judge/1/model.json"))
+    card["settings"]["folds"] = 0
+    store.put("models/classifier/knowing/1/model.json", json.dumps(card).encode())
+    (doubt,) = doubts(store, "knowing", lines)
+    assert "judge knowing/1 is not cross-fitted, and knows 12 of the real training images" in doubt
+    assert doubts(store, "judge", lines) == []
+    assert doubts(store, "knowing", read_manifest(store, make_dataset(store, "others", seed=9))) == []
+    card["lineage"]["manifest_uri"] = store.uri("datasets/gone/manifest.jsonl")
+    store.put("models/classifier/knowing/2/model.json", json.dumps(card).encode())
+    assert doubts(store, "knowing", lines) == []
 
 
 def test_confidence_and_its_complement(service: Service, store: ObjectStore, real: str) -> None:
@@ -115,10 +132,24 @@ def test_confidence_and_its_complement(service: Service, store: ObjectStore, rea
     assert sum(counts) == 12
 
 
-def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str) -> None:
+def test_without_the_gate_copies_are_told_and_kept(service: Service, store: ObjectStore, real: str) -> None:
+    made = synthetic(store, "ungated", seed=5, copied=3)
+    response = ask(
+        service, request_id="ungated", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE,
+        dataset="ungated-judged", novelty_gate=False,
+    )  # fmt: skip
+    lines = read_manifest(store, response.manifest_uri)[12:15]
+    assert [(line.verdict, line.nearest_real) for line in lines] == [("accepted", line.sha256) for line in lines]
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str, gate: bool) -> None:
     made = synthetic(store, "leaked", seed=7, split="test", copied=2)
     with pytest.raises(FailedPrecondition, match="test images"):
-        ask(service, request_id="leak", manifest_uri=made, real_manifest_uri=real, dataset="leak")
+        ask(
+            service, request_id=f"leak{gate}", manifest_uri=made, real_manifest_uri=real, dataset="leak",
+            novelty_gate=gate,
+        )  # fmt: skip
     assert not store.exists("datasets/leak/dataset.json")
 
 
@@ -150,6 +181,82 @@ def test_labels_that_the_judge_does_not_know(service: Service, store: ObjectStor
     renamed = write_dataset(store, "renamed", lines, {})
     with pytest.raises(InvalidInput, match="the judge knows defect, good"):
         ask(service, request_id="odd2", manifest_uri=renamed, real_manifest_uri=real, dataset="odd2")
+
+
+def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service, store: ObjectStore) -> None:
+    """Trained, calibrated, evaluated, judged and explained with three labels, as with two."""
+    labels = ("defect", "good", "stripe")
+    kinds = make_dataset(store, "kinds", labels=labels)
+    stub = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel)
+    settings = classifier_pb2.TrainingSettings(
+        initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8, target="recall=0.9"
+    )
+    trained = wait_for(
+        classifier.channel,
+        stub.TrainClassifier(
+            classifier_pb2.TrainClassifierRequest(
+                request_id="k", manifest_uri=kinds, name="kinds", settings=settings, cycles=2, folds=2
+            )
+        ),
+    ).classifier
+    assert tuple(trained.labels) == labels
+    wait_for(
+        classifier.channel,
+        stub.CalibrateClassifier(
+            classifier_pb2.CalibrateClassifierRequest(
+                request_id="kc", model="kinds", manifest_uri=kinds, target="overkill=0"
+            )
+        ),
+    )
+    card = json.loads(store.get("models/classifier/kinds/2/model.json"))
+    assert card["operating_point"]["validation"]["overkill"]["count"] == 0
+
+    response = wait_for(
+        classifier.channel,
+        stub.EvaluateClassifier(
+            classifier_pb2.EvaluateClassifierRequest(request_id="ke", model="kinds", manifest_uri=kinds)
+        ),
+    )
+    evaluation = json.loads(store.get(store.key(response.evaluation_uri)))
+    images = [x for x in evaluation["images"] if not x["augmentation"]]
+    fair = np.array([x["probabilities"][card["main_cycle"]] for x in images]) ** (
+        1 / card["calibration"]["temperature"]
+    )
+    fair /= fair.sum(axis=1, keepdims=True)
+    rejected = 1 - fair[:, 1] >= card["operating_point"]["threshold"]
+    taken = np.where(rejected, np.where(fair[:, 0] >= fair[:, 2], 0, 2), 1)
+    truth = np.array([labels.index(x["label"]) for x in images])
+    decisions = evaluation["decisions"]
+    assert decisions["confusion"] == [[int(((truth == a) & (taken == b)).sum()) for b in range(3)] for a in range(3)]
+    assert {label: x["images"] for label, x in decisions["labels"].items()} == dict.fromkeys(labels, 3)
+    escapes = {kind: rate["count"] for kind, rate in decisions["escapes"].items()}
+    assert escapes == {labels[i]: int((~rejected[truth == i]).sum()) for i in (0, 2)}
+    assert evaluation["operating_point"]["measured"]["escape"]["count"] == sum(escapes.values())
+    kept = json.loads(store.get("models/classifier/kinds/2/metrics.json"))["decisions"]
+    assert kept["test"] == decisions
+    assert kept["validation"]["labels"]["good"]["recall"] == 1  # no good part is rejected
+
+    made = [
+        line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""})
+        for line in read_manifest(store, make_dataset(store, "kinds-made", seed=31, each=4, labels=labels))
+    ]
+    manifest = write_dataset(store, "kinds-new", made, {})
+    judged = ask(
+        service, request_id="kf", manifest_uri=manifest, real_manifest_uri=kinds, dataset="kinds-judged",
+        judge="kinds", label_thresholds={"stripe": 0.0},
+    )  # fmt: skip
+    assert sum(judged.verdicts.values()) == 12
+    assert set(read_manifest(store, judged.manifest_uri)[0].scores) == set(labels)
+    assert set(json.loads(store.get(store.key(judged.curve_uri)))["kept"]) == set(labels)
+
+    with Service("services.explainer", store.url) as explainer:
+        explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
+        image = classifier_pb2.ImageSource(uri=images[0]["uri"])
+        for label in labels:
+            found = explain(explainer_pb2.ExplainRequest(model="kinds", image=image, label=label))
+            assert found.label == label
+            assert found.predicted_label == labels[taken[0]]
+            assert set(found.probabilities) == set(labels)
 
 
 def test_what_is_not_there(service: Service, store: ObjectStore, real: str, classifier: Service) -> None:

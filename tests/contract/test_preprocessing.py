@@ -104,7 +104,7 @@ def test_the_fits_are_told_apart(store: ObjectStore, photographs: Path) -> None:
 
 def test_what_is_explained_of_a_jpeg_was_decoded_at_the_scale_that_is_served(store: ObjectStore) -> None:
     content = pictures.good()["jpeg"]
-    seen = Explainer(store, "plain").inputs([content])[0]
+    seen = Explainer(store, "plain").read(content).pixels
     np.testing.assert_array_equal(seen, network_input_of(content, SIZE))
     assert (seen != network_input(decode(content), SIZE)).any()
 

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from defectory.errors import Cancelled, Expired, InvalidInput
+from defectory.serving.admission import Admission
 from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served

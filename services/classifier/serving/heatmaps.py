@@ -7,9 +7,9 @@ import grpc
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.errors import Exhausted, Expired, InvalidInput
+from defectory.serving.admission import Admission
 from defectory.serving.channel import from_environment
 from defectory.serving.status import error_from_rpc
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.answering import Caller
 
 Explain = Callable[[str, classifier_pb2.ImageSource, str, float | None], bytes]

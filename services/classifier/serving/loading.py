@@ -4,6 +4,7 @@ import numpy as np
 
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
+from services.classifier.golden import check_golden
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import by
 from services.classifier.serving.engine import EngineName, check_engine, make_engine
@@ -22,9 +23,10 @@ class Loader:
         """The version "name/version", warm and checked.
 
         Raises:
-            NotFound: no such version. Corrupted: its bundle is broken, or its engine does not answer as it should.
+            NotFound: no such version. Corrupted: its bundle is broken, or it does not answer as it should.
         """
         card, network = load(self._store, model)
+        check_golden(card, network)
         engine = make_engine(self._engine, network, self._threads)
         check_engine(
             engine,

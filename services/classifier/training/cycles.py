@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from defectory.errors import NotFound
+from defectory.errors import InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
@@ -19,7 +19,8 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
-CHECKPOINT_EVERY_S = 15.0
+TIMES = 10  # a checkpoint is written when an epoch ends that many times as long after the last one as that one took
+LONGEST_S = 15.0  # and, however slow the store is, when an epoch ends so long after it
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
 
 
@@ -47,15 +48,19 @@ def run_cycle(
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
         embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
+
+    Raises:
+        InvalidInput: it diverges.
     """
     done = _read_json(store, f"{prefix}cycle-{cycle}.json")
+    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     if done is not None:
+        state.delete()  # it may have been killed before it had
         report(cycle, settings.epochs, {})
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
         embedded.clear()
-    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
@@ -81,6 +86,7 @@ def run_cycle(
             if parts[split].lines:
                 probabilities = trainer.predict(inputs[split])
                 entry[split] = measure(parts[split].labels, probabilities, settings.focal_gamma)
+        _check_converges(entry, cycle)
         epochs.append(entry)
         if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
             best = _Best(epoch + 1, weights_bytes(trainer.network))
@@ -92,6 +98,17 @@ def run_cycle(
     store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
+
+
+def _check_converges(entry: Mapping[str, Any], cycle: int) -> None:
+    """InvalidInput for an epoch after which the weights are no numbers any more: nothing gets better from there."""
+    losses = (entry[split]["loss"] for split in ("train", "validation", "test") if split in entry)
+    if not np.isfinite(list(losses)).all():
+        right = "use a lower learning rate, a lower l2 or a lower focal_gamma"
+        raise InvalidInput(
+            f"cycle {cycle + 1} diverged in epoch {entry['epoch']}: its loss is no number: {right}",
+            {"settings.learning_rate": right},
+        )
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[float, float]:
@@ -106,23 +123,32 @@ class _Best:
 
 
 class _Checkpoint:
-    """Where a cycle stands: written at most every few seconds; the last object written makes it valid."""
+    """Where a cycle stands; the last object written makes it valid.
+
+    Every epoch is kept that takes ten times as long as keeping it. Shorter ones, of a head alone, are kept so often
+    that it costs a tenth of the time: what a kill can make them repeat is about a second's work.
+    """
 
     def __init__(self, store: ObjectStore, prefix: str, trainer: Trainer) -> None:
         self._store, self._prefix, self._trainer = store, prefix, trainer
-        self._written = time.monotonic()
+        self._written, self._cost_s = time.monotonic(), 0.0
 
     def restore(self) -> tuple[list[dict[str, Any]], _Best | None]:
         where = _read_json(self._store, f"{self._prefix}.json")
         if where is None:
             return [], None
         at = len(where["epochs"])
-        self._trainer.set_state(self._store.get(f"{self._prefix}-{at}.npz"))
-        best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
+        try:
+            state = self._store.get(f"{self._prefix}-{at}.npz")
+            best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
+        except NotFound:
+            return [], None  # somebody tidied up: the cycle starts again, which is better than never to start
+        self._trainer.set_state(state)
         return where["epochs"], best
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
-        if time.monotonic() - self._written < CHECKPOINT_EVERY_S:
+        started = time.monotonic()
+        if started - self._written < min(TIMES * self._cost_s, LONGEST_S):
             return
         before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
         self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
@@ -132,9 +158,11 @@ class _Checkpoint:
         if before is not None and len(before["epochs"]) != at:
             self._delete_at(len(before["epochs"]))
         self._written = time.monotonic()
+        self._cost_s = self._written - started
 
     def delete(self) -> None:
-        for info in list(self._store.list(self._prefix)):
+        self._store.delete(f"{self._prefix}.json")  # first: what it names is gone afterwards
+        for info in list(self._store.list(f"{self._prefix}-")):  # cycle 1's, and not cycle 10's
             self._store.delete(info.key)
 
     def _delete_at(self, epoch: int) -> None:

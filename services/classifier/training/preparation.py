@@ -56,7 +56,7 @@ def prepare(
     trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
     base_sha256 = ""
     if settings.initial_weights == "imagenet":
-        log.info("ImageNet weights", source=load_imagenet(trainer.network, sources))
+        log.info("ImageNet weights", source=load_imagenet(trainer.network, settings.width_multiplier, sources))
         base_sha256 = trainer.keep_base()
     preprocessing = Preprocessing.of(lines)
     images = load_images(store, lines, settings.input_px, preprocessing)

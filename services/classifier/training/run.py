@@ -1,7 +1,6 @@
 """A whole training: manifest in, a complete model version out."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as package_version
@@ -17,7 +16,9 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
+from services.classifier.confusion import decided
 from services.classifier.data import cap_synthetic, check_no_leak
+from services.classifier.golden import record
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.target import parse_target
@@ -25,7 +26,7 @@ from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.preparation import prepare
-from services.classifier.training.side_by_side import Plan, run_cycles
+from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
 
@@ -64,12 +65,13 @@ def train(
     seed: int,
     sources: Mapping[str, str],
     report: Report,
-    at_once: int = 1,
+    at_once: int = 0,
 ) -> ClassifierCard:
     """Train all cycles and write the version's card last.
 
     Args:
-        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes.
+        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes; 0: as
+            many as pay here. The weights are the same.
     """
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
@@ -78,6 +80,7 @@ def train(
     lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
     labels, settings = check(lines, values, cycles)
     lines = cap_synthetic(lines, settings.synthetic_cap)
+    at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)
     total = cycles * settings.epochs
     report("reading images", 0, total, {})
     done = [0] * cycles
@@ -88,8 +91,7 @@ def train(
         report(stage, sum(done), total, measured)
 
     if at_once > 1:
-        threads = max(1, (os.cpu_count() or 1) // at_once)
-        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed, threads), cycles, at_once, on_epoch)
+        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), cycles, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
     embedded: dict[str, np.ndarray] = {}
     results = []
@@ -101,15 +103,6 @@ def train(
         )
     main = _main_cycle(results)
     estimates = _estimates(results)
-    metrics = {
-        "labels": labels,
-        "main_cycle": main,
-        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
-        "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
-        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
-        "skipped": prepared.skipped,
-    }
-    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     lineage = Lineage(
         manifest_uri=manifest_uri,
         content_hash=content_hash(lines),
@@ -137,7 +130,21 @@ def train(
         metrics=estimates,
         settings=settings,
         lineage=lineage,
+        golden=record(network, prepared.preprocessing),
     )
+    metrics = {
+        "labels": labels,
+        "main_cycle": main,
+        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
+        "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
+        "images": {split: len(part.lines) for split, part in prepared.parts.items()},
+        "decisions": {
+            split: decided(card.rule, labels, prepared.parts[split].lines, answers)
+            for split, answers in (("validation", validation), ("test", test))
+        },
+        "skipped": prepared.skipped,
+    }
+    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     write_card(store, card)
     return card
 

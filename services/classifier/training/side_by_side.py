@@ -1,8 +1,13 @@
-"""Cycles side by side, each in a process of its own: what they make lies in the store, where it is taken up."""
+"""Cycles side by side, each in a process of its own: what they make lies in the store, where it is taken up.
+
+Every process has as many threads as one that trains alone: how sums are parted among threads decides their last bits,
+so fewer would give other weights. Threads that wait for each other cost a tenth of what sharing the cores would gain.
+"""
 
 import multiprocessing
 import os
 import queue
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +20,11 @@ from services.classifier.settings import TrainingSettings
 from services.classifier.training.cycles import Report, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.preparation import prepare
+from services.classifier.training.schedule import Schedule
 
 POLL_S = 0.5
+MOST = 4  # at once unless more are asked for: a process takes about a gigabyte
+WORTH_STEPS = 100  # of a cycle, from which on a process of its own pays
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,21 @@ class Plan:
     settings: TrainingSettings
     sources: Mapping[str, str]
     seed: int
-    threads: int  # of each process
+
+
+def cycles_at_once(settings: TrainingSettings, images: int, cycles: int) -> int:
+    """How many cycles side by side are fastest here: as many as there are cores, where a process of its own pays.
+
+    It does not where the base stands still, since images are then embedded once for all cycles, nor for a few steps,
+    which are done before TensorFlow has started.
+
+    Args:
+        images: training images.
+    """
+    schedule = Schedule(settings, images)
+    if schedule.embeds(settings.epochs - 1) or settings.epochs * schedule.steps < WORTH_STEPS:
+        return 1
+    return min(cycles, len(os.sched_getaffinity(0)), MOST)
 
 
 def run_cycles(plan: Plan, cycles: int, at_once: int, report: Report) -> None:
@@ -40,7 +62,9 @@ def run_cycles(plan: Plan, cycles: int, at_once: int, report: Report) -> None:
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     messages: multiprocessing.Queue[tuple[int, Any]] = context.Queue()
-    waiting, running = list(range(cycles)), dict[int, Any]()
+    store = open_store(plan.store_url)
+    waiting = [cycle for cycle in range(cycles) if not store.exists(f"{plan.prefix}cycle-{cycle}.json")]
+    running: dict[int, Any] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -66,18 +90,20 @@ def run_cycles(plan: Plan, cycles: int, at_once: int, report: Report) -> None:
 
 
 def _work(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
-    die_with(parent)
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    store = open_store(plan.store_url)
     try:
-        prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
-        run_cycle(
-            store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds), {},
-            plan.settings, cycle, plan.seed + cycle,
-            lambda number, done, values: messages.put((number, (done, dict(values)))),
-        )  # fmt: skip
+        _train(plan, cycle, parent, messages)
     except DefectoryError as error:
         messages.put((cycle, error))
+    except Exception:  # what nobody expected is told whole: the parent logs it, and its type need not cross processes
+        messages.put((cycle, RuntimeError(f"cycle {cycle} failed:\n{traceback.format_exc()}")))
+
+
+def _train(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
+    die_with(parent)
+    store = open_store(plan.store_url)
+    prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
+    run_cycle(
+        store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds), {},
+        plan.settings, cycle, plan.seed + cycle,
+        lambda number, done, values: messages.put((number, (done, dict(values)))),
+    )  # fmt: skip

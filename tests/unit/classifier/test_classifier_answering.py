@@ -9,9 +9,9 @@ import pytest
 
 from bench.bundle import put_classifier
 from defectory.errors import Cancelled, Expired
+from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.answering import FETCHERS, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
 from services.classifier.serving.registry import ModelRegistry, Served

@@ -7,8 +7,6 @@ from concurrent.futures import CancelledError
 import numpy as np
 import pytest
 
-from defectory.errors import Exhausted
-from services.classifier.serving.admission import Admission
 from services.classifier.serving.batching import Batcher, Lane
 
 
@@ -140,17 +138,6 @@ def test_closing_computes_what_waits() -> None:
     threading.Timer(0.05, engine.go.set).start()
     batcher.close()
     assert future.result(0)[0] == 10
-
-
-def test_admission_refuses_beyond_its_limit_and_lets_a_large_call_in_alone() -> None:
-    admission = Admission(4)
-    with admission.admitted(9), pytest.raises(Exhausted) as caught, admission.admitted(1):
-        pass
-    assert 0.05 <= caught.value.retry_after_s <= 30
-    with admission.admitted(3), admission.admitted(1), pytest.raises(Exhausted), admission.admitted(1):
-        pass
-    with admission.admitted(4):
-        pass
 
 
 def test_an_image_that_cannot_be_decoded_fails_alone_in_its_batch(batcher: Batcher) -> None:

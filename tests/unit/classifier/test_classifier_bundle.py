@@ -11,8 +11,10 @@ import safetensors.numpy
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load, load_cycle, read_card, weights_bytes
+from services.classifier.card import ClassifierCard, Preprocessing
+from services.classifier.golden import check_golden, record
 from services.classifier.model import Network, build
-from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
+from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,28 @@ def test_what_was_written_is_read(network: Network, weights: bytes) -> None:
     np.testing.assert_array_equal(loaded.model(images).numpy(), network.model(images).numpy())
 
 
+def test_golden_answers_are_checked() -> None:
+    network = lively(ARCHITECTURE)
+    _, card = bundle(open_store("memory://"), weights_bytes(network))
+    check_golden(card, network)  # which has none
+    golden = record(network, card.preprocessing)
+    kept = ClassifierCard.model_validate_json(card.model_copy(update={"golden": golden}).model_dump_json())
+    check_golden(kept, network)
+    moved = tuple((a + 0.01, b - 0.01) for a, b in golden.probabilities)
+    for change, reason in (
+        ({"probabilities": moved}, r"judge/1 answers its golden inputs up to 0.01 away"),
+        ({"probabilities": ((float("nan"),) * 2,) * 4}, "up to nan away"),
+        ({"jpeg": "no base64"}, "is no JPEG"),
+        ({"jpeg": "AAAA"}, "is no JPEG"),
+    ):
+        with pytest.raises(Corrupted, match=reason):
+            check_golden(card.model_copy(update={"golden": golden.model_copy(update=change)}), network)
+    # The file's way counts as well: with another preprocessing than the training's the answer is another.
+    cropped = kept.model_copy(update={"preprocessing": Preprocessing(square_px=64, fit="crop")})
+    with pytest.raises(Corrupted, match="golden inputs"):
+        check_golden(cropped, network)
+
+
 def rewritten(weights: bytes, **changes: object) -> ObjectStore:
     """A store whose card has other fields."""
     store, card = bundle(open_store("memory://"), weights)
@@ -53,6 +77,7 @@ def rewritten(weights: bytes, **changes: object) -> ObjectStore:
         ({"format": None}, "format 2"),
         ({"main_cycle": 3}, "main_cycle 3"),
         ({"target_layer": "lambda"}, "target_layer"),
+        ({"golden": {"jpeg": "", "probabilities": [[1]] * 4}}, "golden.probabilities must have 2 columns"),
         ({"preprocessing": {"colour": "bgr"}}, r"preprocessing.colour"),
         ({"architecture": {"labels": ["a"], "input_px": 32}}, r"architecture.labels"),
         ({"architecture": {"labels": ["a", "b"], "input_px": 32}}, "operating_point.good"),

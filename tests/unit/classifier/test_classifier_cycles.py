@@ -1,15 +1,19 @@
 """A cycle that is killed goes on after its last finished epoch and ends in the same weights."""
 
+import queue
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
 from defectory.datasets.manifest import read_manifest
+from defectory.errors import InvalidInput
 from defectory.storage import open_store
 from services.classifier.settings import training_settings
-from services.classifier.training import cycles
+from services.classifier.training import cycles, side_by_side
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.preparation import Prepared, prepare
+from services.classifier.training.side_by_side import cycles_at_once
 from tests.contract.datasets import make_dataset
 
 SETTINGS = training_settings(
@@ -49,7 +53,7 @@ def whole(prepared: Prepared) -> CycleResult:
 def test_killed_in_any_phase_it_ends_in_the_same_weights(
     prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(cycles, "LONGEST_S", 0.0)
     store, seen = open_store("memory://"), []
     for kill_after in (1, 3):  # in the warm-up, and in what follows
         with pytest.raises(Killed):
@@ -68,3 +72,106 @@ def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: Cyc
             assert set(entry[split]) == {"loss", "accuracy", "precision", "recall", "f1"}
     ranks = [(entry["validation"]["f1"], -entry["validation"]["loss"]) for entry in whole.epochs]
     assert whole.card.best_epoch == ranks.index(max(ranks)) + 1
+
+
+class Untrained:
+    """A trainer that nothing is asked of but its state."""
+
+    def state(self) -> bytes:
+        return b"state"
+
+    def set_state(self, state: bytes) -> None:
+        assert state == b"state"
+
+
+def test_a_finished_cycle_leaves_the_others_checkpoints() -> None:
+    store = open_store("memory://")
+    first, tenth = (cycles._Checkpoint(store, f"m/cycle-{cycle}", Untrained()) for cycle in (1, 10))
+    for checkpoint in (first, tenth):
+        checkpoint.save([{}], cycles._Best(1, b"weights"))
+    first.delete()
+    assert first.restore() == ([], None)
+    assert tenth.restore() == ([{}], cycles._Best(1, b"weights"))
+
+
+@pytest.mark.parametrize("lost", ["c-1.npz", "c-1-best.safetensors"])
+def test_a_cycle_whose_checkpoint_was_taken_from_it_starts_again(lost: str) -> None:
+    store = open_store("memory://")
+    checkpoint = cycles._Checkpoint(store, "c", Untrained())
+    checkpoint.save([{}], cycles._Best(1, b"weights"))
+    store.delete(lost)
+    assert checkpoint.restore() == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "save_s", "expected"),
+    [
+        (10, 0.1, [1, 2, 3, 4]),  # long epochs: every one is kept
+        (1, 0.25, [1, 4]),  # short ones: writing takes at most a tenth of the time
+        (6, 5, [1, 4]),  # a slow store: nothing older than 15 s all the same
+    ],
+)
+def test_checkpoints_cost_little(
+    monkeypatch: pytest.MonkeyPatch, epoch_s: float, save_s: float, expected: list[int]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(cycles.time, "monotonic", lambda: clock[0])
+
+    class Slow:
+        """A trainer whose state takes its time."""
+
+        def state(self) -> bytes:
+            clock[0] += save_s
+            return b""
+
+    store = open_store("memory://")
+    checkpoint = cycles._Checkpoint(store, "c", Slow())
+    kept = []
+    for epoch in range(1, 5):
+        clock[0] += epoch_s
+        checkpoint.save([{}] * epoch, cycles._Best(1, b""))
+        kept += [epoch] if store.exists(f"c-{epoch}.npz") else []
+    assert kept == expected
+
+
+def test_a_cycle_that_diverges_ends_at_once(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, seen = prepared.trainer.train, []
+
+    def diverging(*arguments) -> np.ndarray:
+        return train(*arguments) * (np.nan if seen else 1)
+
+    monkeypatch.setattr(prepared.trainer, "train", diverging)
+    with pytest.raises(InvalidInput, match="cycle 1 diverged in epoch 2: its loss is no number") as caught:
+        run(prepared, open_store("memory://"), seen)
+    assert "settings.learning_rate" in caught.value.fields
+    assert seen == [1]
+
+
+def test_what_nobody_expected_in_a_cycles_process_is_told_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: queue.SimpleQueue = queue.SimpleQueue()
+    for error, kind in ((ZeroDivisionError("of nothing"), RuntimeError), (InvalidInput("no"), InvalidInput)):
+
+        def fail(parent: int, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(side_by_side, "die_with", fail)
+        side_by_side._work(None, 3, 1, messages)
+        cycle, said = messages.get_nowait()
+        assert (cycle, type(said)) == (3, kind)
+        assert str(error) in str(said)
+
+
+def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: set(range(3)))
+    long = {"preset": "paper", "epochs": 40, "batch": 32}
+    for changes, images, count, expected in (
+        ({}, 320, 5, 3),  # as many as there are cores
+        ({}, 320, 2, 2),
+        ({"preset": "best"}, 320, 5, 1),  # the base stands still
+        ({"trainable_base": "none", "augment": 0.5}, 320, 5, 3),  # it does, but no image is the same twice
+        ({"epochs": 2}, 320, 5, 1),  # 20 steps are done before TensorFlow has started
+    ):
+        settings = training_settings({**long, **changes}, 64)
+        assert cycles_at_once(settings, images, count) == expected
+    monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert cycles_at_once(training_settings(long, 64), 320, 30) == 4

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from defectory.imaging import to_square
-from services.explainer.overlay import onto_picture
+from services.explainer.boxes import Box
+from services.explainer.overlay import OPACITY, ROWS, coloured, onto_picture, overlay
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -27,3 +28,17 @@ def test_what_a_crop_cut_off_has_no_heat() -> None:
     found = onto_picture(np.ones((7, 7)), 100, 40, "crop")
     assert found[:, 30:70].min() == 1
     assert found.sum() == 40 * 40
+
+
+def test_rows_blended_in_blocks_are_blended_as_one() -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (2 * ROWS + 171, 300, 3)).astype(np.uint8)
+    heatmap = random.random(image.shape[:2]).astype(np.float32)
+    weight = (OPACITY * heatmap)[..., None]
+    whole = np.round(image * (1 - weight) + coloured(heatmap) * weight).astype(np.uint8)
+    np.testing.assert_array_equal(overlay(image, heatmap, []), whole)
+
+
+def test_a_box_of_a_large_image_covers_what_it_covered_where_it_was_shown() -> None:
+    assert Box(0, 10, 2048, 5, 0.5).enlarged(8660 / 2048, 3) == Box(0, 30, 8660, 15, 0.5)
+    assert Box(1, 2, 3, 4, 0.1).enlarged(1, 1) == Box(1, 2, 3, 4, 0.1)

@@ -27,6 +27,7 @@ from services.filter.novelty import (
     limits,
     outlier_limit,
 )
+from services.filter.similarity import nearest
 from services.filter.structure import Whitening, structures
 
 RANDOM = np.random.default_rng(0)
@@ -67,7 +68,7 @@ class Gate:
         raw = structures(real)
         self.whitening = Whitening(raw)
         self.train = self.prepared(raw)
-        self.test = self.whitening.gallery(structures(test))
+        self.test = self.prepared(structures(test))
         self.bounds = limits(self.train, groups or [str(i) for i in range(len(real))])
 
     def prepared(self, raw: np.ndarray, embeddings: np.ndarray | None = None) -> Prepared:
@@ -175,6 +176,26 @@ def test_a_copy_of_a_training_image_that_looks_like_a_test_image_is_only_a_copy(
     assert gate.judge([shifted(texture(3))])[0].reasons == ("near_copy",)
 
 
+@pytest.mark.parametrize(("agreeing", "stopped"), [(True, True), (False, False)])
+def test_a_copy_that_pixels_only_suspect_stops_everything_where_features_agree(agreeing: bool, stopped: bool) -> None:
+    random = np.random.default_rng(4)
+    gate = Gate(textures(50, 0), [])
+    train = gate.prepared(structures(textures(50, 0)), random.normal(0, 1, (50, 8)))
+    bounds = limits(train, [str(i) for i in range(50)])
+    held = texture(100)
+    copy = np.clip(held + random.normal(0, 28, held.shape), 0, 255).astype(np.uint8)
+    features = random.normal(0, 1, (2, 8))
+    test = gate.prepared(structures([held]), features[:1])
+    made = gate.prepared(structures([copy]), features[:1] if agreeing else features[1:])
+    _, correlation = nearest(made.gallery, test.gallery)
+    assert bounds.copy < correlation[0] < bounds.leak
+    if stopped:
+        with pytest.raises(FailedPrecondition, match="1 synthetic images copy test images"):
+            judge(made, train, test, gate.test.gallery, bounds)
+    else:
+        assert "near_copy" not in judge(made, train, test, gate.test.gallery, bounds)[0].reasons
+
+
 def test_photographs_of_one_part_say_nothing_of_how_alike_parts_are() -> None:
     real = [image for i in range(12) for image in (texture(i), recompressed(texture(i)))]
     groups = [str(i // 2) for i in range(24)]
@@ -192,7 +213,7 @@ def test_features_alone_tell_copies_and_outliers() -> None:
     bounds = limits(train, [str(i) for i in range(50)])
     made = np.stack([near_one + random.normal(0, 0.05, 4), [0, 1, 0, 0], embeddings[7] * 3])
     synthetic = gate.prepared(structures(textures(3, 100)), made)
-    found = judge(synthetic, train, gate.test, gate.test, bounds)
+    found = judge(synthetic, train, gate.test, gate.test.gallery, bounds)
     assert [f.reasons for f in found] == [(), ("outlier",), ("near_copy",)]
     assert found[1].feature_distance == pytest.approx(1 - (unit_rows(embeddings) @ [0, 1, 0, 0]).max(), abs=1e-5)
 
@@ -208,7 +229,7 @@ def test_outliers_are_told_by_their_own_label() -> None:
     made = Prepared(
         gate.whitening.gallery(structures(textures(2, 100))), flat[[0, 0]] * 0.999, np.array(["good", "bad"])
     )
-    found = judge(made, train, gate.test, gate.test, bounds)
+    found = judge(made, train, gate.test, gate.test.gallery, bounds)
     assert "outlier" not in found[0].reasons
     assert "outlier" in found[1].reasons
 

@@ -35,9 +35,18 @@ def test_a_labels_own_threshold() -> None:
     assert not policy.keeps("b", {"a": 0.3, "b": 0.7})
 
 
+def test_a_labels_own_band() -> None:
+    policy = Policy("band", 0.9, 0.5, label_thresholds={"a": 0.4}, label_lower_thresholds={"a": 0.2})
+    assert [policy.keeps("a", {"a": p, "b": 1 - p}) for p in (0.1, 0.2, 0.4, 0.6)] == [False, True, False, False]
+    assert [policy.keeps("b", {"a": 1 - p, "b": p}) for p in (0.2, 0.5, 0.9)] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("policy", "field"),
     [
+        ({"name": "band", "label_thresholds": {"a": 0.4}}, "label_lower_thresholds[a]"),
+        ({"name": "band", "label_lower_thresholds": {"a": 0.95}}, "label_lower_thresholds[a]"),
+        ({"label_lower_thresholds": {"a": 2}}, "label_lower_thresholds[a]"),
         ({"threshold": 1.1}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
         ({"label_thresholds": {"a": -0.1}}, "label_thresholds[a]"),

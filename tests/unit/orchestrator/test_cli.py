@@ -234,6 +234,14 @@ def test_the_pages_are_fresh() -> None:
     assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"
 
 
+def test_every_command_shows_an_example() -> None:
+    sections = [part.splitlines() for part in cli_page().split("\n## ")[2:]]
+    commands = [lines for lines in sections if not any("COMMAND" in line for line in lines)]
+    assert len(commands) > 20
+    for name, *lines in commands:
+        assert any(line.startswith(f"  {name} ") or line == f"  {name}" for line in lines), name
+
+
 def test_versions_are_labelled(tmp_path: Path) -> None:
     store = f"file://{tmp_path}/store"
     open_store(store).put("models/classifier/parts/3/model.json", b"{}")

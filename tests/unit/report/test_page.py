@@ -11,6 +11,7 @@ from defectory.datasets.manifest import ManifestLine, write_dataset
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
 from orchestrator.report import build_report
+from orchestrator.report.content import read_run
 
 LABELS = ("defect", "good")
 
@@ -43,7 +44,15 @@ def evaluation(test: list[ManifestLine]) -> dict:
         {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7]]}
         for x in test
     ]
-    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows}
+    decisions = {
+        "confusion": [[1, 1], [0, 2]],
+        "labels": {
+            "defect": {"images": 2, "precision": 1.0, "recall": 0.5, "f1": 0.6667},
+            "good": {"images": 2, "precision": 0.6667, "recall": 1.0, "f1": 0.8},
+        },
+        "escapes": {"crack": {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}},
+    }
+    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows, "decisions": decisions}
 
 
 @pytest.fixture
@@ -52,11 +61,16 @@ def run() -> MemoryStore:
     train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
     real = write_dataset(store, "run", [*train, *test], {})
     rejected = images(store, 2, 300, origin="synthetic", label="good", verdict="rejected", reasons=("outlier",))
-    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted")
+    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted", scores={"good": 0.95})
+    later = images(store, 1, 320, origin="synthetic", label="good", verdict="rejected", scores={"good": 0.2})
     curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
     rounds = {
         "manifest_uri": write_dataset(store, "judged", [*rejected, *accepted], {}),
         "curve_uri": put(store, "c", curve),
+    }
+    second = {
+        "manifest_uri": write_dataset(store, "judged2", later, {}),
+        "curve_uri": put(store, "c2", {**curve, "kept": {"good": [1, 0, 0]}}),
     }
     row = {
         "uri": test[0].uri, "sha256": test[0].sha256, "label": "defect", "kind": "crack", "method": "grad-cam++",
@@ -83,7 +97,8 @@ def run() -> MemoryStore:
     steps = {
         "ingest": {"manifest_uri": real, "labels": LABELS, "counts": {"train": {"good": 2}}, "skipped": []},
         **arms,
-        "baseline-evaluate": evaluated, "expanded-evaluate": evaluated, "filter": {"good": {"rounds": [rounds]}},
+        "baseline-evaluate": evaluated, "expanded-evaluate": evaluated,
+        "filter": {"good": {"rounds": [rounds, second]}},
         "explain": {"explanations_uri": store.uri("e"), "summary_uri": put(store, "s", heat)},
     }  # fmt: skip
     put(store, "runs/run/pipeline.json", {"filter": {"threshold": 0.8}})
@@ -110,7 +125,7 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     assert [table.index(x) for x in ("30.0%", "50.0%", "5.0%")] == sorted(
         table.index(x) for x in ("30.0%", "50.0%", "5.0%")
     )
-    assert summary["synthetic"]["good"] == {"made": 4, "accepted": 2, "outlier": 2}
+    assert summary["synthetic"]["good"] == {"made": 5, "accepted": 2, "outlier": 2}
     assert 'src="http' not in page
 
 
@@ -124,6 +139,31 @@ def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryS
     for arm in ("baseline", "expanded"):
         run.delete(f"models/{arm}/reliability.svg")
     assert 'id="reliability"' not in build_report(run, "run")[0].decode()
+
+
+def test_what_every_threshold_keeps_is_of_all_rounds(run: MemoryStore) -> None:
+    content = read_run(run, "run")
+    assert content.curves["good"]["kept"]["good"] == pytest.approx([1, 2 / 3, 0])
+    assert content.curves["good"]["real"]["good"] == [1, 0.9, 0.1]
+
+
+def test_every_label_and_every_kind_of_defect_is_told(run: MemoryStore) -> None:
+    page = build_report(run, "run")[0].decode()
+    section = page[page.index("Label by label") : page.index('id="curves"')]
+    rows = [
+        re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip()
+        for row in re.findall(r"<tr>(.*?)</tr>", section, re.S)
+    ]
+    assert rows[1] == "defect 2 100.0% 50.0% defect: 1, good: 1 100.0% 50.0% defect: 1, good: 1"
+    assert rows[2] == "good 2 66.7% 100.0% good: 2 66.7% 100.0% good: 2"
+    assert rows[4] == "crack 2 1: 50.0% [1.3%, 98.7%] 1: 50.0% [1.3%, 98.7%]"
+
+
+def test_a_run_of_an_earlier_version_has_no_such_table(run: MemoryStore) -> None:
+    document = json.loads(run.get("v"))
+    del document["decisions"]
+    put(run, "v", document)
+    assert "Label by label" not in build_report(run, "run")[0].decode()
 
 
 def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:

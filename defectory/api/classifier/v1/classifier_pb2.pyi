@@ -56,13 +56,15 @@ class TrainingSettings(_message.Message):
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: the dataset's size. Images are resized to it bilinearly."""
     width_multiplier: _builtins.float
-    """Width multiplier (alpha) of MobileNetV2, in [0.35, 1.4]; default 1. ImageNet weights exist for 1 only."""
+    """Width multiplier (alpha) of MobileNetV2, in [0.35, 1.4]; default 1. ImageNet weights were
+    published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
+    """
     head_units: _builtins.int
     """Units of the head's dense layer, in [8, 4096]; default 256."""
     dropout: _builtins.float
     """Dropout rate before the dense layer, in [0, 1); absent: 0.3."""
     l2: _builtins.float
-    """L2 factor on kernels and biases of the head, >= 0; absent: 0.01."""
+    """L2 factor on kernels and biases of the head, in [0, 10]; absent: 0.01."""
     trainable_base: _builtins.str
     """Layers of the base that are trained: "none", "top" (from block 13 on) or "all"; default "all"."""
     epochs: _builtins.int
@@ -72,7 +74,7 @@ class TrainingSettings(_message.Message):
     batch: _builtins.int
     """Images a step, in [1, 1024]; default 32."""
     focal_gamma: _builtins.float
-    """Gamma of the focal loss, >= 0; absent: 2."""
+    """Gamma of the focal loss, in [0, 10]; absent: 2."""
     steps_per_epoch: _builtins.int
     """Optimiser steps an epoch, >= 0; 0: as many as show every training image once. Equal for arms that are compared."""
     real_share: _builtins.float
@@ -220,7 +222,9 @@ class TrainClassifierRequest(_message.Message):
     one part in one fold), in [2, 100]; 0: every cycle learns from all.
     """
     at_once: _builtins.int
-    """Cycles trained side by side, each in a process with its share of the cores, in [1, 64]; default 1."""
+    """Cycles trained side by side, each in a process of its own, in [1, 64]; 0: as many as the service has cores, up to 4, and
+    one where more would not be faster. The weights are the same to the bit.
+    """
     @_builtins.property
     def settings(self) -> Global___TrainingSettings:
         """Training settings."""
@@ -535,7 +539,9 @@ class Classification(_message.Message):
     rejected: _builtins.bool
     """Whether the part is rejected at the operating point; absent where the model has none."""
     heatmap: _builtins.bytes
-    """The heatmap of the label as an 8-bit grey PNG of the image's size, 255 where it is highest; empty unless asked for."""
+    """The heatmap of the label as an 8-bit grey PNG of the image's size (longer side at most 2048 pixels), 255 where it is
+    highest; empty unless asked for.
+    """
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Calibrated probability of every label, each in [0, 1], summing to 1."""

@@ -133,9 +133,11 @@ class ExplainResponse(_message.Message):
     label: _builtins.str
     """The label explained."""
     heatmap: _builtins.bytes
-    """The heatmap as an 8-bit grey PNG of the image's size, 255 where it is highest."""
+    """The heatmap as an 8-bit grey PNG, 255 where it is highest: of the image's size, upright; where its longer side is above
+    2048 pixels, scaled down to these.
+    """
     overlay: _builtins.bytes
-    """The image under the coloured heatmap with its boxes and a legend, PNG."""
+    """The image, of the heatmap's size (small ones enlarged), under the coloured heatmap with its boxes and a legend, PNG."""
     background: _builtins.float
     """Share of the heat that lies on the background, in [0, 1]; absent where no background can be told from the part."""
     on_background: _builtins.bool
@@ -172,7 +174,7 @@ Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
 @_typing.final
 class Box(_message.Message):
-    """A box in pixels of the image."""
+    """A box in pixels of the image, upright, as large as it came."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,7 +232,7 @@ class ExplainImagesRequest(_message.Message):
     split: _builtins.str
     """Split to explain; default "test"."""
     limit: _builtins.int
-    """At most so many images, chosen evenly over labels, > 0; default 16."""
+    """At most so many images, chosen evenly over labels, in [1, 10000]; default 16."""
     output_prefix: _builtins.str
     """Key prefix to write under; required."""
     box_threshold: _builtins.float

@@ -54,7 +54,9 @@ class ExplainerServiceServicer:
 
     def Explain(self, request, context):
         """Explains one image at once.
-        Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+        Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the
+        store), RESOURCE_EXHAUSTED (more pixels are being explained than fit; RetryInfo says when to come back),
+        DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

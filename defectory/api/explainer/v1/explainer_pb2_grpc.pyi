@@ -36,7 +36,9 @@ class ExplainerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExplainerServiceAsyncStub: ...
     Explain: _grpc.UnaryUnaryMultiCallable[_explainer_pb2.ExplainRequest, _explainer_pb2.ExplainResponse]
     """Explains one image at once.
-    Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+    Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the
+    store), RESOURCE_EXHAUSTED (more pixels are being explained than fit; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED.
     """
     ExplainImages: _grpc.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_pb2.Operation]
     """Explains the images of a manifest. Response: ExplainImagesResponse; progress in "images".
@@ -50,7 +52,9 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Explain: _aio.UnaryUnaryMultiCallable[_explainer_pb2.ExplainRequest, _explainer_pb2.ExplainResponse]  # type: ignore[assignment]
     """Explains one image at once.
-    Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+    Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the
+    store), RESOURCE_EXHAUSTED (more pixels are being explained than fit; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED.
     """
     ExplainImages: _aio.UnaryUnaryMultiCallable[_explainer_pb2.ExplainImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Explains the images of a manifest. Response: ExplainImagesResponse; progress in "images".
@@ -67,7 +71,9 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explainer_pb2.ExplainResponse, _abc.Awaitable[_explainer_pb2.ExplainResponse]]:
         """Explains one image at once.
-        Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store).
+        Errors: INVALID_ARGUMENT (not an image, unknown label), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the
+        store), RESOURCE_EXHAUSTED (more pixels are being explained than fit; RetryInfo says when to come back),
+        DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod

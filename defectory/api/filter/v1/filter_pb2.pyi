@@ -77,6 +77,26 @@ class FilterImagesRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class LabelLowerThresholdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MANIFEST_URI_FIELD_NUMBER: _builtins.int
     REAL_MANIFEST_URI_FIELD_NUMBER: _builtins.int
@@ -86,6 +106,7 @@ class FilterImagesRequest(_message.Message):
     LOWER_THRESHOLD_FIELD_NUMBER: _builtins.int
     LABEL_THRESHOLDS_FIELD_NUMBER: _builtins.int
     NOVELTY_GATE_FIELD_NUMBER: _builtins.int
+    LABEL_LOWER_THRESHOLDS_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
     ACCEPTED_MANIFEST_URIS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
@@ -103,12 +124,18 @@ class FilterImagesRequest(_message.Message):
     lower_threshold: _builtins.float
     """Lower threshold of POLICY_BAND, in [0, threshold]; absent: 0.5."""
     novelty_gate: _builtins.bool
-    """Whether near-copies, near-duplicates and outliers are rejected; absent: true."""
+    """Whether near-copies, near-duplicates and outliers are rejected; absent: true. Without it they are told all the same, and
+    copies of test images stop the run all the same.
+    """
     dataset: _builtins.str
     """Name of the dataset to write: every line of the input with its verdict, [a-z0-9][a-z0-9._-]{0,62}; required."""
     @_builtins.property
     def label_thresholds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Thresholds of single labels, in place of threshold."""
+
+    @_builtins.property
+    def label_lower_thresholds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Lower thresholds of single labels, in place of lower_threshold; each at most its label's threshold."""
 
     @_builtins.property
     def accepted_manifest_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -126,12 +153,13 @@ class FilterImagesRequest(_message.Message):
         lower_threshold: _builtins.float | None = ...,
         label_thresholds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         novelty_gate: _builtins.bool | None = ...,
+        label_lower_thresholds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         dataset: _builtins.str = ...,
         accepted_manifest_uris: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_lower_threshold", b"_lower_threshold", "_novelty_gate", b"_novelty_gate", "_threshold", b"_threshold", "lower_threshold", b"lower_threshold", "novelty_gate", b"novelty_gate", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lower_threshold", b"_lower_threshold", "_novelty_gate", b"_novelty_gate", "_threshold", b"_threshold", "accepted_manifest_uris", b"accepted_manifest_uris", "dataset", b"dataset", "judge_model", b"judge_model", "label_thresholds", b"label_thresholds", "lower_threshold", b"lower_threshold", "manifest_uri", b"manifest_uri", "novelty_gate", b"novelty_gate", "policy", b"policy", "real_manifest_uri", b"real_manifest_uri", "request_id", b"request_id", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lower_threshold", b"_lower_threshold", "_novelty_gate", b"_novelty_gate", "_threshold", b"_threshold", "accepted_manifest_uris", b"accepted_manifest_uris", "dataset", b"dataset", "judge_model", b"judge_model", "label_lower_thresholds", b"label_lower_thresholds", "label_thresholds", b"label_thresholds", "lower_threshold", b"lower_threshold", "manifest_uri", b"manifest_uri", "novelty_gate", b"novelty_gate", "policy", b"policy", "real_manifest_uri", b"real_manifest_uri", "request_id", b"request_id", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__lower_threshold: _TypeAlias = _typing.Literal["lower_threshold"]  # noqa: Y015
     _WhichOneofArgType__lower_threshold: _TypeAlias = _typing.Literal["_lower_threshold", b"_lower_threshold"]  # noqa: Y015
@@ -198,6 +226,7 @@ class FilterImagesResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     CURVE_URI_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     manifest_uri: _builtins.str
     """URI of the manifest with "verdict", "reasons", "scores" and "nearest_real" on every line."""
     curve_uri: _builtins.str
@@ -210,6 +239,10 @@ class FilterImagesResponse(_message.Message):
     def reasons(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected images by reason: "confidence", "near_copy", "near_duplicate", "outlier", "unreadable"."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What speaks against these verdicts: a judge every cycle of which was trained on the real images. Also in the dataset's card."""
+
     def __init__(
         self,
         *,
@@ -217,10 +250,11 @@ class FilterImagesResponse(_message.Message):
         verdicts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         reasons: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         curve_uri: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["curve_uri", b"curve_uri", "manifest_uri", b"manifest_uri", "reasons", b"reasons", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curve_uri", b"curve_uri", "manifest_uri", b"manifest_uri", "reasons", b"reasons", "verdicts", b"verdicts", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

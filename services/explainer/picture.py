@@ -1,0 +1,56 @@
+"""A file read once: what the network sees of it, and what people are shown of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from defectory.imaging import decode, scales_in_the_decoder, size_of
+from services.classifier.card import MAX_PIXELS, Preprocessing
+
+SHOWN_PX = (
+    2048  # longest side of what is shown: heat of a few cells has no finer detail, and 50 megapixels cost gigabytes
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image.
+
+    Attributes:
+        pixels: uint8 (size, size, 3), the network's input, to the last bit as it is served.
+        shown: uint8 (height, width, 3), upright, no side above SHOWN_PX.
+        enlargement: (across, down) pixels of the file's image a pixel of `shown`, at least 1.
+    """
+
+    pixels: np.ndarray
+    shown: np.ndarray
+    enlargement: tuple[float, float]
+
+
+def read_picture(data: bytes, preprocessing: Preprocessing, size_px: int) -> Picture:
+    """Read PNG, JPEG, BMP or TIFF; InvalidInput for what is no image that can be read."""
+    if scales_in_the_decoder(data):  # a JPEG comes out of the decoder smaller, for the network as when it is served
+        pixels = preprocessing.input_of(data, size_px)
+        image = decode(data, MAX_PIXELS, needed_px=SHOWN_PX)
+        size = size_of(data, MAX_PIXELS, upright=True)
+    else:
+        image = decode(data, MAX_PIXELS)
+        pixels = preprocessing.input_of_image(image, size_px)
+        size = image.size
+    width, height = shown_size(*size)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return Picture(pixels, np.asarray(image.convert("RGB")), (size[0] / width, size[1] / height))
+
+
+def shown_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) at which an image of this size is shown."""
+    scale = min(1.0, SHOWN_PX / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def megapixels(data: bytes) -> float:
+    """Millions of pixels that a file has by its header, at least 1: small images cost something too."""
+    width, height = size_of(data, MAX_PIXELS)
+    return max(1.0, width * height / 1e6)

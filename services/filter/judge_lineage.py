@@ -1,0 +1,34 @@
+"""What a judge was trained on, by its card: whether it may take a memory of the real images for quality."""
+
+from collections.abc import Sequence
+
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.errors import DefectoryError
+from defectory.models import read_model_card, resolve
+from defectory.storage.store import ObjectStore
+
+KIND = "classifier"
+
+
+def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list[str]:
+    """What speaks against a judge's verdicts, each a sentence for a person.
+
+    Args:
+        model: "name" or "name/version". real: lines of the real images.
+    """
+    name, version = resolve(store, KIND, model)
+    card = read_model_card(store, KIND, name, version)
+    if card.get("settings", {}).get("folds", 0) > 1:
+        return []
+    try:
+        learned = read_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")))
+    except DefectoryError:
+        return []  # its training images are gone: nothing is known against it
+    known = {line.sha256 for line in learned if line.split == "train"}
+    common = sum(line.split == "train" and line.sha256 in known for line in real)
+    if not common:
+        return []
+    return [
+        f"judge {name}/{version} is not cross-fitted, and knows {common} of the real training images: of synthetic "
+        "images made from these it takes what it remembers for quality; train a judge with --folds"
+    ]
