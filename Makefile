@@ -19,8 +19,8 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.contract.proto_lint
 
-test: install
-	$(BIN)/python -m pytest
+test: install  ## file by file in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 DEMO := build/demo
 demo: install  ## the whole line on drawn cables, with everything in one folder
