@@ -89,7 +89,7 @@ def test_after_the_deadline_no_further_object_is_read(slow, answering: Answering
     assert time.monotonic() - started < 5
     go_on.set()
     answering.close()
-    assert len(read) == FETCHERS
+    assert len(set(read)) == FETCHERS
 
 
 def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: Answering) -> None:
@@ -99,4 +99,4 @@ def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: An
     with pytest.raises(Cancelled):
         answering.images("parts", "", SOURCES, caller)
     answering.close()
-    assert len(read) <= FETCHERS
+    assert len(set(read)) <= FETCHERS
