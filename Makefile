@@ -20,7 +20,7 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/python -m tests.contract.proto_lint
 
 test: install  ## file by file in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 DEMO := build/demo
 demo: install  ## the whole line on drawn cables, with everything in one folder

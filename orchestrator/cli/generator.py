@@ -28,7 +28,13 @@ ClassLabel = Annotated[
 Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
 Cutoff = Annotated[
     int | None,
-    typer.Option("--truncation-cutoff", metavar="STYLES", help="Truncate only so many styles, the coarsest; else all."),
+    typer.Option(
+        "--truncation-cutoff",
+        metavar="STYLES",
+        min=0,
+        max=64,
+        help="Truncate only so many styles, the coarsest; else all.",
+    ),
 ]
 Precision = Annotated[
     str, typer.Option("--precision", help="Of the highest resolutions: fp32, bf16 (CPUs with avx512_bf16) or fp16.")

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, sync_playwright
 from defectory.storage import ObjectStore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
 
 
@@ -22,8 +23,6 @@ def report(undisturbed: tuple[dict, ObjectStore], tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
