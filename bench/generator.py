@@ -1,16 +1,14 @@
 """Our StyleGAN2-ADA beside NVIDIA's reference: seconds, images a second, ratio.
 
-    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--worker]
+    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--both-keep]
 
 CHECKOUT is a clone of NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32
 with the same shapes and in the same environment, one after the other in every round, so that noise of the machine meets
 both. Each has a process of its own, for ours keeps freed memory, as it does in a worker (defectory/memory.py), which
-would help the reference as well; how much it would is what --worker shows: there both keep it, and both wait as a
-worker's threads do.
+would help the reference as well; how much it would is what --both-keep shows.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +24,6 @@ from torch import Tensor
 from bench.record import record
 from bench.reference_stylegan2 import D_INTERVAL, G_INTERVAL, Reference
 from defectory.memory import keep_freed_memory
-from defectory.serving.operations.supervisor import WORKER_ENVIRONMENT
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training import settings
 from services.generator.training.trainer import PATH_INTERVAL, R1_INTERVAL, Trainer
@@ -77,13 +74,13 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, required=True, help="clone of NVlabs/stylegan2-ada-pytorch")
     parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--worker", action="store_true", help="both as in a worker; a table of its own")
+    parser.add_argument("--both-keep", action="store_true", help="both keep freed memory; a table of its own")
     parser.add_argument("--side", choices=SIDES, help="be this side of the row that --only names")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     chosen = [work for work in WORKS if given.only in work.name]
     if given.side:
-        if given.side == "ours" or given.worker:
+        if given.side == "ours" or given.both_keep:
             keep_freed_memory()
         answer(calls(given.side, chosen[0], given.reference))
         return
@@ -96,9 +93,9 @@ def main() -> None:
     if not given.only:
         title, command = "Generator beside the reference", COMMAND
         kept = "Ours keeps freed memory, as it does in a worker, the reference as it comes."
-        if given.worker:
-            title, command = f"{title}, both as in a worker", f"{command} --worker"
-            kept = "Both sides keep freed memory and wait as a worker's threads do."
+        if given.both_keep:
+            title, command = f"{title}, both keeping memory", f"{command} --both-keep"
+            kept = "Both sides keep freed memory."
         notes = (
             f"fp32, {given.threads} threads. {kept} A training step is all phases, the lazy ones by their share; "
             f"ADA bgc at p {AUGMENT_P}.\nThe bound is the multiply-adds of direct convolutions at the best rate of "
@@ -133,11 +130,8 @@ class Side:
     def __init__(self, name: str, work: Work, given: argparse.Namespace) -> None:
         command = [sys.executable, "-m", "bench.generator", "--side", name, "--only", work.name]
         command += ["--reference", str(given.reference), "--threads", str(given.threads)]
-        command += ["--worker"] if given.worker else []
-        environment = {**(WORKER_ENVIRONMENT if given.worker else {}), **os.environ}
-        self._process = subprocess.Popen(
-            command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        command += ["--both-keep"] if given.both_keep else []
+        self._process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def seconds(self, call: int) -> float:
         """Of one call of that number."""

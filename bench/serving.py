@@ -248,8 +248,8 @@ def write(sides: list[Side], bounds: dict[str, dict[str, float]], echo_ms: float
         graph = bounds["tensorflow"]
         share, lone = graph["both_ms"] / ours.core_ms, ours.lone_p50 / graph["lone_both_ms"]
         beside = (
-            " Beside the bound of the compiled graph, around which the rivals are built, ours with openvino reaches "
-            f"{share:.2f}, a lone caller waits {lone:.2f} of decoding and the graph's bare call, and float tensors come "
+            " Beside the bound of the compiled graph, around which the rivals are built, ours with openvino is at "
+            f"{share:.2f}, a lone caller waits {lone:.2f} of decoding and the graph's bare call, float tensors come "
             f"at {floats_in.rate / graph['compute_rate']:.2f} of the bare graph's rate."
         )
     record(
