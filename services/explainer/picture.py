@@ -8,9 +8,8 @@ from PIL import Image
 from defectory.imaging import decode, scales_in_the_decoder, size_of
 from services.classifier.card import MAX_PIXELS, Preprocessing
 
-SHOWN_PX = (
-    2048  # longest side of what is shown: heat of a few cells has no finer detail, and 50 megapixels cost gigabytes
-)
+# Longest side of what is shown: heat of a few cells has no finer detail, and 50 megapixels cost gigabytes.
+SHOWN_PX = 2048
 
 
 @dataclass(frozen=True)

@@ -257,20 +257,25 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(tmp_path: 
         served.close()
 
 
+def failing(store: ObjectStore, key: str, error: Exception) -> Callable[[str], bytes]:
+    """In place of the store's `get`: fails for keys that end so."""
+    get = store.get
+
+    def fail(asked: str) -> bytes:
+        if asked.endswith(key):
+            raise error
+        return get(asked)
+
+    return fail
+
+
 def test_a_version_that_is_closed_to_us_is_tried_at_every_look(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "parts", "2")
     served, _ = registry(store)
-    get = store.get
     with monkeypatch.context() as closed:
-
-        def refuse(key: str) -> bytes:
-            if key == "models/classifier/parts/2/model.json":
-                raise Refused("closed")
-            return get(key)
-
-        closed.setattr(store, "get", refuse)
+        closed.setattr(store, "get", failing(store, "models/classifier/parts/2/model.json", Refused("closed")))
         served.refresh()
         assert version(served) == "1"
         with pytest.raises(Refused):
@@ -283,13 +288,7 @@ def test_labels_that_are_closed_to_us_are_as_they_were(store: ObjectStore, monke
     put(store, "parts", "2")
     set_label(store, "classifier", "parts/1", "stable")
     served, _ = registry(store)
-    get = store.get
-
-    def refuse(key: str) -> bytes:
-        if key.endswith("labels.json"):
-            raise Refused("closed")
-        return get(key)
-
+    refuse = failing(store, "labels.json", Refused("closed"))
     with monkeypatch.context() as closed:
         closed.setattr(store, "get", refuse)
         served.refresh()
@@ -308,15 +307,8 @@ def test_a_canary_that_cannot_be_read_leaves_the_default_alone(
     set_label(store, "classifier", "parts/1", "stable")
     set_label(store, "classifier", "parts/2", "canary")
     served, _ = registry(store)
-    get = store.get
     with monkeypatch.context() as away:
-
-        def fail(key: str) -> bytes:
-            if key == "models/classifier/parts/2/model.json":
-                raise Unavailable("away")
-            return get(key)
-
-        away.setattr(store, "get", fail)
+        away.setattr(store, "get", failing(store, "models/classifier/parts/2/model.json", Unavailable("away")))
         served.refresh()
         assert version(served) == "1"
         with pytest.raises(Unavailable):
