@@ -8,6 +8,7 @@ was stopped; with --report it writes what there is and trains nothing.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from bench.record import where
+from defectory.api.generator.v1 import generator_pb2
+from defectory.serving.operations.record import State, read_progress, read_record, unpack_any
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 
@@ -131,7 +134,23 @@ def _shipped(store: ObjectStore, title: str, pictures: Path) -> str:
     (pictures / f"{model}.png").write_bytes(store.get(key))
     kimg = int(Path(key).stem) / 1000
     state = f"{kimg:g} kimg: {card['shipped_reason']}." if card else f"{kimg:g} kimg, still training."
+    state += _duration(store, model)
     return f"## {title[0].upper()}{title[1:]}\n\n{state}\n\n![thirty-two synthetic tiles]({PAGE}/{model}.png)"
+
+
+def _duration(store: ObjectStore, model: str) -> str:
+    """How long a finished training took, from the call that began it to its last report, with all that it waited."""
+    for info in store.list("operations/generator/"):
+        parts = info.key.removesuffix(".json").split("/")
+        if len(parts) != 3:
+            continue
+        record, progress = read_record(store, *parts[1:]), read_progress(store, *parts[1:])
+        request = generator_pb2.TrainGeneratorRequest()
+        if unpack_any(record.request).Unpack(request) and request.name == model and progress:
+            minutes = (progress.updated - record.created).total_seconds() / 60
+            done = "From start to end" if record.state is State.SUCCEEDED else "So far"
+            return f" {done} {minutes:.0f} minutes on {os.cpu_count()} cores, judging and pauses included."
+    return ""
 
 
 def _model(initial: str) -> str:
