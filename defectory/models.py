@@ -111,34 +111,60 @@ def read_labels(store: ObjectStore, kind: str, name: str) -> dict[str, str]:
     """Label -> version of a model, e.g. {"stable": "3", "canary": "4"}; none where none was ever set.
 
     Raises:
-        Corrupted: the stored object holds anything else.
+        Corrupted: a label's object holds no number.
     """
-    key = _labels_key(kind, name)
-    try:
-        labels = _read_json(store, key)
-    except NotFound:
-        return {}
-    if not isinstance(labels, dict) or not all(label in LABELS and isinstance(v, str) for label, v in labels.items()):
-        raise Corrupted(f"{key} is no object of {', '.join(LABELS)} with versions as strings")
+    labels = {}
+    for label in LABELS:
+        key = _label_key(kind, name, label)
+        try:
+            version = store.get(key)
+        except NotFound:
+            continue
+        if not version.isdigit():
+            raise Corrupted(f"{key} holds no version's number: set the label anew")
+        labels[label] = version.decode()
     return labels
 
 
 def set_label(store: ObjectStore, kind: str, model: str, label: str) -> dict[str, str]:
     """Give a label to "name/version", taking it from the version that had it; returns the labels as they are then.
 
+    An object for each label: whoever sets another at the same time undoes nothing.
+
     Raises:
         InvalidInput: another label, no version. NotFound: no such version.
     """
-    if label not in LABELS:
-        right = f"use {' or '.join(LABELS)}"
-        raise InvalidInput(f"there is no label {label!r}: {right}", {"label": right})
+    _check_label(label)
     if "/" not in model:
         right = 'name the version: "name/version"'
         raise InvalidInput(f"{model!r} names no version: {right}", {"model": right})
     name, version = resolve(store, kind, model)
-    labels = {**read_labels(store, kind, name), label: version}
-    store.put(_labels_key(kind, name), json.dumps(labels, sort_keys=True).encode())
-    return labels
+    store.put(_label_key(kind, name, label), version.encode())
+    return read_labels(store, kind, name)
+
+
+def remove_label(store: ObjectStore, kind: str, name: str, label: str) -> dict[str, str]:
+    """Take a label from whichever version has it; returns the labels that are left.
+
+    Raises:
+        InvalidInput: another label, or no bare name. NotFound: no version has it.
+    """
+    _check_label(label)
+    key = _label_key(kind, check_name(name, "model"), label)
+    if not store.exists(key):
+        raise NotFound(f"{kind} {name!r} has no version labelled {label!r}")
+    store.delete(key)
+    return read_labels(store, kind, name)
+
+
+def _check_label(label: str) -> None:
+    if label not in LABELS:
+        right = f"use {' or '.join(LABELS)}"
+        raise InvalidInput(f"there is no label {label!r}: {right}", {"label": right})
+
+
+def _label_key(kind: str, name: str, label: str) -> str:
+    return f"models/{kind}/{name}/labels/{label}"
 
 
 def _read_json(store: ObjectStore, key: str) -> Any:
@@ -146,7 +172,3 @@ def _read_json(store: ObjectStore, key: str) -> Any:
         return json.loads(store.get(key))
     except (ValueError, RecursionError) as error:  # the latter where it is nested thousands deep
         raise Corrupted(f"{key} is not JSON: {error}") from error
-
-
-def _labels_key(kind: str, name: str) -> str:
-    return f"models/{kind}/{name}/labels.json"

@@ -288,8 +288,9 @@ def classify(
 
 @app.command()
 def label(
-    model: Annotated[str, typer.Argument(help='"name/version".')],
+    model: Annotated[str, typer.Argument(help='"name/version"; "name" with --remove.')],
     label: Annotated[str, typer.Argument(help="stable or canary.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the label from the version that has it.")] = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -297,10 +298,12 @@ def label(
 
     \b
     defectory classifier label screws/3 stable
+    defectory classifier label screws canary --remove
     """
-    from defectory.models import set_label
+    from defectory.models import remove_label, set_label
 
-    emit({"model": model.partition("/")[0], "labels": set_label(opened(store), "classifier", model, label)}, as_json)
+    labels = (remove_label if remove else set_label)(opened(store), "classifier", model, label)
+    emit({"model": model.partition("/")[0], "labels": labels}, as_json)
 
 
 @app.command(name="list")

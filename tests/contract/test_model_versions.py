@@ -12,7 +12,7 @@ import pytest
 from bench.bundle import put_classifier
 from defectory.api.inference.v2 import open_inference_pb2 as pb
 from defectory.api.inference.v2 import open_inference_pb2_grpc
-from defectory.models import set_label
+from defectory.models import remove_label, set_label
 from defectory.storage import ObjectStore, open_store
 from tests.contract import pictures
 from tests.contract.running import Service
@@ -104,10 +104,10 @@ def test_no_call_fails_while_versions_change(stub, service: Service, store: Obje
         set_label(store, "classifier", "parts/2", "canary")
         wait_until(lambda: stub.ModelReady(pb.ModelReadyRequest(name="parts", version="canary")).ready)
         assert stub.ModelInfer(array_request(IMAGE, model_version="canary")).model_version == "2"
-        store.put("models/classifier/parts/labels.json", b"not JSON")
+        store.put("models/classifier/parts/labels/stable", b"no number")
         time.sleep(0.5)
         load.wait_for("1")
-        store.delete("models/classifier/parts/labels.json")
+        remove_label(store, "classifier", "parts", "stable")
         load.wait_for("2")
     assert load.failures == []
     with pytest.raises(grpc.RpcError) as caught:
@@ -117,9 +117,9 @@ def test_no_call_fails_while_versions_change(stub, service: Service, store: Obje
 
 
 def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(stub, store: ObjectStore) -> None:
-    labels = Path(store.url.removeprefix("file://"), "models/classifier/away/labels.json")
-    labels.parent.mkdir()
-    labels.symlink_to("labels.json")  # a circle, which even root cannot read
+    labels = Path(store.url.removeprefix("file://"), "models/classifier/away/labels/stable")
+    labels.parent.mkdir(parents=True)
+    labels.symlink_to("stable")  # a circle, which even root cannot read
     for name in ("away", "before", "zone"):  # they are looked at in this order
         put_classifier(store, name)
     for name in ("before", "zone"):
@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(stub, stor
     with pytest.raises(grpc.RpcError) as caught:
         stub.ModelInfer(array_request(IMAGE, model_name="away"))
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert "labels.json" in caught.value.details()
+    assert "labels/stable" in caught.value.details()
     labels.unlink()
     wait_until(lambda: stub.ModelReady(pb.ModelReadyRequest(name="away")).ready)
 

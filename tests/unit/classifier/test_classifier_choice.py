@@ -1,10 +1,12 @@
 """Which version answers, and what the engines are held to."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from defectory.errors import Corrupted, InvalidInput, NotFound
-from defectory.models import read_labels, set_label
+from defectory.models import LABELS, read_labels, remove_label, set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.model import Architecture, build
 from services.classifier.serving.choice import candidates, parse_models
@@ -49,12 +51,35 @@ def test_labels_move_and_only_to_versions_that_there_are(store: ObjectStore) -> 
     ):  # fmt: skip
         with pytest.raises(error):
             set_label(store, "classifier", model, label)
+    assert remove_label(store, "classifier", "parts", "canary") == {"stable": "2"}
+    for model, label, error in (
+        ("parts", "newest", InvalidInput), ("parts/2", "stable", InvalidInput), ("parts", "canary", NotFound),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            remove_label(store, "classifier", model, label)
+    assert read_labels(store, "classifier", "parts") == {"stable": "2"}
+
+
+def test_labels_set_at_the_same_time_all_stand(store: ObjectStore) -> None:
+    for version in ("1", "2"):
+        store.put(f"models/classifier/parts/{version}/model.json", b"{}")
+    for _ in range(10):
+        for label in LABELS:
+            if label in read_labels(store, "classifier", "parts"):
+                remove_label(store, "classifier", "parts", label)
+        with ThreadPoolExecutor(2) as pool:
+            list(
+                pool.map(
+                    lambda pair: set_label(store, "classifier", *pair), [("parts/1", "stable"), ("parts/2", "canary")]
+                )
+            )
+        assert read_labels(store, "classifier", "parts") == {"stable": "1", "canary": "2"}
 
 
 def test_labels_that_are_none_are_said_to_be_damaged() -> None:
     store = open_store("memory://")
-    for damaged in (b"{", b"[]", b'{"stable": 1}', b'{"other": "1"}'):
-        store.put("models/classifier/parts/labels.json", damaged)
+    for damaged in (b"", b"newest", b"-1", b"1.5", b"\xff", "²".encode()):
+        store.put("models/classifier/parts/labels/stable", damaged)
         with pytest.raises(Corrupted):
             read_labels(store, "classifier", "parts")
 

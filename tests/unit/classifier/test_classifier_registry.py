@@ -242,8 +242,9 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_served(tmp_path: 
     put_classifier(store, "parts", "1")
     for name in ("away", "new"):
         put(store, name, "1")
-    labels = tmp_path / "models" / "classifier" / "away" / "labels.json"
-    labels.symlink_to("labels.json")  # a circle, which even root cannot read
+    labels = tmp_path / "models" / "classifier" / "away" / "labels" / "stable"
+    labels.parent.mkdir()
+    labels.symlink_to("stable")  # a circle, which even root cannot read
     served, _ = registry(store, poll_s=0.05)
     served.start()
     try:
@@ -288,7 +289,7 @@ def test_labels_that_are_closed_to_us_are_as_they_were(store: ObjectStore, monke
     put(store, "parts", "2")
     set_label(store, "classifier", "parts/1", "stable")
     served, _ = registry(store)
-    refuse = failing(store, "labels.json", Refused("closed"))
+    refuse = failing(store, "labels/stable", Refused("closed"))
     with monkeypatch.context() as closed:
         closed.setattr(store, "get", refuse)
         served.refresh()
