@@ -1,9 +1,13 @@
 """`defectory operations`: the long-running work that the store remembers."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from defectory.errors import Corrupted, InvalidInput, NotFound
+from defectory.serving.operations.record import read_progress, read_record
+from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, opened, session, store_url
 from orchestrator.cli.output import emit, table
 
@@ -16,29 +20,17 @@ def list_(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """List operations, as the store remembers them.
+    """List operations, as the store remembers them, the latest last.
 
     \b
     defectory operations list --service classifier
     """
-    import json
-
     store_ = opened(store)
-    prefix = f"operations/{service}/" if service else "operations/"
-    rows: list[Any] = []
-    for info in store_.list(prefix):
-        if info.key.endswith(".json"):
-            record = json.loads(store_.get(info.key))
-            rows.append(
-                {
-                    "operation": info.key.removesuffix(".json"),
-                    "job": record.get("job", ""),
-                    "state": record.get("state", ""),
-                    "restarts": record.get("restarts", 0),
-                }
-            )
-    text = table(rows, ["operation", "job", "state", "restarts"]) if rows else f"there are none in {store_.url}"
-    emit({"operations": rows}, as_json, text)
+    keys = (info.key.removesuffix(".json").split("/") for info in store_.list(f"operations/{service}"))
+    found = [(key[1], key[2]) for key in keys if len(key) == 3 and service in ("", key[1])]
+    rows: list[Any] = sorted((_row(store_, *names) for names in found), key=lambda row: row["created"])
+    columns = ["operation", "state", "stage", "done", "created", "updated", "restarts", "error"]
+    emit({"operations": rows}, as_json, table(rows, columns) if rows else f"there are none in {store_.url}")
 
 
 @app.command()
@@ -52,8 +44,6 @@ def cancel(
     \b
     defectory operations cancel operations/classifier/train-screws
     """
-    from defectory.errors import InvalidInput
-
     parts = operation.split("/")
     if len(parts) != 3 or parts[0] != "operations":
         right = "use operations/<service>/<id>, as `defectory operations list` shows it"
@@ -61,3 +51,25 @@ def cancel(
     with session(store_url(store)) as services:
         services.clients.cancel(parts[1], operation)
     emit({"operation": operation, "cancelled": True}, as_json)
+
+
+def _row(store: ObjectStore, service: str, operation_id: str) -> dict[str, Any]:
+    """An operation as it is listed; times are UTC. One that cannot be read says so and hides no other."""
+    row: dict[str, Any] = {
+        "operation": f"operations/{service}/{operation_id}", "job": "", "state": "unreadable", "stage": "", "done": "",
+        "created": "", "updated": "", "restarts": 0, "error": "",
+    }  # fmt: skip
+    try:
+        record = read_record(store, service, operation_id)
+    except (Corrupted, NotFound) as error:  # the latter: deleted since it was listed
+        return row | {"error": str(error)}
+    row |= {"job": record.job, "state": str(record.state), "restarts": record.restarts}
+    row |= {"created": _time(record.created), "error": record.error}
+    if progress := read_progress(store, service, operation_id):
+        row |= {"stage": progress.stage, "updated": _time(progress.updated)}
+        row["done"] = f"{progress.done} of {progress.total} {progress.unit}".rstrip()
+    return row
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

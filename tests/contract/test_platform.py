@@ -120,6 +120,22 @@ def test_a_killed_service_takes_its_workers_along_and_goes_on_after(folder: Obje
     assert len(set(pids)) == 2
 
 
+def test_a_damaged_record_keeps_neither_the_service_nor_the_others_down(folder: ObjectStore) -> None:
+    with Service(SAMPLE, folder.url) as first:
+        start(first, "a", 40)
+        first.kill()
+    record = next(info.key for info in folder.list("operations/") if info.key.count("/") == 2)
+    folder.put(f"{record.rpartition('/')[0]}/0.json", b"{")
+    with Service(SAMPLE, folder.url) as second:
+        stub = operations_pb2_grpc.OperationsStub(second.channel)
+        listed = stub.ListOperations(operations_pb2.ListOperationsRequest()).operations
+        assert wait_for(second.channel, listed[0]).count == 40
+        assert len(listed) == 1
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.GetOperation(operations_pb2.GetOperationRequest(name="operations/0"))
+        assert caught.value.code() is grpc.StatusCode.DATA_LOSS
+
+
 def test_resume_on_request_waits_to_be_asked(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url) as first:
         start(first, "a", 40)

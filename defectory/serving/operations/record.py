@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
+from google.rpc import status_pb2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from defectory.errors import Corrupted, NotFound
@@ -39,6 +40,11 @@ class OperationRecord(BaseModel):
     status: str = ""  # base64 of a google.rpc.Status, when it did not
     created: datetime
     restarts: int = 0
+
+    @property
+    def error(self) -> str:
+        """What it failed of; empty where it did not."""
+        return status_pb2.Status.FromString(base64.b64decode(self.status)).message
 
 
 class ProgressRecord(BaseModel):
@@ -81,6 +87,14 @@ def read_record(store: ObjectStore, service: str, operation_id: str) -> Operatio
         return OperationRecord.model_validate_json(store.get(key))
     except ValidationError as error:
         raise Corrupted(f"{key} is not an operation's record: {error}") from error
+
+
+def read_progress(store: ObjectStore, service: str, operation_id: str) -> ProgressRecord | None:
+    """The latest progress; None before the first, and where it cannot be read: nothing depends on it."""
+    try:
+        return ProgressRecord.model_validate_json(store.get(progress_key(service, operation_id)))
+    except (NotFound, ValidationError):
+        return None
 
 
 def write_record(store: ObjectStore, service: str, record: OperationRecord, *, if_absent: bool = False) -> None:

@@ -18,19 +18,26 @@ import structlog
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
-from pydantic import ValidationError
 
 from defectory.api.operations.v1 import operations_pb2 as progress_pb2
-from defectory.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from defectory.errors import (
+    AlreadyExists,
+    Cancelled,
+    Corrupted,
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+)
 from defectory.serving import metrics
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
 from defectory.serving.operations.record import (
     OperationRecord,
-    ProgressRecord,
     State,
     cancel_key,
     pack,
     progress_key,
+    read_progress,
     read_record,
     record_key,
     unpack_any,
@@ -168,8 +175,14 @@ class OperationSupervisor:
         for info in self._store.list(prefix):
             name = info.key[len(prefix) :]
             if "/" not in name and name.endswith(".json"):
-                with suppress(NotFound):  # deleted while we list
-                    yield read_record(self._store, self._service, name.removesuffix(".json"))
+                try:
+                    record = read_record(self._store, self._service, name.removesuffix(".json"))
+                except NotFound:  # deleted while we list
+                    continue
+                except Corrupted as error:  # keeps neither the service from starting nor the others from being seen
+                    log.error("an operation cannot be read", key=info.key, error=str(error))
+                    continue
+                yield record
 
     def _again(self, record: OperationRecord) -> None:
         record = record.model_copy(update={"state": State.UNFINISHED, "status": "", "restarts": record.restarts + 1})
@@ -252,9 +265,8 @@ class OperationSupervisor:
     def _progress(self, record: OperationRecord) -> progress_pb2.Progress:
         message = progress_pb2.Progress(restarts=record.restarts, stage="waiting for a worker")
         message.create_time.FromDatetime(record.created)
-        try:
-            progress = ProgressRecord.model_validate_json(self._store.get(progress_key(self._service, record.id)))
-        except (NotFound, ValidationError):
+        progress = read_progress(self._store, self._service, record.id)
+        if progress is None:
             return message
         message.stage, message.done, message.total, message.unit = (
             progress.stage, progress.done, progress.total, progress.unit,

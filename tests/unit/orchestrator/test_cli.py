@@ -1,19 +1,23 @@
 """The command line as a program: help, JSON, exit codes, pages."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from google.rpc import status_pb2
 from PIL import Image
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput
+from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
 from orchestrator.cli import generator_tools
@@ -88,6 +92,36 @@ def test_empty_lists_are_lists(tmp_path: Path) -> None:
         done = defectory(command, "list", "--json", cwd=tmp_path)
         assert json.loads(done.stdout) == {f"{command}s": []}
     assert json.loads(defectory("operations", "list", "--json", cwd=tmp_path).stdout) == {"operations": []}
+
+
+def test_operations_are_listed_with_their_times_and_progress_and_one_that_is_none_hides_no_other(
+    tmp_path: Path,
+) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    begun = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    failed = base64.b64encode(status_pb2.Status(message="too few images").SerializeToString()).decode()
+    for service, name, created, state, status in (
+        ("generator", "later", begun + timedelta(hours=1), State.UNFINISHED, ""),
+        ("generator", "earlier", begun, State.FAILED, failed),
+        ("generator-b", "other", begun, State.SUCCEEDED, ""),
+    ):
+        record = OperationRecord(id=name, job="m:f", request="", created=created, state=state, status=status)
+        write_record(store, service, record)
+    progress = ProgressRecord(stage="training", done=3, total=9, unit="images", updated=begun + timedelta(minutes=1))
+    store.put("operations/generator/later/progress.json", progress.model_dump_json().encode())
+    store.put("operations/generator/damaged.json", b"{")
+    done = defectory("operations", "list", "--service", "generator", "--json", "--store", store.url)
+    damaged, earlier, later = json.loads(done.stdout)["operations"]
+    assert (damaged["operation"], damaged["state"]) == ("operations/generator/damaged", "unreadable")
+    assert (earlier["state"], earlier["error"], earlier["created"]) == (
+        "failed", "too few images", "2026-01-02T03:04:05+00:00",
+    )  # fmt: skip
+    assert (later["stage"], later["done"], later["updated"]) == (
+        "training", "3 of 9 images", "2026-01-02T03:05:05+00:00",
+    )  # fmt: skip
+    shown = defectory("operations", "list", "--store", store.url).stdout
+    assert all(text in shown for text in ("operations/generator-b/other", "3 of 9 images", "too few images"))
+    assert "progress" not in shown
 
 
 def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None:
@@ -247,5 +281,7 @@ def test_versions_are_labelled(tmp_path: Path) -> None:
     open_store(store).put("models/classifier/parts/3/model.json", b"{}")
     done = defectory("classifier", "label", "parts/3", "stable", "--store", store, "--json")
     assert json.loads(done.stdout) == {"model": "parts", "labels": {"stable": "3"}}
+    done = defectory("classifier", "label", "parts", "stable", "--remove", "--store", store, "--json")
+    assert json.loads(done.stdout) == {"model": "parts", "labels": {}}
     missing = defectory("classifier", "label", "parts/4", "stable", "--store", store, "--json")
     assert json.loads(missing.stdout)["error"]["kind"] == "NotFound"
