@@ -23,7 +23,7 @@ def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
         kernel: of `winograd.transformed_kernel`, where it is known from before
     """
-    if torch.jit.is_tracing() or not winograd.pays(x, weight):
+    if torch.jit.is_tracing() or not winograd.pays(x, weight, kernel is not None):
         return F.conv2d(x, weight, padding=1)
     if _learns(x, weight):
         y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]

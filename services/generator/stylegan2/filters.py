@@ -109,7 +109,17 @@ class _Transposed(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, weight: Tensor, shape: torch.Size, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.how = stride, padding
-        return conv2d_input(shape, weight, y, stride=stride, padding=padding, groups=shape[1])
+        if len(weight) > shape[1]:  # several filters a channel
+            return conv2d_input(shape, weight, y, stride=stride, padding=padding, groups=shape[1])
+        # torch's own transpose is slower and leaves channels-last layout, which slows all that comes after it.
+        reach = weight.shape[-1] - 1
+        n, channels, *sides = shape
+        spread = y
+        if stride > 1:
+            spread = y.new_zeros((n, channels, *(side + 2 * padding - reach for side in sides)))
+            spread = spread.contiguous(memory_format=torch.channels_last)
+            spread[:, :, ::stride, ::stride] = y
+        return F.conv2d(spread, weight.flip(2, 3), padding=reach - padding, groups=channels)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:

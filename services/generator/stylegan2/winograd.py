@@ -25,7 +25,9 @@ CHUNK = 2**20  # activations transformed together: their images in the caches, t
 BLOCK = 3 * 2**20  # activations whose tiles are in memory together: 27 MiB, what the C library keeps is at most 32
 IMAGES = 16  # that the tiles are taken for, see `_images`
 LEAST_WIDTH = 128  # channels below which the transforms cost more than the multiplications saved
-LEAST_TILES = 128  # of a batch; with fewer, the transforms of the kernels do
+LEAST_TILES = 64  # of a batch; with fewer, the transforms of the kernels do
+LEAST_TILES_KNOWN = 16  # where the kernels were transformed before
+FEW_TILES = 128  # below which a product of many matrices beats a convolution for each, see `_products`
 
 KERNEL = (
     (1 / 4, 0.0, 0.0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
@@ -33,10 +35,11 @@ KERNEL = (
 )  # fmt: skip
 
 
-def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether this is the faster way for activations (N, I, H, W) and a kernel (O, I, 3, 3)."""
+def pays(x: Tensor, weight: Tensor, known: bool = False) -> bool:
+    """Whether this is faster for activations (N, I, H, W) and a kernel (O, I, 3, 3), known transformed or not yet."""
     n, _, height, width = x.shape
-    return fits(weight) and height % TILE == 0 and width % TILE == 0 and n * height * width >= LEAST_TILES * TILE**2
+    least = LEAST_TILES_KNOWN if known else LEAST_TILES
+    return fits(weight) and height % TILE == 0 and width % TILE == 0 and n * height * width >= least * TILE**2
 
 
 def fits(weight: Tensor) -> bool:
@@ -45,7 +48,9 @@ def fits(weight: Tensor) -> bool:
 
 
 def transformed_kernel(weight: Tensor) -> Tensor:
-    """G g G^T: (O, I, 3, 3) -> (36, O, I)."""
+    """G g G^T: (O, I, 3, 3) -> (36, O, I), in memory in the order of the weights."""
+    if weight.stride(0) < weight.stride(1):
+        return transformed_kernel(weight.transpose(0, 1)).transpose(1, 2)
     outputs, inputs = weight.shape[:2]
     g = weight.new_tensor(KERNEL)
     taps = weight.permute(2, 3, 0, 1).reshape(9, -1)
@@ -60,12 +65,10 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """
     n, inputs, height, width = x.shape
     outputs = kernel.shape[1]
-    kernels = kernel[..., None, None].unbind()
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     for images, rows in _blocks(n, height // TILE, width, max(inputs, outputs), BLOCK):
         places = _input_places(x, images, rows)
-        products = [F.conv2d(place, k) for place, k in zip(_images(places), kernels, strict=True)]
-        tiles = [p.permute(0, 2, 3, 1).reshape(*places.shape[2:5], outputs) for p in products]
+        tiles = [p.view(*places.shape[2:5], outputs) for p in _products(places, kernel)]
         _assemble(tiles, y.permute(0, 2, 3, 1)[images, rows.start * TILE : rows.stop * TILE])
     return y
 
@@ -78,25 +81,39 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
     """
     n, inputs, height, width = x.shape
     outputs = gradient.shape[1]
-    unused = x.new_empty(()).expand(outputs, inputs, 1, 1)
-    sums: list[Tensor] = []
+    total: Tensor | None = None
     for images, rows in _blocks(n, height // TILE, width, max(inputs, outputs), BLOCK):
-        pairs = zip(
-            _images(_input_places(x, images, rows)), _images(_gradient_places(gradient, images, rows)), strict=True
-        )
-        parts = [_kernel_gradient(place, spread, unused) for place, spread in pairs]
-        sums = [total.add_(part) for total, part in zip(sums, parts, strict=True)] if sums else parts
+        part = _sums(_input_places(x, images, rows), _gradient_places(gradient, images, rows))
+        total = part if total is None else total.add_(part)
+    assert total is not None
     g = x.new_tensor(KERNEL)
-    taps = torch.kron(g, g).t() @ torch.stack(sums).reshape(POINTS**2, -1)
+    taps = torch.kron(g, g).t() @ total.reshape(POINTS**2, -1)
     return taps.reshape(3, 3, outputs, inputs).permute(2, 3, 0, 1)
 
 
-def _kernel_gradient(x: Tensor, gradient: Tensor, like: Tensor) -> Tensor:
-    """(O, I): of a 1x1 convolution."""
-    result: Tensor = torch.ops.aten.convolution_backward(
-        gradient, x, like, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
-    )[1]
-    return result
+def _products(places: Tensor, kernel: Tensor) -> Sequence[Tensor]:
+    """Of each place (6, 6, images, rows, W/4, I), its tiles' T activations by the kernel (36, O, I): 36 of (T, O)."""
+    tiles = places.shape[2:5].numel()
+    if tiles < FEW_TILES:
+        return torch.bmm(places.view(POINTS**2, tiles, -1), kernel.transpose(1, 2)).unbind()
+    products = zip(_images(places), kernel[..., None, None].unbind(), strict=True)
+    return [F.conv2d(place, k).permute(0, 2, 3, 1).reshape(tiles, -1) for place, k in products]
+
+
+def _sums(places: Tensor, gradients: Tensor) -> Tensor:
+    """Of each place, the sum over its tiles of gradients beside activations: (36, O, I)."""
+    inputs, outputs = places.shape[-1], gradients.shape[-1]
+    if places.shape[2:5].numel() < FEW_TILES:
+        return torch.bmm(gradients.view(POINTS**2, -1, outputs).transpose(1, 2), places.view(POINTS**2, -1, inputs))
+    unused = places.new_empty(()).expand(outputs, inputs, 1, 1)
+    return torch.stack(
+        [
+            torch.ops.aten.convolution_backward(
+                gradient, place, unused, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
+            )[1]
+            for place, gradient in zip(_images(places), _images(gradients), strict=True)
+        ]
+    )
 
 
 def _images(places: Tensor) -> list[Tensor]:

@@ -11,10 +11,11 @@ from services.generator.stylegan2 import convolution, winograd
 SHAPES = [(3, 5, 7, 12, 8), (1, 4, 4, 8, 20), (2, 40, 24, 32, 32), (7, 40, 8, 8, 8), (5, 3, 2, 4, 4)]
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[1, 1000], ids=["convolutions", "matrices"])
+def _small_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(winograd, "CHUNK", 6000)
     monkeypatch.setattr(winograd, "BLOCK", 15_000)
+    monkeypatch.setattr(winograd, "FEW_TILES", request.param)
 
 
 def sample(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,6 +34,12 @@ def test_equals_the_direct_convolution(shape: tuple[int, ...]) -> None:
     y = winograd.convolve(x, winograd.transformed_kernel(weight))
     torch.testing.assert_close(y, F.conv2d(x, weight, padding=1))
     assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_kernels_that_lie_the_other_way_round_are_transformed_alike() -> None:
+    weight = torch.randn(6, 4, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    turned = weight.flip(2, 3).transpose(0, 1)
+    torch.testing.assert_close(winograd.transformed_kernel(turned), winograd.transformed_kernel(turned.clone()))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -80,4 +87,6 @@ def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
     assert not winograd.pays(wide, kernel[:64])
     assert not winograd.pays(wide[:, :, :, :30], kernel)
     assert not winograd.pays(wide.double(), kernel.double())
-    assert not winograd.pays(wide[:1, :, :4, :4], kernel)
+    assert not winograd.pays(wide[:4, :, :8, :8], kernel)  # 16 tiles are worth no transform of the kernels
+    assert winograd.pays(wide[:4, :, :8, :8], kernel, known=True)
+    assert not winograd.pays(wide[:1, :, :4, :4], kernel, known=True)

@@ -1,5 +1,7 @@
 """FIR filters against SciPy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -53,3 +55,22 @@ def test_upsampling_keeps_a_constant_image_constant_inside() -> None:
     phases = filters.upsampling_phases(torch.tensor(filters.BINOMIAL))
     found = filters.upsample(torch.full((1, 1, 6, 6), 0.7), phases)
     torch.testing.assert_close(found[:, :, 1:-1, 1:-1], torch.full((1, 1, 10, 10), 0.7))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 6), (1, 2, 7, 9)])
+@pytest.mark.parametrize(("function", "padding"), [(filters.blur, 2), (filters.blur, 1), (filters.downsample, 1)])
+def test_derivatives_of_both_orders_agree_with_finite_differences(
+    function: Callable[..., torch.Tensor], padding: int, shape: tuple[int, ...]
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(4, 4, generator=rng, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: function(x, kernel, padding), x, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda x: function(x, kernel, padding), x, fast_mode=True)
+
+
+@pytest.mark.parametrize(("function", "padding"), [(filters.blur, 2), (filters.downsample, 1)])
+def test_gradients_lie_in_memory_as_activations_do(function: Callable[..., torch.Tensor], padding: int) -> None:
+    x = torch.randn(2, 8, 6, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(function(x, torch.rand(4, 4), padding).square().sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
