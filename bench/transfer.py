@@ -22,14 +22,18 @@ from matplotlib.figure import Figure
 
 from bench.record import where
 from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import read_manifest
 from defectory.serving.operations.record import State, read_progress, read_record, unpack_any
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
+from orchestrator.report.figures import sheet
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
 PAGE = "tiles_from_starter"
 DATASET, LABEL = "tiles", "good"
 RUNS: Mapping[str, str] = {"from the starter": "starter", "from nothing": ""}  # title -> initial model
+COLUMNS = 8  # of the sheet of real images
+GOALS = (2, 1, 0.5, 0.25)  # values of KID
 COLOURS: Mapping[str, str] = {"from the starter": "#0b6bcb", "from nothing": "#8a5a00"}
 
 
@@ -51,8 +55,9 @@ def read_history(store: ObjectStore, initial: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, store.get(key).splitlines()) if "kid" in line]
 
 
-def write_results(store: ObjectStore, command: str) -> Path:
+def write_results(store: ObjectStore, kimg: float) -> Path:
     """Write the page and its pictures, and return the page's path."""
+    command = f"python -m bench.transfer PHOTOS --kimg {kimg:g}"
     pictures = RESULTS / PAGE
     pictures.mkdir(parents=True, exist_ok=True)
     histories = {title: read_history(store, initial) for title, initial in RUNS.items()}
@@ -62,7 +67,8 @@ def write_results(store: ObjectStore, command: str) -> Path:
         f"Written by `{command}` ({where(('torch', 'numpy'))}): good tiles at 64 px, one seed, settings alike.",
         f"![KID against kimg, the band is the middle 95% of subsets]({PAGE}/kid.svg)",
         table(histories),
-        saved(histories),
+        saved(histories, kimg),
+        _real(store, pictures),
         *(_shipped(store, title, pictures) for title in RUNS),
     ]
     page = RESULTS / f"{PAGE}.md"
@@ -103,23 +109,33 @@ def table(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return "\n".join(lines) + "\n\nKID with the middle 95% of subsets, on the descriptor of docs/generator.md."
 
 
-def saved(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """In a sentence: when the one from the starter is as good as the other ever gets."""
-    starter, nothing = (histories[title] for title in RUNS)
-    if not starter or not nothing:
-        return "One of the two has no snapshot yet."
-    best = min(nothing, key=lambda line: line["kid"])
-    reached = next((line for line in starter if line["kid"] <= best["kid"]), None)
-    other = f"the best KID from nothing, {best['kid']:.3g} after {best['kimg']:g} kimg"
-    if reached is None:
-        return f"Within {starter[-1]['kimg']:g} kimg the one from the starter does not reach {other}."
-    return f"The one from the starter reaches {other}, after {reached['kimg']:g} kimg."
+def saved(histories: Mapping[str, Sequence[Mapping[str, Any]]], kimg: float) -> str:
+    """When each first has a KID; nothing is said before both have been trained to the end."""
+    ends = {title: history[-1]["kimg"] if history else 0 for title, history in histories.items()}
+    if min(ends.values()) < kimg:
+        so_far = ", ".join(f"{title} at {end:g}" for title, end in ends.items())
+        return f"Not to be compared yet: {so_far} of {kimg:g} kimg."
+    lines = ["| KID at most | " + " | ".join(f"kimg {title}" for title in histories) + " |", "|---" * 3 + "|"]
+    for goal in GOALS:
+        first = [
+            next((line["kimg"] for line in history if line["kid"] <= goal), None) for history in histories.values()
+        ]
+        lines.append(f"| {goal:g} | " + " | ".join("not reached" if at is None else f"{at:g}" for at in first) + " |")
+    return "\n".join(lines) + "\n\nOne training of each: where the bands overlap, the order of the two may be chance."
 
 
 def _cells(line: Mapping[str, Any] | None) -> str:
     if line is None:
         return " | "
     return f"{line['kid']:.3g} ({line['kid_low']:.3g} to {line['kid_high']:.3g}) | {line['coverage']:.2f}"
+
+
+def _real(store: ObjectStore, pictures: Path) -> str:
+    """Real tiles, as the generators see them."""
+    lines = read_manifest(store, store.uri(f"datasets/{DATASET}/manifest.jsonl"))
+    shown = [line for line in lines if line.label == LABEL and line.split == "train"][: 4 * COLUMNS]
+    (pictures / "real.png").write_bytes(sheet([store.get(store.key(line.uri)) for line in shown], COLUMNS))
+    return f"## Real\n\n![thirty-two real tiles]({PAGE}/real.png)"
 
 
 def _shipped(store: ObjectStore, title: str, pictures: Path) -> str:
@@ -180,7 +196,7 @@ def main() -> None:
     settings += ["--channel-base", "1024"]  # the starter's
     if not given.report:
         train_both(given.photos, store_url, settings)
-    page = write_results(open_store(store_url), f"python -m bench.transfer PHOTOS --kimg {given.kimg:g}")
+    page = write_results(open_store(store_url), given.kimg)
     print(page)  # noqa: T201 - a script's answer
 
 
