@@ -169,6 +169,17 @@ def test_cancel(service: Service, folder: ObjectStore) -> None:
     assert counted(folder, "b") == []
 
 
+def test_another_service_on_the_same_store_cancels(service: Service, folder: ObjectStore) -> None:
+    operation = start(service, "a", 400)
+    until(lambda: len(counted(folder, "a")) > 2)
+    with Service(SAMPLE, folder.url, "--resume", "on-request") as second:
+        cancel(second.channel, operation.name)
+        with pytest.raises(Cancelled):
+            wait_for(second.channel, operation, timeout_s=20)
+    until(lambda: service.metrics()['defectory_operations_running{job="tests.contract.sample_jobs:count"}'] == 0)
+    assert len(counted(folder, "a")) < 400
+
+
 def test_get_list_wait_delete(service: Service) -> None:
     stub = operations_pb2_grpc.OperationsStub(service.channel)
     names = [start(service, f"op{i}", 1).name for i in range(3)]

@@ -124,6 +124,17 @@ def test_operations_are_listed_with_their_times_and_progress_and_one_that_is_non
     assert "progress" not in shown
 
 
+def test_an_operation_is_cancelled_by_the_name_that_the_list_shows(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    write_record(store, "filter", OperationRecord(id="a-1", job="m:f", request="", created=datetime.now(UTC)))
+    (row,) = json.loads(defectory("operations", "list", "--store", store.url, "--json").stdout)["operations"]
+    for _ in range(2):
+        done = defectory("operations", "cancel", row["operation"], "--store", store.url, "--json")
+        assert json.loads(done.stdout) == {"operation": "operations/filter/a-1", "cancelled": True, "state": "cancelled"}
+    missing = defectory("operations", "cancel", "operations/filter/a-2", "--store", store.url)
+    assert missing.returncode == 4, missing.stderr
+
+
 def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     for name, card in (
