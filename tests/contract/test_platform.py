@@ -16,6 +16,7 @@ from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import AlreadyExists, Cancelled, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
 from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import cancel, progress_of, wait_for
+from defectory.serving.operations.servicer import MAX_WAITING
 from defectory.serving.probe import is_serving
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
@@ -167,6 +168,18 @@ def test_cancel(service: Service, folder: ObjectStore) -> None:
             wait_for(service.channel, operation, timeout_s=20)
     assert len(counted(folder, "a")) < 400
     assert counted(folder, "b") == []
+
+
+def test_many_who_wait_leave_threads_for_health_and_other_calls(service: Service) -> None:
+    name = start(service, "a", 400).name
+    stub = operations_pb2_grpc.OperationsStub(service.channel)
+    request = operations_pb2.WaitOperationRequest(name=name)
+    waiting = [stub.WaitOperation.future(request, timeout=30) for _ in range(40)]
+    until(lambda: sum(call.done() for call in waiting) == 40 - MAX_WAITING, 10)
+    assert is_serving(service.address)
+    assert not stub.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=5).done
+    cancel(service.channel, name)
+    assert all(call.result().name == name for call in waiting)
 
 
 def test_another_service_on_the_same_store_cancels(service: Service, folder: ObjectStore) -> None:
