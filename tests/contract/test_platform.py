@@ -137,6 +137,25 @@ def test_a_damaged_record_keeps_neither_the_service_nor_the_others_down(folder: 
         assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
+def test_of_two_services_one_works_on_an_operation_and_the_other_after_it(folder: ObjectStore) -> None:
+    with Service(SAMPLE, folder.url, "--weights", "w") as first:
+        operation = start(first, "a", 200)
+        waiting = start(first, "b", 3)
+        until(lambda: len(counted(folder, "a")) > 2)
+        with Service(SAMPLE, folder.url, "--weights", "w") as second:
+            assert start(second, "a", 200).name == operation.name
+            time.sleep(1)
+            assert len(set(counted(folder, "a"))) == 1
+            assert counted(folder, "b") == []
+            before = len(counted(folder, "a"))
+            first.kill()
+            assert wait_for(second.channel, operation, timeout_s=60).count == 200
+            assert wait_for(second.channel, waiting, timeout_s=60).count == 3
+    assert before < 200
+    assert len(set(counted(folder, "a"))) == 2
+    assert not [info.key for info in folder.list("operations/") if "/owners/" in info.key]
+
+
 def test_resume_on_request_waits_to_be_asked(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url) as first:
         start(first, "a", 40)

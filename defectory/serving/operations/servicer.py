@@ -40,7 +40,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
     def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: grpc.ServicerContext
     ) -> operations_pb2.Operation:
-        """The operation when it is done, or as it stands after the timeout (at most 30 s; at once where 8 wait already)."""
+        """The operation when it is done, or as it stands after the timeout (at most 30 s; 0 where 8 wait)."""
         asked = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else LONGEST_WAIT_S
         left = context.time_remaining()
         if not self._waiting.acquire(blocking=False):

@@ -130,7 +130,11 @@ def test_an_operation_is_cancelled_by_the_name_that_the_list_shows(tmp_path: Pat
     (row,) = json.loads(defectory("operations", "list", "--store", store.url, "--json").stdout)["operations"]
     for _ in range(2):
         done = defectory("operations", "cancel", row["operation"], "--store", store.url, "--json")
-        assert json.loads(done.stdout) == {"operation": "operations/filter/a-1", "cancelled": True, "state": "cancelled"}
+        assert json.loads(done.stdout) == {
+            "operation": "operations/filter/a-1",
+            "cancelled": True,
+            "state": "cancelled",
+        }
     missing = defectory("operations", "cancel", "operations/filter/a-2", "--store", store.url)
     assert missing.returncode == 4, missing.stderr
 
