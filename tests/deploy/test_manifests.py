@@ -1,5 +1,6 @@
 """What is deployed: Dockerfiles, the compose file and the Kubernetes manifests, read by the tools of their trade."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
 ROOT = Path(__file__).parents[2]
 SERVICES = tuple(DEFAULT_PORTS)
@@ -64,6 +65,29 @@ def test_compose_starts_everything_behind_a_healthy_store() -> None:
     for name in SERVICES:
         address = services["orchestrator"]["environment"][f"DEFECTORY_{name.upper()}_ADDRESS"]
         assert address == f"{name}:{DEFAULT_PORTS[name]}"
+
+
+def test_compose_passes_what_its_example_of_an_environment_and_the_dockerfiles_name() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    example = (ROOT / ".env.example").read_text()
+    for name in re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE):
+        assert name == "COMPOSE_PROFILES" or f"${{{name}:" in text, name
+    for name in ("DEFECTORY_TOKEN", "DEFECTORY_TLS_CERT", "DEFECTORY_TLS_CA", "BASE_IMAGE", "S3_IMAGE", "TORCH_INDEX"):
+        assert f"{name}=" in example
+    services = compose()["services"]
+    for name in (*SERVICES, "generator-gpu", "orchestrator"):
+        assert services[name]["build"]["args"]["BASE_IMAGE"].startswith("${BASE_IMAGE:-python:3.11"), name
+        assert services[name]["environment"]["DEFECTORY_TLS_CA"] == "${DEFECTORY_TLS_CA:-}"
+        assert any(volume.endswith(":/certificates:ro") for volume in services[name]["volumes"]), name
+
+
+def test_containers_get_the_time_that_a_service_takes_to_stop() -> None:
+    longest = stop_timeout_s(ServiceSettings.model_fields["drain_s"].default)
+    services = compose()["services"]
+    for name in SERVICES:
+        assert float(services[name]["stop_grace_period"].removesuffix("s")) > longest
+        assert pods(rendered("overlays/cpu"))[name]["terminationGracePeriodSeconds"] > longest
+    assert job_of_the_page()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > longest
 
 
 def test_compose_has_a_gpu_profile_under_the_same_name() -> None:
