@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from defectory.errors import DefectoryError, InvalidInput
+from defectory.exit_codes import exit_code
 from defectory.serving.channel import read_pem
 from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
 from defectory.serving.logs import configure_logs
@@ -30,7 +31,6 @@ from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
 
 THREADS = 16  # calls at once; longer work runs in workers
-EXIT_USAGE, EXIT_UNAVAILABLE = 2, 3
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +67,9 @@ def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None =
         configure_logs(definition.name, settings.log_format)
         store = open_checked(settings.store)
         return _serve(definition, settings, store)
-    except InvalidInput as error:
-        sys.stderr.write(f"{definition.name}: {error}\n")
-        return EXIT_USAGE
     except DefectoryError as error:
         sys.stderr.write(f"{definition.name}: {error}\n")
-        return EXIT_UNAVAILABLE
+        return exit_code(error)
 
 
 def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: ObjectStore) -> int:

@@ -18,6 +18,7 @@ from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import cancel, progress_of, wait_for
 from defectory.serving.operations.servicer import MAX_WAITING
 from defectory.serving.probe import is_serving
+from defectory.serving.service import ServiceDefinition, run_service
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.running import Service
@@ -276,10 +277,18 @@ def test_token(folder: ObjectStore) -> None:
 
 @pytest.mark.parametrize("flags", [["--port", "70000"], ["--port", "x"], ["--store", "nothing"], ["--workers", "0"]])
 def test_settings_out_of_range_stop_the_start(folder: ObjectStore, flags: list[str]) -> None:
-    with pytest.raises(AssertionError, match="exit code 2"):
+    with pytest.raises(AssertionError, match="exit code 3"):
         Service(SAMPLE, folder.url, *flags)
 
 
+def test_a_service_ends_with_the_codes_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr("defectory.serving.service.read_settings", unavailable)
+    assert run_service(ServiceDefinition("sample", generator_pb2.DESCRIPTOR, lambda *_: None)) == 10
+
+
 def test_a_taken_port_is_said(service: Service, folder: ObjectStore) -> None:
-    with pytest.raises(AssertionError, match="exit code 2"):
+    with pytest.raises(AssertionError, match="exit code 3"):
         Service(SAMPLE, folder.url, "--port", service.address.rpartition(":")[2])

@@ -225,7 +225,7 @@ def job_of_a_line() -> dict[str, Any]:
 
 @pytest.mark.parametrize("job", [job_of_the_page(), job_of_a_line()], ids=["page", "line"])
 def test_jobs_try_again_what_asks_for_it(job: dict[str, Any]) -> None:
-    from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES
+    from defectory.exit_codes import EVICTED, EXIT_CODES
 
     rules = job["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}

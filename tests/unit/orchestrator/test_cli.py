@@ -17,11 +17,11 @@ from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
-from orchestrator.cli import generator_tools
-from orchestrator.cli.exit_codes import EXIT_CODES
+from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.reference import cli_page, pipeline_page
@@ -64,6 +64,17 @@ def test_shares_reach_the_split(photos: Path, tmp_path: Path) -> None:
     arguments = ("--size", "16", "--test-share", "0.4", "--validation-share", "0.2", "--json")
     made = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
     assert sum(made["counts"]["test"].values()) == 6
+
+
+def test_what_a_split_lacks_is_said_while_it_can_be_mended(photos: Path, tmp_path: Path) -> None:
+    rows = [f"{label}/{n}.png,{label},{label}{n}" for label in ("good", "defect") for n in range(8)]
+    splits = {"good": ("train", "validation", "test"), "defect": ("train", "train", "validation")}
+    rows = [f"{row},{splits[row.partition('/')[0]][number % 3]}" for number, row in enumerate(rows)]
+    (photos / "list.csv").write_text("image,label,group,split\n" + "\n".join(rows))
+    arguments = ("--name", "x", "--size", "16", "--store", f"file://{tmp_path}/store")
+    done = defectory("ingest", str(photos / "list.csv"), *arguments)
+    assert "! the test split has no image of defect" in done.stderr
+    assert "split has no image of good" not in done.stderr
 
 
 def test_the_store_is_a_folder_here_unless_told_otherwise(photos: Path, tmp_path: Path) -> None:
@@ -163,6 +174,21 @@ def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 0, done.output
     settings = read_settings("classifier", started[3:], {})
     assert (settings.queue, settings.poll_s, settings.threads, settings.models) == (8, 0.5, 2, "a,b=3")
+
+
+def test_doctor_finds_a_store_that_ignores_conditional_writes(
+    tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor._store(s3_url).state == "ok"
+    assert not list(open_store(s3_url).list())
+    careless = open_store("memory://")
+    put = careless.put
+    monkeypatch.setattr(careless, "put", lambda key, data, *, if_absent=False: put(key, data))
+    monkeypatch.setattr(doctor, "opened", lambda url: careless)
+    found = doctor._store("s3://careless")
+    assert found.state == "wrong"
+    assert "If-None-Match" in found.found
+    assert not list(careless.list())
 
 
 def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) -> None:
