@@ -31,6 +31,7 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 docs: install  ## the pages that are made from the code; a test fails when they are stale
 	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md
 	$(BIN)/python -m orchestrator.cli.reference pipeline > docs/pipeline.md
+	$(BIN)/python -m orchestrator.cli.reference settings > docs/settings.md
 
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages

@@ -24,7 +24,7 @@ from defectory.storage import open_store
 from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
-from orchestrator.cli.reference import cli_page, pipeline_page
+from orchestrator.cli.reference import cli_page, pipeline_page, settings_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -307,6 +307,7 @@ def test_help_loads_no_framework() -> None:
 def test_the_pages_are_fresh() -> None:
     assert (ROOT / "docs/cli.md").read_text() == cli_page(), "run `make docs`"
     assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"
+    assert (ROOT / "docs/settings.md").read_text() == settings_page(), "run `make docs`"
 
 
 def test_every_command_shows_an_example() -> None:
