@@ -19,7 +19,7 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.contract.proto_lint
 
-test: install  ## file by file in two processes
+test: lint  ## file by file in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 DEMO := build/demo

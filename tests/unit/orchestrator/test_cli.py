@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.reference import cli_page, pipeline_page, settings_page
+from orchestrator.pipeline.line import LINE
 
 ROOT = Path(__file__).parents[3]
 
@@ -327,3 +329,9 @@ def test_versions_are_labelled(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"model": "parts", "labels": {}}
     missing = defectory("classifier", "label", "parts/4", "stable", "--store", store, "--json")
     assert json.loads(missing.stdout)["error"]["kind"] == "NotFound"
+
+
+def test_the_page_on_the_architecture_names_the_steps_of_the_line() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().partition("\nSteps: ")[2].partition(". ")[0]
+    named = [part.split()[0] for part in re.sub(r"\([^)]*\)", "", page).split("→")]
+    assert named == [step.name for step in LINE]
