@@ -209,7 +209,13 @@ class OperationSupervisor:
         """Work on what its last owner left unfinished, or on what somebody asks for again though it did not succeed."""
         if not self._own(operation_id):
             return
-        record = read_record(self._store, self._service, operation_id)
+        try:
+            record = read_record(self._store, self._service, operation_id)
+        except DefectoryError as error:  # deleted meanwhile, damaged, or the store is away: then later
+            self._release(operation_id)
+            if isinstance(error, Unavailable):
+                self._elsewhere.add(operation_id)
+            raise
         marker = cancel_key(self._service, operation_id)
         if asked:
             self._store.delete(marker)
