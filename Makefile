@@ -19,7 +19,7 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.contract.proto_lint
 
-test: install  ## file by file in two processes
+test: lint  ## file by file in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 DEMO := build/demo
@@ -31,6 +31,7 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 docs: install  ## the pages that are made from the code; a test fails when they are stale
 	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md
 	$(BIN)/python -m orchestrator.cli.reference pipeline > docs/pipeline.md
+	$(BIN)/python -m orchestrator.cli.reference settings > docs/settings.md
 
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages

@@ -24,9 +24,11 @@ class ServiceSettings(BaseModel):
     token: str = Field("", description="bearer token that callers must send; empty: none is asked for")
     tls_cert: str = Field("", description="PEM file of the server's certificate; empty: no TLS")
     tls_key: str = Field("", description="PEM file of the server's key")
-    tls_ca: str = Field("", description="PEM file of the CA of client certificates; with it, clients must show one")
+    tls_client_ca: str = Field(
+        "", description="PEM file of the CA of client certificates; with it, clients must show one"
+    )
     max_message_mb: int = Field(64, ge=1, le=1024, description="largest message in MiB")
-    drain_s: float = Field(20.0, ge=0, description="seconds that calls in progress get when the service stops")
+    drain_s: float = Field(20.0, ge=0, description="seconds that workers, then calls in progress, get at a stop")
     workers: int = Field(1, ge=1, le=64, description="operations that run at the same time")
     resume: Literal["always", "on-request"] = Field(
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
@@ -50,6 +52,11 @@ class ServiceSettings(BaseModel):
 
 
 SECRETS = {"token"}  # from the environment only: a flag shows in the list of processes
+
+
+def stop_timeout_s(drain_s: float) -> float:
+    """How long a service takes to stop at most: its workers get the drain, then calls in progress do."""
+    return 2 * drain_s + 5
 
 
 def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, str]) -> ServiceSettings:
@@ -78,7 +85,18 @@ def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, 
         right = "give --store or DEFECTORY_STORE: file:///folder or s3://bucket/prefix"
         raise InvalidInput(f"no store: {right}", {"store": right})
     try:
-        return ServiceSettings.model_validate(values)
+        settings = ServiceSettings.model_validate(values)
     except ValidationError as error:
         fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
+    _check_tls(settings)
+    return settings
+
+
+def _check_tls(settings: ServiceSettings) -> None:
+    """A server's certificate and key go together, and a client's is asked for on an encrypted connection only."""
+    needed = {"tls_cert": settings.tls_key or settings.tls_client_ca, "tls_key": settings.tls_cert}
+    for name, because in needed.items():
+        if because and not getattr(settings, name):
+            right = f"give DEFECTORY_{name.upper()} too, or neither"
+            raise InvalidInput(f"{name} is missing beside {because}: {right}", {name: right})

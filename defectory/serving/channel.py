@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from defectory.errors import InvalidInput
+
 
 def open_channel(
     address: str, *, token: str = "", tls_ca: str = "", tls_cert: str = "", tls_key: str = "", max_message_mb: int = 64
@@ -17,13 +19,17 @@ def open_channel(
         token: bearer token to send with every call.
         tls_ca: PEM file of the server's CA; with it the channel is encrypted.
         tls_cert, tls_key: PEM files with which the client shows who it is.
+
+    Raises:
+        InvalidInput: a file cannot be read; a certificate without its key, or a key without its certificate.
     """
     limit = max_message_mb << 20
     options = [("grpc.max_send_message_length", limit), ("grpc.max_receive_message_length", limit)]
     if tls_ca:
-        certificate = Path(tls_cert).read_bytes() if tls_cert else None
-        key = Path(tls_key).read_bytes() if tls_key else None
-        credentials = grpc.ssl_channel_credentials(Path(tls_ca).read_bytes(), key, certificate)
+        shown = bool(tls_cert or tls_key)
+        certificate = read_pem("tls_cert", tls_cert) if shown else None
+        key = read_pem("tls_key", tls_key) if shown else None
+        credentials = grpc.ssl_channel_credentials(read_pem("tls_ca", tls_ca), key, certificate)
         channel = grpc.secure_channel(address, credentials, options)
     else:
         channel = grpc.insecure_channel(address, options)
@@ -40,6 +46,20 @@ def from_environment(address: str, environ: Mapping[str, str] = os.environ) -> g
         tls_key=environ.get("DEFECTORY_TLS_KEY", ""),
         max_message_mb=int(environ.get("DEFECTORY_MAX_MESSAGE_MB", "64")),
     )
+
+
+def read_pem(setting: str, path: str) -> bytes:
+    """The bytes of a PEM file that a setting names.
+
+    Raises:
+        InvalidInput: the setting is empty, or the file cannot be read.
+    """
+    variable = f"DEFECTORY_{setting.upper()}"
+    try:
+        return Path(path or "(none)").read_bytes()
+    except OSError as error:
+        right = f"name a PEM file that can be read with {variable}"
+        raise InvalidInput(f"{variable} {path!r}: {error.strerror}; {right}", {setting: right}) from error
 
 
 class _Details(NamedTuple):

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,6 +18,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from defectory.errors import DefectoryError, InvalidInput
+from defectory.exit_codes import exit_code
+from defectory.serving.channel import read_pem
 from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
 from defectory.serving.logs import configure_logs
 from defectory.serving.metrics import serve_metrics
@@ -30,7 +31,6 @@ from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
 
 THREADS = 16  # calls at once; longer work runs in workers
-EXIT_USAGE, EXIT_UNAVAILABLE = 2, 3
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +67,9 @@ def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None =
         configure_logs(definition.name, settings.log_format)
         store = open_checked(settings.store)
         return _serve(definition, settings, store)
-    except InvalidInput as error:
-        sys.stderr.write(f"{definition.name}: {error}\n")
-        return EXIT_USAGE
     except DefectoryError as error:
         sys.stderr.write(f"{definition.name}: {error}\n")
-        return EXIT_UNAVAILABLE
+        return exit_code(error)
 
 
 def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: ObjectStore) -> int:
@@ -144,13 +141,13 @@ def transport_options(max_message_bytes: int) -> list[tuple[str, int]]:
 
 def _bind(server: grpc.Server, settings: ServiceSettings) -> int:
     address = f"{settings.host}:{settings.port}"
-    try:
-        if not settings.tls_cert:
-            return server.add_insecure_port(address)
-        pair = (Path(settings.tls_key).read_bytes(), Path(settings.tls_cert).read_bytes())
-        ca = Path(settings.tls_ca).read_bytes() if settings.tls_ca else None
+    credentials = None
+    if settings.tls_cert:
+        pair = (read_pem("tls_key", settings.tls_key), read_pem("tls_cert", settings.tls_cert))
+        ca = read_pem("tls_client_ca", settings.tls_client_ca) if settings.tls_client_ca else None
         credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
-        return server.add_secure_port(address, credentials)
-    except (RuntimeError, OSError) as error:
-        right = "choose another port, or stop what holds it; see that TLS files can be read"
+    try:
+        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    except RuntimeError as error:
+        right = "choose another port, or stop what holds it"
         raise InvalidInput(f"cannot listen on {address}: {error}; {right}", {"port": right}) from error

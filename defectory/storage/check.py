@@ -3,7 +3,7 @@
 import secrets
 import time
 
-from defectory.errors import AlreadyExists, FailedPrecondition, Unavailable
+from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, Unavailable
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 
@@ -14,12 +14,15 @@ def check_store(store: ObjectStore) -> None:
     """Write, read, write if absent, and delete a small object.
 
     Raises:
+        Corrupted: what is read is not what was written.
         FailedPrecondition: the server ignores If-None-Match, so two writers could both believe that they were first.
         Unavailable, Refused, …: as the store says.
     """
     key = f"checks/{secrets.token_hex(8)}"
     store.put(key, b"first")
     try:
+        if store.get(key) != b"first":
+            raise Corrupted(f"{store.url} does not give back what was written; use another store")
         store.put(key, b"second", if_absent=True)
     except AlreadyExists:
         return

@@ -6,6 +6,5 @@ called so.
 
 from orchestrator.cables.category import write_cables
 from orchestrator.cables.drawing import KINDS, Drawing, draw_cable
-from orchestrator.cables.sheet import draw_sheet, write_sheet
 
-__all__ = ["KINDS", "Drawing", "draw_cable", "draw_sheet", "write_cables", "write_sheet"]
+__all__ = ["KINDS", "Drawing", "draw_cable", "write_cables"]

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,8 +14,9 @@ from typing import Any, Literal
 
 import typer
 
-from defectory.errors import DefectoryError
-from orchestrator.cli.exit_codes import EXIT_CODES
+from defectory.errors import DefectoryError, FailedPrecondition
+from defectory.exit_codes import EXIT_CODES
+from defectory.storage.check import check_store
 from orchestrator.cli.options import AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
 
@@ -47,8 +47,6 @@ def doctor(store: Store = "", weights: Weights = "", as_json: AsJson = False) ->
     defectory doctor
     defectory doctor --store s3://factory/defectory --json
     """
-    from defectory.errors import FailedPrecondition
-
     findings = list(examine(store_url(store), weights))
     wrong = [f for f in findings if f.state == "wrong"]
     signs = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -88,19 +86,15 @@ def _package(name: str, user: str) -> Finding:
 
 def _store(url: str) -> Finding:
     try:
-        store = opened(url)
-        key = f"doctor/{uuid.uuid4().hex}"
-        store.put(key, b"written and read")
-        whole = store.get(key) == b"written and read"
-        store.delete(key)
+        check_store(opened(url))
+    except FailedPrecondition as error:
+        return Finding("store", "wrong", str(error), "use a server that docs/decisions/0004-s3-server.md names")
     except DefectoryError as error:
         mend = (
             "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
         )
         return Finding("store", "wrong", f"{url}: {error}", mend)
-    if not whole:
-        return Finding("store", "wrong", f"{url} does not give back what was written", "use another store")
-    return Finding("store", "ok", f"{url} can be written and read")
+    return Finding("store", "ok", f"{url} can be written and read, and knows conditional writes")
 
 
 def _disk(url: str) -> Finding:

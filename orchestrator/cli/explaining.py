@@ -47,7 +47,7 @@ def explain(
     \b
     defectory explain part1.png --model screws --out part1-why.png
     defectory explain part1.png --model screws --box-rule percentile --box-threshold 0.95
-    defectory explain screws --model screws-baseline --model screws-expanded --limit 16
+    defectory explain screws --model screws.baseline --model screws.expanded --limit 16
     """
     from defectory.api.explainer.v1 import explainer_pb2
     from orchestrator.pipeline.settings import ExplainSettings, validated

@@ -1,15 +1,18 @@
 """`defectory operations`: the long-running work that the store remembers."""
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from defectory.errors import Corrupted, InvalidInput, NotFound
-from defectory.serving.operations.record import read_progress, read_record
-from defectory.storage import ObjectStore
+from defectory.serving.operations.record import State, read_progress, read_record
+from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.options import AsJson, Store, opened, session, store_url
 from orchestrator.cli.output import emit, table
+
+STOP_S = 60.0  # a worker finishes the step that it is in; one that does not is killed, or found dead, within it
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Long-running operations.")
 
@@ -39,18 +42,32 @@ def cancel(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask an operation to stop.
+    """Ask an operation to stop, wherever it runs, and wait until it has.
 
     \b
-    defectory operations cancel operations/classifier/train-screws
+    defectory operations cancel operations/classifier/train_classifier-classifier-train-0f3a
     """
     parts = operation.split("/")
     if len(parts) != 3 or parts[0] != "operations":
         right = "use operations/<service>/<id>, as `defectory operations list` shows it"
         raise InvalidInput(f"{operation!r} is no operation's name: {right}", {"operation": right})
-    with session(store_url(store)) as services:
-        services.clients.cancel(parts[1], operation)
-    emit({"operation": operation, "cancelled": True}, as_json)
+    _, service, operation_id = parts
+    url = store_url(store)
+    read_record(open_store(url), service, operation_id)  # no service is started for one that does not exist
+    with session(url) as services:
+        services.clients.cancel(service, f"operations/{operation_id}")
+        state = _ended(open_store(url), service, operation_id)
+    emit({"operation": operation, "cancelled": state is State.CANCELLED, "state": state}, as_json)
+
+
+def _ended(store: ObjectStore, service: str, operation_id: str) -> State:
+    """How the operation ended; unfinished where it does not end in time."""
+    deadline = time.monotonic() + STOP_S
+    while (state := read_record(store, service, operation_id).state) is State.UNFINISHED:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    return state
 
 
 def _row(store: ObjectStore, service: str, operation_id: str) -> dict[str, Any]:

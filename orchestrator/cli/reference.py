@@ -1,4 +1,4 @@
-"""The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference cli|pipeline`."""
+"""The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference cli|pipeline|settings`."""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
+from defectory.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
 
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line
@@ -27,6 +27,29 @@ PIPELINE_INTRO = """# Pipeline files
 
 A pipeline file is YAML. Only `data.directory` is required; everything else has a default, which `preset` may change.
 Paths are relative to the file. `defectory run --schema` prints the JSON Schema.
+"""
+SETTINGS_INTRO = """# Settings of a service
+
+Read once, at the start: from the flag (`--metrics-port`), else from the variable (`DEFECTORY_METRICS_PORT`), else the
+default. A value out of range ends the start with the setting's name. The token has no flag, since a flag shows in the
+list of processes.
+"""
+SETTINGS_BESIDE = """## Variables beside them
+
+| variable | who reads it | meaning |
+|---|---|---|
+| `DEFECTORY_S3_ENDPOINT` | all that open an S3 store | `http://host:port` or `https://host`; default Amazon's |
+| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | the same | credentials; without them the usual \
+chain: `MINIO_…` variables, `~/.aws/credentials`, the machine's role |
+| `AWS_REGION` | the same | default `us-east-1` |
+| `SSL_CERT_FILE` | the same | PEM file of the CA of an S3 server whose certificate is of your own authority |
+| `DEFECTORY_TLS_CA` | the command line, the probe, the filter, the classifier | PEM file of the CA of the services \
+that they call; with it they speak TLS ([deploy.md](deploy.md)) |
+| `DEFECTORY_TOKEN`, `DEFECTORY_TLS_CERT`, `DEFECTORY_TLS_KEY`, `DEFECTORY_MAX_MESSAGE_MB` | the same | what they \
+send, show and take |
+| `DEFECTORY_<SERVICE>_ADDRESS` | the command line | where a service is; without it one is started |
+| `KERAS_HOME` | the classifier | where Keras keeps the ImageNet weights that it fetches |
+| `OTEL_EXPORTER_OTLP_ENDPOINT` | every service | where traces go; OpenTelemetry's other variables apply |
 """
 
 
@@ -84,6 +107,19 @@ def pipeline_page() -> str:
     return "\n\n".join([*parts, *tables]) + "\n"
 
 
+def settings_page() -> str:
+    """Every setting of a service with default, range and meaning, and the variables that are none."""
+    from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings
+
+    of_a_service = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}
+    rows = ["| variable | default | range | meaning |", "|---|---|---|---|"]
+    for name, field in ServiceSettings.model_fields.items():
+        ports = of_a_service.get(name)
+        default = ", ".join(f"{service} `{port}`" for service, port in ports.items()) if ports else _default(field)
+        rows.append(f"| `DEFECTORY_{name.upper()}` | {default} | {_range(field)} | {field.description} |")
+    return "\n\n".join([GENERATED, SETTINGS_INTRO.strip(), "\n".join(rows), SETTINGS_BESIDE.strip()]) + "\n"
+
+
 def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, dict):
@@ -124,9 +160,9 @@ def _range(field: FieldInfo) -> str:
 
 def main() -> int:
     """Print a page."""
-    pages = {"cli": cli_page, "pipeline": pipeline_page}
+    pages = {"cli": cli_page, "pipeline": pipeline_page, "settings": settings_page}
     if len(sys.argv) != 2 or sys.argv[1] not in pages:
-        sys.stderr.write("usage: python -m orchestrator.cli.reference cli|pipeline\n")
+        sys.stderr.write("usage: python -m orchestrator.cli.reference cli|pipeline|settings\n")
         return USAGE
     sys.stdout.write(pages[sys.argv[1]]())
     return OK

@@ -55,7 +55,11 @@ def ingest_folder_outputs(
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    if result.card["warning"]:
+        warn(result.card["warning"])
     lines = read_manifest(store, result.manifest_uri)
+    for split, absent in lacks(lines).items():
+        warn(f"the {split} split has no image of {', '.join(absent)}: give more photographs of it, or other shares")
     return {
         "dataset": name,
         "manifest_uri": result.manifest_uri,
@@ -118,3 +122,10 @@ def counts(lines: list[ManifestLine]) -> dict[str, dict[str, int]]:
         split = found.setdefault(line.split, {})
         split[line.label] = split.get(line.label, 0) + 1
     return found
+
+
+def lacks(lines: list[ManifestLine]) -> dict[str, list[str]]:
+    """split -> labels that are in the dataset, but not in that split; only splits that lack one."""
+    found, labels = counts(lines), {line.label for line in lines}
+    absent = {split: sorted(labels - found.get(split, {}).keys()) for split in ("train", "validation", "test")}
+    return {split: missing for split, missing in absent.items() if missing}

@@ -14,11 +14,11 @@ from typing import IO, Self
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import Unavailable
+from defectory.settings import DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
-SERVICES = ("generator", "classifier", "filter", "explainer")
+SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
-STOP_TIMEOUT_S = 30.0  # a little more than a service's own drain
 LOG_TAIL_LINES = 12
 
 
@@ -118,8 +118,11 @@ class EmbeddedServices:
             if child.process.poll() is None:
                 child.process.terminate()
         for child in self._children.values():
-            _stop(child.process, STOP_TIMEOUT_S)
+            _stop(child.process, stop_timeout_s(self._drain_s()))
         self._children.clear()
+
+    def _drain_s(self) -> float:
+        return float(self._environ.get("DEFECTORY_DRAIN_S") or ServiceSettings.model_fields["drain_s"].default)
 
     def _is_well(self, child: _Child) -> bool:
         """Alive and serving; a process that was just killed gets a moment to be noticed."""

@@ -53,4 +53,3 @@ _BEFORE_REPORT = (
     Step("explain", ("ingest", "baseline", "expanded"), classifier_steps.explain_inputs, classifier_steps.explain),
 )
 LINE = (*_BEFORE_REPORT, Step("report", tuple(step.name for step in _BEFORE_REPORT), _report_inputs, _report))
-STEP_NAMES = tuple(step.name for step in LINE)

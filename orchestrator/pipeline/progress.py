@@ -1,6 +1,5 @@
 """What a person sees while steps run: one line a step with rate and time left, on standard error."""
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -135,27 +134,3 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class Silent:
-    """A Watcher that keeps only the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def started(self, step: str, why: str) -> None:
-        """Nothing is shown."""
-
-    def progress(self, report: Report) -> None:
-        """Nothing is shown."""
-
-    def finished(self, step: str, seconds: float) -> None:
-        """Nothing is shown."""
-
-    def skipped(self, step: str, why: str) -> None:
-        """Nothing is shown."""
-
-    def warn(self, text: str) -> None:
-        """Keep it, and say it on standard error."""
-        self.warnings.append(text)
-        sys.stderr.write(f"! {text}\n")

@@ -1,7 +1,5 @@
 """GeneratorService over gRPC: convert, call, convert."""
 
-import base64
-import binascii
 import threading
 
 import grpc
@@ -9,10 +7,11 @@ import structlog
 from google.longrunning import operations_pb2
 
 from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
-from defectory.errors import Corrupted, InvalidInput
+from defectory.errors import Corrupted
 from defectory.imaging import encode_png
 from defectory.models import list_models, resolve
 from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.serving.pages import page
 from defectory.storage import ObjectStore
 from services.generator import bundle, jobs
 from services.generator.rendering import render
@@ -29,7 +28,6 @@ EXPORT_JOB = "services.generator.jobs:export_generator"
 INTERPOLATE_JOB = "services.generator.jobs:interpolate"
 MIX_JOB = "services.generator.jobs:mix_styles"
 PROJECT_JOB = "services.generator.jobs:project_image"
-DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
 log = structlog.get_logger(__name__)
 
@@ -116,22 +114,13 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         self, request: generator_pb2.ListGeneratorsRequest, context: grpc.ServicerContext
     ) -> generator_pb2.ListGeneratorsResponse:
         """List by page; a version whose card is broken is left out and logged."""
-        if not 0 <= request.page_size <= MAX_PAGE:
-            right = f"0 to {MAX_PAGE}"
-            raise InvalidInput(f"page_size is {request.page_size}: {right}", {"page_size": right})
-        size = request.page_size or DEFAULT_PAGE
-        models = list_models(self._store, bundle.KIND)
-        if request.page_token:
-            last = _order(*_from_token(request.page_token))
-            models = [model for model in models if _order(*model) > last]
-        page = models[:size]
+        models, token = page(list_models(self._store, bundle.KIND), request.page_size, request.page_token)
         found = []
-        for name, version in page:
+        for name, version in models:
             try:
                 found.append(jobs.describe(self._store, bundle.read_card(self._store, f"{name}/{version}")))
             except Corrupted as error:
                 log.warning("generator left out", name=name, version=version, error=str(error))
-        token = _to_token(*page[-1]) if len(models) > size else ""
         return generator_pb2.ListGeneratorsResponse(generators=found, next_page_token=token)
 
     def GetGenerator(
@@ -167,24 +156,3 @@ class _LastGenerator:
                 label=label,
             )
         return [encode_png(image) for image in images]
-
-
-def _order(name: str, version: str) -> tuple[str, int]:
-    """By name, newest version first: as `list_models` has it."""
-    return name, -int(version)
-
-
-def _to_token(name: str, version: str) -> str:
-    """The place behind a model in the list."""
-    return base64.urlsafe_b64encode(f"{name}/{version}".encode()).decode()
-
-
-def _from_token(token: str) -> tuple[str, str]:
-    try:
-        name, _, version = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition("/")
-        if not (version.isascii() and version.isdecimal()):
-            raise ValueError(version)
-    except (binascii.Error, ValueError) as error:
-        right = "the next_page_token of a page before, unchanged"
-        raise InvalidInput(f"page_token {token[:50]!r} is not one: {right}", {"page_token": right}) from error
-    return name, version

@@ -16,7 +16,9 @@ from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import AlreadyExists, Cancelled, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
 from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import cancel, progress_of, wait_for
+from defectory.serving.operations.servicer import MAX_WAITING
 from defectory.serving.probe import is_serving
+from defectory.serving.service import ServiceDefinition, run_service
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.running import Service
@@ -136,6 +138,25 @@ def test_a_damaged_record_keeps_neither_the_service_nor_the_others_down(folder: 
         assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
+def test_of_two_services_one_works_on_an_operation_and_the_other_after_it(folder: ObjectStore) -> None:
+    with Service(SAMPLE, folder.url, "--weights", "w") as first:
+        operation = start(first, "a", 200)
+        waiting = start(first, "b", 3)
+        until(lambda: len(counted(folder, "a")) > 2)
+        with Service(SAMPLE, folder.url, "--weights", "w") as second:
+            assert start(second, "a", 200).name == operation.name
+            time.sleep(1)
+            assert len(set(counted(folder, "a"))) == 1
+            assert counted(folder, "b") == []
+            before = len(counted(folder, "a"))
+            first.kill()
+            assert wait_for(second.channel, operation, timeout_s=60).count == 200
+            assert wait_for(second.channel, waiting, timeout_s=60).count == 3
+    assert before < 200
+    assert len(set(counted(folder, "a"))) == 2
+    assert not [info.key for info in folder.list("operations/") if "/owners/" in info.key]
+
+
 def test_resume_on_request_waits_to_be_asked(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url) as first:
         start(first, "a", 40)
@@ -167,6 +188,29 @@ def test_cancel(service: Service, folder: ObjectStore) -> None:
             wait_for(service.channel, operation, timeout_s=20)
     assert len(counted(folder, "a")) < 400
     assert counted(folder, "b") == []
+
+
+def test_many_who_wait_leave_threads_for_health_and_other_calls(service: Service) -> None:
+    name = start(service, "a", 400).name
+    stub = operations_pb2_grpc.OperationsStub(service.channel)
+    request = operations_pb2.WaitOperationRequest(name=name)
+    waiting = [stub.WaitOperation.future(request, timeout=30) for _ in range(40)]
+    until(lambda: sum(call.done() for call in waiting) == 40 - MAX_WAITING, 10)
+    assert is_serving(service.address)
+    assert not stub.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=5).done
+    cancel(service.channel, name)
+    assert all(call.result().name == name for call in waiting)
+
+
+def test_another_service_on_the_same_store_cancels(service: Service, folder: ObjectStore) -> None:
+    operation = start(service, "a", 400)
+    until(lambda: len(counted(folder, "a")) > 2)
+    with Service(SAMPLE, folder.url, "--resume", "on-request") as second:
+        cancel(second.channel, operation.name)
+        with pytest.raises(Cancelled):
+            wait_for(second.channel, operation, timeout_s=20)
+    until(lambda: service.metrics()['defectory_operations_running{job="tests.contract.sample_jobs:count"}'] == 0)
+    assert len(counted(folder, "a")) < 400
 
 
 def test_get_list_wait_delete(service: Service) -> None:
@@ -233,10 +277,18 @@ def test_token(folder: ObjectStore) -> None:
 
 @pytest.mark.parametrize("flags", [["--port", "70000"], ["--port", "x"], ["--store", "nothing"], ["--workers", "0"]])
 def test_settings_out_of_range_stop_the_start(folder: ObjectStore, flags: list[str]) -> None:
-    with pytest.raises(AssertionError, match="exit code 2"):
+    with pytest.raises(AssertionError, match="exit code 3"):
         Service(SAMPLE, folder.url, *flags)
 
 
+def test_a_service_ends_with_the_codes_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr("defectory.serving.service.read_settings", unavailable)
+    assert run_service(ServiceDefinition("sample", generator_pb2.DESCRIPTOR, lambda *_: None)) == 10
+
+
 def test_a_taken_port_is_said(service: Service, folder: ObjectStore) -> None:
-    with pytest.raises(AssertionError, match="exit code 2"):
+    with pytest.raises(AssertionError, match="exit code 3"):
         Service(SAMPLE, folder.url, "--port", service.address.rpartition(":")[2])

@@ -17,7 +17,10 @@ from google.longrunning import operations_pb2
 from google.longrunning.operations_pb2_grpc import OperationsStub
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from defectory.serving.channel import open_channel
+from defectory.errors import InvalidInput
+from defectory.serving.channel import from_environment, open_channel
+from defectory.serving.probe import is_serving
+from defectory.settings import read_settings
 from tests.contract.running import Service
 
 SERVICE = "tests.contract.sample_service"
@@ -77,8 +80,40 @@ def test_tls(pki: dict[str, str], tmp_path: Path) -> None:
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
+def test_what_reads_the_environment_speaks_tls_without_a_certificate_of_its_own(
+    pki: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"DEFECTORY_TLS_CERT": "server_cert", "DEFECTORY_TLS_KEY": "server_key", "DEFECTORY_TLS_CA": "ca"}
+    environ = {variable: pki[name] for variable, name in names.items()}  # of a service that asks another one
+    with Service(SERVICE, f"file://{tmp_path}/store", environ=environ) as service:
+        monkeypatch.setenv("DEFECTORY_TLS_CA", pki["ca"])
+        assert is_serving(service.address)
+        ask(from_environment(service.address))
+        ask(from_environment(service.address, environ))
+        monkeypatch.delenv("DEFECTORY_TLS_CA")
+        assert not is_serving(service.address)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [(("tls_cert",), "tls_key"), (("tls_key",), "tls_cert"), (("tls_client_ca",), "tls_cert")],
+)
+def test_what_is_missing_of_tls_is_named(given: tuple[str, ...], missing: str) -> None:
+    environ = {f"DEFECTORY_{name.upper()}": "x.pem" for name in given}
+    with pytest.raises(InvalidInput, match=f"{missing} is missing beside x.pem") as caught:
+        read_settings("generator", ["--store", "memory://"], environ)
+    assert set(caught.value.fields) == {missing}
+
+
+def test_a_pem_file_that_is_not_there_is_named(pki: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"DEFECTORY_TLS_CA '.*none.pem': No such file"):
+        open_channel("127.0.0.1:9", tls_ca=f"{tmp_path}/none.pem")
+    with pytest.raises(InvalidInput, match="DEFECTORY_TLS_KEY ''"):
+        open_channel("127.0.0.1:9", tls_ca=pki["ca"], tls_cert=pki["client_cert"])
+
+
 def test_client_certificates(pki: dict[str, str], tmp_path: Path) -> None:
-    flags = ("--tls-cert", pki["server_cert"], "--tls-key", pki["server_key"], "--tls-ca", pki["ca"])
+    flags = ("--tls-cert", pki["server_cert"], "--tls-key", pki["server_key"], "--tls-client-ca", pki["ca"])
     with Service(SERVICE, f"file://{tmp_path}/store", *flags) as service:
         ask(open_channel(service.address, tls_ca=pki["ca"], tls_cert=pki["client_cert"], tls_key=pki["client_key"]))
         with pytest.raises(grpc.RpcError) as caught:

@@ -1,5 +1,6 @@
 """What is deployed: Dockerfiles, the compose file and the Kubernetes manifests, read by the tools of their trade."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
 ROOT = Path(__file__).parents[2]
 SERVICES = tuple(DEFAULT_PORTS)
@@ -66,6 +67,29 @@ def test_compose_starts_everything_behind_a_healthy_store() -> None:
         assert address == f"{name}:{DEFAULT_PORTS[name]}"
 
 
+def test_compose_passes_what_its_example_of_an_environment_and_the_dockerfiles_name() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    example = (ROOT / ".env.example").read_text()
+    for name in re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE):
+        assert name == "COMPOSE_PROFILES" or f"${{{name}:" in text, name
+    for name in ("DEFECTORY_TOKEN", "DEFECTORY_TLS_CERT", "DEFECTORY_TLS_CA", "BASE_IMAGE", "S3_IMAGE", "TORCH_INDEX"):
+        assert f"{name}=" in example
+    services = compose()["services"]
+    for name in (*SERVICES, "generator-gpu", "orchestrator"):
+        assert services[name]["build"]["args"]["BASE_IMAGE"].startswith("${BASE_IMAGE:-python:3.11"), name
+        assert services[name]["environment"]["DEFECTORY_TLS_CA"] == "${DEFECTORY_TLS_CA:-}"
+        assert any(volume.endswith(":/certificates:ro") for volume in services[name]["volumes"]), name
+
+
+def test_containers_get_the_time_that_a_service_takes_to_stop() -> None:
+    longest = stop_timeout_s(ServiceSettings.model_fields["drain_s"].default)
+    services = compose()["services"]
+    for name in SERVICES:
+        assert float(services[name]["stop_grace_period"].removesuffix("s")) > longest
+        assert pods(rendered("overlays/cpu"))[name]["terminationGracePeriodSeconds"] > longest
+    assert job_of_the_page()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > longest
+
+
 def test_compose_has_a_gpu_profile_under_the_same_name() -> None:
     services = compose()["services"]
     assert services["generator"]["profiles"] == ["cpu"]
@@ -86,7 +110,7 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl, which renders kustomize overlays, is not installed")
-    folder = ROOT / "deploy/kubernetes/overlays" / overlay
+    folder = ROOT / "deploy/kubernetes" / overlay
     done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
@@ -94,7 +118,7 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
 
 def sources() -> list[Path]:
     """Manifests that stand for themselves: neither patches nor kustomize's own files."""
-    base = (ROOT / "deploy/kubernetes/base").glob("*.yaml")
+    base = (path for name in ("base", "line", "photos") for path in (ROOT / "deploy/kubernetes" / name).glob("*.yaml"))
     store = ROOT / "deploy/kubernetes/overlays/cpu/store.yaml"
     return [path for path in (*base, store) if path.name != "kustomization.yaml"]
 
@@ -105,39 +129,104 @@ def test_manifests_are_what_the_api_knows(path: Path) -> None:
         kubernetes_validate.validate(document, "1.32", strict=True)
 
 
-@pytest.mark.parametrize("overlay", ["cpu", "gpu-node"])
+def pods(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name -> pod, of what makes one or is one."""
+    makers = [d for d in documents if d["kind"] in ("Pod", "Job", "Deployment", "StatefulSet")]
+    specs = {d["metadata"]["name"]: d["spec"] for d in makers}
+    return {name: spec["template"]["spec"] if "template" in spec else spec for name, spec in specs.items()}
+
+
+def is_restricted(pod: dict[str, Any]) -> bool:
+    """Whether a namespace that enforces the Pod Security Standard `restricted`, as ours does, lets it in."""
+    return (
+        pod["securityContext"]["runAsNonRoot"] is True
+        and pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        and all(
+            container["securityContext"]["allowPrivilegeEscalation"] is False
+            and container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            for container in pod["containers"]
+        )
+    )
+
+
+@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node", "line", "photos"])
 def test_overlays_render_to_what_the_api_knows(overlay: str) -> None:
     documents = rendered(overlay)
     for document in documents:
         kubernetes_validate.validate(document, "1.32", strict=True)
         assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "defectory"
-    pods = {d["metadata"]["name"]: d["spec"]["template"]["spec"] for d in documents if "template" in d.get("spec", {})}
-    assert set(pods) >= {*SERVICES, "line"}
-    for name, pod in pods.items():
-        assert pod["securityContext"]["runAsNonRoot"], name
+    for name, pod in pods(documents).items():
+        assert is_restricted(pod), name
         for container in pod["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"], name
             assert container["resources"]["requests"], name
+            assert container["image"].startswith(("registry.example/defectory-", "docker.io/chrislusf/seaweedfs:")), (
+                name
+            )
+
+
+@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node"])
+def test_an_overlay_can_be_applied_again_while_it_works(overlay: str) -> None:
+    documents = rendered(overlay)
+    assert set(pods(documents)) >= set(SERVICES)
+    assert not [
+        d["metadata"]["name"] for d in documents if d["kind"] in ("Job", "Pod")
+    ]  # their templates are immutable
+    claims = {d["metadata"]["name"] for d in documents if d["kind"] == "PersistentVolumeClaim"}
     for name in SERVICES:
-        container = pods[name]["containers"][0]
+        container = pods(documents)[name]["containers"][0]
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert container[probe]["grpc"]["port"] == DEFAULT_PORTS[name]
+        for volume in pods(documents)[name]["volumes"]:
+            assert volume.get("persistentVolumeClaim", {}).get("claimName") in {None, *claims}
+
+
+def test_the_classifier_is_ready_when_its_models_are() -> None:
+    container = pods(rendered("overlays/cpu"))["classifier"]["containers"][0]
+    assert container["readinessProbe"]["grpc"]["service"] == "inference.GRPCInferenceService"
+    assert "service" not in container["livenessProbe"]["grpc"]
+
+
+def test_a_line_reads_the_claim_that_is_made_for_it() -> None:
+    (claim,) = (d for d in rendered("photos") if d["kind"] == "PersistentVolumeClaim")
+    (volume,) = (v for v in pods(rendered("line"))["line"]["volumes"] if v["name"] == "photos")
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
 def test_only_the_gpu_overlay_asks_for_a_gpu() -> None:
-    for overlay, wanted in (("cpu", None), ("gpu-node", "1")):
+    for overlay, wanted in (("overlays/cpu", None), ("overlays/gpu-node", "1")):
         deployments = {d["metadata"]["name"]: d for d in rendered(overlay) if d["kind"] == "Deployment"}
         for name, deployment in deployments.items():
             limits = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
             assert limits.get("nvidia.com/gpu") == (wanted if name == "generator" else None)
 
 
-def test_the_job_of_the_page_on_deploying_is_valid_and_tries_again_what_asks_for_it() -> None:
-    from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES
+def job_of_the_page() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docs/deploy.md").read_text().partition("```yaml\n")[2].partition("```")[0])
 
-    page = (ROOT / "docs/deploy.md").read_text()
-    job = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+
+def test_the_job_of_the_page_on_deploying_is_let_into_the_namespace_of_the_overlays() -> None:
+    job = job_of_the_page()
     kubernetes_validate.validate(job, "1.32", strict=True)
+    assert job["metadata"]["namespace"] == "defectory"
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert is_restricted(pod)
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert {"name": "HOME", "value": "/tmp"} in container["env"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    assert container["resources"]["requests"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def job_of_a_line() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "deploy/kubernetes/line/line.yaml").read_text())
+
+
+@pytest.mark.parametrize("job", [job_of_the_page(), job_of_a_line()], ids=["page", "line"])
+def test_jobs_try_again_what_asks_for_it(job: dict[str, Any]) -> None:
+    from defectory.exit_codes import EVICTED, EXIT_CODES
+
     rules = job["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
     assert codes["Ignore"] == [EVICTED]

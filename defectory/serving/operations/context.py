@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
@@ -64,7 +63,7 @@ class StoredJobContext:
         self.settings = settings
         self.stop = False
         self._service = service
-        self._written = float("-inf")
+        self._written = self._looked = float("-inf")
         self._stage = ""
         self._from: tuple[float, float] = (0.0, 0)  # when this stage was first reported, and how much was done then
         self._sample_uri = ""
@@ -108,9 +107,15 @@ class StoredJobContext:
             log.warning("progress was not written", error=str(error), next_in_s=STORE_AWAY_S)
 
     def _leave_if_asked(self) -> None:
-        if not self.stop:
+        """Look for the marker once a second: who put it may be another service than the one that sends signals."""
+        now = time.monotonic()
+        if not self.stop and now - self._looked < REPORT_EVERY_S:
             return
-        with suppress(Unavailable):  # then it is not known who asks: the work stays unfinished, to be taken up again
+        self._looked = now
+        try:
             if self.store.exists(cancel_key(self._service, self.operation_id)):
                 raise Cancelled(f"operation {self.operation_id} was cancelled")
-        raise Interrupted
+        except Unavailable:  # it is not known who asks: work that is stopped stays unfinished, to be taken up again
+            self._looked = now + STORE_AWAY_S
+        if self.stop:
+            raise Interrupted

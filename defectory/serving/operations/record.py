@@ -3,6 +3,7 @@
 operations/<service>/<id>.json           request, state, result    the supervisor; the worker when it ends
 operations/<service>/<id>/progress.json  the latest progress       the worker
 operations/<service>/<id>/cancelled      somebody asked to stop    the supervisor
+operations/<service>/<id>/owners/…       which service works on it the supervisor (leases.py)
 """
 
 import base64
@@ -76,6 +77,11 @@ def progress_key(service: str, operation_id: str) -> str:
 def cancel_key(service: str, operation_id: str) -> str:
     """Key of the marker that somebody asked an operation to stop."""
     return f"operations/{service}/{operation_id}/cancelled"
+
+
+def owners_prefix(service: str, operation_id: str) -> str:
+    """What the keys of an operation's owners start with."""
+    return f"operations/{service}/{operation_id}/owners/"
 
 
 def read_record(store: ObjectStore, service: str, operation_id: str) -> OperationRecord:

@@ -1,5 +1,7 @@
 """google.longrunning.Operations over the supervisor."""
 
+import threading
+
 import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import empty_pb2
@@ -9,6 +11,7 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 
 LONGEST_WAIT_S = 30.0  # a thread of the server is held meanwhile; clients ask again
+MAX_WAITING = 8  # callers that hold a thread at once; the others, health among them, find threads of the pool free
 
 
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):
@@ -16,6 +19,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
 
     def __init__(self, operations: OperationSupervisor) -> None:
         self._operations = operations
+        self._waiting = threading.Semaphore(MAX_WAITING)
 
     def GetOperation(
         self, request: operations_pb2.GetOperationRequest, context: grpc.ServicerContext
@@ -36,10 +40,15 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
     def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: grpc.ServicerContext
     ) -> operations_pb2.Operation:
-        """The operation when it is done, or as it stands after the timeout (at most 30 s)."""
+        """The operation when it is done, or as it stands after the timeout (at most 30 s; 0 where 8 wait)."""
         asked = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else LONGEST_WAIT_S
         left = context.time_remaining()
-        return self._operations.wait(request.name, min(asked, LONGEST_WAIT_S, left if left is not None else asked))
+        if not self._waiting.acquire(blocking=False):
+            return self._operations.get(request.name)
+        try:
+            return self._operations.wait(request.name, min(asked, LONGEST_WAIT_S, left if left is not None else asked))
+        finally:
+            self._waiting.release()
 
     def CancelOperation(
         self, request: operations_pb2.CancelOperationRequest, context: grpc.ServicerContext

@@ -24,17 +24,20 @@ from defectory.errors import (
     AlreadyExists,
     Cancelled,
     Corrupted,
+    DefectoryError,
     FailedPrecondition,
     InvalidInput,
     NotFound,
     Unavailable,
 )
 from defectory.serving import metrics
+from defectory.serving.operations.leases import RENEW_S, Leases
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
 from defectory.serving.operations.record import (
     OperationRecord,
     State,
     cancel_key,
+    owners_prefix,
     pack,
     progress_key,
     read_progress,
@@ -67,7 +70,11 @@ class OperationSupervisor:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._changed = threading.Condition()
         self._active: dict[str, subprocess.Popen[bytes] | None] = {}  # None: waiting for its turn
+        self._leases = Leases(store, service)
+        self._elsewhere: set[str] = set()  # owned by another service; ours when that one leaves it off
         self._stopping = False
+        self._closed = threading.Event()
+        threading.Thread(target=self._keep_leases, name="leases", daemon=True).start()
 
     def start(self, job: str, request: Message) -> operations_pb2.Operation:
         """Start a job, or return the operation that the same request started before (taking up what did not succeed).
@@ -95,20 +102,19 @@ class OperationSupervisor:
                     raise AlreadyExists(f"request_id {request_id!r} started something else: {right}") from None
                 if stored.state in (State.FAILED, State.CANCELLED):  # its worker may still be on its way out
                     self._changed.wait_for(lambda: operation_id not in self._active, timeout=CANCEL_GRACE_S)
-                if stored.state is not State.SUCCEEDED and operation_id not in self._active:
-                    self._store.delete(cancel_key(self._service, operation_id))
-                    self._again(stored)
+                if stored.state is not State.SUCCEEDED:
+                    self._take_up(operation_id, asked=True)
             else:
-                self._enqueue(record)
+                if self._own(operation_id):
+                    self._enqueue(record)
         return self.get(NAME + operation_id)
 
     def resume_unfinished(self) -> None:
-        """Take up what a service before this one left unfinished."""
+        """Take up what a service before this one left unfinished, and what one beside this one will leave so."""
         with self._changed:
             for record in self._records():
-                if record.state is State.UNFINISHED and record.id not in self._active:
-                    log.info("taking up again", operation=record.id)
-                    self._again(record)
+                if record.state is State.UNFINISHED:
+                    self._take_up(record.id)
 
     def get(self, name: str) -> operations_pb2.Operation:
         """The operation as it stands; NotFound."""
@@ -138,13 +144,12 @@ class OperationSupervisor:
                 return
             self._store.put(cancel_key(self._service, operation_id), b"")
             worker = self._active.get(operation_id)
-            if worker is None:
+            if worker is not None:
+                _stop(worker)
+            elif operation_id in self._active:
                 self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
-                return
-        worker.send_signal(signal.SIGTERM)
-        killer = threading.Timer(CANCEL_GRACE_S, worker.kill)
-        killer.daemon = True
-        killer.start()
+            else:  # its owner's worker sees the marker; where there is no owner, it is ours to end
+                self._take_up(operation_id)
 
     def delete(self, name: str) -> None:
         """Forget an operation that is done; FailedPrecondition while it runs."""
@@ -152,6 +157,8 @@ class OperationSupervisor:
         with self._changed:
             if read_record(self._store, self._service, operation_id).state is State.UNFINISHED:
                 raise FailedPrecondition(f"operation {operation_id} is not done; cancel it first")
+            for info in self._store.list(owners_prefix(self._service, operation_id)):
+                self._store.delete(info.key)
             for key in (progress_key, cancel_key, record_key):
                 self._store.delete(key(self._service, operation_id))
 
@@ -169,6 +176,10 @@ class OperationSupervisor:
             except subprocess.TimeoutExpired:
                 worker.kill()
         self._pool.shutdown(cancel_futures=True)
+        with self._changed:
+            self._closed.set()
+            for operation_id in self._active:  # those that waited for their turn
+                self._release(operation_id)
 
     def _records(self) -> Iterator[OperationRecord]:
         prefix = f"operations/{self._service}/"
@@ -184,14 +195,66 @@ class OperationSupervisor:
                     continue
                 yield record
 
-    def _again(self, record: OperationRecord) -> None:
-        record = record.model_copy(update={"state": State.UNFINISHED, "status": "", "restarts": record.restarts + 1})
-        write_record(self._store, self._service, record)
-        self._enqueue(record)
+    def _own(self, operation_id: str) -> bool:
+        """Whether to work on the operation now: not while another service that lives does, but as soon as it stops."""
+        if self._stopping or operation_id in self._active:
+            return False
+        if self._leases.take(operation_id):
+            self._elsewhere.discard(operation_id)
+            return True
+        self._elsewhere.add(operation_id)
+        return False
+
+    def _take_up(self, operation_id: str, asked: bool = False) -> None:
+        """Work on what its last owner left unfinished, or on what somebody asks for again though it did not succeed."""
+        if not self._own(operation_id):
+            return
+        try:
+            record = read_record(self._store, self._service, operation_id)
+        except DefectoryError as error:  # deleted meanwhile, damaged, or the store is away: then later
+            self._release(operation_id)
+            if isinstance(error, Unavailable):
+                self._elsewhere.add(operation_id)
+            raise
+        marker = cancel_key(self._service, operation_id)
+        if asked:
+            self._store.delete(marker)
+        if record.state is State.SUCCEEDED or (record.state is not State.UNFINISHED and not asked):
+            self._leases.release(operation_id)
+        elif self._store.exists(marker):
+            self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
+            self._leases.release(operation_id)
+        else:
+            log.info("taking up again", operation=operation_id)
+            again = {"state": State.UNFINISHED, "status": "", "restarts": record.restarts + 1}
+            record = record.model_copy(update=again)
+            write_record(self._store, self._service, record)
+            self._enqueue(record)
 
     def _enqueue(self, record: OperationRecord) -> None:
         self._active[record.id] = None
         self._pool.submit(self._work, record.id, record.job)
+
+    def _keep_leases(self) -> None:
+        """Renew what we own, stop work on what we lost, take up what others left; in a thread of its own."""
+        while not self._closed.wait(RENEW_S):
+            with self._changed:
+                for operation_id in {*self._active, *self._elsewhere}:
+                    try:
+                        if operation_id not in self._active:
+                            self._take_up(operation_id)
+                        elif operation_id not in self._elsewhere and not self._leases.renew(operation_id):
+                            self._lose(operation_id)
+                    except Exception as error:  # a store that is away, a damaged record: later, and the others now
+                        log.warning("owner not seen to", operation=operation_id, error=str(error))
+
+    def _lose(self, operation_id: str) -> None:
+        """Leave an operation to who took this service for dead."""
+        log.warning("another service took it up", operation=operation_id)
+        self._elsewhere.add(operation_id)
+        worker = self._active[operation_id]
+        if worker is not None:
+            _stop(worker)
 
     def _work(self, operation_id: str, job: str) -> None:
         """Run workers for one operation until it ended; in a thread of the pool."""
@@ -204,6 +267,11 @@ class OperationSupervisor:
             with self._changed:
                 self._active.pop(operation_id, None)
                 self._changed.notify_all()
+                self._release(operation_id)
+
+    def _release(self, operation_id: str) -> None:
+        with suppress(DefectoryError):  # then it is found that this process is gone
+            self._leases.release(operation_id)
 
     def _run_workers(self, operation_id: str, job: str) -> None:
         for crashes in range(1, MAX_CRASHES + 1):
@@ -237,7 +305,7 @@ class OperationSupervisor:
         command = [sys.executable, "-m", module, self._service, operation_id, "--store", self._store.url]
         with self._changed:
             record = read_record(self._store, self._service, operation_id)
-            if self._stopping or record.state is not State.UNFINISHED:
+            if self._stopping or record.state is not State.UNFINISHED or not self._leases.renew(operation_id):
                 return None
             environment = {**WORKER_ENVIRONMENT, **os.environ}
             worker = subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.PIPE, env=environment)
@@ -277,6 +345,14 @@ class OperationSupervisor:
         if progress.remaining_s is not None:
             message.remaining.FromMilliseconds(int(progress.remaining_s * 1000))
         return message
+
+
+def _stop(worker: subprocess.Popen[bytes]) -> None:
+    """Ask a worker to leave off, and kill it where it does not."""
+    worker.send_signal(signal.SIGTERM)
+    killer = threading.Timer(CANCEL_GRACE_S, worker.kill)
+    killer.daemon = True
+    killer.start()
 
 
 def _id(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from defectory.errors import AlreadyExists, InvalidInput
-from orchestrator.cables import KINDS, draw_sheet, write_cables
+from orchestrator.cables import KINDS, write_cables
 
 
 def test_layout_is_that_of_mvtec(tmp_path: Path) -> None:
@@ -63,8 +63,3 @@ def test_a_folder_of_other_cables_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         write_cables(tmp_path, good=0, defect=0, seed=0)
-
-
-def test_the_sheet_has_a_row_for_every_kind() -> None:
-    sheet = draw_sheet(columns=2, size_px=32)
-    assert sheet.size == (2 * 38 + 6, len(KINDS) * 56 + 6)

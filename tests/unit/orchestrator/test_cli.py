@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,14 +18,15 @@ from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
-from orchestrator.cli import generator_tools
-from orchestrator.cli.exit_codes import EXIT_CODES
+from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
-from orchestrator.cli.reference import cli_page, pipeline_page
+from orchestrator.cli.reference import cli_page, pipeline_page, settings_page
+from orchestrator.pipeline.line import LINE
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,6 +66,17 @@ def test_shares_reach_the_split(photos: Path, tmp_path: Path) -> None:
     arguments = ("--size", "16", "--test-share", "0.4", "--validation-share", "0.2", "--json")
     made = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
     assert sum(made["counts"]["test"].values()) == 6
+
+
+def test_what_a_split_lacks_is_said_while_it_can_be_mended(photos: Path, tmp_path: Path) -> None:
+    rows = [f"{label}/{n}.png,{label},{label}{n}" for label in ("good", "defect") for n in range(8)]
+    splits = {"good": ("train", "validation", "test"), "defect": ("train", "train", "validation")}
+    rows = [f"{row},{splits[row.partition('/')[0]][number % 3]}" for number, row in enumerate(rows)]
+    (photos / "list.csv").write_text("image,label,group,split\n" + "\n".join(rows))
+    arguments = ("--name", "x", "--size", "16", "--store", f"file://{tmp_path}/store")
+    done = defectory("ingest", str(photos / "list.csv"), *arguments)
+    assert "! the test split has no image of defect" in done.stderr
+    assert "split has no image of good" not in done.stderr
 
 
 def test_the_store_is_a_folder_here_unless_told_otherwise(photos: Path, tmp_path: Path) -> None:
@@ -124,6 +137,21 @@ def test_operations_are_listed_with_their_times_and_progress_and_one_that_is_non
     assert "progress" not in shown
 
 
+def test_an_operation_is_cancelled_by_the_name_that_the_list_shows(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    write_record(store, "filter", OperationRecord(id="a-1", job="m:f", request="", created=datetime.now(UTC)))
+    (row,) = json.loads(defectory("operations", "list", "--store", store.url, "--json").stdout)["operations"]
+    for _ in range(2):
+        done = defectory("operations", "cancel", row["operation"], "--store", store.url, "--json")
+        assert json.loads(done.stdout) == {
+            "operation": "operations/filter/a-1",
+            "cancelled": True,
+            "state": "cancelled",
+        }
+    missing = defectory("operations", "cancel", "operations/filter/a-2", "--store", store.url)
+    assert missing.returncode == 4, missing.stderr
+
+
 def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     for name, card in (
@@ -148,6 +176,21 @@ def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 0, done.output
     settings = read_settings("classifier", started[3:], {})
     assert (settings.queue, settings.poll_s, settings.threads, settings.models) == (8, 0.5, 2, "a,b=3")
+
+
+def test_doctor_finds_a_store_that_ignores_conditional_writes(
+    tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor._store(s3_url).state == "ok"
+    assert not list(open_store(s3_url).list())
+    careless = open_store("memory://")
+    put = careless.put
+    monkeypatch.setattr(careless, "put", lambda key, data, *, if_absent=False: put(key, data))
+    monkeypatch.setattr(doctor, "opened", lambda url: careless)
+    found = doctor._store("s3://careless")
+    assert found.state == "wrong"
+    assert "If-None-Match" in found.found
+    assert not list(careless.list())
 
 
 def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) -> None:
@@ -266,6 +309,7 @@ def test_help_loads_no_framework() -> None:
 def test_the_pages_are_fresh() -> None:
     assert (ROOT / "docs/cli.md").read_text() == cli_page(), "run `make docs`"
     assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"
+    assert (ROOT / "docs/settings.md").read_text() == settings_page(), "run `make docs`"
 
 
 def test_every_command_shows_an_example() -> None:
@@ -285,3 +329,9 @@ def test_versions_are_labelled(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"model": "parts", "labels": {}}
     missing = defectory("classifier", "label", "parts/4", "stable", "--store", store, "--json")
     assert json.loads(missing.stdout)["error"]["kind"] == "NotFound"
+
+
+def test_the_page_on_the_architecture_names_the_steps_of_the_line() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().partition("\nSteps: ")[2].partition(". ")[0]
+    named = [part.split()[0] for part in re.sub(r"\([^)]*\)", "", page).split("→")]
+    assert named == [step.name for step in LINE]

@@ -18,12 +18,34 @@ from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.line import LINE
 from orchestrator.pipeline.plan import make_plan
-from orchestrator.pipeline.progress import Silent
+from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings, resolve
 
 STEPS = tuple(step for step in LINE if step.name != "report")
+
+
+class Silent:
+    """A Watcher that keeps only the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def started(self, step: str, why: str) -> None:
+        pass
+
+    def progress(self, report: Report) -> None:
+        pass
+
+    def finished(self, step: str, seconds: float) -> None:
+        pass
+
+    def skipped(self, step: str, why: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 class Answers:

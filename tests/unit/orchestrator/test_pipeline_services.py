@@ -14,6 +14,8 @@ from google.longrunning import operations_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.errors import Cancelled, DefectoryError, InvalidInput, NotFound, Unavailable
 from defectory.serving.probe import is_serving
+from defectory.settings import ServiceSettings
+from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
 from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
 from orchestrator.pipeline.progress import Report, in_words
@@ -53,6 +55,18 @@ def test_what_a_dead_service_said_is_in_the_error(tmp_path: Path, elsewhere: dic
     with pytest.raises(Unavailable, match="is not a store"):
         services.address("filter")
     assert services.status() == []
+
+
+def test_children_get_the_time_that_two_drains_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(embedded, "_stop", lambda process, timeout_s: given.append(timeout_s))
+    for environ in ({}, {"DEFECTORY_DRAIN_S": "100"}):
+        services = EmbeddedServices(f"file://{tmp_path}/store", tmp_path / "logs", environ=environ)
+        with subprocess.Popen([sys.executable, "-c", ""], text=True) as child:
+            services._children["filter"] = embedded._Child(child)
+            services.close()
+    assert given[0] > 2 * ServiceSettings.model_fields["drain_s"].default
+    assert given[1] > 200
 
 
 def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:

@@ -74,3 +74,20 @@ def test_a_job_that_is_stopped_while_the_store_is_away_is_left_to_be_taken_up_ag
     monkeypatch.setattr(store, "exists", away)
     with pytest.raises(Interrupted):
         job.report("training", 1, 10, "kimg")
+
+
+def test_a_cancelled_job_leaves_without_a_signal_and_asks_the_store_once_a_second(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, exists, asked = [0.0], store.exists, []
+    monkeypatch.setattr(context.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(store, "exists", lambda key: bool(asked.append(clock[0])) or exists(key))
+    job = StoredJobContext(store, "generator", "x", {})
+    for done in range(20):  # a tenth of a second each
+        job.report("training", done, 100, "kimg")
+        clock[0] += 0.1
+    assert len(asked) == 2
+    store.put(cancel_key("generator", "x"), b"")
+    clock[0] += 1
+    with pytest.raises(Cancelled):
+        job.report("training", 20, 100, "kimg")

@@ -1,0 +1,61 @@
+"""What a supervisor does with operations that are not, or not yet, its own."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from defectory.serving.operations import supervisor
+from defectory.serving.operations.leases import Leases
+from defectory.serving.operations.record import OperationRecord, State, cancel_key, read_record, write_record
+from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.storage import ObjectStore, open_store
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A store in which another process, that lives, owns the operation x."""
+    monkeypatch.setattr(supervisor, "RENEW_S", 0.02)
+    store = open_store("memory://")
+    write_record(store, "s", OperationRecord(id="x", job="m:f", request="", created=datetime.now(UTC)))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("defectory.serving.operations.leases._machine", lambda: "elsewhere")
+        assert Leases(store, "s").take("x")
+    return store
+
+
+@pytest.fixture
+def operations(store: ObjectStore) -> Iterator[OperationSupervisor]:
+    operations = OperationSupervisor(store, "s", {})
+    yield operations
+    operations.shutdown(0)
+
+
+def owners(store: ObjectStore) -> list[str]:
+    return [info.key for info in store.list("operations/s/x/owners/")]
+
+
+def test_a_cancelled_operation_is_ended_by_its_owner_or_when_that_is_gone(
+    store: ObjectStore, operations: OperationSupervisor
+) -> None:
+    operations.cancel("operations/x")
+    time.sleep(0.2)
+    assert read_record(store, "s", "x").state is State.UNFINISHED
+    assert store.exists(cancel_key("s", "x"))
+    for key in owners(store):
+        store.delete(key)
+    deadline = time.monotonic() + 10
+    while read_record(store, "s", "x").state is not State.CANCELLED:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert owners(store) == []
+
+
+def test_one_that_was_deleted_meanwhile_is_let_go(store: ObjectStore, operations: OperationSupervisor) -> None:
+    operations.resume_unfinished()
+    store.delete("operations/s/x.json")
+    for key in owners(store):
+        store.delete(key)
+    time.sleep(0.2)
+    assert owners(store) == []
