@@ -16,7 +16,7 @@ from typing import Any, Literal
 import typer
 
 from defectory.errors import DefectoryError
-from orchestrator.cli.exit_codes import EXIT_CODES
+from defectory.exit_codes import EXIT_CODES
 from orchestrator.cli.options import AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from defectory.errors import DefectoryError
+from defectory.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
 from orchestrator.cli import (
     cables,
     classifier,
@@ -22,7 +23,6 @@ from orchestrator.cli import (
     run,
     serving,
 )
-from orchestrator.cli.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
 from orchestrator.cli.output import emit_error
 
 HELP = """Makes the defect images a factory does not have, and proves whether they help.

@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
+from defectory.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
 
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line

@@ -133,7 +133,7 @@ def test_only_the_gpu_overlay_asks_for_a_gpu() -> None:
 
 
 def test_the_job_of_the_page_on_deploying_is_valid_and_tries_again_what_asks_for_it() -> None:
-    from orchestrator.cli.exit_codes import EVICTED, EXIT_CODES
+    from defectory.exit_codes import EVICTED, EXIT_CODES
 
     page = (ROOT / "docs/deploy.md").read_text()
     job = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])

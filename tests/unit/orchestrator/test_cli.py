@@ -17,11 +17,11 @@ from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
 from orchestrator.cli import generator_tools
-from orchestrator.cli.exit_codes import EXIT_CODES
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.reference import cli_page, pipeline_page

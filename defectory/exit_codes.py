@@ -1,4 +1,4 @@
-"""What the process ends with: one code an error class, documented in docs/cli.md."""
+"""What a process ends with: one code an error class, documented in docs/cli.md."""
 
 from defectory import errors
 
