@@ -1,5 +1,6 @@
 """What is deployed: Dockerfiles, the compose file and the Kubernetes manifests, read by the tools of their trade."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -136,8 +137,11 @@ def test_the_job_of_the_page_on_deploying_is_valid_and_tries_again_what_asks_for
     from defectory.exit_codes import EVICTED, EXIT_CODES
 
     page = (ROOT / "docs/deploy.md").read_text()
-    job = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    job, containers = (yaml.safe_load(block.partition("```")[0]) for block in page.split("```yaml\n")[1:])
     kubernetes_validate.validate(job, "1.32", strict=True)
+    several_gpus = copy.deepcopy(job)
+    several_gpus["spec"]["template"]["spec"]["containers"] = containers
+    kubernetes_validate.validate(several_gpus, "1.32", strict=True)
     rules = job["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
     assert codes["Ignore"] == [EVICTED]

@@ -14,7 +14,7 @@ from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.errors import Corrupted, Exhausted, Unavailable
 from defectory.storage import ObjectStore
 from services.generator.jobs import train_generator
-from services.generator.torchrun import TogetherContext
+from services.generator.together import TogetherContext
 from services.generator.training.distributed import ALONE
 from services.generator.training.snapshots import VIDEO
 from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
