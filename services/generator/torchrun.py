@@ -4,8 +4,8 @@
 
 FILE.json is a TrainGeneratorRequest as protobuf's JSON has it. The first process writes checkpoints, sample sheets and
 the model, and says how far it is. SIGTERM makes all of them stop behind a checkpoint, with exit code 75 (worth another
-try); the same command again goes on. Errors end with their codes (docs/cli.md), so that a Job knows which of them can be
-tried again: torchrun's own command ends with 1 after all of it. With one process it is the training that the service
+try); the same command again goes on. Errors end with their codes (docs/cli.md), so that a Job knows which of them to
+try again: torchrun's own command ends with 1 after all of it. With one process it is the training that the service
 does.
 """
 

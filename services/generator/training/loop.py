@@ -176,7 +176,7 @@ class _Run:
             raise NotFinite(why_not)
         course.record(trainer.images_seen, judgement, trainer.control, trainer.average.state_dict())
         if course.is_over(trainer.images_seen):
-            until_possible("the last checkpoint", self._save, self._while_waiting)
+            until_possible("the last checkpoint", self._save, self._tell, trainer.world)
         else:
             if_possible("checkpoint", self._save)
         log.info("snapshot", **course.history[-1].line())
@@ -204,11 +204,6 @@ class _Run:
         values = {**self._values, **self._ticks.values(), **self.course.values()}
         values |= {"p": self.trainer.p, "r_t": self.trainer.control.r_t, "kimg": self.trainer.images_seen / 1000}
         self._report(self.trainer.images_seen, values, self.sample_key)
-
-    def _while_waiting(self) -> None:
-        """Report, unless others train along: they do not wait, and all must report together."""
-        if self.trainer.world.size == 1:
-            self._tell()
 
     def _save(self) -> None:
         """Write a checkpoint, unless nothing could go on from it; then the next step's losses or snapshot say so."""
@@ -241,7 +236,7 @@ class _Run:
         log.warning("not finite, rolling back", images_seen=seen, reason=reason)
         self.trainer = self._make_trainer()
         self.course = Course(self.trainer.settings)
-        until_possible("the checkpoint to roll back to", self._restore, self._while_waiting)
+        until_possible("the checkpoint to roll back to", self._restore, self._tell, self.trainer.world)
         self.trainer.attempt = 1
         self._values = {}
 

@@ -108,6 +108,18 @@ def test_sigterm_ends_the_launcher_with_75_behind_a_checkpoint_and_the_same_comm
     assert bundle.read_card(store, "kinds/1").kimg == 0.4
 
 
+def test_sigterm_is_heard_while_all_wait_for_the_store_at_the_end(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    process = launched(store, long_request(store), tmp_path)
+    says(process, "training")
+    folder = tmp_path / "store" / PREFIX / "checkpoints"
+    folder.symlink_to(folder)  # leads nowhere: a store that is away
+    says(process, "waiting for the store")
+    process.terminate()
+    process.communicate(timeout=20)  # well before they would be killed
+    assert process.returncode == 75
+
+
 @pytest.mark.parametrize(("fault", "code"), [({"labels": ["bent", "none"]}, 3), ({"initial_model": "missing"}, 4)])
 def test_the_launcher_ends_with_the_code_of_the_error(tmp_path: Path, fault: dict[str, Any], code: int) -> None:
     store = open_store(f"file://{tmp_path}/store")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from defectory.errors import Exhausted, FailedPrecondition
+from defectory.errors import Exhausted, FailedPrecondition, Refused
 from defectory.storage import ObjectStore
 from services.generator.tensors import dump, parse
 from services.generator.training import loop, trainer, transfer
@@ -254,14 +254,15 @@ def test_pictures_that_are_not_finite_roll_back_once_then_stop_with_the_reason(f
     assert Checkpoints(folder, "models/generator/other/1/", FINGERPRINT).latest() is None
 
 
-def test_a_full_store_does_not_stop_a_training_that_can_wait(
-    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Exhausted("the disk is full"), Refused("the token has expired")])
+def test_a_store_that_takes_nothing_does_not_stop_a_training_that_can_wait(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     save = Checkpoints.save
 
     def full_at_first(self: Checkpoints, images_seen: int, *state: Any) -> None:
         if images_seen == 32:
-            raise Exhausted("the disk is full")
+            raise error
         save(self, images_seen, *state)
 
     monkeypatch.setattr(Checkpoints, "save", full_at_first)
