@@ -1,4 +1,4 @@
-"""What a training does with a store that is full, away or closed: it goes on while it can, and waits where it cannot."""
+"""What a training does with a store that is full, away or closed: goes on while it can, waits where it cannot."""
 
 import time
 from collections.abc import Callable

@@ -76,6 +76,22 @@ def test_a_stopped_training_ends_in_the_same_weights(folder: ObjectStore, stop_a
     assert folder.exists(resumed.sample_key)
 
 
+def test_a_checkpoint_is_written_between_snapshots_once_the_last_one_is_old(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    found: list[str] = []
+
+    def later(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        clock[0] += loop.CHECKPOINT_EVERY_S / 4.5  # the fifth step is behind the limit
+        keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/") if info.key.endswith(".json")]
+        found.extend(key[-17:-5] for key in keys if key[-17:-5] not in found)
+
+    loop.train(lambda: make(snapshot_kimg=0.064), folder, PREFIX, FINGERPRINT, later)
+    assert [int(seen) for seen in found] == [24, 44, 64]
+
+
 def test_a_killed_training_ends_in_the_same_weights(folder: ObjectStore) -> None:
     whole = loop.train(make, folder, "models/generator/whole/1/", FINGERPRINT, ignore).trainer
     checkpoints = Checkpoints(folder, PREFIX, FINGERPRINT)
