@@ -12,6 +12,7 @@ from defectory.storage import ObjectStore
 from services.generator.tensors import dump, parse
 from services.generator.training import loop, trainer, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Course
 from services.generator.training.trainer import Trainer
@@ -182,6 +183,37 @@ def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:
     finished = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
     assert seen == [*range(4, 41, 4), *range(36, 65, 4)]  # back to the checkpoint at 32 images
     assert finished.attempt == 1
+
+
+def test_a_loss_that_is_not_finite_between_two_looks_rolls_back(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
+    made: list[Trainer] = []
+
+    def make_once_broken() -> Trainer:
+        made.append(make(kimg=0.192, snapshot_kimg=0.128))
+        if len(made) == 1:
+            diverging(made[0], at_step=34)  # the third of the 16 behind the checkpoint
+        return made[-1]
+
+    seen: list[int] = []
+    finished = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    assert seen == [64, 128, 192]
+    assert [one.step for one in made] == [
+        48,
+        48,
+    ]  # the host ran to the end of the 16, and then again from the checkpoint
+    assert (finished.attempt, newest_is_finite(folder)) == (1, True)
+
+
+def test_a_training_that_is_looked_at_rarely_is_the_same_training(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = loop.train(make, folder, "models/generator/often/1/", FINGERPRINT, ignore).trainer
+    monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
+    monkeypatch.setattr(trainer, "Epochs", lambda *a, **k: Prefetched(Epochs(*a, **k)))  # as on a GPU
+    assert digest(loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer) == digest(often)
 
 
 def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectStore) -> None:
