@@ -294,7 +294,7 @@ def test_strengths_are_the_papers() -> None:
 
 
 def test_gains_of_bands_have_the_papers_distribution() -> None:
-    """A gain t = 2ⁿ of band i divides the gains of all by √(1 + λᵢ(t² - 1)): mean and variance of their log2, exactly."""
+    """A gain t = 2ⁿ of band i divides all gains by √(1 + λᵢ(t² - 1)): mean and variance of log2, in closed form."""
     shares = np.array([10, 1, 1, 1]) / 13  # λ, of a picture's power
     n, weights = np.polynomial.hermite_e.hermegauss(100)
     weights = weights / weights.sum()  # n is standard normal
