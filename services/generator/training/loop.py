@@ -22,6 +22,7 @@ from services.generator.tensors import under
 from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.judging import Course, Judge, Judgement
+from services.generator.training.reproducibility import computed_by, warn_of_change
 from services.generator.training.settings import TrainingSettings
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet
 from services.generator.training.storing import if_possible, until_possible
@@ -214,7 +215,11 @@ class _Run:
         tensors, scalars = self.trainer.state()
         best, course = self.course.state()
         tensors |= {f"{BEST}{name}": value for name, value in best.items()}
-        self._checkpoints.save(self.trainer.images_seen, tensors, {**scalars, "course": course})
+        self._checkpoints.save(
+            self.trainer.images_seen,
+            tensors,
+            {**scalars, "course": course, "computed_by": computed_by(self.trainer.device)},
+        )
 
     def _restore(self) -> None:
         """Back to the newest checkpoint, if there is one."""
@@ -226,6 +231,7 @@ class _Run:
         best = under(tensors, BEST)
         self.course.restore(best, scalars["course"])
         log.info("resumed", images_seen=self.trainer.images_seen)
+        warn_of_change(scalars.get("computed_by", {}), computed_by(self.trainer.device))
 
     def _roll_back(self, reason: str) -> None:
         """To the last checkpoint, with other random numbers from there on; not a second time."""

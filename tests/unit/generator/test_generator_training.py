@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from defectory.errors import Exhausted, FailedPrecondition, Refused
 from defectory.storage import ObjectStore
@@ -75,6 +76,25 @@ def test_a_stopped_training_ends_in_the_same_weights(folder: ObjectStore, stop_a
     assert steps[0] == stop_at + 4  # nothing was computed again
     assert digest(resumed.trainer) == digest(whole)
     assert folder.exists(resumed.sample_key)
+
+
+def test_going_on_with_other_threads_is_said(folder: ObjectStore) -> None:
+    def stop(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        if images_seen == 8:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        loop.train(make, folder, PREFIX, FINGERPRINT, stop)
+    threads = torch.get_num_threads()
+    with capture_logs() as same:
+        loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    torch.set_num_threads(threads + 1)
+    try:
+        with capture_logs() as other:
+            loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    finally:
+        torch.set_num_threads(threads)
+    assert [line["threads"] for line in [*same, *other] if "threads" in line] == [f"{threads} -> {threads + 1}"]
 
 
 def test_a_checkpoint_is_written_between_snapshots_once_the_last_one_is_old(
