@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from defectory.machine import processor
+
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 HEADER = "# Benchmarks\n\nEach section is written by the command it names. The machines are noisy: only ratios count.\n"
 
@@ -33,11 +35,4 @@ def record(
 def where(packages: Sequence[str]) -> str:
     """Day, processor and versions, in a line."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    return f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, {versions}"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    return f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, Python {platform.python_version()}, {versions}"

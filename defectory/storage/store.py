@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from defectory.errors import Exhausted, Refused, Unavailable
+
+NOT_NOW = (Unavailable, Exhausted, Refused)  # of a store that was in use: it comes back, room is made, keys are renewed
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -20,7 +24,7 @@ class ObjectStore(Protocol):
 
     A put is atomic: a reader sees all of the object or none of it, whatever happens to the writer.
     Errors of every verb: InvalidInput (malformed key), NotFound, Unavailable (after bounded retries), Exhausted (disk
-    full), Corrupted (checksum).
+    full), Refused (credentials), Corrupted (checksum).
     """
 
     url: str  # the root, e.g. "file:///srv/defectory" or "s3://bucket/prefix"

@@ -205,6 +205,14 @@ def job_of_the_page() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "docs/deploy.md").read_text().partition("```yaml\n")[2].partition("```")[0])
 
 
+def test_several_gpus_are_the_same_job_with_another_container() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    (block,) = (part for part in page.split("```yaml\n")[1:] if "services.generator.torchrun" in part.partition("```")[0])
+    job = job_of_the_page()
+    job["spec"]["template"]["spec"]["containers"] = yaml.safe_load(block.partition("```")[0])
+    kubernetes_validate.validate(job, "1.32", strict=True)
+
+
 def test_the_job_of_the_page_on_deploying_is_let_into_the_namespace_of_the_overlays() -> None:
     job = job_of_the_page()
     kubernetes_validate.validate(job, "1.32", strict=True)

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import structlog
 
-from defectory.errors import Cancelled, Exhausted, Unavailable
+from defectory.errors import Cancelled
 from defectory.serving.operations.record import ProgressRecord, cancel_key, progress_key
-from defectory.storage.store import ObjectStore
+from defectory.storage.store import NOT_NOW, ObjectStore
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 REPORT_EVERY_S = 1.0  # progress is for people; the store is not asked to keep more
-STORE_AWAY_S = 30.0  # a store that is full or away is left alone for so long
+STORE_AWAY_S = 30.0  # a store that is full, away or closed is left alone for so long
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ class StoredJobContext:
         )
         try:
             self.store.put(progress_key(self._service, self.operation_id), record.model_dump_json().encode())
-        except (Unavailable, Exhausted) as error:  # nobody sees it for a while; the work need not stop for that
+        except NOT_NOW as error:  # nobody sees it for a while; the work need not stop for that
             self._written = now + STORE_AWAY_S
             log.warning("progress was not written", error=str(error), next_in_s=STORE_AWAY_S)
 
@@ -115,7 +115,7 @@ class StoredJobContext:
         try:
             if self.store.exists(cancel_key(self._service, self.operation_id)):
                 raise Cancelled(f"operation {self.operation_id} was cancelled")
-        except Unavailable:  # it is not known who asks: work that is stopped stays unfinished, to be taken up again
+        except NOT_NOW:  # it is not known who asks: work that is stopped stays unfinished, to be taken up again
             self._looked = now + STORE_AWAY_S
         if self.stop:
             raise Interrupted

@@ -10,12 +10,15 @@ from services.generator.exporting.safetensors_file import import_file
 from services.generator.importing.importing import import_pickle
 from services.generator.jobs.messages import describe, require
 
+MAX_FILE_BYTES = 2 << 30
+
 
 def plan_import(request: generator_pb2.ImportGeneratorRequest, store: ObjectStore) -> str:
     """Check a request and return the file's object key.
 
     Raises:
-        InvalidInput: name, label or URI. Refused: a URI outside of the store. NotFound: no such object.
+        InvalidInput: name, label or URI, or an object too large to be a network, which is not read.
+        Refused: a URI outside of the store. NotFound: no such object.
     """
     check_name(request.name)
     if request.pickle_uri and request.safetensors_uri:
@@ -28,6 +31,13 @@ def plan_import(request: generator_pb2.ImportGeneratorRequest, store: ObjectStor
     key = store.key(uri)
     if not store.exists(key):
         raise NotFound(f"there is no object {uri}; put the file there first")
+    size = store.head(key).size_bytes
+    if size > MAX_FILE_BYTES:
+        right = f"at most {MAX_FILE_BYTES} bytes"
+        raise InvalidInput(
+            f"{uri} has {size} bytes: {right}",
+            {"safetensors_uri" if request.safetensors_uri else "pickle_uri": right},
+        )
     return key
 
 

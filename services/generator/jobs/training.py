@@ -110,16 +110,14 @@ def train_generator(
     report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)
     trained = train(make_trainer, store, prefix, identity, report, judge)
-    if not world.writes:
-        return generator_pb2.TrainGeneratorResponse()
 
     def pulse() -> None:
-        if world.size == 1:  # others do not wait, and all must report together
-            report(trained.trainer.images_seen, {}, "")
+        report(trained.trainer.images_seen, {}, "")
 
-    card = until_possible(
-        "the model",
-        lambda: _write(
+    def write() -> bundle.GeneratorCard | None:
+        if not world.writes:
+            return None
+        return _write(
             job.store,
             prefix,
             trained,
@@ -137,11 +135,11 @@ def train_generator(
                 "seed": request.seed,
                 "initial_model": initial,
             },
-        ),
-        pulse,
-    )
-    until_possible("removing older checkpoints", Checkpoints(job.store, prefix, identity).keep_last, pulse)
-    return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
+        )
+
+    written = until_possible("the model", write, pulse, world)
+    until_possible("removing older checkpoints", Checkpoints(store, prefix, identity).keep_last, pulse, world)
+    return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, written) if written else None)
 
 
 def _write(

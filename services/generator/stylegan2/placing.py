@@ -1,7 +1,8 @@
 """Where tensors lie: small random numbers are drawn on the CPU, large ones on the device; nobody waits for a copy.
 
-A step's randomness is a function of one seed on every device, so a training resumes to the bit there too. Large
-normal fields (noise, directions) are drawn where they are used: drawing and copying them would outlast the step.
+A step's randomness is a function of one seed on every device: what a GPU computes of it is not the same to the bit, but
+nothing is drawn twice or left out. Large normal fields (noise, directions) are drawn where they are used: drawing and
+copying them would outlast the step.
 """
 
 from collections.abc import Sequence

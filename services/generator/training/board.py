@@ -49,7 +49,7 @@ class Board:
         """Write what was taken since the last time as one event file, and return its key; empty if there is nothing.
 
         Raises:
-            Unavailable, Exhausted: the store; all is kept for the next time.
+            Unavailable, Exhausted, Refused: the store; all is kept for the next time.
         """
         if not self._scalars and not self._pictures:
             return ""

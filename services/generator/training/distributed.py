@@ -49,6 +49,14 @@ class World:
         dist.broadcast_object_list(found)
         return found[0]
 
+    def any(self, happened: bool) -> bool:
+        """Whether it happened on one of the processes."""
+        if self.size == 1:
+            return happened
+        found = [False] * self.size
+        dist.all_gather_object(found, happened)
+        return any(found)
+
     def total(self, value: Tensor) -> Tensor:
         """Sum over the processes, the same on each."""
         if self.size > 1:

@@ -22,6 +22,7 @@ from services.generator.tensors import under
 from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.judging import Course, Judge, Judgement
+from services.generator.training.reproducibility import computed_by, warn_of_change
 from services.generator.training.settings import TrainingSettings
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet
 from services.generator.training.storing import if_possible, until_possible
@@ -176,7 +177,7 @@ class _Run:
             raise NotFinite(why_not)
         course.record(trainer.images_seen, judgement, trainer.control, trainer.average.state_dict())
         if course.is_over(trainer.images_seen):
-            until_possible("the last checkpoint", self._save, self._while_waiting)
+            until_possible("the last checkpoint", self._save, self._tell, trainer.world)
         else:
             if_possible("checkpoint", self._save)
         log.info("snapshot", **course.history[-1].line())
@@ -205,11 +206,6 @@ class _Run:
         values |= {"p": self.trainer.p, "r_t": self.trainer.control.r_t, "kimg": self.trainer.images_seen / 1000}
         self._report(self.trainer.images_seen, values, self.sample_key)
 
-    def _while_waiting(self) -> None:
-        """Report, unless others train along: they do not wait, and all must report together."""
-        if self.trainer.world.size == 1:
-            self._tell()
-
     def _save(self) -> None:
         """Write a checkpoint, unless nothing could go on from it; then the next step's losses or snapshot say so."""
         self._saved_at = time.monotonic()  # also where it fails: a store that is away is not asked after every step
@@ -219,7 +215,11 @@ class _Run:
         tensors, scalars = self.trainer.state()
         best, course = self.course.state()
         tensors |= {f"{BEST}{name}": value for name, value in best.items()}
-        self._checkpoints.save(self.trainer.images_seen, tensors, {**scalars, "course": course})
+        self._checkpoints.save(
+            self.trainer.images_seen,
+            tensors,
+            {**scalars, "course": course, "computed_by": computed_by(self.trainer.device)},
+        )
 
     def _restore(self) -> None:
         """Back to the newest checkpoint, if there is one."""
@@ -231,6 +231,7 @@ class _Run:
         best = under(tensors, BEST)
         self.course.restore(best, scalars["course"])
         log.info("resumed", images_seen=self.trainer.images_seen)
+        warn_of_change(scalars.get("computed_by", {}), computed_by(self.trainer.device))
 
     def _roll_back(self, reason: str) -> None:
         """To the last checkpoint, with other random numbers from there on; not a second time."""
@@ -241,7 +242,7 @@ class _Run:
         log.warning("not finite, rolling back", images_seen=seen, reason=reason)
         self.trainer = self._make_trainer()
         self.course = Course(self.trainer.settings)
-        until_possible("the checkpoint to roll back to", self._restore, self._while_waiting)
+        until_possible("the checkpoint to roll back to", self._restore, self._tell, self.trainer.world)
         self.trainer.attempt = 1
         self._values = {}
 

@@ -7,9 +7,10 @@ import numpy as np
 import structlog
 from PIL import Image
 
-from defectory.errors import DefectoryError, Exhausted, Unavailable
+from defectory.errors import DefectoryError
 from defectory.imaging import decode, encode_png
 from defectory.storage import ObjectStore
+from defectory.storage.store import NOT_NOW
 from services.generator.rendering import render, sheet
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.judging import Snapshot
@@ -49,14 +50,14 @@ def write_video(store: ObjectStore, prefix: str) -> str:
     """Write a video of the sheets that are there and return its object key; empty, and a warning, where there is none.
 
     Raises:
-        Unavailable, Exhausted: the store is away or full, which passes.
+        Unavailable, Exhausted, Refused: the store is away, full or closed, which passes.
     """
     keys = [info.key for info in store.list(f"{prefix}samples/") if info.key.endswith(".png")]
     chosen = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, min(len(keys), MAX_FRAMES)).astype(int))]
     try:
         frames = np.stack([_frame(store, key) for key in chosen])
         store.put(f"{prefix}{VIDEO}", encode_webp(frames, min(MAX_FPS, max(1.0, len(frames) / VIDEO_S))))
-    except (Unavailable, Exhausted):
+    except NOT_NOW:
         raise
     except (DefectoryError, ValueError) as error:  # a model is worth more than its video
         log.warning("there is no video of the training", error=str(error))

@@ -169,6 +169,61 @@ def test_colours_in_closed_form() -> None:
     np.testing.assert_allclose(together, (image + 0.3) * 1.7, atol=1e-5)  # in the paper's order
 
 
+def test_colours_are_composed_in_the_papers_order() -> None:
+    drawn = {"brightness": 0.3, "contrast": 1.7, "flip": 1.0, "hue": 0.9, "saturation": 0.4}
+    grey = np.array([1, 1, 1, 0]) / math.sqrt(3)
+    along, identity = np.outer(grey, grey), np.eye(4)
+    brightness, contrast, hue = identity.copy(), np.diag([1.7, 1.7, 1.7, 1.0]), identity.copy()
+    brightness[:3, 3] = 0.3
+    hue[:3, :3] = Rotation.from_rotvec(0.9 * grey[:3]).as_matrix()
+    flip, saturation = identity - 2 * along, along + (identity - along) * 0.4
+    expected = saturation @ hue @ flip @ contrast @ brightness
+    np.testing.assert_allclose(color_of(**drawn)[0, :3].numpy(), expected[:3], atol=1e-6)
+
+
+def test_geometry_is_composed_in_the_papers_order() -> None:
+    """The target point is G times the source point; each transformation multiplies G from the left, as in the paper."""
+    width, height = 64, 48
+
+    class Fixed(Draw):
+        """Flipped, one quarter turn, scaled by 1.2, turned by 0.4, stretched by 1.5, turned by -0.9; and shifted."""
+
+        def __init__(self) -> None:
+            super().__init__(1, 1.0, rng())
+            self._left = [1.0, 1.0, 1.0, 1.2, 0.4, 1.5, -0.9, 1.0]
+
+        def gated(self, value: Tensor, neutral: float, p: float | None = None) -> Tensor:
+            return torch.tensor([self._left.pop(0)])
+
+        def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+            return torch.tensor([low + 0.7 * (high - low)])
+
+        def normal(self) -> Tensor:
+            return torch.tensor([0.3])
+
+    def turn(angle: float) -> np.ndarray:
+        return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+
+    def shift(x: float, y: float) -> np.ndarray:
+        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
+
+    steps = [
+        np.diag([-1.0, 1.0, 1.0]),  # x-flip
+        turn(math.pi / 2),
+        shift(round(0.05 * width), round(0.05 * height)),  # 0.7 of the way from -0.125 to 0.125
+        np.diag([1.2, 1.2, 1.0]),
+        turn(0.4),
+        np.diag([1.5, 1 / 1.5, 1.0]),
+        turn(-0.9),
+        shift(0.3 * 0.125 * width, 0.3 * 0.125 * height),
+    ]
+    forward = np.eye(3)
+    for step in steps:
+        forward = step @ forward
+    found = module.draw_geometry(Fixed(), ("blit", "geom"), width, height)[0].numpy()
+    np.testing.assert_allclose(found, np.linalg.inv(forward), atol=1e-5)
+
+
 def test_colours_leave_alpha_and_geometry_moves_it_along() -> None:
     rgb, alpha = torch.randn(4, 3, 16, 16), torch.rand(4, 1, 16, 16)
     rgba = torch.cat([rgb, alpha], dim=1)
@@ -236,9 +291,24 @@ def test_strengths_are_the_papers() -> None:
     color = module.draw_color(Draw(MANY, 1.0, rng()), 3)
     determinant = torch.linalg.det(color[:, :3, :3]).abs().log2()  # contrast thrice, saturation twice
     assert float(determinant.std()) == pytest.approx(math.sqrt((3 * 0.5) ** 2 + (2 * 1.0) ** 2), rel=0.1)
-    gains = module.draw_bands(Draw(MANY, 1.0, rng()))
-    power = (gains.square() * torch.tensor(module.BAND_POWER)).sum(dim=1)
-    assert float(power.log2().abs().median()) < 1.5
+
+
+def test_gains_of_bands_have_the_papers_distribution() -> None:
+    """A gain t = 2ⁿ of band i divides all gains by √(1 + λᵢ(t² - 1)): mean and variance of log2, in closed form."""
+    shares = np.array([10, 1, 1, 1]) / 13  # λ, of a picture's power
+    n, weights = np.polynomial.hermite_e.hermegauss(100)
+    weights = weights / weights.sum()  # n is standard normal
+    divisor = np.log2(1 + shares[:, None] * (4.0**n - 1)) / 2  # (band, n)
+
+    def moments(values: np.ndarray) -> np.ndarray:
+        return np.stack([values @ weights, values**2 @ weights - (values @ weights) ** 2])
+
+    own, others = moments(n - divisor), moments(-divisor)
+    expected, variance = own + others.sum(axis=1, keepdims=True) - others
+    deviation = np.sqrt(variance)
+    gains = module.draw_bands(Draw(MANY, 1.0, rng())).double().log2()
+    np.testing.assert_allclose(gains.mean(dim=0).numpy(), expected, atol=4 * deviation.max() / math.sqrt(MANY))
+    np.testing.assert_allclose(gains.std(dim=0).numpy(), deviation, rtol=0.05)
 
 
 @pytest.mark.parametrize("p", [0.3, 0.9])

@@ -15,7 +15,7 @@ from defectory.serving.operations.context import Interrupted
 from defectory.storage import ObjectStore, open_store
 from services.generator import bundle
 from services.generator.jobs import train_generator
-from services.generator.torchrun import TogetherContext
+from services.generator.together import TogetherContext
 from services.generator.training.checkpoints import newest_tensors, read_checkpoint_card
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.read_only import ReadOnly
@@ -38,26 +38,39 @@ def request(store: ObjectStore) -> pb.TrainGeneratorRequest:
     )
 
 
+def launched(store: ObjectStore, wanted: pb.TrainGeneratorRequest, folder: Path) -> subprocess.Popen[str]:
+    """Two processes that train together; what they say is on standard error."""
+    file = folder / "request.json"
+    file.write_text(json_format.MessageToJson(wanted))
+    command = [sys.executable, "-m", "services.generator.torchrun", "--processes", "2"]
+    command += ["--store", store.url, "--request", str(file)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE)
+
+
+def says(process: subprocess.Popen[str], event: str) -> None:
+    """Wait until a line of its log tells of an event."""
+    assert process.stderr is not None
+    assert any(f'"event": "{event}"' in line for line in process.stderr)
+
+
 def outcome(store: ObjectStore) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, torch.Tensor]]:
     """Tensors and scalars of the last checkpoint, and the weights of the model."""
     (key,) = [i.key.removesuffix(".json") for i in store.list(f"{PREFIX}checkpoints/") if i.key.endswith(".json")]
     tensors = newest_tensors(store, PREFIX)
     assert tensors is not None
-    return tensors, read_checkpoint_card(store, key)["scalars"], bundle.load(store, "kinds/1")[0].state_dict()
+    scalars = read_checkpoint_card(store, key)["scalars"]
+    del scalars["computed_by"]  # each process of two has fewer threads
+    return tensors, scalars, bundle.load(store, "kinds/1")[0].state_dict()
 
 
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     stores = [open_store(f"file://{tmp_path}/{name}") for name in ("one", "two")]
     wanted = [request(store) for store in stores]
     train_generator(wanted[0], TogetherContext(stores[0], "together", ALONE, torch.device("cpu")))
-    file = tmp_path / "request.json"
-    file.write_text(json_format.MessageToJson(wanted[1]))
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-        "services.generator.torchrun", "--store", stores[1].url, "--request", str(file),
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=200, capture_output=True)
+    process = launched(stores[1], wanted[1], tmp_path)
+    process.communicate(timeout=200)
+    assert process.returncode == 0
     (one, scalars, weights), (two, scalars_of_two, weights_of_two) = (outcome(store) for store in stores)
     assert scalars_of_two == scalars  # p and its statistics, counters
     assert scalars["augment"]["r_t"] != 0
@@ -65,6 +78,59 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, rtol=1e-2, atol=2e-3, msg=name)
     for name, value in weights.items():
         torch.testing.assert_close(weights_of_two[name], value, rtol=1e-2, atol=2e-3, msg=name)
+
+
+def checkpoints(store: ObjectStore) -> list[int]:
+    """Images seen at each."""
+    return [int(info.key[-17:-5]) for info in store.list(f"{PREFIX}checkpoints/") if info.key.endswith(".json")]
+
+
+def long_request(store: ObjectStore) -> pb.TrainGeneratorRequest:
+    """So long that it can be stopped before its first snapshot, which is its last."""
+    wanted = request(store)
+    wanted.settings.MergeFrom(pb.TrainingSettings(kimg=0.4, snapshot_kimg=0.4, measured_images=0))
+    return wanted
+
+
+def test_sigterm_ends_the_launcher_with_75_behind_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    wanted = long_request(store)
+    evicted = launched(store, wanted, tmp_path)
+    says(evicted, "training")
+    evicted.terminate()
+    _, said = evicted.communicate(timeout=60)
+    assert (evicted.returncode, "Traceback" in said) == (75, False)
+    (seen,) = checkpoints(store)
+    assert 0 < seen < 400
+
+    again = launched(store, wanted, tmp_path)
+    says(again, "resumed")
+    again.communicate(timeout=200)
+    assert again.returncode == 0
+    assert bundle.read_card(store, "kinds/1").kimg == 0.4
+
+
+def test_sigterm_is_heard_while_all_wait_for_the_store_at_the_end(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    process = launched(store, long_request(store), tmp_path)
+    says(process, "training")
+    folder = tmp_path / "store" / PREFIX / "checkpoints"
+    folder.symlink_to(folder)  # leads nowhere: a store that is away
+    says(process, "waiting for the store")
+    process.terminate()
+    process.communicate(timeout=20)  # well before they would be killed
+    assert process.returncode == 75
+
+
+@pytest.mark.parametrize(("fault", "code"), [({"labels": ["bent", "none"]}, 3), ({"initial_model": "missing"}, 4)])
+def test_the_launcher_ends_with_the_code_of_the_error(tmp_path: Path, fault: dict[str, Any], code: int) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    wanted = request(store)
+    wanted.ClearField("labels")
+    wanted.MergeFrom(pb.TrainGeneratorRequest(**{"labels": ["bent", "cut"], **fault}))
+    process = launched(store, wanted, tmp_path)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == code, said
 
 
 def test_a_stop_of_one_process_stops_the_training(tmp_path: Path) -> None:

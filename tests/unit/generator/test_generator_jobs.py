@@ -1,11 +1,14 @@
 """Jobs that make pictures make them on the best device, whichever that is here."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.errors import InvalidInput
 from defectory.imaging import encode_png
 from defectory.serving.operations.context import StoredJobContext
 from defectory.storage import ObjectStore
@@ -45,3 +48,16 @@ def test_pictures_are_made_on_the_best_device(
     monkeypatch.setattr(f"services.generator.jobs.{module}.on_best_device", spy)
     job(request_, StoredJobContext(folder, "generator", "a", {}))
     assert len(placed) == 1
+
+
+@pytest.mark.parametrize("field", ["pickle_uri", "safetensors_uri"])
+def test_an_object_too_large_to_be_a_network_is_refused_unread(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    folder.put("imports/large", b"")
+    os.truncate(Path(folder.url.removeprefix("file://")) / "imports/large", 2 * 2**30 + 1)  # all of it a hole
+    monkeypatch.setattr(folder, "get", lambda key: pytest.fail("it was read"))
+    request = pb.ImportGeneratorRequest(name="n", label="l", **{field: folder.uri("imports/large")})
+    with pytest.raises(InvalidInput, match="has 2147483649 bytes") as refused:
+        jobs.import_generator(request, StoredJobContext(folder, "generator", "a", {}))
+    assert field in refused.value.fields

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from defectory.api.generator.v1 import generator_pb2 as pb
-from defectory.errors import Corrupted, Exhausted, Unavailable
+from defectory.errors import Corrupted, Exhausted, Refused, Unavailable
 from defectory.storage import ObjectStore
 from services.generator.jobs import train_generator
-from services.generator.torchrun import TogetherContext
+from services.generator.together import TogetherContext
 from services.generator.training.distributed import ALONE
 from services.generator.training.snapshots import VIDEO
 from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
@@ -35,23 +35,29 @@ def failing(times: int, error: Exception) -> object:
     return work
 
 
-def test_what_can_wait_is_left() -> None:
-    assert if_possible("it", failing(1, Exhausted("full"))) is None  # type: ignore[arg-type]
-    assert if_possible("it", failing(0, Exhausted("full"))) == "done"  # type: ignore[arg-type]
+NOT_NOW = [Exhausted("full"), Unavailable("away"), Refused("the token has expired")]
+
+
+@pytest.mark.parametrize("error", NOT_NOW)
+def test_what_can_wait_is_left(error: Exception) -> None:
+    assert if_possible("it", failing(1, error)) is None  # type: ignore[arg-type]
+    assert if_possible("it", failing(0, error)) == "done"  # type: ignore[arg-type]
     with pytest.raises(Corrupted):
         if_possible("it", failing(1, Corrupted("broken")))  # type: ignore[arg-type]
 
 
-def test_what_cannot_wait_is_tried_again_with_longer_and_longer_pauses() -> None:
+@pytest.mark.parametrize("error", NOT_NOW)
+def test_what_cannot_wait_is_tried_again_with_longer_and_longer_pauses(error: Exception) -> None:
     pauses: list[float] = []
-    assert until_possible("it", failing(4, Unavailable("away")), lambda: None, pauses.append) == "done"  # type: ignore[arg-type]
+    assert until_possible("it", failing(4, error), lambda: None, sleep=pauses.append) == "done"  # type: ignore[arg-type]
     assert sum(pauses) == 1 + 2 + 4 + 8
 
 
-def test_waiting_ends_within_about_an_hour() -> None:
+@pytest.mark.parametrize("error", NOT_NOW)
+def test_waiting_ends_within_about_an_hour(error: Exception) -> None:
     pauses: list[float] = []
-    with pytest.raises(Unavailable):
-        until_possible("it", failing(10**6, Unavailable("away")), lambda: None, pauses.append)  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        until_possible("it", failing(10**6, error), lambda: None, sleep=pauses.append)  # type: ignore[arg-type]
     assert GIVE_UP_S <= sum(pauses) <= GIVE_UP_S + 60
 
 

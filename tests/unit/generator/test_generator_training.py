@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 
-from defectory.errors import Exhausted, FailedPrecondition
+from defectory.errors import Exhausted, FailedPrecondition, Refused
 from defectory.storage import ObjectStore
 from services.generator.tensors import dump, parse
 from services.generator.training import loop, trainer, transfer
 from services.generator.training.checkpoints import Checkpoints
+from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Course
 from services.generator.training.trainer import Trainer
@@ -74,6 +76,41 @@ def test_a_stopped_training_ends_in_the_same_weights(folder: ObjectStore, stop_a
     assert steps[0] == stop_at + 4  # nothing was computed again
     assert digest(resumed.trainer) == digest(whole)
     assert folder.exists(resumed.sample_key)
+
+
+def test_going_on_with_other_threads_is_said(folder: ObjectStore) -> None:
+    def stop(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        if images_seen == 8:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        loop.train(make, folder, PREFIX, FINGERPRINT, stop)
+    threads = torch.get_num_threads()
+    with capture_logs() as same:
+        loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    torch.set_num_threads(threads + 1)
+    try:
+        with capture_logs() as other:
+            loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+    finally:
+        torch.set_num_threads(threads)
+    assert [line["threads"] for line in [*same, *other] if "threads" in line] == [f"{threads} -> {threads + 1}"]
+
+
+def test_a_checkpoint_is_written_between_snapshots_once_the_last_one_is_old(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    found: list[str] = []
+
+    def later(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
+        clock[0] += loop.CHECKPOINT_EVERY_S / 4.5  # the fifth step is behind the limit
+        keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/") if info.key.endswith(".json")]
+        found.extend(key[-17:-5] for key in keys if key[-17:-5] not in found)
+
+    loop.train(lambda: make(snapshot_kimg=0.064), folder, PREFIX, FINGERPRINT, later)
+    assert [int(seen) for seen in found] == [24, 44, 64]
 
 
 def test_a_killed_training_ends_in_the_same_weights(folder: ObjectStore) -> None:
@@ -168,6 +205,37 @@ def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:
     assert finished.attempt == 1
 
 
+def test_a_loss_that_is_not_finite_between_two_looks_rolls_back(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
+    made: list[Trainer] = []
+
+    def make_once_broken() -> Trainer:
+        made.append(make(kimg=0.192, snapshot_kimg=0.128))
+        if len(made) == 1:
+            diverging(made[0], at_step=34)  # the third of the 16 behind the checkpoint
+        return made[-1]
+
+    seen: list[int] = []
+    finished = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    assert seen == [64, 128, 192]
+    assert [one.step for one in made] == [
+        48,
+        48,
+    ]  # the host ran to the end of the 16, and then again from the checkpoint
+    assert (finished.attempt, newest_is_finite(folder)) == (1, True)
+
+
+def test_a_training_that_is_looked_at_rarely_is_the_same_training(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = loop.train(make, folder, "models/generator/often/1/", FINGERPRINT, ignore).trainer
+    monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
+    monkeypatch.setattr(trainer, "Epochs", lambda *a, **k: Prefetched(Epochs(*a, **k)))  # as on a GPU
+    assert digest(loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer) == digest(often)
+
+
 def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectStore) -> None:
     def make_broken() -> Trainer:
         one = make()
@@ -254,14 +322,15 @@ def test_pictures_that_are_not_finite_roll_back_once_then_stop_with_the_reason(f
     assert Checkpoints(folder, "models/generator/other/1/", FINGERPRINT).latest() is None
 
 
-def test_a_full_store_does_not_stop_a_training_that_can_wait(
-    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Exhausted("the disk is full"), Refused("the token has expired")])
+def test_a_store_that_takes_nothing_does_not_stop_a_training_that_can_wait(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     save = Checkpoints.save
 
     def full_at_first(self: Checkpoints, images_seen: int, *state: Any) -> None:
         if images_seen == 32:
-            raise Exhausted("the disk is full")
+            raise error
         save(self, images_seen, *state)
 
     monkeypatch.setattr(Checkpoints, "save", full_at_first)

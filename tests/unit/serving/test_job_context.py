@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defectory.errors import Cancelled, Exhausted, Unavailable
+from defectory.errors import Cancelled, Exhausted, Refused, Unavailable
 from defectory.serving.operations import context
 from defectory.serving.operations.context import Interrupted, StoredJobContext
 from defectory.serving.operations.record import cancel_key, progress_key
@@ -23,7 +23,7 @@ def progress(store: ObjectStore) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("error", [Exhausted("the disk is full"), Unavailable("no answer")])
+@pytest.mark.parametrize("error", [Exhausted("disk full"), Unavailable("no answer"), Refused("expired")])
 def test_progress_that_cannot_be_written_stops_no_work_and_comes_later(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -57,8 +57,9 @@ def test_parts_of_a_unit_count_for_the_rate(store: ObjectStore, monkeypatch: pyt
     assert (told["done"], told["rate"], told["remaining_s"]) == (0, 0.25, 38.0)
 
 
+@pytest.mark.parametrize("error", [Unavailable("no answer"), Refused("expired")])
 def test_a_job_that_is_stopped_while_the_store_is_away_is_left_to_be_taken_up_again(
-    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     job = StoredJobContext(store, "generator", "x", {})
     job.stop = True
@@ -66,7 +67,7 @@ def test_a_job_that_is_stopped_while_the_store_is_away_is_left_to_be_taken_up_ag
         job.report("training", 1, 10, "kimg")
 
     def away(*_: object) -> bool:
-        raise Unavailable("no answer")
+        raise error
 
     store.put(cancel_key("generator", "x"), b"")
     with pytest.raises(Cancelled):
