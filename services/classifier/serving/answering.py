@@ -20,7 +20,7 @@ from services.classifier.serving.registry import ModelRegistry, Served
 Result = TypeVar("Result")
 
 MAX_IMAGES = 256  # of a call
-FETCHERS = 8  # objects of the store that are read at once for calls with several
+FETCHERS = 32  # objects of the store that are read at once
 
 
 class Caller(Protocol):
@@ -58,7 +58,9 @@ class Answering:
         self._registry = registry
         self._batcher = batcher
         self._admission = admission
-        self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")  # of calls with several URIs
+        self._fetchers = ThreadPoolExecutor(
+            FETCHERS, thread_name_prefix="fetch"
+        )  # so that no call waits for the store beyond its deadline
 
     def images(self, name: str, version: str, sources: Sequence[Source], caller: Caller) -> Answer:
         """Decide on encoded images.
@@ -69,8 +71,8 @@ class Answering:
         """
         check_count(len(sources))
         expires = _deadline(caller)
+        served = self._registry.get(name, version, caller.remaining_s)
         with self._admission.admitted(len(sources)):
-            served = self._registry.get(name, version, caller.remaining_s)
             contents = self._contents(served, sources, caller, expires)
             decoders = [
                 partial(_decode, served, source.field, content)
@@ -91,8 +93,8 @@ class Answering:
         """
         check_count(count)
         expires = _deadline(caller)
+        served = self._registry.get(name, version, caller.remaining_s)
         with self._admission.admitted(count):
-            served = self._registry.get(name, version, caller.remaining_s)
             return _decided(served, self._batcher.submit(served.lane, read(served), expires), caller, expires)
 
     def close(self) -> None:
@@ -102,13 +104,14 @@ class Answering:
     def _contents(
         self, served: Served, sources: Sequence[Source], caller: Caller, expires: float | None
     ) -> Sequence[bytes]:
-        if len(sources) == 1 or not any(source.uri for source in sources):
-            return [self._content(served, source) for source in sources]
-        return _awaited([self._fetchers.submit(self._content, served, source) for source in sources], caller, expires)
+        named = [source for source in sources if source.uri]
+        if not named:
+            return [source.content for source in sources]
+        futures = [self._fetchers.submit(self._fetched, served, source) for source in named]
+        found = iter(_awaited(futures, caller, expires))
+        return [next(found) if source.uri else source.content for source in sources]
 
-    def _content(self, served: Served, source: Source) -> bytes:
-        if not source.uri:
-            return source.content
+    def _fetched(self, served: Served, source: Source) -> bytes:
         started = time.monotonic()
         content = fetched(self._store, source.uri, source.field)
         served.lane.timings.fetch_s.observe(time.monotonic() - started)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.bundle import put_classifier
-from defectory.errors import Cancelled, Expired
+from defectory.errors import Cancelled, Expired, InvalidInput
 from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
@@ -81,15 +81,16 @@ def answering(slow: tuple[ObjectStore, threading.Event, list[str]]) -> Iterator[
     batcher.close()
 
 
-def test_after_the_deadline_no_further_object_is_read(slow, answering: Answering) -> None:
+@pytest.mark.parametrize("images", [1, len(SOURCES)])
+def test_after_the_deadline_no_further_object_is_read(images: int, slow, answering: Answering) -> None:
     _, go_on, read = slow
     started = time.monotonic()
     with pytest.raises(Expired):
-        answering.images("parts", "", SOURCES, Caller(0.3))
+        answering.images("parts", "", SOURCES[:images], Caller(0.3))
     assert time.monotonic() - started < 5
     go_on.set()
     answering.close()
-    assert len(set(read)) == FETCHERS
+    assert len(set(read)) == min(images, FETCHERS)
 
 
 def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: Answering) -> None:
@@ -100,3 +101,36 @@ def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: An
         answering.images("parts", "", SOURCES, caller)
     answering.close()
     assert len(set(read)) <= FETCHERS
+
+
+def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(slow) -> None:
+    store, _, _ = slow
+    put_classifier(store, "late")
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        if model == "late/1":
+            loading.set()
+            assert loaded.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    registry = ModelRegistry(store, load, {}, 60)
+    registry.get("parts")
+    batcher = Batcher(1)
+    answering = Answering(store, registry, batcher, Admission(1))
+
+    def ask(name: str) -> None:
+        with pytest.raises(InvalidInput, match=r"images\[0\]"):  # and not that there are too many
+            answering.images(name, "", [Source("images[0]", b"no image")], Caller(30))
+
+    late = threading.Thread(target=ask, args=("late",))
+    late.start()
+    try:
+        assert loading.wait(30)
+        ask("parts")
+    finally:
+        loaded.set()
+        late.join()
+        answering.close()
+        batcher.close()
