@@ -43,8 +43,12 @@ class Preprocessing(_Part):
         fit, square_px = done.pop() if len(done) == 1 else ("", 0)
         return cls(square_px=square_px, fit=fit) if fit and square_px <= MAX_SQUARE_PX else cls()
 
-    def input_of(self, data: bytes, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """What the network sees of a file: uint8 (size, size, 3); InvalidInput for one that cannot be read."""
+    def input_of(self, data: bytes | Image.Image, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """What the network sees of a file, or of what `read_header` made of it: uint8 (size, size, 3).
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
         return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
 
     def input_of_image(self, image: Image.Image, size_px: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from services.explainer.overlay import heatmap_png, overlay_png
 from services.explainer.panels import MAX_LIMIT
 from services.explainer.picture import megapixels
 
-MEGAPIXELS = 64  # inside at once: a PNG takes about 10 bytes a pixel, so all calls together take some 700 MB
+MEGAPIXELS = 64  # inside at once: a pixel takes up to 9 bytes, so all calls together take some 600 MB
 
 
 class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):

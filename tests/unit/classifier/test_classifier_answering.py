@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.bundle import put_classifier
-from defectory.errors import Cancelled, Expired, InvalidInput
+from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
+from defectory.imaging import encode_png
 from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
-from services.classifier.serving.answering import FETCHERS, Answering, Source
+from services.classifier.serving.answering import FETCHERS, Answer, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
+from services.classifier.serving.decided import by
 from services.classifier.serving.registry import ModelRegistry, Served
 
 SOURCES = [Source(f"images[{number}]", uri=f"memory://store/shots/{number}.png") for number in range(3 * FETCHERS)]
@@ -101,6 +104,56 @@ def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: An
         answering.images("parts", "", SOURCES, caller)
     answering.close()
     assert len(set(read)) <= FETCHERS
+
+
+class EvenEngine:
+    """An engine that finds both labels as probable."""
+
+    name, batch, parallel = "even", 4, 1
+
+    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
+        return np.full((len(images), 2), 0.5, np.float32)
+
+
+def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones(
+    slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _, _ = slow
+    monkeypatch.setattr("services.classifier.serving.answering.LARGE", 0.01)
+    monkeypatch.setattr("services.classifier.serving.answering.LARGE_AT_ONCE", 0.05)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def decode(image: Image.Image, *arguments: object, **fields: object) -> np.ndarray:
+        if image.size == (200, 200):
+            begun.set()
+            assert go_on.wait(30)
+        return np.zeros((32, 32, 3), np.uint8)
+
+    monkeypatch.setattr("services.classifier.card.network_input_of", decode)
+
+    def load(model: str) -> Served:
+        card = read_card(store, model)
+        return Served(card, Lane(EvenEngine(), by(card.rule), card.name, card.version))
+
+    batcher = Batcher(1)
+    answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
+    large = [Source(f"images[{i}]", encode_png(np.zeros((200, 200), np.uint8))) for i in range(3)]
+    found: list[Answer] = []
+    first = threading.Thread(target=lambda: found.append(answering.images("parts", "", large, Caller())))
+    first.start()
+    try:
+        assert begun.wait(30)
+        with pytest.raises(Exhausted, match="megapixels of large images") as caught:
+            answering.images("parts", "", large[:1], Caller(20))
+        assert caught.value.retry_after_s
+        small = Source("images[0]", encode_png(np.zeros((90, 90), np.uint8)))
+        assert len(answering.images("parts", "", [small], Caller(20)).decided) == 1
+    finally:
+        go_on.set()
+        first.join()
+        answering.close()
+        batcher.close()
+    assert len(found[0].decided) == 3  # a call's own large images do not stand in each other's way
 
 
 def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(slow) -> None:
