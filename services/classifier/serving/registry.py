@@ -231,22 +231,27 @@ class ModelRegistry:
     def _version(self, name: str, version: str, remaining_s: Remaining) -> Served:
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is None:
-            files = listed(self._store, name).get(name, {})
-            if version not in files:
-                has = ", ".join(sorted(files, key=int, reverse=True)) or "none"
-                raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
-            if fault := self._fault(name, version, files[version]):
-                raise fault  # without waiting for others being loaded
-            with self._waiting.admitted(1), turn(self._loading, remaining_s, LOADED):
-                loaded = self._try(name, version, files[version])
-                if loaded is None:
-                    raise copy(self._broken[name, version][1])
+            with self._waiting.admitted(1):
+                loaded = self._load_anew(name, version, remaining_s)
         with self._lock:
             self._asked[name, version] = loaded
             self._asked.move_to_end((name, version))
             while len(self._asked) > KEPT:
                 self._asked.popitem(last=False)
         return loaded
+
+    def _load_anew(self, name: str, version: str, remaining_s: Remaining) -> Served:
+        files = listed(self._store, name).get(name, {})
+        if version not in files:
+            has = ", ".join(sorted(files, key=int, reverse=True)) or "none"
+            raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
+        if fault := self._fault(name, version, files[version]):
+            raise fault  # without waiting for others being loaded
+        with turn(self._loading, remaining_s, LOADED):
+            loaded = self._try(name, version, files[version])
+            if loaded is None:
+                raise copy(self._broken[name, version][1])
+            return loaded
 
     def _fault(self, name: str, version: str, files: Files) -> DefectoryError | None:
         """What is known to be wrong with a version whose files are these.
