@@ -1,6 +1,7 @@
 """The one door for foreign image bytes, and the few things done to pixels everywhere: decode, encode, make square."""
 
 import io
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -14,10 +15,13 @@ MAX_PIXELS = 100_000_000  # of a file, where nothing else is said
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
+_TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, keep_alpha: bool = False) -> Image.Image:
+def decode(
+    data: bytes | Image.Image, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, keep_alpha: bool = False
+) -> Image.Image:
     """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
 
     - Orientation: the EXIF (or TIFF) rotation is applied.
@@ -28,8 +32,10 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, kee
     - Palette, CMYK and other colour spaces become RGB; bilevel becomes L.
     - Of several pages or frames the first is taken.
 
+    The conversion to 8 bit takes about as much memory as the image and its result together, whatever the mode.
+
     Args:
-        data: the file's bytes.
+        data: the file's bytes, or what `read_header` made of them.
         max_pixels: the largest width x height; checked on the header, before pixels are decoded.
         needed_px: a JPEG may come out 1/2, 1/4 or 1/8 as large, as long as both sides keep so many pixels: its blocks
             are then computed at that size, which is cheaper and is a mean over pixels. 0: as large as it is.
@@ -41,9 +47,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, kee
     Raises:
         InvalidInput: empty, not an image, of another format, broken, cut off or too large; says which.
     """
-    if not data:
-        raise InvalidInput("the file is empty")
-    image = _open(data, max_pixels)
+    image = data if isinstance(data, Image.Image) else read_header(data, max_pixels)
     try:
         if needed_px:
             image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
@@ -52,6 +56,29 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, kee
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
         raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
     return _to_8_bit(image, keep_alpha)
+
+
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A file of which only the header was read: its size is known; `decode` takes it from there, once.
+
+    Raises:
+        InvalidInput: empty, not an image, of another format, or too large.
+    """
+    if not data:
+        raise InvalidInput("the file is empty")
+    names = "PNG, JPEG, BMP or TIFF"
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidInput(f"the image is larger than the {max_pixels} pixels allowed") from error
+    except Exception as error:  # a parser fed with foreign bytes can raise anything
+        raise InvalidInput(f"the file is not an image that can be read; use {names}") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidInput(f"the image says it is {width}x{height}, more than the {max_pixels} pixels allowed")
+    if width < 1 or height < 1:
+        raise InvalidInput(f"the image says it is {width}x{height}: it has no pixels")
+    return image
 
 
 def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False) -> tuple[int, int]:
@@ -63,9 +90,7 @@ def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False)
     Raises:
         InvalidInput: empty, not an image, of another format, too large, or (upright) broken.
     """
-    if not data:
-        raise InvalidInput("the file is empty")
-    image = _open(data, max_pixels)
+    image = read_header(data, max_pixels)
     try:
         turned = upright and image.getexif().get(ExifTags.Base.Orientation) in _TURNED
     except Exception as error:  # a parser fed with foreign bytes can raise anything
@@ -142,51 +167,50 @@ def is_grey(image: Image.Image) -> bool:
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all())
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header only, and refuse by it."""
-    names = "PNG, JPEG, BMP or TIFF"
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidInput(f"the image is larger than the {max_pixels} pixels allowed") from error
-    except Exception as error:  # a parser fed with foreign bytes can raise anything
-        raise InvalidInput(f"the file is not an image that can be read; use {names}") from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise InvalidInput(f"the image says it is {width}x{height}, more than the {max_pixels} pixels allowed")
-    if width < 1 or height < 1:
-        raise InvalidInput(f"the image says it is {width}x{height}: it has no pixels")
-    return image
-
-
 def _to_8_bit(image: Image.Image, keep_alpha: bool) -> Image.Image:
     """Any mode that the decoders give, as "L" or "RGB", or "RGBA" where something shows through."""
     if image.mode in _WIDE_GREY:
-        return _wide_to_8_bit(np.asarray(image).astype(np.int64))
+        return _by_tiles(image, "L", _wide_to_8_bit)
     if image.mode == "F":
-        return _float_to_8_bit(np.asarray(image))
+        return _by_tiles(image, "L", _float_to_8_bit)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        grey = image.mode in ("LA", "La", "L", "1")
-        whole = image.convert("RGBA")
-        pixels = np.array(whole)
-        if keep_alpha and pixels[..., 3].min() < 255:
-            pixels[pixels[..., 3] == 0, :3] = 255
-            return Image.fromarray(pixels)
-        return on_white(whole).convert("L" if grey else "RGB")
+        if keep_alpha:
+            pixels = np.array(image.convert("RGBA"))
+            if pixels[..., 3].min() < 255:
+                pixels[pixels[..., 3] == 0, :3] = 255
+                return Image.fromarray(pixels)
+        mode = "L" if image.mode in ("LA", "La", "L", "1") else "RGB"
+        return _by_tiles(image, mode, lambda tile: on_white(tile.convert("RGBA")).convert(mode))
     bare = image.convert("L" if image.mode in ("1", "L") else "RGB")  # a copy, whatever it was
     bare.info = {}
     return bare
 
 
-def _wide_to_8_bit(values: np.ndarray) -> Image.Image:
+def _by_tiles(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The image converted to a mode, tile after tile; in one piece where it is no larger than a tile."""
+    if image.width * image.height <= _TILE_PIXELS:
+        return convert(image)
+    whole = Image.new(mode, image.size)
+    across = min(image.width, _TILE_PIXELS)
+    down = _TILE_PIXELS // across
+    for top in range(0, image.height, down):
+        for left in range(0, image.width, across):
+            box = (left, top, min(left + across, image.width), min(top + down, image.height))
+            whole.paste(convert(image.crop(box)), box)
+    return whole
+
+
+def _wide_to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit grey (also where it comes in a 32-bit container) to 8 bit: 65535 becomes 255."""
+    values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise InvalidInput("the image has 32-bit pixels beyond 0..65535; store it with 8 or 16 bits")
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _float_to_8_bit(values: np.ndarray) -> Image.Image:
+def _float_to_8_bit(image: Image.Image) -> Image.Image:
     """Floating-point grey in [0, 1] to 8 bit."""
+    values = np.asarray(image)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise InvalidInput("the image has floating-point pixels outside [0, 1]; store it with 8 or 16 bits")
     return Image.fromarray(np.round(values * 255).astype(np.uint8))
@@ -222,11 +246,12 @@ def scales_in_the_decoder(data: bytes) -> bool:
 
 
 def network_input_of(
-    data: bytes, size_px: int, max_pixels: int = MAX_PIXELS, *, square_px: int = 0, fit: Fit = "stretch"
+    data: bytes | Image.Image, size_px: int, max_pixels: int = MAX_PIXELS, *, square_px: int = 0, fit: Fit = "stretch"
 ) -> np.ndarray:
     """What a classifier sees of a file's bytes, in training, served and explained: RGB uint8 (size, size, 3).
 
     Args:
+        data: as `decode` takes it.
         square_px: side of the dataset's images, to which ingest made photographs square: they become so here too,
             and an image that is so already stays as it is. 0: nothing is known of it, the image is stretched.
         fit: how they were made square.

@@ -9,6 +9,7 @@ from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+MAX_CARD_BYTES, MAX_LABEL_BYTES = 4 << 20, 32  # a card of 100 cycles and 1000 labels has a tenth of that
 LABELS = ("stable", "canary")  # what a version can be called besides its number
 
 
@@ -117,7 +118,7 @@ def read_labels(store: ObjectStore, kind: str, name: str) -> dict[str, str]:
     for label in LABELS:
         key = _label_key(kind, name, label)
         try:
-            version = store.get(key)
+            version = _read_small(store, key, MAX_LABEL_BYTES)
         except NotFound:
             continue
         if not version.isdigit():
@@ -169,6 +170,14 @@ def _label_key(kind: str, name: str, label: str) -> str:
 
 def _read_json(store: ObjectStore, key: str) -> Any:
     try:
-        return json.loads(store.get(key))
+        return json.loads(_read_small(store, key, MAX_CARD_BYTES))
     except (ValueError, RecursionError) as error:  # the latter where it is nested thousands deep
         raise Corrupted(f"{key} is not JSON: {error}") from error
+
+
+def _read_small(store: ObjectStore, key: str, max_bytes: int) -> bytes:
+    """An object that is read only where it is as small as it ought to be; Corrupted otherwise."""
+    size = store.head(key).size_bytes
+    if size > max_bytes:
+        raise Corrupted(f"{key} has {size} bytes; what belongs there has at most {max_bytes}")
+    return store.get(key)

@@ -79,4 +79,4 @@ def _refusing(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
     make = makers[(handler.request_streaming, handler.response_streaming)]
-    return make(refuse, handler.request_deserializer, handler.response_serializer)
+    return make(refuse, None, handler.response_serializer)  # what a stranger sends is not even parsed

@@ -121,7 +121,7 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
 def _make_server(definition: ServiceDefinition, settings: ServiceSettings) -> grpc.Server:
     interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(definition.name, os.environ), CallInterceptor()]
     if settings.token:
-        interceptors.insert(0, TokenInterceptor(settings.token))
+        interceptors.append(TokenInterceptor(settings.token))  # inside: calls that it refuses are counted too
     threads = ThreadPoolExecutor(definition.threads(settings), thread_name_prefix="call")
     return grpc.server(threads, interceptors=interceptors, options=transport_options(settings.max_message_mb << 20))
 

@@ -18,7 +18,7 @@ from services.classifier.serving.choice import parse_models
 from services.classifier.serving.engine import limit_tensorflow
 from services.classifier.serving.heatmaps import Heatmaps, explainer_at
 from services.classifier.serving.loading import Loader
-from services.classifier.serving.registry import ModelRegistry
+from services.classifier.serving.registry import WAITING, ModelRegistry
 from services.classifier.serving.servicer import OpenInferenceServicer
 
 
@@ -56,8 +56,8 @@ def _heatmaps(settings: ServiceSettings) -> Heatmaps | None:
 
 
 def calls_at_once(settings: ServiceSettings) -> int:
-    """A thread for every call that may wait, and some to refuse the others at once."""
-    return settings.queue + THREADS
+    """A thread for every call that may wait, for its answer or for its model, and some to refuse the others at once."""
+    return settings.queue + WAITING + THREADS
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import safetensors.numpy
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from defectory.errors import Corrupted
+from defectory.errors import Corrupted, NotFound
 from defectory.models import read_model_card, resolve
 from defectory.storage.store import ObjectStore
 from services.classifier.card import FORMAT, KIND, ClassifierCard, WeightsFile
@@ -69,10 +69,13 @@ def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle
 
 
 def _read_weights(store: ObjectStore, card: ClassifierCard, cycle: int) -> bytes:
-    """One cycle's file; Corrupted where it is not the card's, and one of another size is not even read."""
+    """One cycle's file; Corrupted where it is not the card's, or missing; one of another size is not even read."""
     entry, name = card.cycles[cycle].weights, _weights_name(card, cycle)
-    _check_size(store.head(card.prefix + entry.file).size_bytes, entry, name)
-    data = store.get(card.prefix + entry.file)
+    try:
+        _check_size(store.head(card.prefix + entry.file).size_bytes, entry, name)
+        data = store.get(card.prefix + entry.file)
+    except NotFound as error:
+        raise Corrupted(f"{name} are not in the store, though its card names them") from error
     _check_content(data, entry, name)
     return data
 

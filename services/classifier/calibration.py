@@ -3,10 +3,9 @@
 import numpy as np
 from scipy import optimize
 
-from services.classifier.decision import TINY, calibrated
+from services.classifier.decision import TEMPERATURES, TINY, calibrated
 
 BINS = 15
-TEMPERATURES = (0.05, 20.0)  # beyond them a model is certain of everything or of nothing
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -25,7 +24,7 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         return float(-np.log(np.maximum(fair[rows, labels], TINY)).mean())
 
     found = optimize.minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    return float(np.clip(np.exp(found.x), *TEMPERATURES))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:

@@ -1,21 +1,23 @@
 """`model.json`: everything that is known of a classifier, strictly typed; an unknown field is refused."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import Fit, network_input, network_input_of
 from defectory.models import version_prefix
-from services.classifier.decision import DecisionRule
-from services.classifier.model import TARGET_LAYER, Architecture
+from services.classifier.decision import TEMPERATURES, DecisionRule
+from services.classifier.model import MAX_LABELS, TARGET_LAYER, Architecture, Label
 from services.classifier.settings import TrainingSettings
 
 KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
+MAX_CYCLES = 100
 MAX_SQUARE_PX = 1024  # the largest that ingest makes
 MAX_PIXELS = 50_000_000  # of an image: more than cameras on a line have, and 150 MB decoded
 MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
@@ -43,8 +45,12 @@ class Preprocessing(_Part):
         fit, square_px = done.pop() if len(done) == 1 else ("", 0)
         return cls(square_px=square_px, fit=fit) if fit and square_px <= MAX_SQUARE_PX else cls()
 
-    def input_of(self, data: bytes, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """What the network sees of a file: uint8 (size, size, 3); InvalidInput for one that cannot be read."""
+    def input_of(self, data: bytes | Image.Image, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """What the network sees of a file, or of what `read_header` made of it: uint8 (size, size, 3).
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
         return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
 
     def input_of_image(self, image: Image.Image, size_px: int) -> np.ndarray:
@@ -79,7 +85,7 @@ class CalibrationError(_Part):
 class Calibration(_Part):
     """Temperature scaling of the main cycle's probabilities, fitted on validation images."""
 
-    temperature: float = Field(gt=0)
+    temperature: float = Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])
     validation: CalibrationError
     test: CalibrationError | None  # None: no test images; like all of a test set's figures without grown copies
 
@@ -127,17 +133,22 @@ class Estimate(_Part):
     high: float | None = None
 
 
+Content = TypeVar("Content")
+PerSplit = Annotated[dict[str, Content], Field(max_length=len(SPLIT_NAMES))]
+PerLabel = Annotated[dict[Label, int], Field(max_length=MAX_LABELS)]
+
+
 class Lineage(_Part):
     """What the model was made from."""
 
     manifest_uri: str
     content_hash: str  # of the manifest's lines that were used
-    images: dict[str, dict[str, int]]  # split -> label -> images
-    synthetic: dict[str, int]  # label -> synthetic training images
+    images: PerSplit[PerLabel]  # split -> label -> images
+    synthetic: PerLabel  # label -> synthetic training images
     initial_weights: Literal["imagenet", "random"]
     initial_weights_sha256: str  # of the base as it started; empty where it was drawn at random
     calibrated_from: str = ""  # "name/version" whose weights these are, if only the calibration is new
-    packages: dict[str, str]  # name -> version
+    packages: dict[str, str] = Field(max_length=100)  # name -> version
 
 
 class Golden(_Part):
@@ -156,11 +167,13 @@ class ClassifierCard(_Part):
     architecture: Architecture
     preprocessing: Preprocessing = Preprocessing()
     target_layer: Literal["out_relu"] = TARGET_LAYER  # what Grad-CAM explains; the builder knows no other
-    cycles: tuple[CycleCard, ...] = Field(min_length=1)
+    cycles: tuple[CycleCard, ...] = Field(min_length=1, max_length=MAX_CYCLES)
     main_cycle: int = Field(ge=0)
     calibration: Calibration
     operating_point: OperatingPoint | None  # None: no label is that of good parts; the most probable label is taken
-    metrics: dict[str, dict[str, Estimate]]  # split -> metric -> over cycles, at each cycle's best epoch
+    metrics: PerSplit[
+        Annotated[dict[str, Estimate], Field(max_length=100)]
+    ]  # split -> metric -> over cycles, at each cycle's best epoch
     settings: TrainingSettings
     lineage: Lineage
     golden: Golden | None = None  # None: made before there were any, or elsewhere

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TEMPERATURES = (0.05, 20.0)  # beyond them a model is certain of everything or of nothing
 TINY = 1e-30  # float32 probabilities that have sunk to 0 still have a logarithm
 
 
@@ -47,8 +48,9 @@ class Decisions:
 class DecisionRule:
     """How a model's probabilities become decisions: part of the model (`ClassifierCard.rule`).
 
-    A part is rejected when its calibrated probability of being defective is at least the threshold; it is then
-    labelled with the most probable label of a defect, otherwise with the label of good parts.
+    A part passes when its calibrated probability of being defective is below the threshold, and is labelled with the
+    label of good parts; otherwise, also where that probability is not a number, it is rejected and labelled with the
+    most probable label of a defect.
 
     Attributes:
         temperature: of the calibration; 1 where there is none.
@@ -65,7 +67,7 @@ class DecisionRule:
         fair = calibrated(probabilities, self.temperature)
         if self.good is None:
             return Decisions(fair, fair.argmax(axis=1), None)
-        rejected = defect_probability(fair, self.good) >= self.threshold
+        rejected = ~(defect_probability(fair, self.good) < self.threshold)  # so that NaN does not pass
         of_defects = fair.copy()
         of_defects[:, self.good] = -1
         return Decisions(fair, np.where(rejected, of_defects.argmax(axis=1), self.good), rejected)

@@ -9,6 +9,7 @@ import binascii
 import io
 
 import numpy as np
+import structlog
 from PIL import Image
 
 from defectory.errors import Corrupted, InvalidInput
@@ -17,6 +18,8 @@ from services.classifier.model import Network, probabilities
 
 MAX_DIFFERENCE = 1e-3  # of a probability: another processor adds in another order
 FILE_PX = 160, 120
+
+log = structlog.get_logger(__name__)
 
 
 def record(network: Network, preprocessing: Preprocessing) -> Golden:
@@ -30,12 +33,13 @@ def record(network: Network, preprocessing: Preprocessing) -> Golden:
 
 
 def check_golden(card: ClassifierCard, network: Network) -> None:
-    """Compare a network's answers to those in its card; a card without any is taken as it is.
+    """Compare a network's answers to those in its card; a card without any is taken as it is, and told of.
 
     Raises:
         Corrupted: answers are others than when it was trained.
     """
     if card.golden is None:
+        log.warning("classifier has no golden answers to be checked by", model=card.full_name)
         return
     try:
         file = base64.b64decode(card.golden.jpeg, validate=True)

@@ -33,7 +33,7 @@ class Architecture(BaseModel):
     width_multiplier: float = Field(1.0, ge=0.35, le=1.4)
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
-    l2: float = Field(0.01, ge=0)
+    l2: float = Field(0.01, ge=0, le=10)
 
 
 def check_labels(labels: Sequence[str], field: str) -> None:

@@ -38,7 +38,7 @@ def interval(count: int, of: int) -> tuple[float, float]:
 
 def errors_at(defective: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[tuple[int, int], tuple[int, int]]:
     """((defects that pass, defects), (good parts rejected, good parts)) at a threshold."""
-    rejected = scores >= threshold
+    rejected = ~(scores < threshold)
     escapes = (int((defective & ~rejected).sum()), int(defective.sum()))
     return escapes, (int((~defective & rejected).sum()), int((~defective).sum()))
 

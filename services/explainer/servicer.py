@@ -1,6 +1,5 @@
 """ExplainerService over the domain."""
 
-import threading
 from collections.abc import Sequence
 
 import grpc
@@ -21,11 +20,12 @@ from services.explainer.boxes import BoxRule
 from services.explainer.cam import check_method
 from services.explainer.explanation import Explainer
 from services.explainer.jobs import method_of, rule_of
+from services.explainer.loaded import Loaded
 from services.explainer.overlay import heatmap_png, overlay_png
 from services.explainer.panels import MAX_LIMIT
 from services.explainer.picture import megapixels
 
-MEGAPIXELS = 64  # inside at once: a PNG takes about 10 bytes a pixel, so all calls together take some 700 MB
+MEGAPIXELS = 64  # inside at once: a pixel takes up to 9 bytes, so all calls together take some 600 MB
 
 
 class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
@@ -35,15 +35,14 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         self._store = store
         self._operations = operations
         self._admission = Admission(MEGAPIXELS, "megapixels")
-        self._lock = threading.Lock()
-        self._latest: tuple[tuple[str, str], Explainer] | None = None  # people look at one model at a time
+        self._loaded = Loaded(store)
 
     def Explain(self, request: pb.ExplainRequest, context: grpc.ServicerContext) -> pb.ExplainResponse:
         """Explain one image."""
         check_method(method_of(request))
         rule, caller = rule_of(request), GrpcCaller(context)
         _check_waits(caller)  # it may have stood in line behind others
-        explainer = self._explainer(request.model, method_of(request))
+        explainer = self._loaded.get(request.model, method_of(request), caller.remaining_s)
         labels = [request.label] if request.label else []
         for label in labels:
             explainer.check_label(label)
@@ -87,13 +86,6 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             right = f"use 1 to {MAX_LIMIT}"
             raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})
         return self._operations.start("services.explainer.jobs:explain_images", request)
-
-    def _explainer(self, model: str, method: str) -> Explainer:
-        name = "/".join(resolve(self._store, KIND, model))
-        with self._lock:
-            if self._latest is None or self._latest[0] != (name, method):
-                self._latest = (name, method), Explainer(self._store, name, method)
-            return self._latest[1]
 
 
 def _check_waits(caller: GrpcCaller) -> None:

@@ -273,3 +273,27 @@ def test_tritonclient_passes_as_it_is(service: Service, stub, tmp_path: Path) ->
     flat, _ = outputs(stub.ModelInfer(array_request(np.full((1, SIZE, SIZE, 3), 128))))
     np.testing.assert_allclose(said["array_probabilities"], flat, atol=1e-6)
     assert "inputs[0].shape" in said["refused"]
+
+
+PERF_ANALYZER = Path(sys.executable).with_name("perf_analyzer")  # tritonclient's wheel brings it
+
+
+def why_perf_analyzer_does_not_start() -> str:
+    """Empty where it does."""
+    try:
+        done = subprocess.run([PERF_ANALYZER, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    except OSError as error:
+        return str(error)
+    return done.stderr.strip() if done.returncode == 127 else ""  # libraries that it wants are missing
+
+
+def test_perf_analyzer_drives_it(service: Service, tmp_path: Path) -> None:
+    if why := why_perf_analyzer_does_not_start():
+        pytest.skip(why)
+    report = tmp_path / "report.csv"
+    command = [PERF_ANALYZER, "-m", "parts", "-u", service.address, "-i", "grpc", "--input-data", "zero", "-p", "1000",
+               "-s", "100000", "-f", report]  # fmt: skip  # it measures, however unsteady the machine
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    names, values = (line.split(",") for line in report.read_text().splitlines()[:2])
+    assert float(dict(zip(names, values, strict=True))["Inferences/Second"]) > 0

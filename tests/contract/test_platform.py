@@ -271,6 +271,8 @@ def test_token(folder: ObjectStore) -> None:
         for token in ("", "wrong"):
             with open_channel(service.address, token=token) as channel, pytest.raises(Refused):
                 start(service, "a", channel=channel)
+        method = "/defectory.api.generator.v1.GeneratorService/Synthesize"
+        assert f'code="UNAUTHENTICATED",method="{method}"}} 2.0' in metrics_page(service)
         with open_channel(service.address, token="secret") as channel:
             assert wait_for(channel, start(service, "a", channel=channel)).count == 3
 

@@ -206,10 +206,10 @@ def job_of_the_page() -> dict[str, Any]:
 
 
 def test_several_gpus_are_the_same_job_with_another_container() -> None:
-    page = (ROOT / "docs/deploy.md").read_text()
-    (block,) = (part for part in page.split("```yaml\n")[1:] if "services.generator.torchrun" in part.partition("```")[0])
+    blocks = [block.partition("```")[0] for block in (ROOT / "docs/deploy.md").read_text().split("```yaml\n")[1:]]
+    (containers,) = (block for block in blocks if "services.generator.torchrun" in block)
     job = job_of_the_page()
-    job["spec"]["template"]["spec"]["containers"] = yaml.safe_load(block.partition("```")[0])
+    job["spec"]["template"]["spec"]["containers"] = yaml.safe_load(containers)
     kubernetes_validate.validate(job, "1.32", strict=True)
 
 

@@ -1,9 +1,19 @@
 """Which version a model's name means, and what is said of cards and folders that are none."""
 
+from pathlib import Path
+
 import pytest
 
 from defectory.errors import Corrupted, InvalidInput, NotFound
-from defectory.models import complete_versions, list_models, read_model_card, resolve, set_label
+from defectory.models import (
+    MAX_CARD_BYTES,
+    MAX_LABEL_BYTES,
+    complete_versions,
+    list_models,
+    read_model_card,
+    resolve,
+    set_label,
+)
 from defectory.storage import ObjectStore, open_store
 
 
@@ -55,6 +65,17 @@ def test_damaged_labels_are_told_only_to_those_who_need_them(parts: ObjectStore)
     for model in ("parts", "parts/stable"):
         with pytest.raises(Corrupted, match="labels"):
             resolve(parts, "classifier", model)
+
+
+def test_what_is_too_large_to_be_a_card_or_a_label_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = open_store(f"file://{tmp_path}")
+    parts.put("models/classifier/parts/2/model.json", b" " * (MAX_CARD_BYTES + 1))
+    parts.put("models/classifier/parts/labels/stable", b"1" * (MAX_LABEL_BYTES + 1))
+    monkeypatch.setattr(parts, "get", lambda key: pytest.fail("it is read"))
+    with pytest.raises(Corrupted, match="bytes"):
+        read_model_card(parts, "classifier", "parts", "2")
+    with pytest.raises(Corrupted, match="bytes"):
+        resolve(parts, "classifier", "parts")
 
 
 @pytest.mark.parametrize(

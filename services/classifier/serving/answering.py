@@ -1,18 +1,22 @@
 """From a caller's images to a model's decisions: admit, fetch, decode, queue, compute; in time or not at all."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from defectory.errors import Cancelled, Expired, InvalidInput
+from defectory.imaging import read_header
 from defectory.serving.admission import Admission
 from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
+from services.classifier.card import MAX_PIXELS
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
@@ -20,7 +24,8 @@ from services.classifier.serving.registry import ModelRegistry, Served
 Result = TypeVar("Result")
 
 MAX_IMAGES = 256  # of a call
-FETCHERS = 8  # objects of the store that are read at once for calls with several
+LARGE, LARGE_AT_ONCE = 16, 128  # megapixels of an image; of those that have more, decoded at once. 9 bytes a pixel
+FETCHERS = 32  # objects of the store that are read at once
 
 
 class Caller(Protocol):
@@ -58,22 +63,25 @@ class Answering:
         self._registry = registry
         self._batcher = batcher
         self._admission = admission
-        self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")  # of calls with several URIs
+        self._large = Admission(LARGE_AT_ONCE, "megapixels of large images")
+        # No call reads the store itself: it could not leave when its deadline has passed.
+        self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
 
     def images(self, name: str, version: str, sources: Sequence[Source], caller: Caller) -> Answer:
         """Decide on encoded images.
 
         Raises:
             InvalidInput: one is no image that can be read; names it. NotFound: model, version, label or object.
-            Refused: a URI outside the store. Exhausted: too many wait. Expired, Cancelled: the caller's time is over.
+            Refused: a URI outside the store. Exhausted: too many wait, or too large ones. Expired, Cancelled: the
+            caller's time is over.
         """
         check_count(len(sources))
         expires = _deadline(caller)
+        served = self._registry.get(name, version, caller.remaining_s)
         with self._admission.admitted(len(sources)):
-            served = self._registry.get(name, version, caller.remaining_s)
             contents = self._contents(served, sources, caller, expires)
             decoders = [
-                partial(_decode, served, source.field, content)
+                self._decoder(served, source.field, content, caller)
                 for source, content in zip(sources, contents, strict=True)
             ]
             return _decided(served, self._batcher.submit_encoded(served.lane, decoders, expires), caller, expires)
@@ -91,8 +99,8 @@ class Answering:
         """
         check_count(count)
         expires = _deadline(caller)
+        served = self._registry.get(name, version, caller.remaining_s)
         with self._admission.admitted(count):
-            served = self._registry.get(name, version, caller.remaining_s)
             return _decided(served, self._batcher.submit(served.lane, read(served), expires), caller, expires)
 
     def close(self) -> None:
@@ -102,27 +110,51 @@ class Answering:
     def _contents(
         self, served: Served, sources: Sequence[Source], caller: Caller, expires: float | None
     ) -> Sequence[bytes]:
-        if len(sources) == 1 or not any(source.uri for source in sources):
-            return [self._content(served, source) for source in sources]
-        return _awaited([self._fetchers.submit(self._content, served, source) for source in sources], caller, expires)
+        named = [source for source in sources if source.uri]
+        if not named:
+            return [source.content for source in sources]
+        futures = [self._fetchers.submit(self._fetched, served, source) for source in named]
+        found = iter(_awaited(futures, caller, expires))
+        return [next(found) if source.uri else source.content for source in sources]
 
-    def _content(self, served: Served, source: Source) -> bytes:
-        if not source.uri:
-            return source.content
+    def _fetched(self, served: Served, source: Source) -> bytes:
         started = time.monotonic()
         content = fetched(self._store, source.uri, source.field)
         served.lane.timings.fetch_s.observe(time.monotonic() - started)
         return content
 
+    def _decoder(self, served: Served, field: str, content: bytes, caller: Caller) -> Callable[[], np.ndarray]:
+        """What a core is to do before it computes an image. A large one is decoded now, alone of its call's images.
 
-def _decode(served: Served, field: str, content: bytes) -> np.ndarray:
+        So all that is decoded at once takes so much memory and no more, and no core stands still for seconds.
+        """
+        with _of(field):
+            image = read_header(content, MAX_PIXELS)
+        decode = partial(_decode, served, field, image)
+        megapixels = image.width * image.height / 1e6
+        if megapixels <= LARGE:
+            return decode
+        with self._large.admitted(megapixels):
+            _deadline(caller)
+            pixels = decode()
+        return lambda: pixels
+
+
+def _decode(served: Served, field: str, image: Image.Image) -> np.ndarray:
     started = time.monotonic()
-    try:
-        pixels = served.card.preprocessing.input_of(content, served.card.architecture.input_px)
-    except InvalidInput as error:
-        raise InvalidInput(f"{field}: {error}", {field: str(error)}) from error
+    with _of(field):
+        pixels = served.card.preprocessing.input_of(image, served.card.architecture.input_px)
     served.lane.timings.decode_s.observe(time.monotonic() - started)
     return pixels[None]
+
+
+@contextmanager
+def _of(field: str) -> Iterator[None]:
+    """What is wrong with an image is told of the caller's field."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{field}: {error}", {field: str(error)}) from error
 
 
 def _decided(

@@ -1,6 +1,6 @@
 """Which version answers under a model's name: pure rules over what the store has and what works."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from defectory.errors import InvalidInput
 from defectory.models import check_name
@@ -18,11 +18,27 @@ def parse_models(text: str) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, version = entry.partition("=")
         check_name(name, "models")
+        if name in wanted:
+            right = "name each once; one version of it can be pinned"
+            raise InvalidInput(f"models: {name!r} is named twice: {right}", {"models": right})
         if version and not version.isdecimal():
             right = "use NAME or NAME=VERSION, the version a number"
             raise InvalidInput(f"models {entry!r}: {right}", {"models": right})
         wanted[name] = version
     return wanted
+
+
+def absent(wanted: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> list[str]:
+    """What is wanted and not there, as it was asked for.
+
+    Args:
+        wanted: {name: version or ""}. versions: {name: its complete versions}.
+    """
+    return [
+        f"{name}={version}" if version else name
+        for name, version in wanted.items()
+        if not versions.get(name) or (version and version not in versions[name])
+    ]
 
 
 def candidates(versions: Sequence[str], labels: Mapping[str, str], pinned: str, serving: str) -> Iterator[str]:

@@ -6,23 +6,24 @@ import grpc
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
-from defectory.errors import Exhausted, Expired, InvalidInput
+from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
 from defectory.serving.admission import Admission
 from defectory.serving.channel import from_environment
 from defectory.serving.status import error_from_rpc
 from services.classifier.serving.answering import Caller
 
-Explain = Callable[[str, classifier_pb2.ImageSource, str, float | None], bytes]
+Explain = Callable[[str, classifier_pb2.ImageSource, str, Caller], bytes]
 
 MAX_HEATMAPS = 16  # of a call
 MAX_WAITING = 32  # of all calls
+LONGEST_S = 60.0  # for one, where the caller sets no deadline
 
 
 class Heatmaps:
     """Asks for the heatmaps of calls, from many threads at once.
 
     Args:
-        explain: (model, image, label, timeout in seconds) -> PNG.
+        explain: (model, image, label, for whom) -> PNG.
         max_bytes: of a call's heatmaps in all, so that its answer fits into a message.
     """
 
@@ -53,7 +54,7 @@ class Heatmaps:
                 remaining_s = caller.remaining_s()
                 if remaining_s is not None and remaining_s <= 0:
                     raise Expired("the deadline passed before all heatmaps were there")
-                found.append(self._explain(model, image, label, remaining_s))
+                found.append(self._explain(model, image, label, caller))
                 if sum(map(len, found)) > self._max_bytes:
                     raise Exhausted(
                         f"the heatmaps of the first {len(found)} of {len(images)} images take more than "
@@ -63,13 +64,19 @@ class Heatmaps:
 
 
 def explainer_at(address: str) -> Explain:
-    """What asks the explainer at `host:port` for a heatmap: (model, image, label, timeout in seconds) -> PNG."""
+    """What asks the explainer at `host:port` for a heatmap, as long as the caller waits and at most LONGEST_S."""
     stub = explainer_pb2_grpc.ExplainerServiceStub(from_environment(address))
 
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, timeout_s: float | None) -> bytes:
+    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
         request = explainer_pb2.ExplainRequest(model=model, image=image, label=label)
+        remaining_s = caller.remaining_s()
+        call = stub.Explain.future(request, timeout=LONGEST_S if remaining_s is None else remaining_s)
+        if not caller.on_end(call.cancel):
+            call.cancel()
         try:
-            return stub.Explain(request, timeout=timeout_s).heatmap
+            return call.result().heatmap
+        except grpc.FutureCancelledError as error:
+            raise Cancelled("the caller has gone") from error
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 

@@ -2,24 +2,27 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import structlog
 
-from defectory.errors import Corrupted, DefectoryError, Expired, NotFound, Refused, Unavailable
-from defectory.models import check_name, complete_versions, read_labels, version_number, version_prefix
+from defectory.errors import Corrupted, DefectoryError, NotFound, Refused, Unavailable
+from defectory.models import check_name, read_labels, version_number
+from defectory.serving.admission import Admission
+from defectory.serving.turn import Remaining, turn
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.serving.batching import Lane
-from services.classifier.serving.choice import DEFAULT, candidates
+from services.classifier.serving.choice import DEFAULT, absent, candidates
+from services.classifier.serving.listing import Files, listed
 from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
 
 KEPT = 4  # versions that were asked for by number and are nobody's default
-LOOK_S = 0.1  # between looks whether who waits for a version still has the time
-
-Remaining = Callable[[], float | None]  # seconds to a caller's deadline; None without one
+WAITING = 64  # calls at once that may wait for versions being loaded, apart from those that wait for an answer
+LOADED = "other versions were loaded"  # while who is refused has waited
+READ_ANEW: Files = ()  # the files of a version that is to be tried again whatever lies there
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +39,7 @@ class Served:
 class _Model:
     """What a name stands for now."""
 
-    default: Served | None
+    default: Served | None  # None: no version of it works
     labels: Mapping[str, str]
     labelled: Mapping[str, Served]  # label -> version
 
@@ -61,7 +64,9 @@ class ModelRegistry:
         self._loading = threading.Lock()  # one version after the other, so that loading takes one core at most
         self._models: dict[str, _Model] = {}
         self._asked: OrderedDict[tuple[str, str], Served] = OrderedDict()
-        self._broken: dict[tuple[str, str], tuple[str, DefectoryError]] = {}  # -> (card's etag, why)
+        self._broken: dict[tuple[str, str], tuple[Files, DefectoryError]] = {}  # -> (its files then, why)
+        self._absent: list[str] = []  # of what is wanted
+        self._waiting = Admission(WAITING, "calls")
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._on_ready: Callable[[], None] = lambda: None
@@ -91,14 +96,15 @@ class ModelRegistry:
 
         Raises:
             NotFound: no such model, version or label. Corrupted: its bundle is broken. InvalidInput: no name.
-            Expired: the caller's time is over before other versions are loaded.
+            Expired: the caller's time is over before other versions are loaded. Exhausted: too many wait for that.
         """
         check_name(name, "model")
         if self._wanted and name not in self._wanted:
             raise NotFound(f"classifier {name!r} is not served here; served are {', '.join(sorted(self._wanted))}")
         model = self._model(name)
         if self._poll_s == 0 or model is None:
-            self.refresh(name, remaining_s)
+            with self._waiting.admitted(1):
+                self.refresh(name, remaining_s)
             model = self._model(name)
         if not version:
             return self._default(name, model)
@@ -129,19 +135,16 @@ class ModelRegistry:
         Raises:
             Unavailable, …: the store cannot be listed, or answers for no model at all; or what `only` fails with.
         """
-        prefix = version_prefix(KIND, only, "").rstrip("/") + "/" if only else f"models/{KIND}/"
-        etags = {}
-        for info in self._store.list(prefix):
-            parts = info.key.split("/")
-            if len(parts) == 5 and parts[4] == "model.json" and parts[3].isdecimal():
-                etags[parts[2], parts[3]] = info.etag
+        files = listed(self._store, only)
+        if not only:
+            self._tell_absent({name: set(versions) for name, versions in files.items()})
         known = set(self._known())
-        names = {name for name, _ in etags} | (known & {only} if only else known)
+        names = files.keys() | (known & {only} if only else known)
         failed: list[Exception] = []
         followed = sorted(name for name in names if not self._wanted or name in self._wanted)
         for name in followed:
             try:
-                self._follow(name, {version: etag for (n, version), etag in etags.items() if n == name}, remaining_s)
+                self._follow(name, files.get(name, {}), remaining_s)
             except Exception as error:  # one model's, so it must not keep the others from being served
                 if only:
                     raise
@@ -154,47 +157,45 @@ class ModelRegistry:
     def _is_wanted(self, name: str, version: str) -> bool:
         return self._wanted.get(name, "") in ("", version)
 
-    @contextmanager
-    def _turn(self, remaining_s: Remaining) -> Iterator[None]:
-        """Hold `_loading`; Expired where the caller's time is over before the others have let go of it."""
-        while not self._loading.acquire(timeout=LOOK_S):
-            left = remaining_s()
-            if left is not None and left <= 0:
-                raise Expired("the deadline passed while other versions were loaded")
-        try:
-            yield
-        finally:
-            self._loading.release()
+    def _tell_absent(self, versions: Mapping[str, Collection[str]]) -> None:
+        found = absent(self._wanted, versions)
+        if found != self._absent:
+            self._absent = found
+            if found:
+                log.error("models that are to be served are not in the store", models=found, store=self._store.url)
+            else:
+                log.info("all models that are to be served are in the store")
 
-    def _follow(self, name: str, etags: Mapping[str, str], remaining_s: Remaining) -> None:
-        with self._turn(remaining_s):
+    def _follow(self, name: str, files: Mapping[str, Files], remaining_s: Remaining) -> None:
+        with turn(self._loading, remaining_s, LOADED):
             before = self._model(name)
             labels = self._labels(name, before)
             serving = before.default if before else None
-            versions = sorted(etags, key=int, reverse=True)
+            versions = sorted(files, key=int, reverse=True)
             pinned = self._wanted.get(name, "")
             tried: dict[str, Served | None] = {}  # what answers in several roles is loaded once
             default = None
             for version in candidates(versions, labels, pinned, serving.card.version if serving else ""):
-                tried[version] = default = self._try(name, version, etags[version])
+                tried[version] = default = self._try(name, version, files[version])
                 if default is not None:
                     break
             labelled = {}
             for label, version in labels.items():
-                if version not in tried and version in etags and self._is_wanted(name, version):
+                if version not in tried and version in files and self._is_wanted(name, version):
                     try:
-                        tried[version] = self._try(name, version, etags[version])
+                        tried[version] = self._try(name, version, files[version])
                     except Unavailable as error:  # no reason not to serve the default
                         log.error("label left as it is", model=name, label=label, error=str(error))
                 served = tried.get(version)
                 if served is not None:
                     labelled[label] = served
             # What works goes on, though its files may be gone: callers matter more than the store's order.
-            self._switch(name, _Model(default or serving, labels, labelled), before)
+            model = _Model(default or serving, labels, labelled)
+            self._switch(name, model if versions or labels or serving else None, before)
 
-    def _switch(self, name: str, model: _Model, before: _Model | None) -> None:
+    def _switch(self, name: str, model: _Model | None, before: _Model | None) -> None:
         with self._lock:
-            if model.default is None and not model.labels:
+            if model is None:
                 self._models.pop(name, None)
             else:
                 self._models[name] = model
@@ -222,24 +223,16 @@ class ModelRegistry:
     def _default(self, name: str, model: _Model | None) -> Served:
         if model is not None and model.default is not None:
             return model.default
-        broken = [why for (n, _), (_, why) in list(self._broken.items()) if n == name]
-        if broken:
-            raise broken[0]
+        if faults := self._faults(name):
+            raise faults[0]
         pinned = self._wanted.get(name, "")
         raise NotFound(f"there is no classifier {name!r}{' ' + pinned if pinned else ''} in {self._store.url}")
 
     def _version(self, name: str, version: str, remaining_s: Remaining) -> Served:
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is None:
-            versions = complete_versions(self._store, KIND, name)
-            if version not in versions:
-                has = ", ".join(versions) or "none"
-                raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
-            etag = self._store.head(version_prefix(KIND, name, version) + "model.json").etag
-            with self._turn(remaining_s):
-                loaded = self._try(name, version, etag)
-            if loaded is None:
-                raise self._broken[name, version][1]
+            with self._waiting.admitted(1):
+                loaded = self._load_anew(name, version, remaining_s)
         with self._lock:
             self._asked[name, version] = loaded
             self._asked.move_to_end((name, version))
@@ -247,13 +240,38 @@ class ModelRegistry:
                 self._asked.popitem(last=False)
         return loaded
 
-    def _try(self, name: str, version: str, etag: str) -> Served | None:
+    def _load_anew(self, name: str, version: str, remaining_s: Remaining) -> Served:
+        files = listed(self._store, name).get(name, {})
+        if version not in files:
+            has = ", ".join(sorted(files, key=int, reverse=True)) or "none"
+            raise NotFound(f"classifier {name!r} has no version {version!r}; it has {has}")
+        if fault := self._fault(name, version, files[version]):
+            raise fault  # without waiting for others being loaded
+        with turn(self._loading, remaining_s, LOADED):
+            loaded = self._try(name, version, files[version])
+            if loaded is None:
+                raise copy(self._broken[name, version][1])
+            return loaded
+
+    def _fault(self, name: str, version: str, files: Files) -> DefectoryError | None:
+        """What is known to be wrong with a version whose files are these.
+
+        Errors are kept without the frames they came from, and whoever raises one raises a copy: an error that many
+        calls raise keeps what all of them held.
+        """
+        known = self._broken.get((name, version))
+        return copy(known[1]) if known is not None and known[0] == files else None
+
+    def _faults(self, name: str) -> list[DefectoryError]:
+        """What is known to be wrong with a model's versions."""
+        return [copy(why) for (n, _), (_, why) in list(self._broken.items()) if n == name]
+
+    def _try(self, name: str, version: str, files: Files) -> Served | None:
         """The version as it is loaded already, or loaded now; None where it is broken. Called under `_loading`."""
         loaded = next((served for served in self._loaded(name) if served.card.version == version), None)
         if loaded is not None:
             return loaded
-        known = self._broken.get((name, version))
-        if known is not None and known[0] == etag:
+        if self._fault(name, version, files):
             return None
         try:
             served = self._load(f"{name}/{version}")
@@ -261,7 +279,7 @@ class ModelRegistry:
             raise  # the store's fault, not the version's: the next look tries again
         except Exception as error:
             why = error if isinstance(error, DefectoryError) else Corrupted(f"classifier {name}/{version}: {error}")
-            self._broken[name, version] = "" if isinstance(error, Refused) else etag, why  # "": try again next time
+            self._broken[name, version] = READ_ANEW if isinstance(error, Refused) else files, copy(why)
             LOAD_FAILURES.labels(name, version).inc()
             log.error("version cannot be served", model=name, version=version, error=str(error))
             return None

@@ -15,7 +15,7 @@ from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
 from services.classifier.bundle import load_weights, read_card, write_card
-from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
+from services.classifier.card import KIND, MAX_CYCLES, ClassifierCard, Estimate, Lineage
 from services.classifier.confusion import decided
 from services.classifier.data import cap_synthetic, check_no_leak
 from services.classifier.golden import record
@@ -45,8 +45,9 @@ def check(
     if len(labels) < 2:
         right = "give training images of at least two labels"
         raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
-    if not 1 <= cycles <= 100:
-        raise InvalidInput(f"cycles {cycles}: use 1 to 100", {"cycles": "use 1 to 100"})
+    if not 1 <= cycles <= MAX_CYCLES:
+        right = f"use 1 to {MAX_CYCLES}"
+        raise InvalidInput(f"cycles {cycles}: {right}", {"cycles": right})
     check_no_leak(lines)
     settings = training_settings(values, dataset_px=max(line.width for line in lines))
     validation = [line.label for line in lines if line.split == "validation"]

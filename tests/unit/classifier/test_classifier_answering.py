@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.bundle import put_classifier
-from defectory.errors import Cancelled, Expired
+from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
+from defectory.imaging import encode_png
 from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
-from services.classifier.serving.answering import FETCHERS, Answering, Source
+from services.classifier.serving.answering import FETCHERS, Answer, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
+from services.classifier.serving.decided import by
 from services.classifier.serving.registry import ModelRegistry, Served
 
 SOURCES = [Source(f"images[{number}]", uri=f"memory://store/shots/{number}.png") for number in range(3 * FETCHERS)]
@@ -81,15 +84,16 @@ def answering(slow: tuple[ObjectStore, threading.Event, list[str]]) -> Iterator[
     batcher.close()
 
 
-def test_after_the_deadline_no_further_object_is_read(slow, answering: Answering) -> None:
+@pytest.mark.parametrize("images", [1, len(SOURCES)])
+def test_after_the_deadline_no_further_object_is_read(images: int, slow, answering: Answering) -> None:
     _, go_on, read = slow
     started = time.monotonic()
     with pytest.raises(Expired):
-        answering.images("parts", "", SOURCES, Caller(0.3))
+        answering.images("parts", "", SOURCES[:images], Caller(0.3))
     assert time.monotonic() - started < 5
     go_on.set()
     answering.close()
-    assert len(set(read)) == FETCHERS
+    assert len(set(read)) == min(images, FETCHERS)
 
 
 def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: Answering) -> None:
@@ -100,3 +104,86 @@ def test_for_a_caller_who_has_gone_no_further_object_is_read(slow, answering: An
         answering.images("parts", "", SOURCES, caller)
     answering.close()
     assert len(set(read)) <= FETCHERS
+
+
+class EvenEngine:
+    """An engine that finds both labels as probable."""
+
+    name, batch, parallel = "even", 4, 1
+
+    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
+        return np.full((len(images), 2), 0.5, np.float32)
+
+
+def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones(
+    slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _, _ = slow
+    monkeypatch.setattr("services.classifier.serving.answering.LARGE", 0.01)
+    monkeypatch.setattr("services.classifier.serving.answering.LARGE_AT_ONCE", 0.05)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def decode(image: Image.Image, *arguments: object, **fields: object) -> np.ndarray:
+        if image.size == (200, 200):
+            begun.set()
+            assert go_on.wait(30)
+        return np.zeros((32, 32, 3), np.uint8)
+
+    monkeypatch.setattr("services.classifier.card.network_input_of", decode)
+
+    def load(model: str) -> Served:
+        card = read_card(store, model)
+        return Served(card, Lane(EvenEngine(), by(card.rule), card.name, card.version))
+
+    batcher = Batcher(1)
+    answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
+    large = [Source(f"images[{i}]", encode_png(np.zeros((200, 200), np.uint8))) for i in range(3)]
+    found: list[Answer] = []
+    first = threading.Thread(target=lambda: found.append(answering.images("parts", "", large, Caller())))
+    first.start()
+    try:
+        assert begun.wait(30)
+        with pytest.raises(Exhausted, match="megapixels of large images") as caught:
+            answering.images("parts", "", large[:1], Caller(20))
+        assert caught.value.retry_after_s
+        small = Source("images[0]", encode_png(np.zeros((90, 90), np.uint8)))
+        assert len(answering.images("parts", "", [small], Caller(20)).decided) == 1
+    finally:
+        go_on.set()
+        first.join()
+        answering.close()
+        batcher.close()
+    assert len(found[0].decided) == 3  # a call's own large images do not stand in each other's way
+
+
+def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(slow) -> None:
+    store, _, _ = slow
+    put_classifier(store, "late")
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        if model == "late/1":
+            loading.set()
+            assert loaded.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    registry = ModelRegistry(store, load, {}, 60)
+    registry.get("parts")
+    batcher = Batcher(1)
+    answering = Answering(store, registry, batcher, Admission(1))
+
+    def ask(name: str) -> None:
+        with pytest.raises(InvalidInput, match=r"images\[0\]"):  # and not that there are too many
+            answering.images(name, "", [Source("images[0]", b"no image")], Caller(30))
+
+    late = threading.Thread(target=ask, args=("late",))
+    late.start()
+    try:
+        assert loading.wait(30)
+        ask("parts")
+    finally:
+        loaded.set()
+        late.join()
+        answering.close()
+        batcher.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+import structlog
 
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
@@ -42,7 +43,9 @@ def test_what_was_written_is_read(network: Network, weights: bytes) -> None:
 def test_golden_answers_are_checked() -> None:
     network = lively(ARCHITECTURE)
     _, card = bundle(open_store("memory://"), weights_bytes(network))
-    check_golden(card, network)  # which has none
+    with structlog.testing.capture_logs() as logs:
+        check_golden(card, network)  # which has none
+    assert [(line["log_level"], line["model"]) for line in logs] == [("warning", "judge/1")]
     golden = record(network, card.preprocessing)
     kept = ClassifierCard.model_validate_json(card.model_copy(update={"golden": golden}).model_dump_json())
     check_golden(kept, network)
@@ -88,6 +91,13 @@ def rewritten(weights: bytes, **changes: object) -> ObjectStore:
                       "weights": {"file": "x.safetensors", "sha256": "0" * 64, "size": 1 << 30}}]}, r"weights.size"),
         ({"architecture": {"labels": ["a", "a"], "input_px": 32}}, "twice"),
         ({"calibration": {"temperature": 0}}, r"calibration.temperature"),
+        ({"calibration": {"temperature": float("inf")}}, r"calibration.temperature"),
+        ({"calibration": {"temperature": 1e-310}}, r"calibration.temperature"),
+        ({"architecture": {"labels": ["a", "b"], "input_px": 32, "l2": 11}}, r"architecture.l2"),
+        ({"cycles": [{"seed": 0, "best_epoch": 1,
+                      "weights": {"file": "x.safetensors", "sha256": "0" * 64, "size": 1}}] * 101}, "at most 100 item"),
+        ({"metrics": {split: {} for split in "abcd"}}, "metrics: .*at most 3 items"),
+        ({"metrics": {"test": {str(i): {"mean": 0} for i in range(101)}}}, "metrics.test: .*at most 100 items"),
         ({"cycles": [{"seed": 0, "best_epoch": 1,
                       "weights": {"file": "../../x.safetensors", "sha256": "0" * 64, "size": 1}}]}, r"weights.file"),
         ({"name": "other"}, "says that it is other/1"),
@@ -117,8 +127,15 @@ def test_weights_are_checked_before_they_are_read_and_a_network_is_built(
         load(store, "judge")
     store.put(card.prefix + card.weights.file, weights + b"x")
     get = store.get
-    monkeypatch.setattr(store, "get", lambda key: get(key) if key.endswith(".json") else pytest.fail("it is read"))
+    monkeypatch.setattr(store, "get", lambda key: pytest.fail("it is read") if "cycle-" in key else get(key))
     with pytest.raises(Corrupted, match="bytes, its card says"):
+        load(store, "judge")
+
+
+def test_missing_weights_are_a_broken_bundle(weights: bytes) -> None:
+    store, card = bundle(open_store("memory://"), weights)
+    store.delete(card.prefix + card.weights.file)
+    with pytest.raises(Corrupted, match="are not in the store"):
         load(store, "judge")
 
 

@@ -33,7 +33,7 @@ def test_the_order_in_which_versions_are_tried(labels: dict, pinned: str, servin
 def test_models_to_serve_are_read_from_a_list() -> None:
     assert parse_models("") == {}
     assert parse_models("screws, cables=3") == {"screws": "", "cables": "3"}
-    for wrong in ("Screws", "cables=new", "=3"):
+    for wrong in ("Screws", "cables=new", "=3", "cables=1,cables=2", "cables,cables"):
         with pytest.raises(InvalidInput, match="models"):
             parse_models(wrong)
 

@@ -38,6 +38,14 @@ def test_without_an_operating_point_the_most_probable_label_is_taken() -> None:
     assert decisions.probabilities[1, 2] < 0.7
 
 
+def test_what_is_no_number_does_not_pass() -> None:
+    for row in ([np.nan, np.nan, np.nan], [0.9, np.nan, 0.1], [np.nan, 0.1, 0.1]):
+        decisions = DecisionRule(good=0, threshold=0.5).decide(np.array([row]))
+        assert decisions.rejected is not None
+        assert decisions.rejected.tolist() == [True]
+        assert decisions.labels[0] != 0
+
+
 @pytest.mark.parametrize(("threshold", "expected"), [(0.0, [True, True]), (1.5, [False, False])])
 def test_the_ends_reject_everything_and_nothing(threshold: float, expected: list[bool]) -> None:
     decisions = DecisionRule(good=1, threshold=threshold).decide(np.array([[1.0, 0.0], [0.0, 1.0]]))

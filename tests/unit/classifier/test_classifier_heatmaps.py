@@ -1,10 +1,24 @@
 """Heatmaps of a call: as many as fit, in time."""
 
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
 import pytest
 
+from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2
-from defectory.errors import Exhausted, Expired, InvalidInput
-from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps
+from defectory.api.explainer.v1 import explainer_pb2_grpc
+from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput, Unavailable
+from defectory.storage import open_store
+from services.classifier.servicer import ClassifierServicer
+from services.classifier.serving.answering import Answer
+from services.classifier.serving.batching import Lane
+from services.classifier.serving.decided import Decided
+from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps, explainer_at
+from services.classifier.serving.registry import Served
 
 IMAGES = [classifier_pb2.ImageSource(content=bytes([number])) for number in range(4)]
 LABELS = ["a", "b", "c", "d"]
@@ -15,18 +29,20 @@ class Caller:
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = seconds
+        self.go: Callable[[], None] = lambda: None
 
     def remaining_s(self) -> float | None:
         if self._seconds is not None:
             self._seconds -= 1
         return self._seconds
 
-    def on_end(self, callback: object) -> bool:
-        raise NotImplementedError
+    def on_end(self, callback: Callable[[], None]) -> bool:
+        self.go = callback
+        return True
 
 
 def test_every_image_has_the_heatmap_of_its_label() -> None:
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, timeout_s: float | None) -> bytes:
+    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
         return b"%b %b %b" % (model.encode(), image.content, label.encode())
 
     found = Heatmaps(explain, 1000).of("parts/1", IMAGES, LABELS, Caller())
@@ -36,7 +52,7 @@ def test_every_image_has_the_heatmap_of_its_label() -> None:
 def test_heatmaps_too_large_for_an_answer_are_not_all_asked_for() -> None:
     asked: list[str] = []
 
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, timeout_s: float | None) -> bytes:
+    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
         asked.append(label)
         return bytes(100)
 
@@ -48,15 +64,15 @@ def test_heatmaps_too_large_for_an_answer_are_not_all_asked_for() -> None:
 
 
 def test_no_heatmap_is_asked_for_after_the_deadline() -> None:
-    timeouts: list[float | None] = []
+    asked: list[str] = []
 
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, timeout_s: float | None) -> bytes:
-        timeouts.append(timeout_s)
+    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
+        asked.append(label)
         return b"x"
 
     with pytest.raises(Expired):
         Heatmaps(explain, 1000).of("parts/1", IMAGES, LABELS, Caller(3))
-    assert timeouts == [2, 1]
+    assert asked == ["a", "b"]
 
 
 def test_a_call_asks_for_a_few_heatmaps_only() -> None:
@@ -64,3 +80,70 @@ def test_a_call_asks_for_a_few_heatmaps_only() -> None:
     with pytest.raises(InvalidInput) as caught:
         Heatmaps.check_count(MAX_HEATMAPS + 1)
     assert list(caught.value.fields) == ["heatmap"]
+
+
+class SlowExplainer(explainer_pb2_grpc.ExplainerServiceServicer):
+    """Answers nobody; says when it is asked, and when who asked has gone."""
+
+    def __init__(self) -> None:
+        self.asked, self.left = threading.Event(), threading.Event()
+
+    def Explain(self, request: object, context: grpc.ServicerContext) -> None:  # noqa: N802
+        context.add_callback(self.left.set)
+        self.asked.set()
+        assert self.left.wait(30)
+        context.abort(grpc.StatusCode.CANCELLED, "it has gone")
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[SlowExplainer, str]]:
+    servicer = SlowExplainer()
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        explainer_pb2_grpc.add_ExplainerServiceServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        yield servicer, f"127.0.0.1:{port}"
+        server.stop(0).wait()
+
+
+def test_the_heatmap_of_a_caller_who_has_gone_is_given_up(slow: tuple[SlowExplainer, str]) -> None:
+    servicer, address = slow
+    caller = Caller()
+    goes = threading.Thread(target=lambda: servicer.asked.wait(30) and caller.go())
+    goes.start()
+    with pytest.raises(Cancelled):
+        explainer_at(address)("parts/1", IMAGES[0], "a", caller)
+    assert servicer.left.wait(30)
+    goes.join()
+
+
+def test_without_a_deadline_no_heatmap_is_waited_for_for_ever(
+    slow: tuple[SlowExplainer, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.classifier.serving.heatmaps.LONGEST_S", 0.3)
+    with pytest.raises(Unavailable):
+        explainer_at(slow[1])("parts/1", IMAGES[0], "a", Caller())
+
+
+def test_what_is_explained_is_the_decision() -> None:
+    """A part that is rejected at the operating point, though "good" is more probable."""
+    store = open_store("memory://")
+    card = put_classifier(store, "parts")
+    decided = [Decided(np.array([0.4, 0.6]), 0, True)]
+
+    class Answering:
+        def images(self, *asked: object) -> Answer:
+            return Answer(Served(card, Lane(None, list, "parts", "1")), decided)
+
+    class Context:
+        def is_active(self) -> bool:
+            return True
+
+        def time_remaining(self) -> None:
+            return None
+
+    heatmaps = Heatmaps(lambda model, image, label, caller: label.encode(), 1000)
+    request = classifier_pb2.ClassifyRequest(model="parts", images=IMAGES[:1], heatmap=True)
+    (found,) = ClassifierServicer(store, None, Answering(), heatmaps).Classify(request, Context()).classifications
+    assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")

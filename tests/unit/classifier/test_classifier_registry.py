@@ -4,19 +4,22 @@ import gc
 import json
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 
 from bench.bundle import put_classifier
-from defectory.errors import Corrupted, Expired, InvalidInput, NotFound, Refused, Unavailable
+from defectory.errors import Corrupted, Exhausted, Expired, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
 from services.classifier.serving.batching import Lane
+from services.classifier.serving.loading import Loader
 from services.classifier.serving.registry import KEPT, ModelRegistry, Served
 
 
@@ -104,6 +107,100 @@ def test_a_broken_version_is_tried_once_and_what_works_goes_on(store: ObjectStor
     put(store, "parts", "2")
     served.refresh()
     assert version(served) == "2"
+
+
+def test_calls_to_a_broken_model_leave_nothing_behind(store: ObjectStore) -> None:
+    served, _ = registry(store)
+    put(store, "parts", "2", surprise=True)
+    put(store, "bad", "1", surprise=True)
+    served.refresh()
+
+    def call(name: str, asked: str) -> Exception:
+        with pytest.raises(Corrupted, match="surprise") as caught:
+            served.get(name, asked)
+        return caught.value
+
+    for name, asked in (("bad", ""), ("bad", "1"), ("parts", "2")):
+        depths = [sum(1 for _ in traceback.walk_tb(call(name, asked).__traceback__)) for _ in range(5)]
+        assert depths == depths[:1] * 5
+
+
+def test_weights_that_come_after_their_card_are_looked_at_again(store: ObjectStore) -> None:
+    key = "models/classifier/parts/1/cycle-0.safetensors"
+    weights = store.get(key)
+    store.delete(key)
+    served = ModelRegistry(store, Loader(store, "tensorflow", 1), {}, 60)
+    served.refresh()
+    for asked in ("", "1"):
+        with pytest.raises(Corrupted, match="are not in the store"):
+            served.get("parts", asked)
+    store.put(key, weights)
+    assert version(served, asked="1") == "1"
+    served.refresh()
+    assert version(served) == "1"
+
+
+def test_who_asks_for_what_is_known_to_be_broken_waits_for_nobody(store: ObjectStore) -> None:
+    put(store, "bad", "1", surprise=True)
+    put(store, "slow", "1")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        if model == "slow/1":
+            begun.set()
+            assert go_on.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    served = ModelRegistry(store, load, {}, 60)
+    with pytest.raises(Corrupted):
+        served.get("bad")
+    other = threading.Thread(target=served.get, args=("slow",))
+    other.start()
+    try:
+        assert begun.wait(30)
+        for asked in ("", "1"):
+            with pytest.raises(Corrupted):
+                served.get("bad", asked, lambda: pytest.fail("it waits"))
+    finally:
+        go_on.set()
+        other.join()
+
+
+def test_not_all_may_wait_for_a_model(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.classifier.serving.registry.WAITING", 1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(model: str) -> Served:
+        begun.set()
+        assert go_on.wait(30)
+        card = read_card(store, model)
+        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+
+    served = ModelRegistry(store, load, {}, 60)
+    first = threading.Thread(target=served.get, args=("parts",))
+    first.start()
+    try:
+        assert begun.wait(30)
+        for asked in ("", "1"):
+            with pytest.raises(Exhausted, match="calls wait") as caught:
+                served.get("parts", asked)
+            assert caught.value.retry_after_s
+    finally:
+        go_on.set()
+        first.join()
+
+
+def test_what_is_to_be_served_and_is_not_there_is_told_once(store: ObjectStore) -> None:
+    served, _ = registry(store, parts="2", typo="")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            served.refresh()
+        put(store, "typo", "1")
+        put(store, "parts", "2")
+        served.refresh()
+    told = [(line["log_level"], line.get("models")) for line in logs if "to be served" in line["event"]]
+    assert told == [("error", ["parts=2", "typo"]), ("info", None)]
 
 
 def test_a_model_without_a_working_version_says_why_and_takes_nobody_down(store: ObjectStore) -> None:

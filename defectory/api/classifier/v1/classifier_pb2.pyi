@@ -539,8 +539,8 @@ class Classification(_message.Message):
     rejected: _builtins.bool
     """Whether the part is rejected at the operating point; absent where the model has none."""
     heatmap: _builtins.bytes
-    """The heatmap of the label as an 8-bit grey PNG of the image's size (longer side at most 2048 pixels), 255 where it is
-    highest; empty unless asked for.
+    """The heatmap of what spoke for the decision, as an 8-bit grey PNG of the image's size (longer side at most 2048 pixels),
+    255 where it is highest; empty unless asked for.
     """
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
@@ -578,7 +578,9 @@ class ScoreImagesRequest(_message.Message):
     request_id: _builtins.str
     """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
     model: _builtins.str
-    """Classifier, "name" or "name/version"; every cycle scores every image; required."""
+    """Classifier, "name" (its version labelled stable, else the newest), "name/version" or "name/label"; every cycle scores
+    every image; required.
+    """
     manifest_uri: _builtins.str
     """URI of the manifest to score."""
     output_prefix: _builtins.str
@@ -609,9 +611,13 @@ class ScoreImagesResponse(_message.Message):
     EMBEDDINGS_URI_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     scores_uri: _builtins.str
-    """URI of scores.jsonl: a line an image with "sha256", "uri", "probabilities" {label: mean over cycles} and "spread" {label: sd}."""
+    """URI of scores.jsonl: a line an image with "sha256", "uri", "probabilities" {label: mean over cycles} and "spread" {label: sd};
+    the networks' own probabilities, without the temperature, which is the main cycle's alone.
+    """
     embeddings_uri: _builtins.str
-    """URI of embeddings.npy: float32 (images, 1280), pooled ImageNet-base features of the main weights, rows in the order of scores.jsonl."""
+    """URI of embeddings.npy: float32 (images, features), the pooled activations of the main weights' base: 1280 features, above
+    width multiplier 1 so many times as many. Rows in the order of scores.jsonl.
+    """
     count: _builtins.int
     """Images scored."""
     def __init__(

@@ -102,16 +102,17 @@ class ClassifierServiceServicer:
     def Classify(self, request, context):
         """Classifies images at once, given as bytes or by URI.
         Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
-        DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
-        explainer).
+        RESOURCE_EXHAUSTED (too many images, too large ones, or too many calls wait: RetryInfo says when to try again; heatmaps too
+        large for a message), DEADLINE_EXCEEDED, UNAVAILABLE (the store or the explainer does not answer), DATA_LOSS (a bundle that
+        is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ScoreImages(self, request, context):
-        """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
+        """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
+        "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -146,7 +147,7 @@ class ClassifierServiceServicer:
 
     def GetClassifier(self, request, context):
         """Returns one classifier's card.
-        Errors: NOT_FOUND.
+        Errors: INVALID_ARGUMENT (model), NOT_FOUND, DATA_LOSS (a card that is broken).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

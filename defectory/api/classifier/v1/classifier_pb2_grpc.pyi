@@ -46,12 +46,13 @@ class ClassifierServiceStub:
     Classify: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
-    DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
-    explainer).
+    RESOURCE_EXHAUSTED (too many images, too large ones, or too many calls wait: RetryInfo says when to try again; heatmaps too
+    large for a message), DEADLINE_EXCEEDED, UNAVAILABLE (the store or the explainer does not answer), DATA_LOSS (a bundle that
+    is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]
-    """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
+    """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
+    "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
     CalibrateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]
@@ -70,7 +71,7 @@ class ClassifierServiceStub:
     """
     GetClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetClassifierRequest, _classifier_pb2.GetClassifierResponse]
     """Returns one classifier's card.
-    Errors: NOT_FOUND.
+    Errors: INVALID_ARGUMENT (model), NOT_FOUND, DATA_LOSS (a card that is broken).
     """
 
 @_typing.type_check_only
@@ -90,12 +91,13 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     Classify: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ClassifyRequest, _classifier_pb2.ClassifyResponse]  # type: ignore[assignment]
     """Classifies images at once, given as bytes or by URI.
     Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-    RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
-    DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
-    explainer).
+    RESOURCE_EXHAUSTED (too many images, too large ones, or too many calls wait: RetryInfo says when to try again; heatmaps too
+    large for a message), DEADLINE_EXCEEDED, UNAVAILABLE (the store or the explainer does not answer), DATA_LOSS (a bundle that
+    is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
+    """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
+    "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
     CalibrateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -114,7 +116,7 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """
     GetClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetClassifierRequest, _classifier_pb2.GetClassifierResponse]  # type: ignore[assignment]
     """Returns one classifier's card.
-    Errors: NOT_FOUND.
+    Errors: INVALID_ARGUMENT (model), NOT_FOUND, DATA_LOSS (a card that is broken).
     """
 
 class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -149,9 +151,9 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_classifier_pb2.ClassifyResponse, _abc.Awaitable[_classifier_pb2.ClassifyResponse]]:
         """Classifies images at once, given as bytes or by URI.
         Errors: INVALID_ARGUMENT (not an image, too large), NOT_FOUND (model, object), PERMISSION_DENIED (URI outside the store),
-        RESOURCE_EXHAUSTED (the queue is full: RetryInfo says when to try again; heatmaps too large for a message),
-        DEADLINE_EXCEEDED, DATA_LOSS (a bundle that is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no
-        explainer).
+        RESOURCE_EXHAUSTED (too many images, too large ones, or too many calls wait: RetryInfo says when to try again; heatmaps too
+        large for a message), DEADLINE_EXCEEDED, UNAVAILABLE (the store or the explainer does not answer), DATA_LOSS (a bundle that
+        is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
         """
 
     @_abc_1.abstractmethod
@@ -160,7 +162,8 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.ScoreImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Probabilities and embeddings for every image of a manifest. Response: ScoreImagesResponse; progress in "images".
+        """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
+        "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """
 
@@ -203,7 +206,7 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classifier_pb2.GetClassifierResponse, _abc.Awaitable[_classifier_pb2.GetClassifierResponse]]:
         """Returns one classifier's card.
-        Errors: NOT_FOUND.
+        Errors: INVALID_ARGUMENT (model), NOT_FOUND, DATA_LOSS (a card that is broken).
         """
 
 def add_ClassifierServiceServicer_to_server(servicer: ClassifierServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
