@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +20,14 @@ from orchestrator.cli.options import (
     store_url,
     weights_file,
 )  # fmt: skip
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, in_lines, table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
+SKIPPED_NAMES = 3  # that are shown
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
@@ -93,17 +94,17 @@ def train(
         {
             "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
             "epochs": epochs, "cycles": cycles, "at_once": at_once, "batch": batch, "learning_rate": learning_rate,
-            "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x, "mirror_y": mirror_y,
-            "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
+            "steps_per_epoch": steps, "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x,
+            "mirror_y": mirror_y, "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
             **_given_settings(setting or []),
         },
     )  # fmt: skip
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, folds=folds,
+        manifest_uri=manifest_uri, name=name, cycles=settings.cycles, seed=seed, folds=folds,
         at_once=settings.at_once,
-        settings=training_settings(settings, steps, initial),
+        settings=training_settings(settings, settings.steps_per_epoch, settings.initial_weights),
     )  # fmt: skip
     request.request_id = derived_request_id(
         "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
@@ -115,8 +116,15 @@ def train(
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
         **_acceptance(store_, made.card_uri),
+        "skipped": json.loads(store_.get(store_.key(made.metrics_uri)))["skipped"],
     }  # fmt: skip
-    emit(result, as_json)
+    emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
+
+
+def _skipped(images: list[tuple[str, str]]) -> str:
+    """How many images could not be read, and the first of them."""
+    names = [uri.rpartition("/")[2] for uri, _ in images[:SKIPPED_NAMES]]
+    return f"{len(images)}: {', '.join(names)}{', …' if len(images) > SKIPPED_NAMES else ''}" if images else "0"
 
 
 def _given_settings(items: list[str]) -> dict[str, str]:
@@ -239,10 +247,11 @@ def evaluate(
     request.request_id = derived_request_id("evaluate", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate("classifier", "EvaluateClassifier", request, services.report)
-    result = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
-    decisions = json.loads(store_.get(store_.key(response.evaluation_uri))).get("decisions", {})
-    made = {"metrics": dict(response.metrics), **decisions, "evaluation_uri": response.evaluation_uri}
-    emit({**result, **made}, as_json)
+    result: dict[str, Any] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
+    evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
+    result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
+    result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
+    emit(result, as_json, in_lines({**result, "skipped": _skipped(evaluation["skipped"])}))
 
 
 @app.command()

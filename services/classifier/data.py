@@ -38,14 +38,16 @@ def load_images(
     preprocessing: Preprocessing,
     report: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """What a network sees of every line's image; one that cannot be read stops nothing."""
+    """What a network sees of every line's image; one with which something is wrong stops nothing.
+
+    Raises:
+        Unavailable, Exhausted, Refused: the store.
+    """
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    places = [_place(store, line.uri) for line in lines]
-    contents = parallel_get(store, [place for place in places if isinstance(place, str)])
-    for number, (line, place) in enumerate(zip(lines, places, strict=True), start=1):
-        content = next(contents)[1] if isinstance(place, str) else place
+    contents = parallel_get(store, [line.uri for line in lines])
+    for number, (line, (_, content)) in enumerate(zip(lines, contents, strict=True), start=1):
         try:
             if isinstance(content, DefectoryError):
                 raise content
@@ -56,14 +58,6 @@ def load_images(
         if report is not None:
             report(number, len(lines))
     return Images(kept, pixels[: len(kept)], skipped)
-
-
-def _place(store: ObjectStore, uri: str) -> str | DefectoryError:
-    """The key of a URI; the error where it lies outside the store."""
-    try:
-        return store.key(uri)
-    except DefectoryError as error:
-        return error
 
 
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
