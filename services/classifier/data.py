@@ -12,6 +12,8 @@ from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Images:
@@ -60,6 +62,11 @@ def load_images(
     return Images(kept, pixels[: len(kept)], skipped)
 
 
+def lines_of(lines: Sequence[ManifestLine], *splits: str) -> list[ManifestLine]:
+    """The lines of some splits that were not rejected: what is trained on, chosen by, measured on."""
+    return [line for line in lines if line.split in splits and line.verdict != "rejected"]
+
+
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
     """int64 (N,) indices of the lines' labels; InvalidInput for a label that the classifier does not know."""
     known = {label: index for index, label in enumerate(labels)}
@@ -84,7 +91,7 @@ def split_parts(
         InvalidInput: no images of a split that is needed, or augmented copies only.
     """
     parts = {}
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         chosen = [i for i, line in enumerate(images.lines) if line.split == split]
         lines = [images.lines[i] for i in chosen]
         parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))

@@ -19,7 +19,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
 from services.classifier.card import KIND
-from services.classifier.evaluation import SPLITS
+from services.classifier.data import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import to_message
 from services.classifier.model import check_labels
