@@ -23,6 +23,9 @@ def score_manifest(
 ) -> Scores:
     """Scores of every readable image. The same model version and manifest are scored once, whoever asks.
 
+    Args:
+        model: "name/version".
+
     Raises:
         Unavailable: the classifier does not answer. NotFound, …: as it says.
     """
@@ -30,13 +33,14 @@ def score_manifest(
         stub = classifier_pb2_grpc.ClassifierServiceStub(channel)
         try:
             judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
-            content = store.get(store.key(manifest_uri))
-            identity = hashlib.sha256(b"%b %b" % (judge.weights_sha256.encode(), content)).hexdigest()[:40]
+            # All that the request says, and what lies behind it: what is asked for under one id must be one thing.
+            said = "\0".join([model, judge.weights_sha256, manifest_uri]).encode()
+            identity = hashlib.sha256(said + b"\0" + store.get(store.key(manifest_uri))).hexdigest()[:40]
             request = pb.ScoreImagesRequest(
                 request_id=identity,
-                model=f"{judge.name}/{judge.version}",
+                model=model,
                 manifest_uri=manifest_uri,
-                output_prefix=f"scores/{judge.name}/{judge.version}/{identity}",
+                output_prefix=f"scores/{model}/{identity}",
             )
             operation = stub.ScoreImages(request, timeout=60)
         except grpc.RpcError as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError
-from defectory.models import read_model_card, resolve
+from defectory.models import read_model_card
 from defectory.storage.store import ObjectStore
 
 KIND = "classifier"
@@ -14,10 +14,9 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     """What speaks against a judge's verdicts, each a sentence for a person.
 
     Args:
-        model: "name" or "name/version". real: lines of the real images.
+        model: "name/version". real: lines of the real images.
     """
-    name, version = resolve(store, KIND, model)
-    card = read_model_card(store, KIND, name, version)
+    card = read_model_card(store, KIND, *model.split("/"))
     if card.get("settings", {}).get("folds", 0) > 1:
         return []
     try:
@@ -29,6 +28,6 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     if not common:
         return []
     return [
-        f"judge {name}/{version} is not cross-fitted, and knows {common} of the real training images: of synthetic "
+        f"judge {model} is not cross-fitted, and knows {common} of the real training images: of synthetic "
         "images made from these it takes what it remembers for quality; train a judge with --folds"
     ]
