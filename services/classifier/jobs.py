@@ -82,11 +82,12 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
 def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreImagesResponse:
     """Score every image of a manifest."""
 
-    def report(stage: str, done: int, total: int) -> None:
-        job.report(stage, done, total, "images" if stage.startswith("reading") else "cycles")
-
     scores, embeddings, count = scoring.score(
-        job.store, request.model, request.manifest_uri, request.output_prefix, report
+        job.store,
+        request.model,
+        request.manifest_uri,
+        request.output_prefix,
+        lambda stage, done, total: job.report(stage, done, total, "images"),
     )
     return pb.ScoreImagesResponse(scores_uri=scores, embeddings_uri=embeddings, count=count)
 

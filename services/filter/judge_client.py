@@ -1,9 +1,10 @@
 """Asks the classifier for the scores of a manifest."""
 
 import hashlib
-import io
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -48,7 +49,11 @@ def score_manifest(
         response = wait_for(channel, operation, lambda p: report(f"judge: {p.stage}", p.done, p.total))
     assert isinstance(response, pb.ScoreImagesResponse)
     rows = [json.loads(line) for line in store.get(store.key(response.scores_uri)).splitlines()]
-    embeddings = np.load(io.BytesIO(store.get(store.key(response.embeddings_uri))), allow_pickle=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "embeddings.npy")
+        store.get_file(store.key(response.embeddings_uri), file)
+        # Rows are read when they are compared, and stay readable when the file has lost its name.
+        embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
     return Scores(
         {row["sha256"]: Score(row["probabilities"], row["spread"]) for row in rows},
         {row["sha256"]: embedding for row, embedding in zip(rows, embeddings, strict=True)},
