@@ -1,6 +1,7 @@
 """`defectory classifier`: train, calibrate, evaluate, export, classify, list, show."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +22,14 @@ from orchestrator.cli.options import (
     weights_file,
 )  # fmt: skip
 from orchestrator.cli.output import emit, in_lines, table
+from orchestrator.cli.sections import in_sections
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
+CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
 SKIPPED_NAMES = 3  # that are shown
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
@@ -251,7 +254,12 @@ def evaluate(
     evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
     result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
     result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
-    emit(result, as_json, in_lines({**result, "skipped": _skipped(evaluation["skipped"])}))
+    text = {**result, "skipped": _skipped(evaluation["skipped"])}
+    if "confusion" in result:
+        labels = list(result["labels"])
+        rows = [dict(zip(labels, row, strict=True)) for row in result["confusion"]]
+        text["confusion"] = dict(zip(labels, rows, strict=True))
+    emit(result, as_json, in_sections(text))
 
 
 @app.command()
@@ -268,31 +276,54 @@ def classify(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.errors import NotFound
+    from orchestrator.pipeline.progress import Report
 
     missing = [image for image in images if "://" not in image and not Path(image).is_file()]
     if missing:
         raise NotFound(f"there is no file {missing[0]}")
-    sources = [
-        classifier_pb2.ImageSource(uri=image)
-        if "://" in image
-        else classifier_pb2.ImageSource(content=Path(image).read_bytes())
-        for image in images
-    ]
-    request = classifier_pb2.ClassifyRequest(model=model, images=sources)
-    with session(store_url(store)) as services:
-        response = services.clients.call("classifier", "Classify", request)
+    found: list[Any] = []
+    version = ""
+    with session(store_url(store)) as services, services.step(f"classify {len(images)} images"):
+        for sources in _calls(images):
+            asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
+            request = classifier_pb2.ClassifyRequest(model=asked, images=sources)
+            response = services.clients.call("classifier", "Classify", request)
+            version = response.model_version
+            found += response.classifications
+            services.report(Report("classifying", len(found), len(images), "images"))
     rows = [
         {
             "image": image,
             "label": c.label,
             "decision": c.decision,
+            "rejected": c.rejected if c.HasField("rejected") else None,
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in zip(images, response.classifications, strict=True)
+        for image, c in zip(images, found, strict=True)
     ]
-    result = {"model": model, "version": response.model_version, "count": len(rows), "classifications": rows}
-    emit(result, as_json, table(list(rows), ["image", "label", "probability", "decision"]))
+    result = {"model": model, "version": version, "count": len(rows), "classifications": rows}
+    said = {True: "yes", False: "no", None: ""}
+    cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
+    emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
+
+
+def _calls(images: list[str]) -> Iterator[list[Any]]:
+    """The images, files and URIs, parted into calls that a service takes."""
+    from defectory.api.classifier.v1 import classifier_pb2
+
+    call: list[Any] = []
+    size = 0
+    for image in images:
+        content = None if "://" in image else Path(image).read_bytes()
+        more = len(content or b"")
+        if call and (len(call) == CALL_IMAGES or size + more > CALL_BYTES):
+            yield call
+            call, size = [], 0
+        source = {"uri": image} if content is None else {"content": content}
+        call.append(classifier_pb2.ImageSource(**source))
+        size += more
+    yield call
 
 
 @app.command()
