@@ -48,7 +48,7 @@ def train(
             "--folds",
             min=0,
             max=100,
-            help="For a judge of synthetic images: every cycle leaves out another of so many parts.",
+            help="For a judge of synthetic images: every cycle leaves out another of so many parts; at most --cycles.",
         ),
     ] = 0,
     at_once: Annotated[
@@ -73,7 +73,9 @@ def train(
     mirror_y: Annotated[
         bool | None, typer.Option("--mirror-y", help="Also show images mirrored top to bottom.")
     ] = None,
-    real_share: Annotated[float | None, typer.Option("--real-share", help="Of real images a batch.")] = None,
+    real_share: Annotated[
+        float | None, typer.Option("--real-share", help="Of real images a batch; 1: no others.")
+    ] = None,
     synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",

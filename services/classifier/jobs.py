@@ -11,6 +11,8 @@ from services.classifier.card import ClassifierCard
 from services.classifier.exporting import export
 from services.classifier.training import run
 
+DEFAULT_CYCLES = 5
+
 
 def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.TrainClassifierResponse:
     """Train a classifier in several cycles."""
@@ -24,7 +26,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         request.name,
         request.manifest_uri,
         {**given(request.settings), "folds": request.folds},
-        cycles=request.cycles or 5,
+        cycles=request.cycles or DEFAULT_CYCLES,
         seed=request.seed,
         sources=job.settings,
         report=report,

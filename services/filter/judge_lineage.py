@@ -17,7 +17,8 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
         model: "name/version". real: lines of the real images.
     """
     card = read_model_card(store, KIND, *model.split("/"))
-    if card.get("settings", {}).get("folds", 0) > 1:
+    folds, cycles = card.get("settings", {}).get("folds", 0), len(card.get("cycles", ()))
+    if 1 < folds <= cycles:
         return []
     try:
         learned = read_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")))
@@ -27,7 +28,11 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     common = sum(line.split == "train" and line.sha256 in known for line in real)
     if not common:
         return []
+    fitted = "is not cross-fitted, and"
+    if folds > 1:  # made elsewhere, or before this was refused
+        common = round(common * (1 - cycles / folds))
+        fitted = f"has {folds} folds and {cycles} cycles, each of which leaves out {1 / folds:.0%}: every cycle"
     return [
-        f"judge {model} is not cross-fitted, and knows {common} of the real training images: of synthetic "
-        "images made from these it takes what it remembers for quality; train a judge with --folds"
+        f"judge {model} {fitted} knows {common} of the real training images: of synthetic images made from these it "
+        "takes what it remembers for quality; train a judge with --folds, and as many --cycles"
     ]

@@ -45,6 +45,10 @@ def classifier(store: ObjectStore, real: str) -> Iterator[Service]:
             stub.TrainClassifier(
                 classifier_pb2.TrainClassifierRequest(**{"manifest_uri": real, "name": "x", "folds": 1})
             )
+        with pytest.raises(grpc.RpcError, match="folds 6: use at most as many as cycles, 5"):
+            stub.TrainClassifier(
+                classifier_pb2.TrainClassifierRequest(**{"manifest_uri": real, "name": "x", "folds": 6})
+            )
         wait_for(service.channel, stub.TrainClassifier(request))
         yield service
 
