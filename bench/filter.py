@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.record import record
 from services.filter.features import earlier_twins, nearest_distance, unit_rows
+from services.filter.novelty import Prepared, judge, limits
 from services.filter.similarity import nearest
 from services.filter.structure import SIDE, Gallery, Whitening
 
@@ -22,6 +23,7 @@ COMMAND = "python -m bench.filter"
 CHANNELS = 1280
 DIRECTIONS = 96  # that matter, as in a trained network's features
 PLANTED = 1000  # near-duplicates
+TEST = 2_000  # test images
 RADIUS = 0.01  # cosine distance of near-duplicates
 COLUMNS = ("work", "seconds", "core seconds", "peak MiB", "at most", "found")
 
@@ -37,6 +39,7 @@ def main() -> None:
     rows = [
         [f"{made:,} × {real:,} embeddings of {CHANNELS}: nearest, near-duplicates", *alone(by_features, made, real)],
         [f"{made:,} × {real:,} images in pixels: nearest over flips and shifts", *alone(by_pixels, made, real)],
+        [f"{made:,} × {real:,} images, {TEST:,} test images: the whole gate", *alone(whole, made, real)],
     ]  # fmt: skip
     for row in rows:
         sys.stdout.write(" | ".join(row) + "\n")
@@ -53,7 +56,7 @@ def alone(work: Work, made: int, real: int) -> list[str]:
     """[seconds, core seconds, peak memory, what was asked, what was found] of the work in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         taken, found, peak = pool.apply(_measured, (work, made, real))
-    return [f"{taken[0]:.1f}", f"{taken[1]:.1f}", f"{peak:.0f}", "60 s, 2,048 MiB", found]
+    return [f"{taken[0]:.1f}", f"{taken[1]:.1f}", f"{peak:.0f}", "-" if work is whole else "60 s, 2,048 MiB", found]
 
 
 def _measured(work: Work, made: int, real: int) -> tuple[tuple[float, float], str, float]:
@@ -77,19 +80,44 @@ def by_features(made: int, real: int) -> tuple[tuple[float, float], str]:
 
 def by_pixels(made: int, real: int) -> tuple[tuple[float, float], str]:
     """Structures: the most similar real image of every synthetic one."""
+    synthetic, gallery, original, _ = _galleries(made, real)
+    start = _now()
+    found, _ = nearest(synthetic, gallery)
+    return _since(start), f"{np.mean(found[: len(original)] == original):.1%} of the copies"
+
+
+def whole(made: int, real: int) -> tuple[tuple[float, float], str]:
+    """Limits and findings: training and test images in pixels, all synthetic ones with all, and features."""
+    gallery, train, original, whitening = _galleries(made, real)
+    first, again = len(original) + np.arange(len(original)), made - 1 - np.arange(len(original))
+    gallery.whitened[again] = np.roll(gallery.whitened[first], (2, 5), axis=(1, 2))
+    gallery.sketches[again] = gallery.sketches[first]
+    prepared = [
+        Prepared(
+            images, unit_rows(_embeddings(len(images), seed)), np.array(["good", "defect"])[np.arange(len(images)) % 2]
+        )
+        for images, seed in ((gallery, 1), (train, 2), (whitening.gallery(_structures(TEST, 3)), 3))
+    ]
+    begun = _now()
+    bounds = limits(prepared[1], [str(i) for i in range(real)])
+    findings = judge(*prepared, whitening.gallery(_structures(0, 0)), bounds)
+    taken = _since(begun)
+    copies = np.mean(["near_copy" in x.reasons for x in findings[: len(original)]])
+    repeated = np.mean(["near_duplicate" in findings[i].reasons for i in again])
+    return taken, f"{copies:.1%} of the copies, {repeated:.1%} of the near-duplicates"
+
+
+def _galleries(made: int, real: int) -> tuple[Gallery, Gallery, np.ndarray, Whitening]:
+    """(synthetic images, training images, of which the first synthetic ones are copies, what whitens them)."""
     training = _structures(real, 1)
     whitening = Whitening(training[:2000])
-    gallery = whitening.gallery(training)
     original = np.arange(0, real, max(1, real // PLANTED))[:PLANTED]
     copies = np.roll(training[original], (3, -4), axis=(1, 2))[:, :, ::-1]
     parts = [whitening.gallery(_structures(min(5000, made - start), 10 + start)) for start in range(0, made, 5000)]
     synthetic = Gallery(np.concatenate([p.whitened for p in parts]), np.concatenate([p.sketches for p in parts]))
-    del parts
     planted = whitening.gallery(copies)
     synthetic.whitened[: len(original)], synthetic.sketches[: len(original)] = planted.whitened, planted.sketches
-    start_s = _now()
-    found, _ = nearest(synthetic, gallery)
-    return _since(start_s), f"{np.mean(found[: len(original)] == original):.1%} of the copies"
+    return synthetic, whitening.gallery(training), original, whitening
 
 
 def _now() -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from defectory.errors import AlreadyExists, DefectoryError
+from defectory.errors import AlreadyExists, DefectoryError, Exhausted, Refused, Unavailable
 from defectory.storage.store import ObjectStore
 
 Item = TypeVar("Item")
@@ -15,17 +15,28 @@ AHEAD = 4  # requests a worker in flight or waiting to be taken
 
 
 def parallel_get(
-    store: ObjectStore, keys: Iterable[str], workers: int = 8
+    store: ObjectStore, uris: Iterable[str], workers: int = 8
 ) -> Iterator[tuple[str, bytes | DefectoryError]]:
-    """(key, content) of every key in order; an object that cannot be read gives its error and stops nothing."""
+    """(URI, content) of every URI in order; one with which something is wrong gives its error and stops nothing.
 
-    def get(key: str) -> tuple[str, bytes | DefectoryError]:
+    Raises:
+        Unavailable, Exhausted, Refused: the store lets nobody read. Nothing is wrong with the object, and who went on
+            without it would work on another set every time.
+    """
+
+    def get(uri: str) -> tuple[str, bytes | DefectoryError]:
         try:
-            return key, store.get(key)
+            key = store.key(uri)
+        except DefectoryError as error:  # malformed, or outside the store
+            return uri, error
+        try:
+            return uri, store.get(key)
+        except (Unavailable, Exhausted, Refused):
+            raise
         except DefectoryError as error:
-            return key, error
+            return uri, error
 
-    return _ordered(get, keys, workers)
+    return _ordered(get, uris, workers)
 
 
 def parallel_put(

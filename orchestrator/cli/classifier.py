@@ -1,8 +1,9 @@
 """`defectory classifier`: train, calibrate, evaluate, export, classify, list, show."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +21,16 @@ from orchestrator.cli.options import (
     store_url,
     weights_file,
 )  # fmt: skip
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, in_lines, table
+from orchestrator.cli.sections import in_sections
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
+CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
+SKIPPED_NAMES = 3  # that are shown
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
@@ -44,7 +48,7 @@ def train(
             "--folds",
             min=0,
             max=100,
-            help="For a judge of synthetic images: every cycle leaves out another of so many parts.",
+            help="For a judge of synthetic images: every cycle leaves out another of so many parts; at most --cycles.",
         ),
     ] = 0,
     at_once: Annotated[
@@ -69,7 +73,9 @@ def train(
     mirror_y: Annotated[
         bool | None, typer.Option("--mirror-y", help="Also show images mirrored top to bottom.")
     ] = None,
-    real_share: Annotated[float | None, typer.Option("--real-share", help="Of real images a batch.")] = None,
+    real_share: Annotated[
+        float | None, typer.Option("--real-share", help="Of real images a batch; 1: no others.")
+    ] = None,
     synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",
@@ -93,17 +99,17 @@ def train(
         {
             "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
             "epochs": epochs, "cycles": cycles, "at_once": at_once, "batch": batch, "learning_rate": learning_rate,
-            "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x, "mirror_y": mirror_y,
-            "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
+            "steps_per_epoch": steps, "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x,
+            "mirror_y": mirror_y, "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
             **_given_settings(setting or []),
         },
     )  # fmt: skip
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=cycles, seed=seed, folds=folds,
+        manifest_uri=manifest_uri, name=name, cycles=settings.cycles, seed=seed, folds=folds,
         at_once=settings.at_once,
-        settings=training_settings(settings, steps, initial),
+        settings=training_settings(settings, settings.steps_per_epoch, settings.initial_weights),
     )  # fmt: skip
     request.request_id = derived_request_id(
         "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
@@ -115,8 +121,15 @@ def train(
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
         **_acceptance(store_, made.card_uri),
+        "skipped": json.loads(store_.get(store_.key(made.metrics_uri)))["skipped"],
     }  # fmt: skip
-    emit(result, as_json)
+    emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
+
+
+def _skipped(images: list[tuple[str, str]]) -> str:
+    """How many images could not be read, and the first of them."""
+    names = [uri.rpartition("/")[2] for uri, _ in images[:SKIPPED_NAMES]]
+    return f"{len(images)}: {', '.join(names)}{', …' if len(images) > SKIPPED_NAMES else ''}" if images else "0"
 
 
 def _given_settings(items: list[str]) -> dict[str, str]:
@@ -239,10 +252,16 @@ def evaluate(
     request.request_id = derived_request_id("evaluate", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate("classifier", "EvaluateClassifier", request, services.report)
-    result = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
-    decisions = json.loads(store_.get(store_.key(response.evaluation_uri))).get("decisions", {})
-    made = {"metrics": dict(response.metrics), **decisions, "evaluation_uri": response.evaluation_uri}
-    emit({**result, **made}, as_json)
+    result: dict[str, Any] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
+    evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
+    result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
+    result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
+    text = {**result, "skipped": _skipped(evaluation["skipped"])}
+    if "confusion" in result:
+        labels = list(result["labels"])
+        rows = [dict(zip(labels, row, strict=True)) for row in result["confusion"]]
+        text["confusion"] = dict(zip(labels, rows, strict=True))
+    emit(result, as_json, in_sections(text))
 
 
 @app.command()
@@ -259,31 +278,54 @@ def classify(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.errors import NotFound
+    from orchestrator.pipeline.progress import Report
 
     missing = [image for image in images if "://" not in image and not Path(image).is_file()]
     if missing:
         raise NotFound(f"there is no file {missing[0]}")
-    sources = [
-        classifier_pb2.ImageSource(uri=image)
-        if "://" in image
-        else classifier_pb2.ImageSource(content=Path(image).read_bytes())
-        for image in images
-    ]
-    request = classifier_pb2.ClassifyRequest(model=model, images=sources)
-    with session(store_url(store)) as services:
-        response = services.clients.call("classifier", "Classify", request)
+    found: list[Any] = []
+    version = ""
+    with session(store_url(store)) as services, services.step(f"classify {len(images)} images"):
+        for sources in _calls(images):
+            asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
+            request = classifier_pb2.ClassifyRequest(model=asked, images=sources)
+            response = services.clients.call("classifier", "Classify", request)
+            version = response.model_version
+            found += response.classifications
+            services.report(Report("classifying", len(found), len(images), "images"))
     rows = [
         {
             "image": image,
             "label": c.label,
             "decision": c.decision,
+            "rejected": c.rejected if c.HasField("rejected") else None,
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in zip(images, response.classifications, strict=True)
+        for image, c in zip(images, found, strict=True)
     ]
-    result = {"model": model, "version": response.model_version, "count": len(rows), "classifications": rows}
-    emit(result, as_json, table(list(rows), ["image", "label", "probability", "decision"]))
+    result = {"model": model, "version": version, "count": len(rows), "classifications": rows}
+    said = {True: "yes", False: "no", None: ""}
+    cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
+    emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
+
+
+def _calls(images: list[str]) -> Iterator[list[Any]]:
+    """The images, files and URIs, parted into calls that a service takes."""
+    from defectory.api.classifier.v1 import classifier_pb2
+
+    call: list[Any] = []
+    size = 0
+    for image in images:
+        content = None if "://" in image else Path(image).read_bytes()
+        more = len(content or b"")
+        if call and (len(call) == CALL_IMAGES or size + more > CALL_BYTES):
+            yield call
+            call, size = [], 0
+        source = {"uri": image} if content is None else {"content": content}
+        call.append(classifier_pb2.ImageSource(**source))
+        size += more
+    yield call
 
 
 @app.command()

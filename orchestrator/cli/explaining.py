@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from defectory.errors import InvalidInput, NotFound
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -19,6 +20,7 @@ from orchestrator.cli.output import emit
 
 
 def explain(
+    context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="IMAGE|DATASET", help="An image file, or a dataset's name.")],
     models: Annotated[list[str], typer.Option("--model", help="Classifier; again for another beside it.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Overlay of a single image.")] = Path(
@@ -52,15 +54,30 @@ def explain(
     from defectory.api.explainer.v1 import explainer_pb2
     from orchestrator.pipeline.settings import ExplainSettings, validated
 
+    is_file = Path(source).is_file()
+    _check_effect(context, is_file, models)
     validated(ExplainSettings, {"method": method, "box_rule": box_rule, "box_threshold": box_threshold, "limit": limit})
     how = {
         "method": method, "box_rule": explainer_pb2.BoxRule.Value(f"BOX_RULE_{box_rule.upper()}"),
         "box_threshold": box_threshold,
     }  # fmt: skip
-    if Path(source).is_file():
+    if is_file:
         _explain_file(Path(source), models[0], label, how, out, store_url(store), as_json)
     else:
         _explain_dataset(source, models, split, limit, how, store, as_json)
+
+
+def _check_effect(context: typer.Context, is_file: bool, models: list[str]) -> None:
+    """InvalidInput for options that would change nothing."""
+    what, without = ("an image file", ("split", "limit")) if is_file else ("a dataset", ("out", "label"))
+    sources = {f"--{name}": context.get_parameter_source(name) for name in without}
+    given = [option for option, source in sources.items() if source is not None and source.name != "DEFAULT"]
+    if given:
+        right = f"leave it out: it says nothing of {what}"
+        raise InvalidInput(f"{', '.join(given)}: {right}", dict.fromkeys(given, right))
+    if is_file and len(models) > 1:
+        right = "give one classifier; a dataset is explained with several side by side"
+        raise InvalidInput(f"--model is given {len(models)} times for an image file: {right}", {"--model": right})
 
 
 def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out: Path, url: str, as_json: bool) -> None:
@@ -70,7 +87,7 @@ def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out:
     request = explainer_pb2.ExplainRequest(
         model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label, **how
     )
-    with session(url) as services:
+    with session(url) as services, services.step(f"explain {image}"):
         response = services.clients.call("explainer", "Explain", request)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
@@ -87,7 +104,10 @@ def _explain_dataset(
     from defectory.models import resolve
 
     store_ = opened(store)
-    manifest_uri = dataset_uri(store_, dataset)
+    try:
+        manifest_uri = dataset_uri(store_, dataset)
+    except NotFound as error:
+        raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
     request = explainer_pb2.ExplainImagesRequest(
         models=["/".join(resolve(store_, "classifier", model)) for model in models], manifest_uri=manifest_uri,
         split=split, limit=limit, **how,

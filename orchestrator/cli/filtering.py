@@ -23,7 +23,9 @@ def filter_images(
     judge: Annotated[str, typer.Option("--judge", help="Classifier that judges: train it with --folds.")],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
     policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
-    threshold: Annotated[float, typer.Option("--threshold", help="Confidence threshold.")] = 0.9,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Of the mean of the cycles' probabilities, uncalibrated.")
+    ] = 0.9,
     label_threshold: Annotated[
         list[str] | None,
         typer.Option("--label-threshold", metavar="LABEL=VALUE", help="Threshold of one label; again for another."),

@@ -319,7 +319,7 @@ def preview(
         model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label, precision=precision,
         half_resolutions=half_resolutions, truncation_cutoff=cutoff,
     )  # fmt: skip
-    with session(store_url(store)) as services:
+    with session(store_url(store)) as services, services.step(f"preview {model}"):
         response = services.clients.call("generator", "Preview", request)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f"seed{seed:06d}.png" for seed in numbers]

@@ -7,6 +7,9 @@ from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
 from orchestrator.cli.output import emit, table
+from orchestrator.cli.sections import in_sections
+
+LEFT_OUT = ("golden", "history")  # of a card as text
 
 
 def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: bool) -> None:
@@ -20,15 +23,25 @@ def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: b
             continue
         shape = card.get("architecture")
         known = {**shape, **card} if isinstance(shape, dict) else card
-        rows.append({**known, "model": f"{name}/{version}", "name": name, "version": version})
-    text = table(rows, columns) if rows else f"there is no {kind} in {store.url}"
+        rows.append({**_main_weights(card), **known, "model": f"{name}/{version}", "name": name, "version": version})
+    cells = [{**row, "cycles": len(row["cycles"])} if "cycles" in row else row for row in rows]
+    text = table(cells, columns) if rows else f"there is no {kind} in {store.url}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)
 
 
+def _main_weights(card: dict[str, Any]) -> dict[str, str]:
+    """The hash of a classifier's main cycle, which stands for the model; a generator's card has its own."""
+    try:
+        return {"weights_sha256": card["cycles"][card["main_cycle"]]["weights"]["sha256"]}
+    except (KeyError, IndexError, TypeError):
+        return {}  # a card from elsewhere: it is listed all the same
+
+
 def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None:
-    """Print a model's card."""
+    """Print a model's card; as text without what is long and for machines."""
     name, version = resolve(store, kind, model)
     card = read_model_card(store, kind, name, version)
     card_uri = store.uri(version_prefix(kind, name, version) + "model.json")
-    emit({**card, "model": f"{name}/{version}", "name": name, "version": version, "card_uri": card_uri}, as_json)
+    shown = {**card, "model": f"{name}/{version}", "name": name, "version": version, "card_uri": card_uri}
+    emit(shown, as_json, in_sections({key: value for key, value in shown.items() if key not in LEFT_OUT}))

@@ -178,7 +178,9 @@ class ClassifierSettings(_Section):
     steps_per_epoch: int = Field(
         0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )
-    real_share: float | None = Field(None, gt=0, le=1, description="share of real images a batch; absent: as they come")
+    real_share: float | None = Field(
+        None, gt=0, le=1, description="share of real images a batch; 1: no others; absent: as they come"
+    )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
     good_label: str = Field("good", description="label of good parts, for the operating point")

@@ -12,6 +12,8 @@ from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Images:
@@ -38,14 +40,16 @@ def load_images(
     preprocessing: Preprocessing,
     report: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """What a network sees of every line's image; one that cannot be read stops nothing."""
+    """What a network sees of every line's image; one with which something is wrong stops nothing.
+
+    Raises:
+        Unavailable, Exhausted, Refused: the store.
+    """
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    places = [_place(store, line.uri) for line in lines]
-    contents = parallel_get(store, [place for place in places if isinstance(place, str)])
-    for number, (line, place) in enumerate(zip(lines, places, strict=True), start=1):
-        content = next(contents)[1] if isinstance(place, str) else place
+    contents = parallel_get(store, [line.uri for line in lines])
+    for number, (line, (_, content)) in enumerate(zip(lines, contents, strict=True), start=1):
         try:
             if isinstance(content, DefectoryError):
                 raise content
@@ -58,12 +62,9 @@ def load_images(
     return Images(kept, pixels[: len(kept)], skipped)
 
 
-def _place(store: ObjectStore, uri: str) -> str | DefectoryError:
-    """The key of a URI; the error where it lies outside the store."""
-    try:
-        return store.key(uri)
-    except DefectoryError as error:
-        return error
+def lines_of(lines: Sequence[ManifestLine], *splits: str) -> list[ManifestLine]:
+    """The lines of some splits that were not rejected: what is trained on, chosen by, measured on."""
+    return [line for line in lines if line.split in splits and line.verdict != "rejected"]
 
 
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
@@ -90,7 +91,7 @@ def split_parts(
         InvalidInput: no images of a split that is needed, or augmented copies only.
     """
     parts = {}
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         chosen = [i for i, line in enumerate(images.lines) if line.split == split]
         lines = [images.lines[i] for i in chosen]
         parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))

@@ -13,12 +13,10 @@ from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.bundle import load_cycle, read_card
 from services.classifier.card import ClassifierCard
 from services.classifier.confusion import decided
-from services.classifier.data import label_indices, load_images, own_images
+from services.classifier.data import SPLITS, label_indices, lines_of, load_images, own_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor
 from services.classifier.training.metrics import measure, summarise
-
-SPLITS = ("train", "validation", "test")
 
 
 def evaluate(
@@ -38,7 +36,7 @@ def evaluate(
     if split not in SPLITS:
         raise InvalidInput(f"split {split!r}: use {', '.join(SPLITS)}", {"split": f"use {', '.join(SPLITS)}"})
     card = read_card(store, model)
-    lines = [line for line in read_manifest(store, manifest_uri) if line.split == split]
+    lines = lines_of(read_manifest(store, manifest_uri), split)
     label_indices(lines, card.architecture.labels)
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,

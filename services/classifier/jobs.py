@@ -11,6 +11,8 @@ from services.classifier.card import ClassifierCard
 from services.classifier.exporting import export
 from services.classifier.training import run
 
+DEFAULT_CYCLES = 5
+
 
 def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.TrainClassifierResponse:
     """Train a classifier in several cycles."""
@@ -24,7 +26,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         request.name,
         request.manifest_uri,
         {**given(request.settings), "folds": request.folds},
-        cycles=request.cycles or 5,
+        cycles=request.cycles or DEFAULT_CYCLES,
         seed=request.seed,
         sources=job.settings,
         report=report,
@@ -82,11 +84,12 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
 def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreImagesResponse:
     """Score every image of a manifest."""
 
-    def report(stage: str, done: int, total: int) -> None:
-        job.report(stage, done, total, "images" if stage.startswith("reading") else "cycles")
-
     scores, embeddings, count = scoring.score(
-        job.store, request.model, request.manifest_uri, request.output_prefix, report
+        job.store,
+        request.model,
+        request.manifest_uri,
+        request.output_prefix,
+        lambda stage, done, total: job.report(stage, done, total, "images"),
     )
     return pb.ScoreImagesResponse(scores_uri=scores, embeddings_uri=embeddings, count=count)
 

@@ -10,7 +10,7 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load, read_card, write_card
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.confusion import decided
-from services.classifier.data import check_no_leak, load_images, split_parts
+from services.classifier.data import check_no_leak, lines_of, load_images, split_parts
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import parse_target
 
@@ -19,7 +19,7 @@ Report = Callable[[str, int, int], None]
 
 def lines_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[ManifestLine]:
     """The validation and test images that were not rejected; InvalidInput where one split shows what the other does."""
-    chosen = [x for x in lines if x.split in ("validation", "test") and x.verdict != "rejected"]
+    chosen = lines_of(lines, "validation", "test")
     check_no_leak(chosen)
     return chosen
 

@@ -1,56 +1,68 @@
 """Scores a manifest: mean and spread of the probabilities over the cycles, and the main network's embeddings."""
 
-import io
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load_cycle, read_card
+from services.classifier.card import ClassifierCard
 from services.classifier.data import load_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor
 
+BLOCK_BYTES = 64 << 20  # of pixels in memory at once, however long the manifest is
+Report = Callable[[str, int, int], None]
+
 
 def score(
-    store: ObjectStore, model: str, manifest_uri: str, output_prefix: str, report: Callable[[str, int, int], None]
+    store: ObjectStore, model: str, manifest_uri: str, output_prefix: str, report: Report
 ) -> tuple[str, str, int]:
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
     lines = read_manifest(store, manifest_uri)
-    images = load_images(
-        store, lines, card.architecture.input_px, card.preprocessing,
-        lambda done, of: report("reading images", done, of),
-    )  # fmt: skip
     network = build(card.architecture)
     predictor = Predictor(card, network)
-    embeddings = np.zeros((0, network.embed.output_shape[-1]), np.float32)
-    by_cycle = []
-    for cycle in range(len(card.cycles)):
-        load_cycle(store, card, network, cycle)
-        if images.lines:
+    embeddings = np.empty((len(lines), network.embed.output_shape[-1]), np.float32)
+    rows: list[bytes] = []
+    block = max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
+    for start in range(0, len(lines), block):
+        report("reading and scoring", start, len(lines))
+        images = load_images(store, lines[start : start + block], card.architecture.input_px, card.preprocessing)
+        if not images.lines:
+            continue
+        by_cycle = []
+        for cycle in range(len(card.cycles)):
+            load_cycle(store, card, network, cycle)
             probabilities, features = predictor.predict(images.pixels)
             by_cycle.append(probabilities)
             if cycle == card.main_cycle:
-                embeddings = features
-        report("scoring, by cycle", cycle + 1, len(card.cycles))
-    rows = []
-    if images.lines:
-        stacked = np.stack(by_cycle)  # (cycles, N, labels)
-        mean, spread = stacked.mean(axis=0), stacked.std(axis=0)
-        for i, line in enumerate(images.lines):
-            row = {
-                "sha256": line.sha256,
-                "uri": line.uri,
-                "probabilities": dict(zip(card.architecture.labels, map(float, mean[i]), strict=True)),
-                "spread": dict(zip(card.architecture.labels, map(float, spread[i]), strict=True)),
-            }
-            rows.append(json.dumps(row).encode() + b"\n")
-    buffer = io.BytesIO()
-    np.save(buffer, embeddings, allow_pickle=False)
+                embeddings[len(rows) : len(rows) + len(features)] = features
+        rows += _rows(card, images.lines, np.stack(by_cycle))
+    report("reading and scoring", len(lines), len(lines))
     prefix = output_prefix.strip("/")
-    store.put(f"{prefix}/embeddings.npy", buffer.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "embeddings.npy")
+        np.save(file, embeddings[: len(rows)], allow_pickle=False)
+        store.put_file(f"{prefix}/embeddings.npy", file)
     store.put(f"{prefix}/scores.jsonl", b"".join(rows))
-    return store.uri(f"{prefix}/scores.jsonl"), store.uri(f"{prefix}/embeddings.npy"), len(images.lines)
+    return store.uri(f"{prefix}/scores.jsonl"), store.uri(f"{prefix}/embeddings.npy"), len(rows)
+
+
+def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:
+    """The images' lines, from probabilities (cycles, N, labels)."""
+    labels = card.architecture.labels
+    rows = []
+    for line, mean, spread in zip(lines, by_cycle.mean(axis=0), by_cycle.std(axis=0), strict=True):
+        row = {
+            "sha256": line.sha256,
+            "uri": line.uri,
+            "probabilities": dict(zip(labels, map(float, mean), strict=True)),
+            "spread": dict(zip(labels, map(float, spread), strict=True)),
+        }
+        rows.append(json.dumps(row).encode() + b"\n")
+    return rows

@@ -19,9 +19,9 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
 from services.classifier.card import KIND
-from services.classifier.evaluation import SPLITS
+from services.classifier.data import SPLITS
 from services.classifier.exporting.export import FORMATS
-from services.classifier.jobs import to_message
+from services.classifier.jobs import DEFAULT_CYCLES, to_message
 from services.classifier.model import check_labels
 from services.classifier.recalibration import lines_to_calibrate_on
 from services.classifier.serving.answering import Answering, Source
@@ -57,8 +57,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
         if request.folds == 1 or not 0 <= request.folds <= 100:
             raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
+        cycles = request.cycles or DEFAULT_CYCLES
+        if request.folds > cycles:
+            right = f"use at most as many as cycles, {cycles}, so that every image is left out once"
+            raise InvalidInput(f"folds {request.folds}: {right}", {"folds": right})
         lines = read_manifest(self._store, request.manifest_uri)
-        labels, _ = run.check(lines, given(request.settings), request.cycles or 5)
+        labels, _ = run.check(lines, given(request.settings), cycles)
         check_labels(labels, "manifest_uri")
         return self._operations.start(JOBS + "train_classifier", request)
 

@@ -79,6 +79,12 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
     if settings.warmup_epochs > settings.epochs:
         right = f"use at most epochs, {settings.epochs}"
         raise InvalidInput(f"warmup_epochs {settings.warmup_epochs}: {right}", {"settings.warmup_epochs": right})
+    if settings.batch == 1 and settings.real_share not in (None, 1):
+        right = "use a batch of 2 or more, or real_share 1"
+        raise InvalidInput(
+            f"real_share {settings.real_share}: a batch of one image has no share of each kind: {right}",
+            {"settings.real_share": right},
+        )
     if settings.initial_weights == "imagenet" and settings.width_multiplier not in PUBLISHED_WIDTHS:
         right = f"use {', '.join(map(str, PUBLISHED_WIDTHS))}, or initial_weights random"
         raise InvalidInput(

@@ -9,6 +9,7 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
+from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.classifier.card import MAX_PIXELS
 from services.explainer.boxes import BoxRule
@@ -111,11 +112,14 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
 
 def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[ManifestLine]:
     found = []
-    for line in lines:
-        try:
-            decode(store.get(store.key(line.uri)), MAX_PIXELS)
-        except DefectoryError:
+    contents = parallel_get(store, [line.uri for line in lines])
+    for line, (_, content) in zip(lines, contents, strict=True):
+        if isinstance(content, DefectoryError):
             continue  # the manifest's other images go on
+        try:
+            decode(content, MAX_PIXELS)
+        except InvalidInput:
+            continue
         found.append(line)
     return found
 

@@ -6,8 +6,9 @@ from itertools import islice
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.errors import DefectoryError
+from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
+from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.classifier.card import MAX_PIXELS
 from services.explainer.explanation import Explainer
@@ -30,14 +31,21 @@ def masked_lines(lines: Sequence[ManifestLine], split: str) -> list[ManifestLine
 def masked_images(
     store: ObjectStore, lines: Sequence[ManifestLine]
 ) -> Iterator[tuple[ManifestLine, bytes, np.ndarray]]:
-    """(line, file, mask bool (height, width) as the image is shown) of masked lines that can be read."""
+    """(line, file, mask bool (height, width) as the image is shown) of masked lines with which nothing is wrong.
+
+    Raises:
+        Unavailable, Exhausted, Refused: the store.
+    """
+    contents = parallel_get(store, [uri for line in lines for uri in (line.uri, line.mask_uri)])
     for line in lines:
-        try:
-            data = store.get(store.key(line.uri))
-            size = shown_size(*decode(data, MAX_PIXELS).size)
-            mask = np.asarray(decode(store.get(store.key(line.mask_uri))).convert("L").resize(size)) > 127
-        except DefectoryError:
+        (_, data), (_, mask_data) = next(contents), next(contents)
+        if isinstance(data, DefectoryError) or isinstance(mask_data, DefectoryError):
             continue  # the others are scored all the same
+        try:
+            size = shown_size(*decode(data, MAX_PIXELS).size)
+            mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
+        except InvalidInput:
+            continue
         if mask.any():
             yield line, data, mask
 

@@ -1,9 +1,10 @@
 """The filter's long-running work."""
 
 from defectory.api.filter.v1 import filter_pb2 as pb
+from defectory.models import resolve
 from defectory.serving.operations.context import JobContext
 from services.filter.judge_client import score_manifest
-from services.filter.judge_lineage import doubts
+from services.filter.judge_lineage import KIND, doubts
 from services.filter.judging import Scores, judge_manifest
 from services.filter.policies import Policy
 
@@ -22,12 +23,13 @@ def policy_of(request: pb.FilterImagesRequest) -> Policy:
 
 def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.FilterImagesResponse:
     """Give every image of a manifest its verdict."""
+    judge = "/".join(resolve(job.store, KIND, request.judge_model))  # once: a label may move while the job runs
 
     def report(stage: str, done: int, total: int) -> None:
         job.report(stage, done, total, "images")
 
     def score(uri: str) -> Scores:
-        return score_manifest(job.store, job.settings["classifier_address"], request.judge_model, uri, report)
+        return score_manifest(job.store, job.settings["classifier_address"], judge, uri, report)
 
     judgement = judge_manifest(
         job.store,
@@ -38,7 +40,7 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.novelty_gate if request.HasField("novelty_gate") else True,
         request.dataset,
         score,
-        lambda real: doubts(job.store, request.judge_model, real),
+        lambda real: doubts(job.store, judge, real),
         report,
     )
     return pb.FilterImagesResponse(

@@ -1,9 +1,10 @@
 """Asks the classifier for the scores of a manifest."""
 
 import hashlib
-import io
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -23,6 +24,9 @@ def score_manifest(
 ) -> Scores:
     """Scores of every readable image. The same model version and manifest are scored once, whoever asks.
 
+    Args:
+        model: "name/version".
+
     Raises:
         Unavailable: the classifier does not answer. NotFound, …: as it says.
     """
@@ -30,13 +34,14 @@ def score_manifest(
         stub = classifier_pb2_grpc.ClassifierServiceStub(channel)
         try:
             judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
-            content = store.get(store.key(manifest_uri))
-            identity = hashlib.sha256(b"%b %b" % (judge.weights_sha256.encode(), content)).hexdigest()[:40]
+            # All that the request says, and what lies behind it: what is asked for under one id must be one thing.
+            said = "\0".join([model, judge.weights_sha256, manifest_uri]).encode()
+            identity = hashlib.sha256(said + b"\0" + store.get(store.key(manifest_uri))).hexdigest()[:40]
             request = pb.ScoreImagesRequest(
                 request_id=identity,
-                model=f"{judge.name}/{judge.version}",
+                model=model,
                 manifest_uri=manifest_uri,
-                output_prefix=f"scores/{judge.name}/{judge.version}/{identity}",
+                output_prefix=f"scores/{model}/{identity}",
             )
             operation = stub.ScoreImages(request, timeout=60)
         except grpc.RpcError as error:
@@ -44,7 +49,11 @@ def score_manifest(
         response = wait_for(channel, operation, lambda p: report(f"judge: {p.stage}", p.done, p.total))
     assert isinstance(response, pb.ScoreImagesResponse)
     rows = [json.loads(line) for line in store.get(store.key(response.scores_uri)).splitlines()]
-    embeddings = np.load(io.BytesIO(store.get(store.key(response.embeddings_uri))), allow_pickle=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "embeddings.npy")
+        store.get_file(store.key(response.embeddings_uri), file)
+        # Rows are read when they are compared, and stay readable when the file has lost its name.
+        embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
     return Scores(
         {row["sha256"]: Score(row["probabilities"], row["spread"]) for row in rows},
         {row["sha256"]: embedding for row, embedding in zip(rows, embeddings, strict=True)},

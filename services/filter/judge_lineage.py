@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError
-from defectory.models import read_model_card, resolve
+from defectory.models import read_model_card
 from defectory.storage.store import ObjectStore
 
 KIND = "classifier"
@@ -14,11 +14,11 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     """What speaks against a judge's verdicts, each a sentence for a person.
 
     Args:
-        model: "name" or "name/version". real: lines of the real images.
+        model: "name/version". real: lines of the real images.
     """
-    name, version = resolve(store, KIND, model)
-    card = read_model_card(store, KIND, name, version)
-    if card.get("settings", {}).get("folds", 0) > 1:
+    card = read_model_card(store, KIND, *model.split("/"))
+    folds, cycles = card.get("settings", {}).get("folds", 0), len(card.get("cycles", ()))
+    if 1 < folds <= cycles:
         return []
     try:
         learned = read_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")))
@@ -28,7 +28,11 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     common = sum(line.split == "train" and line.sha256 in known for line in real)
     if not common:
         return []
+    fitted = "is not cross-fitted, and"
+    if folds > 1:  # made elsewhere, or before this was refused
+        common = round(common * (1 - cycles / folds))
+        fitted = f"has {folds} folds and {cycles} cycles, each of which leaves out {1 / folds:.0%}: every cycle"
     return [
-        f"judge {name}/{version} is not cross-fitted, and knows {common} of the real training images: of synthetic "
-        "images made from these it takes what it remembers for quality; train a judge with --folds"
+        f"judge {model} {fitted} knows {common} of the real training images: of synthetic images made from these it "
+        "takes what it remembers for quality; train a judge with --folds, and as many --cycles"
     ]

@@ -165,14 +165,14 @@ def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[Manif
     kept: list[ManifestLine] = []
 
     def found() -> Iterator[np.ndarray]:
-        contents = parallel_get(store, [store.key(line.uri) for line in lines])
+        contents = parallel_get(store, [line.uri for line in lines])
         for line, (_, content) in zip(lines, contents, strict=True):
             if isinstance(content, DefectoryError):
                 continue
             try:
                 image = np.asarray(decode(content))
             except DefectoryError:
-                continue  # it has no score either, which makes it "unreadable"
+                continue  # without a finding it is "unreadable"
             kept.append(line)
             yield image
 

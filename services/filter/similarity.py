@@ -57,7 +57,7 @@ def _candidates(
         sections = -(-(right - left) // section)
         product = np.full((len(rows), sections * section), -np.inf, np.float32)
         np.matmul(queries.sketches[rows], gallery.sketches[left:right].T, out=product[:, : right - left])
-        if forbidden is not None:
+        if forbidden is not None and (forbidden[rows, 0] < right).any():
             columns = np.arange(left, left + product.shape[1])
             low, high = forbidden[rows].T[..., None]
             product[(columns >= low) & (columns < high)] = -np.inf

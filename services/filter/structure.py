@@ -31,8 +31,7 @@ def structure(image: np.ndarray) -> np.ndarray:
 
 def structures(images: Iterable[np.ndarray]) -> np.ndarray:
     """Structures of images: float16 (N, SIDE, SIDE)."""
-    found = [structure(image) for image in images]
-    return np.stack(found) if found else np.zeros((0, SIDE, SIDE), np.float16)
+    return np.fromiter((structure(image) for image in images), np.dtype((np.float16, (SIDE, SIDE))))
 
 
 class Gallery:

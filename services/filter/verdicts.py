@@ -32,7 +32,7 @@ def decide(
     """The lines with verdict, reasons and numbers.
 
     Args:
-        scores, findings: by the image's sha256; an image without a score could not be read.
+        scores, findings: by the image's sha256; an image without both could not be read.
         training, twins: sha256 of the images that a finding's nearest_real and twin mean.
     """
     judged = []
@@ -40,9 +40,9 @@ def decide(
         score, finding = scores.get(line.sha256), findings.get(line.sha256)
         reasons: list[str] = []
         changes: dict[str, object] = {}
-        if score is None:
+        if score is None or finding is None:
             reasons.append("unreadable")
-        else:
+        if score is not None:
             changes["scores"] = dict(score.probabilities)
             changes["score_spread"] = score.spread[line.label]
             if not policy.keeps(line.label, score.probabilities):

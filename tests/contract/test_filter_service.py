@@ -45,6 +45,10 @@ def classifier(store: ObjectStore, real: str) -> Iterator[Service]:
             stub.TrainClassifier(
                 classifier_pb2.TrainClassifierRequest(**{"manifest_uri": real, "name": "x", "folds": 1})
             )
+        with pytest.raises(grpc.RpcError, match="folds 6: use at most as many as cycles, 5"):
+            stub.TrainClassifier(
+                classifier_pb2.TrainClassifierRequest(**{"manifest_uri": real, "name": "x", "folds": 6})
+            )
         wait_for(service.channel, stub.TrainClassifier(request))
         yield service
 
@@ -110,13 +114,13 @@ def test_a_judge_that_knows_the_real_images_is_told(store: ObjectStore, real: st
     card = json.loads(store.get("models/classifier/judge/1/model.json"))
     card["settings"]["folds"] = 0
     store.put("models/classifier/knowing/1/model.json", json.dumps(card).encode())
-    (doubt,) = doubts(store, "knowing", lines)
+    (doubt,) = doubts(store, "knowing/1", lines)
     assert "judge knowing/1 is not cross-fitted, and knows 12 of the real training images" in doubt
-    assert doubts(store, "judge", lines) == []
-    assert doubts(store, "knowing", read_manifest(store, make_dataset(store, "others", seed=9))) == []
+    assert doubts(store, "judge/1", lines) == []
+    assert doubts(store, "knowing/1", read_manifest(store, make_dataset(store, "others", seed=9))) == []
     card["lineage"]["manifest_uri"] = store.uri("datasets/gone/manifest.jsonl")
     store.put("models/classifier/knowing/2/model.json", json.dumps(card).encode())
-    assert doubts(store, "knowing", lines) == []
+    assert doubts(store, "knowing/2", lines) == []
 
 
 def test_confidence_and_its_complement(service: Service, store: ObjectStore, real: str) -> None:
@@ -257,6 +261,19 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
             assert found.label == label
             assert found.predicted_label == labels[taken[0]]
             assert set(found.probabilities) == set(labels)
+
+
+def test_a_judge_that_is_calibrated_anew_judges_the_same_images(
+    service: Service, classifier: Service, store: ObjectStore, real: str
+) -> None:
+    made = synthetic(store, "calibrated", seed=11)
+    fields = {"manifest_uri": made, "real_manifest_uri": real, "dataset": "calibrated-judged"}
+    first = ask(service, request_id="before", **fields)
+    calibrate = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).CalibrateClassifier
+    request = classifier_pb2.CalibrateClassifierRequest(request_id="anew", model="judge", manifest_uri=real)
+    assert wait_for(classifier.channel, calibrate(request)).classifier.version == "2"
+    second = ask(service, request_id="after", **fields)
+    assert first.verdicts == second.verdicts  # other probabilities, the same weights: scores are the networks' own
 
 
 def test_what_is_not_there(service: Service, store: ObjectStore, real: str, classifier: Service) -> None:

@@ -7,28 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest import read_manifest
-from defectory.errors import InvalidInput
+from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
 from services.classifier.card import ClassifierCard
-from services.classifier.data import Part, label_indices, load_images
+from services.classifier.data import Part, label_indices, lines_of, load_images, own_images
 from services.classifier.exporting import formats
 from services.classifier.model import Network, probabilities
 
-Converter = Callable[..., tuple[formats.Files, formats.Run]]
-FORMATS: Mapping[str, Converter] = {
+FORMATS: Mapping[str, Callable[..., formats.Converted]] = {
     "saved-model": formats.saved_model,
     "tflite": formats.tflite,
     "tflite-int8": formats.tflite_int8,
     "onnx": formats.onnx,
 }
 CALIBRATION_IMAGES = 200  # that set the ranges of int8
+INTEGERS = "tflite-int8"
+MAX_DIFFERENCE = 1e-3  # of a probability, where nothing is rounded to integers: other software adds in another order
 Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Check:
-    """The export beside the original, on test images."""
+    """The export beside the original, on the test split's own images."""
 
     images: int
     accuracy: float
@@ -53,6 +54,7 @@ def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, repo
 
     Raises:
         InvalidInput: no such format, no readable test images.
+        FailedPrecondition: the export, of floating-point numbers, answers otherwise than the original.
     """
     if format_ not in FORMATS:
         right = f"use {', '.join(FORMATS)}"
@@ -64,7 +66,7 @@ def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, repo
         right = "give a manifest with readable test images"
         raise InvalidInput(f"{manifest_uri} has no test images to check the export: {right}", {"manifest_uri": right})
     training = np.zeros((0,), np.uint8)
-    if format_ == "tflite-int8":
+    if format_ == INTEGERS:
         training = _images(store, manifest_uri, card, "train", report, CALIBRATION_IMAGES).pixels
         if not len(training):
             right = "give a manifest with training images"
@@ -72,16 +74,20 @@ def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, repo
     original = card.rule.decide(probabilities(network, test.pixels)).probabilities
     _build_in_temperature(network, card.calibration.temperature)
     report(f"converting to {format_}", 0, len(test.lines))
-    files, run = FORMATS[format_](network, card.architecture, training)
-    check = compare(test.labels, original, run(test.pixels))
+    converted = FORMATS[format_](network, card.architecture, training)
+    check = compare(test.labels, original, converted.run(test.pixels))
     report("checking", len(test.lines), len(test.lines))
+    if format_ != INTEGERS and not check.max_difference <= MAX_DIFFERENCE:
+        raise FailedPrecondition(
+            f"{card.full_name} as {format_} answers test images up to {check.max_difference:.2g} away from the "
+            f"original, more than {MAX_DIFFERENCE:g}: nothing was written; use another format"
+        )
     prefix = f"{card.prefix}exports/{format_}/"
-    for path, content in files.items():
+    for path, content in converted.files.items():
         store.put(prefix + path, content)
-    store.put(prefix + "export.json", json.dumps(_description(card, format_, check, list(files)), indent=1).encode())
-    return Exported(
-        store.uri(prefix.rstrip("/")), [store.uri(prefix + path) for path in (*files, "export.json")], check
-    )
+    store.put(prefix + "export.json", json.dumps(_description(card, format_, check, converted), indent=1).encode())
+    written = [store.uri(prefix + path) for path in (*converted.files, "export.json")]
+    return Exported(store.uri(prefix.rstrip("/")), written, check)
 
 
 def compare(labels: np.ndarray, original: np.ndarray, exported: np.ndarray) -> Check:
@@ -99,7 +105,8 @@ def compare(labels: np.ndarray, original: np.ndarray, exported: np.ndarray) -> C
 def _images(
     store: ObjectStore, manifest_uri: str, card: ClassifierCard, split: str, report: Report, at_most: int = 0
 ) -> Part:
-    lines = [x for x in read_manifest(store, manifest_uri) if x.split == split and x.verdict != "rejected"]
+    lines = lines_of(read_manifest(store, manifest_uri), split)
+    lines = [lines[i] for i in own_images(lines)]
     if at_most:
         lines = sorted(lines, key=lambda x: x.sha256)[:at_most]  # at random, but always the same ones
     images = load_images(
@@ -115,21 +122,22 @@ def _build_in_temperature(network: Network, temperature: float) -> None:
         weight.assign(weight / temperature)
 
 
-def _description(card: ClassifierCard, format_: str, check: Check, files: list[str]) -> dict[str, object]:
+def _description(card: ClassifierCard, format_: str, check: Check, converted: formats.Converted) -> dict[str, object]:
     size = card.architecture.input_px
-    integers = format_ == "tflite-int8"
+    type_ = "uint8" if format_ == INTEGERS else "float32"
     return {
         "model": card.full_name,
         "weights_sha256": card.weights.sha256,
         "format": format_,
-        "files": files,
+        "files": list(converted.files),
         "input": {
             "name": "image",
-            "type": "uint8" if integers else "float32",
+            "type": type_,
             "shape": [1 if format_.startswith("tflite") else -1, size, size, 3],
             "preprocessing": card.preprocessing.model_dump(mode="json"),
+            **converted.input,
         },
-        "output": {"name": "probabilities", "type": "uint8" if integers else "float32", "calibrated": True},
+        "output": {"name": "probabilities", "type": type_, "calibrated": True, **converted.output},
         "labels": card.architecture.labels,
         "operating_point": card.operating_point.model_dump(mode="json") if card.operating_point else None,
         "check": vars(check),

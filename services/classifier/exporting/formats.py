@@ -1,7 +1,8 @@
 """Each format: the files that a network becomes, and how they are run to be checked."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,25 @@ from services.classifier.exporting.onnx_graph import to_onnx
 from services.classifier.model import Architecture, Network
 
 BATCH = 32
-Files = dict[str, bytes]  # path below the export's prefix -> content
 Run = Callable[[np.ndarray], np.ndarray]  # uint8 (N, size, size, 3) -> float (N, labels)
 
 
-def saved_model(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+@dataclass(frozen=True)
+class Converted:
+    """A network in another format.
+
+    Attributes:
+        files: path below the export's prefix -> content. run: answers as an application gets them, from raw pixels.
+        input, output: how the tensors' integers are meant, where they are integers: "scale" and "zero_point".
+    """
+
+    files: dict[str, bytes]
+    run: Run
+    input: Mapping[str, object] = field(default_factory=dict)
+    output: Mapping[str, object] = field(default_factory=dict)
+
+
+def saved_model(network: Network, architecture: Architecture, _: np.ndarray) -> Converted:
     """TensorFlow's SavedModel with one signature, "serving_default": "image" to "probabilities"."""
     size = architecture.input_px
     with tempfile.TemporaryDirectory() as folder:
@@ -29,32 +44,37 @@ def saved_model(network: Network, architecture: Architecture, _: np.ndarray) -> 
         tf.saved_model.save(module, folder, signatures=signature)
         read = tf.saved_model.load(folder).signatures["serving_default"]  # what was just written here, nothing foreign
         files = {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-    return files, _in_batches(lambda x: read(image=tf.cast(x, tf.float32))["probabilities"].numpy())
+    return Converted(files, _in_batches(lambda x: read(image=tf.cast(x, tf.float32))["probabilities"].numpy()))
 
 
-def tflite(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+def tflite(network: Network, architecture: Architecture, _: np.ndarray) -> Converted:
     """TFLite in float32."""
     return _tflite(tf.lite.TFLiteConverter.from_concrete_functions([_concrete(network, architecture)]))
 
 
-def tflite_int8(network: Network, architecture: Architecture, training: np.ndarray) -> tuple[Files, Run]:
-    """TFLite in integers throughout, input and output uint8; ranges from training images."""
+def tflite_int8(network: Network, architecture: Architecture, training: np.ndarray) -> Converted:
+    """TFLite in integers throughout, input and output uint8; ranges from training images.
+
+    The input's is 0 to 255 whatever these show, so that a raw pixel is its own integer: scale 1, zero point 0.
+    """
+    widest = training[0].copy()
+    widest[0, 0], widest[-1, -1] = 0, 255  # two pixels, which change no other range
     converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(network, architecture)])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in training)
+    converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in [widest, *training])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
     return _tflite(converter)
 
 
-def onnx(network: Network, architecture: Architecture, _: np.ndarray) -> tuple[Files, Run]:
+def onnx(network: Network, architecture: Architecture, _: np.ndarray) -> Converted:
     """ONNX, run by ONNX Runtime."""
     import onnxruntime
 
     content = to_onnx(network, architecture)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     run = _in_batches(lambda x: session.run(["probabilities"], {"image": x.astype(np.float32)})[0])
-    return {"model.onnx": content}, run
+    return Converted({"model.onnx": content}, run)
 
 
 def _concrete(network: Network, architecture: Architecture) -> tf.types.experimental.ConcreteFunction:
@@ -64,7 +84,7 @@ def _concrete(network: Network, architecture: Architecture) -> tf.types.experime
     return function.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32, "image"))
 
 
-def _tflite(converter: tf.lite.TFLiteConverter) -> tuple[Files, Run]:
+def _tflite(converter: tf.lite.TFLiteConverter) -> Converted:
     content = converter.convert()
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -73,19 +93,17 @@ def _tflite(converter: tf.lite.TFLiteConverter) -> tuple[Files, Run]:
     def run(pixels: np.ndarray) -> np.ndarray:
         rows = []
         for image in pixels:
-            interpreter.set_tensor(given["index"], _quantised(image, given)[None])
+            interpreter.set_tensor(given["index"], image.astype(given["dtype"])[None])
             interpreter.invoke()
             rows.append(_value(interpreter.get_tensor(answer["index"])[0], answer))
         return np.stack(rows)
 
-    return {"model.tflite": content}, run
+    return Converted({"model.tflite": content}, run, _quantisation(given), _quantisation(answer))
 
 
-def _quantised(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+def _quantisation(details: dict[str, Any]) -> dict[str, object]:
     scale, zero = details["quantization"]
-    if not scale:
-        return image.astype(np.float32)
-    return np.clip(np.round(image / scale) + zero, 0, 255).astype(np.uint8)
+    return {"scale": float(scale), "zero_point": int(zero)} if scale else {}
 
 
 def _value(row: np.ndarray, details: dict[str, Any]) -> np.ndarray:

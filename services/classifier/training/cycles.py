@@ -91,7 +91,9 @@ def run_cycle(
         if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
             best = _Best(epoch + 1, weights_bytes(trainer.network))
         state.save(epochs, best)
-        report(cycle, epoch + 1, {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]})
+        over = schedule.ends(len(epochs), best.epoch)  # epochs that patience spares count as done
+        values = {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]}
+        report(cycle, settings.epochs if over else epoch + 1, values)
     assert best is not None  # settings.epochs >= 1
     weights = put_weights(store, prefix, f"cycle-{cycle}.safetensors", best.weights)
     card = CycleCard(seed=seed, best_epoch=best.epoch, weights=weights)

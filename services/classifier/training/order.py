@@ -30,10 +30,13 @@ def batches(
     Args:
         is_real: bool (N,), which training images are real.
         epoch: counted from 0. steps: of an epoch. seed: of the cycle.
-        real_share: share of real images in every batch; None, or a set of one kind only: as they come.
+        real_share: share of real images in every batch, at least one of each kind below 1 (which takes a batch of 2);
+            1: real images only; None, or a set of one kind only: as they come.
     """
     everything = np.arange(len(is_real))
-    if real_share is None or is_real.all() or not is_real.any():
+    if real_share == 1 and is_real.any():
+        everything = everything[is_real]
+    if real_share in (None, 1) or is_real.all() or not is_real.any():
         return Stream(everything, seed).take(epoch * steps * batch, steps * batch).reshape(steps, batch)
     real = min(batch - 1, max(1, round(real_share * batch)))
     parts = [

@@ -17,7 +17,7 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, MAX_CYCLES, ClassifierCard, Estimate, Lineage
 from services.classifier.confusion import decided
-from services.classifier.data import cap_synthetic, check_no_leak
+from services.classifier.data import SPLITS, cap_synthetic, check_no_leak, lines_of
 from services.classifier.golden import record
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
@@ -41,7 +41,7 @@ def check(
     Raises:
         InvalidInput: fewer than two labels, a leaking split, a setting out of range.
     """
-    labels = tuple(sorted({line.label for line in lines if line.split == "train" and line.verdict != "rejected"}))
+    labels = tuple(sorted({line.label for line in lines_of(lines, "train")}))
     if len(labels) < 2:
         right = "give training images of at least two labels"
         raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
@@ -78,7 +78,7 @@ def train(
     prefix = version_prefix(KIND, name, version)
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{name}/{version}")
-    lines = [x for x in read_manifest(store, manifest_uri) if x.split != "none" and x.verdict != "rejected"]
+    lines = lines_of(read_manifest(store, manifest_uri), *SPLITS)
     labels, settings = check(lines, values, cycles)
     lines = cap_synthetic(lines, settings.synthetic_cap)
     at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)

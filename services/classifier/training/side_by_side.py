@@ -23,7 +23,7 @@ from services.classifier.training.preparation import prepare
 from services.classifier.training.schedule import Schedule
 
 POLL_S = 0.5
-MOST = 4  # at once unless more are asked for: a process takes about a gigabyte
+MOST = 4  # at once unless more are asked for: every process holds all pixels
 WORTH_STEPS = 100  # of a cycle, from which on a process of its own pays
 
 

@@ -112,11 +112,11 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
     """
     images = []
-    for line, (key, data) in zip(lines, parallel_get(store, [store.key(x.uri) for x in lines]), strict=True):
+    for line, (uri, data) in zip(lines, parallel_get(store, [x.uri for x in lines]), strict=True):
         if isinstance(data, DefectoryError):
             raise data
         if hashlib.sha256(data).hexdigest() != line.sha256:
-            raise Corrupted(f"{key} has another SHA-256 than its manifest line says; ingest the dataset again")
+            raise Corrupted(f"{uri} has another SHA-256 than its manifest line says; ingest the dataset again")
         image = decode(data, keep_alpha=True)
         images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
     alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)

@@ -2,16 +2,21 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
-from defectory.errors import InvalidInput
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load, weights_bytes
 from services.classifier.decision import calibrated
+from services.classifier.evaluation import evaluate
 from services.classifier.exporting.export import FORMATS, compare, export
+from services.classifier.exporting.formats import Converted
 from services.classifier.exporting.formats import onnx as as_onnx
 from services.classifier.model import Architecture, probabilities
 from tests.contract.datasets import make_dataset
@@ -54,11 +59,59 @@ def test_the_temperature_is_built_in(store: ObjectStore) -> None:
 def test_onnx_pads_like_keras_at_odd_and_even_sizes(size: int) -> None:
     architecture = Architecture(labels=("a", "b", "c"), input_px=size, width_multiplier=0.35, head_units=8)
     network = lively(architecture)
-    _, answer = as_onnx(network, architecture, np.zeros(0))
+    answer = as_onnx(network, architecture, np.zeros(0)).run
     pixels = np.random.default_rng(1).integers(0, 256, (3, size, size, 3)).astype(np.uint8)
     expected = probabilities(network, pixels)
     assert np.ptp(expected, axis=0).max() > 0.05
     np.testing.assert_allclose(answer(pixels), expected, atol=1e-4)
+
+
+def test_integers_take_raw_pixels_whatever_the_training_images_show(store: ObjectStore) -> None:
+    import tensorflow as tf
+
+    exported = export(store, "judge", "tflite-int8", "", lambda *_: None)
+    described = json.loads(store.get(store.key(exported.files[-1])))
+    assert (described["input"]["scale"], described["input"]["zero_point"]) == (1, 0)
+    interpreter = tf.lite.Interpreter(model_content=store.get(store.key(exported.files[0])))
+    interpreter.allocate_tensors()
+    given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    assert (described["output"]["scale"], described["output"]["zero_point"]) == answer["quantization"]
+    line = next(x for x in read_manifest(store, store.uri("datasets/parts/manifest.jsonl")) if x.split == "test")
+    pixels = np.asarray(decode(store.get(store.key(line.uri))))[None]
+    interpreter.set_tensor(given["index"], pixels)
+    interpreter.invoke()
+    found = (interpreter.get_tensor(answer["index"])[0] - described["output"]["zero_point"]) * described["output"][
+        "scale"
+    ]
+    card, network = load(store, "judge")
+    expected = calibrated(probabilities(network, pixels), card.calibration.temperature)[0]
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_an_export_that_answers_otherwise_is_not_written(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: Any) -> Converted:
+        right = as_onnx(*arguments)
+        return Converted(right.files, lambda pixels: right.run(pixels) * 0.99)
+
+    monkeypatch.setitem(FORMATS, "wrong", wrong)
+    with pytest.raises(FailedPrecondition, match="nothing was written"):
+        export(store, "judge", "wrong", "", lambda *_: None)
+    assert not list(store.list("models/classifier/judge/1/exports/wrong/"))
+
+
+def test_grown_copies_and_rejected_images_count_nowhere(store: ObjectStore) -> None:
+    lines = read_manifest(store, store.uri("datasets/parts/manifest.jsonl"))
+    test = [x for x in lines if x.split == "test"]
+    changed = [
+        test[0].model_copy(update={"augmentation": "mirror-x"}),
+        test[1].model_copy(update={"verdict": "rejected"}),
+    ]
+    manifest = write_dataset(store, "changed", [*changed, *test[2:]], {})
+    assert export(store, "judge", "onnx", manifest, lambda *_: None).check.images == len(test) - 2
+    uri, _ = evaluate(store, "e", "judge", manifest, "test", lambda *_: None)
+    evaluated = json.loads(store.get(store.key(uri)))
+    assert test[1].sha256 not in [x["sha256"] for x in evaluated["images"]]
+    assert evaluated["calibration"]["images"] == len(test) - 2
 
 
 def test_a_comparison_by_hand() -> None:

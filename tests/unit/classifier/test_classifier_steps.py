@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.errors import InvalidInput
 from services.classifier.data import cap_synthetic
 from services.classifier.model import Architecture, Network, build
 from services.classifier.settings import TrainingSettings, training_settings
@@ -178,3 +179,21 @@ def test_a_cap_bounds_the_synthetic_images_of_each_label_and_only_grows() -> Non
     assert {x.sha256 for x in kept} <= {x.sha256 for x in cap_synthetic(lines, 20)}
     assert cap_synthetic(lines, 0) == lines
     assert cap_synthetic(list(reversed(lines)), 10) == [x for x in reversed(lines) if x in kept]
+
+
+def test_a_share_of_one_shows_real_images_only() -> None:
+    is_real = np.arange(100) % 3 == 0
+    order = batches(is_real, epoch=1, steps=6, batch=32, real_share=1.0, seed=3)
+    assert order.shape == (6, 32)
+    assert is_real[order].all()
+    assert set(order.ravel()) == set(np.flatnonzero(is_real))
+    assert is_real[batches(is_real, epoch=0, steps=9, batch=1, real_share=1.0, seed=3)].all()
+    synthetic = batches(np.zeros(10, bool), epoch=0, steps=2, batch=5, real_share=1.0, seed=3)
+    assert sorted(synthetic.ravel()) == list(range(10))  # there are no others
+
+
+def test_a_batch_of_one_image_has_no_share() -> None:
+    with pytest.raises(InvalidInput, match=r"real_share 0\.5: a batch of one image") as caught:
+        training_settings({**SMALL, "batch": 1, "real_share": 0.5}, 32)
+    assert set(caught.value.fields) == {"settings.real_share"}
+    assert training_settings({**SMALL, "batch": 1, "real_share": 1}, 32).real_share == 1

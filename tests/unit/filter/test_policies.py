@@ -59,6 +59,13 @@ def test_thresholds_out_of_range(policy: dict, field: str) -> None:
     assert field in caught.value.fields
 
 
+def test_an_image_that_was_scored_but_could_not_be_compared_is_not_accepted() -> None:
+    line = ManifestLine(uri="u", sha256="0" * 64, width=1, height=1, label="a", origin="synthetic")
+    (judged,) = decide([line], {line.sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0, "b": 0})}, {}, [], [], Policy())
+    assert (judged.verdict, judged.reasons) == ("rejected", ("unreadable",))
+    assert judged.scores == {"a": 0.95, "b": 0.05}
+
+
 def test_every_reason_is_kept_and_counted() -> None:
     lines = [
         ManifestLine(uri=f"u{i}", sha256=f"{i}" * 64, width=1, height=1, label="a", origin="synthetic")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from defectory.errors import AlreadyExists, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
+from defectory.errors import AlreadyExists, DefectoryError, Exhausted, InvalidInput, NotFound, Refused, Unavailable
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.check import check_store
 from defectory.storage.parallel import parallel_get, parallel_put
@@ -105,9 +105,26 @@ def test_parallel(store: ObjectStore) -> None:
     objects = [(f"k/{i:03}", str(i).encode()) for i in range(100)]
     assert parallel_put(store, objects) == 100
     assert parallel_put(store, [("k/000", b"changed")], if_absent=True) == 1
-    got = list(parallel_get(store, [key for key, _ in objects] + ["k/none"]))
-    assert got[:-1] == objects
-    assert isinstance(got[-1][1], NotFound)
+    asked = [*(store.uri(key) for key, _ in objects), store.uri("k/none"), "file:///etc/passwd"]
+    got = list(parallel_get(store, asked))
+    assert [uri for uri, _ in got] == asked
+    assert [content for _, content in got[:-2]] == [content for _, content in objects]
+    assert [type(error) for _, error in got[-2:]] == [NotFound, Refused]
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Exhausted("slow down"), Refused("closed")])
+def test_a_store_that_lets_nobody_read_is_no_fault_of_the_object(
+    error: DefectoryError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store("memory://")
+    store.put("k/a", b"a")
+
+    def fail(_: str) -> bytes:
+        raise error
+
+    monkeypatch.setattr(store, "get", fail)
+    with pytest.raises(type(error)):
+        list(parallel_get(store, [store.uri("k/a")]))
 
 
 @pytest.mark.parametrize("url", ["", "nothing", "file://host/x", "http://x/y", "s3://", "file://"])

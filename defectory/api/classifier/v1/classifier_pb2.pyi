@@ -78,7 +78,9 @@ class TrainingSettings(_message.Message):
     steps_per_epoch: _builtins.int
     """Optimiser steps an epoch, >= 0; 0: as many as show every training image once. Equal for arms that are compared."""
     real_share: _builtins.float
-    """Share of real images in every batch, in (0, 1]; absent: as they come."""
+    """Share of real images in every batch, in (0, 1], at least one image of each kind below 1; 1: real images only; absent: as
+    they come.
+    """
     initial_weights: _builtins.str
     """Where the base starts: "imagenet" or "random"; default "imagenet"."""
     good_label: _builtins.str
@@ -219,7 +221,7 @@ class TrainClassifierRequest(_message.Message):
     """Seed of the first cycle, >= 0; cycle i uses seed + i."""
     folds: _builtins.int
     """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
-    one part in one fold), in [2, 100]; 0: every cycle learns from all.
+    one part in one fold), in [2, cycles]; 0: every cycle learns from all.
     """
     at_once: _builtins.int
     """Cycles trained side by side, each in a process of its own, in [1, 64]; 0: as many as the service has cores, up to 4, and

@@ -131,7 +131,8 @@ class ClassifierServiceServicer:
     def ExportClassifier(self, request, context):
         """Writes a classifier in a format of other software and checks it against the original on the test images.
         Response: ExportClassifierResponse; progress in "images".
-        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (a
+        format of floating-point numbers that answers otherwise than the original).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

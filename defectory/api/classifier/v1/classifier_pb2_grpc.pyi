@@ -63,7 +63,8 @@ class ClassifierServiceStub:
     ExportClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]
     """Writes a classifier in a format of other software and checks it against the original on the test images.
     Response: ExportClassifierResponse; progress in "images".
-    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (a
+    format of floating-point numbers that answers otherwise than the original).
     """
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]
     """Lists the classifiers in the store by page.
@@ -108,7 +109,8 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     ExportClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ExportClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Writes a classifier in a format of other software and checks it against the original on the test images.
     Response: ExportClassifierResponse; progress in "images".
-    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+    Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (a
+    format of floating-point numbers that answers otherwise than the original).
     """
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListClassifiersRequest, _classifier_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     """Lists the classifiers in the store by page.
@@ -186,7 +188,8 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Writes a classifier in a format of other software and checks it against the original on the test images.
         Response: ExportClassifierResponse; progress in "images".
-        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS.
+        Errors: INVALID_ARGUMENT (format, a manifest without test images), NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (a
+        format of floating-point numbers that answers otherwise than the original).
         """
 
     @_abc_1.abstractmethod

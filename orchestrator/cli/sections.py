@@ -1,0 +1,53 @@
+"""A nested result for a person: one line a value, and a short table where things of a kind stand side by side."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.cli.output import in_lines, table
+
+
+def in_sections(result: Mapping[str, Any]) -> str:
+    """Values under their dotted names, then the tables, each under its name."""
+    lines: dict[str, Any] = {}
+    tables = []
+    for name, value in _parts(result):
+        rows = _rows(value)
+        if rows:
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            tables.append(f"{name}\n{table(rows, columns)}")
+        else:
+            lines[name] = value
+    return "\n\n".join([in_lines(lines), *tables])
+
+
+def _parts(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value); a mapping that is no table gives its own values."""
+    for name, value in result.items():
+        figure = _figure(value)
+        if isinstance(figure, Mapping) and not _rows(figure):
+            yield from _parts(figure, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", figure
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    """The rows of mappings side by side; none for anything else."""
+    if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
+        return [dict(_parts(row)) for row in value]
+    if isinstance(value, Mapping) and len(value) > 1:
+        rows = {name: _figure(row) for name, row in value.items()}
+        if all(isinstance(row, Mapping) for row in rows.values()):
+            return [{"": name, **dict(_parts(row))} for name, row in rows.items()]
+    return []
+
+
+def _figure(value: Any) -> Any:
+    """A rate or an estimate in words; anything else as it is."""
+    match value:
+        case {"count": count, "of": of, "low": low, "high": high}:
+            return f"{count} of {of} ({low:.1%} to {high:.1%})"
+        case {"mean": mean, "low": None}:
+            return f"{mean:.4g}"
+        case {"mean": mean, "low": low, "high": high}:
+            return f"{mean:.4g} ({low:.4g} to {high:.4g})"
+    return value

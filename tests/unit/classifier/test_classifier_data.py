@@ -1,0 +1,72 @@
+"""What is wrong with an image leaves it out; what is wrong with the store stops the work."""
+
+from collections.abc import Callable
+
+import pytest
+
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
+from defectory.storage import ObjectStore, open_store
+from services.classifier.card import Preprocessing
+from services.classifier.data import load_images
+from services.explainer.panels import Wanted, explain_manifest
+from services.explainer.scoring import masked_images
+from services.filter.judging import Scores, judge_manifest
+from services.filter.policies import Policy
+from services.filter.verdicts import Score
+from tests.contract.datasets import make_dataset, with_bad_files
+
+
+@pytest.fixture
+def store() -> ObjectStore:
+    return open_store("memory://")
+
+
+def read_by_the_classifier(store: ObjectStore, lines: list[ManifestLine]) -> None:
+    load_images(store, lines, 32, Preprocessing())
+
+
+def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
+    half = {"defect": 0.5, "good": 0.5}
+    scores = Scores({x.sha256: Score(half, half) for x in lines}, {x.sha256: [1.0, 0.0] for x in lines})
+    manifest = store.uri("datasets/parts/manifest.jsonl")
+    judge_manifest(
+        store, manifest, manifest, [], Policy("none"), False, "judged", lambda _: scores, lambda _: [], lambda *_: None
+    )
+
+
+def read_by_the_explainer(store: ObjectStore, lines: list[ManifestLine]) -> None:
+    explain_manifest(store, Wanted([], store.uri("datasets/parts/manifest.jsonl"), "x"), lambda *_: None)
+
+
+def read_with_masks(store: ObjectStore, lines: list[ManifestLine]) -> None:
+    list(masked_images(store, [line.model_copy(update={"mask_uri": line.uri}) for line in lines]))
+
+
+READERS = [read_by_the_classifier, read_by_the_filter, read_by_the_explainer, read_with_masks]
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Exhausted("slow down"), Refused("closed")])
+@pytest.mark.parametrize("read", READERS)
+def test_a_store_that_hiccups_leaves_no_image_out(
+    store: ObjectStore, read: Callable[..., None], error: DefectoryError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = read_manifest(store, make_dataset(store))
+    get, failing = store.get, next(store.key(line.uri) for line in lines if line.split == "test")
+
+    def hiccup(key: str) -> bytes:
+        if key == failing:
+            raise error
+        return get(key)
+
+    monkeypatch.setattr(store, "get", hiccup)
+    with pytest.raises(type(error)):
+        read(store, lines)
+
+
+def test_what_is_wrong_with_an_image_leaves_out_this_one(store: ObjectStore) -> None:
+    lines = read_manifest(store, make_dataset(store))
+    bad = read_manifest(store, with_bad_files(store, store.uri("datasets/parts/manifest.jsonl")))
+    images = load_images(store, bad, 32, Preprocessing())
+    assert [x.sha256 for x in images.lines] == [x.sha256 for x in lines]
+    assert len(images.skipped) == len(bad) - len(lines) > 0

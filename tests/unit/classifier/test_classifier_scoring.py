@@ -1,0 +1,45 @@
+"""Scores are the same however many images are in memory at once."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from defectory.storage import ObjectStore, open_store
+from services.classifier import scoring
+from services.classifier.bundle import weights_bytes
+from tests.contract.datasets import make_dataset, with_bad_files
+from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
+
+
+def scored(store: ObjectStore, manifest: str) -> tuple[list[dict], np.ndarray]:
+    scores, embeddings, count = scoring.score(store, "judge", manifest, "s", lambda *_: None)
+    rows = [json.loads(line) for line in store.get(store.key(scores)).splitlines()]
+    array = np.load(io.BytesIO(store.get(store.key(embeddings))))
+    assert len(rows) == len(array) == count
+    return rows, array
+
+
+def test_blocks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store("memory://")
+    manifest = with_bad_files(store, make_dataset(store))
+    bundle(store, weights_bytes(lively(ARCHITECTURE)), manifest)
+    whole, embeddings = scored(store, manifest)
+    assert len(whole) == 24
+    sizes, load_images = [], scoring.load_images
+    monkeypatch.setattr(scoring, "BLOCK_BYTES", 7 * 3 * 32**2)
+    monkeypatch.setattr(
+        scoring,
+        "load_images",
+        lambda store, lines, *rest: (sizes.append(len(lines)), load_images(store, lines, *rest))[1],
+    )
+    parts, again = scored(store, manifest)
+    assert max(sizes) == 7
+    assert [row["sha256"] for row in parts] == [row["sha256"] for row in whole]
+    np.testing.assert_allclose(
+        [list(row["probabilities"].values()) for row in parts],
+        [list(row["probabilities"].values()) for row in whole],
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(again, embeddings, atol=1e-4)

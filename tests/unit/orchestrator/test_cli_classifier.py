@@ -1,0 +1,215 @@
+"""The classifier's commands: what they ask of the services, and what they print."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from typer.testing import CliRunner
+
+from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.api.explainer.v1 import explainer_pb2
+from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.main import app
+from services.classifier.bundle import weights_bytes
+from tests.contract.datasets import make_dataset
+from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
+
+
+class Recorded:
+    """In place of a session's services: keeps what is asked, and answers."""
+
+    def __init__(self, answer: Callable[[Any], Message]) -> None:
+        self.clients = self
+        self.asked: list[Any] = []
+        self.steps: list[str] = []
+        self._answer = answer
+
+    def operate(self, service: str, method: str, request: Message, on_report: Callable[..., None]) -> Message:
+        return self.call(service, method, request)
+
+    def call(self, service: str, method: str, request: Message) -> Message:
+        self.asked.append(request)
+        return self._answer(request)
+
+    def report(self, report: object) -> None:
+        """Nothing is shown."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.steps.append(name)
+        yield
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    store = open_store(f"file://{tmp_path}/store")
+    make_dataset(store)
+    return store
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], module: str = "classifier") -> Recorded:
+    services = Recorded(answer)
+
+    @contextmanager
+    def session(*_: str) -> Iterator[Recorded]:
+        yield services
+
+    monkeypatch.setattr(f"orchestrator.cli.{module}.session", session)
+    return services
+
+
+def said(store: ObjectStore, *arguments: str) -> str:
+    done = CliRunner().invoke(app, [*arguments, "--store", store.url])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def trained(store: ObjectStore) -> Callable[[Any], Message]:
+    error = {"ece_before": 0.1, "ece_after": 0.05}
+    card = {"operating_point": None, "calibration": {"temperature": 1.0, "validation": error}}
+    skipped = [(store.uri(f"images/{i}.png"), "broken") for i in range(5)]
+    store.put("m/model.json", json.dumps(card).encode())
+    store.put("m/metrics.json", json.dumps({"skipped": skipped}).encode())
+    made = pb.Classifier(
+        name="x", version="1", card_uri=store.uri("m/model.json"), metrics_uri=store.uri("m/metrics.json")
+    )
+    return lambda request: pb.TrainClassifierResponse(classifier=made)
+
+
+def test_every_setting_may_come_by_set(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = recorded(monkeypatch, trained(store))
+    values = ("cycles=2", "initial_weights=random", "steps_per_epoch=7", "l2=0.5")
+    said(store, "classifier", "train", "parts", "--name", "x", *(word for v in values for word in ("--set", v)))
+    (request,) = services.asked
+    assert request.cycles == 2
+    assert (request.settings.initial_weights, request.settings.steps_per_epoch) == ("random", 7)
+    assert request.settings.l2 == 0.5
+
+
+def test_training_and_evaluation_say_how_many_images_were_skipped(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(monkeypatch, trained(store))
+    text = said(store, "classifier", "train", "parts", "--name", "x")
+    assert "skipped         5: 0.png, 1.png, 2.png, …\n" in text
+    made = json.loads(said(store, "classifier", "train", "parts", "--name", "x", "--json"))
+    assert [reason for _, reason in made["skipped"]] == ["broken"] * 5
+
+    store.put("models/classifier/x/1/model.json", b"{}")
+    store.put("e.json", json.dumps({"skipped": [("a/b.png", "broken")]}).encode())
+    recorded(monkeypatch, lambda _: pb.EvaluateClassifierResponse(evaluation_uri=store.uri("e.json")))
+    lines = said(store, "classifier", "evaluate", "x", "--dataset", "parts").splitlines()
+    assert ["skipped", "1: b.png"] in [line.split(maxsplit=1) for line in lines]
+
+
+def test_a_card_is_listed_and_shown_for_a_person(store: ObjectStore) -> None:
+    _, card = bundle(store, weights_bytes(lively(ARCHITECTURE)))
+    golden = {"jpeg": "A" * 3000, "probabilities": [[0.5, 0.5]] * 4}
+    several = {"f1": {"mean": 0.91234, "low": 0.88, "high": 0.94}, "loss": {"mean": 0.1, "low": None, "high": None}}
+    whole = json.loads(card.model_dump_json()) | {"golden": golden, "metrics": {"validation": several, "test": several}}
+    store.put("models/classifier/judge/1/model.json", json.dumps(whole).encode())
+    header, row = said(store, "classifier", "list").splitlines()
+    assert header.split() == ["model", "labels", "input_px", "cycles", "weights_sha256"]
+    assert row.split()[-2:] == ["1", card.weights.sha256]
+    (listed,) = json.loads(said(store, "classifier", "list", "--json"))["classifiers"]
+    assert listed["weights_sha256"] == card.weights.sha256
+
+    text = said(store, "classifier", "show", "judge")
+    assert max(map(len, text.splitlines())) < 200
+    assert "AAAA" not in text
+    assert "architecture.input_px" in text
+    lines = text.splitlines()
+    at = lines.index("metrics")
+    assert lines[at + 1].split() == ["f1", "loss"]
+    assert lines[at + 2].split("  ") == ["validation", "0.9123 (0.88 to 0.94)", "0.1"]
+    assert json.loads(said(store, "classifier", "show", "judge", "--json"))["golden"] == golden
+
+
+def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put("models/classifier/x/1/model.json", b"{}")
+    figures = {"images": 5, "precision": 0.8, "recall": 0.8, "f1": 0.8}
+    decisions = {
+        "confusion": [[4, 1], [1, 4]],
+        "labels": {"defect": figures, "good": figures},
+        "escapes": {"crack": {"count": 1, "of": 5, "low": 0.005, "high": 0.716}},
+    }
+    store.put("e.json", json.dumps({"skipped": [], "decisions": decisions}).encode())
+    answer = pb.EvaluateClassifierResponse(evaluation_uri=store.uri("e.json"), metrics={"f1": 0.8})
+    recorded(monkeypatch, lambda _: answer)
+    lines = said(store, "classifier", "evaluate", "x", "--dataset", "parts").splitlines()
+    at = lines.index("confusion")
+    assert [line.split() for line in lines[at + 1 : at + 4]] == [
+        ["defect", "good"], ["defect", "4", "1"], ["good", "1", "4"],
+    ]  # fmt: skip
+    assert ["escapes.crack", "1 of 5 (0.5% to 71.6%)"] in [line.split(maxsplit=1) for line in lines]
+    made = json.loads(said(store, "classifier", "evaluate", "x", "--dataset", "parts", "--json"))
+    assert made["confusion"] == [[4, 1], [1, 4]]
+
+
+def test_many_images_are_classified_in_calls_that_a_service_takes(
+    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.cli.classifier.CALL_BYTES", 1000)
+
+    def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+        found = [
+            pb.Classification(
+                label="good", decision="defect", probabilities={"good": 0.6, "defect": 0.4},
+                rejected=None if image.uri else True,
+            )
+            for image in request.images
+        ]  # fmt: skip
+        return pb.ClassifyResponse(classifications=found, model_version="7")
+
+    services = recorded(monkeypatch, answer)
+    files = [tmp_path / f"{i}.png" for i in range(5)]
+    for file, size in zip(files, (0, 400, 700, 2000, 10), strict=True):
+        file.write_bytes(b"x" * size)
+    uris = [f"s3://bucket/{i}.png" for i in range(300)]
+    text = said(store, "classifier", "classify", "parts", *map(str, files), *uris)
+    sizes = [[len(image.content) for image in request.images if not image.uri] for request in services.asked]
+    assert sizes == [[0, 400], [700], [2000], [10], []]
+    assert [len(request.images) for request in services.asked] == [2, 1, 1, 256, 45]
+    assert [request.model for request in services.asked] == ["parts"] + ["parts/7"] * 4
+    assert services.steps == ["classify 305 images"]
+    assert text.splitlines()[0].split() == ["image", "label", "probability", "decision", "rejected"]
+    assert text.splitlines()[1].split() == [str(files[0]), "good", "0.6", "defect", "yes"]
+    rows = json.loads(said(store, "classifier", "classify", "parts", str(files[1]), uris[0], "--json"))
+    assert [row["rejected"] for row in rows["classifications"]] == [True, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (("part.png", "--model", "a", "--model", "b"), "InvalidInput", "--model is given 2 times"),
+        (("part.png", "--model", "a", "--split", "train"), "InvalidInput", "--split"),
+        (("part.png", "--model", "a", "--limit", "3"), "InvalidInput", "--limit"),
+        (("parts", "--model", "a", "--label", "good"), "InvalidInput", "--label"),
+        (("parts", "--model", "a", "--out", "x.png"), "InvalidInput", "--out"),
+        (("prat.png", "--model", "a"), "NotFound", "there is no file prat.png, and no dataset of that name"),
+    ],
+)
+def test_explain_refuses_what_would_change_nothing(
+    arguments: tuple[str, ...], kind: str, message: str, store: ObjectStore, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("part.png").write_bytes(b"x")
+    done = CliRunner().invoke(app, ["explain", *arguments, "--store", store.url])
+    assert type(done.exception).__name__ == kind, done.exception
+    assert message in str(done.exception)
+
+
+def test_explaining_a_file_says_that_it_works(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = recorded(monkeypatch, lambda _: explainer_pb2.ExplainResponse(overlay=b"png"), "explaining")
+    monkeypatch.chdir(tmp_path)
+    Path("part.png").write_bytes(b"x")
+    said(store, "explain", "part.png", "--model", "a")
+    assert services.steps == ["explain part.png"]
+    assert Path("overlay.png").read_bytes() == b"png"
