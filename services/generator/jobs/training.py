@@ -23,7 +23,7 @@ from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Judge
-from services.generator.training.loop import Report, Trained, fingerprint, train
+from services.generator.training.loop import Report, Trained, identity, train
 from services.generator.training.read_only import ReadOnly
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet, write_video
 from services.generator.training.storing import until_possible
@@ -104,12 +104,12 @@ def train_generator(
         return trainer
 
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
-    identity = fingerprint(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
+    training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
     judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known)
     report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)
-    trained = train(make_trainer, store, prefix, identity, report, judge)
+    trained = train(make_trainer, store, prefix, training, report, judge)
     if not world.writes:
         return generator_pb2.TrainGeneratorResponse()
 
@@ -140,7 +140,7 @@ def train_generator(
         ),
         pulse,
     )
-    until_possible("removing older checkpoints", Checkpoints(job.store, prefix, identity).keep_last, pulse)
+    until_possible("removing older checkpoints", Checkpoints(job.store, prefix, training).keep_last, pulse)
     return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     pictures = torch.from_numpy(np.stack([draw(seed) for seed in range(given.images)])).permute(0, 3, 1, 2).contiguous()
     chosen = training_settings(given.kimg)
     trainer = train(
-        lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, f"{starter.NAME} {given.images}", _report
+        lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, {"images": given.images}, _report
     ).trainer
     tensors = {f"g/{name}": value for name, value in trainer.average.state_dict().items()}
     tensors |= {f"d/{name}": value for name, value in trainer.discriminator.state_dict().items()}

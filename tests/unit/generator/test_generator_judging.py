@@ -208,7 +208,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     from defectory.storage import open_store
 
     store = open_store(f"file://{tmp_path_factory.mktemp('whole')}/store")
-    return outcome(loop.train(make, store, PREFIX, "f", ignore, LeakyJudge(TRAIN, HELD_OUT, make().settings)))
+    return outcome(loop.train(make, store, PREFIX, {}, ignore, LeakyJudge(TRAIN, HELD_OUT, make().settings)))
 
 
 @pytest.mark.parametrize("stop_at", [3, 5, 8])
@@ -225,14 +225,14 @@ def test_a_training_stopped_anywhere_even_while_it_is_judged_ends_the_same(
 
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
     with pytest.raises(Stopped):
-        loop.train(make, folder, PREFIX, "f", stop, judge)
-    assert outcome(loop.train(make, folder, PREFIX, "f", ignore, judge)) == whole
+        loop.train(make, folder, PREFIX, {}, stop, judge)
+    assert outcome(loop.train(make, folder, PREFIX, {}, ignore, judge)) == whole
 
 
 def test_what_a_person_looks_at_is_written(folder: ObjectStore) -> None:
     seen: dict[str, float] = {}
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
-    trained = loop.train(make, folder, PREFIX, "f", lambda n, values, s: seen.update(values), judge)
+    trained = loop.train(make, folder, PREFIX, {}, lambda n, values, s: seen.update(values), judge)
     lines = [json.loads(line) for line in folder.get(f"{PREFIX}metrics.jsonl").splitlines()]
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
     assert all(line["kid_low"] <= line["kid"] <= line["kid_high"] for line in lines)
@@ -269,5 +269,5 @@ def test_a_store_that_is_full_or_away_changes_nothing_in_the_end(
     monkeypatch.setattr("services.generator.training.storing.FIRST_PAUSE_S", 0.0)
     away: Any = Away(folder, error, failures)  # a snapshot writes 5 objects; the last checkpoint is waited for
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
-    assert outcome(loop.train(make, away, PREFIX, "f", ignore, judge)) == whole
+    assert outcome(loop.train(make, away, PREFIX, {}, ignore, judge)) == whole
     assert any(x.key.endswith("000000000064.json") for x in folder.list(f"{PREFIX}checkpoints/"))
