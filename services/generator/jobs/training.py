@@ -106,7 +106,7 @@ def train_generator(
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
     training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
-    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known)
+    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known, data.parts_of(plan.lines))
     report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)
     trained = train(make_trainer, store, prefix, training, report, judge)
