@@ -55,6 +55,8 @@ def ingest_folder_outputs(
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    if result.card["validation_warning"]:
+        warn(result.card["validation_warning"])
     lines = read_manifest(store, result.manifest_uri)
     return {
         "dataset": name,

@@ -188,7 +188,7 @@ def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_se
     )
     judge = Judge(drawn[:35], drawn[35:43], small_settings(measured_images=30, leak_guard=False))
     found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
-    assert "8 held-out images" in judge.why_not
+    assert "8 validation images, at least 10 are needed" in judge.why_not
     assert found.scores.keys() == {"copies", "diversity", "nearest_ratio"}
     assert told in found.fault
     assert bool(told) == bool(found.fault)
