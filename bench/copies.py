@@ -24,10 +24,14 @@ from services.generator.training.judging import fault_of
 
 COMMAND = "python -m bench.copies"
 TRAINING_COUNTS = (35, 150)  # of fifty images and of about two hundred
-CHECKS = 40
+CHECKS = 30
 COPIED = 0.2  # of the images that a copying generator makes
 MOST_OTHERS = 100
 PROCESSES = 2
+NUMBERED_TWICE = {  # tiles that the list of tiles takes for others; found by this comparison, then looked at
+    "good-032": "good-031", "good-033": "good-031", "good-150": "good-149",
+    "blowhole-007": "blowhole-006", "blowhole-012": "blowhole-011",
+}  # fmt: skip
 NOTHING_KNOWN = Memory(1.0, 0.0)  # of held-out images, where there are too few
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -52,7 +56,7 @@ def main() -> None:
         "honest images would have been refused as copies, with held-out images to compare with and without. Alarms:\n"
         f"checks in which images were refused of which {COPIED:.0%} are copies with all three changes, a shift by a\n"
         "pixel, a blur (0.5 px) and noise (±2 levels). The other columns: the share of copies that is recognised, by\n"
-        "what was done to them. One training image is there twice (±2)."
+        "what was done to them. One training image is there twice (±2). Tiles that their list numbers twice are joined."
     )
     record("Copies of training images", COMMAND, (*columns, *CHANGES), rows, notes, packages=("numpy", "pillow"))
 
@@ -60,8 +64,9 @@ def main() -> None:
 def _rows(name: str, checks: int) -> list[list[str]]:
     """Rows of the table for a dataset."""
     images = DATASETS[name]()
+    groups = np.array([NUMBERED_TWICE.get(group, group) for group in images.groups.astype(str)])
     return [
-        _row(name, images.pixels, images.groups, count, checks)
+        _row(name, images.pixels, groups, count, checks)
         for count in TRAINING_COUNTS
         if count <= len(images.pixels) // 2
     ]
@@ -76,7 +81,7 @@ def _row(name: str, pixels: np.ndarray, groups: np.ndarray, count: int, checks: 
         train, held_out, others = _split(groups, count, rng)
         twin = noisy(pixels[train[:1]], 2, rng)
         learned = np.concatenate([pixels[train], twin])
-        known = TrainingImages(learned, [*groups[train].astype(str), "twin"])
+        known = TrainingImages(learned, [*groups[train], "twin"])
         real = known.memory(pixels[held_out])
         found = known.memory(pixels[others])
         honest.append(found.copies)

@@ -70,6 +70,9 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
     held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
     size_px = data.size_of(lines)
     resolved = settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
+    if resolved.freeze_d and not request.initial_model:
+        right = "0, for without an initial model the layers would stay random"
+        raise InvalidInput(f"freeze_d is {resolved.freeze_d}: {right}", {"settings.freeze_d": right})
     why_not = why_not_judged(resolved.measured_images, len(held_out))
     if resolved.patience and why_not:
         right = f"0, for no snapshot could be the better one by KID: {why_not}"
