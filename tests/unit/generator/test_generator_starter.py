@@ -8,6 +8,7 @@ from defectory.errors import Corrupted, InvalidInput
 from defectory.storage import open_store
 from services.generator import starter
 from services.generator.starter.drawing import draw
+from services.generator.starter.make import SHIPPED_KIMG
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training import settings, transfer
 from services.generator.training.trainer import Trainer
@@ -23,6 +24,10 @@ def test_the_shipped_files_fit_each_other_and_are_small() -> None:
     assert {name: value.shape for name, value in tensors.items()} == expected
     assert all(torch.isfinite(value).all() for value in tensors.values())
     assert sum(value.numel() * 2 for value in tensors.values()) <= 8 * 2**20
+
+
+def test_the_command_that_makes_the_starter_trains_as_long_as_the_shipped_one() -> None:
+    assert starter.read_card().kimg == SHIPPED_KIMG
 
 
 def test_a_training_on_grey_pictures_starts_with_all_of_the_starter() -> None:
