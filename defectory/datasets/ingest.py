@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from defectory.datasets.groups import describe, find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.manifest import ManifestLine, image_key, read_card, write_dataset
 from defectory.datasets.sources import Source, SourceFile, read_csv_text, read_groups, read_source
-from defectory.datasets.splits import DEFAULT_SHARES, check_shares, split_by_group
+from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
 from defectory.models import check_name
@@ -103,6 +104,7 @@ def ingest(
     colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
     lines = _store(store, name, source, photographs, groups, splits, labels, size_px, fit, colour, say)
     _check_enough(lines)
+    few_validated = _few_validated(lines)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
     card = {
@@ -119,6 +121,7 @@ def ingest(
         "skipped": [list(entry) for entry in skipped],
         "drawn": _drawn(directory),
         "warning": _warning(lines),
+        "validation_warning": few_validated,
     }
     manifest_uri = write_dataset(store, name, lines, card)
     written = read_card(store, name)
@@ -281,6 +284,19 @@ def _check_enough(lines: Sequence[ManifestLine]) -> None:
 def _warning(lines: Sequence[ManifestLine]) -> str:
     tested = len({line.group for line in lines if line.split == "test"})
     return f"the test split holds {tested} independent parts only: intervals will be wide" if tested < 20 else ""
+
+
+def _few_validated(lines: Sequence[ManifestLine]) -> str:
+    """Which labels have too few validation images to judge a generator on, and the share that would do."""
+    told = []
+    for label in sorted({line.label for line in lines}):
+        count = sum(line.label == label for line in lines)
+        validated = sum(line.label == label and line.split == "validation" for line in lines)
+        if validated < MIN_HELD_OUT:
+            share = math.ceil(100 * MIN_HELD_OUT / count) / 100
+            right = f"--validation-share {share:.2f} would give them" if share < 0.5 else "photograph more of it"
+            told.append(f"{label} has {validated} of {count}: {right}")
+    return f"generators are judged on {MIN_HELD_OUT} validation images and more; {'; '.join(told)}" if told else ""
 
 
 def _drawn(directory: Path) -> str:

@@ -73,6 +73,21 @@ def train(
             help="Channels at r: min(base / r, 512); by --config, or as --init has.",
         ),
     ] = None,
+    channel_max: Annotated[
+        int | None, typer.Option("--channel-max", min=8, max=1024, help="At most so many, in place of 512.")
+    ] = None,
+    z_dim: Annotated[
+        int | None,
+        typer.Option("--z-dim", min=8, max=1024, help="Size of the latent z; by --config, or as --init has."),
+    ] = None,
+    w_dim: Annotated[
+        int | None,
+        typer.Option("--w-dim", min=8, max=1024, help="Size of the latent w; by --config, or as --init has."),
+    ] = None,
+    mapping_layers: Annotated[
+        int | None,
+        typer.Option("--mapping-layers", min=1, max=16, help="Of the mapping network; by --config, or as --init has."),
+    ] = None,
     kimg: Annotated[
         float | None, typer.Option("--kimg", help="Thousands of images shown to the discriminator; small: 300.")
     ] = None,
@@ -86,7 +101,7 @@ def train(
         str, typer.Option("--augment", help="ada (as often as r_t asks for), fixed (with --augment-p) or none.")
     ] = "ada",
     augment_p: Annotated[
-        float | None, typer.Option("--augment-p", help="Probability of each transformation with fixed, above 0 to 1.")
+        float | None, typer.Option("--augment-p", help="Probability of each transformation with fixed, above 0 to 0.8.")
     ] = None,
     augment_target: Annotated[
         float | None, typer.Option("--augment-target", help="Target of r_t with ada, between 0 and 1; 0.6.")
@@ -154,7 +169,8 @@ def train(
     from orchestrator.pipeline.synthetic_steps import generator_outputs, training_settings
 
     given = {
-        "channel_base": channel_base, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
+        "channel_base": channel_base, "channel_max": channel_max, "z_dim": z_dim, "w_dim": w_dim,
+        "mapping_layers": mapping_layers, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
         "r1_gamma": r1_gamma, "config": config, "device": device, "precision": precision, "tf32": tf32,
         "half_resolutions": half_resolutions, "micro_batch": micro_batch,
         "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,

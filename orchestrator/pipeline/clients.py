@@ -54,10 +54,13 @@ class ServiceClients:
         Raises:
             DefectoryError: what it failed with.
         """
-        furthest, at_failure = _Furthest(), None
+        furthest, at_failure, warned = _Furthest(), None, set()
 
         def see(report: Report) -> None:
             furthest.see(report)
+            if report.warning and report.warning not in warned:
+                warned.add(report.warning)
+                self._warn(report.warning)
             on_report(report)
 
         while True:

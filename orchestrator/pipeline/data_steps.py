@@ -57,6 +57,8 @@ def ingest_folder_outputs(
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
     if result.card["warning"]:
         warn(result.card["warning"])
+    if result.card["validation_warning"]:
+        warn(result.card["validation_warning"])
     lines = read_manifest(store, result.manifest_uri)
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: give more photographs of it, or other shares")

@@ -24,13 +24,24 @@ class Report:
     rate: float = 0.0
     remaining_s: float | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    sample_uri: str = ""  # the latest picture to look at
+    warning: str = ""  # what a person should know of the work
 
     @classmethod
     def of(cls, progress: Any) -> "Report":
         """From a Progress message."""
         remaining = float(progress.remaining.seconds) if progress.HasField("remaining") else None
-        values = dict(progress.values)
-        return cls(progress.stage, progress.done, progress.total, progress.unit, progress.rate, remaining, values)
+        return cls(
+            progress.stage,
+            progress.done,
+            progress.total,
+            progress.unit,
+            progress.rate,
+            remaining,
+            dict(progress.values),
+            progress.sample_uri,
+            progress.warning,
+        )
 
 
 class Watcher(Protocol):
@@ -64,6 +75,7 @@ class Display:
         self._task: Any = None
         self._last_line = 0.0
         self._step = ""
+        self._sample_uri = ""  # that was told last
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -83,7 +95,10 @@ class Display:
             self._task = self._bars.add_task("", total=None, step=step, report=Report("starting", 0, 0, ""))
 
     def progress(self, report: Report) -> None:
-        """Move the bar."""
+        """Move the bar; of a new sheet of samples say where it is."""
+        if report.sample_uri and report.sample_uri != self._sample_uri:
+            self._sample_uri = report.sample_uri
+            self._console.print(Text(f"  {self._step}: samples in {report.sample_uri}"), soft_wrap=True)
         if self._task is not None:
             self._bars.update(self._task, total=report.total or None, completed=report.done, report=report)
         elif not self._console.is_terminal and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:

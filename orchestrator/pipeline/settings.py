@@ -79,9 +79,11 @@ class GeneratorSettings(_Section):
     mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
     augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
-    augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
+    augment_target: float | None = Field(
+        None, gt=0, lt=1, description="target of the overfitting heuristic r_t with augment_mode ada; 0.6"
+    )
     augment_p: Share = Field(
-        0.0, description="probability of each transformation: above 0 with augment_mode fixed, else 0"
+        0.0, description="probability of each transformation: above 0, up to 0.8 with augment_mode fixed, else 0"
     )
     style_mixing: float | None = Field(
         None, ge=0, le=1, description="probability that a batch mixes two styles; small: 0.9, cifar: 0"

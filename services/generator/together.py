@@ -45,6 +45,7 @@ class TogetherContext:
         *,
         values: Mapping[str, float] = NOTHING,
         sample_uri: str = "",
+        warning: str = "",
     ) -> None:
         """Agree on whether to stop, and log what changed."""
         if float(self._world.total(torch.tensor(float(self.stop), device=self._device))) > 0:
@@ -52,7 +53,7 @@ class TogetherContext:
         if self._world.writes and (stage, int(done)) != self._said:
             self._said = stage, int(done)
             shown = {name: round(value, 5) for name, value in values.items()}
-            log.info(stage, done=done, total=total, unit=unit, sample_uri=sample_uri, **shown)
+            log.info(stage, done=done, total=total, unit=unit, sample_uri=sample_uri, warning=warning, **shown)
 
 
 def main() -> int:

@@ -110,18 +110,24 @@ TRAIN = ("train", "parts", "--label", "good", "--channel-base", 256, "--batch", 
 
 def test_settings_of_a_training_reach_it(defectory: Command, store: ObjectStore) -> None:
     write_images(store, "parts", [("good", "train")] * 4)
-    given = ("--augment", "fixed", "--augment-p", 0.25, "--augment-target", 0.5, "--freeze-d", 1, "--style-mixing", 0.5,
-             "--path-length-weight", 0, "--ema-kimg", 0.5, "--half-resolutions", 2, "--measured-images", 0)  # fmt: skip
+    given = ("--augment", "fixed", "--augment-p", 0.25, "--style-mixing", 0.5, "--path-length-weight", 0,
+             "--ema-kimg", 0.5, "--half-resolutions", 2, "--measured-images", 0, "--z-dim", 16, "--w-dim", 24,
+             "--mapping-layers", 3, "--channel-max", 12)  # fmt: skip
     made = defectory(*TRAIN, "--name", "set", *given)
     assert made["augment_p"] == 0.25
     settings = read_card(store, "set").settings
-    assert (settings.augment_target, settings.freeze_d, settings.style_mixing) == (0.5, 1, 0.5)
-    assert (settings.path_length_weight, settings.ema_kimg, settings.half_resolutions) == (0, 0.5, 2)
+    assert (settings.style_mixing, settings.path_length_weight) == (0.5, 0)
+    assert (settings.ema_kimg, settings.half_resolutions) == (0.5, 2)
+    shape = settings.architecture
+    assert (shape.z_dim, shape.w_dim, shape.mapping_layers, shape.channel_max) == (16, 24, 3, 12)
+    defectory(*TRAIN, "--name", "moved", "--init", "set", "--freeze-d", 1, "--augment-target", 0.5)
+    settings = read_card(store, "moved").settings
+    assert (settings.augment_target, settings.freeze_d, settings.architecture.z_dim) == (0.5, 1, 16)
 
 
 def test_fixed_augmentation_without_a_probability_is_refused(defectory: Command, store: ObjectStore) -> None:
     write_images(store, "parts", [("good", "train")] * 4)
-    with pytest.raises(InvalidInput, match="augment_p is 0: above 0 and at most 1") as refused:
+    with pytest.raises(InvalidInput, match=r"augment_p is 0: above 0 and at most 0\.8") as refused:
         defectory(*TRAIN, "--name", "unset", "--augment", "fixed")
     assert "settings.augment_p" in refused.value.fields
 

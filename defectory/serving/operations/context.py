@@ -39,6 +39,7 @@ class JobContext(Protocol):
         *,
         values: Mapping[str, float] = NOTHING,
         sample_uri: str = "",
+        warning: str = "",
     ) -> None:
         """Say how far the work is; called often, written rarely.
 
@@ -48,6 +49,7 @@ class JobContext(Protocol):
                 a unit count for the rate.
             values: latest measurements by name.
             sample_uri: the latest picture to look at.
+            warning: what a person should know of this work while it runs.
 
         Raises:
             Cancelled: somebody asked this operation to stop.
@@ -77,6 +79,7 @@ class StoredJobContext:
         *,
         values: Mapping[str, float] = NOTHING,
         sample_uri: str = "",
+        warning: str = "",
     ) -> None:
         """Write progress at most once a second, at a change of stage and at the end of it."""
         self._leave_if_asked()
@@ -98,6 +101,7 @@ class StoredJobContext:
             remaining_s=(total - done) / rate if rate > 0 and total else None,
             values=dict(values),
             sample_uri=self._sample_uri,
+            warning=warning,
             updated=datetime.now(UTC),
         )
         try:

@@ -61,6 +61,7 @@ class ProgressRecord(BaseModel):
     remaining_s: float | None = None
     values: dict[str, float] = {}
     sample_uri: str = ""
+    warning: str = ""
     updated: datetime
 
 

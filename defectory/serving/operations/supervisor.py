@@ -339,7 +339,7 @@ class OperationSupervisor:
         message.stage, message.done, message.total, message.unit = (
             progress.stage, progress.done, progress.total, progress.unit,
         )  # fmt: skip
-        message.rate, message.sample_uri = progress.rate, progress.sample_uri
+        message.rate, message.sample_uri, message.warning = progress.rate, progress.sample_uri, progress.warning
         message.values.update(progress.values)
         message.update_time.FromDatetime(progress.updated)
         if progress.remaining_s is not None:

@@ -18,7 +18,7 @@ from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.settings import resolve
 
-FINGERPRINT = "imported"  # no training of ours goes on from such a checkpoint
+IDENTITY = {"imported": True}  # no training of ours goes on from such a checkpoint
 
 
 def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, label: str) -> bundle.GeneratorCard:
@@ -48,7 +48,7 @@ def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, labe
     if judge is not None:
         judging = conversion.discriminator_tensors(judge)
         _check(judging, discriminator.state_dict(), "D")
-        checkpoints = Checkpoints(store, bundle.version_prefix(bundle.KIND, name, version), FINGERPRINT)
+        checkpoints = Checkpoints(store, bundle.version_prefix(bundle.KIND, name, version), IDENTITY)
         checkpoints.save(0, {f"d/{key}": value for key, value in judging.items()}, {})
     return bundle.write(store, fields, weights)
 

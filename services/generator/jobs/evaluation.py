@@ -68,7 +68,8 @@ def evaluate_generator(
                 label=drawn and drawn[start:end],
             )
         )
-    reference, images = Reference(train, held_out, classes, mirror_y=card.settings.mirror_y), np.concatenate(made)
+    parts, mirror_y = data.parts_of(chosen_lines[0]), card.settings.mirror_y
+    reference, images = Reference(train, held_out, classes, parts, mirror_y=mirror_y), np.concatenate(made)
     metrics = reference.measure(images, drawn).to_dict()
     if request.fid:
         metrics["fid"] = reference.frechet(images)

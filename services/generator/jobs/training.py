@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import torch
 
 from defectory.api.generator.v1 import generator_pb2
@@ -22,12 +23,14 @@ from services.generator.stylegan2.networks import Generator
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.distributed import ALONE, World
-from services.generator.training.judging import Judge
-from services.generator.training.loop import Report, Trained, fingerprint, train
+from services.generator.training.judging import Judge, why_not_judged
+from services.generator.training.loop import Report, Trained, identity, train
 from services.generator.training.read_only import ReadOnly
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet, write_video
 from services.generator.training.storing import until_possible
 from services.generator.training.trainer import Trainer
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,14 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
         lines = data.select(every_line, request.label)
     held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
     size_px = data.size_of(lines)
-    settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
+    resolved = settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
+    if resolved.freeze_d and not request.initial_model:
+        right = "0, for without an initial model the layers would stay random"
+        raise InvalidInput(f"freeze_d is {resolved.freeze_d}: {right}", {"settings.freeze_d": right})
+    why_not = why_not_judged(resolved.measured_images, len(held_out))
+    if resolved.patience and why_not:
+        right = f"0, for no snapshot could be the better one by KID: {why_not}"
+        raise InvalidInput(f"patience is {resolved.patience}: {right}", {"settings.patience": right})
     initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
     return TrainingPlan(lines, classes, held_out, size_px, values, initial)
 
@@ -104,12 +114,15 @@ def train_generator(
         return trainer
 
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
-    identity = fingerprint(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
+    training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
-    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known)
-    report = _reporter(job, chosen.kimg)
+    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known, data.parts_of(plan.lines))
+    warning = f"snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
+    if warning:
+        log.warning(warning)
+    report = _reporter(job, chosen.kimg, warning)
     store = job.store if world.writes else ReadOnly(job.store)
-    trained = train(make_trainer, store, prefix, identity, report, judge)
+    trained = train(make_trainer, store, prefix, training, report, judge)
 
     def pulse() -> None:
         report(trained.trainer.images_seen, {}, "")
@@ -138,7 +151,7 @@ def train_generator(
         )
 
     written = until_possible("the model", write, pulse, world)
-    until_possible("removing older checkpoints", Checkpoints(store, prefix, identity).keep_last, pulse, world)
+    until_possible("removing older checkpoints", Checkpoints(store, prefix, training).keep_last, pulse, world)
     return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, written) if written else None)
 
 
@@ -182,13 +195,13 @@ def _pinned(store: ObjectStore, prefix: str, initial_model: str) -> str:
     return pinned
 
 
-def _reporter(job: JobContext, kimg: float) -> Report:
+def _reporter(job: JobContext, kimg: float, warning: str) -> Report:
     """Progress in whole kimg, as the operation's metadata has it; the exact figure is among the values."""
     total = math.ceil(kimg)
 
     def report(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
         done = total if images_seen >= kimg * 1000 else images_seen / 1000
         sample_uri = job.store.uri(sample_key) if sample_key else ""
-        job.report("training", done, total, "kimg", values=values, sample_uri=sample_uri)
+        job.report("training", done, total, "kimg", values=values, sample_uri=sample_uri, warning=warning)
 
     return report

@@ -2,32 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
+from defectory.datasets.splits import MIN_HELD_OUT
 from defectory.errors import FailedPrecondition
 from services.generator.metrics.classes import Classes, class_diversities
 from services.generator.metrics.features import standardised, texture
 from services.generator.metrics.fid import fid
 from services.generator.metrics.kid import kid
-from services.generator.metrics.neighbours import Memory, diversity, manifolds, memory, spacing
+from services.generator.metrics.likeness import Memory, TrainingImages
+from services.generator.metrics.neighbours import diversity, manifolds
 
-MIN_HELD_OUT = 10  # with fewer, the interval of any of these numbers holds every answer
 OF_CLASS = "diversity/"  # before a class's name: its own diversity
 
 
-@dataclass(frozen=True)
-class Scores:
-    """See `kid.py` and `neighbours.py` for what each says; diversity is that of all or, if less, of one class."""
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """What shows that a generator copies or has collapsed, which needs no held-out images; see `likeness.py`."""
 
-    kid: float
-    kid_low: float
-    kid_high: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    diversity: float
+    diversity: float  # that of all or, if less, of one class; see `neighbours.py`
     nearest_ratio: float
     copies: float
     diversity_of: Mapping[str, float] = field(default_factory=dict)  # each class by itself, see `class_diversities`
@@ -39,51 +34,76 @@ class Scores:
         return values | {f"{OF_CLASS}{name}": value for name, value in of_classes.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scores(Faults):
+    """Everything; see `kid.py` and `neighbours.py` for what each says."""
+
+    kid: float
+    kid_low: float
+    kid_high: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
 class Reference:
     """Real images, described once, against which sets of synthetic ones are measured.
 
     Shapes:
-        train, which the generator learned from: (N, R, R, C); held_out: (H, R, R, C); uint8
+        train, which the generator learned from: (N, R, R, C); held_out: (H, R, R, C), H possibly 0; uint8
 
     Args:
-        classes: of the held-out images, where the generator has some.
+        classes: of both, where the generator has some.
+        parts: of every training image, which part it shows; absent: each another one.
         mirror_y: images mirrored top to bottom are copies as well, as those mirrored left to right always are: the
             generator learned from them too.
-
-    Raises:
-        FailedPrecondition: too few held-out images to say anything.
     """
 
     def __init__(
-        self, train: np.ndarray, held_out: np.ndarray, classes: Classes | None = None, *, mirror_y: bool = False
+        self,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        classes: Classes | None = None,
+        parts: Sequence[str] = (),
+        *,
+        mirror_y: bool = False,
     ) -> None:
-        check_held_out(held_out)
+        self._held_out = held_out
         self._classes = classes or Classes()
-        self._train = texture(train)
-        ways = [train[:, :, ::-1], *((train[:, ::-1], train[:, ::-1, ::-1]) if mirror_y else ())]
-        mirrored = np.concatenate([texture(way) for way in ways])
-        self._mirrored, self._held_out = standardised(self._train, mirrored, texture(held_out))[1:]
-        self._learned = standardised(self._train)[0]
-        self._spacing = spacing(self._learned)
+        self._learned = TrainingImages(train, parts, mirror_y=mirror_y)
+        self._train_features = texture(train)
+        enough = len(held_out) >= MIN_HELD_OUT
+        self._real = standardised(self._train_features, texture(held_out) if enough else self._train_features)[1]
+        self._real_classes = self._classes.held_out if enough else self._classes.train
 
     @property
-    def held_out_copies(self) -> float:
-        """Share of held-out images that would count as copies of training images: what a part does by itself."""
-        return self._memory(self._held_out).copies
+    def held_out_memory(self) -> Memory:
+        """How near held-out images come to training images: what a part does by itself. Nothing is said of too few."""
+        return self._learned.memory(self._held_out) if len(self._held_out) >= MIN_HELD_OUT else Memory(1.0, 0.0)
+
+    def faults(self, fake: np.ndarray, classes: Sequence[int] | None = None) -> Faults:
+        """What is wrong with synthetic images (M, R, R, C) uint8, of M classes where the generator has some.
+
+        Their diversity is against that of the held-out images or, where those are too few, of the training images.
+        """
+        return Faults(**self._faults(fake, self._described(fake), classes))
 
     def measure(self, fake: np.ndarray, classes: Sequence[int] | None = None, seed: int = 0) -> Scores:
-        """Measure synthetic images (M, R, R, C) uint8, of M classes where the generator has some."""
-        made = standardised(self._train, texture(fake))[1]
-        of_classes = class_diversities(made, classes, self._held_out, self._classes.held_out) if classes else {}
-        distance, shape, near = kid(self._held_out, made, seed), manifolds(self._held_out, made), self._memory(made)
+        """Measure synthetic images (M, R, R, C) uint8, of M classes where the generator has some.
+
+        Raises:
+            FailedPrecondition: too few held-out images to say anything.
+        """
+        check_held_out(self._held_out)
+        made = self._described(fake)
+        distance, shape = kid(self._real, made, seed), manifolds(self._real, made)
         return Scores(
             kid=distance.mean,
             kid_low=distance.low,
             kid_high=distance.high,
             **asdict(shape),
-            diversity=min([diversity(made, self._held_out), *of_classes.values()]),
-            **asdict(near),
-            diversity_of={self._classes.names[index]: value for index, value in of_classes.items()},
+            **self._faults(fake, made, classes),
         )
 
     def frechet(self, fake: np.ndarray) -> float:
@@ -92,10 +112,19 @@ class Reference:
         Raises:
             FailedPrecondition: too few of either; see `fid.py`.
         """
-        return fid(self._held_out, standardised(self._train, texture(fake))[1])
+        check_held_out(self._held_out)
+        return fid(self._real, self._described(fake))
 
-    def _memory(self, features: np.ndarray) -> Memory:
-        return memory(self._learned, self._mirrored, features, self._spacing)
+    def _described(self, fake: np.ndarray) -> np.ndarray:
+        return standardised(self._train_features, texture(fake))[1]
+
+    def _faults(self, fake: np.ndarray, made: np.ndarray, classes: Sequence[int] | None) -> dict[str, Any]:
+        of_classes = class_diversities(made, classes, self._real, self._real_classes) if classes else {}
+        return {
+            "diversity": min([diversity(made, self._real), *of_classes.values()]),
+            "diversity_of": {self._classes.names[index]: value for index, value in of_classes.items()},
+            **asdict(self._learned.memory(fake)),
+        }
 
 
 def evaluate(

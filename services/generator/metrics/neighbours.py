@@ -1,4 +1,4 @@
-"""What nearest neighbours tell: fidelity, variety, and whether training images are copied.
+"""What distances between features tell: fidelity and variety.
 
 References:
     [1] Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models"
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 NEIGHBOURS = 5  # as in [2]
-BLOCK = 1024  # images whose distances to all others are held at once
-COPY_SHARE = 0.5  # of the smallest distance between two real images: nearer than that is no coincidence
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,6 @@ class Manifolds:
     recall: float
     density: float
     coverage: float
-
-
-@dataclass(frozen=True)
-class Memory:
-    """How near the synthetic images come to the training images."""
-
-    nearest_ratio: float  # median distance to the nearest training image, against that between training images
-    copies: float  # share of images nearer to a training image than any two of those are to each other, by half
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -51,28 +41,6 @@ def manifolds(real: np.ndarray, fake: np.ndarray) -> Manifolds:
         density=float(inside.sum(axis=0).mean() / k),
         coverage=float((across.min(axis=1) < real_radii).mean()),
     )
-
-
-def spacing(train: np.ndarray) -> np.ndarray:
-    """How far each training image (N, F) is from the nearest other one: (N,)."""
-    nearest = np.empty(len(train))
-    for start in range(0, len(train), BLOCK):
-        block = distances(train[start : start + BLOCK], train)
-        block[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
-        nearest[start : start + BLOCK] = block.min(axis=1)
-    return nearest
-
-
-def memory(train: np.ndarray, train_mirrored: np.ndarray, fake: np.ndarray, apart: np.ndarray) -> Memory:
-    """How near fakes (M, F) come to training images (N, F), of which mirrored ones (kN, F) count as well.
-
-    Args:
-        apart: `spacing` of the training images.
-    """
-    nearest = np.minimum(distances(fake, train).min(axis=1), distances(fake, train_mirrored).min(axis=1))
-    typical = max(float(np.median(apart)), 1e-12)
-    smallest = max(float(np.percentile(apart, 1)), 1e-12)
-    return Memory(float(np.median(nearest)) / typical, float((nearest < COPY_SHARE * smallest).mean()))
 
 
 def diversity(fake: np.ndarray, real: np.ndarray) -> float:

@@ -1,8 +1,8 @@
 """Makes the starter generator anew: draws pictures, trains on them, writes the files that are shipped.
 
-    python -m services.generator.starter.make --store file:///tmp/starter --kimg 180
+    python -m services.generator.starter.make --store file:///tmp/starter
 
-The same command again resumes.
+The same command again resumes; with more --kimg it goes on from there.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from services.generator.training.trainer import Trainer
 
 PREFIX = "models/generator/starter/1/"
 REPORT_EVERY = 1600  # images
+SHIPPED_KIMG = 152.0  # of the shipped files, by their card
 
 
 def main() -> None:
@@ -29,13 +30,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", required=True, help="where checkpoints go, e.g. file:///tmp/starter")
     parser.add_argument("--images", type=int, default=6000, help="pictures to draw")
-    parser.add_argument("--kimg", type=float, default=180)
+    parser.add_argument("--kimg", type=float, default=SHIPPED_KIMG)
     parser.add_argument("--out", type=Path, default=Path(starter.__file__).parent)
     given = parser.parse_args()
     pictures = torch.from_numpy(np.stack([draw(seed) for seed in range(given.images)])).permute(0, 3, 1, 2).contiguous()
     chosen = training_settings(given.kimg)
     trainer = train(
-        lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, f"{starter.NAME} {given.images}", _report
+        lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, {"images": given.images}, _report
     ).trainer
     tensors = {f"g/{name}": value for name, value in trainer.average.state_dict().items()}
     tensors |= {f"d/{name}": value for name, value in trainer.discriminator.state_dict().items()}

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from torch import Tensor
 
-from defectory.errors import Corrupted, NotFound
+from defectory.errors import Corrupted, FailedPrecondition, NotFound
 from defectory.storage import ObjectStore
 from services.generator import tensors as tensor_files
 
@@ -19,14 +19,14 @@ class Checkpoints:
 
     Args:
         prefix: where the model's version lies, ending in '/'.
-        fingerprint: of data, settings and seed; a checkpoint of anything else is not taken up.
+        identity: what decides how the training goes, as JSON holds it; a checkpoint of anything else is not touched.
         keep: the newest checkpoints that stay, at least 1; with 2 or more, one may be found broken.
     """
 
-    def __init__(self, store: ObjectStore, prefix: str, fingerprint: str, keep: int = 2) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, identity: Mapping[str, Any], keep: int = 2) -> None:
         self._store = store
         self._prefix = f"{prefix}checkpoints/"
-        self._fingerprint = fingerprint
+        self._identity = identity
         self._keep = keep
 
     def save(self, images_seen: int, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
@@ -35,49 +35,65 @@ class Checkpoints:
         The tensors bear their hash in their name, so that until the JSON is there the old ones are what they were.
         """
         data, sha256 = tensor_files.dump(tensors)
-        card = {"fingerprint": self._fingerprint, "sha256": sha256, "scalars": scalars}
+        card = {"identity": self._identity, "sha256": sha256, "scalars": scalars}
         key = f"{self._prefix}{images_seen:012d}"
         self._store.put(_tensors_key(key, sha256), data)
         self._store.put(f"{key}.json", json.dumps(card, sort_keys=True).encode())
         self._remove_all_but(self._keep)
 
     def latest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The newest whole checkpoint of this training, or None; a broken one is passed over and logged."""
+        """The newest whole checkpoint of this training, or None; a broken one is passed over and logged.
+
+        Raises:
+            FailedPrecondition: there are checkpoints, but of another training.
+        """
+        others = []
         for key in _keys(self._store, self._prefix):
             try:
-                return self._read(key)
+                card = read_checkpoint_card(self._store, key)
+                if card["identity"] == self._identity:
+                    return _read_tensors(self._store, key, card["sha256"]), card["scalars"]
+                others.append(card["identity"])
             except Corrupted as error:
                 log.warning("checkpoint passed over", key=key, error=str(error))
+        if others:
+            folder = self._store.uri(self._prefix.rstrip("/"))
+            raise FailedPrecondition(
+                f"the checkpoints in {folder} are of another training: "
+                f"{_differences(others[0], self._identity)}; undo that to go on from them, or delete them to start anew"
+            )
         return None
 
     def keep_last(self) -> None:
         """Remove all but the newest, which other trainings may start from."""
         self._remove_all_but(1)
 
-    def _read(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        card = read_checkpoint_card(self._store, key)
-        if card["fingerprint"] != self._fingerprint:
-            raise Corrupted("it belongs to other data, settings or another seed")
-        return _read_tensors(self._store, key, card["sha256"]), card["scalars"]
-
     def _remove_all_but(self, count: int) -> None:
-        """Remove older checkpoints, and tensors that no checkpoint names (any more)."""
+        """Remove older checkpoints of this training, and tensors that no checkpoint names (any more)."""
         keys = _keys(self._store, self._prefix)
-        for old in keys[count:]:
+        for old in [key for key in keys if self._is_own(key)][count:]:
             self._store.delete(f"{old}.json")  # first: without it the rest is nothing
-        named = {_tensors_key(key, _sha256(self._store, key)) for key in keys[:count]}
+            keys.remove(old)
+        named = {_tensors_key(key, _sha256(self._store, key)) for key in keys}
         for found in [info.key for info in self._store.list(self._prefix)]:
             if found.endswith(".safetensors") and found not in named:
                 self._store.delete(found)
 
+    def _is_own(self, key: str) -> bool:
+        """Whether a checkpoint is one of this training; of a broken one nobody knows."""
+        try:
+            return bool(read_checkpoint_card(self._store, key)["identity"] == self._identity)
+        except Corrupted:
+            return False
+
 
 def read_checkpoint_card(store: ObjectStore, key: str) -> dict[str, Any]:
-    """The JSON of a checkpoint; Corrupted when it is not one."""
+    """The JSON of a checkpoint; Corrupted when it is not one. Older versions wrote no identity: then it is None."""
     try:
         card: dict[str, Any] = json.loads(store.get(f"{key}.json"))
         if not isinstance(card["sha256"], str) or not isinstance(card["scalars"], dict):
             raise TypeError("sha256 or scalars have another type")
-        return {"fingerprint": card["fingerprint"], "sha256": card["sha256"], "scalars": card["scalars"]}
+        return {"identity": card.get("identity"), "sha256": card["sha256"], "scalars": card["scalars"]}
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupted(f"{key}.json is not a checkpoint's: {error}") from error
 
@@ -98,6 +114,28 @@ def _keys(store: ObjectStore, prefix: str) -> list[str]:
     """Complete checkpoints without their suffix, newest first."""
     keys = [info.key for info in store.list(prefix)]
     return sorted((key.removesuffix(".json") for key in keys if key.endswith(".json")), reverse=True)
+
+
+def _differences(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> str:
+    """What sets another training apart, in words."""
+    if theirs is None:
+        return "an earlier version of this software wrote them"
+    before, now = (_flat(x) for x in (theirs, ours))
+    names = sorted(name for name in before | now if before.get(name) != now.get(name))
+    return ", ".join(f"{name} was {_shown(before, name)} and is {_shown(now, name)}" for name in names)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with names like "settings.batch"."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    """A value for a person: hashes by their beginning, a setting that is not there is at its default."""
+    return str(values[name])[:16] if name in values else "the default"
 
 
 def _tensors_key(key: str, sha256: str) -> str:

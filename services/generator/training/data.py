@@ -80,6 +80,14 @@ def class_indices(lines: Sequence[ManifestLine], names: Sequence[str]) -> list[i
     return [index[line.label] for line in lines] if names else []
 
 
+def parts_of(lines: Sequence[ManifestLine]) -> list[str]:
+    """Of each line the part that it shows: its group, else that of an image it was made from, else one of its own."""
+    known = {line.sha256: line.group or line.sha256 for line in lines}
+    return [
+        line.group or next((known[parent] for parent in line.parents if parent in known), line.sha256) for line in lines
+    ]
+
+
 def size_of(lines: Sequence[ManifestLine]) -> int:
     """Side of the images in pixels, which all must share.
 

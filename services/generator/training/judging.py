@@ -9,8 +9,10 @@ import numpy as np
 import structlog
 from torch import Tensor
 
+from defectory.datasets.splits import MIN_HELD_OUT
 from services.generator.metrics.classes import Classes, drawn_as_among
-from services.generator.metrics.evaluate import MIN_HELD_OUT, OF_CLASS, Reference
+from services.generator.metrics.evaluate import OF_CLASS, Reference
+from services.generator.metrics.likeness import Memory
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.ada import AugmentControl
@@ -19,6 +21,7 @@ from services.generator.training.settings import TrainingSettings
 
 RENDERED_PART = 64  # images between two moments at which the training may be asked to stop
 MAX_COPIES = 0.05  # share of copies of training images, beyond that among held-out images
+MIN_NEAREST = 0.5  # of the distance of held-out images to training images: nearer ones were learned by heart
 MIN_DIVERSITY = 0.5  # of that among real images: below it the generator has collapsed
 
 log = structlog.get_logger(__name__)
@@ -55,25 +58,28 @@ class Judge:
 
     Args:
         classes: of both, where one model learns several.
+        parts: of every training image, which part it shows; absent: each another one.
     """
 
     def __init__(
-        self, train: np.ndarray, held_out: np.ndarray, settings: TrainingSettings, classes: Classes | None = None
+        self,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        settings: TrainingSettings,
+        classes: Classes | None = None,
+        parts: Sequence[str] = (),
     ) -> None:
         self._train = train
         self._held_out = held_out
         self._settings = settings
         self._classes = classes or Classes()
+        self._parts = parts
         self._watches = settings.leak_guard and settings.augment_mode != "none" and len(train) >= MIN_REAL
 
     @property
     def why_not(self) -> str:
-        """Why snapshots are not measured; empty when they are."""
-        if not self._settings.measured_images:
-            return "measured_images is 0"
-        if len(self._held_out) < MIN_HELD_OUT:
-            return f"{len(self._held_out)} held-out images of the label, at least {MIN_HELD_OUT} are needed"
-        return ""
+        """Why snapshots are not compared with held-out images; empty when they are."""
+        return why_not_judged(self._settings.measured_images, len(self._held_out))
 
     def look(self, generator: Generator, control: AugmentControl, pulse: Callable[[], None]) -> "Judgement":
         """Make images and judge them.
@@ -84,9 +90,9 @@ class Judge:
             pulse: called now and then; may raise to stop.
         """
         count = self._settings.measured_images
-        if not count or (self.why_not and not self._watches):
+        if not count:
             return Judgement()
-        # As often as among what they are compared with: held-out images or, for leaks alone, learned ones.
+        # As often as among what they are compared with: held-out images or, where there are too few, learned ones.
         drawn = drawn_as_among(self._classes.train if self.why_not else self._classes.held_out, range(count))
         parts = []
         for start in range(0, count, RENDERED_PART):
@@ -96,20 +102,20 @@ class Judge:
             parts.append(render(generator, range(count)[part], truncation_psi=1.0, noise_mode="random", label=label))
         images = np.concatenate(parts)
         leaks = self._detector.find(images, control.preset, control.p) if self._watches else []
-        if self.why_not:
-            return Judgement(leaks=leaks)
-        scores = self._reference.measure(images, drawn).to_dict()
-        return Judgement(scores, fault_of(scores, self._held_out_copies), leaks)
+        measure = self._reference.faults if self.why_not else self._reference.measure
+        scores = measure(images, drawn).to_dict()
+        return Judgement(scores, fault_of(scores, self._held_out_memory), leaks)
 
     # Described when they are first needed: a training need not wait for it, nor one that resumes at its end.
 
     @cached_property
     def _reference(self) -> Reference:
-        return Reference(self._train, self._held_out, self._classes, mirror_y=self._settings.mirror_y)
+        mirror_y = self._settings.mirror_y
+        return Reference(self._train, self._held_out, self._classes, self._parts, mirror_y=mirror_y)
 
     @cached_property
-    def _held_out_copies(self) -> float:
-        return self._reference.held_out_copies
+    def _held_out_memory(self) -> Memory:
+        return self._reference.held_out_memory
 
     @cached_property
     def _detector(self) -> LeakDetector:
@@ -125,10 +131,29 @@ class Judgement:
     leaks: Sequence[Leak] = ()
 
 
-def fault_of(scores: Mapping[str, float], held_out_copies: float) -> str:
-    """Why a generator with these scores must not be shipped; empty where nothing is wrong."""
-    if scores["copies"] > held_out_copies + MAX_COPIES:
+def why_not_judged(measured_images: int, held_out: int) -> str:
+    """Why snapshots would not be compared with so many held-out images; empty when they would."""
+    if not measured_images:
+        return "measured_images is 0"
+    if held_out < MIN_HELD_OUT:
+        return (
+            f"{held_out} validation images, at least {MIN_HELD_OUT} are needed: ingest with a larger --validation-share"
+        )
+    return ""
+
+
+def fault_of(scores: Mapping[str, float], real: Memory) -> str:
+    """Why a generator with these scores must not be shipped; empty where nothing is wrong.
+
+    Args:
+        real: how near held-out images come to training images.
+    """
+    if scores["copies"] > real.copies + MAX_COPIES:
         return f"{scores['copies']:.0%} of its images are copies of training images"
+    if scores["nearest_ratio"] < MIN_NEAREST * min(real.nearest_ratio, 1.0):
+        return (
+            f"its images are {scores['nearest_ratio']:.2f} times as far from training images as those from each other"
+        )
     if scores["diversity"] < MIN_DIVERSITY:
         of_class = next(
             (name for name, x in scores.items() if name.startswith(OF_CLASS) and x == scores["diversity"]), ""
@@ -154,7 +179,7 @@ class Course:
 
     @property
     def best(self) -> Snapshot | None:
-        """The snapshot with the lowest KID among those without fault."""
+        """The snapshot with the lowest KID among those without fault; where there is no KID, the latest of those."""
         return self.history[self._best] if self._best >= 0 else None
 
     @property
@@ -165,11 +190,9 @@ class Course:
     @property
     def stopped_early(self) -> bool:
         """Whether patience is at its end: so many snapshots were measured without a better one."""
-        return bool(
-            self._settings.patience
-            and self.best is not None
-            and len(self.history) - 1 - self._best >= self._settings.patience
-        )
+        first_measured = next((n for n, x in enumerate(self.history) if x.scores), len(self.history))
+        since = self._best if self.best is not None else first_measured
+        return bool(self._settings.patience) and len(self.history) - 1 - since >= self._settings.patience
 
     def is_over(self, images_seen: int) -> bool:
         """Whether the training is done after so many images."""
@@ -188,7 +211,7 @@ class Course:
         p, preset, r_t = control.p, control.preset, control.r_t
         told = self._answer(judgement.leaks, control)
         self.history.append(Snapshot(images_seen, p, preset, r_t, dict(judgement.scores), judgement.fault, told))
-        if judgement.scores and not judgement.fault and self._is_better(judgement.scores["kid"]):
+        if judgement.scores and not judgement.fault and self._is_better(judgement.scores):
             self._best = len(self.history) - 1
             self._best_weights = {name: value.detach().clone() for name, value in weights.items()}
 
@@ -204,15 +227,19 @@ class Course:
 
         Args:
             last: the averaged generator's at the end.
-            why_not: why snapshots were not measured; see `Judge`.
+            why_not: why snapshots have no KID; see `Judge`.
         """
         kimg, count = self.history[-1].kimg, len(self.history)
         ended = f"; stopped early: no better one in {self._settings.patience} snapshots" if self.stopped_early else ""
         if self._settings.ship == "last":
             return Shipped(last, kimg, f"the last snapshot, as asked for{ended}")
         if self.best is None:
-            reason = why_not or next((x.fault for x in reversed(self.history) if x.fault), "")
-            return Shipped(last, kimg, f"the last snapshot, for none could be chosen: {reason}")
+            reason = next((x.fault for x in reversed(self.history) if x.fault), why_not)
+            return Shipped(last, kimg, f"the last snapshot, for none could be chosen: {reason}{ended}")
+        if why_not:
+            return Shipped(
+                self._best_weights, self.best.kimg, f"the last snapshot without a fault, without KID: {why_not}"
+            )
         kid, measured = self.best.scores["kid"], sum(bool(x.scores) for x in self.history)
         if self._best == count - 1:
             return Shipped(last, kimg, f"the last snapshot, and the best by KID on held-out images ({kid:.4g})")
@@ -248,8 +275,8 @@ class Course:
             log.warning("an augmentation leaks", what=text)
         return told
 
-    def _is_better(self, kid: float) -> bool:
-        return self.best is None or kid < self.best.scores["kid"]
+    def _is_better(self, scores: Mapping[str, float]) -> bool:
+        return self.best is None or "kid" not in scores or scores["kid"] < self.best.scores["kid"]
 
     def _latest_scores(self) -> Mapping[str, float]:
         return next((x.scores for x in reversed(self.history) if x.scores), {})

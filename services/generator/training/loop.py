@@ -4,13 +4,11 @@ Every checkpoint is one that can be gone on from: losses are finite before anyth
 optimisers' states are looked through where a checkpoint is written, and pictures where a snapshot is judged.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -57,25 +55,29 @@ class Trained:
     sample_key: str  # of the last sheet of samples
 
 
-def fingerprint(
+def identity(
     settings: TrainingSettings, seed: int, content_hash: str, initial_model: str, held_out_hash: str = ""
-) -> str:
-    """SHA-256 of everything that decides how a training goes.
+) -> dict[str, Any]:
+    """Everything that decides how a training goes; settings at their defaults are left out, so that a later version
+    that has more of them still takes up its checkpoints.
 
     Args:
         content_hash: of the images learned from. held_out_hash: of those that snapshots are measured on.
     """
-    text = json.dumps(
-        [settings.model_dump(mode="json"), seed, content_hash, initial_model, held_out_hash], sort_keys=True
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    return {
+        "settings": settings.model_dump(mode="json", exclude_defaults=True),
+        "seed": seed,
+        "images": content_hash,
+        "held-out images": held_out_hash,
+        "initial model": initial_model,
+    }
 
 
 def train(
     make_trainer: Callable[[], Trainer],
     store: ObjectStore,
     prefix: str,
-    fingerprint: str,
+    identity: Mapping[str, Any],
     report: Report,
     judge: Judge | None = None,
 ) -> Trained:
@@ -84,14 +86,15 @@ def train(
     Args:
         make_trainer: makes the training as it is before its first step.
         prefix: where the model's version lies in the store, ending in '/'.
-        fingerprint: see `fingerprint`.
+        identity: see `identity`.
         report: see `Report`.
         judge: measures snapshots; None: they are not measured.
 
     Raises:
-        FailedPrecondition: losses, weights or pictures are not finite, twice. Whatever report raises.
+        FailedPrecondition: losses, weights or pictures are not finite, twice, or the checkpoints that are there are of
+            another training. Whatever report raises.
     """
-    run = _Run(make_trainer, store, prefix, fingerprint, report, judge)
+    run = _Run(make_trainer, store, prefix, identity, report, judge)
     run.go()
     return Trained(run.trainer, run.course, run.sample_key)
 
@@ -104,7 +107,7 @@ class _Run:
         make_trainer: Callable[[], Trainer],
         store: ObjectStore,
         prefix: str,
-        fingerprint: str,
+        identity: Mapping[str, Any],
         report: Report,
         judge: Judge | None,
     ) -> None:
@@ -119,7 +122,7 @@ class _Run:
         self.trainer = make_trainer()
         self.course = Course(self.trainer.settings)
         keep = self.trainer.settings.keep_checkpoints
-        self._checkpoints = Checkpoints(store, prefix, fingerprint, keep)
+        self._checkpoints = Checkpoints(store, prefix, identity, keep)
         self._restore()
         self._ticks = Ticks(self.trainer.settings, self.trainer.images_seen)
         self._saved_at = time.monotonic()

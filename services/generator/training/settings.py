@@ -10,6 +10,7 @@ from services.generator.stylegan2.augment import PRESETS
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.precision import CLAMP, HALF_RESOLUTIONS, MAX_HALF_RESOLUTIONS, Precision
 from services.generator.training import configurations
+from services.generator.training.ada import P_LIMIT
 from services.generator.training.configurations import ConfigName
 from services.generator.training.device import Device
 
@@ -159,12 +160,19 @@ def _check_together(settings: TrainingSettings) -> None:
         right = f"at most {blocks} at {settings.architecture.resolution_px} px"
         raise InvalidInput(f"freeze_d is {settings.freeze_d}: {right}", {"settings.freeze_d": right})
     fixed, p = settings.augment_mode == "fixed", settings.augment_p
-    if fixed and not p:
-        right = "above 0 and at most 1 with augment_mode fixed; for no augmentation use none"
+    if fixed and not 0 < p <= P_LIMIT:
+        right = (
+            f"above 0 and at most {P_LIMIT}, beyond which it leaks, with augment_mode fixed; for no augmentation none"
+        )
         raise InvalidInput(f"augment_p is {p:g}: {right}", {"settings.augment_p": right})
     if p and not fixed:
         right = f"only with augment_mode fixed, and this one is {settings.augment_mode}"
         raise InvalidInput(f"augment_p is {p:g}: {right}", {"settings.augment_p": right})
+    if "augment_target" in settings.model_fields_set and settings.augment_mode != "ada":
+        right = f"only with augment_mode ada, and this one is {settings.augment_mode}"
+        raise InvalidInput(
+            f"augment_target is {settings.augment_target:g}: {right}", {"settings.augment_target": right}
+        )
 
 
 def _whole(value: Any) -> int | None:

@@ -4,12 +4,13 @@ Resolutions may differ: blocks are named after theirs. So may channels: a grey p
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 import torch
 from torch import Tensor
 
+from defectory.errors import InvalidInput
 from defectory.models import resolve
 from defectory.storage import ObjectStore
 from services.generator import bundle, starter
@@ -40,6 +41,27 @@ def architecture_of(store: ObjectStore, model: str) -> Architecture:
     return starter.read_card().architecture if model == starter.NAME else bundle.read_card(store, model).architecture
 
 
+def _check_frozen(trainer: Trainer, not_copied: Collection[str]) -> None:
+    """See that what stays as it is of the discriminator was copied: random layers that never learn would spoil it.
+
+    Args:
+        not_copied: names of weights, as `start_from` gives them.
+
+    Raises:
+        InvalidInput: some of it was not; names the layers.
+    """
+    learning = {id(parameter) for parameter in trainer.discriminator.trained(trainer.settings.freeze_d)}
+    frozen = [name for name, x in trainer.discriminator.named_parameters() if id(x) not in learning]
+    random = [name.rpartition(".")[0] for name in frozen if f"d/{name}" in not_copied]
+    if random:
+        right = "0, or fewer resolutions, or an initial model whose discriminator has these layers"
+        layers = ", ".join(dict.fromkeys(random))
+        raise InvalidInput(
+            f"freeze_d is {trainer.settings.freeze_d}, but the initial model has no discriminator's {layers}: {right}",
+            {"settings.freeze_d": right},
+        )
+
+
 def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequence[str] = ()) -> list[str]:
     """Copy what fits of a model into a new training.
 
@@ -53,7 +75,7 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequenc
         names of weights that stay random.
 
     Raises:
-        NotFound, Corrupted: the model.
+        NotFound, Corrupted: the model. InvalidInput: what is frozen would stay random.
     """
     tensors, known = (starter.read_tensors(), ()) if model == starter.NAME else _stored(store, model)
     generator, discriminator = under(tensors, "g/"), under(tensors, "d/")
@@ -66,6 +88,7 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequenc
     started = class_transfer.start_discriminator(trainer.discriminator, discriminator)
     started += class_transfer.copy_classes(trainer.discriminator, discriminator, labels, known)
     left += [f"d/{name}" for name in unfit if name not in started]
+    _check_frozen(trainer, left)
     trainer.ema_ramp_up = False  # the average starts from something good, not from noise
     log.info("transfer", source=model, not_copied=left)
     if labels and known:

@@ -35,6 +35,7 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     assert made.kimg == pytest.approx(0.032)
     assert stub.TrainGenerator(request, timeout=30).name == operation.name  # the same request, the same operation
     assert seen[-1].unit == "kimg"
+    assert "chosen without KID: 0 validation images, at least 10 are needed" in seen[-1].warning
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
     assert decode(store.get(store.key(made.sample_uri))).size == (8 * 16, 4 * 16)
     assert bundle.load(store, "good/1")[1].weights_sha256 == made.weights_sha256
@@ -141,10 +142,12 @@ def test_a_training_that_diverges_tells_the_reason(service: Service, stub: Any, 
         ({"settings": {"augment_preset": "all"}}, InvalidInput, "settings.augment_preset"),
         ({"settings": {"augment_mode": "fixed"}}, InvalidInput, "settings.augment_p"),
         ({"settings": {"freeze_d": 3}}, InvalidInput, "settings.freeze_d"),
+        ({"settings": {"freeze_d": 1}}, InvalidInput, "settings.freeze_d"),
         ({"settings": {"keep_checkpoints": 101}}, InvalidInput, "settings.keep_checkpoints"),
         ({"settings": {"measured_images": 5}}, InvalidInput, "settings.measured_images"),
         ({"settings": {"ship": "first"}}, InvalidInput, "settings.ship"),
         ({"settings": {"patience": -1}}, InvalidInput, "settings.patience"),
+        ({"settings": {"patience": 3}}, InvalidInput, "settings.patience"),
         ({"settings": {"config": "paper64"}}, InvalidInput, "settings.config"),
         ({"settings": {"device": "tpu"}}, InvalidInput, "settings.device"),
         ({"settings": {"precision": "fp8"}}, InvalidInput, "settings.precision"),

@@ -110,6 +110,26 @@ def test_given_groups_stay_on_one_side(tmp_path: Path) -> None:
     assert all(len(splits) == 1 for splits in sides.values())
 
 
+def test_too_few_validation_images_are_said_with_the_share_that_would_do(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "photos", each=40)
+    for path in list((root / "hole").iterdir())[:20]:
+        path.unlink()
+    groups = [f"{path.relative_to(root)},{path.parent.name}-{path.stem}" for path in root.glob("*/*.png")]
+    (tmp_path / "groups.csv").write_text("\n".join(["image,group", *groups]))
+    told = {
+        share: ingest(
+            root, MemoryStore(), "parts", size_px=32, labels="kinds", groups_csv=tmp_path / "groups.csv",
+            shares=(0.85 - share, share, 0.15),
+        ).card["validation_warning"]
+        for share in (0.15, 0.25)
+    }  # fmt: skip
+    assert told[0.15].startswith("generators are judged on 10 validation images and more; good has 6 of 40: ")
+    assert "good has 6 of 40: --validation-share 0.25 would give them; hole has 3 of 20: photograph more" in told[0.15]
+    assert (
+        told[0.25] == "generators are judged on 10 validation images and more; hole has 5 of 20: photograph more of it"
+    )
+
+
 def test_photographs_of_one_part_are_found() -> None:
     random = np.random.default_rng(0)
     images, truth = [], []

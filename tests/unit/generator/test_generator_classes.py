@@ -89,7 +89,7 @@ def test_classes_are_taken_over_by_name_and_new_ones_start_from_the_mean(
     source = bundle.load(folder, card.full_name)[0]
     judge = build(card.architecture, 3)[1]
     weights = {f"d/{name}": value for name, value in judge.state_dict().items()}
-    Checkpoints(folder, card.prefix, "x").save(0, weights, {})
+    Checkpoints(folder, card.prefix, {}).save(0, weights, {})
     z, images = torch.randn(4, 8), torch.randn(4, 3, 16, 16)
 
     def of_class(network: Any, x: torch.Tensor, index: int) -> torch.Tensor:

@@ -31,7 +31,14 @@ def request(store: ObjectStore) -> pb.TrainGeneratorRequest:
     """Five steps of a model of two labels, with all augmentations."""
     manifest = write_images(store, "parts", [("bent", "train"), ("cut", "train")] * 3)
     settings = pb.TrainingSettings(
-        **SHAPE, batch=8, kimg=0.04, augment_mode="fixed", augment_p=0.5, augment_preset="bgcfnc", device="cpu"
+        **SHAPE,
+        batch=8,
+        kimg=0.04,
+        augment_mode="fixed",
+        augment_p=0.5,
+        augment_preset="bgcfnc",
+        device="cpu",
+        measured_images=0,
     )
     return pb.TrainGeneratorRequest(
         request_id="together", name="kinds", manifest_uri=manifest, labels=["bent", "cut"], settings=settings, seed=3

@@ -34,7 +34,7 @@ def test_pictures_are_made_on_the_best_device(
 ) -> None:
     card = write_generator(folder)
     discriminator = {f"d/{name}": x for name, x in build(card.architecture, 0)[1].state_dict().items()}
-    Checkpoints(folder, card.prefix, "x").save(0, discriminator, {})
+    Checkpoints(folder, card.prefix, {}).save(0, discriminator, {})
     if module == "projection":
         picture = render(bundle.load(folder, "tiny")[0], [1], truncation_psi=1.0, noise_mode="const")[0]
         folder.put("imports/target.png", encode_png(picture))

@@ -12,6 +12,7 @@ from torch import Tensor
 from defectory.errors import Exhausted, Unavailable
 from defectory.storage import ObjectStore
 from services.generator.metrics.classes import Classes
+from services.generator.metrics.likeness import Memory
 from services.generator.starter.drawing import draw
 from services.generator.tensors import dump
 from services.generator.training import loop
@@ -85,15 +86,38 @@ def test_patience_counts_snapshots_without_a_better_one() -> None:
     assert "stopped early: no better one in 2 snapshots" in stopped.reason
 
 
+def test_patience_ends_a_training_whose_every_snapshot_has_a_fault() -> None:
+    course = [Judgement(), *[judged(1.0, "collapsed")] * 3]  # the first one was not measured
+    over = [course_of(course[:n], patience=2).is_over(10 * n) for n in range(1, 5)]
+    assert over == [False, False, False, True]
+    reason = course_of(course, patience=2).shipped(weights(4), "").reason
+    assert "none could be chosen: collapsed; stopped early: no better one in 2 snapshots" in reason
+
+
+def test_without_kid_the_last_snapshot_without_a_fault_is_shipped() -> None:
+    alone = {"copies": 0.0, "diversity": 1.0, "nearest_ratio": 1.0}
+    course = course_of([Judgement(alone), Judgement(alone), Judgement(alone, "60% copies")])
+    shipped = course.shipped(weights(3), "7 held-out images")
+    assert (shipped.kimg, float(shipped.weights["w"][0])) == (0.02, 2.0)
+    assert "without a fault, without KID: 7 held-out images" in shipped.reason
+
+
+UNKNOWN = Memory(1.0, 0.0)  # of held-out images
+
+
 def test_copies_and_a_collapse_are_faults() -> None:
-    assert fault_of({"copies": 0.02, "diversity": 0.9}, 0.0) == ""
-    assert (
-        fault_of({"copies": 0.3, "diversity": 0.9}, 0.28) == ""
-    )  # as many among held-out images: the part is like that
-    assert "copies" in fault_of({"copies": 0.3, "diversity": 0.9}, 0.0)
-    assert "collapsed" in fault_of({"copies": 0.0, "diversity": 0.1}, 0.0)
-    of_classes = {"copies": 0.0, "diversity": 0.1, "diversity/bent": 0.9, "diversity/cut": 0.1}
-    assert "collapsed: its images of 'cut' differ 0.10 times" in fault_of(of_classes, 0.0)
+    def fault(real: Memory = UNKNOWN, **scores: float) -> str:
+        return fault_of({"copies": 0.0, "nearest_ratio": 1.0, "diversity": 0.9, **scores}, real)
+
+    assert fault(copies=0.02) == ""
+    assert fault(Memory(1.0, 0.28), copies=0.3) == ""  # as many among held-out images: the part is like that
+    assert "30% of its images are copies" in fault(copies=0.3)
+    assert "0.30 times as far from training images" in fault(nearest_ratio=0.3)
+    assert fault(Memory(0.5, 0.0), nearest_ratio=0.3) == ""
+    assert fault(Memory(3.0, 0.0), nearest_ratio=0.9) == ""  # as far from training images as those from each other
+    assert "collapsed" in fault(diversity=0.1)
+    of_classes = {"diversity": 0.1, "diversity/bent": 0.9, "diversity/cut": 0.1}
+    assert "collapsed: its images of 'cut' differ 0.10 times" in fault(**of_classes)
 
 
 def test_a_leak_falls_back_once_and_again_only_if_it_does_not_shrink() -> None:
@@ -149,6 +173,25 @@ def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
         judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
         found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
         assert ("copies" in found.fault) == mirror_y
+
+
+@pytest.mark.parametrize(
+    ("made", "told"), [("copies", "100% of its images are copies"), ("one", "collapsed"), ("new", "")]
+)
+def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_seen(
+    monkeypatch: pytest.MonkeyPatch, made: str, told: str
+) -> None:
+    drawn = np.stack([draw(seed) for seed in range(90)])
+    shown = {"copies": drawn[:30], "one": np.repeat(drawn[60:61], 30, axis=0), "new": drawn[60:]}[made]
+    monkeypatch.setattr(
+        "services.generator.training.judging.render", lambda generator, seeds, **how: shown[: len(seeds)]
+    )
+    judge = Judge(drawn[:35], drawn[35:43], small_settings(measured_images=30, leak_guard=False))
+    found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+    assert "8 validation images, at least 10 are needed" in judge.why_not
+    assert found.scores.keys() == {"copies", "diversity", "nearest_ratio"}
+    assert told in found.fault
+    assert bool(told) == bool(found.fault)
 
 
 @pytest.mark.parametrize("collapsed", [False, True])
@@ -208,7 +251,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     from defectory.storage import open_store
 
     store = open_store(f"file://{tmp_path_factory.mktemp('whole')}/store")
-    return outcome(loop.train(make, store, PREFIX, "f", ignore, LeakyJudge(TRAIN, HELD_OUT, make().settings)))
+    return outcome(loop.train(make, store, PREFIX, {}, ignore, LeakyJudge(TRAIN, HELD_OUT, make().settings)))
 
 
 @pytest.mark.parametrize("stop_at", [3, 5, 8])
@@ -225,14 +268,14 @@ def test_a_training_stopped_anywhere_even_while_it_is_judged_ends_the_same(
 
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
     with pytest.raises(Stopped):
-        loop.train(make, folder, PREFIX, "f", stop, judge)
-    assert outcome(loop.train(make, folder, PREFIX, "f", ignore, judge)) == whole
+        loop.train(make, folder, PREFIX, {}, stop, judge)
+    assert outcome(loop.train(make, folder, PREFIX, {}, ignore, judge)) == whole
 
 
 def test_what_a_person_looks_at_is_written(folder: ObjectStore) -> None:
     seen: dict[str, float] = {}
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
-    trained = loop.train(make, folder, PREFIX, "f", lambda n, values, s: seen.update(values), judge)
+    trained = loop.train(make, folder, PREFIX, {}, lambda n, values, s: seen.update(values), judge)
     lines = [json.loads(line) for line in folder.get(f"{PREFIX}metrics.jsonl").splitlines()]
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
     assert all(line["kid_low"] <= line["kid"] <= line["kid_high"] for line in lines)
@@ -269,5 +312,5 @@ def test_a_store_that_is_full_or_away_changes_nothing_in_the_end(
     monkeypatch.setattr("services.generator.training.storing.FIRST_PAUSE_S", 0.0)
     away: Any = Away(folder, error, failures)  # a snapshot writes 5 objects; the last checkpoint is waited for
     judge = LeakyJudge(TRAIN, HELD_OUT, make().settings)
-    assert outcome(loop.train(make, away, PREFIX, "f", ignore, judge)) == whole
+    assert outcome(loop.train(make, away, PREFIX, {}, ignore, judge)) == whole
     assert any(x.key.endswith("000000000064.json") for x in folder.list(f"{PREFIX}checkpoints/"))

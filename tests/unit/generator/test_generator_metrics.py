@@ -133,7 +133,7 @@ def test_fid_on_few_images_is_refused_and_says_why(real: int, fake: int, told: s
 
 def test_copies_among_held_out_images_are_counted_alike(pictures: np.ndarray) -> None:
     train, held_out = pictures[:60], np.concatenate([pictures[:10, :, ::-1], pictures[60:90]])
-    assert Reference(train, held_out).held_out_copies == pytest.approx(0.25)
+    assert Reference(train, held_out).held_out_memory.copies == pytest.approx(0.25)
 
 
 def test_features_see_direction_and_place() -> None:

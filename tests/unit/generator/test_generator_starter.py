@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from defectory.errors import Corrupted
+from defectory.errors import Corrupted, InvalidInput
 from defectory.storage import open_store
 from services.generator import starter
 from services.generator.starter.drawing import draw
+from services.generator.starter.make import SHIPPED_KIMG
 from services.generator.stylegan2.networks import Architecture, build
 from services.generator.training import settings, transfer
 from services.generator.training.trainer import Trainer
@@ -23,6 +24,10 @@ def test_the_shipped_files_fit_each_other_and_are_small() -> None:
     assert {name: value.shape for name, value in tensors.items()} == expected
     assert all(torch.isfinite(value).all() for value in tensors.values())
     assert sum(value.numel() * 2 for value in tensors.values()) <= 8 * 2**20
+
+
+def test_the_command_that_makes_the_starter_trains_as_long_as_the_shipped_one() -> None:
+    assert starter.read_card().kimg == SHIPPED_KIMG
 
 
 def test_a_training_on_grey_pictures_starts_with_all_of_the_starter() -> None:
@@ -63,6 +68,21 @@ def test_alpha_that_is_new_is_opaque_and_changes_nothing_else(before: int) -> No
         torch.testing.assert_close(new[1](four), old[1](pictures), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(back[0](z), pictures, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(back[1](pictures), old[1](pictures), atol=1e-4, rtol=1e-4)
+
+
+def test_layers_that_were_not_copied_are_not_frozen() -> None:
+    store = open_store("memory://")
+
+    def start(resolution_px: int) -> None:
+        given = {"resolution_px": resolution_px, "freeze_d": 1}
+        chosen = settings.resolve(given, size_px=64, channels=3, initial=starter.read_card().architecture)
+        pixels = torch.zeros(2, 3, resolution_px, resolution_px, dtype=torch.uint8)
+        transfer.start_from(Trainer(pixels, chosen, 0), store, "starter")
+
+    start(64)
+    with pytest.raises(InvalidInput, match=r"no discriminator's from_image, blocks\.b128\.\w+.*0, or fewer") as refused:
+        start(128)
+    assert "settings.freeze_d" in refused.value.fields
 
 
 def test_a_higher_resolution_keeps_the_lower_blocks() -> None:

@@ -147,12 +147,12 @@ class Log:
         if fields["what"] == "the last checkpoint":
             ballast.unlink()
 
-free = loop.train(make, store, "models/generator/free/1/", "f", ignore).trainer
+free = loop.train(make, store, "models/generator/free/1/", {}, ignore).trainer
 for info in list(store.list("models/")):
     store.delete(info.key)
 code = fill()
 storing.log = Log()
-full = loop.train(make, store, prefix, "f", ignore).trainer
+full = loop.train(make, store, prefix, {}, ignore).trainer
 keys = [info.key for info in store.list(prefix + "checkpoints/")]
 print(json.dumps([code, warnings, keys, dump(free.state()[0])[1] == dump(full.state()[0])[1]]))
 """

@@ -20,7 +20,7 @@ from services.generator.training.trainer import Trainer
 from tests.unit.generator.generator_samples import small_settings, write_generator
 
 PREFIX = "models/generator/m/1/"
-FINGERPRINT = "f"
+IDENTITY = {"seed": 5}
 
 
 class Stopped(BaseException):
@@ -63,16 +63,16 @@ def test_a_state_through_safetensors_and_json_goes_on_to_the_bit() -> None:
 
 @pytest.mark.parametrize("stop_at", [20, 32, 44])
 def test_a_stopped_training_ends_in_the_same_weights(folder: ObjectStore, stop_at: int) -> None:
-    whole = loop.train(make, folder, "models/generator/whole/1/", FINGERPRINT, ignore).trainer
+    whole = loop.train(make, folder, "models/generator/whole/1/", IDENTITY, ignore).trainer
 
     def stop(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
         if images_seen == stop_at:
             raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(make, folder, PREFIX, FINGERPRINT, stop)
+        loop.train(make, folder, PREFIX, IDENTITY, stop)
     steps = []
-    resumed = loop.train(make, folder, PREFIX, FINGERPRINT, lambda n, v, s: steps.append(n))
+    resumed = loop.train(make, folder, PREFIX, IDENTITY, lambda n, v, s: steps.append(n))
     assert steps[0] == stop_at + 4  # nothing was computed again
     assert digest(resumed.trainer) == digest(whole)
     assert folder.exists(resumed.sample_key)
@@ -84,14 +84,14 @@ def test_going_on_with_other_threads_is_said(folder: ObjectStore) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(make, folder, PREFIX, FINGERPRINT, stop)
+        loop.train(make, folder, PREFIX, IDENTITY, stop)
     threads = torch.get_num_threads()
     with capture_logs() as same:
-        loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+        loop.train(make, folder, PREFIX, IDENTITY, ignore)
     torch.set_num_threads(threads + 1)
     try:
         with capture_logs() as other:
-            loop.train(make, folder, PREFIX, FINGERPRINT, ignore)
+            loop.train(make, folder, PREFIX, IDENTITY, ignore)
     finally:
         torch.set_num_threads(threads)
     assert [line["threads"] for line in [*same, *other] if "threads" in line] == [f"{threads} -> {threads + 1}"]
@@ -109,24 +109,24 @@ def test_a_checkpoint_is_written_between_snapshots_once_the_last_one_is_old(
         keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/") if info.key.endswith(".json")]
         found.extend(key[-17:-5] for key in keys if key[-17:-5] not in found)
 
-    loop.train(lambda: make(snapshot_kimg=0.064), folder, PREFIX, FINGERPRINT, later)
+    loop.train(lambda: make(snapshot_kimg=0.064), folder, PREFIX, IDENTITY, later)
     assert [int(seen) for seen in found] == [24, 44, 64]
 
 
 def test_a_killed_training_ends_in_the_same_weights(folder: ObjectStore) -> None:
-    whole = loop.train(make, folder, "models/generator/whole/1/", FINGERPRINT, ignore).trainer
-    checkpoints = Checkpoints(folder, PREFIX, FINGERPRINT)
+    whole = loop.train(make, folder, "models/generator/whole/1/", IDENTITY, ignore).trainer
+    checkpoints = Checkpoints(folder, PREFIX, IDENTITY)
     lost = make()
     for _ in range(7):
         lost.train_step()
     tensors, scalars = lost.state()
     checkpoints.save(lost.images_seen, tensors, {**scalars, "course": Course(lost.settings).state()[1]})
-    resumed = loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer
+    resumed = loop.train(make, folder, PREFIX, IDENTITY, ignore).trainer
     assert digest(resumed) == digest(whole)
 
 
 def test_the_last_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(folder: ObjectStore) -> None:
-    checkpoints = Checkpoints(folder, PREFIX, FINGERPRINT)
+    checkpoints = Checkpoints(folder, PREFIX, IDENTITY)
     for number in (1, 2, 3):
         checkpoints.save(number, {"x": torch.full((2,), float(number))}, {"step": number})
     keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/")]
@@ -139,9 +139,38 @@ def test_the_last_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(folde
     assert torch.equal(found[0]["x"], torch.full((2,), 2.0))
 
 
-def test_a_checkpoint_of_another_training_is_not_taken_up(folder: ObjectStore) -> None:
-    Checkpoints(folder, PREFIX, "other").save(1, {"x": torch.zeros(1)}, {})
-    assert Checkpoints(folder, PREFIX, FINGERPRINT).latest() is None
+def identity_of(**given: Any) -> dict[str, Any]:
+    return loop.identity(small_settings(**given), 5, "a" * 64, "", "b" * 64)
+
+
+def test_checkpoints_of_another_training_stop_it_and_are_not_removed(folder: ObjectStore) -> None:
+    before = Checkpoints(folder, PREFIX, identity_of(batch=8))
+    for number in (90_000, 100_000):
+        before.save(number, {"x": torch.full((2,), float(number))}, {})
+    now = Checkpoints(folder, PREFIX, identity_of(batch=4))
+    with pytest.raises(FailedPrecondition, match=r"another training: settings\.batch was 8 and is 4, .*delete them"):
+        now.latest()
+    now.save(10_000, {"x": torch.zeros(2)}, {"step": 1})
+    assert (now.latest() or ({}, {}))[1] == {"step": 1}
+    now.save(11_000, {"x": torch.ones(2)}, {"step": 2})
+    now.save(12_000, {"x": torch.ones(2)}, {"step": 3})
+    keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/")]
+    left = [int(key[-17:-5]) for key in keys if key.endswith(".json")]
+    assert (left, len(keys)) == ([11_000, 12_000, 90_000, 100_000], 8)
+
+
+def test_other_images_are_named_and_settings_at_their_defaults_do_not_count(folder: ObjectStore) -> None:
+    identity = identity_of()
+    assert "tf32" not in identity["settings"]  # so a later version may have a setting more
+    Checkpoints(folder, PREFIX, identity).save(4, {"x": torch.zeros(1)}, {})
+    with pytest.raises(FailedPrecondition, match="images was aaaaaaaaaaaaaaaa and is cccccccccccccccc;"):
+        Checkpoints(folder, PREFIX, {**identity, "images": "c" * 64}).latest()
+    key = next(info.key for info in folder.list(PREFIX) if info.key.endswith(".json"))
+    card = json.loads(folder.get(key))
+    del card["identity"]
+    folder.put(key, json.dumps(card).encode())
+    with pytest.raises(FailedPrecondition, match="an earlier version of this software wrote them"):
+        Checkpoints(folder, PREFIX, identity).latest()
 
 
 def test_the_average_of_weights_has_the_half_life_of_the_settings() -> None:
@@ -200,7 +229,7 @@ def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:
         return made[-1]
 
     seen: list[int] = []
-    finished = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    finished = loop.train(make_once_broken, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer
     assert seen == [*range(4, 41, 4), *range(36, 65, 4)]  # back to the checkpoint at 32 images
     assert finished.attempt == 1
 
@@ -218,7 +247,7 @@ def test_a_loss_that_is_not_finite_between_two_looks_rolls_back(
         return made[-1]
 
     seen: list[int] = []
-    finished = loop.train(make_once_broken, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    finished = loop.train(make_once_broken, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer
     assert seen == [64, 128, 192]
     assert [one.step for one in made] == [
         48,
@@ -230,10 +259,10 @@ def test_a_loss_that_is_not_finite_between_two_looks_rolls_back(
 def test_a_training_that_is_looked_at_rarely_is_the_same_training(
     folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    often = loop.train(make, folder, "models/generator/often/1/", FINGERPRINT, ignore).trainer
+    often = loop.train(make, folder, "models/generator/often/1/", IDENTITY, ignore).trainer
     monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
     monkeypatch.setattr(trainer, "Epochs", lambda *a, **k: Prefetched(Epochs(*a, **k)))  # as on a GPU
-    assert digest(loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer) == digest(often)
+    assert digest(loop.train(make, folder, PREFIX, IDENTITY, ignore).trainer) == digest(often)
 
 
 def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectStore) -> None:
@@ -243,7 +272,7 @@ def test_a_loss_that_is_not_finite_twice_stops_with_the_reason(folder: ObjectSto
         return one
 
     with pytest.raises(FailedPrecondition, match=r"diverged twice, at 16 images .*loss_d nan"):
-        loop.train(make_broken, folder, PREFIX, FINGERPRINT, ignore)
+        loop.train(make_broken, folder, PREFIX, IDENTITY, ignore)
 
 
 def poisoned(one: Trainer, after_images: int) -> Trainer:
@@ -262,7 +291,7 @@ def poisoned(one: Trainer, after_images: int) -> Trainer:
 
 
 def newest_is_finite(store: ObjectStore) -> bool:
-    tensors, _ = Checkpoints(store, PREFIX, FINGERPRINT).latest() or ({}, {})
+    tensors, _ = Checkpoints(store, PREFIX, IDENTITY).latest() or ({}, {})
     return bool(tensors) and all(bool(value.isfinite().all()) for value in tensors.values())
 
 
@@ -278,14 +307,14 @@ def test_weights_that_are_not_finite_at_a_checkpoint_roll_back_to_the_good_one(
         return made[-1]
 
     seen: list[int] = []
-    finished = loop.train(make_once_poisoned, folder, PREFIX, FINGERPRINT, lambda n, v, s: seen.append(n)).trainer
+    finished = loop.train(make_once_poisoned, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer
     assert seen == [*range(4, at_images, 4), *range(at_images - 28, 97, 4)]
     assert (finished.attempt, finished.is_finite(), newest_is_finite(folder)) == (1, True, True)
 
 
 def test_weights_that_are_not_finite_twice_stop_with_the_reason(folder: ObjectStore) -> None:
     with pytest.raises(FailedPrecondition, match=r"diverged twice, at 64 images \(weights.* not finite\)"):
-        loop.train(lambda: poisoned(make(), 64), folder, PREFIX, FINGERPRINT, ignore)
+        loop.train(lambda: poisoned(make(), 64), folder, PREFIX, IDENTITY, ignore)
     assert newest_is_finite(folder)
 
 
@@ -295,9 +324,9 @@ def test_a_stopped_training_leaves_no_checkpoint_of_weights_that_are_not_finite(
             raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(lambda: poisoned(make(), 44), folder, PREFIX, FINGERPRINT, stop)
+        loop.train(lambda: poisoned(make(), 44), folder, PREFIX, IDENTITY, stop)
     assert newest_is_finite(folder)
-    assert loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer.images_seen == 64
+    assert loop.train(make, folder, PREFIX, IDENTITY, ignore).trainer.images_seen == 64
 
 
 def test_pictures_that_are_not_finite_roll_back_once_then_stop_with_the_reason(folder: ObjectStore) -> None:
@@ -316,10 +345,10 @@ def test_pictures_that_are_not_finite_roll_back_once_then_stop_with_the_reason(f
         return one
 
     attempts = iter([64, 0])
-    assert loop.train(lambda: overflowing(next(attempts)), folder, PREFIX, FINGERPRINT, ignore).trainer.attempt == 1
+    assert loop.train(lambda: overflowing(next(attempts)), folder, PREFIX, IDENTITY, ignore).trainer.attempt == 1
     with pytest.raises(FailedPrecondition, match=r"diverged twice, at 32 images \(a picture is not finite"):
-        loop.train(lambda: overflowing(32), folder, "models/generator/other/1/", FINGERPRINT, ignore)
-    assert Checkpoints(folder, "models/generator/other/1/", FINGERPRINT).latest() is None
+        loop.train(lambda: overflowing(32), folder, "models/generator/other/1/", IDENTITY, ignore)
+    assert Checkpoints(folder, "models/generator/other/1/", IDENTITY).latest() is None
 
 
 @pytest.mark.parametrize("error", [Exhausted("the disk is full"), Refused("the token has expired")])
@@ -334,7 +363,7 @@ def test_a_store_that_takes_nothing_does_not_stop_a_training_that_can_wait(
         save(self, images_seen, *state)
 
     monkeypatch.setattr(Checkpoints, "save", full_at_first)
-    finished = loop.train(make, folder, PREFIX, FINGERPRINT, ignore).trainer
+    finished = loop.train(make, folder, PREFIX, IDENTITY, ignore).trainer
     assert finished.images_seen == 64
 
 
@@ -364,7 +393,7 @@ def test_a_transfer_takes_the_discriminator_of_the_last_checkpoint(folder: Objec
     card = write_generator(folder)
     old = make()
     old.train_step()
-    Checkpoints(folder, card.prefix, FINGERPRINT).save(4, *old.state())
+    Checkpoints(folder, card.prefix, IDENTITY).save(4, *old.state())
     new = make()
     assert transfer.start_from(new, folder, "tiny") == []
     for name, value in new.discriminator.state_dict().items():

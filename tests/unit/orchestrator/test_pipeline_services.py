@@ -1,5 +1,6 @@
 """Embedded services and their clients: start, crash, restart, stop; asking again after a service went away."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from google.longrunning import operations_pb2
+from rich.console import Console
 
 from defectory.api.filter.v1 import filter_pb2
 from defectory.errors import Cancelled, DefectoryError, InvalidInput, NotFound, Unavailable
@@ -18,7 +20,7 @@ from defectory.settings import ServiceSettings
 from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
 from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
-from orchestrator.pipeline.progress import Report, in_words
+from orchestrator.pipeline.progress import Display, Report, in_words
 
 
 def gone(pid: int) -> bool:
@@ -156,6 +158,33 @@ def test_an_absent_service_is_unavailable() -> None:
         clients.call("filter", "FilterImages", filter_pb2.FilterImagesRequest())
     with pytest.raises(Unavailable):
         clients.cancel("filter", operations_pb2.Operation(name="operations/filter/x").name)
+
+
+def test_a_warning_of_the_work_is_said_once() -> None:
+    class Warned(ServiceClients):
+        def _operate_once(self, service: str, method: str, request: Any, on_report: Any) -> Any:
+            for warning in ("", "no KID", "no KID"):
+                on_report(Report("", 0, 9, "kimg", warning=warning))
+
+    told: list[str] = []
+    operate(Warned(Endpoints(restarted=False), told.append))
+    assert told == ["no KID"]
+
+
+def test_every_new_sheet_of_samples_is_told_once() -> None:
+    shown = io.StringIO()
+    with Display(Console(file=shown, width=40)) as display:
+        display.started("generator screws", "waiting")
+        for uri in (
+            "",
+            "file:///srv/a/long/folder/of/samples/1.png",
+            "file:///srv/a/long/folder/of/samples/1.png",
+            "s3://2",
+        ):
+            display.progress(Report("training", 1, 9, "kimg", sample_uri=uri))
+    lines = [line for line in shown.getvalue().splitlines() if "samples in" in line]
+    told = ["file:///srv/a/long/folder/of/samples/1.png", "s3://2"]
+    assert lines == [f"  generator screws: samples in {uri}" for uri in told]
 
 
 def test_progress_in_words() -> None:

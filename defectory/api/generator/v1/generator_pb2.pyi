@@ -88,9 +88,9 @@ class TrainingSettings(_message.Message):
     augment_preset: _builtins.str
     """ADA preset: "blit", "geom", "color", "bg", "bgc", ... ; default "bgc"."""
     augment_target: _builtins.float
-    """Target of the overfitting heuristic r_t, in (0, 1); default 0.6."""
+    """Target of the overfitting heuristic r_t with augment_mode "ada", in (0, 1); default 0.6."""
     augment_p: _builtins.float
-    """Probability of each transformation with augment_mode "fixed", in (0, 1], required there; else 0."""
+    """Probability of each transformation with augment_mode "fixed", in (0, 0.8], required there; else 0."""
     ema_kimg: _builtins.float
     """Half-life of the moving average of the generator's weights in kimg, > 0; default batch * 10 / 32."""
     style_mixing: _builtins.float

@@ -57,6 +57,7 @@ class Progress(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """What is being done now, in a few words for a person, e.g. "training, cycle 2 of 5"."""
     done: _builtins.int
@@ -71,6 +72,8 @@ class Progress(_message.Message):
     """URI of the latest picture to look at (a sample sheet); empty when there is none."""
     restarts: _builtins.int
     """How often the work has been taken up again after an interruption, >= 0."""
+    warning: _builtins.str
+    """What a person should know of this work while it runs, in a sentence; empty when there is nothing."""
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
         """Time left at this rate; absent while unknown."""
@@ -101,10 +104,11 @@ class Progress(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         restarts: _builtins.int = ...,
+        warning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remaining", b"remaining", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done", b"done", "rate", b"rate", "remaining", b"remaining", "restarts", b"restarts", "sample_uri", b"sample_uri", "stage", b"stage", "total", b"total", "unit", b"unit", "update_time", b"update_time", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done", b"done", "rate", b"rate", "remaining", b"remaining", "restarts", b"restarts", "sample_uri", b"sample_uri", "stage", b"stage", "total", b"total", "unit", b"unit", "update_time", b"update_time", "values", b"values", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
