@@ -1,4 +1,4 @@
-"""What a process ends with: one code an error class, documented in docs/cli.md."""
+"""What a process, the command line's or a service's, ends with: one code an error class (docs/cli.md)."""
 
 from defectory import errors
 
