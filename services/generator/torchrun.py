@@ -31,6 +31,8 @@ def main() -> int:
     parser.add_argument("--store", required=True, help="URL of the store, the same for every process")
     parser.add_argument("--request", type=Path, required=True, metavar="FILE.json", help="a TrainGeneratorRequest")
     given = parser.parse_args()
+    if given.processes < 1:
+        parser.error(f"--processes is {given.processes}: at least 1")
     cores = len(os.sched_getaffinity(0))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // given.processes)))  # they would take all cores each
     config = LaunchConfig(
