@@ -209,8 +209,12 @@ def test_several_gpus_are_the_same_job_with_another_container() -> None:
     blocks = [block.partition("```")[0] for block in (ROOT / "docs/deploy.md").read_text().split("```yaml\n")[1:]]
     (containers,) = (block for block in blocks if "services.generator.torchrun" in block)
     job = job_of_the_page()
-    job["spec"]["template"]["spec"]["containers"] = yaml.safe_load(containers)
+    pod = job["spec"]["template"]["spec"]
+    pod["containers"] = yaml.safe_load(containers)
+    pod["volumes"].append({"name": "request", "configMap": {"name": "train-screws"}})
     kubernetes_validate.validate(job, "1.32", strict=True)
+    assert is_restricted(pod)
+    assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
 
 
 def test_the_job_of_the_page_on_deploying_is_let_into_the_namespace_of_the_overlays() -> None:
