@@ -55,6 +55,7 @@ def explain(
     from orchestrator.pipeline.settings import ExplainSettings, validated
 
     is_file = Path(source).is_file()
+    manifest_uri = "" if is_file else _manifest_of(source, store)
     _check_effect(context, is_file, models)
     validated(ExplainSettings, {"method": method, "box_rule": box_rule, "box_threshold": box_threshold, "limit": limit})
     how = {
@@ -64,7 +65,16 @@ def explain(
     if is_file:
         _explain_file(Path(source), models[0], label, how, out, store_url(store), as_json)
     else:
-        _explain_dataset(source, models, split, limit, how, store, as_json)
+        _explain_dataset(source, manifest_uri, models, split, limit, how, store, as_json)
+
+
+def _manifest_of(dataset: str, store: str) -> str:
+    """The manifest's URI; NotFound for what is neither a file nor a dataset."""
+    store_ = opened(store)
+    try:
+        return dataset_uri(store_, dataset)
+    except NotFound as error:
+        raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
 
 
 def _check_effect(context: typer.Context, is_file: bool, models: list[str]) -> None:
@@ -98,16 +108,19 @@ def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out:
 
 
 def _explain_dataset(
-    dataset: str, models: list[str], split: str, limit: int, how: dict[str, Any], store: str, as_json: bool
+    dataset: str,
+    manifest_uri: str,
+    models: list[str],
+    split: str,
+    limit: int,
+    how: dict[str, Any],
+    store: str,
+    as_json: bool,
 ) -> None:
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.models import resolve
 
     store_ = opened(store)
-    try:
-        manifest_uri = dataset_uri(store_, dataset)
-    except NotFound as error:
-        raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
     request = explainer_pb2.ExplainImagesRequest(
         models=["/".join(resolve(store_, "classifier", model)) for model in models], manifest_uri=manifest_uri,
         split=split, limit=limit, **how,

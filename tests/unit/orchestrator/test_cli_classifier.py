@@ -190,7 +190,11 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
         (("part.png", "--model", "a", "--limit", "3"), "InvalidInput", "--limit"),
         (("parts", "--model", "a", "--label", "good"), "InvalidInput", "--label"),
         (("parts", "--model", "a", "--out", "x.png"), "InvalidInput", "--out"),
-        (("prat.png", "--model", "a"), "NotFound", "there is no file prat.png, and no dataset of that name"),
+        (
+            ("prat.png", "--model", "a", "--out", "why.png"),
+            "NotFound",
+            "there is no file prat.png, and no dataset of that name",
+        ),
     ],
 )
 def test_explain_refuses_what_would_change_nothing(
