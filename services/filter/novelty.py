@@ -18,7 +18,7 @@ SPREADS = 5.0  # a fence lies so many robust standard deviations beyond the midd
 COPY_FLOOR, COPY_CEILING = 0.55, 0.97  # correlations between which the fence may lie
 FEW = 8  # real images from which a fence can be read; with fewer the defaults stand
 COPY_DEFAULT = 0.9
-OUTLIER_RANGE = 1.25, 4.0  # times the distance at which 99% of the real images have their neighbour: at least, at most
+OUTLIER_RANGE = 1.25, 1.5  # times the distance at which 99% of the real images have their neighbour: at least, at most
 SAME = 1e-5  # cosine distance below which a network's features tell nothing apart
 
 

@@ -243,9 +243,9 @@ def test_fences() -> None:
     logs = np.random.default_rng(3).normal(-2, 0.2, 4000)
     closest = np.exp(logs).min() / 2
     assert feature_copy_limit(np.exp(logs)) == pytest.approx(min(closest, np.exp(-2 - 5 * 0.2)), rel=0.1)
-    assert outlier_limit(np.exp(logs)) == pytest.approx(np.exp(-2 + 5 * 0.2), rel=0.1)
+    assert outlier_limit(np.exp(-2 + (logs + 2) / 2)) == pytest.approx(np.exp(-2 + 5 * 0.1), rel=0.1)
     wide = np.exp(3 * (logs + 2) - 3)
-    assert outlier_limit(wide) == pytest.approx(4 * np.quantile(wide, 0.99))
+    assert outlier_limit(wide) == pytest.approx(1.5 * np.quantile(wide, 0.99))
     assert outlier_limit(np.linspace(0.1, 0.101, 50)) == pytest.approx(1.25 * 0.101, rel=0.01)
     assert feature_copy_limit(np.r_[np.exp(logs), 0]) == 0  # features that cannot tell two parts apart tell no copies
     assert feature_copy_limit(np.ones(3)) == 0

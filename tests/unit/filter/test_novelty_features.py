@@ -53,6 +53,9 @@ def test_honest_photographs_stay(shared: Path) -> None:
     images = pieces_of_tiles(shared)  # nine of a tile, one after the other
     network = build(Architecture(labels=("defect", "good"), input_px=96))
     load_imagenet(network, 1.0, {"weights": str(shared / "weights/mobilenet_v2_imagenet_no_top.weights.h5")})
-    reasons, outlier = rejected(network, images[:270], [str(i // 9) for i in range(270)], images[270:1270])
+    train, parts = images[:270], [str(i // 9) for i in range(270)]
+    reasons, outlier = rejected(network, train, parts, images[270:1270])
     assert np.isfinite(outlier["good"])
     assert reasons["any"] <= 10, reasons
+    reasons, _ = rejected(network, train, parts, cables(20, seed=1))
+    assert reasons["outlier"] == 20, reasons
