@@ -80,10 +80,10 @@ class Checkpoints:
                 self._store.delete(found)
 
     def _is_own(self, key: str) -> bool:
-        """Whether a checkpoint is one of this training; of a broken one nobody knows."""
+        """Whether a checkpoint is one of this training; nobody knows of a broken one, or one that is gone by now."""
         try:
             return bool(read_checkpoint_card(self._store, key)["identity"] == self._identity)
-        except Corrupted:
+        except (Corrupted, NotFound):  # the latter: of several processes that train together, another one removed it
             return False
 
 
@@ -143,10 +143,10 @@ def _tensors_key(key: str, sha256: str) -> str:
 
 
 def _sha256(store: ObjectStore, key: str) -> str:
-    """The hash that a checkpoint names, or nothing where it is broken."""
+    """The hash that a checkpoint names, or nothing where it is broken or gone."""
     try:
         return str(read_checkpoint_card(store, key)["sha256"])
-    except Corrupted:
+    except (Corrupted, NotFound):
         return ""
 
 

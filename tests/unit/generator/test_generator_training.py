@@ -139,6 +139,19 @@ def test_the_last_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(folde
     assert torch.equal(found[0]["x"], torch.full((2,), 2.0))
 
 
+def test_checkpoints_that_another_process_removes_meanwhile_stop_nobody(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(folder, PREFIX, IDENTITY)
+    for number in (1, 2):
+        checkpoints.save(number, {"x": torch.zeros(1)}, {})
+    listed = list(folder.list(f"{PREFIX}checkpoints/"))
+    folder.delete(f"{PREFIX}checkpoints/000000000001.json")
+    monkeypatch.setattr(folder, "list", lambda prefix: iter(listed))
+    checkpoints.keep_last()
+    assert folder.exists(f"{PREFIX}checkpoints/000000000002.json")
+
+
 def identity_of(**given: Any) -> dict[str, Any]:
     return loop.identity(small_settings(**given), 5, "a" * 64, "", "b" * 64)
 
