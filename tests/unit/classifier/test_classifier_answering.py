@@ -18,17 +18,9 @@ from services.classifier.serving.answering import FETCHERS, Answer, Answering, S
 from services.classifier.serving.batching import Batcher, Lane
 from services.classifier.serving.decided import by
 from services.classifier.serving.registry import ModelRegistry, Served
+from tests.unit.classifier.held_loading import HeldLoader, NoEngine
 
 SOURCES = [Source(f"images[{number}]", uri=f"memory://store/shots/{number}.png") for number in range(3 * FETCHERS)]
-
-
-class NoEngine:
-    """An engine that is not asked."""
-
-    name, batch, parallel = "none", 1, 1
-
-    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
-        raise NotImplementedError
 
 
 class Caller:
@@ -159,15 +151,7 @@ def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones
 def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(slow) -> None:
     store, _, _ = slow
     put_classifier(store, "late")
-    loading, loaded = threading.Event(), threading.Event()
-
-    def load(model: str) -> Served:
-        if model == "late/1":
-            loading.set()
-            assert loaded.wait(30)
-        card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
-
+    load = HeldLoader(store, "late/")
     registry = ModelRegistry(store, load, {}, 60)
     registry.get("parts")
     batcher = Batcher(1)
@@ -180,10 +164,10 @@ def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(sl
     late = threading.Thread(target=ask, args=("late",))
     late.start()
     try:
-        assert loading.wait(30)
+        assert load.begun.wait(30)
         ask("parts")
     finally:
-        loaded.set()
+        load.go_on.set()
         late.join()
         answering.close()
         batcher.close()

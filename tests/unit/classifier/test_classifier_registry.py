@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import structlog
 
@@ -17,19 +16,9 @@ from bench.bundle import put_classifier
 from defectory.errors import Corrupted, Exhausted, Expired, InvalidInput, NotFound, Refused, Unavailable
 from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import read_card
-from services.classifier.serving.batching import Lane
 from services.classifier.serving.loading import Loader
 from services.classifier.serving.registry import KEPT, ModelRegistry, Served
-
-
-class NoEngine:
-    """An engine that is only held."""
-
-    name, batch, parallel = "none", 1, 1
-
-    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
-        raise NotImplementedError
+from tests.unit.classifier.held_loading import HeldLoader, served_by_nothing
 
 
 @pytest.fixture
@@ -52,8 +41,7 @@ def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[Mod
 
     def load(model: str) -> Served:
         loaded.append(model)
-        card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+        return served_by_nothing(store, model)
 
     return ModelRegistry(store, load, wanted, poll_s), loaded
 
@@ -143,51 +131,36 @@ def test_weights_that_come_after_their_card_are_looked_at_again(store: ObjectSto
 def test_who_asks_for_what_is_known_to_be_broken_waits_for_nobody(store: ObjectStore) -> None:
     put(store, "bad", "1", surprise=True)
     put(store, "slow", "1")
-    begun, go_on = threading.Event(), threading.Event()
-
-    def load(model: str) -> Served:
-        if model == "slow/1":
-            begun.set()
-            assert go_on.wait(30)
-        card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
-
+    load = HeldLoader(store, "slow/")
     served = ModelRegistry(store, load, {}, 60)
     with pytest.raises(Corrupted):
         served.get("bad")
     other = threading.Thread(target=served.get, args=("slow",))
     other.start()
     try:
-        assert begun.wait(30)
+        assert load.begun.wait(30)
         for asked in ("", "1"):
             with pytest.raises(Corrupted):
                 served.get("bad", asked, lambda: pytest.fail("it waits"))
     finally:
-        go_on.set()
+        load.go_on.set()
         other.join()
 
 
 def test_not_all_may_wait_for_a_model(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.classifier.serving.registry.WAITING", 1)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def load(model: str) -> Served:
-        begun.set()
-        assert go_on.wait(30)
-        card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
-
+    load = HeldLoader(store)
     served = ModelRegistry(store, load, {}, 60)
     first = threading.Thread(target=served.get, args=("parts",))
     first.start()
     try:
-        assert begun.wait(30)
+        assert load.begun.wait(30)
         for asked in ("", "1"):
             with pytest.raises(Exhausted, match="calls wait") as caught:
                 served.get("parts", asked)
             assert caught.value.retry_after_s
     finally:
-        go_on.set()
+        load.go_on.set()
         first.join()
 
 
@@ -272,26 +245,19 @@ def test_a_pinned_version_is_all_that_is_loaded_of_a_model(store: ObjectStore) -
 
 def test_who_waits_for_others_loading_waits_no_longer_than_there_is_time(store: ObjectStore) -> None:
     put(store, "slow", "1")
-    begun, go_on = threading.Event(), threading.Event()
-
-    def load(model: str) -> Served:
-        begun.set()
-        assert go_on.wait(30)
-        card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
-
+    load = HeldLoader(store)
     served = ModelRegistry(store, load, {}, 60)
     other = threading.Thread(target=served.get, args=("slow",))
     other.start()
     try:
-        assert begun.wait(30)
+        assert load.begun.wait(30)
         for asked in ("", "1"):
             with pytest.raises(Expired):
                 served.get("parts", asked, lambda: 0.0)
         with pytest.raises(NotFound):  # a name that nobody has waits for nobody
             served.get("none", "", lambda: pytest.fail("it waits"))
     finally:
-        go_on.set()
+        load.go_on.set()
         other.join()
 
 
