@@ -29,9 +29,10 @@ def plan_import(request: generator_pb2.ImportGeneratorRequest, store: ObjectStor
         require(request.pickle_uri, "pickle_uri")
     uri = request.safetensors_uri or request.pickle_uri
     key = store.key(uri)
-    if not store.exists(key):
-        raise NotFound(f"there is no object {uri}; put the file there first")
-    size = store.head(key).size_bytes
+    try:
+        size = store.head(key).size_bytes
+    except NotFound as error:
+        raise NotFound(f"there is no object {uri}; put the file there first") from error
     if size > MAX_FILE_BYTES:
         right = f"at most {MAX_FILE_BYTES} bytes"
         raise InvalidInput(

@@ -70,21 +70,15 @@ class Checkpoints:
 
     def _remove_all_but(self, count: int) -> None:
         """Remove older checkpoints of this training, and tensors that no checkpoint names (any more)."""
-        keys = _keys(self._store, self._prefix)
-        for old in [key for key in keys if self._is_own(key)][count:]:
+        cards = {key: _card_if_whole(self._store, key) for key in _keys(self._store, self._prefix)}
+        own = [key for key, card in cards.items() if card and card["identity"] == self._identity]
+        for old in own[count:]:
             self._store.delete(f"{old}.json")  # first: without it the rest is nothing
-            keys.remove(old)
-        named = {_tensors_key(key, _sha256(self._store, key)) for key in keys}
+            del cards[old]
+        named = {_tensors_key(key, card["sha256"]) for key, card in cards.items() if card}
         for found in [info.key for info in self._store.list(self._prefix)]:
             if found.endswith(".safetensors") and found not in named:
                 self._store.delete(found)
-
-    def _is_own(self, key: str) -> bool:
-        """Whether a checkpoint is one of this training; nobody knows of a broken one, or one that is gone by now."""
-        try:
-            return bool(read_checkpoint_card(self._store, key)["identity"] == self._identity)
-        except (Corrupted, NotFound):  # the latter: of several processes that train together, another one removed it
-            return False
 
 
 def read_checkpoint_card(store: ObjectStore, key: str) -> dict[str, Any]:
@@ -142,12 +136,12 @@ def _tensors_key(key: str, sha256: str) -> str:
     return f"{key}-{sha256[:16]}.safetensors"
 
 
-def _sha256(store: ObjectStore, key: str) -> str:
-    """The hash that a checkpoint names, or nothing where it is broken or gone."""
+def _card_if_whole(store: ObjectStore, key: str) -> dict[str, Any] | None:
+    """The JSON of a checkpoint, or None where it is broken or gone by now."""
     try:
-        return str(read_checkpoint_card(store, key)["sha256"])
-    except (Corrupted, NotFound):
-        return ""
+        return read_checkpoint_card(store, key)
+    except (Corrupted, NotFound):  # the latter: of several processes that train together, another one removed it
+        return None
 
 
 def _read_tensors(store: ObjectStore, key: str, sha256: str) -> dict[str, Tensor]:
