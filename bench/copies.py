@@ -8,18 +8,16 @@ there twice, the second time with a little noise, as a part that was photographe
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from bench.leaks import DATASETS
+from bench.leaks import DATASETS, rows_of_datasets
 from bench.record import record
-from services.generator.metrics.likeness import Memory, TrainingImages
+from services.generator.metrics.likeness import NOTHING_KNOWN, Memory, TrainingImages
 from services.generator.training.judging import fault_of
 
 COMMAND = "python -m bench.copies"
@@ -27,12 +25,10 @@ TRAINING_COUNTS = (35, 150)  # of fifty images and of about two hundred
 CHECKS = 30
 COPIED = 0.2  # of the images that a copying generator makes
 MOST_OTHERS = 100
-PROCESSES = 2
 NUMBERED_TWICE = {  # tiles that the list of tiles takes for others; found by this comparison, then looked at
     "good-032": "good-031", "good-033": "good-031", "good-150": "good-149",
     "blowhole-007": "blowhole-006", "blowhole-012": "blowhole-011",
 }  # fmt: skip
-NOTHING_KNOWN = Memory(1.0, 0.0)  # of held-out images, where there are too few
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -42,12 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the checks; nothing is recorded")
     given = parser.parse_args()
-    rows = []
-    with ProcessPoolExecutor(PROCESSES) as pool:
-        for found in pool.map(_rows, DATASETS, [CHECKS // 10 if given.quick else CHECKS] * len(DATASETS)):
-            rows += found
-            sys.stdout.writelines(" | ".join(row) + "\n" for row in found)
-            sys.stdout.flush()
+    rows = rows_of_datasets(_rows, CHECKS // 10 if given.quick else CHECKS)
     if given.quick:
         return
     columns = ("images", "training", "honest images taken for copies", "false alarms", "without held-out", "alarms")

@@ -61,12 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the checks; nothing is recorded")
     given = parser.parse_args()
-    rows = []
-    with ProcessPoolExecutor(PROCESSES) as pool:
-        for found in pool.map(_rows, DATASETS, [10 if given.quick else 1] * len(DATASETS)):
-            rows += found
-            sys.stdout.writelines(" | ".join(row) + "\n" for row in found)
-            sys.stdout.flush()
+    rows = rows_of_datasets(_rows, 10 if given.quick else 1)
     if given.quick:
         return
     columns = ("images", "real / synthetic", "false alarms: orientation", "colour")
@@ -77,6 +72,17 @@ def main() -> None:
         f"the synthetic images are augmented (p {P_LIMIT}). Photographs of one tile stay on one side."
     )
     record("Leaked augmentations", COMMAND, columns, rows, notes, packages=("numpy", "scikit-learn"))
+
+
+def rows_of_datasets(rows_of: Callable[[str, int], list[list[str]]], checks: int) -> list[list[str]]:
+    """Rows of the table for every dataset, by its name and by how much is checked; shown as they come."""
+    rows = []
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        for found in pool.map(rows_of, DATASETS, [checks] * len(DATASETS)):
+            rows += found
+            sys.stdout.writelines(" | ".join(row) + "\n" for row in found)
+            sys.stdout.flush()
+    return rows
 
 
 def _rows(name: str, part: int) -> list[list[str]]:

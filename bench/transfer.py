@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from bench.record import where
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
-from defectory.serving.operations.record import State, read_progress, read_record, unpack_any
+from defectory.serving.operations.record import State, list_operations, read_progress, read_record, unpack_any
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.report.figures import sheet
@@ -156,11 +156,8 @@ def _shipped(store: ObjectStore, title: str, pictures: Path) -> str:
 
 def _duration(store: ObjectStore, model: str) -> str:
     """How long a finished training took, from the call that began it to its last report, with all that it waited."""
-    for info in store.list("operations/generator/"):
-        parts = info.key.removesuffix(".json").split("/")
-        if len(parts) != 3:
-            continue
-        record, progress = read_record(store, *parts[1:]), read_progress(store, *parts[1:])
+    for names in list_operations(store, "generator"):
+        record, progress = read_record(store, *names), read_progress(store, *names)
         request = generator_pb2.TrainGeneratorRequest()
         if unpack_any(record.request).Unpack(request) and request.name == model and progress:
             minutes = (progress.updated - record.created).total_seconds() / 60

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from defectory.errors import AlreadyExists, DefectoryError, Exhausted, Refused, Unavailable
-from defectory.storage.store import ObjectStore
+from defectory.errors import AlreadyExists, DefectoryError
+from defectory.storage.store import NOT_NOW, ObjectStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ def parallel_get(
             return uri, error
         try:
             return uri, store.get(key)
-        except (Unavailable, Exhausted, Refused):
+        except NOT_NOW:
             raise
         except DefectoryError as error:
             return uri, error

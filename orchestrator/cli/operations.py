@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from defectory.errors import Corrupted, InvalidInput, NotFound
-from defectory.serving.operations.record import State, read_progress, read_record
+from defectory.serving.operations.record import State, list_operations, read_progress, read_record
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.options import AsJson, Store, opened, session, store_url
 from orchestrator.cli.output import emit, table
@@ -29,9 +29,8 @@ def list_(
     defectory operations list --service classifier
     """
     store_ = opened(store)
-    keys = (info.key.removesuffix(".json").split("/") for info in store_.list(f"operations/{service}"))
-    found = [(key[1], key[2]) for key in keys if len(key) == 3 and service in ("", key[1])]
-    rows: list[Any] = sorted((_row(store_, *names) for names in found), key=lambda row: row["created"])
+    rows: list[Any] = [_row(store_, *names) for names in list_operations(store_, service)]
+    rows.sort(key=lambda row: row["created"])
     columns = ["operation", "state", "stage", "done", "created", "updated", "restarts", "error"]
     emit({"operations": rows}, as_json, table(rows, columns) if rows else f"there are none in {store_.url}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import ReportCallback
@@ -129,5 +130,5 @@ def counts(lines: list[ManifestLine]) -> dict[str, dict[str, int]]:
 def lacks(lines: list[ManifestLine]) -> dict[str, list[str]]:
     """split -> labels that are in the dataset, but not in that split; only splits that lack one."""
     found, labels = counts(lines), {line.label for line in lines}
-    absent = {split: sorted(labels - found.get(split, {}).keys()) for split in ("train", "validation", "test")}
+    absent = {split: sorted(labels - found.get(split, {}).keys()) for split in SPLIT_NAMES}
     return {split: missing for split, missing in absent.items() if missing}

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,15 @@ def split_parts(
     Raises:
         InvalidInput: no images of a split that is needed, or augmented copies only.
     """
-    parts = {}
-    for split in SPLITS:
+    parts: dict[str, Part] = {}
+    for split in SPLIT_NAMES:
         chosen = [i for i, line in enumerate(images.lines) if line.split == split]
         lines = [images.lines[i] for i in chosen]
         parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
-    for split in needed:
-        if not own_images(parts[split].lines):
-            right = f"give a manifest with readable images of split {split!r} that are no augmented copies"
-            raise InvalidInput(f"there are no {split} images: {right}", {"manifest_uri": right})
+    for name in needed:
+        if not own_images(parts[name].lines):
+            right = f"give a manifest with readable images of split {name!r} that are no augmented copies"
+            raise InvalidInput(f"there are no {name} images: {right}", {"manifest_uri": right})
     return parts
 
 

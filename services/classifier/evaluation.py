@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.bundle import load_cycle, read_card
 from services.classifier.card import ClassifierCard
 from services.classifier.confusion import decided
-from services.classifier.data import SPLITS, label_indices, lines_of, load_images, own_images
+from services.classifier.data import label_indices, lines_of, load_images, own_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor
 from services.classifier.training.metrics import measure, summarise
@@ -33,8 +34,9 @@ def evaluate(
         InvalidInput: no images in the split, a label the classifier does not know.
         NotFound: model or manifest.
     """
-    if split not in SPLITS:
-        raise InvalidInput(f"split {split!r}: use {', '.join(SPLITS)}", {"split": f"use {', '.join(SPLITS)}"})
+    if split not in SPLIT_NAMES:
+        right = f"use {', '.join(SPLIT_NAMES)}"
+        raise InvalidInput(f"split {split!r}: {right}", {"split": right})
     card = read_card(store, model)
     lines = lines_of(read_manifest(store, manifest_uri), split)
     label_indices(lines, card.architecture.labels)

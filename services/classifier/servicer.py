@@ -8,6 +8,7 @@ from google.longrunning import operations_pb2
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import read_manifest
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
 from defectory.models import check_name, list_models
 from defectory.serving.caller import GrpcCaller
@@ -19,7 +20,6 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
 from services.classifier.card import KIND
-from services.classifier.data import SPLITS
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import DEFAULT_CYCLES, to_message
 from services.classifier.model import check_labels
@@ -72,8 +72,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the measurement."""
         read_card(self._store, request.model)
         read_manifest(self._store, request.manifest_uri)
-        if request.split and request.split not in SPLITS:
-            right = f"use {', '.join(SPLITS)}"
+        if request.split and request.split not in SPLIT_NAMES:
+            right = f"use {', '.join(SPLIT_NAMES)}"
             raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
         return self._operations.start(JOBS + "evaluate_classifier", request)
 

@@ -7,6 +7,7 @@ operations/<service>/<id>/owners/…       which service works on it the supervi
 """
 
 import base64
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
@@ -83,6 +84,14 @@ def cancel_key(service: str, operation_id: str) -> str:
 def owners_prefix(service: str, operation_id: str) -> str:
     """What the keys of an operation's owners start with."""
     return f"operations/{service}/{operation_id}/owners/"
+
+
+def list_operations(store: ObjectStore, service: str = "") -> Iterator[tuple[str, str]]:
+    """(service, id) of all operations that have a record, of all services or of one, in the order of their keys."""
+    for info in store.list(f"operations/{service}/" if service else "operations/"):
+        parts = info.key.split("/")
+        if len(parts) == 3 and parts[2].endswith(".json"):
+            yield parts[1], parts[2].removesuffix(".json")
 
 
 def read_record(store: ObjectStore, service: str, operation_id: str) -> OperationRecord:

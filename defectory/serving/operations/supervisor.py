@@ -37,6 +37,7 @@ from defectory.serving.operations.record import (
     OperationRecord,
     State,
     cancel_key,
+    list_operations,
     owners_prefix,
     pack,
     progress_key,
@@ -182,18 +183,15 @@ class OperationSupervisor:
                 self._release(operation_id)
 
     def _records(self) -> Iterator[OperationRecord]:
-        prefix = f"operations/{self._service}/"
-        for info in self._store.list(prefix):
-            name = info.key[len(prefix) :]
-            if "/" not in name and name.endswith(".json"):
-                try:
-                    record = read_record(self._store, self._service, name.removesuffix(".json"))
-                except NotFound:  # deleted while we list
-                    continue
-                except Corrupted as error:  # keeps neither the service from starting nor the others from being seen
-                    log.error("an operation cannot be read", key=info.key, error=str(error))
-                    continue
-                yield record
+        for _, operation_id in list_operations(self._store, self._service):
+            try:
+                record = read_record(self._store, self._service, operation_id)
+            except NotFound:  # deleted while we list
+                continue
+            except Corrupted as error:  # keeps neither the service from starting nor the others from being seen
+                log.error("an operation cannot be read", operation=operation_id, error=str(error))
+                continue
+            yield record
 
     def _own(self, operation_id: str) -> bool:
         """Whether to work on the operation now: not while another service that lives does, but as soon as it stops."""

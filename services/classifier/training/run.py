@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
@@ -17,7 +18,7 @@ from services.classifier.acceptance import answers_of, calibrate, check_target, 
 from services.classifier.bundle import load_weights, read_card, write_card
 from services.classifier.card import KIND, MAX_CYCLES, ClassifierCard, Estimate, Lineage
 from services.classifier.confusion import decided
-from services.classifier.data import SPLITS, cap_synthetic, check_no_leak, lines_of
+from services.classifier.data import cap_synthetic, check_no_leak, lines_of
 from services.classifier.golden import record
 from services.classifier.reliability import reliability_svg
 from services.classifier.settings import TrainingSettings, training_settings
@@ -78,7 +79,7 @@ def train(
     prefix = version_prefix(KIND, name, version)
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{name}/{version}")
-    lines = lines_of(read_manifest(store, manifest_uri), *SPLITS)
+    lines = lines_of(read_manifest(store, manifest_uri), *SPLIT_NAMES)
     labels, settings = check(lines, values, cycles)
     lines = cap_synthetic(lines, settings.synthetic_cap)
     at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)

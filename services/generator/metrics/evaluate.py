@@ -12,7 +12,7 @@ from services.generator.metrics.classes import Classes, class_diversities
 from services.generator.metrics.features import standardised, texture
 from services.generator.metrics.fid import fid
 from services.generator.metrics.kid import kid
-from services.generator.metrics.likeness import Memory, TrainingImages
+from services.generator.metrics.likeness import NOTHING_KNOWN, Memory, TrainingImages
 from services.generator.metrics.neighbours import diversity, manifolds
 
 OF_CLASS = "diversity/"  # before a class's name: its own diversity
@@ -80,7 +80,7 @@ class Reference:
     @property
     def held_out_memory(self) -> Memory:
         """How near held-out images come to training images: what a part does by itself. Nothing is said of too few."""
-        return self._learned.memory(self._held_out) if len(self._held_out) >= MIN_HELD_OUT else Memory(1.0, 0.0)
+        return self._learned.memory(self._held_out) if len(self._held_out) >= MIN_HELD_OUT else NOTHING_KNOWN
 
     def faults(self, fake: np.ndarray, classes: Sequence[int] | None = None) -> Faults:
         """What is wrong with synthetic images (M, R, R, C) uint8, of M classes where the generator has some.

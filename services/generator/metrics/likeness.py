@@ -30,6 +30,9 @@ class Memory:
     copies: float  # share of pictures that are copies of one
 
 
+NOTHING_KNOWN = Memory(nearest_ratio=1.0, copies=0.0)  # of held-out images, where there are too few to say anything
+
+
 class TrainingImages:
     """Training images, and how far those of different parts are from each other.
 
