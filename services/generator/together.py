@@ -1,5 +1,6 @@
 """One process of a training on several GPUs: `services.generator.torchrun` starts one for each."""
 
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -100,4 +101,9 @@ def _train(request: generator_pb2.TrainGeneratorRequest, store: ObjectStore) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code != OK:
+        # Past the end of an interpreter a peer that has left makes gloo abort, and the code would be the signal's.
+        os._exit(code)
