@@ -1,7 +1,6 @@
 """Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,6 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
-TIMES = 10  # a checkpoint is written when an epoch ends that many times as long after the last one as that one took
-LONGEST_S = 15.0  # and, however slow the store is, when an epoch ends so long after it
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
 
 
@@ -125,51 +122,47 @@ class _Best:
 
 
 class _Checkpoint:
-    """Where a cycle stands; the last object written makes it valid.
+    """Where a cycle stands after its last epoch; the last object written makes it valid.
 
-    Every epoch is kept that takes ten times as long as keeping it. Shorter ones, of a head alone, are kept so often
-    that it costs a tenth of the time: what a kill can make them repeat is about a second's work.
+    Only what changed is written: the best epoch's weights when there is a better one, and of the network what has been
+    trained so far, so that the short epochs of a head alone have small checkpoints.
     """
 
     def __init__(self, store: ObjectStore, prefix: str, trainer: Trainer) -> None:
         self._store, self._prefix, self._trainer = store, prefix, trainer
-        self._written, self._cost_s = time.monotonic(), 0.0
+        self._kept: tuple[str, str] | None = None  # keys of the state and of the best weights that the card names
 
     def restore(self) -> tuple[list[dict[str, Any]], _Best | None]:
         where = _read_json(self._store, f"{self._prefix}.json")
         if where is None:
             return [], None
-        at = len(where["epochs"])
+        keys = self._keys(len(where["epochs"]), where["best_epoch"])
         try:
-            state = self._store.get(f"{self._prefix}-{at}.npz")
-            best = _Best(where["best_epoch"], self._store.get(f"{self._prefix}-{at}-best.safetensors"))
+            state, weights = (self._store.get(key) for key in keys)
         except NotFound:
             return [], None  # somebody tidied up: the cycle starts again, which is better than never to start
         self._trainer.set_state(state)
-        return where["epochs"], best
+        self._kept = keys
+        return where["epochs"], _Best(where["best_epoch"], weights)
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
-        started = time.monotonic()
-        if started - self._written < min(TIMES * self._cost_s, LONGEST_S):
-            return
-        before, at = _read_json(self._store, f"{self._prefix}.json"), len(epochs)
-        self._store.put(f"{self._prefix}-{at}.npz", self._trainer.state())
-        self._store.put(f"{self._prefix}-{at}-best.safetensors", best.weights)
+        state, weights = self._keys(len(epochs), best.epoch)
+        before, self._kept = self._kept or ("", ""), (state, weights)
+        self._store.put(state, self._trainer.state())
+        if weights != before[1]:
+            self._store.put(weights, best.weights)
         where = {"epochs": epochs, "best_epoch": best.epoch}
         self._store.put(f"{self._prefix}.json", json.dumps(where).encode())
-        if before is not None and len(before["epochs"]) != at:
-            self._delete_at(len(before["epochs"]))
-        self._written = time.monotonic()
-        self._cost_s = self._written - started
+        for key in set(before) - {"", state, weights}:
+            self._store.delete(key)
 
     def delete(self) -> None:
         self._store.delete(f"{self._prefix}.json")  # first: what it names is gone afterwards
         for info in list(self._store.list(f"{self._prefix}-")):  # cycle 1's, and not cycle 10's
             self._store.delete(info.key)
 
-    def _delete_at(self, epoch: int) -> None:
-        for suffix in (".npz", "-best.safetensors"):
-            self._store.delete(f"{self._prefix}-{epoch}{suffix}")
+    def _keys(self, epoch: int, best: int) -> tuple[str, str]:
+        return f"{self._prefix}-{epoch}.npz", f"{self._prefix}-best-{best}.safetensors"
 
 
 def _read_json(store: ObjectStore, key: str) -> dict[str, Any] | None:
