@@ -155,22 +155,25 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
 
 
 def _check_no_leak(synthetic: Prepared, close: np.ndarray, test: Prepared, bounds: Limits) -> None:
-    """A clear copy of a test image is a leak even if a training image shows the same: then that one leaked."""
+    """A copy of a test image is a leak, also if a training image shows the same: then the split has leaked.
+
+    A run is not stopped on one coincidence: whatever looks like a training image as well, or like the test image less
+    than clearly, is a leak only if features say so of the same image.
+    """
+    if not len(test):
+        return
     found, to_test = nearest(synthetic.gallery, test.gallery)
-    leaked = to_test >= bounds.leak
-    if len(test):
-        # What would be a copy of a training image is taken for one of a test image only if features say so of the same
-        # image and no training image explains it: a run is not stopped on one coincidence.
-        apart = 1 - np.einsum("nc,nc->n", synthetic.embeddings, test.embeddings[found])
-        leaked |= (to_test >= bounds.copy) & (apart < bounds.feature_copy) & (close < bounds.copy)
-    leaks = np.flatnonzero(leaked)
+    agreed = 1 - np.einsum("nc,nc->n", synthetic.embeddings, test.embeddings[found]) < bounds.feature_copy
+    explained = close >= bounds.copy
+    clear, likely = to_test >= bounds.leak, to_test >= bounds.copy
+    leaks = np.flatnonzero(np.where(explained, clear & agreed, clear | (likely & agreed)))
     if len(leaks):
-        both = int((close[leaks] >= bounds.copy).sum())
         raise FailedPrecondition(
             f"{len(leaks)} synthetic images copy test images (the first is number {leaks[0] + 1}, correlation "
             f"{to_test[leaks[0]]:.3f}; from {bounds.leak:.3f} on it counts, where features agree from "
-            f"{bounds.copy:.3f} on), {both} of them training images that show the same: the generator has seen the "
-            "test set; ingest again with groups that hold together what shows the same part, and train again"
+            f"{bounds.copy:.3f} on), {explained[leaks].sum()} of them training images that show the same: the "
+            "generator has seen the test set; ingest again with groups that hold together what shows the same part, "
+            "and train again"
         )
 
 

@@ -171,11 +171,20 @@ def test_a_copy_of_a_test_image_stops_everything() -> None:
         gate.judge([texture(200), recompressed(flipped(texture(102)))])
 
 
-def test_a_copy_of_a_part_that_is_trained_on_and_tested_stops_everything() -> None:
-    """The split has put two photographs of one part on both sides."""
-    gate = Gate(textures(10, 0), [recompressed(texture(3))])
-    with pytest.raises(FailedPrecondition, match=r"1 synthetic images copy .*, 1 of them training images that show"):
-        gate.judge([recompressed(texture(3))])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_of_a_part_that_is_trained_on_and_tested_stops_everything_where_features_agree(same: bool) -> None:
+    """The split may have put two photographs of one part on both sides; or two parts look alike."""
+    random = np.random.default_rng(4)
+    gate, features = Gate(textures(50, 0), []), random.normal(0, 1, (51, 8))
+    train = gate.prepared(structures(textures(50, 0)), features[:50])
+    bounds = limits(train, [str(i) for i in range(50)])
+    test = gate.prepared(structures([recompressed(texture(3))]), features[[3 if same else 50]])
+    made = gate.prepared(structures([recompressed(texture(3), 90)]), features[[3]])
+    if same:
+        with pytest.raises(FailedPrecondition, match=r"1 synthetic images copy .*, 1 of them training images that"):
+            judge(made, train, test, gate.test.gallery, bounds)
+    else:
+        assert judge(made, train, test, gate.test.gallery, bounds)[0].reasons == ("near_copy",)
 
 
 @pytest.mark.parametrize(("agreeing", "stopped"), [(True, True), (False, False)])
