@@ -14,6 +14,7 @@ Activations are (N, C, H, W) in channels-last layout, H and W multiples of 4, wi
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ IMAGES = 16  # that the tiles are taken for, see `_images`
 LEAST_WIDTH = 128  # channels below which the transforms cost more than the multiplications saved
 LEAST_TILES = 64  # of a batch; with fewer, the transforms of the kernels do
 LEAST_TILES_KNOWN = 16  # where the kernels were transformed before
-FEW_TILES = 128  # below which a product of many matrices beats a convolution for each, see `_products`
+FEW_TILES = 128  # below which one call for many matrices beats a convolution for each on every processor
 
 KERNEL = (
     (1 / 4, 0.0, 0.0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
@@ -94,7 +95,7 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
 def _products(places: Tensor, kernel: Tensor) -> Sequence[Tensor]:
     """Of each place (6, 6, images, rows, W/4, I), its tiles' T activations by the kernel (36, O, I): 36 of (T, O)."""
     tiles = places.shape[2:5].numel()
-    if tiles < FEW_TILES:
+    if _by_matrices(tiles):
         return torch.bmm(places.view(POINTS**2, tiles, -1), kernel.transpose(1, 2)).unbind()
     products = zip(_images(places), kernel[..., None, None].unbind(), strict=True)
     return [F.conv2d(place, k).permute(0, 2, 3, 1).reshape(tiles, -1) for place, k in products]
@@ -103,7 +104,7 @@ def _products(places: Tensor, kernel: Tensor) -> Sequence[Tensor]:
 def _sums(places: Tensor, gradients: Tensor) -> Tensor:
     """Of each place, the sum over its tiles of gradients beside activations: (36, O, I)."""
     inputs, outputs = places.shape[-1], gradients.shape[-1]
-    if places.shape[2:5].numel() < FEW_TILES:
+    if _by_matrices(places.shape[2:5].numel()):
         return torch.bmm(gradients.view(POINTS**2, -1, outputs).transpose(1, 2), places.view(POINTS**2, -1, inputs))
     unused = places.new_empty(()).expand(outputs, inputs, 1, 1)
     return torch.stack(
@@ -119,13 +120,30 @@ def _sums(places: Tensor, gradients: Tensor) -> Tensor:
 def _images(places: Tensor) -> list[Tensor]:
     """(6, 6, images, rows, W/4, C) -> 36 of (B, C, T / B, 1), of T tiles in all.
 
-    A 1x1 convolution of sixteen images is the fastest product of two matrices that torch has on every CPU: MKL's is
-    half as fast on some, and so is a convolution of fewer images on one thread.
+    A 1x1 convolution of sixteen images is the fastest product of two matrices where MKL's is slow; one of fewer images
+    is half as fast on one thread.
     """
     tiles = math.prod(places.shape[2:5])
     images = math.gcd(tiles, IMAGES)
     flat = places.view(POINTS**2, images, tiles // images, 1, places.shape[-1])
     return [place.permute(0, 3, 1, 2) for place in flat]
+
+
+def _by_matrices(tiles: int) -> bool:
+    """Whether one product of 36 matrices is faster than a convolution for each place."""
+    return tiles < FEW_TILES or _has_fast_matrices()
+
+
+@cache
+def _has_fast_matrices() -> bool:
+    """Whether MKL is here and computes with vectors as wide as the processor's.
+
+    It gives AMD's its code for AVX2: half of what they can from Zen 5 on, the first to know AVX-VNNI. This is a
+    property of the processor, not a measurement, so that the same machine always computes the same.
+    """
+    known = torch.cpu.get_capabilities()
+    half = str(known.get("cpu_name")).startswith("AMD") and bool(known.get("avx_vnni"))
+    return torch.backends.mkl.is_available() and not half
 
 
 def _blocks(n: int, tall: int, width: int, channels: int, most: int) -> Iterator[tuple[slice, slice]]:

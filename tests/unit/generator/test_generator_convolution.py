@@ -11,11 +11,12 @@ from services.generator.stylegan2 import convolution, winograd
 SHAPES = [(3, 5, 7, 12, 8), (1, 4, 4, 8, 20), (2, 40, 24, 32, 32), (7, 40, 8, 8, 8), (5, 3, 2, 4, 4)]
 
 
-@pytest.fixture(autouse=True, params=[1, 1000], ids=["convolutions", "matrices"])
+@pytest.fixture(autouse=True, params=[False, True], ids=["convolutions", "matrices"])
 def _small_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(winograd, "CHUNK", 6000)
     monkeypatch.setattr(winograd, "BLOCK", 15_000)
-    monkeypatch.setattr(winograd, "FEW_TILES", request.param)
+    monkeypatch.setattr(winograd, "FEW_TILES", 0)
+    monkeypatch.setattr(winograd, "_has_fast_matrices", lambda: request.param)
 
 
 def sample(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,3 +91,18 @@ def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
     assert not winograd.pays(wide[:4, :, :8, :8], kernel)  # 16 tiles are worth no transform of the kernels
     assert winograd.pays(wide[:4, :, :8, :8], kernel, known=True)
     assert not winograd.pays(wide[:1, :, :4, :4], kernel, known=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "avx_vnni", "fast"),
+    [("AMD EPYC 9B14", False, True), ("AMD EPYC 9B45", True, False), ("Intel(R) Xeon(R) Processor", True, True)],
+)
+def test_matrices_are_fast_save_where_mkl_uses_half_of_the_vectors(
+    monkeypatch: pytest.MonkeyPatch, name: str, avx_vnni: bool, fast: bool
+) -> None:
+    monkeypatch.undo()  # of the fixture
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": name, "avx_vnni": avx_vnni})
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    assert winograd._has_fast_matrices.__wrapped__() is fast
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
+    assert not winograd._has_fast_matrices.__wrapped__()
