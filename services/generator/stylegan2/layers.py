@@ -267,10 +267,11 @@ class MinibatchDeviation(nn.Module):
     """Appends channels that say how much the samples of a group differ [1].
 
     Shapes:
-        x: (N, C, H, W); returns (N, C + F, H, W)
+        x: (N, C, H, W), of one or more sets of as many samples one after the other, whose samples do not meet
+        returns: (N, C + F, H, W)
 
     Args:
-        group: samples a group, N / group apart; a batch that it does not divide is one of the largest divisor below.
+        group: samples a group, N / group apart; a set that it does not divide is one of the largest divisor below.
         features: F, each over C / F channels.
     """
 
@@ -279,13 +280,16 @@ class MinibatchDeviation(nn.Module):
         self._group = group
         self._features = features
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, sets: int = 1) -> Tensor:
         """See the class."""
-        n, channels, height, width = x.shape
+        channels, height, width = x.shape[1:]
+        n = len(x) // sets
         group = next(g for g in range(min(self._group, n), 0, -1) if n % g == 0)
-        y = x.reshape(group, n // group, self._features, channels // self._features, height, width)
-        deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(2, 3, 4))  # (N / group, F)
-        statistic = deviation.repeat(group, 1)[:, :, None, None].expand(n, self._features, height, width)
+        pixels = x.permute(0, 2, 3, 1)  # in channels-last layout a view like the next line's
+        y = pixels.reshape(sets, group, n // group, height, width, self._features, channels // self._features)
+        variance = (y - y.mean(dim=1, keepdim=True)).square().mean(dim=1)  # `var` takes fifty times as long
+        deviation = (variance + 1e-8).sqrt().mean(dim=(2, 3, 5))  # (sets, N / group, F)
+        statistic = deviation.repeat(1, group, 1).flatten(0, 1)[:, :, None, None].expand(-1, -1, height, width)
         return torch.cat([x, statistic], dim=1)
 
 

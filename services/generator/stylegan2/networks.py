@@ -293,6 +293,7 @@ class Discriminator(nn.Module):
 
     Shapes:
         image: (N, C, R, R), nominally in [-1, 1]; label: (N,) int64, or None without classes; returns (N,)
+        sets: sets of as many images one after the other, which do not know of each other, as if each came alone
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -319,13 +320,13 @@ class Discriminator(nn.Module):
         self.out = EqualLinear(width, width if architecture.classes else 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, image: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, label: Tensor | None = None, sets: int = 1) -> Tensor:
         """See the class."""
         x = image.contiguous(memory_format=torch.channels_last)
         x = self.from_image(x.to(next(self._blocks()).computed_in or x.dtype))
         for block in self._blocks():
             x = block(x)
-        x = self.conv(self.deviation(x.to(image.dtype))).contiguous()
+        x = self.conv(self.deviation(x.to(image.dtype), sets)).contiguous()
         y: Tensor = self.out(self.dense(x.flatten(1)))
         if self.classes is None:
             return y.squeeze(1)

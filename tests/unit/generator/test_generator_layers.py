@@ -68,11 +68,12 @@ def test_a_synthesis_layer_gives_the_same_with_and_without_gradients() -> None:
         torch.testing.assert_close(layer(x, w, noise), with_gradients, atol=1e-6, rtol=1e-5)
 
 
-def test_noise_and_bias_are_added_before_the_activation() -> None:
+@pytest.mark.parametrize("maps", [1, 2])  # for the whole batch, and for each image
+def test_noise_and_bias_are_added_before_the_activation(maps: int) -> None:
     layer = layers.SynthesisLayer(6, 5, 8, 16)
     torch.nn.init.constant_(layer.noise_strength, 0.3)
     torch.nn.init.normal_(layer.bias)
-    x, w, noise = torch.randn(2, 6, 16, 16), torch.randn(2, 8), torch.randn(2, 1, 16, 16)
+    x, w, noise = torch.randn(2, 6, 16, 16), torch.randn(2, 8), torch.randn(maps, 1, 16, 16)
     y, scale = layer.conv(x, layer.affine(w))
     before = y * scale[:, :, None, None] + 0.3 * noise + layer.bias[None, :, None, None]
     torch.testing.assert_close(layer(x, w, noise), F.leaky_relu(before, 0.2) * math.sqrt(2))
@@ -133,6 +134,13 @@ def test_minibatch_deviation_has_a_feature_for_each_share_of_the_channels() -> N
         for feature in range(3):
             expected = group[:, 2 * feature : 2 * feature + 2].std(axis=0).mean()
             np.testing.assert_allclose(found[member, 6 + feature], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 8])
+def test_minibatch_deviation_keeps_sets_apart(size: int) -> None:
+    sets = torch.from_numpy(np.random.default_rng(0).standard_normal((3, size, 4, 5, 5)))
+    layer = layers.MinibatchDeviation(group=4, features=2)
+    torch.testing.assert_close(layer(sets.flatten(0, 1), sets=3), torch.cat([layer(one) for one in sets]))
 
 
 def test_minibatch_deviation_takes_any_batch() -> None:
