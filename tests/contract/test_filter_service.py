@@ -242,7 +242,7 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
 
     made = [
         line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""})
-        for line in read_manifest(store, make_dataset(store, "kinds-made", seed=31, each=4, labels=labels))
+        for line in read_manifest(store, make_dataset(store, "kinds-made", seed=33, each=4, labels=labels))
     ]
     manifest = write_dataset(store, "kinds-new", made, {})
     judged = ask(
