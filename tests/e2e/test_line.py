@@ -1,17 +1,28 @@
-"""The whole line from the command line, over real gRPC services: on a real S3 server, and through kills."""
+"""The whole line from the command line, over real gRPC services: on a real S3 server, through kills, and its report.
+
+The report is looked at in a real browser: nothing from outside, nothing broken, nothing cut off. All in one file, for
+tests of one file run in one process, so that the run that most of them look at is made once.
+"""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+import pytest
 from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 
 from defectory.storage import ObjectStore, open_store
 from tests.e2e.line import ROOT, command, result, run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
 
 
 def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline: Path) -> None:
@@ -27,13 +38,6 @@ def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline
     assert again["steps"]["ran"] == []
 
 
-def test_on_a_real_s3_server_the_result_is_the_same(
-    undisturbed: tuple[dict, ObjectStore], pipeline: Path, s3_url: str
-) -> None:
-    run(pipeline, s3_url)
-    assert result(open_store(s3_url)) == undisturbed[0]
-
-
 def until(condition: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -41,10 +45,10 @@ def until(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-def test_killed_orchestrator_and_killed_service_end_in_the_same_result(
-    undisturbed: tuple[dict, ObjectStore], pipeline: Path, tmp_path: Path
+def test_on_a_real_s3_server_and_with_orchestrator_and_service_killed_the_result_is_the_same(
+    undisturbed: tuple[dict, ObjectStore], pipeline: Path, s3_url: str
 ) -> None:
-    store = open_store(f"file://{tmp_path}/store")
+    store = open_store(s3_url)
     first = subprocess.Popen(
         command("run", str(pipeline), store=store.url), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -65,8 +69,6 @@ def test_killed_orchestrator_and_killed_service_end_in_the_same_result(
 
 def children(parent: int, module: str) -> list[int]:
     """Processes below `parent` that run a module."""
-    import psutil
-
     found = psutil.Process(parent).children(recursive=True) if psutil.pid_exists(parent) else []
     return [p.pid for p in found if p.is_running() and module in p.cmdline()]
 
@@ -92,3 +94,56 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
         answer = json.loads(done.stdout)["error"]
         assert text in answer["message"]
         assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def report(undisturbed: tuple[dict, ObjectStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_bytes(undisturbed[1].get("runs/line/report.html"))
+    return path
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_everything_is_in_the_page_and_fits(report: Path, page: Page, width: int) -> None:
+    asked, troubles = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(report.as_uri())
+    assert [url for url in asked if not url.startswith(("data:", "file:"))] == []
+    assert troubles == []
+    for section in SECTIONS:
+        assert page.locator(f"#{section}").is_visible(), section
+    sizes = page.eval_on_selector_all("img", "all => all.map(i => [i.complete, i.naturalWidth, i.alt.length])")
+    assert len(sizes) > 8
+    assert all(complete and wide > 0 and alt > 0 for complete, wide, alt in sizes)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=report.with_name(f"report-{width}.png"), full_page=True)
+
+
+def test_drawn_data_is_called_drawn(report: Path, page: Page) -> None:
+    page.goto(report.as_uri())
+    assert "Drawn data" in page.locator(".warning").all_inner_texts()[0]
+
+
+def test_the_figures_of_the_table_are_those_of_the_run(
+    report: Path, page: Page, undisturbed: tuple[dict, ObjectStore]
+) -> None:
+    page.goto(report.as_uri())
+    row = page.locator("#comparison tr", has_text="f1").first.locator("td").all_inner_texts()
+    summary = undisturbed[0]["summary"]
+    for cell, arm in zip(row[1:3], ("baseline", "expanded"), strict=True):
+        assert cell.startswith(f"{summary[arm]['f1']['mean'] * 100:.1f}%")
+    assert page.locator("#verdict").inner_text() == summary["verdict"]
