@@ -130,7 +130,7 @@ class _Checkpoint:
 
     def __init__(self, store: ObjectStore, prefix: str, trainer: Trainer) -> None:
         self._store, self._prefix, self._trainer = store, prefix, trainer
-        self._kept: tuple[str, str] | None = None  # keys of the state and of the best weights that the card names
+        self._kept: tuple[str, ...] = ()  # keys of the state and of the best weights that the last card names
 
     def restore(self) -> tuple[list[dict[str, Any]], _Best | None]:
         where = _read_json(self._store, f"{self._prefix}.json")
@@ -147,13 +147,13 @@ class _Checkpoint:
 
     def save(self, epochs: list[dict[str, Any]], best: _Best) -> None:
         state, weights = self._keys(len(epochs), best.epoch)
-        before, self._kept = self._kept or ("", ""), (state, weights)
+        before, self._kept = self._kept, (state, weights)
         self._store.put(state, self._trainer.state())
-        if weights != before[1]:
+        if weights not in before:
             self._store.put(weights, best.weights)
         where = {"epochs": epochs, "best_epoch": best.epoch}
         self._store.put(f"{self._prefix}.json", json.dumps(where).encode())
-        for key in set(before) - {"", state, weights}:
+        for key in set(before) - {state, weights}:
             self._store.delete(key)
 
     def delete(self) -> None:

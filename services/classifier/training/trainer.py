@@ -34,7 +34,6 @@ class Trainer:
         keras.utils.set_random_seed(0)
         self.architecture, self._settings = architecture, settings
         self._base_weights: list[np.ndarray] | None = None
-        self._base_moved = False  # whether it was trained since the cycle started
         self.network: Network = build(architecture)
         _choose_trainable(self.network, settings.trainable_base)
         self._head_optimizer = keras.optimizers.Adam(settings.learning_rate)
@@ -68,7 +67,6 @@ class Trainer:
             ours.assign(theirs)
         for variable, value in zip(self._optimizer_variables(), self._fresh_optimizers, strict=True):
             variable.assign(value)
-        self._base_moved = False
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Pooled features (N, channels) of images (N, size, size, 3), which the head's steps take."""
@@ -92,7 +90,6 @@ class Trainer:
         images = tf.cast(inputs, tf.float32)
         if moves is not None:
             images = _move(images, moves.transforms, moves.light)
-        self._base_moved |= self.network.base.trainable
         return self._whole_step(images, one_hot).numpy()
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
@@ -103,16 +100,15 @@ class Trainer:
     def state(self) -> bytes:
         """What was trained since the cycle started, its optimisers and random states, as a NumPy archive."""
         buffer = io.BytesIO()
-        of_base = self._base_variables() if self._base_moved else []
+        of_base = self._base_variables() if self._base_optimizer.iterations.numpy() else []
         np.savez(buffer, *[v.numpy() for v in [*self._head_variables(), *of_base]])
         return buffer.getvalue()
 
     def set_state(self, data: bytes) -> None:
         """Go on from what `state` gave, after `start_cycle`."""
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            of_head, of_base = self._head_variables(), self._base_variables()
-            self._base_moved = len(archive.files) > len(of_head)
-            for number, variable in enumerate([*of_head, *of_base][: len(archive.files)]):
+            variables = [*self._head_variables(), *self._base_variables()]
+            for number, variable in enumerate(variables[: len(archive.files)]):
                 variable.assign(archive[f"arr_{number}"])
 
     def _head_variables(self) -> list[keras.Variable]:
