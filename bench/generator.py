@@ -1,12 +1,11 @@
 """Our StyleGAN2-ADA beside NVIDIA's reference: seconds, images a second, ratio.
 
-    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--both-keep] [--processor NAME]
+    python -m bench.generator --reference CHECKOUT [--only WORDS] [--threads 2] [--both-keep]
 
 CHECKOUT is a clone of NVlabs/stylegan2-ada-pytorch, run as it is and under its own licence. Both sides compute in fp32
 with the same shapes and in the same environment, one after the other in every round, so that noise of the machine meets
 both. Each has a process of its own, for ours keeps freed memory, as it does in a worker (defectory/memory.py), which
-would help the reference as well; how much it would is what --both-keep shows. The ratio depends on the processor: where
-it multiplies slowly, what ours spares beside the products counts for less. --processor gives one a table of its own.
+would help the reference as well; how much it would is what --both-keep shows.
 """
 
 import argparse
@@ -76,7 +75,6 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only rows whose name holds these words; nothing is recorded")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--both-keep", action="store_true", help="both keep freed memory; a table of its own")
-    parser.add_argument("--processor", default="", help="name of this machine's, for a table of its own")
     parser.add_argument("--side", choices=SIDES, help="be this side of the row that --only names")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -98,8 +96,6 @@ def main() -> None:
         if given.both_keep:
             title, command = f"{title}, both keeping memory", f"{command} --both-keep"
             kept = "Both sides keep freed memory."
-        if given.processor:
-            title, command = f"{title}, on {given.processor}", f'{command} --processor "{given.processor}"'
         notes = (
             f"fp32, {given.threads} threads. {kept} A training step is all phases, the lazy ones by their share; "
             f"ADA bgc at p {AUGMENT_P}.\nThe bound is the multiply-adds of direct convolutions at the best rate of "

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.generator import PHASE_INTERVALS, WARM_UP, Work, our_phases
 from bench.record import record
 from defectory.memory import keep_freed_memory
-from services.generator.stylegan2 import winograd
+from services.generator.stylegan2 import kernels, strided, winograd
 from services.generator.stylegan2.augment import Drawn
 
 P, R = ParamSpec("P"), TypeVar("R")
@@ -29,7 +29,7 @@ CALLS = 3  # of each phase under the clock
 PRODUCTS = "convolutions, to activations"
 KERNELS = "convolutions, to their kernels' gradients"
 BOTH = "convolutions, to both gradients in one call"
-TRANSFORMS = "Winograd's transforms"
+TRANSFORMS = "Winograd's transforms of kernels"
 FILTERS = "depthwise filters"
 AUGMENTATION = "augmentation"
 MATRICES = "other matrix products"
@@ -37,6 +37,10 @@ OPTIMISER = "optimiser"
 PASSES = "element-wise passes, sums and copies"
 KINDS = (PRODUCTS, KERNELS, BOTH, TRANSFORMS, FILTERS, AUGMENTATION, MATRICES, OPTIMISER, PASSES)
 
+LOOPS = {
+    "_convolve": PRODUCTS, "_gather": KERNELS, "_sum": KERNELS, "_kernel_gradient": KERNELS,
+    "_transform": TRANSFORMS, "_gradient": TRANSFORMS,
+}  # fmt: skip
 MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
 
 
@@ -77,14 +81,20 @@ class Clock(TorchDispatchMode):
         return result
 
     def name_parts(self) -> None:
-        """Let it be known which operations belong to Winograd's algorithm and to augmentation."""
-        for owner, name, kind in (
-            (winograd, "convolve", PRODUCTS),
-            (winograd, "correlate", KERNELS),
-            (winograd, "transformed_kernel", TRANSFORMS),
-            (Drawn, "apply", AUGMENTATION),
-        ):
-            setattr(owner, name, self._named(kind, getattr(owner, name)))
+        """Let it be known which loops there are, and what belongs to augmentation."""
+        for module in (winograd, kernels, strided):
+            module.run = self._timed(module.run)  # type: ignore[assignment]
+        Drawn.apply = self._named(AUGMENTATION, Drawn.apply)
+
+    def _timed(self, run: Callable[..., None]) -> Callable[..., None]:
+        """Compiled loops are no operations of torch."""
+
+        def call(loop: Callable[[Any], None], *args: Any, **fields: int) -> None:
+            start = time.perf_counter()
+            run(loop, *args, **fields)
+            self.seconds[LOOPS[loop.__name__]] += time.perf_counter() - start
+
+        return call
 
     def _named(self, kind: str, function: Callable[P, R]) -> Callable[P, R]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -106,8 +116,6 @@ class Clock(TorchDispatchMode):
             to_activations, to_kernel, _ = args[10]
             both = BOTH if to_activations and to_kernel else KERNELS if to_kernel else PRODUCTS
             return FILTERS if args[9] > 1 else both
-        if self.parts:  # of Winograd's algorithm: all but its products are transforms
-            return self.parts[-1] if name == "bmm" else TRANSFORMS
         if name in MATRIX_PRODUCTS:
             return MATRICES
         return OPTIMISER if "adam" in name else PASSES

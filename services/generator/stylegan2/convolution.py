@@ -11,24 +11,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from services.generator.stylegan2 import winograd
+from services.generator.stylegan2 import kernels, strided, winograd
+from services.generator.stylegan2.kernels import Places
 
-LEAST_WIDTH = 128  # channels from which a kernel's gradient is faster as nine products on a CPU
 
-
-def convolve(x: Tensor, weight: Tensor, kernel: Tensor | None = None) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
     """Correlate with a 3x3 kernel, zeros around.
 
     Shapes:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
-        kernel: of `winograd.transformed_kernel`, where it is known from before
+        kernel: of `kernels.transformed`, where it is known from before
     """
-    if torch.jit.is_tracing() or not winograd.pays(x, weight, kernel is not None):
+    if torch.jit.is_tracing() or not winograd.pays(x, weight):
         return F.conv2d(x, weight, padding=1)
     if _learns(x, weight):
         y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
         return y
-    return winograd.convolve(x, winograd.transformed_kernel(weight) if kernel is None else kernel)
+    return winograd.convolve(x, kernels.transformed(weight) if kernel is None else kernel)
 
 
 def halve(x: Tensor, weight: Tensor) -> Tensor:
@@ -70,7 +69,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return winograd.convolve(x, winograd.transformed_kernel(weight))
+        return winograd.convolve(x, kernels.transformed(weight))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -137,15 +136,13 @@ class _HalveKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
-        if x.device.type != "cpu" or min(x.shape[1], y.shape[1]) < LEAST_WIDTH:
-            return _kernel_gradient(x, y, 3, 2)
-        height, width = 2 * y.shape[2], 2 * y.shape[3]
-        taps = [
-            _kernel_gradient(x[:, :, row : row + height : 2, column : column + width : 2], y, 1, 1)
-            for row in range(3)
-            for column in range(3)
-        ]
-        return torch.cat(taps, dim=3).unflatten(3, (3, 3)).squeeze(2)
+        if strided.pays(x, y):
+            return strided.kernel_gradient(x, y)
+        unused = x.new_empty(()).expand(y.shape[1], x.shape[1], 3, 3)
+        gradient: Tensor = torch.ops.aten.convolution_backward(
+            y, x, unused, None, [2, 2], [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
+        )[1]
+        return gradient
 
     @staticmethod
     def backward(ctx: Any, *seconds: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -153,13 +150,3 @@ class _HalveKernel(torch.autograd.Function):
         for_x = double(y, seconds[0]) if ctx.needs_input_grad[0] else None
         for_y = halve(x, seconds[0]) if ctx.needs_input_grad[1] else None
         return for_x, for_y
-
-
-def _kernel_gradient(x: Tensor, y: Tensor, side: int, stride: int) -> Tensor:
-    """(O, I, side, side): gradient of the kernel that leads from x to y, without padding."""
-    unused = x.new_empty(()).expand(y.shape[1], x.shape[1], side, side)
-    x = x.contiguous(memory_format=torch.channels_last)
-    gradient: Tensor = torch.ops.aten.convolution_backward(
-        y, x, unused, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
-    )[1]
-    return gradient

@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from services.generator.stylegan2 import winograd
+from services.generator.stylegan2 import kernels, winograd
 from services.generator.stylegan2.convolution import convolve, double, halve
 from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
+from services.generator.stylegan2.kernels import Places
 
 SLOPE = 0.2  # of the leaky ReLU for negative input
 ACT_GAIN = math.sqrt(2)  # keeps the variance through the leaky ReLU
@@ -174,7 +175,7 @@ class ModulatedConv2d(nn.Module):
             if self._up:
                 turned = self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
             elif winograd.fits(self.weight):
-                kernel = winograd.transformed_kernel(self.weight)
+                kernel = kernels.transformed(self.weight)
             self._known = state, _Prepared(self.weight.square().sum(dim=(2, 3)), turned, kernel)
         return self._known[1]
 
@@ -184,7 +185,7 @@ class _Prepared(NamedTuple):
 
     power: Tensor  # (O, I): squared norms of the kernels
     turned: Tensor  # (I, O, 3, 3), for up-sampling
-    kernel: Tensor | None = None  # (36, O, I), see `winograd`
+    kernel: Places | None = None  # see `kernels.transformed`
 
 
 class SynthesisLayer(nn.Module):

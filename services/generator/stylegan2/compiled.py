@@ -1,0 +1,112 @@
+"""Loops that Numba compiles (no container needs a compiler), on the threads that torch computes with.
+
+Numba has threads of its own, but of two pools on the same cores each waits awake while the other works. So a compiled
+loop goes to the OpenMP runtime that torch is linked with, by the call that compilers make of `#pragma omp parallel`
+(GOMP_parallel: GNU libgomp's manual, "Implementing PARALLEL construct"; LLVM's runtime has it too).
+
+A loop is a function of one argument, the address of a task: `fields(address)` are its numbers. Each thread runs it, and
+takes its `share` of the work.
+"""
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import torch
+from numba import carray, cfunc, njit, types
+from numba.extending import intrinsic
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}  # fused multiply-adds, in no other order
+NUMBERS: dict[torch.dtype, tuple[Any, Any]] = {
+    torch.float32: (types.float32, ctypes.c_float),
+    torch.float64: (types.float64, ctypes.c_double),
+}
+
+_torch = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))  # finds what it is linked with too
+for _name in ("omp_get_thread_num", "omp_get_num_threads"):
+    llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(_torch, _name), ctypes.c_void_p).value)
+_thread_number = types.ExternalFunction("omp_get_thread_num", types.int32())
+_thread_count = types.ExternalFunction("omp_get_num_threads", types.int32())
+
+
+def run(loop: Callable[[Any], None], dtype: torch.dtype, **fields: int) -> None:
+    """Run a loop on every thread.
+
+    Args:
+        loop: compiled on first use, and kept in Numba's cache.
+        dtype: of the activations, torch.float32 or float64.
+        fields: of the task: sizes, and addresses of tensors.
+    """
+    code, structure = _compiled(loop, dtype, tuple(fields))
+    task = structure(*fields.values(), 0)
+    _torch.GOMP_parallel(ctypes.c_void_p(code.address), ctypes.byref(task), torch.get_num_threads(), 0)
+
+
+@cache
+def _compiled(
+    loop: Callable[[Any], None], dtype: torch.dtype, names: tuple[str, ...]
+) -> tuple[Any, type[ctypes.Structure]]:
+    """A compiled loop, and its task: int64 fields, and a zero that only tells of what type the activations are."""
+    number, unit = NUMBERS[dtype]
+    integers: list[tuple[str, Any]] = [(name, types.int64) for name in names]
+    record = types.Record.make_c_struct([*integers, ("zero", number)])
+    members = [*((name, ctypes.c_int64) for name in names), ("zero", unit)]
+    structure = type("Task", (ctypes.Structure,), {"_fields_": members})
+    signature = types.void(types.CPointer(record))
+    try:
+        return cfunc(signature, cache=True, **OPTIONS)(loop), structure
+    except RuntimeError:  # there is no folder that it can write to
+        return cfunc(signature, **OPTIONS)(loop), structure
+
+
+def _keep_by_source() -> None:
+    """Numba looks at a loop's own file only, not at what it calls: the sources' hash names the folder of its cache."""
+    sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(cache_home) / "defectory" / "loops" / hashlib.sha256(sources).hexdigest()[:16]
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+
+
+_keep_by_source()
+
+
+@njit(**OPTIONS)
+def fields(address):  # type: ignore[no-untyped-def]
+    """The fields of a task."""
+    return carray(address, (1,))[0]
+
+
+@njit(**OPTIONS)
+def thread():  # type: ignore[no-untyped-def]
+    """The number of this one."""
+    return _thread_number()
+
+
+@njit(**OPTIONS)
+def share(total):  # type: ignore[no-untyped-def]
+    """First and last + 1 of as many pieces of work, for this thread."""
+    number, count = _thread_number(), _thread_count()
+    return total * number // count, total * (number + 1) // count
+
+
+@intrinsic
+def pointer(typing, address, start, zero):  # type: ignore[no-untyped-def]
+    """To one of the numbers, of the type of zero, at an address."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        base = builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+        return builder.gep(base, [arguments[1]])
+
+    return types.CPointer(zero)(address, types.int64, zero), generate
+
+
+@njit(**OPTIONS)
+def numbers(address, shape, zero):  # type: ignore[no-untyped-def]
+    """The array of numbers, of the type of zero, at an address."""
+    return carray(pointer(address, 0, zero), shape)
