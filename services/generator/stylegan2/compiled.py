@@ -5,7 +5,8 @@ loop goes to the OpenMP runtime that torch is linked with, by the call that comp
 (GOMP_parallel: GNU libgomp's manual, "Implementing PARALLEL construct"; LLVM's runtime has it too).
 
 A loop is a function of one argument, the address of a task: `fields(address)` are its numbers. Each thread runs it, and
-takes its `share` of the work.
+does one piece of the work after the other: `take(address)` says which. So nobody waits for a core that is busy with
+something else.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ from typing import Any
 import llvmlite.binding
 import numba
 import torch
+from llvmlite import ir
 from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
@@ -29,14 +31,12 @@ NUMBERS: dict[torch.dtype, tuple[Any, Any]] = {
 }
 
 _torch = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))  # finds what it is linked with too
-for _name in ("omp_get_thread_num", "omp_get_num_threads"):
-    llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(_torch, _name), ctypes.c_void_p).value)
+llvmlite.binding.add_symbol("omp_get_thread_num", ctypes.cast(_torch.omp_get_thread_num, ctypes.c_void_p).value)
 _thread_number = types.ExternalFunction("omp_get_thread_num", types.int32())
-_thread_count = types.ExternalFunction("omp_get_num_threads", types.int32())
 
 
 def run(loop: Callable[[Any], None], dtype: torch.dtype, **fields: int) -> None:
-    """Run a loop on every thread.
+    """Run a loop on every thread, until all of them are through.
 
     Args:
         loop: compiled on first use, and kept in Numba's cache.
@@ -44,7 +44,7 @@ def run(loop: Callable[[Any], None], dtype: torch.dtype, **fields: int) -> None:
         fields: of the task: sizes, and addresses of tensors.
     """
     code, structure = _compiled(loop, dtype, tuple(fields))
-    task = structure(*fields.values(), 0)
+    task = structure(0, *fields.values(), 0)
     _torch.GOMP_parallel(ctypes.c_void_p(code.address), ctypes.byref(task), torch.get_num_threads(), 0)
 
 
@@ -52,11 +52,11 @@ def run(loop: Callable[[Any], None], dtype: torch.dtype, **fields: int) -> None:
 def _compiled(
     loop: Callable[[Any], None], dtype: torch.dtype, names: tuple[str, ...]
 ) -> tuple[Any, type[ctypes.Structure]]:
-    """A compiled loop, and its task: int64 fields, and a zero that only tells of what type the activations are."""
+    """A compiled loop, and its task: how many pieces are taken, the fields, and a zero of the activations' type."""
     number, unit = NUMBERS[dtype]
-    integers: list[tuple[str, Any]] = [(name, types.int64) for name in names]
+    integers: list[tuple[str, Any]] = [(name, types.int64) for name in ("taken", *names)]
     record = types.Record.make_c_struct([*integers, ("zero", number)])
-    members = [*((name, ctypes.c_int64) for name in names), ("zero", unit)]
+    members = [*((name, ctypes.c_int64) for name, _ in integers), ("zero", unit)]
     structure = type("Task", (ctypes.Structure,), {"_fields_": members})
     signature = types.void(types.CPointer(record))
     try:
@@ -88,11 +88,15 @@ def thread():  # type: ignore[no-untyped-def]
     return _thread_number()
 
 
-@njit(**OPTIONS)
-def share(total):  # type: ignore[no-untyped-def]
-    """First and last + 1 of as many pieces of work, for this thread."""
-    number, count = _thread_number(), _thread_count()
-    return total * number // count, total * (number + 1) // count
+@intrinsic
+def take(typing, address):  # type: ignore[no-untyped-def]
+    """The number of a piece of work that no thread has taken yet; they are counted from 0, without an end."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        taken = builder.bitcast(arguments[0], ir.IntType(64).as_pointer())  # the first field
+        return builder.atomic_rmw("add", taken, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(address), generate
 
 
 @intrinsic

@@ -12,10 +12,11 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
-from services.generator.stylegan2.compiled import OPTIONS, fields, numbers, pointer, run, share
+from services.generator.stylegan2.compiled import OPTIONS, fields, numbers, pointer, run, take
 from services.generator.stylegan2.products import PANEL, WIDTH, drain, stream
 
 TWO, FOUR, SIX = np.float32(2), np.float32(4), np.float32(6)  # of a type that widens nothing
+PIECE = 64  # input channels of a panel that are transformed by one thread
 Places = Sequence[Tensor]  # six, of six places each
 
 
@@ -77,24 +78,26 @@ def _transform(address):  # type: ignore[no-untyped-def]
     weight = numbers(task.weight, (last + 2 * (task.by_row + task.by_column) + 1,), task.zero)
     taps, half = np.full((9, PANEL), task.zero), np.full((6, 3, PANEL), task.zero)
     done = np.full((6, PANEL), task.zero)
-    start, stop = share(panels * task.inputs)
-    for k in range(start, stop):
-        at = k // task.inputs * PANEL * task.by_output + k % task.inputs * task.by_input
-        for tap in range(9):
-            from_here = weight[at + tap // 3 * task.by_row + tap % 3 * task.by_column :]
-            for lane in range(PANEL):
-                taps[tap, lane] = from_here[lane * task.by_output]
-        for s in range(3):
-            _sums(
-                taps[s], taps[3 + s], taps[6 + s],
-                half[0, s], half[1, s], half[2, s], half[3, s], half[4, s], half[5, s],
-            )  # fmt: skip
-        for i in range(6):
-            _sums(half[i, 0], half[i, 1], half[i, 2], done[0], done[1], done[2], done[3], done[4], done[5])
-            for j in range(6):  # what is read is in the caches, and not driven out by what is written
-                for lane in range(0, PANEL, WIDTH):
-                    place = pointer(six[i], (j * panels * task.inputs + k) * PANEL + lane, task.zero)
-                    stream(pointer(done.ctypes.data, j * PANEL + lane, task.zero), place)
+    total, first = panels * task.inputs, take(address) * PIECE
+    while first < total:
+        for k in range(first, min(first + PIECE, total)):
+            at = k // task.inputs * PANEL * task.by_output + k % task.inputs * task.by_input
+            for tap in range(9):
+                from_here = weight[at + tap // 3 * task.by_row + tap % 3 * task.by_column :]
+                for lane in range(PANEL):
+                    taps[tap, lane] = from_here[lane * task.by_output]
+            for s in range(3):
+                _sums(
+                    taps[s], taps[3 + s], taps[6 + s],
+                    half[0, s], half[1, s], half[2, s], half[3, s], half[4, s], half[5, s],
+                )  # fmt: skip
+            for i in range(6):
+                _sums(half[i, 0], half[i, 1], half[i, 2], done[0], done[1], done[2], done[3], done[4], done[5])
+                for j in range(6):  # what is read is in the caches, and not driven out by what is written
+                    for lane in range(0, PANEL, WIDTH):
+                        place = pointer(six[i], (j * panels * task.inputs + k) * PANEL + lane, task.zero)
+                        stream(pointer(done.ctypes.data, j * PANEL + lane, task.zero), place)
+        first = take(address) * PIECE
     drain()
 
 
@@ -103,8 +106,8 @@ def _gradient(address):  # type: ignore[no-untyped-def]
     n, six = task.inputs, numbers(task.places, (6,), 0)
     weight = numbers(task.weight, (3, 3, task.outputs, n), task.zero)
     half = np.full((6, 3, n), task.zero)
-    start, stop = share(task.outputs)
-    for k in range(start, stop):
+    k = take(address)
+    while k < task.outputs:
         for i in range(6):
             p = numbers(six[i], (6, task.outputs, n), task.zero)[:, k]
             _gradient_sums(p[0], p[1], p[2], p[3], p[4], p[5], half[i, 0], half[i, 1], half[i, 2])
@@ -113,3 +116,4 @@ def _gradient(address):  # type: ignore[no-untyped-def]
                 half[0, s], half[1, s], half[2, s], half[3, s], half[4, s], half[5, s],
                 weight[0, s, k], weight[1, s, k], weight[2, s, k],
             )  # fmt: skip
+        k = take(address)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.stylegan2.compiled import fields, numbers, pointer, run, share
+from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take
 from services.generator.stylegan2.products import PANEL, TOGETHER, WIDTH, copy, sum_rows
 
 LEAST_WIDTH = 64  # channels below which torch's own way is as fast
@@ -41,14 +41,15 @@ def _kernel_gradient(address):  # type: ignore[no-untyped-def]
     total = numbers(task.total, (9, task.outputs, inputs), task.zero)
     seen = np.full((TOGETHER, WIDTH), task.zero)
     panels = inputs // WIDTH
-    start, stop = share(9 * panels)
-    for first in range(0, pixels, TOGETHER):
-        last = min(first + TOGETHER, pixels)
-        for k in range(start, stop):
-            tap, column = k // panels, k % panels * WIDTH
+    k = take(address)
+    while k < 9 * panels:
+        tap, column = k // panels, k % panels * WIDTH
+        for first in range(0, pixels, TOGETHER):
+            last = min(first + TOGETHER, pixels)
             for pixel in range(first, last):
                 row, j = pixel // width, pixel % width
                 high = row // height * (2 * height + 1) + 2 * (row % height) + tap // 3
                 x = pointer(task.x, (high * (2 * width + 1) + 2 * j + tap % 3) * inputs + column, task.zero)
                 copy(x, pointer(seen.ctypes.data, (pixel - first) * WIDTH, task.zero))
             sum_rows(y[first:last], seen, column, total[tap], first == 0)
+        k = take(address)

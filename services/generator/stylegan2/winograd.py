@@ -11,15 +11,16 @@ Activations are (N, C, H, W) in channels-last layout, H and W multiples of 4, wi
 """
 
 import ctypes
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from services.generator.stylegan2 import kernels
-from services.generator.stylegan2.compiled import fields, numbers, pointer, run, share, thread
+from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take, thread
 from services.generator.stylegan2.kernels import Places, addresses
-from services.generator.stylegan2.products import PANEL, TOGETHER, WIDTH, copy, multiply, sum_rows
+from services.generator.stylegan2.products import PANEL, ROWS, TOGETHER, WIDTH, copy, multiply, sum_rows
 from services.generator.stylegan2.tiles import POINTS, TILE, gather, gather_gradient, room, scatter
 
 STRIP = 32  # tiles that a thread takes through all three steps while they are in its cache
@@ -52,9 +53,11 @@ def convolve(x: Tensor, kernel: Places) -> Tensor:
     n, inputs, height, width = x.shape
     outputs = kernel[0].shape[1] * PANEL
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
-    places = x.new_empty(torch.get_num_threads() * POINTS**2 * STRIP * (inputs + outputs))
+    threads = torch.get_num_threads()
+    strip = min(STRIP, math.ceil(n * height * width / TILE**2 / threads / ROWS) * ROWS)  # something for each thread
+    places = x.new_empty(threads * POINTS**2 * strip * (inputs + outputs))
     at = addresses(kernel)
-    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": STRIP}
+    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": strip}
     given = {"x": x.data_ptr(), "y": y.data_ptr(), "places": places.data_ptr(), "kernel": ctypes.addressof(at)}
     run(_convolve, x.dtype, **given, **sizes)
     return y
@@ -92,9 +95,10 @@ def _convolve(address):  # type: ignore[no-untyped-def]
     kernel = numbers(task.kernel, (6,), 0)
     own = numbers(task.places, (thread() + 1, 36 * strip * (inputs + outputs)), zero)[thread()]
     down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
-    start, stop = share(task.images * task.height * task.width // 16)
-    for first in range(start, stop, strip):
-        count = min(strip, stop - first)
+    tiles = task.images * task.height * task.width // 16
+    first = take(address) * strip
+    while first < tiles:
+        count = min(strip, tiles - first)
         before = own[: 36 * count * inputs].reshape(36, count, inputs)
         after = own[36 * count * inputs : 36 * count * (inputs + outputs)].reshape(36, count, outputs)
         gather(x, inputs, first, count, down, before.reshape(36, count * inputs))
@@ -102,6 +106,7 @@ def _convolve(address):  # type: ignore[no-untyped-def]
             right = numbers(kernel[place // 6], (6, inputs * outputs), zero)[place % 6]
             multiply(before[place], right, after[place])
         scatter(after.reshape(36, count * outputs), outputs, first, count, up, y)
+        first = take(address) * strip
 
 
 def _gather(address):  # type: ignore[no-untyped-def]
@@ -112,9 +117,12 @@ def _gather(address):  # type: ignore[no-untyped-def]
     places = numbers(task.places, (36, task.count * inputs), zero)
     gradients = numbers(task.gradients, (36, task.count * outputs), zero)
     down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
-    start, stop = share(task.count)
-    gather(x, inputs, task.first + start, stop - start, down, places[:, start * inputs :])
-    gather_gradient(y, outputs, task.first + start, stop - start, up, gradients[:, start * outputs :])
+    at = take(address) * STRIP
+    while at < task.count:
+        some = min(STRIP, task.count - at)
+        gather(x, inputs, task.first + at, some, down, places[:, at * inputs :])
+        gather_gradient(y, outputs, task.first + at, some, up, gradients[:, at * outputs :])
+        at = take(address) * STRIP
 
 
 def _sum(address):  # type: ignore[no-untyped-def]
@@ -124,8 +132,8 @@ def _sum(address):  # type: ignore[no-untyped-def]
     total = numbers(task.total, (6,), 0)
     near = np.full((TOGETHER, WIDTH), zero)
     panels = inputs // WIDTH
-    start, stop = share(36 * panels)
-    for k in range(start, stop):
+    k = take(address)
+    while k < 36 * panels:
         place, column = k // panels, k % panels * WIDTH
         result = numbers(total[place // 6], (6, outputs, inputs), zero)[place % 6]
         for first in range(0, count, TOGETHER):
@@ -134,3 +142,4 @@ def _sum(address):  # type: ignore[no-untyped-def]
                 x = pointer(task.places, (place * count + tile) * inputs + column, zero)
                 copy(x, pointer(near.ctypes.data, (tile - first) * WIDTH, zero))
             sum_rows(gradients[place, first:last], near, column, result, task.first + first == 0)
+        k = take(address)
