@@ -29,7 +29,8 @@ class Caller:
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = seconds
-        self.go: Callable[[], None] = lambda: None
+        self._lock, self._gone = threading.Lock(), False
+        self._callbacks: list[Callable[[], None]] = []
 
     def remaining_s(self) -> float | None:
         if self._seconds is not None:
@@ -37,8 +38,16 @@ class Caller:
         return self._seconds
 
     def on_end(self, callback: Callable[[], None]) -> bool:
-        self.go = callback
-        return True
+        with self._lock:
+            if not self._gone:
+                self._callbacks.append(callback)
+            return not self._gone
+
+    def go(self) -> None:
+        with self._lock:
+            self._gone = True
+        for callback in self._callbacks:
+            callback()
 
 
 def test_every_image_has_the_heatmap_of_its_label() -> None:
