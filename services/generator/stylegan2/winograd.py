@@ -77,7 +77,7 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
     places, gradients = x.new_empty(POINTS**2, most, inputs), x.new_empty(POINTS**2, most, outputs)
     total = [x.new_empty(POINTS, outputs, inputs) for _ in range(POINTS)]
     at = addresses(total)
-    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs}
+    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": STRIP}
     given = {"x": x.data_ptr(), "y": gradient.data_ptr(), "places": places.data_ptr()}
     given |= {"gradients": gradients.data_ptr(), "total": ctypes.addressof(at)}
     for first in range(0, tiles, most):
@@ -117,12 +117,12 @@ def _gather(address):  # type: ignore[no-untyped-def]
     places = numbers(task.places, (36, task.count * inputs), zero)
     gradients = numbers(task.gradients, (36, task.count * outputs), zero)
     down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
-    at = take(address) * STRIP
+    at = take(address) * task.strip
     while at < task.count:
-        some = min(STRIP, task.count - at)
+        some = min(task.strip, task.count - at)
         gather(x, inputs, task.first + at, some, down, places[:, at * inputs :])
         gather_gradient(y, outputs, task.first + at, some, up, gradients[:, at * outputs :])
-        at = take(address) * STRIP
+        at = take(address) * task.strip
 
 
 def _sum(address):  # type: ignore[no-untyped-def]
