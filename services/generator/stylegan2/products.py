@@ -6,10 +6,12 @@ given to LLVM as vectors: from a loop over numbers it makes nothing as good.
 """
 
 import llvmlite.binding
+import torch
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from torch import Tensor
 
 from services.generator.stylegan2.compiled import OPTIONS, pointer
 
@@ -21,6 +23,12 @@ LANES = 16 if WIDE else 8  # numbers of a vector
 ALIGNED = 4 * LANES  # bytes of a vector of float32, which torch's memory is a multiple of
 WIDTH = VECTORS * LANES  # columns whose sums are in registers together, a part of a panel
 TOGETHER = 128  # rows whose products are summed before the sums are written
+
+
+def fits(like: Tensor, inputs: int, outputs: int, least: int) -> bool:
+    """Whether so many channels are whole panels and at least so many, and tensors like this one float32 on a CPU."""
+    wide = min(inputs, outputs) >= least and inputs % PANEL == 0 and outputs % PANEL == 0
+    return wide and like.dtype == torch.float32 and like.device.type == "cpu"
 
 
 def _block(rows: int, anew: bool):  # type: ignore[no-untyped-def]

@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 
 from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take
-from services.generator.stylegan2.products import PANEL, TOGETHER, WIDTH, copy, sum_rows
+from services.generator.stylegan2.products import TOGETHER, WIDTH, copy, fits, sum_rows
 
 LEAST_WIDTH = 64  # channels below which torch's own way is as fast
 
 
 def pays(x: Tensor, y: Tensor) -> bool:
     """Whether this is faster."""
-    inputs, outputs = x.shape[1], y.shape[1]
-    wide = min(outputs, inputs) >= LEAST_WIDTH and outputs % PANEL == 0 and inputs % PANEL == 0
-    return wide and x.dtype == torch.float32 and x.device.type == "cpu"
+    return fits(x, x.shape[1], y.shape[1], LEAST_WIDTH)
 
 
 def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:

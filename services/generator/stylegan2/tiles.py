@@ -61,6 +61,13 @@ def room(line, channels, zero):  # type: ignore[no-untyped-def]
 
 
 @njit(**OPTIONS)
+def _in_a_row(tile, count, columns):  # type: ignore[no-untyped-def]
+    """A tile's row and column, and how many of so many tiles from it on are in that row."""
+    row, column = tile // columns, tile % columns
+    return row, column, min(columns - column, count)
+
+
+@njit(**OPTIONS)
 def gather(x, c, first, count, down, places):  # type: ignore[no-untyped-def]
     """B^T d B of some tiles, zeros around the images; down is `room`."""
     height, line = x.shape[1:]
@@ -68,8 +75,7 @@ def gather(x, c, first, count, down, places):  # type: ignore[no-untyped-def]
     zeros = np.full(line, x.dtype.type(0))
     tile = 0
     while tile < count:
-        row, left = (first + tile) // columns, (first + tile) % columns
-        some = min(columns - left, count - tile)
+        row, left, some = _in_a_row(first + tile, count - tile, columns)
         image, top = x[row // rows], 4 * (row % rows) - 1
         start, stop = max(4 * left - 1, 0) * c, min(4 * (left + some) + 1, 4 * columns) * c
         begin = c if left == 0 else 0
@@ -101,8 +107,7 @@ def scatter(places, c, first, count, up, y):  # type: ignore[no-untyped-def]
     columns, rows = line // (4 * c), height // 4
     tile = 0
     while tile < count:
-        row, left = (first + tile) // columns, (first + tile) % columns
-        some = min(columns - left, count - tile)
+        row, left, some = _in_a_row(first + tile, count - tile, columns)
         image, top = y[row // rows], 4 * (row % rows)
         at, part = slice(tile * c, (tile + some) * c), some * c
         for j in range(6):
@@ -129,8 +134,7 @@ def gather_gradient(y, c, first, count, down, places):  # type: ignore[no-untype
     columns, rows = line // (4 * c), height // 4
     tile = 0
     while tile < count:
-        row, left = (first + tile) // columns, (first + tile) % columns
-        some = min(columns - left, count - tile)
+        row, left, some = _in_a_row(first + tile, count - tile, columns)
         image, top = y[row // rows], 4 * (row % rows)
         start, stop, part = 4 * left * c, 4 * (left + some) * c, 4 * some * c
         _gradient_sums(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.stylegan2 import kernels
+from services.generator.stylegan2 import kernels, products
 from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take, thread
 from services.generator.stylegan2.kernels import Places, addresses
 from services.generator.stylegan2.products import PANEL, ROWS, TOGETHER, WIDTH, copy, multiply, sum_rows
@@ -38,9 +38,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
 
 def fits(weight: Tensor) -> bool:
     """Whether a kernel (O, I, 3, 3) is wide enough and whole panels, on this device and in this precision."""
-    outputs, inputs = weight.shape[:2]
-    wide = min(outputs, inputs) >= LEAST_WIDTH and outputs % PANEL == 0 and inputs % PANEL == 0
-    return wide and weight.dtype == torch.float32 and weight.device.type == "cpu"
+    return products.fits(weight, weight.shape[1], weight.shape[0], LEAST_WIDTH)
 
 
 def convolve(x: Tensor, kernel: Places) -> Tensor:

@@ -42,6 +42,13 @@ def test_equals_the_direct_convolution(shape: tuple[int, ...]) -> None:
     assert y.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_kernels_that_lie_the_other_way_round_are_transformed_alike() -> None:
+    weight = torch.randn(32, 64, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    turned = weight.flip(2, 3).transpose(0, 1)
+    for one, other in zip(kernels.transformed(turned), kernels.transformed(turned.contiguous()), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kernel_gradient_equals_autograds(shape: tuple[int, ...]) -> None:
     x, weight, gradient = sample(*shape)
@@ -89,6 +96,8 @@ def test_halving_and_doubling_have_derivatives_of_both_orders(
         torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
         for shape in ((1, channels, 5, 3), (1, channels, 2, 1), (channels, channels, 3, 3))
     )
+    torch.testing.assert_close(convolution.halve(x, weight), F.conv2d(x, weight, stride=2))
+    torch.testing.assert_close(convolution.double(y, weight), F.conv_transpose2d(y, weight, stride=2))
     for function, given in ((convolution.halve, x), (convolution.double, y)):
         assert torch.autograd.gradcheck(function, (given, weight), fast_mode=True)
         assert torch.autograd.gradgradcheck(function, (given, weight), fast_mode=True)
