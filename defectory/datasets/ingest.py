@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import ImageChops
 
 from defectory.datasets.groups import describe, find_groups
 from defectory.datasets.growth import check_growth, grow_test
+from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.source import Source, SourceFile
+from defectory.datasets.layouts.table import read_csv_text, read_groups
 from defectory.datasets.manifest import ManifestLine, image_key, read_card, write_dataset
-from defectory.datasets.sources import Source, SourceFile, read_csv_text, read_groups, read_source
 from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
@@ -172,8 +176,10 @@ def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit, keep_alpha
         near = decode(content, needed_px=size_px, keep_alpha=keep_alpha)
     png = encode_png(to_square(near, size_px, fit))
     mask = b""
-    if file.mask_path:
-        mask = encode_png(to_square(decode((root / file.mask_path).read_bytes()).convert("L"), size_px, fit, mask=True))
+    if file.masks:
+        drawn = [mask.draw(root, *image.size) for mask in file.masks]
+        united = reduce(ImageChops.lighter, drawn)
+        mask = encode_png(to_square(united, size_px, fit, mask=True))
     structure = describe(np.asarray(image.convert("L")))
     return _Photograph(
         file=file,
