@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from PIL import Image
 
@@ -13,6 +13,11 @@ from defectory.datasets.manifest import Split
 
 class MaskSource(Protocol):
     """Where the mask of a picture comes from: a file, run lengths, polygons."""
+
+    @property
+    def path(self) -> str:
+        """The file that it is read from, relative to the ingested folder."""
+        ...
 
     def draw(self, root: Path, width: int, height: int) -> Image.Image:
         """The mask of an upright picture of width x height px: "L", 0 for good and 255 for faulty.
@@ -29,7 +34,7 @@ class SourceFile:
 
     path: str  # relative to the ingested folder, '/'-separated
     label: str
-    split: Split = "none"  # as the layout has it; "none": it says nothing
+    split: Split = "none"  # as it lies on disk, whether it will be kept or not; "none": nothing is said of it
     group: str = ""  # files of one group show one part; "": to be found
     masks: tuple[MaskSource, ...] = ()  # united
     kinds: tuple[str, ...] = ()  # every kind of defect that is named for it, the label's first
@@ -40,19 +45,23 @@ class LeftOut:
     """A file that is no picture to train on, or is not known to show anything, and why."""
 
     path: str
-    reason: str
+    reason: str  # the same words for all files of a kind: they are counted by it
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was recognised at a path."""
+    """What was recognised at a path.
+
+    A layout's reader gives the files as they lie there; `rules.settle` then does what holds for every layout.
+    """
 
     root: Path
     layout: str  # name of the layout
-    files: tuple[SourceFile, ...]  # sorted by path
-    good: str  # the label that means "no defect"; "": there is none among the labels
-    left_out: tuple[LeftOut, ...] = ()
+    files: tuple[SourceFile, ...]  # in any order; `settle` sorts them by path
+    good: str = ""  # the label that means "no defect" where the layout itself says so; else `settle` proposes one
+    left_out: tuple[LeftOut, ...] = ()  # `settle` adds every picture that is in no other list
     notes: tuple[str, ...] = ()  # sentences that a person has to read before the photographs are
+    reason: str = ""  # why it was read by this layout; `read_source` fills it in
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Choices:
 
     layout: str = ""  # name of the layout; "": recognised
     good: str = ""  # label of good parts; "": proposed
-    masks: str = ""  # how masks are told from pictures; "": by name and content
+    masks: Literal["auto", "all", "none"] = "auto"  # what can be a mask is one where it is plain, always, or never
     keep_splits: bool = False  # the layout's own splits stay; else all files are one pool, split anew by group
 
 
@@ -80,3 +89,4 @@ class Layout:
     recognise: Callable[[Tree], str]  # why this tree is laid out so, as the end of a sentence; "": it is not
     read: Callable[[Tree, Choices], Source]
     refines: tuple[str, ...] = ()  # layouts that such a tree looks like as well, and that give way
+    fixes_splits: bool = False  # its splits stay without being asked for: somebody wrote them down for this purpose
