@@ -7,8 +7,8 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defectory.datasets.manifest import ManifestLine, content_hash, dump_lines, parse_lines
 from defectory.datasets.layouts.table import read_groups
+from defectory.datasets.manifest import ManifestLine, content_hash, dump_lines, parse_lines
 from defectory.datasets.splits import SPLIT_NAMES, split_by_group
 from defectory.errors import InvalidInput
 
