@@ -1,15 +1,25 @@
 """How data sets lie on disk: one module a layout, and the choice among them."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from defectory.datasets.layouts.btad import BTAD
 from defectory.datasets.layouts.folders import FOLDERS
+from defectory.datasets.layouts.inner_folders import INNER_FOLDERS
 from defectory.datasets.layouts.mvtec import MVTEC
+from defectory.datasets.layouts.mvtec2 import MVTEC2
+from defectory.datasets.layouts.rules import settle
 from defectory.datasets.layouts.source import Choices, Layout, Source
+from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
 from defectory.datasets.layouts.table import TABLE
 from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput
 
-LAYOUTS: tuple[Layout, ...] = (MVTEC, TABLE, FOLDERS)  # a new one is a module and its name here
+LAYOUTS: tuple[Layout, ...] = (  # a new one is a module and its name here; the particular ones first
+    MVTEC, MVTEC2, BTAD, TABLE, SPLIT_FOLDERS, FOLDERS, INNER_FOLDERS,
+)  # fmt: skip
 
 
 def read_source(path: Path, choices: Choices = Choices()) -> Source:  # noqa: B008 -- frozen
@@ -21,7 +31,7 @@ def read_source(path: Path, choices: Choices = Choices()) -> Source:  # noqa: B0
     """
     tree = Tree.of(path)
     layout, reason = _choose(tree, choices.layout)
-    source = layout.read(tree, choices)
+    source = settle(replace(layout.read(tree, choices), reason=reason), layout, tree, choices)
     if not source.files:
         raise InvalidInput(
             f"{path} holds no images: it was read as {layout.name} because {reason}; use class folders, an MVTec AD"
@@ -38,12 +48,49 @@ def _choose(tree: Tree, name: str) -> tuple[Layout, str]:
         raise InvalidInput(f"there is no layout {name!r}; {right}", {"layout": right})
     if name:
         return by_name[name], "it was asked for"
-    reasons = {layout: reason for layout in LAYOUTS if (reason := layout.recognise(tree))}
-    refined = {other for layout in reasons for other in layout.refines}
-    plausible = {layout: reason for layout, reason in reasons.items() if layout.name not in refined}
+    plausible = _plausible(tree)
     if not plausible:
-        raise InvalidInput(f"{tree.root} holds no images: it has no folders and no table with columns image and label")
+        raise InvalidInput(
+            f"{tree.root} holds no images that a folder or a table gives a label; use class folders or a CSV file with"
+            " the columns image and label"
+        )
+    if all(layout.any_tree for layout in plausible):
+        _check_level(tree)
     if len(plausible) > 1:
         readings = "; ".join(f"--layout {layout.name}: {reason}" for layout, reason in plausible.items())
         raise InvalidInput(f"{tree.root} can be read in several ways: {readings}. Choose one", {"layout": readings})
     return next(iter(plausible.items()))
+
+
+def _plausible(tree: Tree) -> Mapping[Layout, str]:
+    """Every layout that a tree can be read by, and why; those that give way to another are left out."""
+    reasons = {layout: reason for layout in LAYOUTS if (reason := layout.recognise(tree))}
+    refined = {other for layout in reasons for other in layout.refines}
+    particular = any(not layout.any_tree for layout in reasons)
+    return {
+        layout: reason
+        for layout, reason in reasons.items()
+        if layout.name not in refined and not (particular and layout.any_tree)
+    }
+
+
+def _check_level(tree: Tree) -> None:
+    """InvalidInput where the folders of a tree are data sets of their own: the folder above them was given."""
+    inner: dict[str, list[str]] = defaultdict(list)
+    for file in tree.files:
+        folder, _, rest = file.partition("/")
+        if rest:
+            inner[folder].append(rest)
+    layouts = {
+        folder: layout
+        for folder, files in inner.items()
+        for layout in _plausible(Tree(tree.root / folder, tuple(files)))
+        if not layout.any_tree or layout.name == SPLIT_FOLDERS.name
+    }
+    if layouts and len(layouts) * 2 >= len(inner):
+        folder, layout = min(layouts.items())
+        right = f"give one of them, e.g. {tree.root / folder}"
+        raise InvalidInput(
+            f"{', '.join(sorted(layouts)[:5])} in {tree.root} are data sets of their own ({layout.name}): {right}",
+            {"directory": right},
+        )

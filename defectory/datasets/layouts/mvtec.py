@@ -1,50 +1,75 @@
-"""MVTec AD: `train/good`, `test/<kind>`, `ground_truth/<kind>/<stem>_mask.png`."""
+"""MVTec AD and LOCO: `train/good`, `test/<kind>`, and masks in `ground_truth`, one or several an image."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from defectory.datasets.layouts.class_path import by_class, class_paths
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Choices, Layout, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
 
 
+def looks_like_a_category(tree: Tree, good: str) -> str:
+    """Why a tree is a category whose good parts lie in folders of this name; "" where it is none."""
+    classes: dict[str, set[str]] = defaultdict(set)
+    for folder in tree.folders:
+        if folder.count("/") == 1:
+            split, kind = folder.split("/")
+            classes[split].add(kind)
+    has_masks = "test" in tree.folders and bool(classes["ground_truth"])
+    only_good_is_trained = classes["train"] == {good} and len(classes["test"]) > 1 and good in classes["test"]
+    named_good = good in classes["train"] | classes["test"]
+    if not (named_good and (has_masks or only_good_is_trained)):
+        return ""
+    signs = [folder for folder in (f"train/{good}", f"test/{good}", "ground_truth") if folder in tree.folders]
+    return f"it holds {' and '.join(signs)}"
+
+
+def read_category(tree: Tree, choices: Choices, name: str, good: str) -> Source:
+    """Photographs by split and kind, each with its masks in `ground_truth/<kind>`."""
+    files, left_out = by_class(class_paths(tree, choices.good), "outermost", in_splits=True)
+    return Source(tree.root, name, with_masks(files, masks_below(tree, "ground_truth")), good, left_out)
+
+
+def masks_below(tree: Tree, folder: str) -> Mapping[tuple[str, str], list[str]]:
+    """(kind, photograph's name without ending) -> its masks: `<kind>/<name>_mask.png`, or all of `<kind>/<name>/`."""
+    masks: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path in tree.pictures(folder):
+        kind, *inner, name = path.removeprefix(f"{folder}/").split("/")
+        masks[(kind, inner[-1] if inner else PurePosixPath(name).stem.removesuffix("_mask"))].append(path)
+    return masks
+
+
+def with_masks(files: Iterable[SourceFile], masks: Mapping[tuple[str, str], Sequence[str]]) -> tuple[SourceFile, ...]:
+    """The photographs of the test split with their masks; the same names in `train` show other parts."""
+    return tuple(
+        replace(file, masks=tuple(map(MaskFile, masks.get((file.label, PurePosixPath(file.path).stem), ()))))
+        if file.split == "test"
+        else file
+        for file in files
+    )
+
+
 def _recognise(tree: Tree) -> str:
-    signs = [folder for folder in ("train/good", "test/good", "ground_truth") if folder in tree.folders]
-    return f"it holds {' and '.join(signs)}" if signs else ""
+    return looks_like_a_category(tree, "good")
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
-    """The photographs of train and test are one pool; the category's own split has no defects to train on."""
-    masks = _masks(tree)
-    files = []
-    for part in ("train", "test"):
-        for path in tree.below(part):
-            pieces = path.split("/")
-            if len(pieces) >= 3:
-                mask = masks.get((pieces[1], PurePosixPath(path).stem))
-                files.append(SourceFile(path, pieces[1], masks=(mask,) if mask else ()))
-    return Source(tree.root, MVTEC.name, tuple(sorted(files, key=lambda file: file.path)), choices.good or "good")
-
-
-def _masks(tree: Tree) -> dict[tuple[str, str], MaskFile]:
-    """(kind, picture's name without extension) -> its mask."""
-    masks = {}
-    for path in tree.below("ground_truth"):
-        pieces = path.split("/")
-        if len(pieces) == 3:
-            masks[(pieces[1], PurePosixPath(path).stem.removesuffix("_mask"))] = MaskFile(path)
-    return masks
+    return read_category(tree, choices, MVTEC.name, "good")
 
 
 MVTEC = Layout(
     name="mvtec",
-    on_disk="`train/good/x.png`, `test/<kind>/x.png`, `ground_truth/<kind>/x_mask.png`",
-    recognised_by="a folder `train/good`, `test/good` or `ground_truth`",
+    on_disk="`train/good/x.png`, `test/<kind>/x.png`, `ground_truth/<kind>/x_mask.png`; LOCO: `validation/good/x.png`, "
+    "`ground_truth/<kind>/x/000.png`, `001.png`, …",
+    recognised_by="folders `good` in `train` or `test`, and `ground_truth` (or nothing but `good` in `train`)",
     label="`good`, or the kind",
-    split="pooled and split anew",
-    mask="`ground_truth`",
+    split="the split's folder",
+    mask="`ground_truth`; several of one image are united, any value above 0 is the defect",
     group="found",
-    described_in="Bergmann et al., MVTec AD (CVPR 2019), the data set's page",
+    described_in="Bergmann et al., MVTec AD (CVPR 2019) and MVTec LOCO AD (IJCV 2022), the data sets' pages",
     recognise=_recognise,
     read=_read,
-    refines=("folders",),
 )

@@ -1,24 +1,61 @@
 """Names of folders and cells that mean something else than a label, and words for a good part."""
 
-SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation",
-          "validation": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
+import re
+
+from defectory.datasets.manifest import Split
+
+SPLITS: dict[str, Split] = {
+    "train": "train", "training": "train", "trn": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation", "eval": "validation",
+    "test": "test", "testing": "test", "tst": "test", "holdout": "test",
+}  # fmt: skip
 CONTAINERS = frozenset({
-    "images", "image", "imgs", "img", "data", "dataset", "datasets", "photos", "pictures", "jpegimages", "labels",
-    "annotations", "obj_train_data", "obj_valid_data", "obj_test_data",
+    "images", "image", "imgs", "img", "data", "dataset", "datasets", "photos", "photographs", "pictures", "pics",
+    "jpegimages", "labels", "annotations", "annotation", "obj_train_data", "obj_valid_data", "obj_test_data", "classes",
+    "files", "raw", "input", "inputs",
 })  # fmt: skip
-MASKS = frozenset({"mask", "masks", "ground_truth", "groundtruth", "gt", "segmentation", "segmentations", "label"})
-NOTHING = frozenset({"", "no_label", "unlabeled", "unlabelled", "_unlabeled", "none", "null", "nan", "n/a", "unknown"})
-GOOD = ("good", "ok", "pass", "passed", "normal", "free", "no_defect", "defect_free", "0")  # proposed in this order
+MASKS = frozenset({
+    "mask", "masks", "ground_truth", "groundtruth", "ground_truths", "gt", "gts", "segmentation", "segmentations",
+    "label", "segmentationclass", "segmentationobject", "binary_masks", "mask_images", "masks_images",
+})  # fmt: skip
+NOTHING = frozenset({
+    "", "no_label", "nolabel", "unlabeled", "unlabelled", "unlabeled_images", "none", "null", "nan", "n_a", "na",
+    "unknown", "unassigned", "unclassified", "not_labeled", "not_labelled",
+})  # fmt: skip
+GOOD = (
+    "good", "ok", "okay", "pass", "passed", "normal", "no_defect", "no_defects", "defect_free", "defectfree",
+    "non_defective", "nondefective", "without_defect", "free", "intact", "accepted", "accept", "i_o", "io", "negative",
+)  # fmt: skip
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})(?:_?(?:set|data|images?|imgs?|split|public|private|\d+))*")
+_FOLD = re.compile(r"(?:fold|split)_?\d+")
+
+
+def plain(name: str) -> str:
+    """A name in lower case, its words joined by "_": "No-Defect " -> "no_defect"."""
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a folder or cell names (train, Val, test_set, …); "none" for a fold; None where it names none."""
+    word = plain(name)
+    if match := _SPLIT.fullmatch(word):
+        return SPLITS[match[1]]
+    return "none" if _FOLD.fullmatch(word) else None
 
 
 def is_no_label(name: str) -> str:
     """What a name says in place of a label: "split", "container", "mask" or "nothing"; "" where it can be one."""
-    word = name.strip().lower()
-    kinds = {"split": SPLITS, "container": CONTAINERS, "mask": MASKS, "nothing": NOTHING}
-    return next((kind for kind, words in kinds.items() if word in words), "")
+    if split_of(name):
+        return "split"
+    kinds = {"container": CONTAINERS, "mask": MASKS, "nothing": NOTHING}
+    return next((kind for kind, words in kinds.items() if plain(name) in words), "")
 
 
-def good_among(labels: set[str]) -> str:
-    """The label that means "no defect", as it is spelled here; "" where none does."""
-    spelled = {label.strip().lower(): label for label in sorted(labels)}
-    return next((spelled[word] for word in GOOD if word in spelled), "")
+def goods_among(labels: set[str]) -> list[str]:
+    """The labels that can mean "no defect", as they are spelled here, most usual word first.
+
+    "0" means it only beside nothing but "1": among more numbers it is one of them.
+    """
+    if {label.strip() for label in labels} == {"0", "1"}:
+        return [label for label in labels if label.strip() == "0"]
+    return sorted((label for label in labels if plain(label) in GOOD), key=lambda label: GOOD.index(plain(label)))

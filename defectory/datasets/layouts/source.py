@@ -89,4 +89,5 @@ class Layout:
     recognise: Callable[[Tree], str]  # why this tree is laid out so, as the end of a sentence; "": it is not
     read: Callable[[Tree, Choices], Source]
     refines: tuple[str, ...] = ()  # layouts that such a tree looks like as well, and that give way
+    any_tree: bool = False  # fits nearly every tree: gives way to each layout that is more particular
     fixes_splits: bool = False  # its splits stay without being asked for: somebody wrote them down for this purpose

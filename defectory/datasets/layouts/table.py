@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from defectory.datasets.layouts.names import good_among
 from defectory.datasets.layouts.source import Choices, Layout, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
 from defectory.datasets.manifest import Split
@@ -127,8 +126,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
     if len(tables) > 1:
         raise InvalidInput(f"{tree.root} holds several tables of images ({', '.join(tables)}); give the one you mean")
     files = read_table(read_csv_text(tree.root / tables[0]), tables[0])
-    good = choices.good or good_among({file.label for file in files})
-    return Source(tree.root, TABLE.name, tuple(sorted(files, key=lambda file: file.path)), good)
+    return Source(tree.root, TABLE.name, tuple(files))
 
 
 TABLE = Layout(
@@ -142,5 +140,5 @@ TABLE = Layout(
     described_in="this page",
     recognise=_recognise,
     read=_read,
-    refines=("folders",),
+    fixes_splits=True,
 )

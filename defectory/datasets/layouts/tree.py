@@ -1,8 +1,8 @@
 """The files below a folder, listed once, for every layout to look at."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +10,11 @@ from defectory.errors import NotFound
 
 # Endings of files that can be pictures or masks. What such a file really holds is seen when it is opened.
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff"})
+# Pictures of formats that are not read: never passed over without a word.
+FOREIGN_ENDINGS = frozenset({
+    ".gif", ".webp", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif", ".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".ico",
+    ".dng", ".raw", ".cr2", ".nef", ".arw", ".exr", ".hdr", ".dcm", ".svg", ".psd", ".npy", ".npz", ".mat",
+})  # fmt: skip
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"})  # what operating systems leave behind
 
 
@@ -19,14 +24,18 @@ class Tree:
 
     Attributes:
         root: the folder.
-        files: paths relative to it, '/'-separated, sorted. Links are followed; a folder that is linked into itself is
-            entered once.
+        files: paths relative to it, '/'-separated, sorted. Links are followed, real folders are entered before linked
+            ones, and every folder is entered once.
         named: the one file that was given in place of the folder, relative to it; "" where the folder was.
+        links: links to files and folders that were followed.
+        lost: (path, reason) of what could not be listed: links that lead nowhere, folders that cannot be read.
     """
 
     root: Path
     files: tuple[str, ...]
     named: str = ""
+    links: tuple[str, ...] = ()
+    lost: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, path: Path) -> "Tree":
@@ -38,7 +47,10 @@ class Tree:
         if not path.exists():
             raise NotFound(f"{path} does not exist; give a folder of images or a table of them")
         root = path if path.is_dir() else path.parent
-        return cls(root, tuple(sorted(_files_below(root))), "" if path.is_dir() else path.name)
+        walk = _Walk(root)
+        walk.run()
+        named = "" if path.is_dir() else path.name
+        return cls(root, tuple(sorted(walk.files)), named, tuple(sorted(walk.links)), tuple(sorted(walk.lost)))
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -76,18 +88,75 @@ def is_picture(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in PICTURE_ENDINGS
 
 
-def _files_below(root: Path) -> Iterator[str]:
-    entered: set[tuple[int, int]] = set()  # device and inode: a link to a folder above would never end
-    for folder, folders, files in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if _is_wanted(name))
-        relative = Path(folder).relative_to(root)
-        yield from ((relative / name).as_posix() for name in files if _is_wanted(name))
+def is_foreign_picture(path: str) -> bool:
+    """Whether a file's ending is that of a picture in a format that is not read."""
+    return PurePosixPath(path).suffix.lower() in FOREIGN_ENDINGS
+
+
+@dataclass
+class _Walk:
+    """A walk through real folders first, then through linked ones: what is reached twice has its real path."""
+
+    root: Path
+    files: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    _entered: set[tuple[int, int]] = field(default_factory=set)  # device and inode
+
+    def run(self) -> None:
+        real, linked = [""], list[str]()
+        while real or linked:
+            folder = real.pop() if real else linked.pop(0)
+            try:
+                entries = self._enter(folder)
+            except OSError as error:
+                self.lost.append((folder, f"the folder cannot be read: {error.strerror or error}"))
+                continue
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_symlink():
+                    self._follow(path, linked)
+                elif entry.is_dir():
+                    real.append(path)
+                elif entry.is_file():
+                    self.files.append(path)
+
+    def _enter(self, folder: str) -> Iterable[os.DirEntry[str]]:
+        status = (self.root / folder).stat()
+        if (status.st_dev, status.st_ino) in self._entered:
+            self.lost.append((folder, "a link into a folder that is read already"))
+            return []
+        with os.scandir(self.root / folder) as entries:
+            listed = sorted((entry for entry in entries if _is_wanted(entry.name)), key=lambda entry: entry.name)
+        self._entered.add((status.st_dev, status.st_ino))
+        for entry in listed:
+            if not _is_text(entry.name):
+                shown = entry.name.encode("utf-8", "backslashreplace").decode()
+                self.lost.append((f"{folder}/{shown}".lstrip("/"), "its name is not UTF-8: rename it"))
+        return [entry for entry in listed if _is_text(entry.name)]
+
+    def _follow(self, path: str, linked: list[str]) -> None:
+        target = self.root / path
+        try:
+            if target.is_dir() and self.root.resolve().is_relative_to(target.resolve()):
+                self.lost.append((path, "a link to a folder above"))
+                return
+            if target.is_dir():
+                linked.append(path)
+            elif target.is_file():
+                self.files.append(path)
+            else:
+                self.lost.append((path, "a link that leads nowhere"))
+                return
+            self.links.append(path)
+        except OSError as error:  # e.g. a circle of links
+            self.lost.append((path, f"a link that leads nowhere: {error.strerror or error}"))
 
 
 def _is_wanted(name: str) -> bool:
     return not name.startswith(".") and name not in _LITTER
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is Unicode: a name that is not cannot be written into a manifest."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
