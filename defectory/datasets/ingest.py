@@ -16,10 +16,11 @@ from PIL import ImageChops
 from defectory.datasets.groups import describe, find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
-from defectory.datasets.layouts.source import Source, SourceFile
+from defectory.datasets.layouts.source import Choices, Source, SourceFile
+from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import read_csv_text, read_groups
-from defectory.datasets.manifest import ManifestLine, image_key, read_card, write_dataset
-from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, check_shares, split_by_group
+from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
+from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
 from defectory.models import check_name
@@ -69,9 +70,11 @@ def ingest(
     shares: tuple[float, float, float] = DEFAULT_SHARES,
     grow_test_to: int = 0,
     test_augmentations: Sequence[str] = (),
+    choices: Choices = Choices(),  # noqa: B008 -- frozen
     report: Report | None = None,
+    on_source: Callable[[Source], None] | None = None,
 ) -> IngestResult:
-    """Read a folder (MVTec AD category, class folders) or CSV of photographs into a dataset.
+    """Read a folder or table of photographs, in any layout of `defectory.datasets.layouts`, into a dataset.
 
     Args:
         name: of the dataset, [a-z0-9][a-z0-9._-]{0,62}.
@@ -83,6 +86,8 @@ def ingest(
         shares: of train, validation and test.
         grow_test_to: images that the test split grows to by augmented copies, marked as such; 0: it stays as it is.
         test_augmentations: which; see `defectory.datasets.growth.AUGMENTATIONS`.
+        choices: what a person said of a folder that can be read in more than one way.
+        on_source: is told what was recognised before any photograph is read, and may raise.
 
     Raises:
         NotFound: nothing at the path. InvalidInput: no layout fits, a setting is out of range, or too little is left.
@@ -93,7 +98,9 @@ def ingest(
     if not 8 <= size_px <= 1024:
         raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
     say = report or (lambda *_: None)
-    source = read_source(directory)
+    source = read_source(directory, choices)
+    if on_source:
+        on_source(source)
     given = read_groups(read_csv_text(groups_csv), str(groups_csv)) if groups_csv else {}
     photographs, skipped = _read(source, size_px, fit, keep_alpha, say)
     photographs = _without_duplicates(photographs, skipped)
@@ -103,11 +110,11 @@ def ingest(
         )
     say("looking for photographs of the same part", 0, len(photographs), "images")
     groups = _groups(photographs, given)
-    fixed = {g: p.file.split for g, p in zip(groups, photographs, strict=True) if p.file.split != "none"}
-    splits = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
+    splits, straddling = _split(photographs, groups, seed, shares)
     colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
     lines = _store(store, name, source, photographs, groups, splits, labels, size_px, fit, colour, say)
     _check_enough(lines)
+    _check_trained(lines, source)
     few_validated = _few_validated(lines)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
@@ -123,6 +130,8 @@ def ingest(
         "groups_from": "given" if given else "found",
         "groups": len(set(groups)),
         "skipped": [list(entry) for entry in skipped],
+        "source": summarise(source, labels),
+        "straddling": straddling,
         "drawn": _drawn(directory),
         "warning": _warning(lines),
         "validation_warning": few_validated,
@@ -218,6 +227,25 @@ def _groups(photographs: Sequence[_Photograph], given: Mapping[str, str]) -> lis
     return [known[p.file.path] or names.get(int(n), f"found-{n}") for p, n in zip(photographs, found, strict=True)]
 
 
+def _split(
+    photographs: Sequence[_Photograph], groups: Sequence[str], seed: int, shares: tuple[float, float, float]
+) -> tuple[list[Split], int]:
+    """The split of every photograph, and how many groups lie in several because the layout fixed it so.
+
+    What a layout fixes stays, photograph by photograph; the rest of a group goes where its fixed ones are tested, else
+    validated, so that it does not leak.
+    """
+    fixed: dict[str, Split] = {}
+    for split in SPLIT_NAMES:  # the later the split, the more a leak into it would hurt
+        fixed |= {g: split for g, p in zip(groups, photographs, strict=True) if p.file.split == split}
+    made = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
+    splits = [p.file.split if p.file.split != "none" else split for p, split in zip(photographs, made, strict=True)]
+    homes: dict[str, set[Split]] = {}
+    for group, split in zip(groups, splits, strict=True):
+        homes.setdefault(group, set()).add(split)
+    return splits, sum(len(several) > 1 for several in homes.values())
+
+
 def _store(
     store: ObjectStore,
     name: str,
@@ -242,7 +270,6 @@ def _store(
             if photograph.mask:
                 yield mask_key, photograph.mask
             is_good = photograph.file.label == source.good
-            binary = labels == "binary" and bool(source.good)
             lines.append(
                 ManifestLine(
                     uri=store.uri(image_key(name, sha256)),
@@ -251,11 +278,12 @@ def _store(
                     height=size_px,
                     stretched_from=photograph.source_px if fit == "stretch" else None,
                     fit=fit,
-                    label=("good" if is_good else "defect") if binary else photograph.file.label,
+                    label=label_of(photograph.file.label, source.good, labels),
                     split=split,
                     group=group,
                     source=photograph.file.path,
                     kind="" if is_good else photograph.file.label,
+                    kinds=photograph.file.kinds if len(photograph.file.kinds) > 1 else (),
                     mask_uri=store.uri(mask_key) if photograph.mask else "",
                 )
             )
@@ -272,18 +300,31 @@ def _in_colour(png: bytes, colour: str) -> bytes:
 
 
 def _check_enough(lines: Sequence[ManifestLine]) -> None:
-    """InvalidInput where a label has no part for one of the splits."""
+    """InvalidInput where a label has no part for one of the splits: what is learnt of it could not be measured.
+
+    One label is enough: a generator needs no other.
+    """
     parts: dict[str, set[str]] = {}
     for line in lines:
         parts.setdefault(line.label, set()).add(line.group)
-    if len(parts) < 2:
-        right = "give images of at least two labels, e.g. good and one kind of defect"
-        raise InvalidInput(f"all images are labelled {', '.join(parts)}: {right}", {"directory": right})
     few = {label: len(groups) for label, groups in parts.items() if len(groups) < MIN_GROUPS}
     if few:
         right = f"give photographs of at least {MIN_GROUPS} different parts of each label, or leave the label out"
         raise InvalidInput(
             f"too few parts to train, validate and test on: {json.dumps(few)}; {right}", {"directory": right}
+        )
+
+
+def _check_trained(lines: Sequence[ManifestLine], source: Source) -> None:
+    """InvalidInput where fixed splits leave nothing of a label to train on."""
+    if all(file.split == "none" for file in source.files):
+        return
+    untrained = {line.label for line in lines} - {line.label for line in lines if line.split == "train"}
+    if untrained:
+        right = "put some of it into train, or let the splits be made (without --keep-splits, without a column split)"
+        raise InvalidInput(
+            f"the splits of {source.root} leave nothing of {', '.join(sorted(untrained))} to train on: {right}",
+            {"split": right},
         )
 
 

@@ -32,6 +32,7 @@ class ManifestLine(BaseModel):
     parents: tuple[str, ...] = ()  # sha256 of the images this one was made from
     source: str = ""  # path it was ingested from, relative to the ingested folder
     kind: str = ""  # kind of defect, where the label is only good / defect
+    kinds: tuple[str, ...] = ()  # every kind of defect that was named for it, the first above, where there are several
     mask_uri: str = ""
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
     seed: int | None = None

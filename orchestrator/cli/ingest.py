@@ -1,18 +1,23 @@
 """`defectory ingest`: a folder of photographs becomes a dataset with splits."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store, opened
+from orchestrator.cli.options import AsJson, Good, KeepSplits, LayoutName, Masks, Store, opened
 from orchestrator.cli.output import emit
 
 
 def ingest(
-    directory: Annotated[Path, typer.Argument(help="An MVTec AD category, class folders, or a CSV of image,label.")],
-    name: Annotated[str, typer.Option("--name", help="Name of the dataset.")],
+    directory: Annotated[Path, typer.Argument(help="A folder in one of the layouts of docs/ingest.md, or a table.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the dataset; needed unless --dry-run.")] = "",
     store: Store = "",
+    layout: LayoutName = "",
+    good: Good = "",
+    masks: Masks = "auto",
+    keep_splits: KeepSplits = False,
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the network's square image.")] = 64,
     fit: Annotated[str, typer.Option("--fit", help="How an image becomes square: stretch, crop or pad.")] = "stretch",
     labels: Annotated[str, typer.Option("--labels", help="binary (good / defect) or kinds.")] = "binary",
@@ -28,27 +33,47 @@ def ingest(
     grow_test_to: Annotated[
         int, typer.Option("--grow-test-to", metavar="N", help="Grow the test split to N by marked, augmented copies.")
     ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is recognised and what would be left out; make nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a folder of photographs into a dataset.
 
-    Broken, empty, absurdly large and foreign files are listed with the reason and skipped.
+    What was recognised is said first: layout, labels, splits, masks, groups, and what is left out. A folder that can be
+    read in several ways is refused, with the option that chooses. Broken, empty, absurdly large and foreign files are
+    listed with the reason and skipped.
 
     \b
+    defectory ingest photos/ --dry-run
     defectory ingest photos/ --name screws
     defectory ingest photos/ --name screws --groups parts.csv --size 128 --labels kinds
     """
-    from orchestrator.pipeline.data_steps import ingest_folder_outputs
+    from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.settings import DataSettings, validated
 
     values = {
         "directory": str(directory), "size_px": size, "fit": fit, "labels": labels, "seed": seed,
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
-        "grow_test_to": grow_test_to, "keep_alpha": keep_alpha,
+        "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
+        "keep_splits": keep_splits,
     }  # fmt: skip
     data = validated(DataSettings, values)
+    if dry_run:
+        summary = recognise(data)
+        emit(summary, as_json, summary_in_words(summary))
+        return
+    if not name:
+        raise typer.BadParameter("the dataset needs a name (or use --dry-run)", param_hint="--name")
     with Display() as display:
         display.started("ingest", str(directory))
         result = ingest_folder_outputs(data, opened(store), name, display.progress, display.warn)
     emit(result, as_json)
+
+
+def summary_in_words(summary: Mapping[str, Any]) -> str:
+    """What was recognised in a folder, for a person."""
+    from defectory.datasets.layouts.summary import in_words, warnings
+
+    return "\n".join([*in_words(summary), *(f"! {text}" for text in warnings(summary))])

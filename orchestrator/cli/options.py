@@ -21,6 +21,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 Weights = Annotated[
     str, typer.Option("--weights", metavar="FILE", help="ImageNet weights of MobileNetV2 (DEFECTORY_WEIGHTS).")
 ]
+LayoutName = Annotated[
+    str, typer.Option("--layout", metavar="NAME", help="How the folder is laid out (docs/ingest.md); else recognised.")
+]
+Good = Annotated[
+    str, typer.Option("--good", metavar="LABEL", help="Label of good parts; else good, ok, pass, normal, …")
+]
+Masks = Annotated[
+    str, typer.Option("--masks", help="Files that can be masks are: auto (where it is plain), all or none.")
+]
+KeepSplits = Annotated[
+    bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
+]
 DEFAULT_FOLDER = ".defectory"
 
 

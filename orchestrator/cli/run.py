@@ -1,12 +1,25 @@
 """`defectory run`: the whole line, from a folder of photographs to a report."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_file
+from orchestrator.cli.ingest import summary_in_words
+from orchestrator.cli.options import (
+    AsJson,
+    Good,
+    KeepSplits,
+    LayoutName,
+    Masks,
+    Store,
+    Weights,
+    store_url,
+    weights_file,
+)
 from orchestrator.cli.output import emit, table
 
 if TYPE_CHECKING:
@@ -22,7 +35,13 @@ def run(
     preset: Annotated[str, typer.Option("--preset", help="Defaults: paper, quick or demo. For a DIR: quick.")] = "",
     name: Annotated[str, typer.Option("--name", help="Name of the run; default: the file's or folder's.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why; run nothing.")] = False,
+    layout: LayoutName = "",
+    good: Good = "",
+    masks: Masks = "",
+    keep_splits: KeepSplits = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
+    ] = False,
     weights: Weights = "",
     allow_random_weights: Annotated[
         bool, typer.Option("--allow-random-weights", help="Go on where ImageNet weights are not to be had.")
@@ -42,6 +61,7 @@ def run(
     """
     from defectory.errors import InvalidInput
     from defectory.storage import open_store
+    from orchestrator.pipeline.data_steps import recognise
     from orchestrator.pipeline.settings import PipelineSettings
 
     if schema:
@@ -50,17 +70,24 @@ def run(
     if source is None:
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
-    settings = read_settings(source, preset, name, allow_random_weights)
+    data = {"layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits}
+    settings = read_settings(source, preset, name, allow_random_weights, data)
     url = store_url(store)
     opened = open_store(url)
     if dry_run:
-        emit_plan(_plan(opened, settings, first, weights), settings.name, as_json)
+        emit_plan(_plan(opened, settings, first, weights), recognise(settings.data), settings.name, as_json)
         return
     emit_result(_run(url, opened, settings, first, weights), as_json)
 
 
-def read_settings(source: Path, preset: str, name: str, allow_random_weights: bool) -> "PipelineSettings":
-    """The pipeline's settings from a file or folder and the options over it."""
+def read_settings(
+    source: Path, preset: str, name: str, allow_random_weights: bool, data: Mapping[str, Any] = MappingProxyType({})
+) -> "PipelineSettings":
+    """The pipeline's settings from a file or folder and the options over it.
+
+    Args:
+        data: settings of `data` that were given as options; those that are empty were not.
+    """
     from orchestrator.pipeline import presets
     from orchestrator.pipeline.settings import read_pipeline_file, resolve, run_name
 
@@ -72,6 +99,8 @@ def read_settings(source: Path, preset: str, name: str, allow_random_weights: bo
         values = read_pipeline_file(source)
     values |= {"name": name} if name else {}
     values |= {"allow_random_weights": True} if allow_random_weights else {}
+    if given := {key: value for key, value in data.items() if value}:
+        values["data"] = {**values.get("data", {}), **given}
     chosen = preset or str(values.get("preset") or "")
     return resolve({**values, "preset": chosen}, presets.preset(chosen))
 
@@ -97,12 +126,13 @@ def _run(url: str, store: Any, settings: "PipelineSettings", first: str, weights
         return run_line(LINE, store, settings, services, display, first=first, weights=weights_file(weights))
 
 
-def emit_plan(plan: "list[Decision]", name: str, as_json: bool) -> None:
-    """Print what would run."""
+def emit_plan(plan: "list[Decision]", summary: Mapping[str, Any], name: str, as_json: bool) -> None:
+    """Print what was recognised in the folder, and what would run."""
     from dataclasses import asdict
 
     rows: list[Any] = [asdict(decision) for decision in plan]
-    emit({"run": name, "plan": rows}, as_json, table(rows, ["step", "action", "why"]))
+    text = summary_in_words(summary) + "\n\n" + table(rows, ["step", "action", "why"])
+    emit({"run": name, "source": summary, "plan": rows}, as_json, text)
 
 
 def emit_result(result: "RunResult", as_json: bool) -> None:

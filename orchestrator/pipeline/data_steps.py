@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.source import Choices, Source
+from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.errors import FailedPrecondition
+from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.hashing import fingerprint
@@ -28,15 +31,59 @@ def ingest_inputs(context: StepInputs) -> Mapping[str, Any]:
 
 
 def ingest(context: StepContext) -> Outputs:
-    """Read the folder into a dataset with splits."""
-    return ingest_folder_outputs(context.settings.data, context.store, context.run, context.on_report, context.warn)
+    """Read the folder into a dataset with splits.
+
+    Raises:
+        InvalidInput: also where it has one label: the line compares classifiers.
+    """
+    return ingest_folder_outputs(
+        context.settings.data, context.store, context.run, context.on_report, context.warn, least_labels=2
+    )
+
+
+def recognise(data: DataSettings) -> dict[str, Any]:
+    """What is recognised at the folder, before any photograph is read; see `layouts.summary.summarise`."""
+    return summarise(read_source(Path(data.directory), _choices(data)), data.labels)
+
+
+def say_source(summary: Mapping[str, Any], on_report: ReportCallback, warn: Callable[[str], None]) -> None:
+    """Say what was recognised: figures as lines, whatever can go wrong as warnings."""
+    for text in in_words(summary):
+        on_report(Report("", 0, 0, "", text=text))
+    for text in warnings(summary):
+        warn(text)
+
+
+def check_labels(summary: Mapping[str, Any], least: int) -> None:
+    """InvalidInput unless so many labels are there."""
+    if len(summary["becomes"]) < least:
+        right = "give photographs of another label, too; `defectory ingest` and `generator train` take one label"
+        raise InvalidInput(
+            f"all photographs are labelled {summary['becomes'][0]}, and the line compares classifiers: {right}",
+            {"data.directory": right},
+        )
+
+
+def _choices(data: DataSettings) -> Choices:
+    return Choices(layout=data.layout, good=data.good, masks=data.masks, keep_splits=data.keep_splits)
 
 
 def ingest_folder_outputs(
-    data: DataSettings, store: ObjectStore, name: str, on_report: ReportCallback, warn: Callable[[str], None]
+    data: DataSettings,
+    store: ObjectStore,
+    name: str,
+    on_report: ReportCallback,
+    warn: Callable[[str], None],
+    *,
+    least_labels: int = 1,
 ) -> Outputs:
-    """Read a folder into the dataset `name` and say what became of it."""
+    """Say what was recognised in a folder, read it into the dataset `name`, and say what became of it."""
     from defectory.datasets.ingest import ingest as ingest_folder
+
+    def on_source(source: Source) -> None:
+        summary = summarise(source, data.labels)
+        say_source(summary, on_report, warn)
+        check_labels(summary, least_labels)
 
     result = ingest_folder(
         Path(data.directory),
@@ -51,6 +98,8 @@ def ingest_folder_outputs(
         shares=(1 - data.validation_share - data.test_share, data.validation_share, data.test_share),
         grow_test_to=data.grow_test_to,
         test_augmentations=data.test_augmentations,
+        choices=_choices(data),
+        on_source=on_source,
         report=lambda stage, done, total, unit: on_report(Report(stage, done, total, unit)),
     )
     skipped = [[path, reason] for path, reason in result.skipped]
@@ -60,6 +109,11 @@ def ingest_folder_outputs(
         warn(result.card["warning"])
     if result.card["validation_warning"]:
         warn(result.card["validation_warning"])
+    if result.card["straddling"]:
+        warn(
+            f"{result.card['straddling']} parts have photographs in several of the splits that were kept: "
+            "the test split measures what was trained on"
+        )
     lines = read_manifest(store, result.manifest_uri)
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: give more photographs of it, or other shares")
@@ -70,6 +124,7 @@ def ingest_folder_outputs(
         "images": len(lines),
         "labels": sorted({line.label for line in lines}),
         "skipped": skipped,
+        "source": result.card["source"],
         "counts": counts(lines),
         "independent_groups": {
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})

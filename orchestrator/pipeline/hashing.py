@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput, NotFound
 
 # Raised whenever a step would make something else of the same inputs: every step then runs again.
@@ -44,10 +45,11 @@ def fingerprint(path: Path) -> list[tuple[str, int, int]]:
         return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]
     if not path.is_dir():
         raise NotFound(f"there is no folder {path}")
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+    files = Tree.of(path).files  # links are followed as ingest follows them
     if not files:
         raise InvalidInput(f"{path} holds no file", {"data.directory": "a folder with images"})
-    return [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    status = {name: (path / name).stat() for name in files}
+    return [(name, status[name].st_size, status[name].st_mtime_ns) for name in files]
 
 
 def _relative(value: Any, root: str) -> Any:

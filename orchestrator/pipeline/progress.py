@@ -26,6 +26,7 @@ class Report:
     values: Mapping[str, float] = field(default_factory=dict)
     sample_uri: str = ""  # the latest picture to look at
     warning: str = ""  # what a person should know of the work
+    text: str = ""  # a line for a person to read
 
     @classmethod
     def of(cls, progress: Any) -> "Report":
@@ -95,7 +96,10 @@ class Display:
             self._task = self._bars.add_task("", total=None, step=step, report=Report("starting", 0, 0, ""))
 
     def progress(self, report: Report) -> None:
-        """Move the bar; of a new sheet of samples say where it is."""
+        """Move the bar; print a line; of a new sheet of samples say where it is."""
+        if report.text:
+            self._console.print(Text(f"  {report.text}"), soft_wrap=True)
+            return
         if report.sample_uri and report.sample_uri != self._sample_uri:
             self._sample_uri = report.sample_uri
             self._console.print(Text(f"  {self._step}: samples in {report.sample_uri}"), soft_wrap=True)

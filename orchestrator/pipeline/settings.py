@@ -22,7 +22,13 @@ class _Section(BaseModel):
 class DataSettings(_Section):
     """What is ingested, and how it is split."""
 
-    directory: str = Field(description="folder or CSV of photographs; relative to the pipeline file")
+    directory: str = Field(description="folder or table of photographs (docs/ingest.md); relative to the pipeline file")
+    layout: str = Field("", description="how it is laid out (docs/ingest.md); empty: recognised")
+    good: str = Field("", description="label of good parts; empty: good, ok, pass, normal, …")
+    masks: Literal["auto", "all", "none"] = Field(
+        "auto", description="what can be a mask by name or content is one where it is plain, always, or never"
+    )
+    keep_splits: bool = Field(False, description="keep the folder's own splits; else all is split anew by group")
     size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
     keep_alpha: bool = Field(False, description="keep the transparency of images (RGBA); else it lies on white")

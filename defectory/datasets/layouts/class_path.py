@@ -7,7 +7,7 @@ from typing import Literal
 
 from defectory.datasets.layouts.names import is_no_label, split_of
 from defectory.datasets.layouts.source import LeftOut, SourceFile
-from defectory.datasets.layouts.tree import Tree, is_picture
+from defectory.datasets.layouts.tree import Tree, is_foreign_picture, is_picture
 from defectory.datasets.manifest import Split
 
 NO_CLASS = "no folder above it names a class"
@@ -74,7 +74,7 @@ def by_class(
     files, left_out = [], []
     for path in paths:
         if not path.is_photograph:
-            if path.classes:
+            if path.classes and not is_foreign_picture(path.path):
                 left_out.append(LeftOut(path.path, NO_PICTURE))
         elif "nothing" in path.kinds:
             left_out.append(LeftOut(path.path, UNLABELLED))

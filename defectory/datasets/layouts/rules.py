@@ -1,5 +1,6 @@
 """What holds for every layout: what is never a label, whose mask a file is, what is good; nothing goes in silence."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from defectory.datasets.layouts.names import goods_among, is_no_label
 from defectory.datasets.layouts.siblings import Pairing, pair
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture
+from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 
 UNNAMED = "the layout does not name it"
@@ -27,14 +29,16 @@ def settle(source: Source, layout: Layout, tree: Tree, choices: Choices) -> Sour
     files = _with_masks(files, pairing)
     good = _good(source, files, choices)
     left_out = _left_out(source, tree, files, unlabelled, pairing)
+    notes = [*source.notes, *pairing.notes, *_of_links(tree), *_of_good(good, choices)]
     if not (choices.keep_splits or layout.fixes_splits):
+        notes += _of_splits(files)
         files = [replace(file, split="none") for file in files]
     return replace(
         source,
         files=tuple(sorted(files, key=lambda file: file.path)),
         good=good,
         left_out=left_out,
-        notes=(*source.notes, *pairing.notes, *_of_links(tree), *_of_good(source, good, choices)),
+        notes=tuple(notes),
     )
 
 
@@ -104,13 +108,21 @@ def _left_out(
     return tuple(LeftOut(path, reason) for path, reason in sorted(reasons.items()) if path not in used)
 
 
+def _of_splits(files: Iterable[SourceFile]) -> list[str]:
+    counts = Counter(file.split for file in files)
+    if not counts.keys() - {"none"}:
+        return []
+    splits = ", ".join(f"{split} {counts[split]}" for split in SPLIT_NAMES if counts[split])
+    return [f"the folder's own splits ({splits}) are one pool, split anew by group; --keep-splits keeps them"]
+
+
 def _of_links(tree: Tree) -> list[str]:
     if not tree.links:
         return []
     return [f"{len(tree.links)} links were followed, e.g. {tree.links[0]} to {(tree.root / tree.links[0]).resolve()}"]
 
 
-def _of_good(source: Source, good: str, choices: Choices) -> list[str]:
+def _of_good(good: str, choices: Choices) -> list[str]:
     if good == "0" and not choices.good:
         return ["the label 0 is taken for good parts and 1 for defects; --good 1 says that it is the other way round"]
     return []

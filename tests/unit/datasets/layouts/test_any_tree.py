@@ -1,0 +1,76 @@
+"""Whatever lies in a folder: no label is a split, a container or a mask, and no picture goes in silence."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectory.datasets.layouts import LAYOUTS, read_source
+from defectory.datasets.layouts.source import Choices
+from defectory.errors import InvalidInput
+from tests.unit.datasets.layouts.drawing import masks, photographs
+
+# Written out here, and not taken from the product's lists.
+SPLITS = ["train", "Training", "val", "valid", "validation", "test", "test_images", "train2017", "dev"]
+CONTAINERS = ["images", "imgs", "Data", "JPEGImages", "obj_train_data", "photos", "annotations", "labels"]
+MASKS = ["masks", "mask", "ground_truth", "GT", "Label", "SegmentationClass"]
+NOTHING = ["no_label", "_unlabeled", "unknown"]
+KINDS = ["good", "scratch", "hole", "ok", "0", "1", "class_a", "camera1"]
+
+folder = st.sampled_from([*SPLITS, *CONTAINERS, *MASKS, *NOTHING, *KINDS, *KINDS])
+stem = st.sampled_from(["1", "2", "part", "a_b"])
+photograph = st.tuples(st.lists(folder, max_size=4), stem, st.sampled_from([".png", ".jpg", ".bmp", ".PNG"]))
+named_mask = st.tuples(
+    st.lists(folder, max_size=4), stem, st.sampled_from(["_mask.png", "_label.bmp", "_GT.png", ".png", "-seg.png"])
+)
+stray = st.tuples(st.lists(folder, max_size=3), stem, st.sampled_from([".txt", ".json", ".webp", ".xml"]))
+choices = st.builds(
+    Choices, keep_splits=st.booleans(), masks=st.sampled_from(["auto", "all", "none"]),
+    layout=st.sampled_from(["", "", "folders", "inner-folders", "split-folders", "mvtec"]),
+)  # fmt: skip
+
+
+def paths(files: list[tuple[list[str], str, str]]) -> list[str]:
+    return ["/".join([*folders, name + ending]) for folders, name, ending in files]
+
+
+@given(
+    st.lists(photograph, min_size=1, max_size=8), st.lists(named_mask, max_size=6), st.lists(stray, max_size=3), choices
+)
+@settings(deadline=None, max_examples=150)
+def test_no_tree_has_a_label_that_is_none_and_no_picture_goes_in_silence(
+    pictures: list[tuple[list[str], str, str]],
+    flat: list[tuple[list[str], str, str]],
+    strays: list[tuple[list[str], str, str]],
+    chosen: Choices,
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        photographs(root, *paths(pictures))
+        masks(root, *(path for path in paths(flat) if not (root / path).exists()))
+        for path in paths(strays):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(b"")
+        try:
+            source = read_source(root, chosen)
+        except InvalidInput:
+            return
+        labels = {file.label for file in source.files}
+        assert labels <= set(KINDS)
+        uses = Counter(file.path for file in source.files)
+        uses.update({mask.path for file in source.files for mask in file.masks})
+        uses.update(file.path for file in source.left_out)
+        for path in (str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()):
+            if path.lower().endswith((".png", ".jpg", ".bmp", ".webp")):
+                assert uses[path] == 1, f"{path} is {'nowhere' if not uses[path] else 'in two places'}"
+        for file in source.files:
+            if any(folder in MASKS for folder in file.path.split("/")[:-1]):
+                raise AssertionError(f"{file.path} lies among masks and is a photograph")
+
+
+def test_every_layout_has_a_test_that_draws_it() -> None:
+    here = Path(__file__).parent
+    missing = [x.name for x in LAYOUTS if not (here / f"test_layout_{x.name.replace('-', '_')}.py").exists()]
+    assert not missing

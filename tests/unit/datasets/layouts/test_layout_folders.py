@@ -1,0 +1,142 @@
+"""Class folders, and what people keep among them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.source import Choices
+from defectory.errors import InvalidInput
+from tests.unit.datasets.layouts.drawing import SIDE, left_out, masks, photographs, rows
+
+
+def test_folders_are_labels_at_any_depth_and_containers_and_splits_are_none(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "good/2026-01/b.png", "Images/hole/c.png", "scratch/train/d.png")
+    source = read_source(tmp_path, Choices(keep_splits=True))
+    assert (source.layout, source.good) == ("folders", "good")
+    assert rows(source) == {
+        "good/a.png": ("good", "none", "", ()),
+        "good/2026-01/b.png": ("good", "none", "", ()),
+        "Images/hole/c.png": ("hole", "none", "", ()),
+        "scratch/train/d.png": ("scratch", "train", "", ()),
+    }
+    assert any("--layout inner-folders" in note and "2026-01" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("photograph", "mask"),
+    [
+        ("hole/x.png", "hole/x_mask.png"), ("hole/x.jpg", "hole/x_label.bmp"), ("hole/x.png", "hole/x_GT.png"),
+        ("hole/x.jpg", "hole/x.png"), ("hole/x.jpg", "hole/mask_x.png"), ("hole/x.jpg", "hole/masks/x.png"),
+        ("hole/x.jpg", "masks/hole/x.png"), ("hole/x.jpg", "masks/x_mask.png"), ("hole/x.jpg", "ground_truth/x.png"),
+        ("hole/images/x.jpg", "hole/labels/x.png"), ("images/hole/x.jpg", "annotations/hole/x.png"),
+        ("hole/x.jpg", "hole_anno/x.png"), ("hole/x.jpg", "hole/anno/x.png"), ("hole/x.png", "hole/x-mask-1.png"),
+        ("hole/x.jpg", "annotations/x.png"), ("hole/x.png", "masks/hole/x/000.png"),
+    ],
+)  # fmt: skip
+def test_a_mask_is_no_photograph_and_no_label(tmp_path: Path, photograph: str, mask: str) -> None:
+    photographs(tmp_path, photograph, photograph.replace("hole", "good").replace("x.", "y."))
+    masks(tmp_path, mask)
+    read = rows(read_source(tmp_path))
+    assert read.pop(photograph) == ("hole", "none", "", (mask,))
+    assert [(label, of_masks) for label, _, _, of_masks in read.values()] == [("good", ())]
+
+
+def test_a_black_mask_belongs_to_a_good_part(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/x.jpg", "good/y.jpg", "hole/z.jpg")
+    masks(tmp_path, "good/x.png", "good/y.png", value=0)
+    masks(tmp_path, "hole/z.png")
+    with pytest.raises(InvalidInput, match="--masks"):  # black alone may be a photograph in the dark
+        read_source(tmp_path)
+    read = rows(read_source(tmp_path, Choices(masks="all")))
+    assert {path: of_masks for path, (_, _, _, of_masks) in read.items()} == {
+        "good/x.jpg": ("good/x.png",), "good/y.jpg": ("good/y.png",), "hole/z.jpg": ("hole/z.png",),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["hole/x.jpg", "hole/x_label.png", "hole/label_x.png"])
+def test_a_photograph_that_is_called_like_a_mask_stops_it_until_it_is_said_what_it_is(
+    tmp_path: Path, other: str
+) -> None:
+    photographs(tmp_path, "good/y.png", "hole/x.png", other)
+    with pytest.raises(InvalidInput, match=r"--masks all .* --masks none"):
+        read_source(tmp_path)
+    assert set(rows(read_source(tmp_path, Choices(masks="none")))) == {"good/y.png", "hole/x.png", other}
+    assert len(rows(read_source(tmp_path, Choices(masks="all")))) == 2
+
+
+def test_files_of_two_values_without_photographs_of_their_name_stop_it(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png")
+    masks(tmp_path, "kind/c.png", "kind/d.png")
+    with pytest.raises(InvalidInput, match=r"the 2 files of kind hold few values, as masks do.*--masks"):
+        read_source(tmp_path)
+    assert {label for label, *_ in rows(read_source(tmp_path, Choices(masks="none"))).values()} == {
+        "good", "hole", "kind",
+    }  # fmt: skip
+    assert left_out(read_source(tmp_path, Choices(masks="all"))) == {
+        "a mask of which no photograph is there": {"kind/c.png", "kind/d.png"}
+    }
+
+
+def test_masks_among_photographs_with_names_that_say_nothing_stop_it(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "hole/a1.png", "hole/b1.png")
+    masks(tmp_path, "hole/a2.png", "hole/b2.png")
+    with pytest.raises(InvalidInput, match="2 files among photographs hold few values"):
+        read_source(tmp_path)
+
+
+def test_photographs_that_are_all_of_two_values_are_photographs(tmp_path: Path) -> None:
+    masks(tmp_path, "good/a.png", "hole/a.png")
+    assert {label for label, *_ in rows(read_source(tmp_path)).values()} == {"good", "hole"}
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "classes", "jpeg"])
+def test_masks_are_seen_however_they_are_stored(tmp_path: Path, mode: str) -> None:
+    photographs(tmp_path, "good/a.jpg", "hole/b.jpg")
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    pixels[4:9, 4:9] = {"classes": 3, "P": 7}.get(mode, 255)
+    pixels[10:12, 10:12] = {"classes": 2, "P": 5}.get(mode, 255)
+    image = Image.fromarray(pixels, "P") if mode == "P" else Image.fromarray(pixels)
+    if mode == "P":
+        image.putpalette(list(range(256)) * 3)
+    path = tmp_path / ("seen/b.jpg" if mode == "jpeg" else "seen/b.png")
+    path.parent.mkdir()
+    (image.convert("1") if mode == "1" else image).save(path)
+    read = rows(read_source(tmp_path))
+    assert read["hole/b.jpg"][3] == (str(path.relative_to(tmp_path)),)
+
+
+@pytest.mark.parametrize("word", ["ok", "OK", "Pass", "normal", "No-Defect", "good", "MT_Free"])
+def test_words_for_good_are_proposed(tmp_path: Path, word: str) -> None:
+    photographs(tmp_path, f"{word}/a.png", "hole/b.png")
+    assert read_source(tmp_path).good == ("" if word == "MT_Free" else word)
+    assert read_source(tmp_path, Choices(good="hole")).good == "hole"
+
+
+def test_0_is_good_beside_1_only(tmp_path: Path) -> None:
+    photographs(tmp_path, "0/a.png", "1/b.png")
+    source = read_source(tmp_path)
+    assert source.good == "0"
+    assert any("--good 1" in note for note in source.notes)
+    photographs(tmp_path, "2/c.png")
+    assert read_source(tmp_path).good == ""
+
+
+def test_two_words_for_good_are_refused_and_a_label_that_is_not_there_too(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "ok/b.png", "hole/c.png")
+    with pytest.raises(InvalidInput, match="choose one with --good: good, ok"):
+        read_source(tmp_path)
+    with pytest.raises(InvalidInput, match="no photograph is labelled 'fine'"):
+        read_source(tmp_path, Choices(good="fine"))
+
+
+def test_folders_of_nothing_and_formats_that_are_not_read_are_left_out_aloud(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png", "no_label/c.png", "_unlabeled/d.png", "e.png")
+    (tmp_path / "hole/f.webp").write_bytes(b"RIFF")
+    assert left_out(read_source(tmp_path)) == {
+        "its folder says that it has no label": {"no_label/c.png", "_unlabeled/d.png"},
+        "no folder above it names a class": {"e.png"},
+        "a picture in a format that is not read: store it as PNG, JPEG, BMP or TIFF": {"hole/f.webp"},
+    }
