@@ -30,6 +30,7 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 
 docs: install  ## the pages that are made from the code; a test fails when they are stale
 	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md
+	$(BIN)/python -m orchestrator.cli.reference ingest > docs/ingest.md
 	$(BIN)/python -m orchestrator.cli.reference pipeline > docs/pipeline.md
 	$(BIN)/python -m orchestrator.cli.reference settings > docs/settings.md
 

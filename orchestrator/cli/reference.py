@@ -1,4 +1,4 @@
-"""The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference cli|pipeline|settings`."""
+"""The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference NAME`."""
 
 import sys
 from collections.abc import Iterator
@@ -120,6 +120,13 @@ def settings_page() -> str:
     return "\n\n".join([GENERATED, SETTINGS_INTRO.strip(), "\n".join(rows), SETTINGS_BESIDE.strip()]) + "\n"
 
 
+def ingest_page() -> str:
+    """Layouts, what is a label, and the options."""
+    from orchestrator.cli.ingest_page import ingest_page as page
+
+    return f"{GENERATED}\n\n{page()}"
+
+
 def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, dict):
@@ -160,9 +167,9 @@ def _range(field: FieldInfo) -> str:
 
 def main() -> int:
     """Print a page."""
-    pages = {"cli": cli_page, "pipeline": pipeline_page, "settings": settings_page}
+    pages = {"cli": cli_page, "ingest": ingest_page, "pipeline": pipeline_page, "settings": settings_page}
     if len(sys.argv) != 2 or sys.argv[1] not in pages:
-        sys.stderr.write("usage: python -m orchestrator.cli.reference cli|pipeline|settings\n")
+        sys.stderr.write(f"usage: python -m orchestrator.cli.reference {'|'.join(pages)}\n")
         return USAGE
     sys.stdout.write(pages[sys.argv[1]]())
     return OK

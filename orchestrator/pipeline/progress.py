@@ -120,7 +120,7 @@ class Display:
 
     def warn(self, text: str) -> None:
         """Say it in a colour that is seen."""
-        self._console.print(Text(f"! {text}", style="bold yellow"))
+        self._console.print(Text(f"! {text}", style="bold yellow"), soft_wrap=True)
 
     def _end(self) -> None:
         if self._task is not None:

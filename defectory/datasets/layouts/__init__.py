@@ -91,6 +91,6 @@ def _check_level(tree: Tree) -> None:
         folder, layout = min(layouts.items())
         right = f"give one of them, e.g. {tree.root / folder}"
         raise InvalidInput(
-            f"{', '.join(sorted(layouts)[:5])} in {tree.root} are data sets of their own ({layout.name}): {right}",
+            f"{tree.root} holds data sets of their own ({layout.name}): {', '.join(sorted(layouts)[:5])}; {right}",
             {"directory": right},
         )

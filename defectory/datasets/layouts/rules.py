@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from defectory.datasets.layouts.mask_file import MaskFile
-from defectory.datasets.layouts.names import goods_among, is_no_label
+from defectory.datasets.layouts.names import goods_among, is_no_label, plain
 from defectory.datasets.layouts.siblings import Pairing, pair
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture
@@ -48,10 +48,16 @@ def _labelled(files: Iterable[SourceFile], good: str) -> tuple[list[SourceFile],
     for file in files:
         label = file.label.strip()
         if is_no_label(label) == "nothing" and label != good:
-            without.append(LeftOut(file.path, f"its label is {label!r}" if label else "it has no label"))
+            without.append(LeftOut(file.path, _unlabelled(label)))
         else:
             labelled.append(file)
     return labelled, without
+
+
+def _unlabelled(label: str) -> str:
+    if not label:
+        return "it has no label"
+    return f"its label is {label!r}" + (f" (--good {label} if that means no defect)" if plain(label) == "none" else "")
 
 
 def _check_labels(files: Iterable[SourceFile], choices: Choices) -> None:

@@ -25,7 +25,7 @@ from defectory.storage import open_store
 from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
-from orchestrator.cli.reference import cli_page, pipeline_page, settings_page
+from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
 from orchestrator.pipeline.line import LINE
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +77,54 @@ def test_what_a_split_lacks_is_said_while_it_can_be_mended(photos: Path, tmp_pat
     done = defectory("ingest", str(photos / "list.csv"), *arguments)
     assert "! the test split has no image of defect" in done.stderr
     assert "split has no image of good" not in done.stderr
+
+
+def test_what_is_recognised_is_said_first_and_a_dry_run_makes_nothing(photos: Path, tmp_path: Path) -> None:
+    (photos / "no_label").mkdir()
+    (photos / "no_label/x.png").write_bytes((photos / "good/0.png").read_bytes())
+    said = defectory("ingest", str(photos), "--dry-run", cwd=tmp_path).stdout
+    assert "layout  folders: its class folders are defect, good" in said
+    assert "labels  good 9 (no defect), defect 8" in said
+    assert "! left out: 1 file, its folder says that it has no label (no_label/x.png)" in said
+    summary = json.loads(defectory("ingest", str(photos), "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert (summary["layout"], summary["good"], summary["labels"]) == ("folders", "good", {"good": 9, "defect": 8})
+    assert not (tmp_path / ".defectory").exists()
+    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", cwd=tmp_path)
+    assert [line for line in said.splitlines() if line.strip() not in done.stderr] == []
+    assert done.stderr.index("layout  folders") < done.stderr.index("files were skipped")
+
+
+def test_a_folder_of_two_readings_is_refused_with_the_option_that_chooses(photos: Path, tmp_path: Path) -> None:
+    for label in ("good", "defect"):
+        (tmp_path / "two/right" / label).mkdir(parents=True)
+        (tmp_path / "two/right" / label / "z.png").write_bytes((photos / label / "1.png").read_bytes())
+    photos.rename(tmp_path / "two/left")
+    for command in (("ingest", "--name", "x"), ("run", "--dry-run")):
+        refused = defectory(command[0], str(tmp_path / "two"), *command[1:], cwd=tmp_path)
+        assert refused.returncode == EXIT_CODES[InvalidInput]
+        assert "--layout folders" in refused.stderr
+        assert "--layout inner-folders" in refused.stderr
+    plan = defectory("run", str(tmp_path / "two"), "--dry-run", "--layout", "inner-folders", "--json", cwd=tmp_path)
+    assert json.loads(plan.stdout)["source"]["labels"] == {"good": 10, "defect": 9}
+
+
+def test_binary_labels_that_turn_into_kinds_are_said_and_good_can_be_named(photos: Path, tmp_path: Path) -> None:
+    (photos / "good").rename(photos / "scratch")
+    said = defectory("ingest", str(photos), "--dry-run", cwd=tmp_path).stdout
+    assert "no label means a good part, so binary labels turn into kinds: defect, scratch; --good LABEL" in said
+    arguments = ("--name", "x", "--size", "16", "--good", "scratch", "--json")
+    made = json.loads(defectory("ingest", str(photos), *arguments, cwd=tmp_path).stdout)
+    assert made["labels"] == ["defect", "good"]
+
+
+def test_one_label_is_ingested_and_the_line_asks_for_two(photos: Path, tmp_path: Path) -> None:
+    (photos / "defect").rename(tmp_path / "elsewhere")
+    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["labels"] == ["good"]
+    assert "enough for a generator, not for a classifier" in done.stderr
+    refused = defectory("run", str(photos), "--preset", "demo", "--allow-random-weights", cwd=tmp_path)
+    assert refused.returncode == EXIT_CODES[InvalidInput]
+    assert "all photographs are labelled good, and the line compares classifiers" in refused.stderr
 
 
 def test_the_store_is_a_folder_here_unless_told_otherwise(photos: Path, tmp_path: Path) -> None:
@@ -308,6 +356,7 @@ def test_help_loads_no_framework() -> None:
 
 def test_the_pages_are_fresh() -> None:
     assert (ROOT / "docs/cli.md").read_text() == cli_page(), "run `make docs`"
+    assert (ROOT / "docs/ingest.md").read_text() == ingest_page(), "run `make docs`"
     assert (ROOT / "docs/pipeline.md").read_text() == pipeline_page(), "run `make docs`"
     assert (ROOT / "docs/settings.md").read_text() == settings_page(), "run `make docs`"
 

@@ -28,12 +28,19 @@ named_mask = st.tuples(
 stray = st.tuples(st.lists(folder, max_size=3), stem, st.sampled_from([".txt", ".json", ".webp", ".xml"]))
 choices = st.builds(
     Choices, keep_splits=st.booleans(), masks=st.sampled_from(["auto", "all", "none"]),
-    layout=st.sampled_from(["", "", "folders", "inner-folders", "split-folders", "mvtec"]),
+    layout=st.sampled_from(["", "", "", "folders", "inner-folders", "split-folders", "mvtec"]),
 )  # fmt: skip
 
 
 def paths(files: list[tuple[list[str], str, str]]) -> list[str]:
     return ["/".join([*folders, name + ending]) for folders, name, ending in files]
+
+
+def called_masks(pictures: list[tuple[list[str], str, str]], flat: list[tuple[list[str], str, str]]) -> set[str]:
+    """The files that are called like the mask of a photograph beside them."""
+    beside = {(tuple(folders), name) for folders, name, _ in pictures}
+    named = [file for file in flat if (tuple(file[0]), file[1]) in beside and file[2] not in (".png",)]
+    return set(paths(named))
 
 
 @given(
@@ -66,8 +73,8 @@ def test_no_tree_has_a_label_that_is_none_and_no_picture_goes_in_silence(
             if path.lower().endswith((".png", ".jpg", ".bmp", ".webp")):
                 assert uses[path] == 1, f"{path} is {'nowhere' if not uses[path] else 'in two places'}"
         for file in source.files:
-            if any(folder in MASKS for folder in file.path.split("/")[:-1]):
-                raise AssertionError(f"{file.path} lies among masks and is a photograph")
+            assert set(file.path.split("/")[:-1]).isdisjoint(MASKS), f"{file.path} lies among masks"
+            assert chosen.masks == "none" or file.path not in called_masks(pictures, flat)
 
 
 def test_every_layout_has_a_test_that_draws_it() -> None:

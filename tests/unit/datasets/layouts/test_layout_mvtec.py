@@ -85,7 +85,9 @@ def test_a_mask_without_its_photograph_is_left_out_aloud(tmp_path: Path) -> None
 def test_the_folder_above_the_categories_is_refused_with_one_of_them(tmp_path: Path) -> None:
     category(tmp_path / "bottle")
     category(tmp_path / "cable")
-    with pytest.raises(InvalidInput, match=r"bottle, cable in .* are data sets of their own .*e.g. .*bottle"):
+    with pytest.raises(
+        InvalidInput, match=r"holds data sets of their own \(mvtec\): bottle, cable; give one of them, e.g. .*bottle"
+    ):
         read_source(tmp_path)
 
 

@@ -81,5 +81,5 @@ def test_what_lies_beside_the_splits_is_left_out_aloud(tmp_path: Path) -> None:
 def test_the_folder_above_such_sets_is_refused(tmp_path: Path) -> None:
     parted(tmp_path / "line1")
     parted(tmp_path / "line2")
-    with pytest.raises(InvalidInput, match=r"line1, line2 in .* are data sets of their own"):
+    with pytest.raises(InvalidInput, match=r"holds data sets of their own \(split-folders\): line1, line2"):
         read_source(tmp_path)
