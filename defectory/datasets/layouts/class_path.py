@@ -1,11 +1,11 @@
 """A picture's path read as class folders: which folder is a split, a container, a place of masks, or a class."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from defectory.datasets.layouts.names import is_no_label, split_of
+from defectory.datasets.layouts.names import is_no_label, masks_for, split_of
 from defectory.datasets.layouts.source import LeftOut, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture, is_picture
 from defectory.datasets.manifest import Split
@@ -32,10 +32,15 @@ class ClassPath:
     kinds: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: str, good: str = "") -> "ClassPath":
-        """Read a path's folders; one that a person calls good is a class, whatever its name."""
+    def of(cls, path: str, good: str = "", masks: Container[str] = ()) -> "ClassPath":
+        """Read a path's folders.
+
+        Args:
+            good: a folder that a person calls good: it is a class, whatever its name.
+            masks: folders that hold the masks of another folder.
+        """
         folders = PurePosixPath(path).parts[:-1]
-        kinds = tuple("" if folder == good else is_no_label(folder) for folder in folders)
+        kinds = tuple("" if x == good else "mask" if x in masks else is_no_label(x) for x in folders)
         splits = [split for folder in folders if (split := split_of(folder))]
         classes = tuple(folder for folder, kind in zip(folders, kinds, strict=True) if not kind)
         return cls(path, classes, splits[-1] if splits else "none", kinds)
@@ -59,7 +64,9 @@ class ClassPath:
 
 def class_paths(tree: Tree, good: str = "") -> list[ClassPath]:
     """Every file of a tree that lies in no folder of masks."""
-    return [path for file in tree.files if not (path := ClassPath.of(file, good)).is_mask]
+    names = {PurePosixPath(folder).name for folder in tree.folders}
+    masks = {name for name in names if masks_for(name) in names}
+    return [path for file in tree.files if not (path := ClassPath.of(file, good, masks)).is_mask]
 
 
 def by_class(

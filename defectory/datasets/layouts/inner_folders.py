@@ -17,9 +17,10 @@ def _recognise(tree: Tree) -> str:
             holders[path.classes[-1]].add(path.classes[0])
     outer = {path.classes[0] for path in paths}
     shared = {inner for inner, holding in holders.items() if len(holding) > 1}
-    if len(outer) == 1 and not goods_among(outer):
+    good_outside = goods_among(outer)
+    if not good_outside and (len(outer) == 1 or goods_among(set(holders))):
         inner = set(holders)
-    elif any(_holds_a_split(path) for path in paths) or goods_among(shared) or not goods_among(outer):
+    elif not good_outside or goods_among(shared) or any(_holds_a_split(path) for path in paths):
         inner = shared
     else:
         inner = set()

@@ -27,6 +27,8 @@ GOOD = (
     "non_defective", "nondefective", "without_defect", "free", "intact", "accepted", "accept", "i_o", "io", "negative",
 )  # fmt: skip
 _SPLIT = re.compile(rf"({'|'.join(SPLITS)})(?:_?(?:set|data|images?|imgs?|split|public|private|\d+))*")
+_MASK = r"(?:masks?|gts?|ground_?truths?|seg|segmentations?)"
+_MASKS_FOR = re.compile(rf"(?P<behind>.+?)[ _.\-]+{_MASK}|{_MASK}[ _.\-]+(?P<before>.+)", re.IGNORECASE)
 _FOLD = re.compile(r"(?:fold|split)_?\d+")
 
 
@@ -43,12 +45,23 @@ def split_of(name: str) -> Split | None:
     return "none" if _FOLD.fullmatch(word) else None
 
 
+def spelled(label: str) -> str:
+    """What labels have in common that differ only in capitals and in what joins their words."""
+    return re.sub(r"(?<=\w)[\s_\-]+(?=\w)", " ", label.strip().casefold())
+
+
 def is_no_label(name: str) -> str:
     """What a name says in place of a label: "split", "container", "mask" or "nothing"; "" where it can be one."""
     if split_of(name):
         return "split"
     kinds = {"container": CONTAINERS, "mask": MASKS, "nothing": NOTHING}
     return next((kind for kind, words in kinds.items() if plain(name) in words), "")
+
+
+def masks_for(folder: str) -> str:
+    """The folder of the photographs whose masks a folder holds by its name ("hole" for "hole_masks"); "": none."""
+    match = _MASKS_FOR.fullmatch(folder)
+    return (match["behind"] or match["before"]) if match else ""
 
 
 def goods_among(labels: set[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from defectory.datasets.layouts.mask_file import MaskFile
-from defectory.datasets.layouts.names import goods_among, is_no_label, plain
+from defectory.datasets.layouts.names import goods_among, is_no_label, plain, spelled
 from defectory.datasets.layouts.siblings import Pairing, pair
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture
@@ -24,12 +24,13 @@ def settle(source: Source, layout: Layout, tree: Tree, choices: Choices) -> Sour
             several labels mean a good part, or the one that was named is not there.
     """
     files, unlabelled = _labelled(source.files, choices.good)
+    files, respelled = _spelled_alike(files)
     _check_labels(files, choices)
     pairing = _pair(files, source, tree, choices)
     files = _with_masks(files, pairing)
     good = _good(source, files, choices)
     left_out = _left_out(source, tree, files, unlabelled, pairing)
-    notes = [*source.notes, *pairing.notes, *_of_links(tree), *_of_good(good, choices)]
+    notes = [*source.notes, *respelled, *pairing.notes, *_of_links(tree), *_of_good(good, choices)]
     if not (choices.keep_splits or layout.fixes_splits):
         notes += _of_splits(files)
         files = [replace(file, split="none") for file in files]
@@ -52,6 +53,15 @@ def _labelled(files: Iterable[SourceFile], good: str) -> tuple[list[SourceFile],
         else:
             labelled.append(file)
     return labelled, without
+
+
+def _spelled_alike(files: list[SourceFile]) -> tuple[list[SourceFile], list[str]]:
+    """Labels that differ only in capitals, spaces, "-" and "_" are one, spelled as it is most often."""
+    counts = Counter(file.label for file in files)
+    usual = {spelled(label): label for label, _ in sorted(counts.items(), key=lambda item: (item[1], item[0]))}
+    others = sorted(label for label in counts if usual[spelled(label)] != label)
+    notes = [f"{label!r} ({counts[label]}) is taken for {usual[spelled(label)]!r}" for label in others]
+    return [replace(file, label=usual[spelled(file.label)]) for file in files], notes
 
 
 def _unlabelled(label: str) -> str:
@@ -88,10 +98,11 @@ def _with_masks(files: Iterable[SourceFile], pairing: Pairing) -> list[SourceFil
 def _good(source: Source, files: Iterable[SourceFile], choices: Choices) -> str:
     labels = {file.label for file in files}
     if choices.good:
-        if choices.good not in labels:
+        alike = [label for label in labels if spelled(label) == spelled(choices.good)]
+        if not alike:
             right = f"use one of {', '.join(sorted(labels))}"
             raise InvalidInput(f"no photograph is labelled {choices.good!r}: {right}", {"good": right})
-        return choices.good
+        return alike[0]
     if source.good:
         return source.good
     proposed = goods_among(labels)

@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from defectory.datasets.layouts.look import Look, look_at
-from defectory.datasets.layouts.names import is_no_label, plain, split_of
+from defectory.datasets.layouts.names import is_no_label, masks_for, plain, split_of
 from defectory.datasets.layouts.source import Choices
 from defectory.errors import InvalidInput
 
 LONELY = "a mask of which no photograph is there"
 NOT_WANTED = "it lies in a folder of masks"
 _WORDS = r"(?:mask|masks|label|labels|gt|groundtruth|ground_truth|seg|segmentation|anno|annotation)"
-_BEHIND = re.compile(rf"(?P<stem>.+?)[ _.\-]+{_WORDS}(?:[ _.\-]?\d+)?", re.IGNORECASE)
+_BEHIND = re.compile(rf"(?P<stem>.+?)[ _.\-(]+{_WORDS}(?:[ _.\-]?\d+)?\)?", re.IGNORECASE)
 _BEFORE = re.compile(rf"{_WORDS}[ _.\-]+(?P<stem>.+)", re.IGNORECASE)
 _SAMPLE = 5  # files of a kind that are opened, spread evenly
 _IN_A_FOLDER = 3
@@ -72,14 +72,10 @@ def mask_of(stem: str) -> str:
     return match["stem"] if match else ""
 
 
-def in_masks(path: str) -> bool:
-    """Whether a file lies in a folder of masks."""
-    return any(is_no_label(folder) == "mask" for folder in PurePosixPath(path).parts[:-1])
-
-
-def _may_be_in_masks(path: str) -> bool:
-    """Also in a folder of labels: a picture that is no photograph there is a mask."""
-    return in_masks(path) or not _OF_LABELS.isdisjoint(map(plain, PurePosixPath(path).parts[:-1]))
+def _in_masks(path: str) -> bool:
+    """Whether a picture that is no photograph lies in a folder of masks, or of labels: there it is a mask."""
+    folders = PurePosixPath(path).parts[:-1]
+    return any(is_no_label(x) == "mask" or masks_for(x) or plain(x) in _OF_LABELS for x in folders)
 
 
 class _Seen:
@@ -106,7 +102,7 @@ def _left(pairing: Pairing, paths: Iterable[str]) -> list[str]:
 
 def _by_folder(pairing: Pairing, photographs: Sequence[str], others: Sequence[str], choices: Choices) -> None:
     """Pictures in folders of masks: the photograph has the same name, in a folder that is called alike."""
-    masks = [path for path in others if _may_be_in_masks(path)]
+    masks = [path for path in others if _in_masks(path)]
     if choices.masks == "none":
         pairing.lonely.update(dict.fromkeys(masks, NOT_WANTED))
         return
@@ -115,8 +111,8 @@ def _by_folder(pairing: Pairing, photographs: Sequence[str], others: Sequence[st
         stem, parent = PurePosixPath(mask).stem, PurePosixPath(mask).parent
         names = [str(parent / stem), str(parent / (mask_of(stem) or stem)), str(parent)]  # the last: <stem>/000.png
         keys = (_with_splits, _without_splits, _stem_alone)
-        targets = (index.get(key(name), []) for index, key in zip(known, keys, strict=True) for name in names)
-        target = next((one[0] for one in targets if len(one) == 1), "")
+        places = ((name, index.get(key(name), [])) for index, key in zip(known, keys, strict=True) for name in names)
+        target = next((one[0] for name, one in places if len(one) == 1 and _fits(name, one[0])), "")
         if target:
             pairing.masks[target].append(mask)
         else:
@@ -130,9 +126,15 @@ def _places(paths: Iterable[str], key: Callable[[str], tuple[str, ...]]) -> dict
     return places
 
 
+def _fits(mask: str, photograph: str) -> bool:
+    """Whether every class folder of a mask is the photograph's, too."""
+    return set(_without_splits(mask)[:-1]) <= set(PurePosixPath(photograph).parts[:-1])
+
+
 def _with_splits(path: str) -> tuple[str, ...]:
     *folders, name = PurePosixPath(path).parts
-    return (*(folder for folder in folders if is_no_label(folder) not in ("mask", "container")), name)
+    kept = (masks_for(x) or x for x in folders if is_no_label(x) not in ("mask", "container"))
+    return (*kept, name)
 
 
 def _without_splits(path: str) -> tuple[str, ...]:
@@ -215,14 +217,14 @@ def _by_content(pairing: Pairing, photographs: Sequence[str], choices: Choices, 
         pairs = {mask: target for mask, target in targets.items() if target and _same_size(mask, target, seen)}
         if len(pairs) * 2 < len(targets) and choices.masks == "auto":
             raise _doubt(
-                f"the {len(targets)} files of {folder} hold few values, as masks do, e.g. {folders[folder][0]}"
+                f"the files of {folder} ({len(targets)}) hold few values, as masks do, e.g. {folders[folder][0]}"
             )
         for mask, target in pairs.items():
             pairing.masks[target].append(mask)
         pairing.lonely.update({mask: LONELY for mask in targets if mask not in pairs})
         example = next(iter(pairs.items()), None)
         pairing.notes.append(
-            f"the {len(targets)} files of {folder} are masks by what they hold"
+            f"the files of {folder} ({len(targets)}) are masks by what they hold"
             + (f", e.g. {example[0]} that of {example[1]}" if example else "")
         )
     for folder in looks.keys() - set(flat):
@@ -236,7 +238,7 @@ def _mixed(pairing: Pairing, paths: Sequence[str], looks: Sequence[Look], choice
         return
     masks = [path for path in paths if (look := seen(path)) and look.kind == "mask"]
     if choices.masks == "auto":
-        raise _doubt(f"{len(masks)} files among photographs hold few values, as masks do, e.g. {masks[0]}")
+        raise _doubt(f"files among photographs ({len(masks)}) hold few values, as masks do, e.g. {masks[0]}")
     pairing.lonely.update(dict.fromkeys(masks, LONELY))
 
 

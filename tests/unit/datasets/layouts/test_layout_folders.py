@@ -33,6 +33,7 @@ def test_folders_are_labels_at_any_depth_and_containers_and_splits_are_none(tmp_
         ("hole/x.jpg", "masks/hole/x.png"), ("hole/x.jpg", "masks/x_mask.png"), ("hole/x.jpg", "ground_truth/x.png"),
         ("hole/images/x.jpg", "hole/labels/x.png"), ("images/hole/x.jpg", "annotations/hole/x.png"),
         ("hole/x.jpg", "hole_anno/x.png"), ("hole/x.jpg", "hole/anno/x.png"), ("hole/x.png", "hole/x-mask-1.png"),
+        ("hole/x.png", "hole_masks/x.png"), ("hole/x.png", "GT_hole/x.png"), ("hole/x.png", "hole/x (mask).png"),
         ("hole/x.jpg", "annotations/x.png"), ("hole/x.png", "masks/hole/x/000.png"),
     ],
 )  # fmt: skip
@@ -70,7 +71,7 @@ def test_a_photograph_that_is_called_like_a_mask_stops_it_until_it_is_said_what_
 def test_files_of_two_values_without_photographs_of_their_name_stop_it(tmp_path: Path) -> None:
     photographs(tmp_path, "good/a.png", "hole/b.png")
     masks(tmp_path, "kind/c.png", "kind/d.png")
-    with pytest.raises(InvalidInput, match=r"the 2 files of kind hold few values, as masks do.*--masks"):
+    with pytest.raises(InvalidInput, match=r"the files of kind \(2\) hold few values, as masks do.*--masks"):
         read_source(tmp_path)
     assert {label for label, *_ in rows(read_source(tmp_path, Choices(masks="none"))).values()} == {
         "good", "hole", "kind",
@@ -83,7 +84,7 @@ def test_files_of_two_values_without_photographs_of_their_name_stop_it(tmp_path:
 def test_masks_among_photographs_with_names_that_say_nothing_stop_it(tmp_path: Path) -> None:
     photographs(tmp_path, "good/a.png", "hole/a1.png", "hole/b1.png")
     masks(tmp_path, "hole/a2.png", "hole/b2.png")
-    with pytest.raises(InvalidInput, match="2 files among photographs hold few values"):
+    with pytest.raises(InvalidInput, match=r"files among photographs \(2\) hold few values"):
         read_source(tmp_path)
 
 
@@ -140,3 +141,29 @@ def test_folders_of_nothing_and_formats_that_are_not_read_are_left_out_aloud(tmp
         "no folder above it names a class": {"e.png"},
         "a picture in a format that is not read: store it as PNG, JPEG, BMP or TIFF": {"hole/f.webp"},
     }
+
+
+def test_labels_that_are_spelled_alike_are_one(tmp_path: Path) -> None:
+    photographs(
+        tmp_path, "good/a.png", "Good/b.png", "good/c.png", "deep-cut/d.png", "Deep_Cut/e.png", "deep-cut/f.png"
+    )
+    photographs(tmp_path, "+1/g.png", "-1/h.png")
+    source = read_source(tmp_path)
+    assert {label for label, *_ in rows(source).values()} == {"good", "deep-cut", "+1", "-1"}
+    assert {"'Good' (1) is taken for 'good'", "'Deep_Cut' (1) is taken for 'deep-cut'"} <= set(source.notes)
+    assert source.good == "good"
+
+
+def test_a_soft_mask_in_a_folder_that_is_called_after_its_photographs_is_one(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png", "hole_mask/b.png", "wrong_label/c.png")
+    assert {path: row[0] for path, row in rows(read_source(tmp_path)).items()} == {
+        "good/a.png": "good", "hole/b.png": "hole", "wrong_label/c.png": "wrong_label",
+    }  # fmt: skip
+
+
+def test_the_mask_of_a_photograph_that_is_gone_is_not_given_to_another(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/000.png", "hole/001.png")
+    masks(tmp_path, "ground_truth/hole/000.png", "ground_truth/hole/001.png")
+    source = read_source(tmp_path)
+    assert rows(source)["good/000.png"][3] == ()
+    assert left_out(source) == {"a mask of which no photograph is there": {"ground_truth/hole/000.png"}}

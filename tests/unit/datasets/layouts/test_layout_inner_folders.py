@@ -18,6 +18,7 @@ INNER, OUTER = Choices(layout="inner-folders"), Choices(layout="folders")
         ("camera1/good/a.png", "camera1/hole/b.png", "camera2/good/c.png", "camera2/hole/d.png"),
         ("scratch/left/a.png", "scratch/right/b.png", "hole/left/c.png", "hole/right/d.png"),
         ("a/train/ok/1.png", "a/test/ko/2.png", "b/ok/3.png", "b/ko/4.png", "c/ok/5.png", "c/ko/6.png"),
+        ("May/ok/1.png", "June/hole/2.png"),
         ("photographs of May/good/a.png", "photographs of May/hole/b.png"),
     ],
 )  # fmt: skip
