@@ -16,9 +16,10 @@ from PIL import ImageChops
 from defectory.datasets.groups import describe, find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.delimited import read_text
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
-from defectory.datasets.layouts.table import read_csv_text, read_groups
+from defectory.datasets.layouts.table import read_groups
 from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
 from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
@@ -101,7 +102,7 @@ def ingest(
     source = read_source(directory, choices)
     if on_source:
         on_source(source)
-    given = read_groups(read_csv_text(groups_csv), str(groups_csv)) if groups_csv else {}
+    given = read_groups(read_text(groups_csv), str(groups_csv)) if groups_csv else {}
     photographs, skipped = _read(source, size_px, fit, keep_alpha, say)
     photographs = _without_duplicates(photographs, skipped)
     if not photographs:

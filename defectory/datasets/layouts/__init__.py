@@ -6,10 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from defectory.datasets.layouts.btad import BTAD
+from defectory.datasets.layouts.coco import COCO
+from defectory.datasets.layouts.cvat import CVAT
+from defectory.datasets.layouts.datumaro import DATUMARO
+from defectory.datasets.layouts.fiftyone import FIFTYONE
 from defectory.datasets.layouts.folders import FOLDERS
+from defectory.datasets.layouts.imagenet_lists import IMAGENET_LISTS
 from defectory.datasets.layouts.inner_folders import INNER_FOLDERS
+from defectory.datasets.layouts.label_studio import LABEL_STUDIO
 from defectory.datasets.layouts.mvtec import MVTEC
 from defectory.datasets.layouts.mvtec2 import MVTEC2
+from defectory.datasets.layouts.roboflow import ROBOFLOW
 from defectory.datasets.layouts.rules import settle
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
@@ -18,7 +25,8 @@ from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput
 
 LAYOUTS: tuple[Layout, ...] = (  # a new one is a module and its name here; the particular ones first
-    MVTEC, MVTEC2, BTAD, TABLE, SPLIT_FOLDERS, FOLDERS, INNER_FOLDERS,
+    MVTEC, MVTEC2, BTAD, COCO, DATUMARO, CVAT, IMAGENET_LISTS, LABEL_STUDIO, ROBOFLOW, FIFTYONE, TABLE,
+    SPLIT_FOLDERS, FOLDERS, INNER_FOLDERS,
 )  # fmt: skip
 
 
@@ -31,7 +39,10 @@ def read_source(path: Path, choices: Choices = Choices()) -> Source:  # noqa: B0
     """
     tree = Tree.of(path)
     layout, reason = _choose(tree, choices.layout)
-    source = settle(replace(layout.read(tree, choices), reason=reason), layout, tree, choices)
+    source = replace(layout.read(tree, choices), reason=reason)
+    if source.root != tree.root:  # the layout's pictures lie beside the folder that was given, not in it
+        tree = Tree.of(source.root)
+    source = settle(source, layout, tree, choices)
     if not source.files:
         raise InvalidInput(
             f"{path} holds no images: it was read as {layout.name} because {reason}; use class folders, an MVTec AD"

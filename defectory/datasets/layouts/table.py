@@ -1,42 +1,55 @@
 """Tables: a CSV file that names pictures, their labels, groups and splits."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import cast
 
-from defectory.datasets.layouts.source import Choices, Layout, Source, SourceFile
+from defectory.datasets.layouts.cells import labels_of
+from defectory.datasets.layouts.delimited import code_page, decode_text, header, rows
+from defectory.datasets.layouts.entries import Entry, pool
+from defectory.datasets.layouts.label_studio import uploaded
+from defectory.datasets.layouts.locating import Pictures
+from defectory.datasets.layouts.names import SPLITS
+from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
 from defectory.datasets.manifest import Split
-from defectory.errors import InvalidInput, NotFound
+from defectory.errors import InvalidInput
 
-_SPLITS = ("train", "validation", "test")
-_IMAGE_COLUMNS = ("image", "file", "path")
-_GROUP_COLUMNS = ("group", "tile", "part")
+TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
+_IMAGE = ("image", "file", "path", "filename", "file_name", "filepath", "image_path")
+_LABEL = ("label", "class", "category", "choice")
+_GROUP = ("group", "tile", "part")
+_PERSON = ("annotator", "labeler", "completed_by")
 
 
-def read_table(text: str, name: str = "table") -> list[SourceFile]:
-    """Parse a CSV with the columns image, label and, optionally, group and split; others are ignored.
+def read_table(tree: Tree, path: str) -> Iterator[Entry]:
+    """The entries of a table with an image and a label column and, optionally, group, split and annotator.
 
     Raises:
-        InvalidInput: a column is missing; a row has no image or label, an unknown split, a path that leaves the folder,
-            or an image that was named before. Names the row.
+        InvalidInput: a column is missing; a row has no image, an unknown split, a path that leaves the folder, an
+            image that fits several files or that the same person named before. Names the row.
     """
-    rows = _rows(text, name, required=(("image",), ("label",)))
-    files: dict[str, SourceFile] = {}
-    for number, row in rows:
-        image = _inside(row["image"], f"{name}, row {number}")
-        label = row["label"]
-        if not label:
-            raise InvalidInput(f"{name}, row {number}: {image} has no label")
-        if image in files:
-            raise InvalidInput(f"{name}, row {number}: {image} was named before; name every image once")
-        split = {"": "none", "val": "validation"}.get(row.get("split", ""), row.get("split", ""))
-        if split not in (*_SPLITS, "none"):
-            raise InvalidInput(f"{name}, row {number}: split {split!r} is not one of {', '.join(_SPLITS)} or empty")
-        files[image] = SourceFile(image, label, cast(Split, split), row.get("group", ""))
-    return list(files.values())
+    text = decode_text(tree.text(path), path)
+    pictures = Pictures(tree)
+    seen: set[tuple[str, str]] = set()
+    folder = str(PurePosixPath(path).parent)
+    for number, row in rows(text, path, (_IMAGE, _LABEL)):
+        where = f"{path}, row {number}"
+        person = _cell(row, _PERSON)
+        name = _cell(row, _IMAGE)
+        found = uploaded(pictures, name, where) if person or name.startswith("/data/") else ""
+        image = found or pictures.find(_inside(name, where), where, () if folder == "." else (folder,))
+        if (image or name, person) in seen:
+            raise InvalidInput(f"{where}: {name} was named before; name every image once")
+        seen.add((image or name, person))
+        yield Entry(
+            path=image or name,
+            labels=labels_of(_cell(row, _LABEL), where),
+            split=_split(row.get("split", ""), where),
+            group=_cell(row, _GROUP),
+            by=person,
+            is_there=bool(image),
+        )
 
 
 def read_groups(text: str, name: str = "groups") -> dict[str, str]:
@@ -46,9 +59,9 @@ def read_groups(text: str, name: str = "groups") -> dict[str, str]:
         InvalidInput: a column is missing, or an image has two groups.
     """
     groups: dict[str, str] = {}
-    for number, row in _rows(text, name, required=(_IMAGE_COLUMNS, _GROUP_COLUMNS)):
-        image = _inside(next(row[c] for c in _IMAGE_COLUMNS if c in row), f"{name}, row {number}")
-        group = next(row[c] for c in _GROUP_COLUMNS if c in row)
+    for number, row in rows(text.removeprefix("\ufeff"), name, (_IMAGE, _GROUP)):
+        image = _inside(_cell(row, _IMAGE), f"{name}, row {number}")
+        group = _cell(row, _GROUP)
         if groups.get(image, group) != group:
             raise InvalidInput(f"{name}, row {number}: {image} is in group {groups[image]!r} and in {group!r}")
         if group:
@@ -56,42 +69,25 @@ def read_groups(text: str, name: str = "groups") -> dict[str, str]:
     return groups
 
 
-def read_csv_text(path: Path) -> str:
-    """A CSV file's text, UTF-8 with or without byte-order mark.
-
-    Raises:
-        NotFound, InvalidInput: there is no such file, or it is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise NotFound(f"{path} is not a file") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text: {error}") from error
+def tables(tree: Tree) -> list[str]:
+    """The files right below the root, or the one that was given, that have an image and a label column."""
+    near = [tree.named] if tree.named else [path for path in tree.files if "/" not in path]
+    return [path for path in near if path.lower().endswith(TABLE_ENDINGS) and _is_image_table(tree, path)]
 
 
-def _rows(text: str, name: str, required: Sequence[Sequence[str]]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(row number, column -> stripped value) of each row with content; one column of each required set is there."""
-    try:
-        table = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
-    except csv.Error as error:
-        raise InvalidInput(f"{name} is not a CSV file: {error}") from error
-    header = [cell.strip().lower() for cell in table[0]] if table else []
-    for names in required:
-        if not set(names) & set(header):
-            raise InvalidInput(
-                f"{name} has no column {' or '.join(names)}; its columns are {', '.join(header) or 'none'}"
-            )
-    repeated = {column for column in header if column and header.count(column) > 1}
-    if repeated:
-        raise InvalidInput(f"{name} has the column {', '.join(sorted(repeated))} twice")
-    for number, cells in enumerate(table[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) > len(header):
-            raise InvalidInput(f"{name}, row {number} has {len(cells)} cells under {len(header)} columns; quote commas")
-        padded = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
-        yield number, dict(zip(header, padded, strict=True))
+def _cell(row: dict[str, str], columns: tuple[str, ...]) -> str:
+    """The first of these columns that the table has."""
+    return next((row[column] for column in columns if column in row), "")
+
+
+def _split(cell: str, where: str) -> Split:
+    """A table's split; "none" where it is empty."""
+    if not cell:
+        return "none"
+    split = SPLITS.get(cell.lower())
+    if split is None:
+        raise InvalidInput(f"{where}: split {cell!r} is not one of train, validation, test or empty")
+    return cast(Split, split)
 
 
 def _inside(path: str, where: str) -> str:
@@ -103,41 +99,52 @@ def _inside(path: str, where: str) -> str:
 
 
 def _is_image_table(tree: Tree, path: str) -> bool:
-    """Whether a CSV file has the columns image and label."""
     with (tree.root / path).open("rb") as file:
-        header = file.readline(65536).decode("utf-8-sig", errors="replace")
-    columns = {cell.strip().strip('"').lower() for cell in header.split(",")}
-    return {"image", "label"} <= columns
-
-
-def _tables(tree: Tree) -> list[str]:
-    if tree.named:
-        return [tree.named]
-    return [path for path in tree.files if "/" not in path and path.endswith(".csv") and _is_image_table(tree, path)]
+        start = file.read(65536)
+    try:
+        columns = header(decode_text(start, path), (_IMAGE, _LABEL))
+    except InvalidInput:
+        return False
+    return bool(columns & set(_IMAGE)) and bool(columns & set(_LABEL))
 
 
 def _recognise(tree: Tree) -> str:
-    tables = _tables(tree)
-    return f"{', '.join(tables)} has the columns image and label" if tables else ""
+    return f"{', '.join(tables(tree))} has a column of images and one of labels" if tables(tree) else ""
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
-    tables = _tables(tree)
-    if len(tables) > 1:
-        raise InvalidInput(f"{tree.root} holds several tables of images ({', '.join(tables)}); give the one you mean")
-    files = read_table(read_csv_text(tree.root / tables[0]), tables[0])
-    return Source(tree.root, TABLE.name, tuple(files))
+    names = tables(tree) or ([tree.named] if tree.named else [])
+    if len(names) != 1:
+        listed = f"several tables of images ({', '.join(names)})" if names else "no table of images"
+        raise InvalidInput(f"{tree.root} holds {listed}; give the one you mean")
+    tree, name = _with_pictures(tree, names[0])
+    page = code_page(tree.text(name))
+    read = pool(read_table(tree, name), choices)
+    notes = (f"{name} was read as Windows code page {page[2:]}; save it as UTF-8 if letters are wrong",) if page else ()
+    return Source(tree.root, TABLE.name, read.files, left_out=read.left_out, notes=(*notes, *read.notes))
+
+
+def _with_pictures(tree: Tree, name: str) -> tuple[Tree, str]:
+    """The tree that a table's paths start from: its folder or, where its first picture is only there, the one above."""
+    above = tree.root.absolute().parent
+    first = next((row for _, row in rows(decode_text(tree.text(name), name), name, (_IMAGE, _LABEL))), {})
+    image = _cell(first, _IMAGE).replace("\\", "/")
+    if not image or ".." in PurePosixPath(image).parts or PurePosixPath(image).is_absolute():
+        return tree, name
+    if (tree.root / image).exists() or not (above / image).exists():
+        return tree, name
+    return Tree.of(above), f"{tree.root.absolute().name}/{name}"
 
 
 TABLE = Layout(
     name="csv",
-    on_disk="a CSV file of `image,label[,group][,split]`, paths relative to its folder",
-    recognised_by="the columns `image` and `label`",
-    label="the column",
+    on_disk="a table of `image,label[,group][,split][,annotator]`; paths start from its folder or the one above",
+    recognised_by="a column of images (`image`, `file`, `filename`, `path` …) and one of labels (`label`, `class` …)",
+    label="the column; several in a cell (`melt, scratch`, or a JSON list): the first, all are kept as kinds",
     split="the column, where it is there",
     mask="none",
-    group="the column, else found",
-    described_in="this page",
+    group="the column `group`, `tile` or `part`, else found",
+    described_in="this page; Label Studio's CSV and TSV (label-studio-sdk 2.1.2) are such tables",
     recognise=_recognise,
     read=_read,
     fixes_splits=True,
