@@ -19,7 +19,7 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.delimited import read_text
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
-from defectory.datasets.layouts.table import read_groups
+from defectory.datasets.layouts.table import check_groups, read_groups
 from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
 from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
 from defectory.errors import DefectoryError, InvalidInput
@@ -103,6 +103,7 @@ def ingest(
     if on_source:
         on_source(source)
     given = read_groups(read_text(groups_csv), str(groups_csv)) if groups_csv else {}
+    group_notes = check_groups(given, [file.path for file in source.files], str(groups_csv)) if groups_csv else ()
     photographs, skipped = _read(source, size_px, fit, keep_alpha, say)
     photographs = _without_duplicates(photographs, skipped)
     if not photographs:
@@ -130,6 +131,7 @@ def ingest(
         "test_copies": sum(bool(line.augmentation) for line in lines),
         "groups_from": "given" if given else "found",
         "groups": len(set(groups)),
+        "group_notes": list(group_notes),
         "skipped": [list(entry) for entry in skipped],
         "source": summarise(source, labels),
         "straddling": straddling,

@@ -105,6 +105,8 @@ def ingest_folder_outputs(
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    for note in result.card["group_notes"]:
+        warn(note)
     if result.card["warning"]:
         warn(result.card["warning"])
     if result.card["validation_warning"]:

@@ -44,8 +44,8 @@ def _read(tree: Tree, choices: Choices) -> Source:
             about.setdefault(path, (split, is_there))
             for label, outline in annotations:
                 labels[path].setdefault(label)
-                if outline and outline not in outlines[path]:
-                    outlines[path].append(outline)
+                if outline and outline.segmentation not in (known.segmentation for known in outlines[path]):
+                    outlines[path].append(outline)  # one annotation can stand in several files
     # A picture without annotation is good, or nobody looked at it: only a person can know which.
     used = {label for named in labels.values() for label in named}
     bare = (choices.good,) if choices.good and choices.good not in used else ()
@@ -58,7 +58,8 @@ def _read(tree: Tree, choices: Choices) -> Source:
     notes = list(read.notes)
     if unlabelled and not bare:
         notes.append(
-            f"{unlabelled} pictures have no annotation and are left out; if they show good parts, say --good good"
+            f"no annotation on {unlabelled} of {len(about)} pictures: they are left out; if they show good parts, say"
+            " --good good"
         )
     panoptic = tuple(
         LeftOut(path, "it is a map of segments, no photograph") for path in tree.pictures() if "annotations/" in path

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,7 +13,6 @@ from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
 from defectory.datasets.layouts.xml_file import read_xml
-from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 _PARTS = ("polygon", "mask", "box", "polyline", "points", "ellipse", "cuboid")
@@ -53,7 +51,7 @@ def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
             parts = [part for part in image if part.tag in _PARTS]
             labels = dict.fromkeys(part.attrib["label"] for part in [*image.iter("tag"), *parts])
             outlines = [Outline(name, drawn, size) for part in parts if (drawn := _segmentation(part, size))]
-            split = cast(Split, SPLITS.get(subset.lower(), "none"))
+            split = SPLITS.get(subset.lower(), "none")
             yield Entry(path or given, tuple(labels), split, masks=tuple(outlines), is_there=bool(path))
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"{name} is not as CVAT writes it: {type(error).__name__} {error}") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from defectory.datasets.layouts.entries import Entry, pool
 from defectory.datasets.layouts.json_file import is_like, json_files, read_json
@@ -11,7 +11,6 @@ from defectory.datasets.layouts.names import SPLITS
 from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 
@@ -37,7 +36,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
 def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
     content = read_json(tree, name)
     subset = PurePosixPath(name).stem
-    split = cast(Split, SPLITS.get(subset.lower(), "none"))
+    split = SPLITS.get(subset.lower(), "none")
     try:
         names = [str(label["name"]) for label in content["categories"]["label"]["labels"]]
         for item in content["items"]:

@@ -60,7 +60,9 @@ def pool(entries: Iterable[Entry], choices: Choices) -> Pool:
             several += len(labelled[0].labels) > 1
     notes = []
     if several:
-        notes.append(f"{several} pictures have several labels: the first of each is its label, all are kept as kinds")
+        notes.append(
+            f"several labels on {several} of {len(by_path)} pictures: the first is the label, all are kept as kinds"
+        )
     if disagreements:
         more = f" and {len(disagreements) - _SHOWN} more" if len(disagreements) > _SHOWN else ""
         notes.append(f"those who labelled disagree on {', '.join(disagreements[:_SHOWN])}{more}")

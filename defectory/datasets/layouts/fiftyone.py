@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from defectory.datasets.layouts.cells import labels_of
 from defectory.datasets.layouts.entries import Entry, pool
@@ -11,7 +11,6 @@ from defectory.datasets.layouts.json_file import is_like, json_files, read_json
 from defectory.datasets.layouts.names import SPLITS
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 
@@ -33,7 +32,7 @@ def _entries(tree: Tree, name: str) -> Iterator[Entry]:
     """Pictures are named without their ending, relative to the folder `data` beside the file."""
     content = read_json(tree, name)
     folder = PurePosixPath(name).parent
-    split = cast(Split, SPLITS.get(folder.name.lower(), "none"))
+    split = SPLITS.get(folder.name.lower(), "none")
     classes, labels = content["classes"], content["labels"]
     if not isinstance(labels, dict):
         raise InvalidInput(f"{name}: labels is no object of pictures and their labels")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import cast
 
 from defectory.datasets.layouts.delimited import decode_text
 from defectory.datasets.layouts.entries import Entry, pool
@@ -10,7 +9,6 @@ from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.names import SPLITS, is_no_label
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 _LABELS = "synsets.txt"
@@ -32,7 +30,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
 
 
 def _entries(tree: Tree, name: str, labels: list[str], pictures: Pictures) -> Iterator[Entry]:
-    split = cast(Split, SPLITS.get(PurePosixPath(name).stem.lower(), "none"))
+    split = SPLITS.get(PurePosixPath(name).stem.lower(), "none")
     for number, line in enumerate(decode_text(tree.text(name), name).splitlines(), start=1):
         if not line.strip():
             continue

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import cast
 
 from defectory.datasets.layouts.delimited import decode_text, rows
 from defectory.datasets.layouts.entries import Entry, pool
@@ -10,7 +9,6 @@ from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.names import SPLITS, is_no_label
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 _NAME = "_classes.csv"
@@ -40,7 +38,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
 
 def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
     folder = str(PurePosixPath(name).parent)
-    split = cast(Split, SPLITS.get(folder.lower(), "none"))
+    split = SPLITS.get(folder.lower(), "none")
     for number, row in rows(decode_text(tree.text(name), name), name, (("filename",),)):
         where = f"{name}, row {number}"
         given = row["filename"]

@@ -82,7 +82,7 @@ def _check_labels(files: Iterable[SourceFile], choices: Choices) -> None:
 def _pair(files: Iterable[SourceFile], source: Source, tree: Tree, choices: Choices) -> Pairing:
     photographs = [file.path for file in files]
     masks = {mask.path for file in source.files for mask in file.masks}
-    known = {file.path for file in source.files} | masks
+    known = {file.path for file in source.files} | {file.path for file in source.left_out} | masks
     return pair(tree.root, photographs, [path for path in tree.pictures() if path not in known], choices)
 
 

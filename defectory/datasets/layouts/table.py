@@ -1,8 +1,7 @@
 """Tables: a CSV file that names pictures, their labels, groups and splits."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import cast
 
 from defectory.datasets.layouts.cells import labels_of
 from defectory.datasets.layouts.delimited import code_page, decode_text, header, rows
@@ -69,6 +68,27 @@ def read_groups(text: str, name: str = "groups") -> dict[str, str]:
     return groups
 
 
+def check_groups(groups: Mapping[str, str], photographs: Collection[str], name: str) -> tuple[str, ...]:
+    """What a person has to read of a groups table: rows that name no photograph, photographs that it does not name.
+
+    Raises:
+        InvalidInput: none of its rows names a photograph.
+    """
+    strangers = sorted(groups.keys() - set(photographs))
+    if groups and len(strangers) == len(groups):
+        raise InvalidInput(
+            f"{name} names no photograph that is there: it has {strangers[0]}, and there is {min(photographs)};"
+            " give paths from the same folder"
+        )
+    bare = sorted(set(photographs) - groups.keys())
+    notes = []
+    if strangers:
+        notes.append(f"{len(strangers)} rows of {name} name no photograph, e.g. {strangers[0]}")
+    if bare:
+        notes.append(f"{len(bare)} photographs stand in no row of {name}, e.g. {bare[0]}: their groups are looked for")
+    return tuple(notes)
+
+
 def tables(tree: Tree) -> list[str]:
     """The files right below the root, or the one that was given, that have an image and a label column."""
     near = [tree.named] if tree.named else [path for path in tree.files if "/" not in path]
@@ -87,7 +107,7 @@ def _split(cell: str, where: str) -> Split:
     split = SPLITS.get(cell.lower())
     if split is None:
         raise InvalidInput(f"{where}: split {cell!r} is not one of train, validation, test or empty")
-    return cast(Split, split)
+    return split
 
 
 def _inside(path: str, where: str) -> str:

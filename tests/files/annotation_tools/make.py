@@ -1,6 +1,6 @@
 """Write the files beside this one: the same six pictures, as annotation tools write them in the versions named below.
 
-Run by hand in an environment of its own, since the tools bring hundreds of megabytes; with the name of each that is there:
+Run by hand in an environment of its own, since the tools bring hundreds of megabytes; with the names of those there:
 
     pip install datumaro==1.13.12 label-studio-sdk==2.1.2 && python make.py datumaro label-studio
     pip install fiftyone==1.22.1 && python make.py fiftyone
@@ -56,7 +56,9 @@ def datumaro(pictures: Path) -> None:
     }
     dataset = Dataset.from_iterable(
         [
-            DatasetItem(name, subset=subset, media=Picture.from_file(str(draw(pictures, name))), annotations=annotations)
+            DatasetItem(
+                name, subset=subset, media=Picture.from_file(str(draw(pictures, name))), annotations=annotations
+            )
             for name, (subset, annotations) in said.items()
         ],
         categories=list(LABELS),

@@ -1,0 +1,41 @@
+"""CVAT's XML: tags before parts, outlines, its own order of run lengths."""
+
+from pathlib import Path
+
+import pytest
+
+from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.source import Choices
+from defectory.errors import InvalidInput
+from tests.unit.datasets.layouts.drawing import left_out, photographs, texts
+from tests.unit.datasets.layouts.test_layout_coco import check_outlines
+from tests.unit.datasets.layouts.tools import DATUMARO
+
+
+def test_labels_splits_and_outlines() -> None:
+    source = read_source(DATUMARO / "cvat", Choices(keep_splits=True))
+    assert source.layout == "cvat"
+    assert {file.path: (file.label, file.split, file.kinds) for file in source.files} == {
+        "images/a.png": ("good", "train", ()),
+        "images/b.png": ("scratch", "train", ()),
+        "images/c.png": ("hole", "test", ("hole", "scratch")),
+        "images/e.png": ("hole", "train", ()),
+        "images/f.png": ("good", "test", ()),
+    }
+    assert left_out(source) == {"nobody labelled it": {"images/d.png"}}
+    check_outlines(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<annotations><meta>", "not XML"),
+        ("<annotations><meta/><image/></annotations>", "not as CVAT writes it: KeyError 'name'"),
+        ('<!DOCTYPE annotations><annotations><meta></meta><image name="a.png"/></annotations>', "document type"),
+    ],
+)
+def test_what_is_not_cvats_is_refused_by_its_file(tmp_path: Path, content: str, message: str) -> None:
+    photographs(tmp_path, "images/a.png")
+    texts(tmp_path, {"annotations.xml": content.replace("<meta/>", "<meta></meta>")})
+    with pytest.raises(InvalidInput, match=rf"annotations\.xml .*{message}"):
+        read_source(tmp_path)
