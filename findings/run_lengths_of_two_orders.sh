@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# datumaro 1.13.12 and pycocotools 2.0.11: one mask, run lengths in two orders, and neither file says which it has.
+# datumaro 1.13.12: one mask, run lengths in two orders, and neither file says which it has.
 #
 # One would guess that "RLE" in two annotation files of one exporter means the same. CVAT's <mask rle=…> counts along the
 # rows of a rectangle (left, top, width, height); COCO's counts go down the columns of the whole picture. Read by the
-# other's rule a mask of a square part keeps its area and lies elsewhere, so sums and areas do not show the mistake. And
-# pycocotools decodes counts that cover a part of the picture only, without a word: what is missing is 0.
+# other's rule a mask keeps its area and lies elsewhere, so sums and areas do not show the mistake.
 #
-# Defectory reads each format by its own order, turns one into the other in one place, and refuses counts whose sum is
-# not the picture's area.
+# Defectory reads each format by its own order, and turns one into the other in one place.
 set -euo pipefail
 folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT && cd "$folder"
-python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check datumaro==1.13.12 pycocotools==2.0.11
+python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check datumaro==1.13.12
 cat > orders.py <<'PY'
 import json
 import re
@@ -21,7 +19,6 @@ from datumaro.components.annotation import Mask
 from datumaro.components.dataset import Dataset
 from datumaro.components.dataset_base import DatasetItem
 from datumaro.components.media import Image
-from pycocotools import mask as coco
 
 mask = np.zeros((8, 12), bool)
 mask[1:3, 5:10] = True
@@ -45,10 +42,6 @@ assert (drawn(runs_cvat, "C") == mask).all() and (drawn(runs_coco, "F") == mask)
 swapped = drawn(runs_coco, "C")
 print("COCO's read along the rows: same area", swapped.sum() == mask.sum(), "- pixels in common", (swapped & mask).sum())
 assert swapped.sum() == mask.sum() and (swapped & mask).sum() < mask.sum()
-
-short = coco.frPyObjects({"size": [8, 12], "counts": [3, 2]}, 8, 12)
-print("5 of 96 pixels counted: decoded to", coco.decode(short).shape, "with", coco.decode(short).sum(), "set")
-assert coco.decode(short).shape == (8, 12) and coco.decode(short).sum() == 2, "the behaviour changed"
 PY
 venv/bin/python orders.py 2>/dev/null
-echo "datumaro 1.13.12, pycocotools 2.0.11: as described"
+echo "datumaro 1.13.12: as described"

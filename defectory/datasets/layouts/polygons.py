@@ -35,7 +35,7 @@ class Outline:
             if isinstance(runs, list):
                 runs = coco.frPyObjects(runs, height, width)
             elif isinstance(runs["counts"], list):
-                if min(runs["counts"]) < 0 or sum(runs["counts"]) != height * width:  # pycocotools 2.0.11 takes any
+                if min(runs["counts"]) < 0 or sum(runs["counts"]) != height * width:
                     raise ValueError(f"its counts are not those of {width}x{height} pixels")
                 runs = [coco.frPyObjects(runs, *runs["size"])]
             else:

@@ -26,7 +26,7 @@ def settle(source: Source, layout: Layout, tree: Tree, choices: Choices) -> Sour
     files, unlabelled = _labelled(source.files, choices.good)
     files, respelled = _spelled_alike(files)
     _check_labels(files, choices)
-    pairing = _pair(files, source, tree, choices)
+    pairing = _pair(files, source, layout, tree, choices)
     files = _with_masks(files, pairing)
     good = _good(source, files, choices)
     left_out = _left_out(source, tree, files, unlabelled, pairing)
@@ -79,10 +79,12 @@ def _check_labels(files: Iterable[SourceFile], choices: Choices) -> None:
         raise InvalidInput(f"labels would be {names}: {right}", {"layout": right})
 
 
-def _pair(files: Iterable[SourceFile], source: Source, tree: Tree, choices: Choices) -> Pairing:
+def _pair(files: Iterable[SourceFile], source: Source, layout: Layout, tree: Tree, choices: Choices) -> Pairing:
     photographs = [file.path for file in files]
     masks = {mask.path for file in source.files for mask in file.masks}
-    known = {file.path for file in source.files} | {file.path for file in source.left_out} | masks
+    known = {file.path for file in source.files} | masks
+    if not layout.any_tree:  # such a layout knows what it leaves out, and why
+        known |= {file.path for file in source.left_out}
     return pair(tree.root, photographs, [path for path in tree.pictures() if path not in known], choices)
 
 
