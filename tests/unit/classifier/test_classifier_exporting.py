@@ -55,15 +55,47 @@ def test_the_temperature_is_built_in(store: ObjectStore) -> None:
     assert {node.domain for node in onnx.load(io.BytesIO(content)).graph.node} == {""}
 
 
+def in_openvino(content: bytes, pixels: np.ndarray) -> np.ndarray:
+    import openvino
+
+    core = openvino.Core()
+    # Without the hint it would compute in bf16 on processors that have AMX (docs/classifier.md).
+    compiled = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(compiled(pixels.astype(np.float32))["probabilities"])
+
+
+def in_opencv(content: bytes, pixels: np.ndarray) -> np.ndarray:
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+    network.setInput(pixels.astype(np.float32), "image")
+    return np.asarray(network.forward("probabilities"))
+
+
 @pytest.mark.parametrize("size", [33, 48])
-def test_onnx_pads_like_keras_at_odd_and_even_sizes(size: int) -> None:
+def test_onnx_pads_like_keras_at_odd_and_even_sizes_in_every_runtime(size: int) -> None:
     architecture = Architecture(labels=("a", "b", "c"), input_px=size, width_multiplier=0.35, head_units=8)
     network = lively(architecture)
-    answer = as_onnx(network, architecture, np.zeros(0)).run
-    pixels = np.random.default_rng(1).integers(0, 256, (3, size, size, 3)).astype(np.uint8)
+    converted = as_onnx(network, architecture, np.zeros(0))
+    content = converted.files["model.onnx"]
+    pixels = np.random.default_rng(1).integers(0, 256, (12, size, size, 3)).astype(np.uint8)
     expected = probabilities(network, pixels)
     assert np.ptp(expected, axis=0).max() > 0.05
-    np.testing.assert_allclose(answer(pixels), expected, atol=1e-4)
+    for answer in (converted.run(pixels), in_openvino(content, pixels), in_opencv(content, pixels)):
+        np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+def test_onnx_says_its_padding_in_numbers() -> None:
+    """OpenCV 5.0 pads at the start where SAME_UPPER means the end: at stride 2 it answers something else."""
+    network = lively(ARCHITECTURE)
+    graph = onnx.load(io.BytesIO(as_onnx(network, ARCHITECTURE, np.zeros(0)).files["model.onnx"])).graph
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 52
+    for node in convolutions:
+        named = {attribute.name: attribute for attribute in node.attribute}
+        assert "auto_pad" not in named
+        assert len(named["pads"].ints) == 4
+    assert list(next(x for x in convolutions[0].attribute if x.name == "pads").ints) == [0, 0, 1, 1]  # 32 px, stride 2
 
 
 def test_integers_take_raw_pixels_whatever_the_training_images_show(store: ObjectStore) -> None:
