@@ -225,6 +225,17 @@ def test_only_the_gpu_overlay_asks_for_a_gpu() -> None:
             assert limits.get("nvidia.com/gpu") == (wanted if name == "generator" else None)
 
 
+def test_what_asks_for_a_gpu_does_not_start_without_one() -> None:
+    """Otherwise a pod whose node has no NVIDIA runtime would train on the CPU, without a word."""
+    needs = ["--device", "cuda"]
+    (generator,) = pods(rendered("overlays/gpu-node"))["generator"]["containers"]
+    assert generator["args"] == compose()["services"]["generator-gpu"]["command"] == needs
+    (plain,) = pods(rendered("overlays/cpu"))["generator"]["containers"]
+    assert "args" not in plain
+    (job,) = job_of_the_page()["spec"]["template"]["spec"]["containers"]
+    assert {"name": "DEFECTORY_DEVICE", "value": "cuda"} in job["env"]
+
+
 def job_of_the_page() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "docs/deploy.md").read_text().partition("```yaml\n")[2].partition("```")[0])
 
