@@ -48,6 +48,10 @@ class ServiceSettings(BaseModel):
         ge=0,
         description="seconds between looks for new versions; 0: only when one is asked for (for the classifier)",
     )
+    device: Literal["auto", "cuda"] = Field(
+        "auto",
+        description="auto: a GPU where there is one; cuda: it neither starts nor works without one (for the generator)",
+    )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
 
 

@@ -9,8 +9,9 @@ import grpc
 import structlog
 from grpc_status import rpc_status
 
-from defectory.errors import DefectoryError
+from defectory.errors import Cancelled, DefectoryError, Expired
 from defectory.serving import metrics
+from defectory.serving.caller import GrpcCaller
 from defectory.serving.status import to_status
 
 Continuation = Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None]
@@ -45,23 +46,34 @@ class CallInterceptor(grpc.ServerInterceptor):
         inner, method = handler.unary_unary, details.method
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
-            started, code = time.perf_counter(), "OK"
+            started, code, caller = time.perf_counter(), "OK", GrpcCaller(context)
             try:
-                return inner(request, context)
+                answer = inner(request, context)
+                if (end := caller.end()) is not None:  # who has gone hears no answer: that call did not go well
+                    code = _failed(method, end).code.name
+                return answer
             except Exception as error:
                 if _was_aborted(context):
                     code = str(context.code().name)  # type: ignore[attr-defined]
                     raise
-                status = to_status(error)
-                code = rpc_status.to_status(status).code.name
-                if isinstance(error, DefectoryError):
-                    log.info("call failed", method=method, code=code, error=status.message)
-                context.abort_with_status(rpc_status.to_status(status))
+                told = (caller.end() or error) if isinstance(error, Expired | Cancelled) else error
+                status = _failed(method, told)
+                code = status.code.name
+                context.abort_with_status(status)
             finally:
                 metrics.CALLS.labels(method, code).inc()
                 metrics.CALL_SECONDS.labels(method).observe(time.perf_counter() - started)
 
         return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)
+
+
+def _failed(method: str, error: Exception) -> Any:
+    """The error as grpc wants it, logged where it is one of ours: others are when they become a status."""
+    status = to_status(error)
+    sent: Any = rpc_status.to_status(status)
+    if isinstance(error, DefectoryError):
+        log.info("call failed", method=method, code=sent.code.name, error=status.message)
+    return sent
 
 
 def _was_aborted(context: grpc.ServicerContext) -> bool:

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from defectory.errors import InvalidInput
+
 CALLS = Counter("defectory_grpc_calls_total", "Calls finished.", ["method", "code"])
 CALL_SECONDS = Histogram(
     "defectory_grpc_call_seconds", "Time from a call's arrival to its answer.", ["method"],
@@ -13,6 +15,15 @@ WORKER_RESTARTS = Counter("defectory_worker_restarts_total", "Workers that died 
 
 
 def serve_metrics(host: str, port: int) -> int:
-    """Serve `/metrics` from a thread and return its port (any free one for 0)."""
-    server, _ = start_http_server(port, addr=host)
+    """Serve `/metrics` from a thread and return its port (any free one for 0).
+
+    Raises:
+        InvalidInput: the address is taken, or none of this machine's.
+    """
+    try:
+        server, _ = start_http_server(port, addr=host)
+    except OSError as error:
+        right = "choose another metrics port, or stop what holds it"
+        why = error.strerror or error
+        raise InvalidInput(f"cannot serve metrics on {host}:{port}: {why}; {right}", {"metrics_port": right}) from error
     return int(server.server_port)

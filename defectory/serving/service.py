@@ -79,7 +79,7 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     operations = OperationSupervisor(
         store,
         definition.name,
-        settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared")},
+        settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared", "device")},
         workers=settings.workers,
     )
     server = _make_server(definition, settings)

@@ -8,7 +8,7 @@ from defectory.errors import Expired
 
 LOOK_S = 0.1  # between looks whether who waits still has the time
 
-Remaining = Callable[[], float | None]  # seconds to a caller's deadline; None without one
+Remaining = Callable[[], float | None]  # seconds to a caller's deadline, None without one; Cancelled when he has gone
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def turn(lock: threading.Lock, remaining_s: Remaining, meanwhile: str) -> Iterat
         meanwhile: what the others do who have it, for the error.
 
     Raises:
-        Expired: the caller's time is over before the others have let go of it.
+        Expired, Cancelled: the caller's time is over before the others have let go of it.
     """
     while not lock.acquire(timeout=LOOK_S):
         left = remaining_s()

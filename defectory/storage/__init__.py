@@ -15,7 +15,7 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore
 
     Args:
         url: `file:///folder`, `s3://bucket[/prefix]` or `memory://` (of this process, for tests).
-        environ: where S3's endpoint, region and credentials come from (see docs/architecture.md).
+        environ: where S3's endpoint, region and credentials come from (see docs/settings.md).
 
     Raises:
         InvalidInput: another scheme, or a URL without its folder or bucket.
@@ -27,7 +27,8 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore
 
         return FolderStore(unquote(parts.path))
     if parts.scheme == "s3" and parts.netloc:
-        from defectory.storage.s3 import S3Settings, S3Store
+        from defectory.storage.s3 import S3Store
+        from defectory.storage.s3_settings import S3Settings
 
         return S3Store(parts.netloc, parts.path.strip("/"), S3Settings.from_environment(environ))
     if parts.scheme == "memory":

@@ -2,20 +2,16 @@
 
 import hashlib
 import io
-import os
 import re
 import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import urllib3
 from minio import Minio
-from minio.credentials import AWSConfigProvider, ChainedProvider, EnvAWSProvider, EnvMinioProvider, IamAwsProvider
-from minio.credentials.providers import Provider, StaticProvider
 from minio.error import MinioException, S3Error
 
 from defectory.errors import (
@@ -29,43 +25,13 @@ from defectory.errors import (
     Unavailable,
 )
 from defectory.storage.keys import Rooted, check_key
+from defectory.storage.s3_settings import AUTHORITIES, S3Settings
 from defectory.storage.store import ObjectInfo
 
 MD5_ETAG = re.compile(r"[0-9a-f]{32}")
 NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
 EXHAUSTED = {"XMinioStorageFull", "QuotaExceeded", "EntityTooLarge", "InsufficientStorage"}
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """Where the server is and who asks."""
-
-    endpoint: str  # "host[:port]"
-    secure: bool
-    region: str
-    credentials: Provider
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "S3Settings":
-        """Read DEFECTORY_S3_ENDPOINT, AWS_REGION and the usual chain of credentials.
-
-        Raises:
-            InvalidInput: the endpoint is not `http://host[:port]` or `https://host[:port]`.
-        """
-        url = environ.get("DEFECTORY_S3_ENDPOINT", "https://s3.amazonaws.com")
-        match = re.fullmatch(r"(https?)://([^/\s]+)/?", url)
-        if not match:
-            right = "use http://host:port or https://host"
-            raise InvalidInput(f"DEFECTORY_S3_ENDPOINT {url!r}: {right}", {"DEFECTORY_S3_ENDPOINT": right})
-        credentials: Provider
-        if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
-            credentials = StaticProvider(
-                environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
-            )
-        else:
-            credentials = ChainedProvider([EnvAWSProvider(), EnvMinioProvider(), AWSConfigProvider(), IamAwsProvider()])
-        return cls(match[2], match[1] == "https", environ.get("AWS_REGION", "us-east-1"), credentials)
 
 
 class S3Store(Rooted):
@@ -79,18 +45,24 @@ class S3Store(Rooted):
         retries = urllib3.Retry(
             total=4, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=(500, 502, 503, 504), allowed_methods=None
         )
-        context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE")) if settings.secure else None
         timeout = urllib3.Timeout(connect=5, read=60)
-        self._http = urllib3.PoolManager(maxsize=32, timeout=timeout, retries=retries, ssl_context=context)
-        with self._errors(""):
-            self._client = Minio(
-                settings.endpoint,
-                secure=settings.secure,
-                region=settings.region,
-                credentials=settings.credentials,
-                http_client=self._http,
-            )
-            self._make_bucket()
+        self._http = urllib3.PoolManager(maxsize=32, timeout=timeout, retries=retries, ssl_context=settings.tls)
+        try:
+            with self._errors(""):
+                self._client = Minio(
+                    settings.endpoint,
+                    secure=settings.secure,
+                    region=settings.region,
+                    credentials=settings.credentials,
+                    http_client=self._http,
+                )
+                self._make_bucket()
+        except Unavailable as error:
+            if why := _untrusted(error):  # which no waiting mends
+                right = f"name the PEM file of the authority that signed it in {AUTHORITIES[0]}"
+                message = f"{self.url}: the certificate of {settings.endpoint} is not trusted ({why}): {right}"
+                raise InvalidInput(message, {AUTHORITIES[0]: right}) from error
+            raise
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> ObjectInfo:
         """Write an object; with if_absent, AlreadyExists when the key is taken."""
@@ -152,11 +124,17 @@ class S3Store(Rooted):
         return True
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with the prefix, in the order of their keys."""
+        """Objects whose key starts with the prefix, in the order of their keys.
+
+        Sorted here: not every server lists in the order of whole keys (SeaweedFS goes folder by folder).
+        """
         with self._errors(prefix):
-            for item in self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True):
-                name = str(item.object_name)
-                yield ObjectInfo(name[len(self._prefix) :], item.size or 0, item.etag or "")
+            items = self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True)
+            found = [
+                ObjectInfo(str(item.object_name)[len(self._prefix) :], item.size or 0, item.etag or "")
+                for item in items
+            ]
+        yield from sorted(found, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""
@@ -214,6 +192,18 @@ class S3Store(Rooted):
             raise Unavailable(f"{what}: the S3 server does not answer as it should: {error}") from error
         except ValueError as error:  # the SDK's own check of bucket names, credentials, …
             raise InvalidInput(f"{what}: {error}", {"store": str(error)}) from error
+
+
+def _untrusted(error: Unavailable) -> str:
+    """Why the server's certificate was not trusted; empty where it is something else that failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        # urllib3 keeps what it gave up on in `reason`, and in the arguments of its own errors
+        inner = getattr(cause, "reason", None) or next((a for a in cause.args if isinstance(a, BaseException)), None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__
+    return ""
 
 
 def _of_code(code: str, message: str) -> DefectoryError:

@@ -195,7 +195,9 @@ def calibrate(
 def export(
     model: Model,
     format_: Annotated[str, typer.Option("--format", help="saved-model, tflite, tflite-int8 or onnx.")],
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder that the files are also copied to.")] = "",
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files.")
+    ] = "",
     dataset: Annotated[str, typer.Option("--dataset", help="Its test images check; else the one trained on.")] = "",
     store: Store = "",
     as_json: AsJson = False,
@@ -216,15 +218,22 @@ def export(
     request.request_id = derived_request_id("export", content, request)
     with session(store_url(store)) as services, services.step(f"export {full}"):
         made = services.clients.operate("classifier", "ExportClassifier", request, services.report)
+        if made.differs:
+            services.doubt(
+                f"the {format_} gives the original's label to {made.agreement:.0%} of {made.images} test images: "
+                "do not use it in the original's place; a format of floating-point numbers does agree"
+            )
     if out:
         for uri in made.files:
-            path = Path(out, uri.removeprefix(f"{made.uri}/"))
+            path = Path(out, format_, uri.removeprefix(f"{made.uri}/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             store_.get_file(store_.key(uri), path)
     result = {
-        "model": full, "format": format_, "uri": made.uri, "files": len(made.files), "out": out,
+        "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
+        "out": str(Path(out, format_)) if out else "",
         "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
-        "agreement": made.agreement, "max_difference": made.max_difference,
+        "agreement": made.agreement, "agreements": dict(made.agreements), "sound": not made.differs,
+        "max_difference": made.max_difference,
     }  # fmt: skip
     emit(result, as_json)
 

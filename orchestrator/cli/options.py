@@ -67,20 +67,25 @@ class Session:
     def __init__(self, clients: "ServiceClients", display: "Display") -> None:
         self.clients = clients
         self._display = display
+        self._doubt = ""
 
     def report(self, report: "Report") -> None:
         """Show progress."""
         self._display.progress(report)
+
+    def doubt(self, text: str) -> None:
+        """The step that is under way does what it was asked to, but not well: it says so in place of a tick."""
+        self._doubt = text
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A piece of work with a bar of its own."""
         import time
 
-        clock = time.monotonic()
+        clock, self._doubt = time.monotonic(), ""
         self._display.started(name, "waiting for the service")
         yield
-        self._display.finished(name, time.monotonic() - clock)
+        self._display.finished(name, time.monotonic() - clock, self._doubt)
 
 
 @contextmanager

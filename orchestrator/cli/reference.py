@@ -38,11 +38,13 @@ SETTINGS_BESIDE = """## Variables beside them
 
 | variable | who reads it | meaning |
 |---|---|---|
-| `DEFECTORY_S3_ENDPOINT` | all that open an S3 store | `http://host:port` or `https://host`; default Amazon's |
+| `DEFECTORY_S3_ENDPOINT`, else `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL` | all that open an S3 store | \
+`http://host:port` or `https://host`; default Amazon's |
 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | the same | credentials; without them the usual \
 chain: `MINIO_…` variables, `~/.aws/credentials`, the machine's role |
-| `AWS_REGION` | the same | default `us-east-1` |
-| `SSL_CERT_FILE` | the same | PEM file of the CA of an S3 server whose certificate is of your own authority |
+| `AWS_REGION`, else `AWS_DEFAULT_REGION` | the same | default `us-east-1` |
+| `AWS_CA_BUNDLE`, else `SSL_CERT_FILE` | the same | PEM file, or folder, of the CA of an S3 server whose certificate \
+is of your own authority |
 | `DEFECTORY_TLS_CA` | the command line, the probe, the filter, the classifier | PEM file of the CA of the services \
 that they call; with it they speak TLS ([deploy.md](deploy.md)) |
 | `DEFECTORY_TOKEN`, `DEFECTORY_TLS_CERT`, `DEFECTORY_TLS_KEY`, `DEFECTORY_MAX_MESSAGE_MB` | the same | what they \

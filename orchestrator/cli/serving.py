@@ -33,6 +33,9 @@ def serve(
         float | None,
         typer.Option("--poll-s", help="For the classifier: seconds between looks for versions; 0: at every call."),
     ] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="For the generator: auto, or cuda, which does not start without a GPU.")
+    ] = "",
     weights: Weights = "",
     store: Store = "",
     as_json: AsJson = False,
@@ -56,6 +59,7 @@ def serve(
         "--weights": weights_file(weights) or None, "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
         "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
+        "--device": device or None,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

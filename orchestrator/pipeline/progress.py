@@ -109,10 +109,13 @@ class Display:
             self._last_line = time.monotonic()
             self._console.print(Text(f"  {self._step}: {in_words(report)}"))
 
-    def finished(self, step: str, seconds: float) -> None:
-        """End the bar."""
+    def finished(self, step: str, seconds: float, doubt: str = "") -> None:
+        """End the bar; with a tick, or with what is wrong with what came of it."""
         self._end()
-        self._console.print(Text(f"✔ {step}: {clock(seconds)}", style="green"))
+        if doubt:
+            self._console.print(Text(f"✘ {step}: {doubt}", style="bold red"))
+        else:
+            self._console.print(Text(f"✔ {step}: {clock(seconds)}", style="green"))
 
     def skipped(self, step: str, why: str) -> None:
         """Say why a step does not run."""

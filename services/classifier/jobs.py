@@ -78,6 +78,8 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
         exported_accuracy=exported.check.exported_accuracy,
         agreement=exported.check.agreement,
         max_difference=exported.check.max_difference,
+        agreements=exported.check.agreements,
+        differs=not exported.check.sound,
     )
 
 

@@ -89,6 +89,6 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
 
 
 def _check_waits(caller: GrpcCaller) -> None:
-    """Expired where nobody waits for the answer any more."""
+    """Expired or Cancelled where nobody waits for the answer any more."""
     if caller.remaining_s() == 0:
-        raise Expired("the deadline had passed, or the caller had gone, before the image's turn came")
+        raise Expired("the deadline had passed before the image's turn came")

@@ -8,11 +8,14 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.api.generator.v1.generator_pb2_grpc import add_GeneratorServiceServicer_to_server
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
 from services.generator.servicer import GeneratorServicer
+from services.generator.training.device import choose
 
 
 def build(server: grpc.Server, context: ServiceContext) -> None:
-    """Add the servicer to a server."""
-    servicer = GeneratorServicer(context.store, context.operations)
+    """Add the servicer to a server; InvalidInput where a GPU is wanted and there is none."""
+    device = context.settings.device
+    choose(device)
+    servicer = GeneratorServicer(context.store, context.operations, device)
     add_GeneratorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
 
 

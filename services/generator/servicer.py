@@ -18,7 +18,7 @@ from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import use_precision
 from services.generator.synthesis import SynthesisSettings
-from services.generator.training.device import on_best_device
+from services.generator.training.device import Device, on_best_device
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"
@@ -35,10 +35,10 @@ log = structlog.get_logger(__name__)
 class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     """The calls of GeneratorService; domain errors become statuses in the server's interceptor."""
 
-    def __init__(self, store: ObjectStore, operations: OperationSupervisor) -> None:
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor, device: Device) -> None:
         self._store = store
         self._operations = operations
-        self._preview = _LastGenerator(store)
+        self._preview = _LastGenerator(store, device)
 
     def TrainGenerator(
         self, request: generator_pb2.TrainGeneratorRequest, context: grpc.ServicerContext
@@ -134,8 +134,9 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
 class _LastGenerator:
     """Keeps the generator that was last looked at, so that a person who tries seeds does not wait for its weights."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, device: Device) -> None:
         self._store = store
+        self._device = device
         self._lock = threading.Lock()
         self._loaded: tuple[str, Generator] | None = None
 
@@ -145,7 +146,8 @@ class _LastGenerator:
         label = card.class_index(chosen.label)
         with self._lock:
             if self._loaded is None or self._loaded[0] != card.weights_sha256:
-                self._loaded = card.weights_sha256, on_best_device(bundle.load(self._store, card.full_name)[0])
+                loaded, _ = bundle.load(self._store, card.full_name)
+                self._loaded = card.weights_sha256, on_best_device(loaded, self._device)
             use_precision(self._loaded[1], chosen.precision, chosen.half_resolutions)
             images = render(
                 self._loaded[1],

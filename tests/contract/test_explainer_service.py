@@ -15,7 +15,7 @@ from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.datasets.manifest import read_manifest, write_dataset
-from defectory.errors import DefectoryError, Expired, InvalidInput, NotFound, Refused
+from defectory.errors import Cancelled, DefectoryError, InvalidInput, NotFound, Refused
 from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
@@ -195,7 +195,10 @@ def test_nothing_is_done_for_a_caller_who_has_gone(store: ObjectStore) -> None:
         def is_active(self) -> bool:
             return False
 
-    with pytest.raises(Expired):
+        def time_remaining(self) -> float | None:
+            return None
+
+    with pytest.raises(Cancelled):
         ExplainerServicer(store, None).Explain(pb.ExplainRequest(model="none"), Gone())
 
 

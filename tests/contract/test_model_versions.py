@@ -164,8 +164,11 @@ def test_what_expires_in_the_queue_is_not_computed(stub, service: Service) -> No
 
 def test_what_is_cancelled_in_the_queue_is_not_computed(stub, service: Service) -> None:
     before = metric(service, "defectory_inference_dropped_images_total")
+    cancelled = 'defectory_grpc_calls_total{code="CANCELLED",method="/inference.GRPCInferenceService/ModelInfer"}'
+    counted = service.metrics().get(cancelled, 0)
     call = stub.ModelInfer.future(many(256))
     wait_until(lambda: metric(service, "defectory_inference_queue_images") > 20)
     call.cancel()
     wait_until(lambda: metric(service, "defectory_inference_queue_images") == 0)
     assert metric(service, "defectory_inference_dropped_images_total") > before
+    wait_until(lambda: service.metrics().get(cancelled, 0) == counted + 1)

@@ -194,6 +194,18 @@ WRONG = {
     "many elements of nothing": (request("BYTES", [1 << 22], bytes(4 << 22)), "images"),
     "no image": (request("BYTES", [2], elements(CONTENT, b"text")), "image[1]"),
     "unknown output": (array_request(IMAGES, outputs=[{"name": "logits"}]), "outputs[0]"),
+    "output in shared memory": (array_request(IMAGES, outputs=[{"name": "label", "parameters": {
+        "shared_memory_region": {"string_param": "there"}, "shared_memory_byte_size": {"int64_param": 64}}}]),
+                                "outputs[0].parameters[shared_memory_region]"),
+    "output as classification": (array_request(IMAGES, outputs=[{"name": "label"}, {"name": "probabilities",
+        "parameters": {"classification": {"int64_param": 2}}}]), "outputs[1].parameters[classification]"),
+    "scaled to 1": (array_request(IMAGES / 255), "raw_input_contents[0]"),
+    "scaled to 1, typed": (request("FP32", list(IMAGES.shape), contents={"fp32_contents": (IMAGES / 255).ravel()}),
+                           "inputs[0].contents.fp32_contents"),
+    "scaled to 1 and said to be": (array_request(IMAGES / 255, parameters={"allow_dark": {"bool_param": False}}),
+                                   "raw_input_contents[0]"),
+    "a flag that is none": (array_request(IMAGES, parameters={"allow_dark": {"int64_param": 1}}),
+                            "parameters[allow_dark]"),
     "no inputs": (pb.ModelInferRequest(model_name="parts"), "inputs"),
 }  # fmt: skip
 
@@ -204,6 +216,29 @@ def test_wrong_tensors_are_refused_by_field(kind: str, stub) -> None:
     error = fails(stub, wrong)
     assert isinstance(error, InvalidInput)
     assert list(error.fields) == [field]
+
+
+def test_input_by_shared_memory_is_said_to_be_unsupported(stub) -> None:
+    tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, SIZE, SIZE, 3])
+    tensor.parameters["shared_memory_region"].string_param = "there"
+    tensor.parameters["shared_memory_byte_size"].int64_param = SIZE * SIZE * 12
+    error = fails(stub, pb.ModelInferRequest(model_name="parts", inputs=[tensor]))
+    assert isinstance(error, InvalidInput)
+    assert "shared memory is not supported" in str(error)
+
+
+def test_black_images_are_answered_when_they_are_said_to_be(stub, store: ObjectStore) -> None:
+    card, network = load(store, "parts/2")
+    black = np.zeros((1, SIZE, SIZE, 3), np.float32)
+    black[0, 0, 0, 0] = 1  # the noise of a camera
+    error = fails(stub, array_request(black))
+    assert "values are 0 to 255" in str(error)
+    assert "allow_dark" in str(error)
+    answer, _ = outputs(stub.ModelInfer(array_request(black, parameters={"allow_dark": {"bool_param": True}})))
+    wanted = card.rule.decide(network.model(black, training=False).numpy()).probabilities
+    np.testing.assert_allclose(answer, wanted, atol=2e-5)
+    beside = np.concatenate([black, IMAGES[:1]])  # a black one among others needs no word
+    np.testing.assert_allclose(outputs(stub.ModelInfer(array_request(beside)))[0][:1], wanted, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["none", "other"])
@@ -276,6 +311,8 @@ def test_tritonclient_passes_as_it_is(service: Service, stub, tmp_path: Path) ->
     flat, _ = outputs(stub.ModelInfer(array_request(np.full((1, SIZE, SIZE, 3), 128))))
     np.testing.assert_allclose(said["array_probabilities"], flat, atol=1e-6)
     assert "inputs[0].shape" in said["refused"]
+    assert "shared memory is not supported" in said["shared_memory_refused"]
+    assert said["black_labels"] == ["defect"] or said["black_labels"] == ["good"]
 
 
 PERF_ANALYZER = Path(sys.executable).with_name("perf_analyzer")  # tritonclient's wheel brings it
@@ -298,6 +335,7 @@ def libraries(tmp_path: Path) -> str:
 def test_perf_analyzer_drives_it(service: Service, tmp_path: Path, libraries: str) -> None:
     report = tmp_path / "report.csv"
     command = [PERF_ANALYZER, "-m", "parts", "-u", service.address, "-i", "grpc", "--input-data", "zero", "-p", "1000",
+               "--request-parameter", "allow_dark:true:bool",
                "-s", "100000", "-f", report]  # fmt: skip  # it measures, however unsteady the machine
     environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)

@@ -1,6 +1,8 @@
 """What every service has: operations that survive, errors, health, reflection, metrics, token, drain."""
 
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from defectory.serving.probe import is_serving
 from defectory.serving.service import ServiceDefinition, run_service
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
-from tests.contract.running import Service
+from tests.contract.running import ROOT, Service
 
 SAMPLE = "tests.contract.sample_service"
 
@@ -294,3 +296,14 @@ def test_a_service_ends_with_the_codes_of_the_command_line(monkeypatch: pytest.M
 def test_a_taken_port_is_said(service: Service, folder: ObjectStore) -> None:
     with pytest.raises(AssertionError, match="exit code 3"):
         Service(SAMPLE, folder.url, "--port", service.address.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("module", [SAMPLE, "services.classifier"])
+def test_a_taken_metrics_port_is_one_sentence(module: str, service: Service, folder: ObjectStore) -> None:
+    taken = str(service.said["metrics_port"])
+    command = [sys.executable, "-m", module, "--store", folder.url, "--port", "0", "--metrics-port", taken]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    (said,) = [line for line in ended.stderr.splitlines() if "cannot" in line]
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "Traceback" not in ended.stderr
+    assert f"cannot serve metrics on 127.0.0.1:{taken}: Address already in use; choose another metrics port" in said

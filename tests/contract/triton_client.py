@@ -35,6 +35,18 @@ try:
 except InferenceServerException as error:
     refused = str(error)
 
+black = triton.InferInput("image", [1, size, size, 3], "FP32")
+black.set_data_from_numpy(np.zeros((1, size, size, 3), np.float32))
+by_black = client.infer(model, [black], parameters={"allow_dark": True})
+
+shared = triton.InferRequestedOutput("label")
+shared.set_shared_memory("region", 64)
+try:
+    client.infer(model, [array], outputs=[shared])
+    shared_memory_refused = ""
+except InferenceServerException as error:
+    shared_memory_refused = str(error)
+
 said = {
     "live": client.is_server_live(),
     "ready": client.is_server_ready(),
@@ -48,5 +60,7 @@ said = {
     "labels": [label.decode() for label in by_file.as_numpy("label")],
     "array_probabilities": by_array.as_numpy("probabilities").tolist(),
     "refused": refused,
+    "black_labels": [label.decode() for label in by_black.as_numpy("label")],
+    "shared_memory_refused": shared_memory_refused,
 }
 sys.stdout.write(json.dumps(said) + "\n")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings, stop_timeout_s
+from tests.s3_servers import SEAWEEDFS_ENVIRONMENT, SEAWEEDFS_FLAGS, WEED
 
 ROOT = Path(__file__).parents[2]
 SERVICES = tuple(DEFAULT_PORTS)
@@ -104,6 +105,29 @@ def test_compose_has_no_secret_of_its_own() -> None:
     for service in compose()["services"].values():
         secret = service.get("environment", {}).get("AWS_SECRET_ACCESS_KEY", "${S3_SECRET_KEY:?")
         assert secret.startswith("${S3_SECRET_KEY:?")
+
+
+def test_the_bundled_store_runs_as_the_tests_run_it() -> None:
+    store = compose()["services"]["store"]
+    (container,) = pods(rendered("overlays/cpu"))["store"]["containers"]
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert store["environment"].items() >= SEAWEEDFS_ENVIRONMENT.items()
+    assert variables == SEAWEEDFS_ENVIRONMENT
+    for arguments in (store["command"], container["args"]):
+        assert arguments == ["server", "-dir=/data", "-s3", *SEAWEEDFS_FLAGS]
+
+
+def test_the_bundled_store_listens_on_none_of_our_ports() -> None:
+    """With its own ports, not those that the tests give it: 9101 was among them, where the generator's metrics are."""
+    help_text = subprocess.run([WEED, "server", "-h"], capture_output=True, text=True, check=False)
+    text = help_text.stdout + help_text.stderr
+    ports = {name: int(port) for name, port in re.findall(r"-(\S*port\S*) int\n[^\n]*default (\d+)\)", text)}
+    assert ports["s3.port"] == 8333
+    switched_off = {flag.removeprefix("-").removesuffix("=0") for flag in SEAWEEDFS_FLAGS if flag.endswith("=0")}
+    opened = {port for name, port in ports.items() if name not in switched_off}
+    opened |= {port + 10_000 for port in opened}  # gRPC
+    assert not opened & {*DEFAULT_PORTS.values(), *DEFAULT_METRICS_PORTS.values()}
+    assert ports["s3.port.lance"] in DEFAULT_METRICS_PORTS.values()  # else there was nothing to switch off
 
 
 def rendered(overlay: str) -> list[dict[str, Any]]:
@@ -199,6 +223,17 @@ def test_only_the_gpu_overlay_asks_for_a_gpu() -> None:
         for name, deployment in deployments.items():
             limits = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
             assert limits.get("nvidia.com/gpu") == (wanted if name == "generator" else None)
+
+
+def test_what_asks_for_a_gpu_does_not_start_without_one() -> None:
+    """Otherwise a pod whose node has no NVIDIA runtime would train on the CPU, without a word."""
+    needs = ["--device", "cuda"]
+    (generator,) = pods(rendered("overlays/gpu-node"))["generator"]["containers"]
+    assert generator["args"] == compose()["services"]["generator-gpu"]["command"] == needs
+    (plain,) = pods(rendered("overlays/cpu"))["generator"]["containers"]
+    assert "args" not in plain
+    (job,) = job_of_the_page()["spec"]["template"]["spec"]["containers"]
+    assert {"name": "DEFECTORY_DEVICE", "value": "cuda"} in job["env"]
 
 
 def job_of_the_page() -> dict[str, Any]:

@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from defectory.errors import FailedPrecondition
 from services.classifier.exporting.onnx_graph import to_onnx
 from services.classifier.model import Architecture, Network
 
@@ -21,12 +23,13 @@ class Converted:
     """A network in another format.
 
     Attributes:
-        files: path below the export's prefix -> content. run: answers as an application gets them, from raw pixels.
+        files: path below the export's prefix -> content.
+        runs: what may compute it -> answers as an application gets them there, from raw pixels.
         input, output: how the tensors' integers are meant, where they are integers: "scale" and "zero_point".
     """
 
     files: dict[str, bytes]
-    run: Run
+    runs: Mapping[str, Run]
     input: Mapping[str, object] = field(default_factory=dict)
     output: Mapping[str, object] = field(default_factory=dict)
 
@@ -44,7 +47,8 @@ def saved_model(network: Network, architecture: Architecture, _: np.ndarray) -> 
         tf.saved_model.save(module, folder, signatures=signature)
         read = tf.saved_model.load(folder).signatures["serving_default"]  # what was just written here, nothing foreign
         files = {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-    return Converted(files, _in_batches(lambda x: read(image=tf.cast(x, tf.float32))["probabilities"].numpy()))
+    run = _in_batches(lambda x: read(image=tf.cast(x, tf.float32))["probabilities"].numpy())
+    return Converted(files, {"TensorFlow": run})
 
 
 def tflite(network: Network, architecture: Architecture, _: np.ndarray) -> Converted:
@@ -74,7 +78,7 @@ def onnx(network: Network, architecture: Architecture, _: np.ndarray) -> Convert
     content = to_onnx(network, architecture)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     run = _in_batches(lambda x: session.run(["probabilities"], {"image": x.astype(np.float32)})[0])
-    return Converted({"model.onnx": content}, run)
+    return Converted({"model.onnx": content}, {"ONNX Runtime": run})
 
 
 def _concrete(network: Network, architecture: Architecture) -> tf.types.experimental.ConcreteFunction:
@@ -85,20 +89,41 @@ def _concrete(network: Network, architecture: Architecture) -> tf.types.experime
 
 
 def _tflite(converter: tf.lite.TFLiteConverter) -> Converted:
+    """Run as applications run it: by XNNPACK, which takes over by default, and by TFLite's own kernels without it.
+
+    They round differently, and on integers that adds up: a network may be sound with one and not with the other.
+
+    Raises:
+        FailedPrecondition: one of them cannot run it.
+    """
     content = converter.convert()
-    interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
+    resolvers = tf.lite.experimental.OpResolverType
+    interpreters = {
+        "XNNPACK": tf.lite.Interpreter(model_content=content),
+        "no XNNPACK": tf.lite.Interpreter(
+            model_content=content, experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        ),
+    }
+    for name, interpreter in interpreters.items():
+        try:
+            interpreter.allocate_tensors()
+        except RuntimeError as error:  # e.g. scales of integers that are too far apart for XNNPACK
+            raise FailedPrecondition(
+                f"TFLite ({name}) cannot prepare what was converted: {error}; nothing was written; use another format"
+            ) from error
+    given, answer = (ends()[0] for ends in (interpreter.get_input_details, interpreter.get_output_details))
+    runs = {name: partial(_one_by_one, interpreter) for name, interpreter in interpreters.items()}
+    return Converted({"model.tflite": content}, runs, _quantisation(given), _quantisation(answer))
+
+
+def _one_by_one(interpreter: tf.lite.Interpreter, pixels: np.ndarray) -> np.ndarray:
     given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-
-    def run(pixels: np.ndarray) -> np.ndarray:
-        rows = []
-        for image in pixels:
-            interpreter.set_tensor(given["index"], image.astype(given["dtype"])[None])
-            interpreter.invoke()
-            rows.append(_value(interpreter.get_tensor(answer["index"])[0], answer))
-        return np.stack(rows)
-
-    return Converted({"model.tflite": content}, run, _quantisation(given), _quantisation(answer))
+    rows = []
+    for image in pixels:
+        interpreter.set_tensor(given["index"], image.astype(given["dtype"])[None])
+        interpreter.invoke()
+        rows.append(_value(interpreter.get_tensor(answer["index"])[0], answer))
+    return np.stack(rows)
 
 
 def _quantisation(details: dict[str, Any]) -> dict[str, object]:

@@ -92,12 +92,26 @@ def _layer(graph: _Graph, layer: keras.Layer, inputs: list[str]) -> str:
 
 
 def _convolution(graph: _Graph, layer: keras.Layer, kernel: np.ndarray, inputs: list[str], group: int) -> str:
-    padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
     strides = [int(stride) for stride in layer.strides]
     return graph.node(
-        "Conv", [inputs[0], graph.constant(kernel)], group=group, strides=strides, auto_pad=padding,
+        "Conv", [inputs[0], graph.constant(kernel)], group=group, strides=strides, pads=_pads(layer, kernel.shape[2:]),
         kernel_shape=list(kernel.shape[2:]),
     )  # fmt: skip
+
+
+def _pads(layer: keras.Layer, kernel_px: Sequence[int]) -> list[int]:
+    """[top, left, bottom, right] as numbers: SAME_UPPER says the same, but not every runtime pads by it as ONNX says.
+
+    "same" keeps ceil(size / stride) pixels; of an odd sum of padding the end gets the greater half.
+    """
+    if layer.padding == "valid":
+        return [0, 0, 0, 0]
+    sizes = layer.input.shape[1:3]  # channels last
+    sums = [
+        max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        for size, stride, kernel in zip(sizes, layer.strides, kernel_px, strict=True)
+    ]
+    return [*(total // 2 for total in sums), *(total - total // 2 for total in sums)]
 
 
 def _normalisation(graph: _Graph, layer: keras.layers.BatchNormalization, value: str) -> str:

@@ -32,7 +32,7 @@ class Caller(Protocol):
     """Who waits for an answer, and for how long."""
 
     def remaining_s(self) -> float | None:
-        """Seconds to the caller's deadline; None without one."""
+        """Seconds to the caller's deadline, None without one; Cancelled where he has gone before it."""
 
     def on_end(self, callback: Callable[[], None]) -> bool:
         """Call back when the caller has gone, or has been answered; False when it has gone already."""

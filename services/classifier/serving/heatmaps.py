@@ -45,7 +45,8 @@ class Heatmaps:
         """The images' heatmaps as PNG, each of its label.
 
         Raises:
-            Exhausted: too many wait for one, or they are too large for one answer. Expired: the caller's time is over.
+            Exhausted: too many wait for one, or they are too large for one answer. Expired, Cancelled: the caller's
+            time is over.
             Unavailable, …: as the explainer says.
         """
         found: list[bytes] = []

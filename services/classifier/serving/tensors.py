@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,12 @@ from services.classifier.serving.decided import Decided
 INPUT, PROBABILITIES, LABEL = "image", "probabilities", "label"
 OUTPUTS = (PROBABILITIES, LABEL)
 
+# Of the protocol's extensions these ask for another answer, or for values from elsewhere; to leave them unheard would
+# be to answer another question.
+SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
+CLASSIFICATION = "classification"
+ALLOW_DARK = "allow_dark"  # of a request: its FP32 images may all lie in [0, 1], since they are black
+
 
 class InputTensor:
     """The one input of a request, checked as far as that goes without the model.
@@ -22,7 +28,8 @@ class InputTensor:
         encoded: whether they are files (BYTES), not arrays (FP32).
 
     Raises:
-        InvalidInput: another name, type, shape or size; more or fewer inputs; names the field.
+        InvalidInput: another name, type, shape or size; more or fewer inputs; parameters that nothing here follows;
+            names the field.
     """
 
     def __init__(self, request: pb.ModelInferRequest) -> None:
@@ -30,6 +37,8 @@ class InputTensor:
             names = ", ".join(tensor.name for tensor in request.inputs) or "none"
             raise _wrong("inputs", f"inputs are {names}", f"send one, named {INPUT!r}")
         self._tensor = request.inputs[0]
+        _refuse_parameters("inputs[0]", self._tensor.parameters, SHARED_MEMORY)
+        self._allow_dark = _flag(request.parameters, ALLOW_DARK)
         self._raw = request.raw_input_contents
         self.encoded = self._tensor.datatype == "BYTES"
         shape = list(self._tensor.shape)
@@ -74,16 +83,23 @@ class InputTensor:
             if values.size != size:
                 right = f"send {size}"
                 raise _wrong("inputs[0].contents.fp32_contents", f"it has {values.size} values", right)
-        if not (values.min() >= 0 and values.max() <= 255):  # false for NaN too
-            where = "raw_input_contents[0]" if self._raw else "inputs[0].contents.fp32_contents"
+        where = "raw_input_contents[0]" if self._raw else "inputs[0].contents.fp32_contents"
+        highest = values.max()
+        if not (values.min() >= 0 and highest <= 255):  # false for NaN too
             raise _wrong(where, "it has values that are not in [0, 255]", "send finite values in [0, 255]")
+        if highest <= 1 and not self._allow_dark:
+            right = (
+                f"values are 0 to 255; if the images are black, say so by the request's parameter {ALLOW_DARK}: true"
+            )
+            raise _wrong(where, "all its values lie in 0 to 1", right)
         return values.reshape(shape)
 
 
 def wanted_outputs(request: pb.ModelInferRequest) -> Sequence[str]:
-    """Names of the outputs asked for, in order; InvalidInput for one that there is not."""
+    """Names of the outputs asked for, in order; InvalidInput for one that there is not, or is wanted otherwise."""
     names = [output.name for output in request.outputs]
     for number, name in enumerate(names):
+        _refuse_parameters(f"outputs[{number}]", request.outputs[number].parameters, (*SHARED_MEMORY, CLASSIFICATION))
         if name not in OUTPUTS or name in names[:number]:
             raise _wrong(f"outputs[{number}]", f"output {name!r}", f"ask for {' and '.join(OUTPUTS)}, each once")
     return names or OUTPUTS
@@ -120,6 +136,26 @@ def properties(labels: Sequence[str], size_px: int, threshold: float | None, goo
     if threshold is not None:
         said |= {"operating_point_threshold": repr(threshold), "operating_point_good": good}
     return said
+
+
+def _refuse_parameters(field: str, parameters: Mapping[str, pb.InferParameter], names: Sequence[str]) -> None:
+    for name in names:
+        if name in parameters:
+            right = (
+                f"leave it out: {PROBABILITIES} and {LABEL} are what a classification is made of"
+                if name == CLASSIFICATION
+                else "leave it out and send tensors in the message: shared memory is not supported"
+            )
+            raise _wrong(f"{field}.parameters[{name}]", "this service does not follow it", right)
+
+
+def _flag(parameters: Mapping[str, pb.InferParameter], name: str) -> bool:
+    """A parameter that is true or false; false where it is not given."""
+    if name not in parameters:
+        return False
+    if parameters[name].WhichOneof("parameter_choice") != "bool_param":
+        raise _wrong(f"parameters[{name}]", "it is no bool", "use bool_param")
+    return parameters[name].bool_param
 
 
 def _split(data: bytes, count: int) -> list[bytes] | None:

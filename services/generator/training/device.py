@@ -1,6 +1,7 @@
 """Which device computes, and how exactly its arithmetic is."""
 
 import os
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -43,8 +44,17 @@ def configure(device: torch.device, *, tf32: bool = False, search: bool = False)
     torch.backends.cudnn.deterministic = not search
 
 
-def on_best_device(generator: Generator) -> Generator:
-    """A network where pictures are made fastest; the same seeds give the same bytes there again."""
-    device = choose("auto")
+def wanted_by(settings: Mapping[str, str]) -> Device:
+    """The device that a service is set to, of what its jobs are told."""
+    return "cuda" if settings.get("device") == "cuda" else "auto"
+
+
+def on_best_device(generator: Generator, wanted: Device = "auto") -> Generator:
+    """A network where pictures are made fastest; the same seeds give the same bytes there again.
+
+    Raises:
+        InvalidInput: a GPU is wanted where there is none.
+    """
+    device = choose(wanted)
     configure(device)
     return generator.to(device)

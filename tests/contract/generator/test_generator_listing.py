@@ -1,6 +1,9 @@
 """Finding generators over a real channel: lists by page, broken ones, ones that are not there, imports."""
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,11 @@ from defectory.errors import (
     Refused,
 )
 from defectory.serving.operations.client import wait_for
+from defectory.serving.operations.context import StoredJobContext
 from defectory.storage import ObjectStore, open_store
+from services.generator.jobs import synthesize
 from tests.contract.generator.generator_requests import refusal
-from tests.contract.running import Service
+from tests.contract.running import ROOT, Service
 from tests.unit.generator.generator_samples import write_generator
 
 
@@ -87,3 +92,24 @@ def test_a_pickle_that_is_none_fails_the_import_with_the_reason(
 def test_imports_that_cannot_be_are_refused(stub: Any, store: ObjectStore, wrong: dict[str, str], kind: type) -> None:
     given = {"request_id": "y", "pickle_uri": store.uri("imports/none.pkl"), "name": "n", "label": "l", **wrong}
     assert isinstance(refusal(stub.ImportGenerator, pb.ImportGeneratorRequest(**given)), kind)
+
+
+def test_a_service_that_is_to_have_a_gpu_does_not_start_without_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "services.generator", "--store", f"file://{tmp_path}/store", "--port", "0"]
+    ended = subprocess.run(
+        [*command, "--metrics-port", "0", "--device", "cuda"], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.splitlines()[-1].startswith("generator: device is cuda, but torch finds no GPU here")
+
+
+def test_nor_do_its_jobs_go_on_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    store = open_store(f"file://{tmp_path}/store")
+    write_generator(store, "fine")
+    job = StoredJobContext(store, "generator", "one", {"device": "cuda"})
+    request = pb.SynthesizeRequest(request_id="one", model="fine", dataset="d", count=1)
+    with pytest.raises(InvalidInput, match="device is cuda"):
+        synthesize(request, job)
+    assert not store.exists("datasets/d/manifest.jsonl")

@@ -55,15 +55,47 @@ def test_the_temperature_is_built_in(store: ObjectStore) -> None:
     assert {node.domain for node in onnx.load(io.BytesIO(content)).graph.node} == {""}
 
 
+def in_openvino(content: bytes, pixels: np.ndarray) -> np.ndarray:
+    import openvino
+
+    core = openvino.Core()
+    # Without the hint it would compute in bf16 on processors that have AMX (docs/classifier.md).
+    compiled = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(compiled(pixels.astype(np.float32))["probabilities"])
+
+
+def in_opencv(content: bytes, pixels: np.ndarray) -> np.ndarray:
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+    network.setInput(pixels.astype(np.float32), "image")
+    return np.asarray(network.forward("probabilities"))
+
+
 @pytest.mark.parametrize("size", [33, 48])
-def test_onnx_pads_like_keras_at_odd_and_even_sizes(size: int) -> None:
+def test_onnx_pads_like_keras_at_odd_and_even_sizes_in_every_runtime(size: int) -> None:
     architecture = Architecture(labels=("a", "b", "c"), input_px=size, width_multiplier=0.35, head_units=8)
     network = lively(architecture)
-    answer = as_onnx(network, architecture, np.zeros(0)).run
-    pixels = np.random.default_rng(1).integers(0, 256, (3, size, size, 3)).astype(np.uint8)
+    converted = as_onnx(network, architecture, np.zeros(0))
+    content = converted.files["model.onnx"]
+    pixels = np.random.default_rng(1).integers(0, 256, (12, size, size, 3)).astype(np.uint8)
     expected = probabilities(network, pixels)
     assert np.ptp(expected, axis=0).max() > 0.05
-    np.testing.assert_allclose(answer(pixels), expected, atol=1e-4)
+    for answer in (converted.runs["ONNX Runtime"](pixels), in_openvino(content, pixels), in_opencv(content, pixels)):
+        np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+def test_onnx_says_its_padding_in_numbers() -> None:
+    """OpenCV 5.0 pads at the start where SAME_UPPER means the end: at stride 2 it answers something else."""
+    network = lively(ARCHITECTURE)
+    graph = onnx.load(io.BytesIO(as_onnx(network, ARCHITECTURE, np.zeros(0)).files["model.onnx"])).graph
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 52
+    for node in convolutions:
+        named = {attribute.name: attribute for attribute in node.attribute}
+        assert "auto_pad" not in named
+        assert len(named["pads"].ints) == 4
+    assert list(next(x for x in convolutions[0].attribute if x.name == "pads").ints) == [0, 0, 1, 1]  # 32 px, stride 2
 
 
 def test_integers_take_raw_pixels_whatever_the_training_images_show(store: ObjectStore) -> None:
@@ -91,12 +123,33 @@ def test_integers_take_raw_pixels_whatever_the_training_images_show(store: Objec
 def test_an_export_that_answers_otherwise_is_not_written(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*arguments: Any) -> Converted:
         right = as_onnx(*arguments)
-        return Converted(right.files, lambda pixels: right.run(pixels) * 0.99)
+        return Converted(right.files, {"slightly wrong": lambda pixels: right.runs["ONNX Runtime"](pixels) * 0.99})
 
     monkeypatch.setitem(FORMATS, "wrong", wrong)
     with pytest.raises(FailedPrecondition, match="nothing was written"):
         export(store, "judge", "wrong", "", lambda *_: None)
     assert not list(store.list("models/classifier/judge/1/exports/wrong/"))
+
+
+@pytest.mark.parametrize(("factor", "sound"), [(1e3, False), (1e6, None)])
+def test_a_network_that_integers_destroy_is_not_passed_off_as_sound(factor: float, sound: bool | None) -> None:
+    """One channel is scaled up and its next kernel down: the same network in floating point, but its scale of integers
+    leaves nothing of the other channels, or is none that XNNPACK takes."""
+    network = lively(ARCHITECTURE)
+    normalisation, convolution = (network.base.get_layer(name) for name in ("block_16_project_BN", "Conv_1"))
+    for weight in (normalisation.gamma, normalisation.beta):
+        weight.assign(weight.numpy() * np.where(np.arange(len(weight)) == 0, factor, 1))
+    kernel = convolution.kernel.numpy()
+    kernel[:, :, 0] /= factor
+    convolution.kernel.assign(kernel)
+    store = open_store("memory://")
+    bundle(store, weights_bytes(network), make_dataset(store))
+    if sound is None:
+        with pytest.raises(FailedPrecondition, match="nothing was written"):
+            export(store, "judge", "tflite-int8", "", lambda *_: None)
+        assert not list(store.list("models/classifier/judge/1/exports/"))
+    else:
+        assert export(store, "judge", "tflite-int8", "", lambda *_: None).check.sound is sound
 
 
 def test_grown_copies_and_rejected_images_count_nowhere(store: ObjectStore) -> None:
@@ -117,10 +170,29 @@ def test_grown_copies_and_rejected_images_count_nowhere(store: ObjectStore) -> N
 def test_a_comparison_by_hand() -> None:
     original = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     exported = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]])
-    check = compare(np.array([0, 0, 1]), original, exported)
+    check = compare(np.array([0, 0, 1]), original, {"one": exported})
     assert (check.images, check.accuracy, check.exported_accuracy) == (3, 1.0, pytest.approx(2 / 3))
     assert check.agreement == pytest.approx(2 / 3)
     assert check.max_difference == pytest.approx(0.2)
+    assert not check.sound
+
+
+def test_of_two_runtimes_the_one_that_agrees_least_counts() -> None:
+    original = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    worse = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
+    check = compare(np.array([0, 0, 1]), original, {"XNNPACK": original, "no XNNPACK": worse})
+    assert check.agreements == {"XNNPACK": 1.0, "no XNNPACK": pytest.approx(2 / 3)}
+    assert (check.agreement, check.exported_accuracy) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert check.max_difference == pytest.approx(0.15)
+    assert not check.sound
+    assert compare(np.array([0, 0, 1]), original, {"XNNPACK": original}).sound
+
+
+@pytest.mark.parametrize("format_", ["tflite", "tflite-int8"])
+def test_tflite_is_measured_with_and_without_xnnpack(store: ObjectStore, format_: str) -> None:
+    exported = export(store, "judge", format_, "", lambda *_: None)
+    assert set(exported.check.agreements) == {"XNNPACK", "no XNNPACK"}
+    assert exported.check.agreement == min(exported.check.agreements.values())
 
 
 def test_what_cannot_be_exported_is_refused(store: ObjectStore) -> None:

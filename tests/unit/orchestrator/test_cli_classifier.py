@@ -1,19 +1,23 @@
 """The classifier's commands: what they ask of the services, and what they print."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.message import Message
+from rich.console import Console
 from typer.testing import CliRunner
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
+from orchestrator.cli.options import Session
+from orchestrator.pipeline.progress import Display
 from services.classifier.bundle import weights_bytes
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
@@ -26,6 +30,7 @@ class Recorded:
         self.clients = self
         self.asked: list[Any] = []
         self.steps: list[str] = []
+        self.doubts: list[str] = []
         self._answer = answer
 
     def operate(self, service: str, method: str, request: Message, on_report: Callable[..., None]) -> Message:
@@ -42,6 +47,9 @@ class Recorded:
     def step(self, name: str) -> Iterator[None]:
         self.steps.append(name)
         yield
+
+    def doubt(self, text: str) -> None:
+        self.doubts.append(text)
 
 
 @pytest.fixture
@@ -217,3 +225,43 @@ def test_explaining_a_file_says_that_it_works(
     said(store, "explain", "part.png", "--model", "a")
     assert services.steps == ["explain part.png"]
     assert Path("overlay.png").read_bytes() == b"png"
+
+
+def test_exports_of_two_formats_lie_side_by_side_in_one_folder(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(store, weights_bytes(lively(ARCHITECTURE)))
+
+    def answer(request: Any) -> Message:
+        prefix = f"exports/{request.format}"
+        for name in ("model.tflite", "export.json"):
+            store.put(f"{prefix}/{name}", request.format.encode())
+        files = [store.uri(f"{prefix}/{name}") for name in ("model.tflite", "export.json")]
+        differs = request.format == "tflite-int8"
+        return pb.ExportClassifierResponse(
+            uri=store.uri(prefix), files=files, images=20, agreement=0.7 if differs else 1, differs=differs
+        )
+
+    services = recorded(monkeypatch, answer)
+    for format_ in ("tflite", "tflite-int8"):
+        said(store, "classifier", "export", "judge", "--format", format_, "--out", str(tmp_path / "out"))
+    files = {str(path.relative_to(tmp_path / "out")): path.read_text() for path in (tmp_path / "out").rglob("*.*")}
+    assert files == {
+        f"{format_}/{name}": format_
+        for format_ in ("tflite", "tflite-int8")
+        for name in ("model.tflite", "export.json")
+    }
+    (doubt,) = services.doubts
+    assert "70% of 20 test images" in doubt
+
+
+def test_a_doubtful_step_has_no_tick() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False)
+    session = Session(cast(Any, None), Display(console))
+    with session.step("export parts/1"):
+        session.doubt("it differs")
+    with session.step("export parts/1"):
+        pass
+    shown = console.file.getvalue().splitlines()
+    assert [line[:1] for line in shown] == ["▶", "✘", "▶", "✔"]
+    assert "it differs" in shown[1]

@@ -139,6 +139,13 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         open_store("s3://bucket", environ)
 
 
+def test_seaweedfs_has_room_for_more_than_two_buckets(seaweedfs_environ: dict[str, str]) -> None:
+    for number in range(4):  # with its default number of volumes the third answers 500 for ever
+        store = open_store(f"s3://bucket-{number}", seaweedfs_environ)
+        store.put("k", b"1")
+        assert store.get("k") == b"1"
+
+
 @pytest.mark.parametrize("endpoint", ["localhost:9000", "ftp://x", "http://x/y z"])
 def test_malformed_endpoints(endpoint: str) -> None:
     with pytest.raises(InvalidInput, match="DEFECTORY_S3_ENDPOINT"):

@@ -841,6 +841,26 @@ class ExportClassifierResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AgreementsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     URI_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
@@ -848,6 +868,8 @@ class ExportClassifierResponse(_message.Message):
     EXPORTED_ACCURACY_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     MAX_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    AGREEMENTS_FIELD_NUMBER: _builtins.int
+    DIFFERS_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """URI of the prefix under which the files lie."""
     images: _builtins.int
@@ -859,10 +881,18 @@ class ExportClassifierResponse(_message.Message):
     agreement: _builtins.float
     """Share of the images that both give the same label, in [0, 1]."""
     max_difference: _builtins.float
-    """Largest difference of a probability."""
+    """Largest difference of a probability, in [0, 1]."""
+    differs: _builtins.bool
+    """Whether it answers too differently to stand in for the original: agreement below 0.95."""
     @_builtins.property
     def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """URIs of the files."""
+
+    @_builtins.property
+    def agreements(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Agreement by what computed the export, in [0, 1]: TFLite's with and without XNNPACK, which round differently. The
+        accuracy and agreement above are of the one that agrees least.
+        """
 
     def __init__(
         self,
@@ -874,10 +904,12 @@ class ExportClassifierResponse(_message.Message):
         exported_accuracy: _builtins.float = ...,
         agreement: _builtins.float = ...,
         max_difference: _builtins.float = ...,
+        agreements: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        differs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "agreement", b"agreement", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "agreement", b"agreement", "agreements", b"agreements", "differs", b"differs", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

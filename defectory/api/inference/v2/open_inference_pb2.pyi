@@ -398,7 +398,7 @@ class ModelInferRequest(_message.Message):
 
         @_builtins.property
         def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-            """Parameters of the tensor."""
+            """Parameters of the tensor. Those of shared memory are refused: it is not supported."""
 
         @_builtins.property
         def contents(self) -> Global___InferTensorContents:
@@ -452,7 +452,7 @@ class ModelInferRequest(_message.Message):
         """Name."""
         @_builtins.property
         def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-            """Parameters of the tensor."""
+            """Parameters of the tensor. Those of shared memory, and `classification`, are refused: they are not supported."""
 
         def __init__(
             self,
@@ -502,7 +502,9 @@ class ModelInferRequest(_message.Message):
     """Comes back in the response."""
     @_builtins.property
     def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-        """Parameters of the request."""
+        """Parameters of the request. `allow_dark` (bool): FP32 images may all lie in [0, 1], since they are black; else they are
+        refused as scaled to 1.
+        """
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelInferRequest.InferInputTensor]:
@@ -585,7 +587,7 @@ class ModelInferResponse(_message.Message):
 
         @_builtins.property
         def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-            """Parameters of the tensor."""
+            """Parameters of the tensor. Those of shared memory are refused: it is not supported."""
 
         @_builtins.property
         def contents(self) -> Global___InferTensorContents:
