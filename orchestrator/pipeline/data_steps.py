@@ -133,7 +133,6 @@ def ingest_folder_outputs(
             for split in ("train", "validation", "test")
         },
         "drawn": result.card["drawn"],
-        "split_warning": result.card["warning"],
     }
 
 

@@ -128,18 +128,31 @@ def decide(over_cycles: Estimate, by_group: Estimate) -> Outcome:
 
 
 def sentence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int) -> str:
-    """The verdict for a person."""
+    """The verdict for a person, with the intervals that decide it."""
+    named = {
+        f"over {groups} independent test parts": by_group,
+        f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
+    }
+    spans = {where: x for where, x in named.items() if x.low is not None and x.high is not None}
+    if outcome == "cannot tell":  # an interval without 0 in it is not why
+        spans = {where: x for where, x in spans.items() if cycles < 2 or x.low <= 0 <= x.high}  # type: ignore[operator]
     points = f"{abs(by_group.mean) * 100:.1f} points of F1"
-    span = f"95% interval over {groups} independent test parts: {_points(by_group.low)} to {_points(by_group.high)}"
+    span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
     if outcome == "helped":
-        return f"The synthetic images helped: {points} better ({span})."
+        return f"The synthetic images helped: {points} better (95% interval {span})."
     if outcome == "hurt":
-        return f"The synthetic images did harm: {points} worse ({span})."
+        return f"The synthetic images did harm: {points} worse (95% interval {span})."
     if outcome == "no difference":
-        return f"The synthetic images made no difference that matters: less than {MATTERS * 100:.0f} points ({span})."
+        return (
+            "The synthetic images made no difference that matters: less than "
+            f"{MATTERS * 100:.0f} points (95% interval {span})."
+        )
     direction = "better" if by_group.mean > 0 else "worse"
     why = "there was one training cycle only" if cycles < 2 else "chance alone can explain the difference"
-    return f"This data cannot tell whether the synthetic images helped: {points} {direction}, but {why} ({span})."
+    return (
+        f"This data cannot tell whether the synthetic images helped: {points} {direction}, but {why} "
+        f"(95% interval {span})."
+    )
 
 
 def _points(value: float | None) -> str:

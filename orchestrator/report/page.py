@@ -116,8 +116,6 @@ def _warnings(content: RunContent) -> Iterator[str]:
         yield "Random weights: no ImageNet weights were found, so both arms start from nothing. Expect low figures."
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
-    if content.steps["ingest"].get("split_warning"):
-        yield str(content.steps["ingest"]["split_warning"])
 
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]:

@@ -69,6 +69,18 @@ class Network:
     base: keras.Model
 
 
+class _Base(keras.Model):
+    """A Keras application whose batch normalisation keeps its statistics, whatever it is called with.
+
+    A few dozen images are too few to estimate them anew. To call it with training=False while the network is built is
+    not enough: a functional model hands the `training` that it is called with to all that it consists of, and replaces
+    theirs.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
+        return super().call(inputs, training=False, mask=mask)
+
+
 def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
     """The network's answers, float32 (N, labels), to images (N, size, size, 3) in [0, 255]."""
     answer = tf.function(lambda x: network.model(x, training=False), reduce_retracing=True)
@@ -85,8 +97,8 @@ def build(architecture: Architecture, seed: int = 0) -> Network:
         input_shape=(size, size, 3), alpha=architecture.width_multiplier, include_top=False, weights=None
     )
     images = keras.Input((size, size, 3), name="image")
-    # training=False: a few dozen images are too few to estimate the base's batch statistics anew.
-    features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images), training=False)
+    base = _Base(base.input, base.output, name=base.name)
+    features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))
     backbone = keras.Model(images, features, name="backbone")
 
     def penalty() -> keras.Regularizer:

@@ -5,7 +5,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from orchestrator.report.comparison import Estimate, compare, decide, group_bootstrap, interval, paired_p_value
+from orchestrator.report.comparison import (
+    Estimate,
+    compare,
+    decide,
+    group_bootstrap,
+    interval,
+    paired_p_value,
+    sentence,
+)
 
 
 def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: int = 2, seed: int = 0) -> dict:
@@ -88,3 +96,33 @@ def test_both_sources_of_chance_have_a_say() -> None:
     sure, unsure = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
     assert decide(sure, sure) == "helped"
     assert decide(sure, unsure) == decide(unsure, sure) == "cannot tell"
+
+
+WIDE, ABOVE, BELOW, NARROW = (
+    Estimate(0.158, -0.436, 0.751), Estimate(0.158, 0.063, 0.28), Estimate(-0.1, -0.2, -0.01), Estimate(0, -0.01, 0.01),
+)  # fmt: skip
+OVER_CYCLES = "over 3 training cycles, on 12 independent test parts"
+
+
+@pytest.mark.parametrize(
+    ("over_cycles", "by_group", "named"),
+    [
+        (WIDE, ABOVE, f"but chance alone can explain the difference (95% interval {OVER_CYCLES}: -43.6 to +75.1)"),
+        (ABOVE, WIDE, "the difference (95% interval over 12 independent test parts: -43.6 to +75.1)"),
+        (WIDE, WIDE, f"(95% interval over 12 independent test parts: -43.6 to +75.1; {OVER_CYCLES}: -43.6 to +75.1)"),
+        (ABOVE, ABOVE, f"better (95% interval over 12 independent test parts: +6.3 to +28.0; {OVER_CYCLES}: +6.3 to"),
+        (BELOW, BELOW, f"worse (95% interval over 12 independent test parts: -20.0 to -1.0; {OVER_CYCLES}: -20.0 to"),
+        (
+            NARROW,
+            NARROW,
+            f"2 points (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
+        ),
+    ],
+)
+def test_the_verdict_names_the_intervals_that_decide_it(over_cycles: Estimate, by_group: Estimate, named: str) -> None:
+    assert named in sentence(decide(over_cycles, by_group), over_cycles, by_group, groups=12, cycles=3)
+
+
+def test_the_verdict_of_one_cycle_has_the_only_interval_that_there_is() -> None:
+    said = sentence("cannot tell", Estimate(0.158, None, None), ABOVE, groups=12, cycles=1)
+    assert "one training cycle only (95% interval over 12 independent test parts: +6.3 to +28.0)" in said

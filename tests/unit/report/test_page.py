@@ -129,6 +129,16 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     assert 'src="http' not in page
 
 
+def test_that_the_test_set_is_small_is_said_once(run: MemoryStore) -> None:
+    outputs = json.loads(run.get("runs/run/steps/ingest.json"))["outputs"]
+    outputs["split_warning"] = "the test split holds 4 independent parts only: intervals will be wide"  # earlier runs
+    put(run, "runs/run/steps/ingest.json", {"outputs": outputs})
+    page = build_report(run, "run")[0].decode()
+    assert re.findall(r'<div class="warning">(.*?)</div>', page) == [
+        "Small test set: it holds 4 independent parts only."
+    ]
+
+
 def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryStore) -> None:
     page = build_report(run, "run")[0].decode()
     section = page[page.index('id="reliability"') : page.index('id="counts"')]
