@@ -24,3 +24,10 @@ def keep_freed_memory() -> bool:
         return False
     thresholds = {"MALLOC_MMAP_THRESHOLD_": M_MMAP_THRESHOLD, "MALLOC_TRIM_THRESHOLD_": M_TRIM_THRESHOLD}
     return all(library.mallopt(number, NEVER) == 1 for name, number in thresholds.items() if name not in os.environ)
+
+
+def give_back() -> None:
+    """Give what is free in the heap back to the kernel, where this C library can: it would be kept for later."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)

@@ -1,11 +1,13 @@
 """Settings of a service: one typed definition, from flags over the environment, read once at start."""
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from defectory.datasets.manifest import MAX_LINES, Reading
 from defectory.errors import InvalidInput
 
 DEFAULT_PORTS = {"generator": 50051, "classifier": 50052, "filter": 50053, "explainer": 50054}
@@ -28,6 +30,9 @@ class ServiceSettings(BaseModel):
         "", description="PEM file of the CA of client certificates; with it, clients must show one"
     )
     max_message_mb: int = Field(64, ge=1, le=1024, description="largest message in MiB")
+    max_manifest_lines: int = Field(
+        MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 2 KB each while it is"
+    )
     drain_s: float = Field(20.0, ge=0, description="seconds that workers, then calls in progress, get at a stop")
     workers: int = Field(1, ge=1, le=64, description="operations that run at the same time")
     resume: Literal["always", "on-request"] = Field(
@@ -95,6 +100,19 @@ def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, 
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
     _check_tls(settings)
     return settings
+
+
+def reading_from_environment(environ: Mapping[str, str] = os.environ) -> Reading:
+    """How a program that is no service reads manifests: as much as DEFECTORY_MAX_MANIFEST_LINES lets the services.
+
+    Raises:
+        InvalidInput: the variable is no number above 0.
+    """
+    value = environ.get("DEFECTORY_MAX_MANIFEST_LINES") or str(MAX_LINES)
+    if not value.isdecimal() or int(value) < 1:
+        right = "use a whole number of at least 1"
+        raise InvalidInput(f"DEFECTORY_MAX_MANIFEST_LINES {value!r}: {right}", {"max_manifest_lines": right})
+    return Reading(int(value))
 
 
 def _check_tls(settings: ServiceSettings) -> None:

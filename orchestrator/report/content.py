@@ -10,6 +10,7 @@ import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
+from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.report.comparison import Comparison, compare
 
@@ -82,7 +83,9 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
 
     judged, threshold_curves = {}, {}
     for label, made in steps.get("filter", {}).items():
-        judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
+        judged[label] = [
+            x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"], reading_from_environment())
+        ]
         if made["rounds"]:
             threshold_curves[label] = whole_curve(document(made["rounds"][0]["curve_uri"]), judged[label])
     arms = {"real only": steps["baseline"]["metrics_uri"], "real + synthetic": steps["expanded"]["metrics_uri"]}
@@ -100,7 +103,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         reliability=_beside(store, arms, "reliability.svg"),
         comparison=compare(*evaluations),
         decisions={arm: x["decisions"] for arm, x in zip(arms, evaluations, strict=True) if "decisions" in x},
-        real=read_manifest(store, steps["ingest"]["manifest_uri"]),
+        real=read_manifest(store, steps["ingest"]["manifest_uri"], reading_from_environment()),
         judged=judged,
         curves=threshold_curves,
         explanations=explanations,

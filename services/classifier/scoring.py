@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load_cycle, read_card
 from services.classifier.card import ClassifierCard
@@ -20,11 +20,16 @@ Report = Callable[[str, int, int], None]
 
 
 def score(
-    store: ObjectStore, model: str, manifest_uri: str, output_prefix: str, report: Report
+    store: ObjectStore,
+    model: str,
+    manifest_uri: str,
+    output_prefix: str,
+    report: Report,
+    reading: Reading = DEFAULT_READING,
 ) -> tuple[str, str, int]:
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
-    lines = read_manifest(store, manifest_uri)
+    lines = read_manifest(store, manifest_uri, reading)
     network = build(card.architecture)
     predictor = Predictor(card, network)
     embeddings = np.empty((len(lines), network.embed.output_shape[-1]), np.float32)

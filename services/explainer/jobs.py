@@ -2,6 +2,7 @@
 
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.errors import InvalidInput
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from services.explainer.boxes import BoxRule
 from services.explainer.methods import DEFAULT_METHOD
@@ -34,7 +35,9 @@ def explain_images(request: pb.ExplainImagesRequest, job: JobContext) -> pb.Expl
         method=method_of(request),
         rule=rule_of(request),
     )
-    written = explain_manifest(job.store, wanted, lambda done, total: job.report("explaining", done, total, "images"))
+    written = explain_manifest(
+        job.store, wanted, lambda done, total: job.report("explaining", done, total, "images"), reading_of(job)
+    )
     return pb.ExplainImagesResponse(
         explanations_uri=written.explanations_uri,
         summary_uri=written.summary_uri,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
@@ -65,13 +65,15 @@ def choose(lines: Sequence[ManifestLine], split: str, limit: int) -> list[Manife
     return chosen
 
 
-def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, int], None]) -> Written:
+def explain_manifest(
+    store: ObjectStore, wanted: Wanted, report: Callable[[int, int], None], reading: Reading = DEFAULT_READING
+) -> Written:
     """Explain and score; an image that cannot be read is left out.
 
     Raises:
         InvalidInput: no images in the split.
     """
-    lines = read_manifest(store, wanted.manifest_uri)
+    lines = read_manifest(store, wanted.manifest_uri, reading)
     shown = _readable(store, choose(lines, wanted.split, wanted.limit))
     if not shown:
         right = "give a manifest with readable images of this split"

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import (
+    DEFAULT_READING,
+    ManifestLine,
+    Reading,
+    iter_manifest,
+    read_manifest,
+    write_dataset,
+)
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
@@ -56,6 +63,7 @@ def judge_manifest(
     score: Callable[[str], Scores],
     doubts: Callable[[Sequence[ManifestLine]], list[str]],
     report: Report,
+    reading: Reading = DEFAULT_READING,
 ) -> Judgement:
     """Judge every image of a manifest and write the verdicts as a dataset.
 
@@ -65,11 +73,13 @@ def judge_manifest(
         score: asks the judge for the scores of a manifest, by URI.
         doubts: what speaks against the judge, who is to judge images made from these real ones.
     """
-    lines = read_manifest(store, manifest_uri)
+    lines = read_manifest(store, manifest_uri, reading)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
     _check_labels(lines, scores, policy)
-    real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
-    earlier = [x for uri in accepted_uris for x in read_manifest(store, uri) if x.verdict == "accepted"]
+    real = [
+        x for x in iter_manifest(store, real_manifest_uri, reading) if x.origin != "synthetic" and not x.augmentation
+    ]
+    earlier = [x for uri in accepted_uris for x in iter_manifest(store, uri, reading) if x.verdict == "accepted"]
     gate = _gate(store, lines, real, earlier, scores, real_scores, report)
     findings = gate.findings if novelty_gate else {key: replace(x, reasons=()) for key, x in gate.findings.items()}
     judged = decide(lines, scores.by_image, findings, gate.training, gate.twins, policy)

@@ -13,6 +13,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode, encode_png, to_square
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, latents
@@ -116,7 +117,7 @@ def _held_out(
     Raises:
         InvalidInput: the manifest has none.
     """
-    lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
+    lines = read_manifest(job.store, manifest_uri, reading_of(job)) if manifest_uri and count else []
     in_turn = zip_longest(*(data.of_split(lines, label, "validation") for label in labels))
     chosen = [line for lines_of_all in in_turn for line in lines_of_all if line is not None][:count]
     pixels = data.pixels(job.store, chosen, architecture)
