@@ -7,6 +7,10 @@ generator's step. See mallopt(3) and madvise(2), MADV_HUGEPAGE.
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from defectory.errors import Exhausted
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 NEVER = 2**31 - 1  # bytes; the largest that mallopt takes
@@ -31,3 +35,16 @@ def give_back() -> None:
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Exhausted, not MemoryError, where there is not enough for something.
+
+    Args:
+        what: it is, for a person, with its size.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise Exhausted(f"there is not enough memory for {what}") from error

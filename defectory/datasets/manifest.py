@@ -41,6 +41,7 @@ class ManifestLine(BaseModel):
     kind: str = ""  # kind of defect, where the label is only good / defect
     kinds: tuple[str, ...] = ()  # every kind of defect that was named for it, the first above, where there are several
     mask_uri: str = ""
+    mask_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")  # of the stored PNG file; empty: not known
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
     seed: int | None = None
     truncation_psi: float | None = None

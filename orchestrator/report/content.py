@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
@@ -136,7 +137,7 @@ def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEE
     found = []
     for line in lines[::step][:count]:
         try:
-            found.append(store.get(store.key(line.uri)))
+            found.append(picture_of(store, line))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
     return found

@@ -14,9 +14,9 @@ from defectory.datasets.manifest import (
     read_manifest,
     write_dataset,
 )
+from defectory.datasets.pictures import pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
-from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
@@ -175,8 +175,7 @@ def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[Manif
     kept: list[ManifestLine] = []
 
     def found() -> Iterator[np.ndarray]:
-        contents = parallel_get(store, [line.uri for line in lines])
-        for line, (_, content) in zip(lines, contents, strict=True):
+        for line, content in zip(lines, pictures_of(store, lines), strict=True):
             if isinstance(content, DefectoryError):
                 continue
             try:
