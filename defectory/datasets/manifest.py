@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from defectory.errors import Corrupted, InvalidInput, NotFound
+from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 
 Split = Literal["train", "validation", "test", "none"]
@@ -194,6 +194,19 @@ def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], 
     }
     store.put(card_key(name), json.dumps(full, indent=2, sort_keys=True).encode())
     return store.uri(manifest_key(name))
+
+
+def check_output_dataset(store: ObjectStore, name: str, mark: str) -> None:
+    """See that a dataset that is to be written replaces none that was made otherwise.
+
+    Args:
+        mark: what the cards of such datasets have, and no others.
+
+    Raises:
+        AlreadyExists: it would.
+    """
+    if store.exists(card_key(name)) and mark not in read_card(store, name):
+        raise AlreadyExists(f"dataset {name!r} exists and was made otherwise; choose another name")
 
 
 def read_card(store: ObjectStore, name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.exit_codes import exit_code
 from defectory.serving.channel import read_pem
+from defectory.serving.health import HealthServicer
 from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
 from defectory.serving.logs import configure_logs
 from defectory.serving.manifests import SETTING, Manifests
@@ -88,7 +89,7 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         workers=settings.workers,
     )
     server = _make_server(definition, settings)
-    healths, said = health.HealthServicer(), set[str]()
+    healths, said = HealthServicer(), set[str]()
 
     def set_serving(name: str, serving: bool) -> None:
         said.add(name)

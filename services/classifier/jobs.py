@@ -6,6 +6,7 @@ from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.serving.manifests import reading_of
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier import evaluation, recalibration, scoring
 from services.classifier.card import ClassifierCard
@@ -100,7 +101,7 @@ def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreIma
         job.store,
         request.model,
         request.manifest_uri,
-        request.output_prefix,
+        check_output_prefix(request.output_prefix),
         lambda stage, done, total: job.report(stage, done, total, "images"),
         reading_of(job),
     )

@@ -49,13 +49,12 @@ def score(
                 embeddings[len(rows) : len(rows) + len(features)] = features
         rows += _rows(card, images.lines, np.stack(by_cycle))
     report("reading and scoring", len(lines), len(lines))
-    prefix = output_prefix.strip("/")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "embeddings.npy")
         np.save(file, embeddings[: len(rows)], allow_pickle=False)
-        store.put_file(f"{prefix}/embeddings.npy", file)
-    store.put(f"{prefix}/scores.jsonl", b"".join(rows))
-    return store.uri(f"{prefix}/scores.jsonl"), store.uri(f"{prefix}/embeddings.npy"), len(rows)
+        store.put_file(f"{output_prefix}/embeddings.npy", file)
+    store.put(f"{output_prefix}/scores.jsonl", b"".join(rows))
+    return store.uri(f"{output_prefix}/scores.jsonl"), store.uri(f"{output_prefix}/embeddings.npy"), len(rows)
 
 
 def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:

@@ -16,7 +16,7 @@ from defectory.serving.manifests import Manifests
 from defectory.serving.messages import given
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
-from defectory.storage.keys import check_key
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
@@ -90,7 +90,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the scoring."""
         read_card(self._store, request.model)
         self._check_manifest(request.manifest_uri, context)
-        check_key(request.output_prefix.strip("/"))
+        check_output_prefix(request.output_prefix)
         return self._operations.start(JOBS + "score_images", request)
 
     def CalibrateClassifier(

@@ -13,7 +13,7 @@ from defectory.serving.admission import Admission
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.fetching import fetched
-from defectory.storage.keys import check_key
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
 from services.explainer.boxes import BoxRule
@@ -81,7 +81,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         for model in request.models:
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
-        check_key(request.output_prefix.strip("/"))
+        check_output_prefix(request.output_prefix)
         if not 0 <= request.limit <= MAX_LIMIT:
             right = f"use 1 to {MAX_LIMIT}"
             raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})

@@ -24,6 +24,7 @@ from services.filter.policies import Policy
 from services.filter.structure import Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
+JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
 Report = Callable[[str, int, int], None]
 
 
@@ -91,7 +92,7 @@ def judge_manifest(
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     warnings = doubts(real)
     card = {
-        "judged": manifest_uri,
+        JUDGED: manifest_uri,
         "verdicts": verdicts,
         "reasons": reasons,
         "limits": gate.limits,
