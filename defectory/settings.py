@@ -17,7 +17,7 @@ DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, 
 class ServiceSettings(BaseModel):
     """Everything that a service is told from outside; each field is `DEFECTORY_<NAME>` and most are flags too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     store: str = Field(description="URL of the object store: file:///folder or s3://bucket/prefix")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
@@ -33,7 +33,9 @@ class ServiceSettings(BaseModel):
     max_manifest_lines: int = Field(
         MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 2 KB each while it is"
     )
-    drain_s: float = Field(20.0, ge=0, description="seconds that workers, then calls in progress, get at a stop")
+    drain_s: float = Field(
+        20.0, ge=0, le=3600, description="seconds that workers, then calls in progress, get at a stop"
+    )
     workers: int = Field(1, ge=1, le=64, description="operations that run at the same time")
     resume: Literal["always", "on-request"] = Field(
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
@@ -51,6 +53,7 @@ class ServiceSettings(BaseModel):
     poll_s: float = Field(
         10.0,
         ge=0,
+        le=86_400,
         description="seconds between looks for new versions; 0: only when one is asked for (for the classifier)",
     )
     device: Literal["auto", "cuda"] = Field(

@@ -10,7 +10,7 @@ from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import check_manifest, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
-from defectory.models import check_name, list_models
+from defectory.models import check_name, check_seed, list_models
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.manifests import Manifests
 from defectory.serving.messages import given
@@ -57,8 +57,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> operations_pb2.Operation:
         """Check the request and start the training."""
         check_name(request.name)
-        if request.seed < 0:
-            raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
+        check_seed(request.seed)
         if not 0 <= request.at_once <= MAX_AT_ONCE:
             right = f"use 0 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})

@@ -13,6 +13,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode, encode_png, to_square
+from defectory.models import MAX_SEED
 from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
@@ -48,8 +49,8 @@ def plan_projection(request: generator_pb2.ProjectImageRequest, store: ObjectSto
         wrong["steps"] = f"{steps}: {MIN_STEPS} to {MAX_STEPS}"
     if not 0 <= compared <= MAX_COMPARED:
         wrong["compared"] = f"{compared}: 0 to {MAX_COMPARED}"
-    if request.seed < 0:
-        wrong["seed"] = f"{request.seed}: at least 0"
+    if not 0 <= request.seed <= MAX_SEED:
+        wrong["seed"] = f"{request.seed}: 0 to 2^62"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     if not store.exists(store.key(request.image_uri)):

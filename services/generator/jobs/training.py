@@ -13,7 +13,7 @@ import torch
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, content_hash, read_manifest
 from defectory.errors import AlreadyExists, InvalidInput
-from defectory.models import check_name, reserve_version, version_prefix
+from defectory.models import check_name, check_seed, reserve_version, version_prefix
 from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
@@ -62,8 +62,7 @@ def plan_training(
     if not request.labels:
         require(request.label, "label")
     require(request.manifest_uri, "manifest_uri")
-    if request.seed < 0:
-        raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
+    check_seed(request.seed)
     values = _given(request.settings)
     every_line = read_manifest(store, request.manifest_uri, reading)
     classes: Sequence[int] = ()
