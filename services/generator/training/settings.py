@@ -154,6 +154,8 @@ def resolve(
         settings = TrainingSettings.model_validate({**defaults, **given, "architecture": shape})
     except ValidationError as error:
         fields = {_field(e["loc"]): e["msg"] for e in error.errors()}
+        # Defaults that follow from a wrong value are wrong with it.
+        fields = {name: why for name, why in fields.items() if name.removeprefix("settings.") in values} or fields
         summary = "; ".join(f"{name}: {why}" for name, why in fields.items())
         raise InvalidInput(f"training settings: {summary}", fields) from error
     _check_together(settings)
