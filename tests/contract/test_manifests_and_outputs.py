@@ -138,8 +138,8 @@ def test_a_manifest_beyond_the_bound_is_refused_before_it_is_read(running: Runni
             assert said in str(error)
             assert list(error.fields) == ["manifest_uri"]
     error = fails(
-        running, running.explainer, "ExplainImages", request_id="longer", models=["parts"], output_prefix="x",
-        manifest_uri=running.store.uri("longer.jsonl"),
+        running, running.filter, "FilterImages", request_id="wider", judge_model="parts", dataset="x",
+        manifest_uri=running.store.uri("wider.jsonl"), real_manifest_uri=running.store.uri("wider.jsonl"),
     )  # fmt: skip
     assert isinstance(error, InvalidInput)
     assert list(error.fields) == ["manifest_uri"]
