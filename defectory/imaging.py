@@ -53,6 +53,8 @@ def decode(
             image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
         image.load()
         ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
+    except MemoryError:  # nothing is wrong with the image
+        raise
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
         raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
     return _to_8_bit(image, keep_alpha)

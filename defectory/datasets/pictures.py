@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import Corrupted, DefectoryError
+from defectory.memory import memory_for
 from defectory.storage.fetching import verified
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
@@ -40,6 +42,11 @@ def with_masks(
     uris = [uri for line in lines for uri in (line.uri, line.mask_uri)]
     found = _verified(store, uris, [sha256 for line in lines for sha256 in (line.sha256, line.mask_sha256)])
     return zip(found, found, strict=True)
+
+
+def memory_of(line: ManifestLine) -> AbstractContextManager[None]:
+    """Around what is made of a line's picture: Exhausted where there is not enough memory for it, with its size."""
+    return memory_for(f"{line.uri}, an image of {line.width}x{line.height} pixels")
 
 
 def _verified(store: ObjectStore, uris: Sequence[str], sha256s: Sequence[str]) -> Iterator[bytes | DefectoryError]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.datasets.pictures import pictures_of
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import DefectoryError, Exhausted, InvalidInput
 from defectory.storage.store import ObjectStore
@@ -53,7 +53,8 @@ def load_images(
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = preprocessing.input_of(content, size_px)
+            with memory_of(line):
+                pixels[len(kept)] = preprocessing.input_of(content, size_px)
             kept.append(line)
         except Exhausted:  # of memory: there may be enough the next time, and then the set would be another
             raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
-from defectory.datasets.pictures import picture_of, pictures_of
+from defectory.datasets.pictures import memory_of, picture_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
@@ -118,7 +118,8 @@ def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[Manifes
         if isinstance(content, DefectoryError):
             continue  # the manifest's other images go on
         try:
-            decode(content, MAX_PIXELS)
+            with memory_of(line):
+                decode(content, MAX_PIXELS)
         except InvalidInput:
             continue
         found.append(line)

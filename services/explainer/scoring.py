@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.datasets.pictures import with_masks
+from defectory.datasets.pictures import memory_of, with_masks
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
@@ -40,7 +40,8 @@ def masked_images(
         if isinstance(data, DefectoryError) or isinstance(mask_data, DefectoryError):
             continue  # the others are scored all the same
         try:
-            size = shown_size(*decode(data, MAX_PIXELS).size)
+            with memory_of(line):
+                size = shown_size(*decode(data, MAX_PIXELS).size)
             mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
         except InvalidInput:
             continue

@@ -14,7 +14,7 @@ from defectory.datasets.manifest import (
     read_manifest,
     write_dataset,
 )
-from defectory.datasets.pictures import pictures_of
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
@@ -180,8 +180,9 @@ def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[Manif
             if isinstance(content, DefectoryError):
                 continue
             try:
-                image = np.asarray(decode(content))
-            except DefectoryError:
+                with memory_of(line):
+                    image = np.asarray(decode(content))
+            except InvalidInput:
                 continue  # without a finding it is "unreadable"
             kept.append(line)
             yield image

@@ -13,7 +13,8 @@ from PIL import Image
 
 from defectory.errors import Cancelled, Expired, InvalidInput
 from defectory.imaging import read_header
-from defectory.serving.admission import Admission
+from defectory.memory import memory_for
+from defectory.serving.admission import Admission, megapixels
 from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
 from services.classifier.card import MAX_PIXELS
@@ -131,10 +132,10 @@ class Answering:
         with _of(field):
             image = read_header(content, MAX_PIXELS)
         decode = partial(_decode, served, field, image)
-        megapixels = image.width * image.height / 1e6
-        if megapixels <= LARGE:
+        size = megapixels(image.width, image.height)
+        if size <= LARGE:
             return decode
-        with self._large.admitted(megapixels):
+        with self._large.admitted(size):
             _deadline(caller)
             pixels = decode()
         return lambda: pixels
@@ -142,7 +143,7 @@ class Answering:
 
 def _decode(served: Served, field: str, image: Image.Image) -> np.ndarray:
     started = time.monotonic()
-    with _of(field):
+    with _of(field), memory_for(f"{field}, an image of {image.width}x{image.height} pixels"):
         pixels = served.card.preprocessing.input_of(image, served.card.architecture.input_px)
     served.lane.timings.decode_s.observe(time.monotonic() - started)
     return pixels[None]

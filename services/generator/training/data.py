@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from defectory.datasets.manifest import ManifestLine, content_hash
-from defectory.datasets.pictures import pictures_of
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.errors import Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
@@ -119,13 +119,14 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
     """
     images = []
-    for data in pictures_of(store, lines):
+    for line, data in zip(lines, pictures_of(store, lines), strict=True):
         if isinstance(data, Corrupted):
             continue  # all of them are named behind the last
         if isinstance(data, DefectoryError):
             raise data
-        image = decode(data, keep_alpha=True)
-        images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
+        with memory_of(line):
+            image = decode(data, keep_alpha=True)
+            images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
     alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
     arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
