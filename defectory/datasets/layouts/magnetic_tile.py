@@ -5,7 +5,7 @@ from which the tile cannot be read: see docs/decisions/0019-magnetic-tiles-are-f
 """
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from defectory.datasets.layouts.level import part_of
 from defectory.datasets.layouts.mask_file import MaskFile
@@ -21,21 +21,25 @@ def _recognise(tree: Tree) -> str:
     folders = [f"{folder}/Imgs" for folder in _kinds(tree)]
     if folders:
         return f"it holds {', '.join(folders[:3])}{', …' if len(folders) > 3 else ''}"
-    return "it is the folder of one kind of magnetic tiles" if _is_kind(tree) else ""
+    return "it is the folder of one kind of magnetic tiles" if _above(tree) else ""
 
 
 def _kinds(tree: Tree) -> list[str]:
     return [folder for folder in tree.top if _FOLDER.fullmatch(folder) and tree.has(f"{folder}/Imgs")]
 
 
-def _is_kind(tree: Tree) -> bool:
-    return bool(_FOLDER.fullmatch(tree.root.absolute().name)) and tree.has("Imgs")
+def _above(tree: Tree) -> Path | None:
+    """The folder of all kinds, where one kind's or the `Imgs` in it was given."""
+    root = tree.root.absolute()
+    if _FOLDER.fullmatch(root.name) and tree.has("Imgs"):
+        return root.parent
+    return root.parents[1] if root.name == "Imgs" and _FOLDER.fullmatch(root.parent.name) else None
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
     folders = _kinds(tree)
-    if not folders:
-        raise part_of(tree.root, "one kind of magnetic tiles", tree.root.absolute().parent)
+    if above := _above(tree):
+        raise part_of(tree.root, "one kind of magnetic tiles", above)
     files = []
     for folder in folders:
         pictures = tree.pictures(f"{folder}/Imgs")

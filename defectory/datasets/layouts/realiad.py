@@ -1,12 +1,13 @@
 """Real-IAD: views `…_C1_…` to `…_C5_…` of a sample, and a JSON file that says which of them show its fault."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
+from defectory.datasets.layouts.json_file import is_like, json_files, read_json
+from defectory.datasets.layouts.level import part_of
 from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
@@ -15,7 +16,8 @@ from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
 _VIEW = re.compile(r"(?P<sample>.+)_C\d_.*")
-_UNLABELLED = re.compile(r"(?:OK|NG/\w+)/S\d+/.+_C\d_.*")
+_IN_SAMPLE = re.compile(r"(?:NG/)?(?:\w+/)?S\d+/[^/]+_(?:OK|NG_\w+)_C\d_[^/]*")
+_RESULTS = ("OK", "NG")  # folders of the samples that are good, and of those that are not
 _RESOLUTION = re.compile(r"realiad_(?:\d+|raw)")
 _SPLITS: tuple[Split, ...] = ("train", "test")
 _JSONS = "realiad_jsons"
@@ -57,13 +59,13 @@ class _Views:
 
 def _recognise(tree: Tree) -> str:
     if tree.named:
-        return f"{tree.named} is a category's" if _parse(tree.root / tree.named) else ""
+        return f"{tree.named} labels a category" if _parse(tree, tree.named) else ""
     if _resolutions(tree):
         return f"it holds {' and '.join(_resolutions(tree))}"
-    if any(_UNLABELLED.fullmatch(path) for path in tree.pictures()):
-        return "it holds samples in OK and NG, each of several views"
-    inside = any(_VIEW.fullmatch(PurePosixPath(path).stem) for path in tree.pictures())
-    return f"{_inside(tree)[0].name} names the views" if inside and _inside(tree) else ""
+    views = [path for path in tree.pictures() if _VIEW.fullmatch(PurePosixPath(path).stem)]
+    if any(_IN_SAMPLE.fullmatch(path) for path in views):
+        return "it holds samples S0001, … of several views"
+    return f"{_inside(tree)[0].name} names its views" if views and _inside(tree) else ""
 
 
 def _resolutions(tree: Tree) -> list[str]:
@@ -71,14 +73,7 @@ def _resolutions(tree: Tree) -> list[str]:
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
-    if _resolutions(tree):
-        folders = {"/".join(path.split("/")[:2]) for path in tree.pictures() if _RESOLUTION.match(path)}
-        first = tree.root / min(folders, default=_resolutions(tree)[0])
-        right = f"give the pictures of one, e.g. {first}"
-        raise InvalidInput(f"{tree.root} holds categories of Real-IAD: {right}", {"directory": right})
-    if tree.named:
-        right = f"give the folder of its pictures, e.g. realiad_1024/{PurePosixPath(tree.named).stem}"
-        raise InvalidInput(f"{tree.root / tree.named} is a category's labels: {right}", {"directory": right})
+    _check_level(tree)
     category = _category(tree)
     views = _views(tree, category)
     notes = [f"labels are those of {category.name}"]
@@ -91,6 +86,22 @@ def _read(tree: Tree, choices: Choices) -> Source:
     return Source(tree.root, REALIAD.name, tuple(views.files), category.normal, tuple(views.left_out), tuple(notes))
 
 
+def _check_level(tree: Tree) -> None:
+    """InvalidInput where more or less than the pictures of one category was given."""
+    if _resolutions(tree):
+        folders = {"/".join(path.split("/")[:2]) for path in tree.pictures() if _RESOLUTION.match(path)}
+        first = tree.root / min(folders, default=_resolutions(tree)[0])
+        right = f"give the pictures of one, e.g. {first}"
+        raise InvalidInput(f"{tree.root} holds categories of Real-IAD: {right}", {"directory": right})
+    if tree.named:
+        right = f"give the folder of its pictures, e.g. realiad_1024/{PurePosixPath(tree.named).stem}"
+        raise InvalidInput(f"{tree.root / tree.named} labels a category: {right}", {"directory": right})
+    root = tree.root.absolute()
+    above = next((folder.parent for folder in (root, *root.parents) if folder.name in _RESULTS), None)
+    if above and not _inside(tree) and not any(map(tree.has, _RESULTS)):
+        raise part_of(tree.root, "a part of a category of Real-IAD", above)
+
+
 def _category(tree: Tree) -> _Category:
     """The JSON file in the folder, else the one beside it, else the one in `realiad_jsons` where that is unpacked."""
     inside = _inside(tree)
@@ -99,8 +110,9 @@ def _category(tree: Tree) -> _Category:
         raise InvalidInput(f"{tree.root} holds several JSON files with labels: {right}", {"directory": right})
     root = tree.root.absolute()
     file = f"{root.name}.json"
-    places = (root.parent / file, root.parent.parent / _JSONS / file, root.parent.parent / _JSONS / _JSONS / file)
-    outside = [category for place in places if place.is_file() and (category := _parse(place))]
+    places = (root.parent, root.parent.parent / _JSONS, root.parent.parent / _JSONS / _JSONS)
+    trees = [Tree(place, (file,)) for place in places if (place / file).is_file()]
+    outside = [category for other in trees if (category := _parse(other, file))]
     if not inside and not outside:
         right = f"put {file} of {_JSONS} beside the pictures: it says which views of a faulty sample show the fault"
         raise InvalidInput(f"{tree.root} holds views without their labels: {right}", {"directory": right})
@@ -108,23 +120,20 @@ def _category(tree: Tree) -> _Category:
 
 
 def _inside(tree: Tree) -> list[_Category]:
-    near = [path for path in tree.files if path.endswith(".json") and path.count("/") <= 1]
-    return [category for path in near if (category := _parse(tree.root / path, path))]
+    return [category for path in json_files(tree, depth=1) if (category := _parse(tree, path))]
 
 
-def _parse(path: Path, name: str = "") -> _Category | None:
+def _parse(tree: Tree, path: str) -> _Category | None:
     """A category's JSON file; None where a file is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, OSError):
+    if not is_like(tree, path, "meta", *_SPLITS):
         return None
+    content = read_json(tree, path)
     is_one = (
-        isinstance(content, dict)
-        and isinstance(content.get("meta"), dict)
+        isinstance(content["meta"], dict)
         and "normal_class" in content["meta"]
-        and all(isinstance(content.get(split), list) for split in _SPLITS)
+        and all(isinstance(content[split], list) for split in _SPLITS)
     )
-    return _Category(name or str(path), content) if is_one else None
+    return _Category(path, content) if is_one else None
 
 
 def _views(tree: Tree, category: _Category) -> _Views:
@@ -166,7 +175,7 @@ REALIAD = Layout(
     "`NG/BX/S0001/audiojack__0001_NG_BX_C1_<time>.jpg` and `.png`, and `audiojack.json` in it, beside it or in "
     "`../../realiad_jsons`",
     recognised_by="a JSON file with `meta`, `train` and `test` and views `_C1_` to `_C5_`, or the folders `OK/S0001`, "
-    "`NG/<class>/S0001`",
+    "`NG/<class>/S0001` with such views",
     label="the JSON file's class; a view without a mask is good though its sample is faulty",
     split="`train`, `test` of the JSON file",
     mask="as the JSON file names it",

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 from defectory.datasets.layouts.delimited import decode_text, header, rows
+from defectory.datasets.layouts.level import part_of
 from defectory.datasets.layouts.run_lengths import RunLengths
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
@@ -18,13 +20,26 @@ TEST = f"{_TABLE} says nothing of {_UNLABELLED}"
 
 
 def _recognise(tree: Tree) -> str:
-    if not tree.has(_TABLE) or not tree.has(_PICTURES):
-        return ""
-    columns = header(decode_text(tree.text(_TABLE), _TABLE), ((_PIXELS,), (_IMAGE, _BOTH)))
-    return f"{_TABLE} has run lengths of {_PICTURES}" if _PIXELS in columns and columns & {_IMAGE, _BOTH} else ""
+    root = tree.root.absolute()
+    if tree.has(_PICTURES) and _has_runs(tree.root / _TABLE):
+        return f"{_TABLE} has run lengths of {_PICTURES}"
+    return (
+        f"{_TABLE} above it has its run lengths" if root.name == _PICTURES and _has_runs(root.parent / _TABLE) else ""
+    )
+
+
+def _has_runs(table: Path) -> bool:
+    """Whether there is such a table, with columns for pictures and run lengths."""
+    if not table.is_file():
+        return False
+    with table.open("rb") as file:
+        columns = header(decode_text(file.readline(), _TABLE), ((_PIXELS,), (_IMAGE, _BOTH)))
+    return _PIXELS in columns and bool(columns & {_IMAGE, _BOTH})
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
+    if not tree.has(_PICTURES):
+        raise part_of(tree.root, f"the pictures of {_TABLE}", tree.root.absolute().parent)
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)  # name -> kind -> its runs
     for name, kind, runs in _rows(tree):
         if kind in masks[name]:

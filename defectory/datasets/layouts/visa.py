@@ -1,7 +1,7 @@
 """VisA: `Data/Images/{Normal,Anomaly}`, `Data/Masks/Anomaly` and the kinds of defect in `image_anno.csv`."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from defectory.datasets.layouts.cells import labels_of
 from defectory.datasets.layouts.delimited import decode_text, rows
@@ -20,20 +20,32 @@ _UNKNOWN = "anomaly"
 
 def _recognise(tree: Tree) -> str:
     folders = [folder for kind in ("Normal", "Anomaly") if (folder := f"{_data(tree)}Images/{kind}") in tree.folders]
-    return f"it holds {' and '.join(folders)}" if folders else ""
+    if folders:
+        return f"it holds {' and '.join(folders)}"
+    return "it is the folder Images of an object of VisA" if _above(tree) else ""
 
 
 def _data(tree: Tree) -> str:
     return "Data/" if "Data/Images" in tree.folders else ""
 
 
+def _above(tree: Tree) -> Path | None:
+    """The object's folder, where one in it was given."""
+    root = tree.root.absolute()
+    if tree.has("Data/Images"):
+        return None
+    if tree.has("Images"):
+        return root.parent if (root.parent / _TABLE).is_file() else None
+    is_images = root.name == "Images" and (tree.has("Normal") or tree.has("Anomaly"))
+    return root.parents[1] if is_images and (root.parents[1] / _TABLE).is_file() else None
+
+
 def _read(tree: Tree, choices: Choices) -> Source:
+    if above := _above(tree):
+        raise part_of(tree.root, f"a part of an object of VisA, whose kinds of defect {_TABLE} names", above)
     if tree.has(_TABLE):
         known = pool(_entries(tree), choices)
         return Source(tree.root, VISA.name, known.files, _GOOD, known.left_out, known.notes)
-    above = tree.root.absolute().parent
-    if not _data(tree) and (above / _TABLE).is_file():
-        raise part_of(tree.root, f"a part of an object of VisA, whose kinds of defect are in {_TABLE} above it", above)
     note = f"there is no {_TABLE}, so kinds of defect are not told apart: all are {_UNKNOWN}"
     return Source(tree.root, VISA.name, tuple(_by_folder(tree)), _GOOD, notes=(note,))
 

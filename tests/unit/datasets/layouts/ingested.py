@@ -25,6 +25,10 @@ class Ingested:
         """source -> kind of defect; "" for a good part."""
         return {source: line.kind for source, line in self.lines.items()}
 
+    def has_mask(self, source: str) -> bool:
+        """Whether a photograph was taken, and with its mask."""
+        return source in self.lines and bool(self.lines[source].mask_uri)
+
     def mask(self, source: str) -> np.ndarray:
         """A photograph's mask in its own size: uint8 (SIDE, SIDE); all 0 where it has none."""
         uri = self.lines[source].mask_uri

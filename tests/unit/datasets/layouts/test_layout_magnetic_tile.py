@@ -53,8 +53,10 @@ def test_a_mask_without_its_photograph_is_said(tmp_path: Path) -> None:
 
 
 def test_one_kind_alone_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=f"one kind of magnetic tiles: give {tmp_path}$"):
-        read_source(tiles(tmp_path) / "MT_Crack")
+    tiles(tmp_path)
+    for below in ("MT_Crack", "MT_Crack/Imgs"):
+        with pytest.raises(InvalidInput, match=f"one kind of magnetic tiles: give {tmp_path}$"):
+            read_source(tmp_path / below)
 
 
 def test_the_folder_above_says_what_to_give(tmp_path: Path) -> None:

@@ -122,7 +122,10 @@ def test_other_levels_say_what_to_give(tmp_path: Path) -> None:
     audiojack(tmp_path / "realiad_1024/bottle_cap")
     for name in ("audiojack", "bottle_cap"):
         write(tmp_path / f"realiad_jsons/{name}.json", labels())
-    right = f"give .*{tmp_path}/realiad_1024/audiojack"
+    right = f"give .*{tmp_path}/realiad_1024/audiojack$"
+    for below in ("OK", "NG", "NG/BX"):
+        with pytest.raises(InvalidInput, match=right):
+            read_source(tmp_path / "realiad_1024/audiojack" / below)
     with pytest.raises(InvalidInput, match=right):
         read_source(tmp_path)
     with pytest.raises(InvalidInput, match=right):

@@ -88,7 +88,12 @@ def test_a_picture_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert any("1 pictures of train.csv are not in train_images, e.g. f2.jpg" in n for n in read_source(tmp_path).notes)
 
 
-def test_photographs_of_the_mask_s_size_only(tmp_path: Path) -> None:
+def test_run_lengths_of_another_size_are_no_mask(tmp_path: Path) -> None:
     root = steel(tmp_path)
     Image.new("L", (4, 4), 9).save(root / FAULTY[1])
-    assert FAULTY[1] not in ingested(root).lines
+    assert not ingested(root).has_mask(FAULTY[1])
+
+
+def test_the_folder_of_pictures_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"give {tmp_path}$"):
+        read_source(steel(tmp_path) / "train_images")

@@ -81,8 +81,9 @@ def test_without_the_table_kinds_are_not_told_apart(tmp_path: Path) -> None:
 
 def test_the_folder_below_says_what_to_give(tmp_path: Path) -> None:
     root = candle(tmp_path)
-    with pytest.raises(InvalidInput, match=f"give {root}$"):
-        read_source(root / "Data")
+    for below in ("Data", "Data/Images"):
+        with pytest.raises(InvalidInput, match=f"give {root}$"):
+            read_source(root / below)
 
 
 def test_all_objects_at_once_are_refused(tmp_path: Path) -> None:
