@@ -12,6 +12,8 @@ _MASK = "_GT.png"
 
 
 def _recognise(tree: Tree) -> str:
+    if not any(path.endswith(_MASK) for path in tree.files):
+        return ""
     pairs = _pairs(tree)
     masked = [photograph for photograph, mask in pairs if mask]
     if len(masked) * 2 < len(pairs) or not masked:

@@ -23,9 +23,13 @@ OTHER_FOLDER = "its name and its folder say two classes"
 
 
 def _recognise(tree: Tree) -> str:
-    classes = [_class(path) for path in tree.pictures()]
-    known = sorted(filter(None, set(classes)))
-    if not known or "" in classes or (len(known) < _LEAST and not _is_class(tree)):
+    classes: set[str] = set()
+    for path in tree.pictures():
+        if not (name := _class(path)):
+            return ""
+        classes.add(name)
+    known = sorted(classes)
+    if len(known) < (1 if _is_class(tree) else _LEAST):
         return ""
     return f"its files are called {', '.join(f'{name}_…' for name in known[:3])}{', …' if len(known) > 3 else ''}"
 

@@ -15,7 +15,7 @@ from defectory.datasets.layouts.tree import Tree
 from defectory.datasets.manifest import Split
 from defectory.errors import InvalidInput
 
-_VIEW = re.compile(r"(?P<sample>.+)_C\d_.*")
+_VIEW = re.compile(r"(?P<sample>.+)_C\d_[^/]*")
 _IN_SAMPLE = re.compile(r"(?:NG/)?(?:\w+/)?S\d+/[^/]+_(?:OK|NG_\w+)_C\d_[^/]*")
 _RESULTS = ("OK", "NG")  # folders of the samples that are good, and of those that are not
 _RESOLUTION = re.compile(r"realiad_(?:\d+|raw)")
@@ -62,10 +62,11 @@ def _recognise(tree: Tree) -> str:
         return f"{tree.named} labels a category" if _parse(tree, tree.named) else ""
     if _resolutions(tree):
         return f"it holds {' and '.join(_resolutions(tree))}"
-    views = [path for path in tree.pictures() if _VIEW.fullmatch(PurePosixPath(path).stem)]
-    if any(_IN_SAMPLE.fullmatch(path) for path in views):
+    pictures = tree.pictures()
+    if any(_IN_SAMPLE.fullmatch(path) for path in pictures):
         return "it holds samples S0001, … of several views"
-    return f"{_inside(tree)[0].name} names its views" if views and _inside(tree) else ""
+    has_views = any(_VIEW.fullmatch(path) for path in pictures)
+    return f"{_inside(tree)[0].name} names its views" if has_views and _inside(tree) else ""
 
 
 def _resolutions(tree: Tree) -> list[str]:
@@ -164,9 +165,8 @@ def _views(tree: Tree, category: _Category) -> _Views:
 
 def _sample(path: str) -> str:
     """The sample that a view shows: its folder, and its name up to the number of the camera."""
-    pure = PurePosixPath(path)
-    match = _VIEW.fullmatch(pure.stem)
-    return f"{pure.parent}/{match['sample'] if match else pure.stem}"
+    match = _VIEW.fullmatch(path)
+    return match["sample"] if match else str(PurePosixPath(path).with_suffix(""))
 
 
 REALIAD = Layout(
