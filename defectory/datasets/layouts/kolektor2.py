@@ -23,13 +23,11 @@ def _recognise(tree: Tree) -> str:
 
 
 def _pairs(tree: Tree) -> list[tuple[str, str]]:
-    """(photograph, its mask or "") in the folders of splits, or in the folder itself where it has no others."""
-    places = [folder for folder in tree.top if split_of(folder)]
-    pictures = [
-        path
-        for path in tree.pictures()
-        if (path.count("/") == 1 and path.split("/")[0] in places) or ("/" not in path and not places)
-    ]
+    """(photograph, its mask or "") in the folders of splits, or in the folder itself where it is one of them."""
+    places = {folder for folder in tree.top if split_of(folder)}
+    if split_of(tree.root.absolute().name):
+        places.add("")
+    pictures = [path for path in tree.pictures() if path.rpartition("/")[0] in places]
     masks = {path for path in pictures if path.endswith(_MASK)}
     return [
         (path, mask if (mask := f"{PurePosixPath(path).with_suffix('')}{_MASK}") in masks else "")
@@ -50,7 +48,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
 KOLEKTOR2 = Layout(
     name="kolektor2",
     on_disk="KolektorSDD2: `train/10000.png`, `train/10000_GT.png`, the same in `test`",
-    recognised_by="files `x.png` and `x_GT.png` in folders of splits, or in the folder itself",
+    recognised_by="files `x.png` and `x_GT.png` right in folders of splits, or in one of these",
     label="a black mask means good, else `defect`",
     split="the split's folder",
     mask="`*_GT.png`",

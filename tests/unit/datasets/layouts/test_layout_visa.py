@@ -91,7 +91,7 @@ def test_all_objects_at_once_are_refused(tmp_path: Path) -> None:
     root.rename(tmp_path / "pcb1")
     candle(tmp_path)
     texts(tmp_path, {"split_csv/1cls.csv": "object,split,label,image,mask\n"})
-    with pytest.raises(InvalidInput, match=r"candle, pcb1.* are data sets of their own \(visa\).*give one of them"):
+    with pytest.raises(InvalidInput, match=r"data sets of their own \(visa\): candle, pcb1.*; give one of them"):
         read_source(tmp_path)
 
 
