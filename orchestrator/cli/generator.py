@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from defectory.errors import InvalidInput
+from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
@@ -418,10 +419,7 @@ def _sheet(images: list[bytes]) -> bytes:
 def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:
     from defectory.datasets.manifest import read_manifest
 
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for line in read_manifest(store, manifest_uri):
-        file = out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png")
-        store.get_file(store.key(line.uri), file)
-        files.append(file)
+    lines = read_manifest(store, manifest_uri)
+    files = [out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png") for line in lines]
+    take_files(store, zip((line.uri for line in lines), files, strict=True))
     return files

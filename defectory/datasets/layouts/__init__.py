@@ -16,6 +16,7 @@ from defectory.datasets.layouts.inner_folders import INNER_FOLDERS
 from defectory.datasets.layouts.label_studio import LABEL_STUDIO
 from defectory.datasets.layouts.mvtec import MVTEC
 from defectory.datasets.layouts.mvtec2 import MVTEC2
+from defectory.datasets.layouts.names import is_no_label
 from defectory.datasets.layouts.roboflow import ROBOFLOW
 from defectory.datasets.layouts.rules import settle
 from defectory.datasets.layouts.source import Choices, Layout, Source
@@ -90,7 +91,7 @@ def _check_level(tree: Tree) -> None:
     inner: dict[str, list[str]] = defaultdict(list)
     for file in tree.files:
         folder, _, rest = file.partition("/")
-        if rest:
+        if rest and not is_no_label(folder):  # images and masks are one data set's
             inner[folder].append(rest)
     layouts = {
         folder: layout
