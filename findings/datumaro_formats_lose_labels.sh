@@ -8,8 +8,8 @@
 #   label goes into a folder "no_label", which its own reader knows again and any other takes for a class.
 # - "imagenet_txt" sorts the labels of a picture by their number: what was named first is no longer first.
 #
-# - "coco" writes the labels of whole pictures to labels_<subset>.json; read by "coco" again, together with the other
-#   files that it wrote, a picture that has only such a label comes back without any.
+# - "coco" writes the labels of whole pictures to labels_<subset>.json; read by "coco" again, together with the file of
+#   boxes and masks that it wrote, a picture that has only such a label comes back without any.
 #
 # Defectory takes "no_label" for no label, names pictures that stand in two class folders, and reads Datumaro's own JSON
 # and all of its COCO files together, which keep all of it.
@@ -20,7 +20,7 @@ cat > export.py <<'PY'
 from pathlib import Path
 
 import numpy as np
-from datumaro.components.annotation import Label
+from datumaro.components.annotation import Bbox, Label
 from datumaro.components.dataset import Dataset
 from datumaro.components.dataset_base import DatasetItem
 from datumaro.components.media import Image
@@ -47,6 +47,7 @@ written("imagenet_txt")
 lines = [line.split() for line in Path("imagenet_txt/test.txt").read_text().splitlines()]
 print("imagenet_txt/test.txt:", lines)
 assert [line[1:] for line in lines if line[0].startswith("both")] == [["1", "2"]], "the behaviour changed"
+dataset.put(items[0].wrap(id="boxed", annotations=[Bbox(1, 1, 4, 4, label=2)]))  # so that instances_test.json is written
 written("coco")
 read = {item.id: [annotation.label for annotation in item.annotations] for item in Dataset.import_from("coco", "coco")}
 print("coco, read again:", read)
