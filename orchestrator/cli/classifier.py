@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from defectory.storage import ObjectStore
+from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
@@ -224,10 +225,7 @@ def export(
                 "do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
-        for uri in made.files:
-            path = Path(out, format_, uri.removeprefix(f"{made.uri}/"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            store_.get_file(store_.key(uri), path)
+        take_files(store_, [(uri, Path(out, format_, uri.removeprefix(f"{made.uri}/")), "") for uri in made.files])
     result = {
         "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
         "out": str(Path(out, format_)) if out else "",
