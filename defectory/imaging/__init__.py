@@ -2,35 +2,119 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from defectory.errors import InvalidInput
+from defectory.imaging import png, tiff
+from defectory.imaging.samples import FULL_DEPTH, Samples, unit_to_8_bit, whole_to_8_bit
 
 Fit = Literal["stretch", "crop", "pad"]
 
-MAX_PIXELS = 100_000_000  # of a file, where nothing else is said
+MAX_PIXELS = 100_000_000  # of a file, wherever one comes in: scanners of 57 and sensors of 65 megapixels are in use
+MAX_SIDE_PX = (
+    2_000_000  # of its longer side: what a resize needs for the side's weights alone is 48 bytes a pixel of it
+)
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
 _TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_LONG_PX = 65_535  # a side beyond which the order of a resize's passes is chosen by their cost
+Image.MAX_IMAGE_PIXELS = (
+    None  # Pillow's own limit is below ours, and only a warning: `_check_size` holds before decoding
+)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file of which only the header was read: its size is known; `decode` takes it from there, once.
+
+    Attributes:
+        format: name of the format, for messages.
+        width, height: px, as stored: a rotation that the file asks for is not applied.
+    """
+
+    format: str
+    width: int
+    height: int
+
+    def orientation(self) -> int:
+        """1 to 8, as in EXIF. A JPEG's header tells; another file may be decoded for it."""
+        raise NotImplementedError
+
+    def load(self, needed_px: int, bits: int) -> Image.Image:
+        """The image as it lies in the file, in any mode that a decoder gives. Whatever this raises: it is broken."""
+        raise NotImplementedError
+
+    def largest_value(self) -> int | None:
+        """The largest value where values may use fewer bits than the file has; None of any other file."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _ByPillow(Opened):
+    """What Pillow reads to the grey level."""
+
+    image: Image.Image
+    data: bytes
+
+    def orientation(self) -> int:
+        return int(self.image.getexif().get(ExifTags.Base.Orientation, 1))
+
+    def load(self, needed_px: int, bits: int) -> Image.Image:
+        if needed_px:
+            self.image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
+        self.image.load()
+        if png.is_png(self.data) and png.is_cut_off(self.data, self.image):
+            raise ValueError("its pixels end too early")
+        return self.image
+
+    def largest_value(self) -> int | None:
+        return int(np.asarray(self.image).max()) if self.image.mode in _WIDE_GREY else None
+
+
+@dataclass(frozen=True)
+class _BySamples(Opened):
+    """What Pillow does not read to the grey level."""
+
+    read: Callable[[], Samples]
+    orientation_of: Callable[[], int]
+
+    def orientation(self) -> int:
+        return self.orientation_of()
+
+    def load(self, needed_px: int, bits: int) -> Image.Image:
+        image = self.read().to_image(bits)
+        image.getexif()[ExifTags.Base.Orientation] = self.orientation()
+        return image
+
+    def largest_value(self) -> int | None:
+        return self.read().largest
 
 
 def decode(
-    data: bytes | Image.Image, max_pixels: int = MAX_PIXELS, needed_px: int = 0, *, keep_alpha: bool = False
+    data: bytes | Opened,
+    max_pixels: int = MAX_PIXELS,
+    needed_px: int = 0,
+    *,
+    keep_alpha: bool = False,
+    bits: int = FULL_DEPTH,
 ) -> Image.Image:
-    """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image.
+    """Decode PNG, JPEG, BMP or TIFF bytes into an upright 8-bit image. docs/pictures.md lists what is read how.
 
     - Orientation: the EXIF (or TIFF) rotation is applied.
-    - 16-bit: the format's full range is scaled to 0..255, never the image's own range, which would hide exposure.
+    - 16-bit: the range of `bits` is scaled to 0..255, never the image's own range, which would hide exposure.
       Floating-point TIFF must lie in [0, 1].
     - Transparency is composited onto white, so colours hidden under transparent pixels do not come back; with
-      keep_alpha an image that is not opaque everywhere stays RGBA, and what is invisible becomes white.
+      keep_alpha an image that is not opaque everywhere stays RGBA, and what is invisible becomes white. Alpha that is
+      0 everywhere in a BMP or TIFF is a channel that nobody filled: the image is opaque.
     - Palette, CMYK and other colour spaces become RGB; bilevel becomes L.
-    - Of several pages or frames the first is taken.
+    - Of a PNG's frames the first is taken; of a TIFF's pages the one that is no thumbnail.
 
     The conversion to 8 bit takes about as much memory as the image and its result together, whatever the mode.
 
@@ -40,45 +124,53 @@ def decode(
         needed_px: a JPEG may come out 1/2, 1/4 or 1/8 as large, as long as both sides keep so many pixels: its blocks
             are then computed at that size, which is cheaper and is a mean over pixels. 0: as large as it is.
         keep_alpha: for those who can do with it.
+        bits: that the values of a 16-bit file use, in [8, 16]: a camera of 12 bits stores 0 to 4095 in it.
 
     Returns:
         an image of mode "L" or "RGB" (with keep_alpha also "RGBA"), without metadata.
 
     Raises:
-        InvalidInput: empty, not an image, of another format, broken, cut off or too large; says which.
+        InvalidInput: empty, not an image, of another format, broken, cut off, too large, of values beyond `bits`, or of
+            a kind of which it is not plain what is meant; says which.
     """
-    image = data if isinstance(data, Image.Image) else read_header(data, max_pixels)
+    opened = data if isinstance(data, Opened) else read_header(data, max_pixels)
     try:
-        if needed_px:
-            image.draft(None, (needed_px, needed_px))  # of the decoders here only JPEG's knows how
-        image.load()
+        image = opened.load(needed_px, bits)
         ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
+    except InvalidInput:
+        raise
     except Exception as error:  # a decoder fed with foreign bytes can raise anything
-        raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
-    return _to_8_bit(image, keep_alpha)
+        raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
+    if opened.format in ("BMP", "TIFF"):
+        image = _without_unused_alpha(image)
+    return _to_8_bit(image, keep_alpha, bits)
 
 
-def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A file of which only the header was read: its size is known; `decode` takes it from there, once.
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Opened:
+    """A file of which only the header was read.
 
     Raises:
-        InvalidInput: empty, not an image, of another format, or too large.
+        InvalidInput: empty, not an image, of another format, too large, or a TIFF of which it is not plain what is
+            meant.
     """
     if not data:
         raise InvalidInput("the file is empty")
-    names = "PNG, JPEG, BMP or TIFF"
+    picture = tiff.find_picture(data) if tiff.is_tiff(data) else None
+    if picture and not picture.pillow_reads:
+        _check_size(picture.width, picture.height, max_pixels)
+        return _BySamples(
+            "TIFF", picture.width, picture.height, picture.read_samples, lambda: picture.orientation
+        )  # fmt: skip
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidInput(f"the image is larger than the {max_pixels} pixels allowed") from error
     except Exception as error:  # a parser fed with foreign bytes can raise anything
+        names = "PNG, JPEG, BMP or TIFF"
         raise InvalidInput(f"the file is not an image that can be read; use {names}") from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise InvalidInput(f"the image says it is {width}x{height}, more than the {max_pixels} pixels allowed")
-    if width < 1 or height < 1:
-        raise InvalidInput(f"the image says it is {width}x{height}: it has no pixels")
-    return image
+    _check_size(*image.size, max_pixels)
+    opened = _ByPillow(str(image.format), *image.size, image, data)
+    if png.has_wide_channels(data):
+        return _BySamples("PNG", *image.size, partial(png.read_samples, data), opened.orientation)
+    return opened
 
 
 def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False) -> tuple[int, int]:
@@ -90,12 +182,29 @@ def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False)
     Raises:
         InvalidInput: empty, not an image, of another format, too large, or (upright) broken.
     """
-    image = read_header(data, max_pixels)
+    opened = read_header(data, max_pixels)
     try:
-        turned = upright and image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+        turned = upright and opened.orientation() in _TURNED
     except Exception as error:  # a parser fed with foreign bytes can raise anything
-        raise InvalidInput(f"the {image.format} image is broken or cut off: {error}") from error
-    return (image.height, image.width) if turned else image.size
+        raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
+    return (opened.height, opened.width) if turned else (opened.width, opened.height)
+
+
+def largest_value(data: bytes) -> int | None:
+    """The largest value of a file of 16-bit integers, of which cameras use 10, 12 or 14; None of any other file.
+
+    Raises:
+        InvalidInput: as `decode`.
+    """
+    if not (png.is_wide(data) or tiff.is_tiff(data)):
+        return None
+    opened = read_header(data)
+    try:
+        return opened.largest_value()
+    except InvalidInput:
+        raise
+    except Exception as error:  # a decoder fed with foreign bytes can raise anything
+        raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
 
 
 def encode_png(image: Image.Image | np.ndarray) -> bytes:
@@ -139,7 +248,7 @@ def to_square(image: Image.Image, size_px: int, fit: Fit = "stretch", *, mask: b
     resampling = Image.Resampling.NEAREST if mask else Image.Resampling.LANCZOS
     width, height = image.size
     if fit == "stretch":
-        return image.resize((size_px, size_px), resampling)
+        return _resized(image, size_px, resampling)
     if fit == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
@@ -167,12 +276,37 @@ def is_grey(image: Image.Image) -> bool:
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all())
 
 
-def _to_8_bit(image: Image.Image, keep_alpha: bool) -> Image.Image:
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    """InvalidInput where a header promises too many pixels, too long a side, or none."""
+    if width * height > max_pixels:
+        raise InvalidInput(f"the image says it is {width}x{height}, more than the {max_pixels} pixels allowed")
+    if max(width, height) > MAX_SIDE_PX:
+        raise InvalidInput(
+            f"the image says it is {width}x{height}, a side of more than the {MAX_SIDE_PX} pixels allowed"
+        )
+    if width < 1 or height < 1:
+        raise InvalidInput(f"the image says it is {width}x{height}: it has no pixels")
+
+
+def _resized(image: Image.Image, size_px: int, resampling: Image.Resampling) -> Image.Image:
+    """Stretched to a square. Pillow widens first, which makes a very tall, narrow image many times larger."""
+    if image.height > _LONG_PX and image.width < size_px:
+        image = image.resize((image.width, size_px), resampling)
+    return image.resize((size_px, size_px), resampling)
+
+
+def _without_unused_alpha(image: Image.Image) -> Image.Image:
+    if image.mode not in ("RGBA", "LA") or image.getchannel("A").getextrema() != (0, 0):
+        return image
+    return image.convert(image.mode[:-1])
+
+
+def _to_8_bit(image: Image.Image, keep_alpha: bool, bits: int) -> Image.Image:
     """Any mode that the decoders give, as "L" or "RGB", or "RGBA" where something shows through."""
     if image.mode in _WIDE_GREY:
-        return _by_tiles(image, "L", _wide_to_8_bit)
+        return _by_tiles(image, "L", lambda tile: Image.fromarray(whole_to_8_bit(np.asarray(tile), bits)))
     if image.mode == "F":
-        return _by_tiles(image, "L", _float_to_8_bit)
+        return _by_tiles(image, "L", lambda tile: Image.fromarray(unit_to_8_bit(np.asarray(tile))))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         if keep_alpha:
             pixels = np.array(image.convert("RGBA"))
@@ -198,22 +332,6 @@ def _by_tiles(image: Image.Image, mode: str, convert: Callable[[Image.Image], Im
             box = (left, top, min(left + across, image.width), min(top + down, image.height))
             whole.paste(convert(image.crop(box)), box)
     return whole
-
-
-def _wide_to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey (also where it comes in a 32-bit container) to 8 bit: 65535 becomes 255."""
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise InvalidInput("the image has 32-bit pixels beyond 0..65535; store it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-
-
-def _float_to_8_bit(image: Image.Image) -> Image.Image:
-    """Floating-point grey in [0, 1] to 8 bit."""
-    values = np.asarray(image)
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise InvalidInput("the image has floating-point pixels outside [0, 1]; store it with 8 or 16 bits")
-    return Image.fromarray(np.round(values * 255).astype(np.uint8))
 
 
 def _without_metadata(image: Image.Image) -> Image.Image:
@@ -246,7 +364,13 @@ def scales_in_the_decoder(data: bytes) -> bool:
 
 
 def network_input_of(
-    data: bytes | Image.Image, size_px: int, max_pixels: int = MAX_PIXELS, *, square_px: int = 0, fit: Fit = "stretch"
+    data: bytes | Opened,
+    size_px: int,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    square_px: int = 0,
+    fit: Fit = "stretch",
+    bits: int = FULL_DEPTH,
 ) -> np.ndarray:
     """What a classifier sees of a file's bytes, in training, served and explained: RGB uint8 (size, size, 3).
 
@@ -255,13 +379,13 @@ def network_input_of(
         square_px: side of the dataset's images, to which ingest made photographs square: they become so here too,
             and an image that is so already stays as it is. 0: nothing is known of it, the image is stretched.
         fit: how they were made square.
+        bits: that the values of their 16-bit files used.
 
     Raises:
         InvalidInput: as `decode`.
     """
-    return network_input(
-        decode(data, max_pixels, needed_px=square_px or size_px), size_px, square_px=square_px, fit=fit
-    )
+    image = decode(data, max_pixels, needed_px=square_px or size_px, bits=bits)
+    return network_input(image, size_px, square_px=square_px, fit=fit)
 
 
 def network_input(image: Image.Image, size_px: int, *, square_px: int = 0, fit: Fit = "stretch") -> np.ndarray:
@@ -269,5 +393,5 @@ def network_input(image: Image.Image, size_px: int, *, square_px: int = 0, fit: 
     if square_px:
         image = to_square(image, square_px, fit)
     if image.size != (size_px, size_px):
-        image = image.resize((size_px, size_px), Image.Resampling.BILINEAR)
+        image = _resized(image, size_px, Image.Resampling.BILINEAR)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)
