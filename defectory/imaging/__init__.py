@@ -1,7 +1,8 @@
 """The one door for foreign image bytes, and the few things done to pixels everywhere: decode, encode, make square."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -55,6 +56,10 @@ class Opened:
         """The largest value where values may use fewer bits than the file has; None of any other file."""
         raise NotImplementedError
 
+    def numbers(self) -> np.ndarray:
+        """Grey (H, W) of any type, (H, W, 2) with alpha, colour (H, W, 3), (H, W, 4) with alpha. Not turned."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class _ByPillow(Opened):
@@ -64,7 +69,8 @@ class _ByPillow(Opened):
     data: bytes
 
     def orientation(self) -> int:
-        return int(self.image.getexif().get(ExifTags.Base.Orientation, 1))
+        asked = self.image.getexif().get(ExifTags.Base.Orientation)
+        return asked if isinstance(asked, int) and asked in range(1, 9) else 1
 
     def load(self, needed_px: int, bits: int) -> Image.Image:
         if needed_px:
@@ -75,7 +81,11 @@ class _ByPillow(Opened):
         return self.image
 
     def largest_value(self) -> int | None:
-        return int(np.asarray(self.image).max()) if self.image.mode in _WIDE_GREY else None
+        return int(self.numbers().max()) if self.image.mode in _WIDE_GREY else None
+
+    def numbers(self) -> np.ndarray:
+        image = self.load(0, FULL_DEPTH)
+        return np.asarray(image if image.mode in ("1", "L", "F", *_WIDE_GREY) else image.convert("RGBA"))
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,14 @@ class _BySamples(Opened):
         return self.orientation_of()
 
     def load(self, needed_px: int, bits: int) -> Image.Image:
-        image = self.read().to_image(bits)
-        image.getexif()[ExifTags.Base.Orientation] = self.orientation()
-        return image
+        return self.read().to_image(bits)
 
     def largest_value(self) -> int | None:
         return self.read().largest
+
+    def numbers(self) -> np.ndarray:
+        samples = self.read()
+        return samples.values if samples.alpha is None else np.dstack([samples.values, samples.alpha])
 
 
 def decode(
@@ -134,13 +146,9 @@ def decode(
             a kind of which it is not plain what is meant; says which.
     """
     opened = data if isinstance(data, Opened) else read_header(data, max_pixels)
-    try:
+    with decoding(opened):
         image = opened.load(needed_px, bits)
-        ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
-    except InvalidInput:
-        raise
-    except Exception as error:  # a decoder fed with foreign bytes can raise anything
-        raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
+        put_upright(image, opened.orientation())
     if opened.format in ("BMP", "TIFF"):
         image = _without_unused_alpha(image)
     return _to_8_bit(image, keep_alpha, bits)
@@ -183,10 +191,8 @@ def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False)
         InvalidInput: empty, not an image, of another format, too large, or (upright) broken.
     """
     opened = read_header(data, max_pixels)
-    try:
+    with decoding(opened):
         turned = upright and opened.orientation() in _TURNED
-    except Exception as error:  # a parser fed with foreign bytes can raise anything
-        raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
     return (opened.height, opened.width) if turned else (opened.width, opened.height)
 
 
@@ -199,12 +205,25 @@ def largest_value(data: bytes) -> int | None:
     if not (png.is_wide(data) or tiff.is_tiff(data)):
         return None
     opened = read_header(data)
-    try:
+    with decoding(opened):
         return opened.largest_value()
+
+
+@contextmanager
+def decoding(opened: Opened) -> Iterator[None]:
+    """What a decoder raises becomes InvalidInput: fed with foreign bytes it can raise anything."""
+    try:
+        yield
     except InvalidInput:
         raise
-    except Exception as error:  # a decoder fed with foreign bytes can raise anything
+    except Exception as error:
         raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error
+
+
+def put_upright(image: Image.Image, orientation: int) -> None:
+    """Turn an image in place as an EXIF orientation, 1 to 8, asks for."""
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
 
 
 def encode_png(image: Image.Image | np.ndarray) -> bytes:
