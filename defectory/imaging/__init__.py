@@ -196,13 +196,18 @@ def size_of(data: bytes, max_pixels: int = MAX_PIXELS, *, upright: bool = False)
     return (opened.height, opened.width) if turned else (opened.width, opened.height)
 
 
+def may_use_fewer_bits(head: bytes) -> bool:
+    """Whether a file that begins so (32 bytes) can have a `largest_value`."""
+    return png.is_wide(head) or tiff.is_tiff(head)
+
+
 def largest_value(data: bytes) -> int | None:
     """The largest value of a file of 16-bit integers, of which cameras use 10, 12 or 14; None of any other file.
 
     Raises:
         InvalidInput: as `decode`.
     """
-    if not (png.is_wide(data) or tiff.is_tiff(data)):
+    if not may_use_fewer_bits(data):
         return None
     opened = read_header(data)
     with decoding(opened):

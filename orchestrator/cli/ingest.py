@@ -24,6 +24,16 @@ def ingest(
     keep_alpha: Annotated[
         bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
     ] = False,
+    bits: Annotated[
+        int | None, typer.Option("--bits", metavar="N", help="Bits that the values of 16-bit files use. Else found.")
+    ] = None,
+    tile: Annotated[bool, typer.Option("--tile", help="Cut photographs into overlapping square tiles.")] = False,
+    tile_px: Annotated[
+        int, typer.Option("--tile-px", metavar="PX", help="Side of a tile, in the photograph; 0: its shorter side.")
+    ] = 0,
+    tile_overlap: Annotated[
+        float, typer.Option("--tile-overlap", help="Overlap of neighbouring tiles, a share of the side.")
+    ] = 0.25,
     groups: Annotated[
         Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
     ] = None,
@@ -48,6 +58,7 @@ def ingest(
     defectory ingest photos/ --dry-run
     defectory ingest photos/ --name screws
     defectory ingest photos/ --name screws --groups parts.csv --size 128 --labels kinds
+    defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
@@ -58,6 +69,8 @@ def ingest(
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
         "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
         "keep_splits": keep_splits,
+        "bits": bits, "tile": tile, "tile_px": tile_px,
+        "tile_overlap": tile_overlap,
     }  # fmt: skip
     data = validated(DataSettings, values)
     if dry_run:

@@ -11,7 +11,6 @@ from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
-from services.classifier.card import MAX_PIXELS
 from services.explainer.boxes import BoxRule
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.methods import DEFAULT_METHOD
@@ -117,7 +116,7 @@ def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[Manifes
         if isinstance(content, DefectoryError):
             continue  # the manifest's other images go on
         try:
-            decode(content, MAX_PIXELS)
+            decode(content)
         except InvalidInput:
             continue
         found.append(line)

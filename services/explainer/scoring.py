@@ -10,7 +10,6 @@ from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
-from services.classifier.card import MAX_PIXELS
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
 from services.explainer.picture import shown_size
@@ -42,7 +41,7 @@ def masked_images(
         if isinstance(data, DefectoryError) or isinstance(mask_data, DefectoryError):
             continue  # the others are scored all the same
         try:
-            size = shown_size(*decode(data, MAX_PIXELS).size)
+            size = shown_size(*decode(data).size)
             mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
         except InvalidInput:
             continue

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -124,6 +124,7 @@ def test_a_broken_mask_is_refused() -> None:
             read(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255), st.integers(0, 255))
 def test_two_grey_values(low: int, high: int) -> None:
     pixels = np.where(FAULTY, high, low).astype(np.uint8)

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -349,6 +349,7 @@ def test_a_long_narrow_picture_is_squared_in_the_time_of_a_square_one() -> None:
     assert network_input_of(file, 32, square_px=1024, fit="stretch").min() == 255
 
 
+@settings(deadline=None)
 @given(st.integers(8, 16), st.lists(st.integers(0, 65535), min_size=1, max_size=30))
 def test_any_depth_is_scaled_to_the_nearest_level(bits: int, numbers: list[int]) -> None:
     full = (1 << bits) - 1
