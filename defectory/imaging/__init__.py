@@ -227,8 +227,9 @@ def decoding(opened: Opened) -> Iterator[None]:
 
 def put_upright(image: Image.Image, orientation: int) -> None:
     """Turn an image in place as an EXIF orientation, 1 to 8, asks for."""
-    image.getexif()[ExifTags.Base.Orientation] = orientation
-    ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
+    if orientation != 1:
+        image.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
 
 
 def encode_png(image: Image.Image | np.ndarray) -> bytes:

@@ -1,8 +1,9 @@
 """What Pillow does not see of a PNG: that it is cut off, and the lower half of 16-bit colours."""
 
-import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 
 from PIL import Image
 
@@ -57,10 +58,17 @@ def is_cut_off(data: bytes, image: Image.Image) -> bool:
     if data.find(_END) < 0:
         return True
     interlaced = len(data) > 28 and data[28] == 1
-    last = image.crop((0, image.height - 1, image.width, image.height))
-    if not interlaced and any(last.tobytes()):
+    if not interlaced and _ends_with_more_than_zeros(image):
         return False
     return _length_of_pixels(data, wanted := _expected(data, interlaced)) < wanted
+
+
+def _ends_with_more_than_zeros(image: Image.Image) -> bool:
+    """Whether anything in the last row is not 0."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    if any(last) if isinstance(last, tuple) else last:
+        return True
+    return any(image.crop((0, image.height - 1, image.width, image.height)).tobytes())
 
 
 def _expected(data: bytes, interlaced: bool) -> int:
@@ -78,22 +86,27 @@ def _expected(data: bytes, interlaced: bool) -> int:
 
 def _length_of_pixels(data: bytes, at_most: int) -> int:
     """Bytes that the first frame's pixel data unpacks to, counted up to a bound."""
-    unpacker = zlib.decompressobj()
-    length, stream = 0, io.BytesIO(data)
-    stream.seek(len(SIGNATURE))
-    while length < at_most and len(head := stream.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        if kind == b"IEND":
-            break
-        if kind != b"IDAT":
-            stream.seek(size + 4, io.SEEK_CUR)
-            continue
-        packed = stream.read(size)
-        stream.seek(4, io.SEEK_CUR)
-        try:
+    import imagecodecs
+
+    packed = b"".join(_pixel_data(data))
+    try:
+        return len(imagecodecs.deflate_decode(packed, out=at_most))  # in a third of zlib's time
+    except imagecodecs.DeflateError:  # more than the bound, or without its end: zlib counts as far as it comes
+        unpacker, length = zlib.decompressobj(), 0
+        with suppress(zlib.error):
             while packed and length < at_most:
                 length += len(unpacker.decompress(packed, 1 << 20))
                 packed = unpacker.unconsumed_tail
-        except zlib.error:
-            break
-    return length
+        return length
+
+
+def _pixel_data(data: bytes) -> Iterator[bytes]:
+    """The first frame's pixel data, chunk by chunk."""
+    place = len(SIGNATURE)
+    while place + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"IEND":
+            return
+        if kind == b"IDAT":
+            yield data[place + 8 : place + 8 + size]
+        place += size + 12
