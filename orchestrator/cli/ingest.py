@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import AsJson, Good, KeepSplits, LayoutName, Masks, Store, opened
+from orchestrator.cli.options import (
+    AsJson,
+    Bits,
+    Cut,
+    Good,
+    KeepSplits,
+    LayoutName,
+    Masks,
+    Store,
+    TileOverlap,
+    TilePx,
+    opened,
+)
 from orchestrator.cli.output import emit
 
 
@@ -24,16 +36,10 @@ def ingest(
     keep_alpha: Annotated[
         bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
     ] = False,
-    bits: Annotated[
-        int | None, typer.Option("--bits", metavar="N", help="Bits that the values of 16-bit files use. Else found.")
-    ] = None,
-    tile: Annotated[bool, typer.Option("--tile", help="Cut photographs into overlapping square tiles.")] = False,
-    tile_px: Annotated[
-        int, typer.Option("--tile-px", metavar="PX", help="Side of a tile, in the photograph; 0: its shorter side.")
-    ] = 0,
-    tile_overlap: Annotated[
-        float, typer.Option("--tile-overlap", help="Overlap of neighbouring tiles, a share of the side.")
-    ] = 0.25,
+    bits: Bits = None,
+    tile: Cut = False,
+    tile_px: TilePx = 0,
+    tile_overlap: TileOverlap = None,
     groups: Annotated[
         Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
     ] = None,
@@ -70,7 +76,7 @@ def ingest(
         "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
         "keep_splits": keep_splits,
         "bits": bits, "tile": tile, "tile_px": tile_px,
-        "tile_overlap": tile_overlap,
+        **({} if tile_overlap is None else {"tile_overlap": tile_overlap}),
     }  # fmt: skip
     data = validated(DataSettings, values)
     if dry_run:

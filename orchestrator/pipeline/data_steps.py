@@ -94,7 +94,7 @@ def ingest_folder_outputs(
         fit=data.fit,
         keep_alpha=data.keep_alpha,
         bits=data.bits,
-        tiling=Tiling(data.tile_px, data.tile_overlap) if data.tile else None,
+        tiling=Tiling(data.tile_px, data.tile_overlap) if data.tile or data.tile_px else None,
         labels=data.labels,
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,

@@ -36,7 +36,9 @@ class DataSettings(_Section):
         None, ge=8, le=16, description="bits that the values of 16-bit files use (10, 12, 14, …); absent: found"
     )
     tile: bool = Field(False, description="cut photographs into overlapping square tiles, which share a group")
-    tile_px: int = Field(0, ge=0, description="side of a tile in the photograph's pixels; 0: its shorter side")
+    tile_px: int = Field(
+        0, ge=0, description="cut into tiles of this side, in the photograph's pixels; 0: its shorter side"
+    )
     tile_overlap: float = Field(0.25, ge=0, le=0.75, description="overlap of neighbouring tiles, a share of the side")
     labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
