@@ -51,8 +51,8 @@ def find_bits(paths: Sequence[Path], report: Callable[[int, int], None] = lambda
     if bits < FULL_DEPTH:
         return Depth(
             bits,
-            f"the values of {len(largest)} files of 16 bits use {bits} (the largest is {max(largest)}): they are read "
-            f"as {bits} bits, here and when they are classified; --bits says it if the camera has more",
+            f"the values of {len(largest)} files of 16 bits use {bits} bits (the largest is {max(largest)}): they are "
+            "read so, here and when they are classified; --bits says it if the camera has more",
         )
     dark = [value for value in largest if value >> (bits - _DARK_BITS) == 0]
     if dark:
