@@ -7,6 +7,10 @@ generator's step. See mallopt(3) and madvise(2), MADV_HUGEPAGE.
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from defectory.errors import Exhausted
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 NEVER = 2**31 - 1  # bytes; the largest that mallopt takes
@@ -24,3 +28,23 @@ def keep_freed_memory() -> bool:
         return False
     thresholds = {"MALLOC_MMAP_THRESHOLD_": M_MMAP_THRESHOLD, "MALLOC_TRIM_THRESHOLD_": M_TRIM_THRESHOLD}
     return all(library.mallopt(number, NEVER) == 1 for name, number in thresholds.items() if name not in os.environ)
+
+
+def give_back() -> None:
+    """Give what is free in the heap back to the kernel, where this C library can: it would be kept for later."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Exhausted, not MemoryError, where there is not enough for something.
+
+    Args:
+        what: it is, for a person, with its size.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise Exhausted(f"there is not enough memory for {what}") from error

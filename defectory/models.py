@@ -10,6 +10,7 @@ from defectory.storage.store import ObjectStore
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 MAX_CARD_BYTES, MAX_LABEL_BYTES = 4 << 20, 32  # a card of 100 cycles and 1000 labels has a tenth of that
+MAX_SEED = 2**62  # of a training
 LABELS = ("stable", "canary")  # what a version can be called besides its number
 
 
@@ -19,6 +20,14 @@ def check_name(name: str, field: str = "name") -> str:
         right = "use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"{field} {name!r} is not a name: {right}", {field: right})
     return name
+
+
+def check_seed(seed: int) -> int:
+    """The seed, or InvalidInput: cycles and steps count on from it, in numbers of 64 bits."""
+    if not 0 <= seed <= MAX_SEED:
+        right = "use 0 to 2^62"
+        raise InvalidInput(f"seed {seed}: {right}", {"seed": right})
+    return seed
 
 
 def version_prefix(kind: str, name: str, version: str) -> str:

@@ -1,11 +1,13 @@
 """Settings of a service: one typed definition, from flags over the environment, read once at start."""
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from defectory.datasets.manifest import MAX_LINES, Reading
 from defectory.errors import InvalidInput
 
 DEFAULT_PORTS = {"generator": 50051, "classifier": 50052, "filter": 50053, "explainer": 50054}
@@ -15,7 +17,7 @@ DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, 
 class ServiceSettings(BaseModel):
     """Everything that a service is told from outside; each field is `DEFECTORY_<NAME>` and most are flags too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     store: str = Field(description="URL of the object store: file:///folder or s3://bucket/prefix")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
@@ -28,7 +30,12 @@ class ServiceSettings(BaseModel):
         "", description="PEM file of the CA of client certificates; with it, clients must show one"
     )
     max_message_mb: int = Field(64, ge=1, le=1024, description="largest message in MiB")
-    drain_s: float = Field(20.0, ge=0, description="seconds that workers, then calls in progress, get at a stop")
+    max_manifest_lines: int = Field(
+        MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 2 KB each while it is"
+    )
+    drain_s: float = Field(
+        20.0, ge=0, le=3600, description="seconds that workers, then calls in progress, get at a stop"
+    )
     workers: int = Field(1, ge=1, le=64, description="operations that run at the same time")
     resume: Literal["always", "on-request"] = Field(
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
@@ -46,6 +53,7 @@ class ServiceSettings(BaseModel):
     poll_s: float = Field(
         10.0,
         ge=0,
+        le=86_400,
         description="seconds between looks for new versions; 0: only when one is asked for (for the classifier)",
     )
     device: Literal["auto", "cuda"] = Field(
@@ -95,6 +103,19 @@ def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, 
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
     _check_tls(settings)
     return settings
+
+
+def reading_from_environment(environ: Mapping[str, str] = os.environ) -> Reading:
+    """How a program that is no service reads manifests: as much as DEFECTORY_MAX_MANIFEST_LINES lets the services.
+
+    Raises:
+        InvalidInput: the variable is no number above 0.
+    """
+    value = environ.get("DEFECTORY_MAX_MANIFEST_LINES") or str(MAX_LINES)
+    if not value.isdecimal() or int(value) < 1:
+        right = "use a whole number of at least 1"
+        raise InvalidInput(f"DEFECTORY_MAX_MANIFEST_LINES {value!r}: {right}", {"max_manifest_lines": right})
+    return Reading(int(value))
 
 
 def _check_tls(settings: ServiceSettings) -> None:

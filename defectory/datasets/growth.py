@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from defectory.datasets.manifest import ManifestLine, image_key
+from defectory.datasets.pictures import picture_of
 from defectory.errors import InvalidInput
 from defectory.imaging import decode, encode_png
 from defectory.storage.store import ObjectStore
@@ -75,11 +76,11 @@ def grow_test(
 
 
 def _copy(store: ObjectStore, dataset: str, line: ManifestLine, augmentation: str) -> ManifestLine:
-    png = encode_png(AUGMENTATIONS[augmentation](decode(store.get(store.key(line.uri)))))
+    png = encode_png(AUGMENTATIONS[augmentation](decode(picture_of(store, line))))
     sha256 = hashlib.sha256(png).hexdigest()
     store.put(image_key(dataset, sha256), png)
-    made = {"uri": store.uri(image_key(dataset, sha256)), "sha256": sha256, "parents": (line.sha256,), "mask_uri": ""}
-    return line.model_copy(update={**made, "augmentation": augmentation})
+    made = {"uri": store.uri(image_key(dataset, sha256)), "sha256": sha256, "parents": (line.sha256,)}
+    return line.model_copy(update={**made, "mask_uri": "", "mask_sha256": "", "augmentation": augmentation})
 
 
 def _turned(image: Image.Image, degrees: float) -> Image.Image:

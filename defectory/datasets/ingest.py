@@ -248,7 +248,8 @@ def _store(
             png = _in_colour(photograph.png, colour)
             sha256 = hashlib.sha256(png).hexdigest()
             yield image_key(name, sha256), png
-            mask_key = f"datasets/{name}/masks/{hashlib.sha256(photograph.mask).hexdigest()}.png"
+            mask_sha256 = hashlib.sha256(photograph.mask).hexdigest() if photograph.mask else ""
+            mask_key = f"datasets/{name}/masks/{mask_sha256}.png"
             if photograph.mask:
                 yield mask_key, photograph.mask
             is_good = photograph.file.label == source.good
@@ -269,6 +270,7 @@ def _store(
                     kind="" if is_good else photograph.file.label,
                     kinds=photograph.file.kinds if len(photograph.file.kinds) > 1 else (),
                     mask_uri=store.uri(mask_key) if photograph.mask else "",
+                    mask_sha256=mask_sha256,
                 )
             )
             say("storing images", number, len(photographs), "images")

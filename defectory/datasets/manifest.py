@@ -2,23 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from defectory.errors import Corrupted, InvalidInput, NotFound
+from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.imaging import FULL_DEPTH
 from defectory.storage.store import ObjectStore
 
 Split = Literal["train", "validation", "test", "none"]
 Origin = Literal["real", "edited", "synthetic"]
 
+MAX_LINES = 250_000  # of a manifest where nothing else is set: half a gigabyte in memory
+LINE_BYTES = 2048  # that a line has on average at most: one has some 400, with its verdict and scores 1000
+MAX_LINE_BYTES = 1 << 20  # of one line: scores of the most labels that a classifier has, with the longest names
+LOOK_EVERY = 1000  # lines between looks whether anybody waits for them
+
 
 class ManifestLine(BaseModel):
     """One image: where it is, what it shows, where it comes from. Anything synthetic can be made again from it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Values that pydantic keeps for later lines would keep the memory of all that was read beside them.
+    model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
     uri: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored PNG file
@@ -37,6 +44,7 @@ class ManifestLine(BaseModel):
     kind: str = ""  # kind of defect, where the label is only good / defect
     kinds: tuple[str, ...] = ()  # every kind of defect that was named for it, the first above, where there are several
     mask_uri: str = ""
+    mask_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")  # of the stored PNG file; empty: not known
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
     seed: int | None = None
     truncation_psi: float | None = None
@@ -54,6 +62,22 @@ class ManifestLine(BaseModel):
     verdict: Literal["", "accepted", "rejected"] = ""
     reasons: tuple[str, ...] = ()
     reviewer: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a manifest is read.
+
+    Attributes:
+        max_lines: a longer one is refused.
+        look: called with the lines read so far, again and again; raises where the reader is to stop.
+    """
+
+    max_lines: int = MAX_LINES
+    look: Callable[[int], None] = lambda _: None
+
+
+DEFAULT_READING = Reading()
 
 
 def manifest_key(dataset: str) -> str:
@@ -85,18 +109,42 @@ def parse_lines(data: bytes, name: str = "manifest") -> list[ManifestLine]:
     Raises:
         InvalidInput: a line is not what it should be; names the line and the fields.
     """
-    lines = []
-    for number, text in enumerate(data.splitlines(), start=1):
+    return list(_parsed([data], name, DEFAULT_READING))
+
+
+def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[ManifestLine]:
+    for number, text in enumerate(_texts(pieces, name), start=1):
+        if number % LOOK_EVERY == 1:
+            reading.look(number - 1)
+        if number > reading.max_lines:
+            raise _too_long(name, f"more than {reading.max_lines} lines", reading)
         if not text.strip():
             continue
         try:
-            lines.append(ManifestLine.model_validate_json(text))
+            yield ManifestLine.model_validate_json(text)
         except ValidationError as error:
             fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": e["msg"] for e in error.errors()}
             raise InvalidInput(
                 f"{name}, line {number}: {'; '.join(f'{k}: {v}' for k, v in fields.items())}", fields
             ) from error
-    return lines
+
+
+def _texts(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Lines of what comes in pieces, of which never more than a piece and a line is in memory."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for text in whole:
+            yield from text.splitlines() or [text]
+        if len(rest) > MAX_LINE_BYTES:
+            right = f"a line has at most {MAX_LINE_BYTES} bytes"
+            raise InvalidInput(f"{name} is no manifest: {right}", {"manifest_uri": right})
+    yield from rest.splitlines()
+
+
+def _too_long(name: str, what: str, reading: Reading) -> InvalidInput:
+    right = f"give a manifest of at most {reading.max_lines} lines, or raise DEFECTORY_MAX_MANIFEST_LINES"
+    return InvalidInput(f"{name} has {what}: {right}", {"manifest_uri": right})
 
 
 def content_hash(lines: Sequence[ManifestLine]) -> str:
@@ -111,13 +159,29 @@ def bits_of(lines: Iterable[ManifestLine]) -> int:
     return used.pop() if len(used) == 1 else FULL_DEPTH
 
 
-def read_manifest(store: ObjectStore, uri: str) -> list[ManifestLine]:
-    """Read the manifest at a URI of this store.
+def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> Iterator[ManifestLine]:
+    """The lines of the manifest at a URI of this store, one after the other: however long it is, it takes no memory.
 
     Raises:
-        NotFound: no such object. Refused: outside the store. InvalidInput: a malformed line.
+        NotFound: no such object. Refused: outside the store. InvalidInput: a malformed line, or too many of them.
+        What `reading.look` raises.
     """
-    return parse_lines(store.get(store.key(uri)), uri)
+    key = store.key(uri)
+    size = store.head(key).size_bytes
+    if size > reading.max_lines * LINE_BYTES + MAX_LINE_BYTES:
+        raise _too_long(uri, f"{size} bytes", reading)
+    yield from _parsed(store.stream(key), uri, reading)
+
+
+def read_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> list[ManifestLine]:
+    """All lines of a manifest, which take some 2 KB each; raises what `iter_manifest` does."""
+    return list(iter_manifest(store, uri, reading))
+
+
+def check_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> None:
+    """See that there is a manifest that can be read; raises what `iter_manifest` does."""
+    for _ in iter_manifest(store, uri, reading):
+        pass
 
 
 def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], card: Mapping[str, Any]) -> str:
@@ -139,6 +203,19 @@ def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], 
     }
     store.put(card_key(name), json.dumps(full, indent=2, sort_keys=True).encode())
     return store.uri(manifest_key(name))
+
+
+def check_output_dataset(store: ObjectStore, name: str, mark: str) -> None:
+    """See that a dataset that is to be written replaces none that was made otherwise.
+
+    Args:
+        mark: what the cards of such datasets have, and no others.
+
+    Raises:
+        AlreadyExists: it would.
+    """
+    if store.exists(card_key(name)) and mark not in read_card(store, name):
+        raise AlreadyExists(f"dataset {name!r} exists and was made otherwise; choose another name")
 
 
 def read_card(store: ObjectStore, name: str) -> dict[str, Any]:

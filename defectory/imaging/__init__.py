@@ -219,7 +219,7 @@ def decoding(opened: Opened) -> Iterator[None]:
     """What a decoder raises becomes InvalidInput: fed with foreign bytes it can raise anything."""
     try:
         yield
-    except InvalidInput:
+    except (InvalidInput, MemoryError):  # of memory: nothing is wrong with the image
         raise
     except Exception as error:
         raise InvalidInput(f"the {opened.format} image is broken or cut off: {error}") from error

@@ -11,6 +11,17 @@ SHORTEST_S, LONGEST_S = 0.05, 30.0
 SMOOTHING = 0.1  # share of the newest interval in the mean time that one takes
 
 
+SIDE_PX = 8  # pixels that one of the longer side counts for: a resize weighs all of them anew for each of its own
+
+
+def megapixels(width: int, height: int) -> float:
+    """What an image takes while it is decoded and resized, in millions of pixels of some 9 bytes.
+
+    A long, narrow one takes more than its area: see ImagingResample of Pillow, which holds weights for its whole side.
+    """
+    return (width * height + SIDE_PX * max(width, height)) / 1e6
+
+
 class Admission:
     """Counts what calls bring, from their arrival to their answer.
 

@@ -20,8 +20,10 @@ from grpc_reflection.v1alpha import reflection
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.exit_codes import exit_code
 from defectory.serving.channel import read_pem
+from defectory.serving.health import HealthServicer
 from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
 from defectory.serving.logs import configure_logs
+from defectory.serving.manifests import SETTING, Manifests
 from defectory.serving.metrics import serve_metrics
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
@@ -42,6 +44,7 @@ class ServiceContext:
     store: ObjectStore
     operations: OperationSupervisor
     settings: ServiceSettings
+    manifests: Manifests  # how its calls read them
     set_serving: Callable[[str, bool], None]  # health of one gRPC service, for those that are not ready at once
 
 
@@ -79,18 +82,23 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     operations = OperationSupervisor(
         store,
         definition.name,
-        settings={name: str(getattr(settings, name)) for name in ("classifier_address", "weights", "shared", "device")},
+        settings={
+            name: str(getattr(settings, name))
+            for name in ("classifier_address", "weights", "shared", "device", SETTING)
+        },
         workers=settings.workers,
     )
     server = _make_server(definition, settings)
-    healths, said = health.HealthServicer(), set[str]()
+    healths, said = HealthServicer(), set[str]()
 
     def set_serving(name: str, serving: bool) -> None:
         said.add(name)
         status = health_pb2.HealthCheckResponse
         healths.set(name, status.SERVING if serving else status.NOT_SERVING)
 
-    close = definition.add(server, ServiceContext(store, operations, settings, set_serving))
+    close = definition.add(
+        server, ServiceContext(store, operations, settings, Manifests(settings.max_manifest_lines), set_serving)
+    )
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
     descriptors = (definition.descriptor, *definition.more)
     names = [s.full_name for descriptor in descriptors for s in descriptor.services_by_name.values()]

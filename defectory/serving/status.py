@@ -31,6 +31,9 @@ ERRORS = {code: kind for kind, code in CODES.items()} | {
     code_pb2.DEADLINE_EXCEEDED: errors.Unavailable,
 }
 
+# Python's and NumPy's, torch's, TensorFlow's: by name, since none of them is loaded here.
+OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
+
 # A status travels in trailers, of which clients take 8 KiB, the message twice and percent-encoded; one that is larger
 # arrives as another error, or as none. Errors may repeat what the caller sent, and that may be long.
 MAX_MESSAGE, MAX_FIELD, MAX_RIGHT, MAX_FIELDS = 900, 80, 200, 8  # bytes of UTF-8; violations
@@ -40,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 def to_status(error: Exception) -> status_pb2.Status:
     """The status of an error; an unexpected one is logged whole and told the caller as INTERNAL with an id only."""
+    if any(kind.__name__ in OUT_OF_MEMORY for kind in type(error).__mro__):
+        error = errors.Exhausted(f"there is not enough memory: {error}; send less at once, or smaller pictures")
     code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
     if code is None:
         identity = secrets.token_hex(8)

@@ -1,6 +1,8 @@
 """Reads the image that a caller names by its URI: from the store only, and no more than a message may hold."""
 
-from defectory.errors import InvalidInput
+import hashlib
+
+from defectory.errors import Corrupted, InvalidInput
 from defectory.storage.store import ObjectStore
 
 MAX_FILE_BYTES = 64 << 20
@@ -22,3 +24,14 @@ def fetched(store: ObjectStore, uri: str, field: str) -> bytes:
         right = f"name an image of at most {MAX_FILE_BYTES >> 20} MiB"
         raise InvalidInput(f"{field}: {uri} has {size} bytes; {right}", {field: right})
     return store.get(key)
+
+
+def verified(content: bytes, uri: str, sha256: str) -> bytes:
+    """The content, if its SHA-256 is what is said of the object (hexadecimal; empty: nothing is).
+
+    Raises:
+        Corrupted: it is another one.
+    """
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise Corrupted(f"{uri} has another SHA-256 than its manifest line says; ingest the dataset again")
+    return content

@@ -7,6 +7,8 @@ from defectory.errors import InvalidInput, Refused
 # One form for every store: no hidden files, no traversal, nothing that a file system or URL would read otherwise.
 SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._=+-]{0,199}"
 KEY = re.compile(rf"{SEGMENT}(/{SEGMENT})*")
+OWN = ("checks", "datasets", "exports", "imports", "models", "operations")  # first parts of keys that no caller gives
+BEHIND = 250  # characters that the names of files below a caller's prefix take at most
 MAX_KEY = 900  # S3 allows 1024 bytes, of which a prefix takes its share
 
 
@@ -15,6 +17,22 @@ def check_key(key: str) -> str:
     if len(key) > MAX_KEY or not KEY.fullmatch(key):
         right = "'/'-separated parts of A-Z a-z 0-9 . _ = + -, none starting with '.', at most 900 characters"
         raise InvalidInput(f"{key[:100]!r} is not a key: {right}", {"key": right})
+    return key
+
+
+def check_output_prefix(prefix: str, field: str = "output_prefix") -> str:
+    """What a caller wants files written below, without slashes at its ends; never where the system keeps its own.
+
+    Raises:
+        InvalidInput: no key, too long for what comes behind it, or below a root of the system's.
+    """
+    key = check_key(prefix.strip("/"))
+    if len(key) > MAX_KEY - BEHIND:
+        right = f"at most {MAX_KEY - BEHIND} characters"
+        raise InvalidInput(f"{field} has {len(key)} characters: {right}", {field: right})
+    if key.partition("/")[0].lower() in OWN:  # also where the file system takes "Models" for "models"
+        right = f"use another folder than {', '.join(OWN)}, where the system keeps its own, e.g. runs/NAME"
+        raise InvalidInput(f"{field} {key!r}: {right}", {field: right})
     return key
 
 

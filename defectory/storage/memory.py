@@ -7,7 +7,7 @@ from pathlib import Path
 
 from defectory.errors import AlreadyExists, NotFound
 from defectory.storage.keys import Rooted, check_key
-from defectory.storage.store import ObjectInfo
+from defectory.storage.store import CHUNK_BYTES, ObjectInfo
 
 
 class MemoryStore(Rooted):
@@ -32,6 +32,12 @@ class MemoryStore(Rooted):
             return self._objects[check_key(key)]
         except KeyError:
             raise NotFound(f"{self.uri(key)} does not exist") from None
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object piece by piece."""
+        data = self.get(key)
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield data[start : start + CHUNK_BYTES]
 
     def put_file(self, key: str, path: Path) -> ObjectInfo:
         """Write a file's content."""

@@ -3,9 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
 from typing import TypeVar
 
 from defectory.errors import AlreadyExists, DefectoryError
+from defectory.storage.fetching import verified
 from defectory.storage.store import NOT_NOW, ObjectStore
 
 Item = TypeVar("Item")
@@ -15,28 +17,33 @@ AHEAD = 4  # requests a worker in flight or waiting to be taken
 
 
 def parallel_get(
-    store: ObjectStore, uris: Iterable[str], workers: int = 8
+    store: ObjectStore, uris: Iterable[str], workers: int = 8, sha256s: Iterable[str] | None = None
 ) -> Iterator[tuple[str, bytes | DefectoryError]]:
     """(URI, content) of every URI in order; one with which something is wrong gives its error and stops nothing.
+
+    Args:
+        sha256s: what each content's SHA-256 must be, hexadecimal; one that has another gives Corrupted. Empty, or
+            none at all: it is not known. It costs little: the threads that read compute it, without Python's lock.
 
     Raises:
         Unavailable, Exhausted, Refused: the store lets nobody read. Nothing is wrong with the object, and who went on
             without it would work on another set every time.
     """
 
-    def get(uri: str) -> tuple[str, bytes | DefectoryError]:
+    def get(named: tuple[str, str]) -> tuple[str, bytes | DefectoryError]:
+        uri, sha256 = named
         try:
             key = store.key(uri)
         except DefectoryError as error:  # malformed, or outside the store
             return uri, error
         try:
-            return uri, store.get(key)
+            return uri, verified(store.get(key), uri, sha256)
         except NOT_NOW:
             raise
         except DefectoryError as error:
             return uri, error
 
-    return _ordered(get, uris, workers)
+    return _ordered(get, zip(uris, repeat("") if sha256s is None else sha256s, strict=sha256s is not None), workers)
 
 
 def parallel_put(

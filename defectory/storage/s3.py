@@ -26,7 +26,7 @@ from defectory.errors import (
 )
 from defectory.storage.keys import Rooted, check_key
 from defectory.storage.s3_settings import AUTHORITIES, S3Settings
-from defectory.storage.store import ObjectInfo
+from defectory.storage.store import CHUNK_BYTES, ObjectInfo
 
 MD5_ETAG = re.compile(r"[0-9a-f]{32}")
 NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
@@ -88,21 +88,28 @@ class S3Store(Rooted):
         self._verify(key, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data), response.headers)
         return data
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object piece by piece; Corrupted at the end when it is not what the server says it is."""
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        with self._errors(key):
+            response = self._client.get_object(self._bucket, self._name(key))
+            try:
+                for chunk in response.stream(CHUNK_BYTES):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    yield chunk
+            finally:
+                response.close()
+                response.release_conn()
+        self._verify(key, digest.hexdigest(), size, response.headers)
+
     def get_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears only when it is whole."""
-        digest, size = hashlib.md5(usedforsecurity=False), 0
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             try:
-                with self._errors(key):
-                    response = self._client.get_object(self._bucket, self._name(key))
-                    try:
-                        for chunk in response.stream(1 << 20):
-                            digest.update(chunk)
-                            size += file.write(chunk)
-                    finally:
-                        response.close()
-                        response.release_conn()
-                self._verify(key, digest.hexdigest(), size, response.headers)
+                with self._errors(key):  # a full disk here is no other error than one there
+                    for chunk in self.stream(key):
+                        file.write(chunk)
                 file.flush()
                 Path(file.name).replace(path)
             except BaseException:

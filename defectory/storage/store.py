@@ -7,6 +7,7 @@ from typing import Protocol
 
 from defectory.errors import Exhausted, Refused, Unavailable
 
+CHUNK_BYTES = 1 << 20  # of what is read or written piece by piece
 NOT_NOW = (Unavailable, Exhausted, Refused)  # of a store that was in use: it comes back, room is made, keys are renewed
 
 
@@ -34,6 +35,9 @@ class ObjectStore(Protocol):
 
     def get(self, key: str) -> bytes:
         """Read a whole object."""
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object piece by piece, a few MiB at most in memory; nothing is read before the first is asked for."""
 
     def put_file(self, key: str, path: Path) -> ObjectInfo:
         """Write a file's content without holding it in memory."""

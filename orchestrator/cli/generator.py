@@ -417,11 +417,13 @@ def _sheet(images: list[bytes]) -> bytes:
 
 def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:
     from defectory.datasets.manifest import read_manifest
+    from defectory.datasets.pictures import picture_of
+    from defectory.settings import reading_from_environment
 
     out.mkdir(parents=True, exist_ok=True)
     files = []
-    for line in read_manifest(store, manifest_uri):
+    for line in read_manifest(store, manifest_uri, reading_from_environment()):
         file = out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png")
-        store.get_file(store.key(line.uri), file)
+        file.write_bytes(picture_of(store, line))
         files.append(file)
     return files

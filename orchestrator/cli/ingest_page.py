@@ -54,7 +54,7 @@ is an error. Parts that lie in several of the kept splits are counted aloud.
 **Groups.** Where a layout does not say which photographs show one part, it is looked for; `--groups CSV` says it.
 
 **One label** is enough: a generator needs no other. What needs two says so: training a classifier, and `defectory run`.
-With more labels each needs three parts, one for every split.
+Every label needs three parts, one for each split.
 
 **Links** to files and folders are followed and counted. Every folder is read once, by its real path where it has one
 here. Links that lead nowhere, into a folder above or into one that is read already are left out, with the reason.

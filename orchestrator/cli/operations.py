@@ -1,6 +1,7 @@
 """`defectory operations`: the long-running work that the store remembers."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.options import AsJson, Store, opened, session, store_url
 from orchestrator.cli.output import emit, table
 
+UNREADABLE = "unreadable"  # state of an operation whose record is damaged
 STOP_S = 60.0  # a worker finishes the step that it is in; one that does not is killed, or found dead, within it
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Long-running operations.")
@@ -52,27 +54,31 @@ def cancel(
         raise InvalidInput(f"{operation!r} is no operation's name: {right}", {"operation": right})
     _, service, operation_id = parts
     url = store_url(store)
-    read_record(open_store(url), service, operation_id)  # no service is started for one that does not exist
+    with suppress(Corrupted):  # it is stopped all the same
+        read_record(open_store(url), service, operation_id)  # no service is started for one that does not exist
     with session(url) as services:
         services.clients.cancel(service, f"operations/{operation_id}")
         state = _ended(open_store(url), service, operation_id)
-    emit({"operation": operation, "cancelled": state is State.CANCELLED, "state": state}, as_json)
+    emit({"operation": operation, "cancelled": state is State.CANCELLED, "state": state or UNREADABLE}, as_json)
 
 
-def _ended(store: ObjectStore, service: str, operation_id: str) -> State:
-    """How the operation ended; unfinished where it does not end in time."""
+def _ended(store: ObjectStore, service: str, operation_id: str) -> State | None:
+    """How the operation ended; unfinished where it does not end in time, None where no record tells."""
     deadline = time.monotonic() + STOP_S
-    while (state := read_record(store, service, operation_id).state) is State.UNFINISHED:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
+    try:
+        while (state := read_record(store, service, operation_id).state) is State.UNFINISHED:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+    except Corrupted:
+        return None
     return state
 
 
 def _row(store: ObjectStore, service: str, operation_id: str) -> dict[str, Any]:
     """An operation as it is listed; times are UTC. One that cannot be read says so and hides no other."""
     row: dict[str, Any] = {
-        "operation": f"operations/{service}/{operation_id}", "job": "", "state": "unreadable", "stage": "", "done": "",
+        "operation": f"operations/{service}/{operation_id}", "job": "", "state": UNREADABLE, "stage": "", "done": "",
         "created": "", "updated": "", "restarts": 0, "error": "",
     }  # fmt: skip
     try:

@@ -130,8 +130,9 @@ def derived_request_id(step: str, *inputs: object) -> str:
 def content_of(store: ObjectStore, manifest_uri: str) -> str:
     """The content hash of a dataset, so that a changed one is not taken for the same."""
     from defectory.datasets.manifest import content_hash, read_manifest
+    from defectory.settings import reading_from_environment
 
-    return content_hash(read_manifest(store, manifest_uri))
+    return content_hash(read_manifest(store, manifest_uri, reading_from_environment()))
 
 
 def stored_file(store: ObjectStore, file: Path) -> str:

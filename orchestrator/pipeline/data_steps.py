@@ -11,6 +11,7 @@ from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.hashing import fingerprint
@@ -119,7 +120,7 @@ def ingest_folder_outputs(
             f"{result.card['straddling']} parts have photographs in several of the splits that were kept: "
             "the test split measures what was trained on"
         )
-    lines = read_manifest(store, result.manifest_uri)
+    lines = read_manifest(store, result.manifest_uri, reading_from_environment())
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: give more photographs of it, or other shares")
     return {
@@ -152,13 +153,13 @@ def expanded_dataset_inputs(context: StepInputs) -> Mapping[str, Any]:
 
 def expanded_dataset(context: StepContext) -> Outputs:
     """Real lines as they are, and of every label's accepted synthetic lines as many as its quota, to train on."""
-    real = read_manifest(context.store, context.outputs["ingest"]["manifest_uri"])
+    real = read_manifest(context.store, context.outputs["ingest"]["manifest_uri"], reading_from_environment())
     synthetic: list[ManifestLine] = []
     for judged in context.outputs["filter"].values():
         accepted = [
             line
             for one_round in judged["rounds"]
-            for line in read_manifest(context.store, one_round["manifest_uri"])
+            for line in read_manifest(context.store, one_round["manifest_uri"], reading_from_environment())
             if line.verdict == "accepted"
         ]
         synthetic += [line.model_copy(update={"split": "train"}) for line in accepted[: judged["quota"]]]

@@ -16,7 +16,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSettings(_Section):
@@ -45,13 +45,16 @@ class DataSettings(_Section):
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the validation split")
     grow_test_to: int = Field(
-        0, ge=0, description="images that the test split grows to by augmented copies (marked as such); 0: none"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="images that the test split grows to by augmented copies (marked as such); 0: none",
     )
     test_augmentations: tuple[str, ...] = Field(
         ("mirror-x", "mirror-y", "rotate-180", "brighter", "darker"),
         description="copies that the test split may grow by; also rotate+5, rotate-5",
     )
-    seed: int = Field(0, ge=0, description="seed of the split")
+    seed: int = Field(0, ge=0, le=2**62, description="seed of the split")
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "DataSettings":
@@ -77,11 +80,15 @@ class GeneratorSettings(_Section):
     )
     mapping_layers: int | None = Field(None, ge=1, le=16, description="layers of the mapping network; small: 2")
     kimg: float | None = Field(
-        None, gt=0, description="thousands of images shown to the discriminator, a label; small: 300"
+        None, ge=1e-3, le=100_000, description="thousands of images shown to the discriminator, a label; small: 300"
     )
     batch: int | None = Field(None, ge=2, le=1024, description="images a step; small: 16")
-    learning_rate: float | None = Field(None, gt=0, description="learning rate of both optimisers; small: 0.002")
-    r1_gamma: float | None = Field(None, ge=0, description="weight of the R1 penalty; absent: by the configuration")
+    learning_rate: float | None = Field(
+        None, ge=1e-9, le=1, description="learning rate of both optimisers; small: 0.002"
+    )
+    r1_gamma: float | None = Field(
+        None, ge=0, le=1e38, description="weight of the R1 penalty; absent: by the configuration"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where it is computed; auto: a GPU if there is one"
     )
@@ -94,7 +101,7 @@ class GeneratorSettings(_Section):
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
     augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
     augment_target: float | None = Field(
-        None, gt=0, lt=1, description="target of the overfitting heuristic r_t with augment_mode ada; 0.6"
+        None, ge=1e-3, lt=1, description="target of the overfitting heuristic r_t with augment_mode ada; 0.6"
     )
     augment_p: Share = Field(
         0.0, description="probability of each transformation: above 0, up to 0.8 with augment_mode fixed, else 0"
@@ -103,10 +110,13 @@ class GeneratorSettings(_Section):
         None, ge=0, le=1, description="probability that a batch mixes two styles; small: 0.9, cifar: 0"
     )
     path_length_weight: float | None = Field(
-        None, ge=0, description="weight of path-length regularisation; small: 2, cifar: 0"
+        None, ge=0, le=1e38, description="weight of path-length regularisation; small: 2, cifar: 0"
     )
     ema_kimg: float | None = Field(
-        None, gt=0, description="half-life of the averaged weights in thousands of images; small: batch * 10 / 32"
+        None,
+        ge=1e-3,
+        le=100_000,
+        description="half-life of the averaged weights in thousands of images; small: batch * 10 / 32",
     )
     freeze_d: int = Field(
         0,
@@ -114,7 +124,9 @@ class GeneratorSettings(_Section):
         le=16,
         description="highest resolutions of D that stay as the initial model has them; without one, none do",
     )
-    snapshot_kimg: float = Field(0.0, ge=0, description="thousands of images between checkpoints; 0: kimg / 10")
+    snapshot_kimg: float = Field(
+        0.0, ge=0, le=100_000, description="thousands of images between checkpoints; 0: kimg / 10"
+    )
     keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
     measured_images: int = Field(
         200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
@@ -126,7 +138,7 @@ class GeneratorSettings(_Section):
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )
     transfer_kimg: float | None = Field(
-        None, gt=0, description="kimg of the labels that start from another's generator; absent: kimg"
+        None, ge=1e-3, le=100_000, description="kimg of the labels that start from another's generator; absent: kimg"
     )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
 
@@ -135,7 +147,9 @@ class SynthesisSettings(_Section):
     """How many synthetic images, and how they are drawn."""
 
     quota: int = Field(500, ge=1, le=1_000_000, description="accepted images wanted a label")
-    quotas: Mapping[str, int] = Field({}, description="quota of single labels, in place of quota")
+    quotas: Mapping[str, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        {}, description="quota of single labels, in place of quota"
+    )
     surplus: float = Field(1.25, ge=1, le=10, description="images of the first round, in multiples of the quota")
     max_rounds: int = Field(4, ge=1, le=50, description="rounds of synthesis and filtering before it is left at that")
     truncation_psi: float = Field(1.0, ge=0, le=2, description="truncation psi; 1: none")
@@ -173,13 +187,15 @@ class ClassifierSettings(_Section):
         None, description="layers of the base that are trained"
     )
     epochs: int | None = Field(None, ge=1, le=10_000, description="epochs a cycle")
-    learning_rate: float | None = Field(None, gt=0, le=1, description="learning rate (Adam)")
-    base_rate: float | None = Field(None, gt=0, le=1, description="the base's learning rate as a share of the head's")
+    learning_rate: float | None = Field(None, ge=1e-9, le=1, description="learning rate (Adam)")
+    base_rate: float | None = Field(
+        None, ge=1e-6, le=1, description="the base's learning rate as a share of the head's"
+    )
     decay: Literal["none", "cosine"] | None = Field(None, description="of the learning rate, after the warm-up")
     warmup_epochs: int | None = Field(
         None, ge=0, le=10_000, description="epochs, of all, in which only the head learns"
     )
-    warmup_rate: float | None = Field(None, gt=0, le=1, description="learning rate of the warm-up")
+    warmup_rate: float | None = Field(None, ge=1e-9, le=1, description="learning rate of the warm-up")
     batch: int = Field(32, ge=1, le=1024, description="images a step")
     focal_gamma: float | None = Field(None, ge=0, le=10, description="gamma of the focal loss")
     label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
@@ -195,7 +211,7 @@ class ClassifierSettings(_Section):
         0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
     )
     real_share: float | None = Field(
-        None, gt=0, le=1, description="share of real images a batch; 1: no others; absent: as they come"
+        None, ge=1e-3, le=1, description="share of real images a batch; 1: no others; absent: as they come"
     )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")

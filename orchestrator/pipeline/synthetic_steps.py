@@ -6,6 +6,7 @@ from typing import Any
 
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.errors import InvalidInput
+from defectory.settings import reading_from_environment
 from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 
@@ -177,7 +178,9 @@ def _rounds(context: StepContext, label: str, model: str, wanted: int) -> dict[s
             {
                 "synthetic_manifest_uri": synthetic_uri,
                 "manifest_uri": judged.manifest_uri,
-                "content_hash": content_hash(read_manifest(context.store, judged.manifest_uri)),
+                "content_hash": content_hash(
+                    read_manifest(context.store, judged.manifest_uri, reading_from_environment())
+                ),
                 "verdicts": dict(judged.verdicts),
                 "reasons": dict(judged.reasons),
                 "curve_uri": judged.curve_uri,

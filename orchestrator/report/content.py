@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
+from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.report.comparison import Comparison, compare
 
@@ -82,7 +84,9 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
 
     judged, threshold_curves = {}, {}
     for label, made in steps.get("filter", {}).items():
-        judged[label] = [x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"])]
+        judged[label] = [
+            x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"], reading_from_environment())
+        ]
         if made["rounds"]:
             threshold_curves[label] = whole_curve(document(made["rounds"][0]["curve_uri"]), judged[label])
     arms = {"real only": steps["baseline"]["metrics_uri"], "real + synthetic": steps["expanded"]["metrics_uri"]}
@@ -100,7 +104,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         reliability=_beside(store, arms, "reliability.svg"),
         comparison=compare(*evaluations),
         decisions={arm: x["decisions"] for arm, x in zip(arms, evaluations, strict=True) if "decisions" in x},
-        real=read_manifest(store, steps["ingest"]["manifest_uri"]),
+        real=read_manifest(store, steps["ingest"]["manifest_uri"], reading_from_environment()),
         judged=judged,
         curves=threshold_curves,
         explanations=explanations,
@@ -133,7 +137,7 @@ def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEE
     found = []
     for line in lines[::step][:count]:
         try:
-            found.append(store.get(store.key(line.uri)))
+            found.append(picture_of(store, line))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
     return found

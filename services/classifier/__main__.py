@@ -31,7 +31,7 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     loader = Loader(context.store, settings.engine, threads)
     registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
     answering = Answering(context.store, registry, batcher, Admission(settings.queue))
-    servicer = ClassifierServicer(context.store, context.operations, answering, _heatmaps(settings))
+    servicer = ClassifierServicer(context.store, context.operations, answering, _heatmaps(settings), context.manifests)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server

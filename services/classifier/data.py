@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.errors import DefectoryError, InvalidInput
-from defectory.storage.parallel import parallel_get
+from defectory.errors import DefectoryError, Exhausted, InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 
@@ -42,18 +42,22 @@ def load_images(
     """What a network sees of every line's image; one with which something is wrong stops nothing.
 
     Raises:
-        Unavailable, Exhausted, Refused: the store.
+        Unavailable, Exhausted, Refused: the store. Exhausted: not enough memory for an image.
+        Corrupted: images that are not those that their lines describe; names them.
     """
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    contents = parallel_get(store, [line.uri for line in lines])
-    for number, (line, (_, content)) in enumerate(zip(lines, contents, strict=True), start=1):
+    contents = pictures_of(store, lines)
+    for number, (line, content) in enumerate(zip(lines, contents, strict=True), start=1):
         try:
             if isinstance(content, DefectoryError):
                 raise content
-            pixels[len(kept)] = preprocessing.input_of(content, size_px)
+            with memory_of(line):
+                pixels[len(kept)] = preprocessing.input_of(content, size_px)
             kept.append(line)
+        except Exhausted:  # of memory: there may be enough the next time, and then the set would be another
+            raise
         except DefectoryError as error:
             skipped.append((line.uri, str(error)))
         if report is not None:

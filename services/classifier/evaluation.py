@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
@@ -27,6 +27,7 @@ def evaluate(
     manifest_uri: str,
     split: str,
     report: Callable[[str, int, int], None],
+    reading: Reading = DEFAULT_READING,
 ) -> tuple[str, dict[str, float]]:
     """(URI of evaluation.json, metrics): means over the cycles; "ece", "escape" and "overkill" are the main cycle's.
 
@@ -38,7 +39,7 @@ def evaluate(
         right = f"use {', '.join(SPLIT_NAMES)}"
         raise InvalidInput(f"split {split!r}: {right}", {"split": right})
     card = read_card(store, model)
-    lines = lines_of(read_manifest(store, manifest_uri), split)
+    lines = lines_of(read_manifest(store, manifest_uri, reading), split)
     label_indices(lines, card.architecture.labels)
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.serving.manifests import reading_of
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier import evaluation, recalibration, scoring
 from services.classifier.card import ClassifierCard
@@ -31,6 +33,7 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         sources=job.settings,
         report=report,
         at_once=request.at_once,
+        reading=reading_of(job),
     )
     return pb.TrainClassifierResponse(classifier=to_message(job.store, card))
 
@@ -42,7 +45,13 @@ def evaluate_classifier(request: pb.EvaluateClassifierRequest, job: JobContext) 
         job.report(stage, done, total, "images" if stage.startswith("reading") else "cycles")
 
     uri, metrics = evaluation.evaluate(
-        job.store, job.operation_id, request.model, request.manifest_uri, request.split or "test", report
+        job.store,
+        job.operation_id,
+        request.model,
+        request.manifest_uri,
+        request.split or "test",
+        report,
+        reading_of(job),
     )
     return pb.EvaluateClassifierResponse(evaluation_uri=uri, metrics=metrics)
 
@@ -57,6 +66,7 @@ def calibrate_classifier(request: pb.CalibrateClassifierRequest, job: JobContext
         request.good_label,
         request.target,
         lambda stage, done, total: job.report(stage, done, total, "images"),
+        reading_of(job),
     )
     return pb.CalibrateClassifierResponse(classifier=to_message(job.store, card))
 
@@ -69,6 +79,7 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
         request.format,
         request.manifest_uri,
         lambda stage, done, total: job.report(stage, done, total, "images"),
+        reading_of(job),
     )
     return pb.ExportClassifierResponse(
         uri=exported.uri,
@@ -90,8 +101,9 @@ def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreIma
         job.store,
         request.model,
         request.manifest_uri,
-        request.output_prefix,
+        check_output_prefix(request.output_prefix),
         lambda stage, done, total: job.report(stage, done, total, "images"),
+        reading_of(job),
     )
     return pb.ScoreImagesResponse(scores_uri=scores, embeddings_uri=embeddings, count=count)
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
@@ -24,8 +24,20 @@ def lines_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[ManifestLine]:
     return chosen
 
 
+def labels_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[str]:
+    """Labels of the validation images among `lines_to_calibrate_on`."""
+    return _validated(lines_to_calibrate_on(lines))
+
+
 def recalibrate(
-    store: ObjectStore, operation_id: str, model: str, manifest_uri: str, good: str, target: str, report: Report
+    store: ObjectStore,
+    operation_id: str,
+    model: str,
+    manifest_uri: str,
+    good: str,
+    target: str,
+    report: Report,
+    reading: Reading = DEFAULT_READING,
 ) -> ClassifierCard:
     """Fit on the manifest's validation images, measure on its test images, write the new version.
 
@@ -43,8 +55,8 @@ def recalibrate(
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{card.name}/{version}")
     labels, good, wanted = card.architecture.labels, good or card.settings.good_label, parse_target(target)
-    lines = lines_to_calibrate_on(read_manifest(store, manifest_uri))
-    check_target(labels, good, wanted, [line.label for line in lines if line.split == "validation"])
+    lines = lines_to_calibrate_on(read_manifest(store, manifest_uri, reading))
+    check_target(labels, good, wanted, _validated(lines))
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report("reading images", done, of),
@@ -72,3 +84,7 @@ def recalibrate(
         store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     write_card(store, made)
     return made
+
+
+def _validated(lines: Sequence[ManifestLine]) -> list[str]:
+    return [line.label for line in lines if line.split == "validation"]

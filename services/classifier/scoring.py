@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load_cycle, read_card
 from services.classifier.card import ClassifierCard
@@ -20,11 +20,16 @@ Report = Callable[[str, int, int], None]
 
 
 def score(
-    store: ObjectStore, model: str, manifest_uri: str, output_prefix: str, report: Report
+    store: ObjectStore,
+    model: str,
+    manifest_uri: str,
+    output_prefix: str,
+    report: Report,
+    reading: Reading = DEFAULT_READING,
 ) -> tuple[str, str, int]:
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
-    lines = read_manifest(store, manifest_uri)
+    lines = read_manifest(store, manifest_uri, reading)
     network = build(card.architecture)
     predictor = Predictor(card, network)
     embeddings = np.empty((len(lines), network.embed.output_shape[-1]), np.float32)
@@ -44,13 +49,12 @@ def score(
                 embeddings[len(rows) : len(rows) + len(features)] = features
         rows += _rows(card, images.lines, np.stack(by_cycle))
     report("reading and scoring", len(lines), len(lines))
-    prefix = output_prefix.strip("/")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "embeddings.npy")
         np.save(file, embeddings[: len(rows)], allow_pickle=False)
-        store.put_file(f"{prefix}/embeddings.npy", file)
-    store.put(f"{prefix}/scores.jsonl", b"".join(rows))
-    return store.uri(f"{prefix}/scores.jsonl"), store.uri(f"{prefix}/embeddings.npy"), len(rows)
+        store.put_file(f"{output_prefix}/embeddings.npy", file)
+    store.put(f"{output_prefix}/scores.jsonl", b"".join(rows))
+    return store.uri(f"{output_prefix}/scores.jsonl"), store.uri(f"{output_prefix}/embeddings.npy"), len(rows)
 
 
 def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:

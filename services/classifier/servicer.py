@@ -7,15 +7,16 @@ from google.longrunning import operations_pb2
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import check_manifest, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
-from defectory.models import check_name, list_models
+from defectory.models import check_name, check_seed, list_models
 from defectory.serving.caller import GrpcCaller
+from defectory.serving.manifests import Manifests
 from defectory.serving.messages import given
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
-from defectory.storage.keys import check_key
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import check_target
 from services.classifier.bundle import read_card
@@ -23,7 +24,7 @@ from services.classifier.card import KIND
 from services.classifier.exporting.export import FORMATS
 from services.classifier.jobs import DEFAULT_CYCLES, to_message
 from services.classifier.model import check_labels
-from services.classifier.recalibration import lines_to_calibrate_on
+from services.classifier.recalibration import labels_to_calibrate_on
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
@@ -38,20 +39,25 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """Trains, evaluates, scores and classifies."""
 
     def __init__(
-        self, store: ObjectStore, operations: OperationSupervisor, answering: Answering, heatmaps: Heatmaps | None
+        self,
+        store: ObjectStore,
+        operations: OperationSupervisor,
+        answering: Answering,
+        heatmaps: Heatmaps | None,
+        manifests: Manifests,
     ) -> None:
         self._store = store
         self._operations = operations
         self._answering = answering
         self._heatmaps = heatmaps
+        self._manifests = manifests
 
     def TrainClassifier(
         self, request: pb.TrainClassifierRequest, context: grpc.ServicerContext
     ) -> operations_pb2.Operation:
         """Check the request and start the training."""
         check_name(request.name)
-        if request.seed < 0:
-            raise InvalidInput(f"seed {request.seed}: use 0 or more", {"seed": "use 0 or more"})
+        check_seed(request.seed)
         if not 0 <= request.at_once <= MAX_AT_ONCE:
             right = f"use 0 to {MAX_AT_ONCE}"
             raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
@@ -61,8 +67,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         if request.folds > cycles:
             right = f"use at most as many as cycles, {cycles}, so that every image is left out once"
             raise InvalidInput(f"folds {request.folds}: {right}", {"folds": right})
-        lines = read_manifest(self._store, request.manifest_uri)
-        labels, _ = run.check(lines, given(request.settings), cycles)
+        with self._manifests.read_for(context) as reading:
+            labels, _ = run.check(
+                read_manifest(self._store, request.manifest_uri, reading), given(request.settings), cycles
+            )
         check_labels(labels, "manifest_uri")
         return self._operations.start(JOBS + "train_classifier", request)
 
@@ -71,7 +79,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> operations_pb2.Operation:
         """Check the request and start the measurement."""
         read_card(self._store, request.model)
-        read_manifest(self._store, request.manifest_uri)
+        self._check_manifest(request.manifest_uri, context)
         if request.split and request.split not in SPLIT_NAMES:
             right = f"use {', '.join(SPLIT_NAMES)}"
             raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
@@ -80,8 +88,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def ScoreImages(self, request: pb.ScoreImagesRequest, context: grpc.ServicerContext) -> operations_pb2.Operation:
         """Check the request and start the scoring."""
         read_card(self._store, request.model)
-        read_manifest(self._store, request.manifest_uri)
-        check_key(request.output_prefix.strip("/"))
+        self._check_manifest(request.manifest_uri, context)
+        check_output_prefix(request.output_prefix)
         return self._operations.start(JOBS + "score_images", request)
 
     def CalibrateClassifier(
@@ -90,8 +98,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the calibration."""
         card = read_card(self._store, request.model)
         good, target = request.good_label or card.settings.good_label, parse_target(request.target)
-        lines = lines_to_calibrate_on(read_manifest(self._store, request.manifest_uri))
-        validation = [line.label for line in lines if line.split == "validation"]
+        with self._manifests.read_for(context) as reading:
+            validation = labels_to_calibrate_on(read_manifest(self._store, request.manifest_uri, reading))
         check_target(card.architecture.labels, good, target, validation)
         return self._operations.start(JOBS + "calibrate_classifier", request)
 
@@ -104,7 +112,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             right = f"use {', '.join(FORMATS)}"
             raise InvalidInput(f"format {request.format!r}: {right}", {"format": right})
         if request.manifest_uri:
-            read_manifest(self._store, request.manifest_uri)
+            self._check_manifest(request.manifest_uri, context)
         return self._operations.start(JOBS + "export_classifier", request)
 
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
@@ -149,3 +157,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     ) -> pb.GetClassifierResponse:
         """One classifier's card."""
         return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
+
+    def _check_manifest(self, uri: str, context: grpc.ServicerContext) -> None:
+        with self._manifests.read_for(context) as reading:
+            check_manifest(self._store, uri, reading)

@@ -19,6 +19,7 @@ BEST: Mapping[str, Any] = {
     "class_balance": 0.5,
     "label_smoothing": 0.1,
 }
+MAX_EPOCH_IMAGES = 10_000_000  # shown in an epoch: their order is drawn at once
 PUBLISHED_WIDTHS = 0.35, 0.5, 0.75, 1.0, 1.3, 1.4  # of which there are ImageNet weights
 PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
@@ -26,7 +27,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 class TrainingSettings(BaseModel):
     """Settings of a training; what the paper leaves open is named in docs/classifier.md with its reason."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: Literal["paper", "best"] = "paper"
     # The network.
@@ -44,17 +45,19 @@ class TrainingSettings(BaseModel):
     # The steps.
     epochs: int = Field(40, ge=1, le=10_000)
     batch: int = Field(32, ge=1, le=1024)
-    steps_per_epoch: int = Field(0, ge=0)  # 0: as many as show every training image once
-    learning_rate: float = Field(1e-5, gt=0, le=1)
-    base_rate: float = Field(1.0, gt=0, le=1)  # the base's learning rate as a share of the head's
+    steps_per_epoch: int = Field(0, ge=0, le=1_000_000)  # 0: as many as show every training image once
+    learning_rate: float = Field(1e-5, ge=1e-9, le=1)
+    base_rate: float = Field(1.0, ge=1e-6, le=1)  # the base's learning rate as a share of the head's
     decay: Literal["none", "cosine"] = "none"  # of the rate after the warm-up, to 0 at the last step
-    warmup_epochs: int = Field(0, ge=0)  # of `epochs`, with the base frozen and images as they are
-    warmup_rate: float = Field(1e-3, gt=0, le=1)
-    patience: int = Field(0, ge=0)  # epochs without a better one on validation that end a cycle; 0: it runs through
+    warmup_epochs: int = Field(0, ge=0, le=10_000)  # of `epochs`, with the base frozen and images as they are
+    warmup_rate: float = Field(1e-3, ge=1e-9, le=1)
+    patience: int = Field(
+        0, ge=0, le=10_000
+    )  # epochs without a better one on validation that end a cycle; 0: it runs through
     # The images.
-    real_share: float | None = Field(None, gt=0, le=1)
+    real_share: float | None = Field(None, ge=1e-3, le=1)
     folds: int = Field(0, ge=0, le=100)  # above 1: cycle i leaves out fold i of the training groups; 0: none does
-    synthetic_cap: int = Field(0, ge=0)  # synthetic training images a label; 0: all
+    synthetic_cap: int = Field(0, ge=0, le=1_000_000)  # synthetic training images a label; 0: all
     augment: float = Field(0.0, ge=0, le=1)  # strength of shifts, turns, scales and changes of light
     mirror_x: bool = False
     mirror_y: bool = False
@@ -79,6 +82,9 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
     if settings.warmup_epochs > settings.epochs:
         right = f"use at most epochs, {settings.epochs}"
         raise InvalidInput(f"warmup_epochs {settings.warmup_epochs}: {right}", {"settings.warmup_epochs": right})
+    if settings.steps_per_epoch * settings.batch > MAX_EPOCH_IMAGES:
+        right = f"use at most {MAX_EPOCH_IMAGES // settings.batch} with a batch of {settings.batch}"
+        raise InvalidInput(f"steps_per_epoch {settings.steps_per_epoch}: {right}", {"settings.steps_per_epoch": right})
     if settings.batch == 1 and settings.real_share not in (None, 1):
         right = "use a batch of 2 or more, or real_share 1"
         raise InvalidInput(

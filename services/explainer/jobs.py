@@ -2,7 +2,9 @@
 
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.errors import InvalidInput
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
+from defectory.storage.keys import check_output_prefix
 from services.explainer.boxes import BoxRule
 from services.explainer.methods import DEFAULT_METHOD
 from services.explainer.panels import DEFAULT_LIMIT, Wanted, explain_manifest
@@ -28,13 +30,15 @@ def explain_images(request: pb.ExplainImagesRequest, job: JobContext) -> pb.Expl
     wanted = Wanted(
         models=list(request.models),
         manifest_uri=request.manifest_uri,
-        output_prefix=request.output_prefix.strip("/"),
+        output_prefix=check_output_prefix(request.output_prefix),
         split=request.split or "test",
         limit=request.limit or DEFAULT_LIMIT,
         method=method_of(request),
         rule=rule_of(request),
     )
-    written = explain_manifest(job.store, wanted, lambda done, total: job.report("explaining", done, total, "images"))
+    written = explain_manifest(
+        job.store, wanted, lambda done, total: job.report("explaining", done, total, "images"), reading_of(job)
+    )
     return pb.ExplainImagesResponse(
         explanations_uri=written.explanations_uri,
         summary_uri=written.summary_uri,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
+from defectory.datasets.pictures import memory_of, picture_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
-from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule
 from services.explainer.explanation import Explainer, Explanation
@@ -64,13 +64,15 @@ def choose(lines: Sequence[ManifestLine], split: str, limit: int) -> list[Manife
     return chosen
 
 
-def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, int], None]) -> Written:
+def explain_manifest(
+    store: ObjectStore, wanted: Wanted, report: Callable[[int, int], None], reading: Reading = DEFAULT_READING
+) -> Written:
     """Explain and score; an image that cannot be read is left out.
 
     Raises:
-        InvalidInput: no images in the split.
+        InvalidInput: no images in the split. Corrupted: an image or a mask is not the one that its line describes.
     """
-    lines = read_manifest(store, wanted.manifest_uri)
+    lines = read_manifest(store, wanted.manifest_uri, reading)
     shown = _readable(store, choose(lines, wanted.split, wanted.limit))
     if not shown:
         right = "give a manifest with readable images of this split"
@@ -90,7 +92,7 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
                 view = overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
                 sheet[place] += [thumbnail(picture) for picture in ([] if number else [explanation.shown]) + [view]]
         scores.append(score(explainer, masked_images(store, masked)))
-        files = [store.get(store.key(line.uri)) for line in shown[:SANITY_IMAGES]]
+        files = [picture_of(store, line) for line in shown[:SANITY_IMAGES]]
         summaries.append(summarise(explainer, scores[-1], files))
         report((number + 1) * total // len(wanted.models), total)
     summary: dict[str, object] = {"split": wanted.split, "models": summaries}
@@ -111,12 +113,12 @@ def explain_manifest(store: ObjectStore, wanted: Wanted, report: Callable[[int, 
 
 def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[ManifestLine]:
     found = []
-    contents = parallel_get(store, [line.uri for line in lines])
-    for line, (_, content) in zip(lines, contents, strict=True):
+    for line, content in zip(lines, pictures_of(store, lines), strict=True):
         if isinstance(content, DefectoryError):
             continue  # the manifest's other images go on
         try:
-            decode(content)
+            with memory_of(line):
+                decode(content)
         except InvalidInput:
             continue
         found.append(line)
@@ -129,7 +131,7 @@ def _explained(
     """Every line with its explanation, one at a time: only a batch of pictures is in memory at once."""
     for start in range(0, len(lines), BATCH):
         part = lines[start : start + BATCH]
-        files = [store.get(store.key(line.uri)) for line in part]
+        files = [picture_of(store, line) for line in part]
         yield from zip(part, explainer.explain(files, rule=rule), strict=True)
 
 

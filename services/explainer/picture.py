@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from defectory.imaging import decode, scales_in_the_decoder, size_of
+from defectory.serving import admission
 from services.classifier.card import Preprocessing
 
 # Longest side of what is shown: heat of a few cells has no finer detail, and 100 megapixels cost gigabytes.
@@ -50,6 +51,10 @@ def shown_size(width: int, height: int) -> tuple[int, int]:
 
 
 def megapixels(data: bytes) -> float:
-    """Millions of pixels that a file has by its header, at least 1: small images cost something too."""
-    width, height = size_of(data)
-    return max(1.0, width * height / 1e6)
+    """Millions of pixels that a file counts for by its header, at least 1: small images cost something too."""
+    return max(1.0, admission.megapixels(*size_of(data)))
+
+
+def size_in_words(data: bytes) -> str:
+    """How large a file's picture is by its header, for a person."""
+    return "{}x{} pixels".format(*size_of(data))

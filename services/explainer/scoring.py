@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.pictures import memory_of, with_masks
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
-from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
@@ -33,15 +33,14 @@ def masked_images(
     """(line, file, mask bool (height, width) as the image is shown) of masked lines with which nothing is wrong.
 
     Raises:
-        Unavailable, Exhausted, Refused: the store.
+        Unavailable, Exhausted, Refused: the store. Corrupted: files that are not those that their lines describe.
     """
-    contents = parallel_get(store, [uri for line in lines for uri in (line.uri, line.mask_uri)])
-    for line in lines:
-        (_, data), (_, mask_data) = next(contents), next(contents)
+    for line, (data, mask_data) in zip(lines, with_masks(store, lines), strict=True):
         if isinstance(data, DefectoryError) or isinstance(mask_data, DefectoryError):
             continue  # the others are scored all the same
         try:
-            size = shown_size(*decode(data).size)
+            with memory_of(line):
+                size = shown_size(*decode(data).size)
             mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
         except InvalidInput:
             continue

@@ -8,12 +8,13 @@ from google.longrunning import operations_pb2
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.errors import Expired, InvalidInput
+from defectory.memory import memory_for
 from defectory.models import resolve
 from defectory.serving.admission import Admission
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage.fetching import fetched
-from defectory.storage.keys import check_key
+from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
 from services.explainer.boxes import BoxRule
@@ -23,7 +24,7 @@ from services.explainer.jobs import method_of, rule_of
 from services.explainer.loaded import Loaded
 from services.explainer.overlay import heatmap_png, overlay_png
 from services.explainer.panels import MAX_LIMIT
-from services.explainer.picture import megapixels
+from services.explainer.picture import megapixels, size_in_words
 
 MEGAPIXELS = 64  # inside at once, or one image of more: a pixel takes up to 12 bytes, all together some 800 MB
 
@@ -49,7 +50,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         source = request.image
         content = fetched(self._store, source.uri, "image") if source.uri else source.content
         try:
-            with self._admission.admitted(megapixels(content)):
+            with self._admission.admitted(megapixels(content)), memory_for(f"image, {size_in_words(content)}"):
                 _check_waits(caller)  # the model may have had to be loaded
                 return self._answer(explainer, content, labels, rule)
         except InvalidInput as error:
@@ -81,7 +82,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         for model in request.models:
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
-        check_key(request.output_prefix.strip("/"))
+        check_output_prefix(request.output_prefix)
         if not 0 <= request.limit <= MAX_LIMIT:
             right = f"use 1 to {MAX_LIMIT}"
             raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})

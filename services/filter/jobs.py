@@ -2,6 +2,7 @@
 
 from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.models import resolve
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from services.filter.judge_client import score_manifest
 from services.filter.judge_lineage import KIND, doubts
@@ -25,6 +26,8 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
     """Give every image of a manifest its verdict."""
     judge = "/".join(resolve(job.store, KIND, request.judge_model))  # once: a label may move while the job runs
 
+    reading = reading_of(job)
+
     def report(stage: str, done: int, total: int) -> None:
         job.report(stage, done, total, "images")
 
@@ -40,8 +43,9 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.novelty_gate if request.HasField("novelty_gate") else True,
         request.dataset,
         score,
-        lambda real: doubts(job.store, judge, real),
+        lambda real: doubts(job.store, judge, real, reading),
         report,
+        reading,
     )
     return pb.FilterImagesResponse(
         manifest_uri=judgement.manifest_uri,

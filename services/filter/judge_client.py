@@ -36,7 +36,10 @@ def score_manifest(
             judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
             # All that the request says, and what lies behind it: what is asked for under one id must be one thing.
             said = "\0".join([model, judge.weights_sha256, manifest_uri]).encode()
-            identity = hashlib.sha256(said + b"\0" + store.get(store.key(manifest_uri))).hexdigest()[:40]
+            digest = hashlib.sha256(said + b"\0")
+            for piece in store.stream(store.key(manifest_uri)):
+                digest.update(piece)
+            identity = digest.hexdigest()[:40]
             request = pb.ScoreImagesRequest(
                 request_id=identity,
                 model=model,

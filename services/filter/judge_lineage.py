@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
-from defectory.errors import DefectoryError
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, iter_manifest
+from defectory.errors import Cancelled, DefectoryError
 from defectory.models import read_model_card
 from defectory.storage.store import ObjectStore
 
 KIND = "classifier"
 
 
-def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list[str]:
+def doubts(
+    store: ObjectStore, model: str, real: Sequence[ManifestLine], reading: Reading = DEFAULT_READING
+) -> list[str]:
     """What speaks against a judge's verdicts, each a sentence for a person.
 
     Args:
@@ -21,10 +23,12 @@ def doubts(store: ObjectStore, model: str, real: Sequence[ManifestLine]) -> list
     if 1 < folds <= cycles:
         return []
     try:
-        learned = read_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")))
+        learned = iter_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")), reading)
+        known = {line.sha256 for line in learned if line.split == "train"}
+    except Cancelled:
+        raise
     except DefectoryError:
         return []  # its training images are gone: nothing is known against it
-    known = {line.sha256 for line in learned if line.split == "train"}
     common = sum(line.split == "train" and line.sha256 in known for line in real)
     if not common:
         return []

@@ -6,10 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import (
+    DEFAULT_READING,
+    ManifestLine,
+    Reading,
+    iter_manifest,
+    read_manifest,
+    write_dataset,
+)
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
-from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
@@ -17,6 +24,7 @@ from services.filter.policies import Policy
 from services.filter.structure import Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
+JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
 Report = Callable[[str, int, int], None]
 
 
@@ -56,6 +64,7 @@ def judge_manifest(
     score: Callable[[str], Scores],
     doubts: Callable[[Sequence[ManifestLine]], list[str]],
     report: Report,
+    reading: Reading = DEFAULT_READING,
 ) -> Judgement:
     """Judge every image of a manifest and write the verdicts as a dataset.
 
@@ -65,11 +74,13 @@ def judge_manifest(
         score: asks the judge for the scores of a manifest, by URI.
         doubts: what speaks against the judge, who is to judge images made from these real ones.
     """
-    lines = read_manifest(store, manifest_uri)
+    lines = read_manifest(store, manifest_uri, reading)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
     _check_labels(lines, scores, policy)
-    real = [x for x in read_manifest(store, real_manifest_uri) if x.origin != "synthetic" and not x.augmentation]
-    earlier = [x for uri in accepted_uris for x in read_manifest(store, uri) if x.verdict == "accepted"]
+    real = [
+        x for x in iter_manifest(store, real_manifest_uri, reading) if x.origin != "synthetic" and not x.augmentation
+    ]
+    earlier = [x for uri in accepted_uris for x in iter_manifest(store, uri, reading) if x.verdict == "accepted"]
     gate = _gate(store, lines, real, earlier, scores, real_scores, report)
     findings = gate.findings if novelty_gate else {key: replace(x, reasons=()) for key, x in gate.findings.items()}
     judged = decide(lines, scores.by_image, findings, gate.training, gate.twins, policy)
@@ -81,7 +92,7 @@ def judge_manifest(
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     warnings = doubts(real)
     card = {
-        "judged": manifest_uri,
+        JUDGED: manifest_uri,
         "verdicts": verdicts,
         "reasons": reasons,
         "limits": gate.limits,
@@ -165,13 +176,13 @@ def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[Manif
     kept: list[ManifestLine] = []
 
     def found() -> Iterator[np.ndarray]:
-        contents = parallel_get(store, [line.uri for line in lines])
-        for line, (_, content) in zip(lines, contents, strict=True):
+        for line, content in zip(lines, pictures_of(store, lines), strict=True):
             if isinstance(content, DefectoryError):
                 continue
             try:
-                image = np.asarray(decode(content))
-            except DefectoryError:
+                with memory_of(line):
+                    image = np.asarray(decode(content))
+            except InvalidInput:
                 continue  # without a finding it is "unreadable"
             kept.append(line)
             yield image

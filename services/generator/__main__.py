@@ -15,7 +15,7 @@ def build(server: grpc.Server, context: ServiceContext) -> None:
     """Add the servicer to a server; InvalidInput where a GPU is wanted and there is none."""
     device = context.settings.device
     choose(device)
-    servicer = GeneratorServicer(context.store, context.operations, device)
+    servicer = GeneratorServicer(context.store, context.operations, device, context.manifests)
     add_GeneratorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
 
 

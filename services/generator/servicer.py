@@ -10,6 +10,7 @@ from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import Corrupted
 from defectory.imaging import encode_png
 from defectory.models import list_models, resolve
+from defectory.serving.manifests import Manifests
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 from defectory.storage import ObjectStore
@@ -35,16 +36,20 @@ log = structlog.get_logger(__name__)
 class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     """The calls of GeneratorService; domain errors become statuses in the server's interceptor."""
 
-    def __init__(self, store: ObjectStore, operations: OperationSupervisor, device: Device) -> None:
+    def __init__(
+        self, store: ObjectStore, operations: OperationSupervisor, device: Device, manifests: Manifests
+    ) -> None:
         self._store = store
         self._operations = operations
+        self._manifests = manifests
         self._preview = _LastGenerator(store, device)
 
     def TrainGenerator(
         self, request: generator_pb2.TrainGeneratorRequest, context: grpc.ServicerContext
     ) -> operations_pb2.Operation:
         """Check, then start the training."""
-        jobs.plan_training(request, self._store)
+        with self._manifests.read_for(context) as reading:
+            jobs.plan_training(request, self._store, reading)
         return self._operations.start(TRAIN_JOB, request)
 
     def Synthesize(

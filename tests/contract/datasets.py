@@ -15,13 +15,12 @@ def with_bad_files(store: ObjectStore, manifest_uri: str) -> str:
     """The dataset, and in every split files that cannot be read: broken, absent, outside; its manifest's URI."""
     lines, kinds = read_manifest(store, manifest_uri), {**pictures.bad(), "gone": b"gone", "outside": b"outside"}
     for number, (kind, data) in enumerate(kinds.items()):
-        sha256, key = hashlib.sha256(data).hexdigest(), f"bad/{kind.replace(' ', '-')}"
-        if kind != "gone":
-            store.put(key, data)
-        uri = "file:///etc/passwd" if kind == "outside" else store.uri(key)
         for split in ("train", "validation", "test"):
-            digest = hashlib.sha256(f"{sha256} {split}".encode()).hexdigest()
-            label = ("good", "defect")[number % 2]
+            content, key = data + split.encode(), f"bad/{kind.replace(' ', '-')}-{split}"
+            if kind != "gone":
+                store.put(key, content)
+            uri = "file:///etc/passwd" if kind == "outside" else store.uri(key)
+            digest, label = hashlib.sha256(content).hexdigest(), ("good", "defect")[number % 2]
             lines.append(
                 ManifestLine(uri=uri, sha256=digest, width=32, height=32, label=label, split=split, source=kind)
             )

@@ -1,5 +1,6 @@
 """Classify over a real channel: the training's input, calibrated answers, decisions; odd and hostile images."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +61,8 @@ def fails(call, *arguments, **fields) -> DefectoryError:
 def as_trained(store: ObjectStore, content: bytes) -> np.ndarray:
     """What a training makes of a file, uint8 (1, SIZE, SIZE, 3)."""
     store.put("one-image", content)
-    line = ManifestLine(uri=store.uri("one-image"), sha256="0" * 64, width=1, height=1, label="good", split="train",
+    digest = hashlib.sha256(content).hexdigest()
+    line = ManifestLine(uri=store.uri("one-image"), sha256=digest, width=1, height=1, label="good", split="train",
                         source="x")  # fmt: skip
     images = load_images(store, [line], SIZE, Preprocessing())
     assert images.skipped == []

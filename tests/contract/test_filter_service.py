@@ -1,5 +1,6 @@
 """The filter over a real channel, with a real classifier as its judge."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -66,7 +67,8 @@ def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", co
     lines = [
         line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""}) for line in [*new, *old[:copied]]
     ]
-    broken = lines[0].model_copy(update={"sha256": "0" * 64, "uri": store.uri(f"datasets/{name}/images/broken.png")})
+    digest = hashlib.sha256(b"no image").hexdigest()
+    broken = lines[0].model_copy(update={"sha256": digest, "uri": store.uri(f"datasets/{name}/images/broken.png")})
     store.put(f"datasets/{name}/images/broken.png", b"no image")
     return write_dataset(store, name, [*lines, broken], {})
 

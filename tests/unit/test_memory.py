@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from defectory.errors import Exhausted, InvalidInput
+from defectory.memory import memory_for
+
 BLOCK_MIB = 64
 PAGES = BLOCK_MIB * 256
 USES = """
@@ -37,3 +40,33 @@ def test_a_large_block_is_faulted_in_again_only_where_it_was_given_back() -> Non
 def test_what_the_environment_says_stays() -> None:
     thresholds = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     assert faults("kept", **thresholds) > PAGES * 0.9
+
+
+SHORT = """
+import resource, sys
+import numpy as np
+from defectory.errors import Exhausted
+from defectory.imaging import encode_png, network_input_of
+from defectory.memory import memory_for
+data = encode_png(np.zeros((6000, 6000, 3), np.uint8))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (40 << 20),) * 2)
+try:
+    with memory_for("an image of 6000x6000 pixels"):
+        network_input_of(data, 64)
+except Exhausted as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a matter of rlimits")
+def test_an_image_for_which_there_is_no_memory_is_no_broken_image() -> None:
+    said = subprocess.check_output([sys.executable, "-c", SHORT], text=True)
+    assert said == "there is not enough memory for an image of 6000x6000 pixels\n"
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(InvalidInput, match="odd"), memory_for("x"):
+        raise InvalidInput("odd")
+    with pytest.raises(Exhausted, match="for the picture a, 3x4"), memory_for("the picture a, 3x4"):
+        raise MemoryError

@@ -8,24 +8,33 @@ from pathlib import Path
 from defectory.datasets.layouts.btad import BTAD
 from defectory.datasets.layouts.coco import COCO
 from defectory.datasets.layouts.cvat import CVAT
+from defectory.datasets.layouts.dagm import DAGM
 from defectory.datasets.layouts.datumaro import DATUMARO
 from defectory.datasets.layouts.fiftyone import FIFTYONE
 from defectory.datasets.layouts.folders import FOLDERS
 from defectory.datasets.layouts.imagenet_lists import IMAGENET_LISTS
 from defectory.datasets.layouts.inner_folders import INNER_FOLDERS
+from defectory.datasets.layouts.kolektor import KOLEKTOR
+from defectory.datasets.layouts.kolektor2 import KOLEKTOR2
 from defectory.datasets.layouts.label_studio import LABEL_STUDIO
+from defectory.datasets.layouts.magnetic_tile import MAGNETIC_TILE
 from defectory.datasets.layouts.mvtec import MVTEC
 from defectory.datasets.layouts.mvtec2 import MVTEC2
+from defectory.datasets.layouts.neu import NEU
+from defectory.datasets.layouts.realiad import REALIAD
 from defectory.datasets.layouts.roboflow import ROBOFLOW
 from defectory.datasets.layouts.rules import settle
+from defectory.datasets.layouts.severstal import SEVERSTAL
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
 from defectory.datasets.layouts.table import TABLE
 from defectory.datasets.layouts.tree import Tree
+from defectory.datasets.layouts.visa import VISA
 from defectory.errors import InvalidInput
 
 LAYOUTS: tuple[Layout, ...] = (  # a new one is a module and its name here; the particular ones first
-    MVTEC, MVTEC2, BTAD, COCO, DATUMARO, CVAT, IMAGENET_LISTS, LABEL_STUDIO, ROBOFLOW, FIFTYONE, TABLE,
+    MVTEC, MVTEC2, BTAD, VISA, KOLEKTOR, KOLEKTOR2, MAGNETIC_TILE, DAGM, NEU, SEVERSTAL, REALIAD,
+    COCO, DATUMARO, CVAT, IMAGENET_LISTS, LABEL_STUDIO, ROBOFLOW, FIFTYONE, TABLE,
     SPLIT_FOLDERS, FOLDERS, INNER_FOLDERS,
 )  # fmt: skip
 

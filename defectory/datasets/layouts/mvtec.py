@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from defectory.datasets.layouts.class_path import by_class, class_paths
+from defectory.datasets.layouts.folders import folders_below
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Choices, Layout, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
@@ -29,8 +30,10 @@ def looks_like_a_category(tree: Tree, good: str) -> str:
 
 def read_category(tree: Tree, choices: Choices, name: str, good: str) -> Source:
     """Photographs by split and kind, each with its masks in `ground_truth/<kind>`."""
-    files, left_out = by_class(class_paths(tree, choices.good), "outermost", in_splits=True)
-    return Source(tree.root, name, with_masks(files, masks_below(tree, "ground_truth")), good, left_out)
+    paths = class_paths(tree, choices.good)
+    files, left_out = by_class(paths, "outermost", in_splits=True)
+    with_theirs = with_masks(files, masks_below(tree, "ground_truth"))
+    return Source(tree.root, name, with_theirs, good, left_out, notes=folders_below(paths))
 
 
 def masks_below(tree: Tree, folder: str) -> Mapping[tuple[str, str], list[str]]:

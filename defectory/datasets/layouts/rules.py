@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from defectory.datasets.layouts.mask_file import MaskFile
-from defectory.datasets.layouts.names import goods_among, is_no_label, plain, spelled
+from defectory.datasets.layouts.names import GOOD, goods_among, is_no_label, plain, spelled
 from defectory.datasets.layouts.siblings import Pairing, pair
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture
@@ -30,7 +31,7 @@ def settle(source: Source, layout: Layout, tree: Tree, choices: Choices) -> Sour
     files = _with_masks(files, pairing)
     good = _good(source, files, choices)
     left_out = _left_out(source, tree, files, unlabelled, pairing)
-    notes = [*source.notes, *respelled, *pairing.notes, *_of_links(tree), *_of_good(good, choices)]
+    notes = [*source.notes, *respelled, *_of_folders(files), *pairing.notes, *_of_links(tree), *_of_good(good, choices)]
     if not (choices.keep_splits or layout.fixes_splits):
         notes += _of_splits(files)
         files = [replace(file, split="none") for file in files]
@@ -125,6 +126,26 @@ def _left_out(
     reasons |= {file.path: file.reason for file in (*source.left_out, *unlabelled)}
     reasons |= pairing.lonely
     return tuple(LeftOut(path, reason) for path, reason in sorted(reasons.items()) if path not in used)
+
+
+def _of_folders(files: Iterable[SourceFile]) -> list[str]:
+    """Photographs that lie in a folder that is called after another label than theirs."""
+    files = list(files)
+    words = {_meaning(file.label) for file in files} | {GOOD[0]}
+    others = []
+    for file in files:
+        named = {_meaning(folder) for folder in PurePosixPath(file.path).parts[:-1]} & words
+        if named and _meaning(file.label) not in named:
+            others.append(file)
+    if not others:
+        return []
+    first = f"{others[0].path} is labelled {others[0].label}"
+    return [f"{len(others)} photographs lie in a folder that is called after another label, e.g. {first}"]
+
+
+def _meaning(name: str) -> str:
+    """One word for all that mean a good part; else the name, however it is spelled."""
+    return GOOD[0] if plain(name) in GOOD else spelled(name)
 
 
 def _of_splits(files: Iterable[SourceFile]) -> list[str]:

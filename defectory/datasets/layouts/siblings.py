@@ -191,9 +191,7 @@ def _by_ending(
         photograph = set(range(len(alike[0]))) - set(masks)
         if len(photograph) != 1:
             names = " and ".join(alike[0])
-            raise _doubt(
-                f"{names} have one name and only one of them can be the photograph of which the rest are masks"
-            )
+            raise _doubt(f"{names} have one name, and which of them is the mask of the other is not seen")
         for paths in alike:
             pairing.masks[paths[photograph.copy().pop()]] += [paths[n] for n in masks]
 
@@ -277,5 +275,5 @@ def _spread(items: Sequence[T], most: int = _SAMPLE) -> list[T]:
 
 
 def _doubt(what: str) -> InvalidInput:
-    right = "--masks all takes such files as masks, --masks none as photographs"
+    right = "--masks all takes such files as masks where it can, --masks none as photographs"
     return InvalidInput(f"{what}: {right}", {"masks": right})

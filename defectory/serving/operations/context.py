@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from defectory.errors import Cancelled
-from defectory.serving.operations.record import ProgressRecord, cancel_key, progress_key
+from defectory.serving.operations.record import MAX_REMAINING_S, ProgressRecord, cancel_key, progress_key
 from defectory.storage.store import NOT_NOW, ObjectStore
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -98,7 +98,7 @@ class StoredJobContext:
             total=total,
             unit=unit,
             rate=rate,
-            remaining_s=(total - done) / rate if rate > 0 and total else None,
+            remaining_s=_remaining_s(total - done, rate) if total else None,
             values=dict(values),
             sample_uri=self._sample_uri,
             warning=warning,
@@ -123,3 +123,9 @@ class StoredJobContext:
             self._looked = now + STORE_AWAY_S
         if self.stop:
             raise Interrupted
+
+
+def _remaining_s(left: float, rate: float) -> float | None:
+    """Seconds that what is left takes; None where the rate says nothing of it."""
+    seconds = left / rate if rate > 0 and left >= 0 else MAX_REMAINING_S
+    return seconds if seconds < MAX_REMAINING_S else None

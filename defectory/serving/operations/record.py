@@ -12,12 +12,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from defectory.errors import Corrupted, NotFound
 from defectory.storage.store import ObjectStore
+
+MAX_REMAINING_S = 10.0 * 365 * 24 * 3600  # beyond ten years nobody is told how long it takes
 
 
 class State(StrEnum):
@@ -41,7 +43,17 @@ class OperationRecord(BaseModel):
     response: str = ""  # base64 of a google.protobuf.Any, when it succeeded
     status: str = ""  # base64 of a google.rpc.Status, when it did not
     created: datetime
-    restarts: int = 0
+    restarts: int = Field(0, ge=0, le=2**31 - 1)
+
+    @field_validator("request", "response", "status")
+    @classmethod
+    def _packed(cls, value: str, field: ValidationInfo) -> str:
+        kind = status_pb2.Status if field.field_name == "status" else any_pb2.Any
+        try:
+            kind.FromString(base64.b64decode(value, validate=True))
+        except DecodeError as error:
+            raise ValueError(f"no {kind.DESCRIPTOR.full_name}: {error}") from error
+        return value
 
     @property
     def error(self) -> str:
@@ -55,11 +67,11 @@ class ProgressRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str = ""
-    done: int = 0
-    total: int = 0
+    done: int = Field(0, ge=-(2**63), lt=2**63)  # as the message has it
+    total: int = Field(0, ge=-(2**63), lt=2**63)
     unit: str = ""
     rate: float = 0.0  # units a second
-    remaining_s: float | None = None
+    remaining_s: float | None = Field(None, ge=0, le=MAX_REMAINING_S)
     values: dict[str, float] = {}
     sample_uri: str = ""
     warning: str = ""
@@ -100,9 +112,12 @@ def read_record(store: ObjectStore, service: str, operation_id: str) -> Operatio
     if not store.exists(key):
         raise NotFound(f"there is no operation {operation_id!r} of the {service}")
     try:
-        return OperationRecord.model_validate_json(store.get(key))
+        record = OperationRecord.model_validate_json(store.get(key))
     except ValidationError as error:
-        raise Corrupted(f"{key} is not an operation's record: {error}") from error
+        raise Corrupted(f"{key} is not an operation's record, and can only be deleted: {error}") from error
+    if record.id != operation_id:
+        raise Corrupted(f"{key} is the record of {record.id[:100]!r}, and can only be deleted")
+    return record
 
 
 def read_progress(store: ObjectStore, service: str, operation_id: str) -> ProgressRecord | None:

@@ -11,6 +11,7 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 
 LONGEST_WAIT_S = 30.0  # a thread of the server is held meanwhile; clients ask again
+ANSWER_S = 1.0  # before a caller's deadline, for the answer's way through the store and back
 MAX_WAITING = 8  # callers that hold a thread at once; the others, health among them, find threads of the pool free
 
 
@@ -40,13 +41,17 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
     def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: grpc.ServicerContext
     ) -> operations_pb2.Operation:
-        """The operation when it is done, or as it stands after the timeout (at most 30 s; 0 where 8 wait)."""
+        """The operation when it is done, or as it stands after the timeout (at most 30 s; 0 where 8 wait).
+
+        Whose deadline comes before that is answered before his deadline.
+        """
         asked = request.timeout.ToMilliseconds() / 1000 if request.HasField("timeout") else LONGEST_WAIT_S
         left = context.time_remaining()
         if not self._waiting.acquire(blocking=False):
             return self._operations.get(request.name)
         try:
-            return self._operations.wait(request.name, min(asked, LONGEST_WAIT_S, left if left is not None else asked))
+            before = left - min(ANSWER_S, left / 2) if left is not None else asked
+            return self._operations.wait(request.name, min(asked, LONGEST_WAIT_S, before))
         finally:
             self._waiting.release()
 

@@ -137,27 +137,34 @@ class OperationSupervisor:
                 self._changed.wait(min(left, 0.25))
 
     def cancel(self, name: str) -> None:
-        """Ask the operation to stop; what it confirmed before stays. Without effect on one that is done."""
+        """Ask the operation to stop; what it confirmed before stays. Without effect on one that is done.
+
+        One whose record is damaged is stopped where somebody works on it; what is left of it can be deleted.
+        """
         operation_id = _id(name)
         with self._changed:
-            record = read_record(self._store, self._service, operation_id)
-            if record.state is not State.UNFINISHED:
+            record = self._readable(operation_id)
+            if record is not None and record.state is not State.UNFINISHED:
                 return
             self._store.put(cancel_key(self._service, operation_id), b"")
             worker = self._active.get(operation_id)
             if worker is not None:
                 _stop(worker)
+            elif record is None:
+                return
             elif operation_id in self._active:
                 self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
             else:  # its owner's worker sees the marker; where there is no owner, it is ours to end
                 self._take_up(operation_id)
 
     def delete(self, name: str) -> None:
-        """Forget an operation that is done; FailedPrecondition while it runs."""
+        """Forget an operation that is done, or whose record is damaged; FailedPrecondition while it runs."""
         operation_id = _id(name)
         with self._changed:
-            if read_record(self._store, self._service, operation_id).state is State.UNFINISHED:
+            record = self._readable(operation_id)
+            if self._is_worked_on(operation_id) if record is None else record.state is State.UNFINISHED:
                 raise FailedPrecondition(f"operation {operation_id} is not done; cancel it first")
+            self._elsewhere.discard(operation_id)
             for info in self._store.list(owners_prefix(self._service, operation_id)):
                 self._store.delete(info.key)
             for key in (progress_key, cancel_key, record_key):
@@ -192,6 +199,20 @@ class OperationSupervisor:
                 log.error("an operation cannot be read", operation=operation_id, error=str(error))
                 continue
             yield record
+
+    def _readable(self, operation_id: str) -> OperationRecord | None:
+        """The record; None where it is damaged. Raises NotFound."""
+        try:
+            return read_record(self._store, self._service, operation_id)
+        except Corrupted:
+            return None
+
+    def _is_worked_on(self, operation_id: str) -> bool:
+        """Whether somebody works on an operation, or will, of which no record tells."""
+        if operation_id in self._active or not self._leases.take(operation_id):
+            return True
+        self._leases.release(operation_id)
+        return False
 
     def _own(self, operation_id: str) -> bool:
         """Whether to work on the operation now: not while another service that lives does, but as soon as it stops."""

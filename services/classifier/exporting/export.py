@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
@@ -54,7 +54,9 @@ class Exported:
     check: Check
 
 
-def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, report: Report) -> Exported:
+def export(
+    store: ObjectStore, model: str, format_: str, manifest_uri: str, report: Report, reading: Reading = DEFAULT_READING
+) -> Exported:
     """Convert the main network, with its temperature built in, and check it.
 
     Writes below `models/classifier/NAME/VERSION/exports/FORMAT/`, `export.json` last: labels, input, decision, check.
@@ -69,13 +71,13 @@ def export(store: ObjectStore, model: str, format_: str, manifest_uri: str, repo
         raise InvalidInput(f"format {format_!r}: {right}", {"format": right})
     card, network = load(store, model)
     manifest_uri = manifest_uri or card.lineage.manifest_uri
-    test = _images(store, manifest_uri, card, "test", report)
+    test = _images(store, manifest_uri, card, "test", report, reading)
     if not test.lines:
         right = "give a manifest with readable test images"
         raise InvalidInput(f"{manifest_uri} has no test images to check the export: {right}", {"manifest_uri": right})
     training = np.zeros((0,), np.uint8)
     if format_ == INTEGERS:
-        training = _images(store, manifest_uri, card, "train", report, CALIBRATION_IMAGES).pixels
+        training = _images(store, manifest_uri, card, "train", report, reading, CALIBRATION_IMAGES).pixels
         if not len(training):
             right = "give a manifest with training images"
             raise InvalidInput(f"tflite-int8 needs training images for its ranges: {right}", {"manifest_uri": right})
@@ -116,9 +118,15 @@ def compare(labels: np.ndarray, original: np.ndarray, exported: Mapping[str, np.
 
 
 def _images(
-    store: ObjectStore, manifest_uri: str, card: ClassifierCard, split: str, report: Report, at_most: int = 0
+    store: ObjectStore,
+    manifest_uri: str,
+    card: ClassifierCard,
+    split: str,
+    report: Report,
+    reading: Reading,
+    at_most: int = 0,
 ) -> Part:
-    lines = lines_of(read_manifest(store, manifest_uri), split)
+    lines = lines_of(read_manifest(store, manifest_uri, reading), split)
     lines = [lines[i] for i in own_images(lines)]
     if at_most:
         lines = sorted(lines, key=lambda x: x.sha256)[:at_most]  # at random, but always the same ones

@@ -12,7 +12,8 @@ import numpy as np
 
 from defectory.errors import Cancelled, Expired, InvalidInput
 from defectory.imaging import Opened, read_header
-from defectory.serving.admission import Admission
+from defectory.memory import memory_for
+from defectory.serving.admission import Admission, megapixels
 from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
 from services.classifier.serving.batching import Batcher
@@ -129,10 +130,10 @@ class Answering:
         with _of(field):
             image = read_header(content)
         decode = partial(_decode, served, field, image)
-        megapixels = image.width * image.height / 1e6
-        if megapixels <= LARGE:
+        size = megapixels(image.width, image.height)
+        if size <= LARGE:
             return decode
-        with self._large.admitted(megapixels):
+        with self._large.admitted(size):
             _deadline(caller)
             pixels = decode()
         return lambda: pixels
@@ -140,7 +141,7 @@ class Answering:
 
 def _decode(served: Served, field: str, image: Opened) -> np.ndarray:
     started = time.monotonic()
-    with _of(field):
+    with _of(field), memory_for(f"{field}, an image of {image.width}x{image.height} pixels"):
         pixels = served.card.preprocessing.input_of(image, served.card.architecture.input_px)
     served.lane.timings.decode_s.observe(time.monotonic() - started)
     return pixels[None]

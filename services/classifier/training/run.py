@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, content_hash, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
@@ -68,6 +68,7 @@ def train(
     sources: Mapping[str, str],
     report: Report,
     at_once: int = 0,
+    reading: Reading = DEFAULT_READING,
 ) -> ClassifierCard:
     """Train all cycles and write the version's card last.
 
@@ -79,7 +80,7 @@ def train(
     prefix = version_prefix(KIND, name, version)
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{name}/{version}")
-    lines = lines_of(read_manifest(store, manifest_uri), *SPLIT_NAMES)
+    lines = lines_of(read_manifest(store, manifest_uri, reading), *SPLIT_NAMES)
     labels, settings = check(lines, values, cycles)
     lines = cap_synthetic(lines, settings.synthetic_cap)
     at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)

@@ -5,6 +5,7 @@ import numpy as np
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
 from services.generator.jobs.messages import require, truncation_of
@@ -45,7 +46,7 @@ def evaluate_generator(
     """Make images and measure them."""
     chosen = plan_evaluation(request)
     generator, card = bundle.load(job.store, request.model)
-    lines = read_manifest(job.store, request.manifest_uri)
+    lines = read_manifest(job.store, request.manifest_uri, reading_of(job))
     chosen_lines = [data.of_labels(lines, card.labels, split) for split in ("train", "validation")]
     train, held_out = (data.pixels(job.store, of_split, card.architecture) for of_split in chosen_lines)
     check_held_out(held_out)

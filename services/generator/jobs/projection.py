@@ -13,6 +13,8 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode, encode_png, to_square
+from defectory.models import MAX_SEED
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, latents
@@ -47,8 +49,8 @@ def plan_projection(request: generator_pb2.ProjectImageRequest, store: ObjectSto
         wrong["steps"] = f"{steps}: {MIN_STEPS} to {MAX_STEPS}"
     if not 0 <= compared <= MAX_COMPARED:
         wrong["compared"] = f"{compared}: 0 to {MAX_COMPARED}"
-    if request.seed < 0:
-        wrong["seed"] = f"{request.seed}: at least 0"
+    if not 0 <= request.seed <= MAX_SEED:
+        wrong["seed"] = f"{request.seed}: 0 to 2^62"
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     if not store.exists(store.key(request.image_uri)):
@@ -117,7 +119,7 @@ def _held_out(
     Raises:
         InvalidInput: the manifest has none.
     """
-    lines = read_manifest(job.store, manifest_uri) if manifest_uri and count else []
+    lines = read_manifest(job.store, manifest_uri, reading_of(job)) if manifest_uri and count else []
     in_turn = zip_longest(*(data.of_split(lines, label, "validation") for label in labels))
     chosen = [line for lines_of_all in in_turn for line in lines_of_all if line is not None][:count]
     pixels = data.pixels(job.store, chosen, architecture)

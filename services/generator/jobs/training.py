@@ -11,9 +11,17 @@ import structlog
 import torch
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, bits_of, content_hash, read_manifest
+from defectory.datasets.manifest import (
+    DEFAULT_READING,
+    ManifestLine,
+    Reading,
+    bits_of,
+    content_hash,
+    read_manifest,
+)
 from defectory.errors import AlreadyExists, InvalidInput
-from defectory.models import check_name, reserve_version, version_prefix
+from defectory.models import check_name, check_seed, reserve_version, version_prefix
+from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
@@ -46,7 +54,9 @@ class TrainingPlan:
     initial_model: str  # "name/version" or empty
 
 
-def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectStore) -> TrainingPlan:
+def plan_training(
+    request: generator_pb2.TrainGeneratorRequest, store: ObjectStore, reading: Reading = DEFAULT_READING
+) -> TrainingPlan:
     """Check a request.
 
     Raises:
@@ -59,10 +69,9 @@ def plan_training(request: generator_pb2.TrainGeneratorRequest, store: ObjectSto
     if not request.labels:
         require(request.label, "label")
     require(request.manifest_uri, "manifest_uri")
-    if request.seed < 0:
-        raise InvalidInput(f"seed is {request.seed}: at least 0", {"seed": "at least 0"})
+    check_seed(request.seed)
     values = _given(request.settings)
-    every_line = read_manifest(store, request.manifest_uri)
+    every_line = read_manifest(store, request.manifest_uri, reading)
     classes: Sequence[int] = ()
     if request.labels:
         lines, classes = data.select_classes(every_line, list(request.labels))
@@ -96,7 +105,7 @@ def train_generator(
         return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
     choose(wanted_by(job.settings))  # a service that is to have a GPU does not train on without it
     job.report("reading images", 0, 0, "images")
-    plan = plan_training(request, job.store)
+    plan = plan_training(request, job.store, reading_of(job))
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
     images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
     chosen = settings.resolve(

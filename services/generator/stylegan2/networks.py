@@ -45,7 +45,9 @@ class Architecture(BaseModel):
     w_dim: int = Field(512, ge=8, le=1024, description="size of the intermediate latent w")
     mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
     classes: int = Field(0, ge=0, le=1000, description="classes to choose from; 0: unconditional")
-    conv_clamp: float | None = Field(None, gt=0, description="bound of every layer's output, which fp16 needs")
+    conv_clamp: float | None = Field(
+        None, ge=1e-3, le=1e6, description="bound of every layer's output, which fp16 needs"
+    )
     deviation_group: int = Field(4, ge=1, le=1024, description="samples a group of the minibatch deviation")
     deviation_features: int = Field(1, ge=1, le=64, description="features that the minibatch deviation appends")
     discriminator_skips: bool = Field(True, description="a skip beside every block of the discriminator (resnet)")

@@ -1,6 +1,5 @@
 """Training images of one label: read from a manifest, checked against its test lines, held in memory as bytes."""
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from defectory.datasets.manifest import ManifestLine, content_hash
+from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.errors import Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
-from defectory.storage.parallel import parallel_get
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.placing import place
 
@@ -120,13 +119,14 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
     """
     images = []
-    for line, (uri, data) in zip(lines, parallel_get(store, [x.uri for x in lines]), strict=True):
+    for line, data in zip(lines, pictures_of(store, lines), strict=True):
+        if isinstance(data, Corrupted):
+            continue  # all of them are named behind the last
         if isinstance(data, DefectoryError):
             raise data
-        if hashlib.sha256(data).hexdigest() != line.sha256:
-            raise Corrupted(f"{uri} has another SHA-256 than its manifest line says; ingest the dataset again")
-        image = decode(data, keep_alpha=True)
-        images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
+        with memory_of(line):
+            image = decode(data, keep_alpha=True)
+            images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
     alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
     arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)

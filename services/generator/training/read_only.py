@@ -30,6 +30,10 @@ class ReadOnly:
         """As the store does."""
         return self._store.get(key)
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """As the store does."""
+        return self._store.stream(key)
+
     def get_file(self, key: str, path: Path) -> None:
         """As the store does."""
         self._store.get_file(key, path)

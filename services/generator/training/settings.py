@@ -14,6 +14,9 @@ from services.generator.training.ada import P_LIMIT
 from services.generator.training.configurations import ConfigName
 from services.generator.training.device import Device
 
+SMALLEST_KIMG = 1e-3  # one image
+LARGEST = 1e38  # of a weight: what single precision holds
+MAX_SNAPSHOTS = 10_000  # of a training: each is a checkpoint and a sheet in the store
 MIN_MEASURED = 10  # as many as the metrics want at least
 INHERITED = (
     "channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "conv_clamp", "deviation_group",
@@ -28,26 +31,34 @@ class TrainingSettings(BaseModel):
 
     config: ConfigName = Field("small", description="configuration that the defaults come from")
     architecture: Architecture
-    kimg: float = Field(300, gt=0, le=100_000, description="thousands of real images shown to the discriminator")
+    kimg: float = Field(
+        300, ge=SMALLEST_KIMG, le=100_000, description="thousands of real images shown to the discriminator"
+    )
     batch: int = Field(16, ge=2, le=1024, description="images a step")
-    learning_rate: float = Field(0.002, gt=0, le=1, description="of both optimisers (Adam)")
-    r1_gamma: float = Field(ge=0, description="weight of the R1 penalty")
+    learning_rate: float = Field(0.002, ge=1e-9, le=1, description="of both optimisers (Adam)")
+    r1_gamma: float = Field(ge=0, le=LARGEST, description="weight of the R1 penalty")
     mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
     mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
     augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive, fixed or no augmentation")
     augment_preset: str = Field("bgc", description="which transformations")
-    augment_target: float = Field(0.6, gt=0, lt=1, description="target of the overfitting heuristic r_t")
+    augment_target: float = Field(0.6, ge=1e-3, lt=1, description="target of the overfitting heuristic r_t")
     augment_p: float = Field(0.0, ge=0, le=1, description="probability of each transformation, with mode fixed")
-    augment_kimg: float = Field(gt=0, description="thousands of images in which p can go from 0 to 1")
-    ema_kimg: float = Field(gt=0, description="half-life of the moving average of the weights, thousands of images")
+    augment_kimg: float = Field(
+        ge=SMALLEST_KIMG, le=100_000, description="thousands of images in which p can go from 0 to 1"
+    )
+    ema_kimg: float = Field(
+        ge=SMALLEST_KIMG, le=100_000, description="half-life of the moving average of the weights, thousands of images"
+    )
     ema_ramp: float = Field(
         configurations.RAMP, ge=0, le=1,
         description="at the start that half-life is at most this share of the images seen; 0: no such bound",
     )  # fmt: skip
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two styles")
     freeze_d: int = Field(0, ge=0, le=16, description="highest resolutions of the discriminator that stay fixed")
-    snapshot_kimg: float = Field(gt=0, description="thousands of images between checkpoints and sample sheets")
-    path_length_weight: float = Field(2.0, ge=0, description="weight of path-length regularisation")
+    snapshot_kimg: float = Field(
+        ge=SMALLEST_KIMG, le=100_000, description="thousands of images between checkpoints and sample sheets"
+    )
+    path_length_weight: float = Field(2.0, ge=0, le=LARGEST, description="weight of path-length regularisation")
     keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay; one may be found broken")
     measured_images: int = Field(
         200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
@@ -134,7 +145,7 @@ def resolve(
         shape["conv_clamp"] = CLAMP
     kimg = given.get("kimg", defaults["kimg"])
     defaults |= {
-        "snapshot_kimg": max(kimg, 1e-3) / 10,
+        "snapshot_kimg": max(kimg / 10, SMALLEST_KIMG),
         # 500 is the paper's; a training shorter than that would never reach the p that it needs. Below 100 p outruns
         # what the discriminator can answer and ends at its limit.
         "augment_kimg": 100.0 if initial else min(500.0, max(kimg, 100.0)),
@@ -143,6 +154,8 @@ def resolve(
         settings = TrainingSettings.model_validate({**defaults, **given, "architecture": shape})
     except ValidationError as error:
         fields = {_field(e["loc"]): e["msg"] for e in error.errors()}
+        # Defaults that follow from a wrong value are wrong with it.
+        fields = {name: why for name, why in fields.items() if name.removeprefix("settings.") in values} or fields
         summary = "; ".join(f"{name}: {why}" for name, why in fields.items())
         raise InvalidInput(f"training settings: {summary}", fields) from error
     _check_together(settings)
@@ -159,6 +172,9 @@ def _check_together(settings: TrainingSettings) -> None:
     if settings.freeze_d > blocks:
         right = f"at most {blocks} at {settings.architecture.resolution_px} px"
         raise InvalidInput(f"freeze_d is {settings.freeze_d}: {right}", {"settings.freeze_d": right})
+    if settings.total_images > MAX_SNAPSHOTS * settings.snapshot_images:
+        right = f"at least {settings.kimg / MAX_SNAPSHOTS:g}: {MAX_SNAPSHOTS} snapshots in all"
+        raise InvalidInput(f"snapshot_kimg is {settings.snapshot_kimg:g}: {right}", {"settings.snapshot_kimg": right})
     fixed, p = settings.augment_mode == "fixed", settings.augment_p
     if fixed and not 0 < p <= P_LIMIT:
         right = (

@@ -64,6 +64,16 @@ def test_a_store_that_hiccups_leaves_no_image_out(
         read(store, lines)
 
 
+def test_too_little_memory_for_an_image_leaves_out_none(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    lines = read_manifest(store, make_dataset(store))
+    monkeypatch.setattr(Preprocessing, "input_of", full)
+    with pytest.raises(Exhausted, match="32x32 pixels"):
+        load_images(store, lines, 32, Preprocessing())
+
+
 def test_what_is_wrong_with_an_image_leaves_out_this_one(store: ObjectStore) -> None:
     lines = read_manifest(store, make_dataset(store))
     bad = read_manifest(store, with_bad_files(store, store.uri("datasets/parts/manifest.jsonl")))

@@ -12,6 +12,7 @@ from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput, Unavailable
+from defectory.serving.manifests import Manifests
 from defectory.storage import open_store
 from services.classifier.servicer import ClassifierServicer
 from services.classifier.serving.answering import Answer
@@ -154,5 +155,7 @@ def test_what_is_explained_is_the_decision() -> None:
 
     heatmaps = Heatmaps(lambda model, image, label, caller: label.encode(), 1000)
     request = classifier_pb2.ClassifyRequest(model="parts", images=IMAGES[:1], heatmap=True)
-    (found,) = ClassifierServicer(store, None, Answering(), heatmaps).Classify(request, Context()).classifications
+    (found,) = (
+        ClassifierServicer(store, None, Answering(), heatmaps, Manifests()).Classify(request, Context()).classifications
+    )
     assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")

@@ -59,7 +59,9 @@ def test_a_camera_of_fewer_bits(tmp_path: Path, bits: int, ending: str) -> None:
     assert {line.bits for line in lines} == {bits} == {bits_of(lines)}
     card = read_card(kept, "parts")
     assert (card["bits"], card["bits_from"], card["skipped"]) == (bits, "found", [])
-    assert any(f"8 files of 16 bits use {bits} bits (the largest is {(1 << bits) - 1})" in note for note in card["notes"])
+    assert any(
+        f"8 files of 16 bits use {bits} bits (the largest is {(1 << bits) - 1})" in note for note in card["notes"]
+    )
     for line in lines:
         number = int(Path(line.source).stem)
         pixels = values(10 * line.source.startswith("scratch") + number, bits, 1.0 if number == 3 else 0.1)

@@ -1,5 +1,6 @@
 """Both arms' heat beside the masks: every cycle's own weights, paired by seed, intervals as SciPy's."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,9 @@ def put_image(store: ObjectStore, number: int, split: Split, masked: bool) -> Ma
     store.put(f"images/{number}.png", data)
     store.put("masks/one.png", encode_png(Image.fromarray(MASK)))
     return ManifestLine(
-        uri=store.uri(f"images/{number}.png"), sha256=f"{number:064}", label="defect" if masked else "good",
-        split=split, width=SIZE, height=SIZE, mask_uri=store.uri("masks/one.png") if masked else "",
+        uri=store.uri(f"images/{number}.png"), sha256=hashlib.sha256(data).hexdigest(), split=split,
+        label="defect" if masked else "good", width=SIZE, height=SIZE,
+        mask_uri=store.uri("masks/one.png") if masked else "",
     )  # fmt: skip
 
 

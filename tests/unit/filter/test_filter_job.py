@@ -28,7 +28,7 @@ def test_one_version_judges_though_a_newer_one_appears(monkeypatch: pytest.Monke
         return Scores({x.sha256: Score(even, even) for x in lines}, {x.sha256: np.ones(2) for x in lines})
 
     monkeypatch.setattr(jobs, "score_manifest", score)
-    monkeypatch.setattr(jobs, "doubts", lambda store, model, real: asked.append(model) or [])
+    monkeypatch.setattr(jobs, "doubts", lambda store, model, real, reading: asked.append(model) or [])
     job = SimpleNamespace(store=store, settings={"classifier_address": ""}, report=lambda *_: None)
     made = make_dataset(store, "made", seed=1)
     request = pb.FilterImagesRequest(judge_model="judge", manifest_uri=made, real_manifest_uri=real, dataset="judged")

@@ -1,6 +1,7 @@
 """The page of a whole run from what a run leaves in the store: every section, and what it must not hide."""
 
 import base64
+import hashlib
 import json
 import re
 
@@ -27,7 +28,8 @@ def images(store: MemoryStore, count: int, seed: int, **fields) -> list[Manifest
         data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
         key = f"images/{seed + i}.png"
         store.put(key, data)
-        line = {"uri": store.uri(key), "sha256": f"{seed + i:064x}", "width": 16, "height": 16, "label": LABELS[i % 2]}
+        digest = hashlib.sha256(data).hexdigest()
+        line = {"uri": store.uri(key), "sha256": digest, "width": 16, "height": 16, "label": LABELS[i % 2]}
         found.append(ManifestLine(**{**line, **fields}))
     return found
 

@@ -3,7 +3,7 @@
 import pytest
 
 from defectory.errors import Exhausted
-from defectory.serving.admission import Admission
+from defectory.serving.admission import Admission, megapixels
 
 
 def test_admission_refuses_beyond_its_limit_and_lets_a_large_call_in_alone() -> None:
@@ -24,3 +24,9 @@ def test_parts_of_a_whole_leave_nothing_behind() -> None:
             pass
     with admission.admitted(1), pytest.raises(Exhausted, match="1 megapixels wait"), admission.admitted(1e-3):
         pass
+
+
+def test_a_long_narrow_image_counts_for_more_than_its_area() -> None:
+    assert megapixels(1000, 1000) == pytest.approx(1, rel=0.01)
+    assert megapixels(1, 2_000_000) > 10
+    assert megapixels(2_000_000, 1) == megapixels(1, 2_000_000)

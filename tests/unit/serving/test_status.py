@@ -3,7 +3,9 @@
 import base64
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+from google.rpc import code_pb2
 
 from defectory.errors import Exhausted, InvalidInput
 from defectory.serving.status import from_status, to_status
@@ -30,3 +32,23 @@ def test_what_is_short_arrives_as_it_is() -> None:
     told = from_status(to_status(error))
     assert (str(told), told.fields) == (str(error), error.fields)  # type: ignore[attr-defined]
     assert str(from_status(to_status(Exhausted("full", 2.5)))) == "full"
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names its own, which is not loaded here."""
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), np.exceptions.AxisError("x"), OutOfMemoryError("tried to allocate 2 GiB")]
+)
+def test_what_there_is_no_memory_for_is_told_as_exhausted(error: Exception) -> None:
+    status = to_status(error)
+    known = not isinstance(error, np.exceptions.AxisError)
+    assert status.code == (code_pb2.RESOURCE_EXHAUSTED if known else code_pb2.INTERNAL)
+    assert ("2 GiB" in status.message) == isinstance(error, OutOfMemoryError)
+
+
+def test_an_array_beyond_all_memory_is_told_as_exhausted() -> None:
+    with pytest.raises(MemoryError) as caught:
+        np.empty(1 << 60, np.uint8)
+    assert to_status(caught.value).code == code_pb2.RESOURCE_EXHAUSTED

@@ -46,7 +46,7 @@ def called_masks(pictures: list[tuple[list[str], str, str]], flat: list[tuple[li
 @given(
     st.lists(photograph, min_size=1, max_size=8), st.lists(named_mask, max_size=6), st.lists(stray, max_size=3), choices
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_no_tree_has_a_label_that_is_none_and_no_picture_goes_in_silence(
     pictures: list[tuple[list[str], str, str]],
     flat: list[tuple[list[str], str, str]],

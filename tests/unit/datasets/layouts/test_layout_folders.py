@@ -9,7 +9,7 @@ from PIL import Image
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices
 from defectory.errors import InvalidInput
-from tests.unit.datasets.layouts.drawing import SIDE, left_out, masks, photographs, rows
+from tests.unit.datasets.layouts.drawing import SIDE, left_out, masks, photographs, rows, texts
 
 
 def test_folders_are_labels_at_any_depth_and_containers_and_splits_are_none(tmp_path: Path) -> None:
@@ -167,3 +167,12 @@ def test_the_mask_of_a_photograph_that_is_gone_is_not_given_to_another(tmp_path:
     source = read_source(tmp_path)
     assert rows(source)["good/000.png"][3] == ()
     assert left_out(source) == {"a mask of which no photograph is there": {"ground_truth/hole/000.png"}}
+
+
+def test_a_table_that_disagrees_with_the_folders_is_said(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png", "hole/c.png")
+    texts(tmp_path, {"list.csv": "image,label\ngood/a.png,hole\nhole/b.png,hole\nhole/c.png,good\n"})
+    assert (
+        "2 photographs lie in a folder that is called after another label, e.g. good/a.png is labelled hole"
+        in read_source(tmp_path).notes
+    )

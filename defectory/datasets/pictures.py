@@ -1,0 +1,64 @@
+"""Pictures and masks that a manifest names, read in one place: each is, to the byte, what its line says that it is."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import Corrupted, DefectoryError
+from defectory.memory import memory_for
+from defectory.storage.fetching import verified
+from defectory.storage.parallel import parallel_get
+from defectory.storage.store import ObjectStore
+
+LISTED = 4  # URIs in a message, which must fit into a status; the log has them all
+
+log = logging.getLogger(__name__)  # of the standard library, since programs that set up nothing read datasets too
+
+
+def picture_of(store: ObjectStore, line: ManifestLine) -> bytes:
+    """The file of one line.
+
+    Raises:
+        Corrupted: it is not the one that the line describes. NotFound, Refused, …: as the store says.
+    """
+    return verified(store.get(store.key(line.uri)), line.uri, line.sha256)
+
+
+def pictures_of(store: ObjectStore, lines: Sequence[ManifestLine]) -> Iterator[bytes | DefectoryError]:
+    """The file of every line in order, or the error of one with which something is wrong, which stops nothing.
+
+    Raises:
+        Corrupted: behind the last file, where some are not those that their lines describe; names them.
+        Unavailable, Exhausted, Refused: the store lets nobody read.
+    """
+    return _verified(store, [line.uri for line in lines], [line.sha256 for line in lines])
+
+
+def with_masks(
+    store: ObjectStore, lines: Sequence[ManifestLine]
+) -> Iterator[tuple[bytes | DefectoryError, bytes | DefectoryError]]:
+    """(file, file of its mask) of every line in order, each of which has one. Raises as `pictures_of`."""
+    uris = [uri for line in lines for uri in (line.uri, line.mask_uri)]
+    found = _verified(store, uris, [sha256 for line in lines for sha256 in (line.sha256, line.mask_sha256)])
+    return zip(found, found, strict=True)
+
+
+def memory_of(line: ManifestLine) -> AbstractContextManager[None]:
+    """Around what is made of a line's picture: Exhausted where there is not enough memory for it, with its size."""
+    return memory_for(f"{line.uri}, an image of {line.width}x{line.height} pixels")
+
+
+def _verified(store: ObjectStore, uris: Sequence[str], sha256s: Sequence[str]) -> Iterator[bytes | DefectoryError]:
+    others = []
+    for uri, content in parallel_get(store, uris, sha256s=sha256s):
+        if isinstance(content, Corrupted):
+            log.error("%s", content)
+            others.append(uri)
+        yield content
+    if others:
+        named = ", ".join(others[:LISTED]) + (f" and {len(others) - LISTED} more" if len(others) > LISTED else "")
+        raise Corrupted(
+            f"{len(others)} of {len(uris)} files are not those that the manifest describes (another SHA-256): {named}; "
+            "put back what was there, or ingest the dataset again"
+        )

@@ -1,0 +1,43 @@
+"""What an ingest made of a drawn tree, looked up in the store: labels, splits, groups and the pixels of masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectory.datasets.ingest import ingest
+from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.imaging import decode
+from defectory.storage.memory import MemoryStore
+from tests.unit.datasets.layouts.drawing import SIDE
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A dataset in a store of its own."""
+
+    store: MemoryStore
+    lines: dict[str, ManifestLine]  # by source
+    card: dict[str, Any]
+
+    def kinds(self) -> dict[str, str]:
+        """source -> kind of defect; "" for a good part."""
+        return {source: line.kind for source, line in self.lines.items()}
+
+    def has_mask(self, source: str) -> bool:
+        """Whether a photograph was taken, and with its mask."""
+        return source in self.lines and bool(self.lines[source].mask_uri)
+
+    def mask(self, source: str) -> np.ndarray:
+        """A photograph's mask in its own size: uint8 (SIDE, SIDE); all 0 where it has none."""
+        uri = self.lines[source].mask_uri
+        return np.asarray(decode(self.store.get(self.store.key(uri)))) if uri else np.zeros((SIDE, SIDE), np.uint8)
+
+
+def ingested(root: Path, **settings: Any) -> Ingested:
+    """Ingest a folder at the size that its pictures are drawn in."""
+    store = MemoryStore()
+    result = ingest(root, store, "drawn", size_px=SIDE, **settings)
+    lines = {line.source: line for line in read_manifest(store, result.manifest_uri)}
+    return Ingested(store, lines, result.card)
