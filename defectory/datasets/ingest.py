@@ -5,15 +5,14 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import reduce
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ImageChops
 
-from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.bits import Depth, check_bits, find_bits
+from defectory.datasets.groups import find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.delimited import read_text
@@ -21,9 +20,11 @@ from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import check_groups, read_groups
 from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
+from defectory.datasets.photographs import Photograph, Reading, masks_left_out, notes_of, read_photographs
 from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
+from defectory.datasets.tiles import Tiling
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
+from defectory.imaging import Fit, decode, encode_png
 from defectory.models import check_name
 from defectory.storage.parallel import parallel_put
 from defectory.storage.store import ObjectStore
@@ -31,7 +32,6 @@ from defectory.storage.store import ObjectStore
 Report = Callable[[str, int, int, str], None]  # stage, done, total, unit
 MIN_GROUPS = 3  # of a label: one for each split
 WORKERS = 4
-MAX_FILE_BYTES = 512 << 20
 DRAWN_FILE = "drawn.txt"  # beside images that no camera took: says what they are, and follows them into every report
 
 
@@ -45,18 +45,6 @@ class IngestResult:
     skipped: list[tuple[str, str]] = field(default_factory=list)  # (path, reason)
 
 
-@dataclass(frozen=True)
-class _Photograph:
-    file: SourceFile
-    png: bytes
-    sha256: str
-    grey: bool
-    alpha: bool
-    source_px: tuple[int, int]  # width and height before it became square
-    structure: np.ndarray  # for the finder of groups
-    mask: bytes
-
-
 def ingest(
     directory: Path,
     store: ObjectStore,
@@ -67,6 +55,8 @@ def ingest(
     labels: Literal["binary", "kinds"] = "binary",
     seed: int = 0,
     keep_alpha: bool = False,
+    bits: int | None = None,
+    tiling: Tiling | None = None,
     groups_csv: Path | None = None,
     shares: tuple[float, float, float] = DEFAULT_SHARES,
     grow_test_to: int = 0,
@@ -83,6 +73,8 @@ def ingest(
         fit: how an image becomes square; see `defectory.imaging.to_square`.
         labels: `binary` makes "good" and "defect" (the kind is kept beside it), `kinds` keeps every label.
         keep_alpha: images that are transparent somewhere stay so, and the dataset is RGBA; else they lie on white.
+        bits: that the values of 16-bit files use, in [8, 16]; None: found by looking at all of them.
+        tiling: how photographs are cut into square tiles, which share a group; None: they stay whole.
         groups_csv: which photographs show the same part; absent: groups are found.
         shares: of train, validation and test.
         grow_test_to: images that the test split grows to by augmented copies, marked as such; 0: it stays as it is.
@@ -96,6 +88,9 @@ def ingest(
     check_name(name)
     check_shares(shares)
     check_growth(grow_test_to, test_augmentations)
+    check_bits(bits)
+    if tiling:
+        tiling.check()
     if not 8 <= size_px <= 1024:
         raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
     say = report or (lambda *_: None)
@@ -104,7 +99,10 @@ def ingest(
         on_source(source)
     given = read_groups(read_text(groups_csv), str(groups_csv)) if groups_csv else {}
     group_notes = check_groups(given, [file.path for file in source.files], str(groups_csv)) if groups_csv else ()
-    photographs, skipped = _read(source, size_px, fit, keep_alpha, say)
+    depth = Depth(bits) if bits else _find_bits(source, say)
+    reading = Reading(size_px, fit, keep_alpha, depth.bits, tiling, source.good)
+    photographs, skipped = _read(source, reading, say)
+    notes = [note for note in (depth.note, *notes_of(photographs, reading)) if note]
     photographs = _without_duplicates(photographs, skipped)
     if not photographs:
         raise InvalidInput(
@@ -114,7 +112,7 @@ def ingest(
     groups = _groups(photographs, given)
     splits, straddling = _split(photographs, groups, seed, shares)
     colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
-    lines = _store(store, name, source, photographs, groups, splits, labels, size_px, fit, colour, say)
+    lines = _store(store, name, source, photographs, groups, splits, labels, reading, colour, say)
     _check_enough(lines)
     _check_trained(lines, source)
     few_validated = _few_validated(lines)
@@ -125,6 +123,9 @@ def ingest(
         "size_px": size_px,
         "fit": fit,
         "colour": colour,
+        "bits": depth.bits,
+        "bits_from": "given" if bits else "found",
+        "tiling": asdict(tiling) if tiling else None,
         "label_mode": labels,
         "seed": seed,
         "shares": list(shares),
@@ -135,6 +136,8 @@ def ingest(
         "skipped": [list(entry) for entry in skipped],
         "source": summarise(source, labels),
         "straddling": straddling,
+        "masks_left_out": masks_left_out(photographs),
+        "notes": notes,
         "drawn": _drawn(directory),
         "warning": _warning(lines),
         "validation_warning": few_validated,
@@ -144,15 +147,18 @@ def ingest(
     return IngestResult(manifest_uri, written, written["counts"], skipped)
 
 
-def _read(
-    source: Source, size_px: int, fit: Fit, keep_alpha: bool, say: Report
-) -> tuple[list[_Photograph], list[tuple[str, str]]]:
-    photographs: list[_Photograph] = []
+def _find_bits(source: Source, say: Report) -> Depth:
+    paths = [source.root / file.path for file in source.files]
+    return find_bits(paths, lambda done, of: say("looking for the bits in use", done, of, "images"))
+
+
+def _read(source: Source, reading: Reading, say: Report) -> tuple[list[Photograph], list[tuple[str, str]]]:
+    photographs: list[Photograph] = []
     skipped: list[tuple[str, str]] = []
 
-    def one(file: SourceFile) -> _Photograph | str:
+    def one(file: SourceFile) -> list[Photograph] | str:
         try:
-            return _photograph(source.root, file, size_px, fit, keep_alpha)
+            return read_photographs(source.root, file, reading)
         except DefectoryError as error:
             return str(error)
         except OSError as error:
@@ -162,14 +168,14 @@ def _read(
         if isinstance(result, str):
             skipped.append((file.path, result))
         else:
-            photographs.append(result)
+            photographs += result
         say("reading photographs", number, len(source.files), "images")
     return photographs, skipped
 
 
 def _side_by_side(
-    work: Callable[[SourceFile], _Photograph | str], files: Sequence[SourceFile]
-) -> Iterator[tuple[SourceFile, _Photograph | str]]:
+    work: Callable[[SourceFile], list[Photograph] | str], files: Sequence[SourceFile]
+) -> Iterator[tuple[SourceFile, list[Photograph] | str]]:
     """Results in order; decoding leaves Python's lock, so threads help. A block at a time bounds the memory."""
     with ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, len(files), 64):
@@ -177,61 +183,35 @@ def _side_by_side(
             yield from zip(block, pool.map(work, block), strict=True)
 
 
-def _photograph(root: Path, file: SourceFile, size_px: int, fit: Fit, keep_alpha: bool) -> _Photograph:
-    path = root / file.path
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
-    content = path.read_bytes()
-    image = decode(content, keep_alpha=keep_alpha)
-    near = image
-    if scales_in_the_decoder(content):  # as it is done to what a classifier is shown later, to the last bit
-        near = decode(content, needed_px=size_px, keep_alpha=keep_alpha)
-    png = encode_png(to_square(near, size_px, fit))
-    mask = b""
-    if file.masks:
-        drawn = [mask.draw(root, *image.size) for mask in file.masks]
-        united = reduce(ImageChops.lighter, drawn)
-        mask = encode_png(to_square(united, size_px, fit, mask=True))
-    structure = describe(np.asarray(image.convert("L")))
-    return _Photograph(
-        file=file,
-        png=png,
-        sha256=hashlib.sha256(png).hexdigest(),
-        grey=is_grey(image),
-        alpha=image.mode == "RGBA",
-        source_px=image.size,
-        structure=structure,
-        mask=mask,
-    )
-
-
-def _without_duplicates(photographs: list[_Photograph], skipped: list[tuple[str, str]]) -> list[_Photograph]:
+def _without_duplicates(photographs: list[Photograph], skipped: list[tuple[str, str]]) -> list[Photograph]:
     """The first of every set of equal images; the others are listed as skipped."""
-    first: dict[str, _Photograph] = {}
+    first: dict[str, Photograph] = {}
     for photograph in photographs:
         known = first.setdefault(photograph.sha256, photograph)
         if known is not photograph:
             other = "" if known.file.label == photograph.file.label else f", which is labelled {known.file.label!r}"
-            skipped.append((photograph.file.path, f"the same image as {known.file.path}{other}"))
+            skipped.append((photograph.name, f"the same image as {known.name}{other}"))
     return list(first.values())
 
 
-def _groups(photographs: Sequence[_Photograph], given: Mapping[str, str]) -> list[str]:
+def _groups(photographs: Sequence[Photograph], given: Mapping[str, str]) -> list[str]:
     """Group of every photograph: from the table where it has one, else found."""
-    known = {p.file.path: given.get(p.file.path, p.file.group) for p in photographs}
-    if all(known.values()):
-        return [known[p.file.path] for p in photographs]
-    found = find_groups(np.stack([p.structure for p in photographs]))
-    names: dict[int, str] = {}
-    for photograph, number in zip(photographs, found, strict=True):
-        # A found group that touches a given one is part of it.
-        if known[photograph.file.path]:
-            names.setdefault(int(number), known[photograph.file.path])
-    return [known[p.file.path] or names.get(int(n), f"found-{n}") for p, n in zip(photographs, found, strict=True)]
+    files = {p.file.path: p for p in photographs}  # tiles of one show one part
+    known = {path: given.get(path, p.file.group) for path, p in files.items()}
+    if not all(known.values()):
+        found = find_groups(np.stack([p.structure for p in files.values()]))
+        names: dict[int, str] = {}
+        for group, number in zip(known.values(), found, strict=True):
+            # A found group that touches a given one is part of it.
+            if group:
+                names.setdefault(int(number), group)
+        for path, number in zip(files, found, strict=True):
+            known[path] = known[path] or names.get(int(number), f"found-{number}")
+    return [known[p.file.path] for p in photographs]
 
 
 def _split(
-    photographs: Sequence[_Photograph], groups: Sequence[str], seed: int, shares: tuple[float, float, float]
+    photographs: Sequence[Photograph], groups: Sequence[str], seed: int, shares: tuple[float, float, float]
 ) -> tuple[list[Split], int]:
     """The split of every photograph, and how many groups lie in several because the layout fixed it so.
 
@@ -253,12 +233,11 @@ def _store(
     store: ObjectStore,
     name: str,
     source: Source,
-    photographs: Sequence[_Photograph],
+    photographs: Sequence[Photograph],
     groups: Sequence[str],
     splits: Sequence[Any],
     labels: str,
-    size_px: int,
-    fit: Fit,
+    reading: Reading,
     colour: str,
     say: Report,
 ) -> list[ManifestLine]:
@@ -278,10 +257,12 @@ def _store(
                 ManifestLine(
                     uri=store.uri(image_key(name, sha256)),
                     sha256=sha256,
-                    width=size_px,
-                    height=size_px,
-                    stretched_from=photograph.source_px if fit == "stretch" else None,
-                    fit=fit,
+                    width=reading.size_px,
+                    height=reading.size_px,
+                    stretched_from=photograph.source_px if reading.fit == "stretch" else None,
+                    fit=reading.fit,
+                    bits=reading.bits,
+                    tile=(photograph.tile.left, photograph.tile.top, photograph.tile.side) if photograph.tile else None,
                     label=label_of(photograph.file.label, source.good, labels),
                     split=split,
                     group=group,

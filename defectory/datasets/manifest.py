@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
+from defectory.imaging import FULL_DEPTH
 from defectory.storage.store import ObjectStore
 
 Split = Literal["train", "validation", "test", "none"]
@@ -32,6 +33,8 @@ class ManifestLine(BaseModel):
     height: int = Field(ge=1)  # px
     stretched_from: tuple[int, int] | None = None  # (width, height) in px before ingest stretched it to a square
     fit: Literal["", "stretch", "crop", "pad"] = ""  # how ingest made it square; empty: it did not
+    bits: int = Field(FULL_DEPTH, ge=8, le=FULL_DEPTH)  # that the values of its dataset's 16-bit files use
+    tile: tuple[int, int, int] | None = None  # left, top and side of the square of `source` that it shows, upright, px
     label: str = Field(min_length=1)
     split: Split = "none"
     group: str = ""  # images of one group show the same part and stay in one split
@@ -148,6 +151,12 @@ def content_hash(lines: Sequence[ManifestLine]) -> str:
     """SHA-256 over images, labels, splits and groups, whatever their order and wherever the store lies."""
     rows = sorted(f"{x.sha256} {x.label} {x.split} {x.group} {x.origin} {x.verdict}" for x in lines)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def bits_of(lines: Iterable[ManifestLine]) -> int:
+    """Bits that the values of the photographs' 16-bit files use; FULL_DEPTH where not all use the same."""
+    used = {line.bits for line in lines if line.origin == "real"}
+    return used.pop() if len(used) == 1 else FULL_DEPTH
 
 
 def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> Iterator[ManifestLine]:

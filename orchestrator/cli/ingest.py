@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import AsJson, Good, KeepSplits, LayoutName, Masks, Store, opened
+from orchestrator.cli.options import (
+    AsJson,
+    Bits,
+    Cut,
+    Good,
+    KeepSplits,
+    LayoutName,
+    Masks,
+    Store,
+    TileOverlap,
+    TilePx,
+    opened,
+)
 from orchestrator.cli.output import emit
 
 
@@ -24,6 +36,10 @@ def ingest(
     keep_alpha: Annotated[
         bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
     ] = False,
+    bits: Bits = None,
+    tile: Cut = False,
+    tile_px: TilePx = 0,
+    tile_overlap: TileOverlap = None,
     groups: Annotated[
         Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
     ] = None,
@@ -48,6 +64,7 @@ def ingest(
     defectory ingest photos/ --dry-run
     defectory ingest photos/ --name screws
     defectory ingest photos/ --name screws --groups parts.csv --size 128 --labels kinds
+    defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
@@ -58,6 +75,8 @@ def ingest(
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
         "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
         "keep_splits": keep_splits,
+        "bits": bits, "tile": tile, "tile_px": tile_px,
+        **({} if tile_overlap is None else {"tile_overlap": tile_overlap}),
     }  # fmt: skip
     data = validated(DataSettings, values)
     if dry_run:

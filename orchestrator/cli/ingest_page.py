@@ -25,6 +25,9 @@ A folder that can be read in several ways is refused: the readings are listed, e
 | `--good LABEL` | which label means a part without defect |
 | `--masks auto\\|all\\|none` | whether files that can be masks are: where it is plain (else it stops), all, none |
 | `--keep-splits` | the folder's own splits stay; else all photographs are one pool, split anew by group |
+
+What a file's pixels mean is on [another page](pictures.md): cameras of 10 to 14 bits (`--bits`), strips and large
+pictures (`--tile`), which pixels of a mask are the defect.
 """
 RULES = """## What holds for every layout
 

@@ -30,6 +30,16 @@ Good = Annotated[
 Masks = Annotated[
     str, typer.Option("--masks", help="Files that can be masks are: auto (where it is plain), all or none.")
 ]
+Bits = Annotated[
+    int | None, typer.Option("--bits", metavar="N", help="Bits that the values of 16-bit files use. Else found.")
+]
+Cut = Annotated[bool, typer.Option("--tile", help="Cut photographs into overlapping square tiles.")]
+TilePx = Annotated[
+    int, typer.Option("--tile-px", metavar="PX", help="Cut into tiles of this side; 0: the photograph's shorter side.")
+]
+TileOverlap = Annotated[
+    float | None, typer.Option("--tile-overlap", help="Least overlap of neighbouring tiles, a share of the side; 0.25.")
+]
 KeepSplits = Annotated[
     bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
 ]

@@ -11,11 +11,15 @@ import typer
 from orchestrator.cli.ingest import summary_in_words
 from orchestrator.cli.options import (
     AsJson,
+    Bits,
+    Cut,
     Good,
     KeepSplits,
     LayoutName,
     Masks,
     Store,
+    TileOverlap,
+    TilePx,
     Weights,
     store_url,
     weights_file,
@@ -39,6 +43,10 @@ def run(
     good: Good = "",
     masks: Masks = "",
     keep_splits: KeepSplits = False,
+    bits: Bits = None,
+    tile: Cut = False,
+    tile_px: TilePx = 0,
+    tile_overlap: TileOverlap = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
     ] = False,
@@ -70,7 +78,8 @@ def run(
     if source is None:
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
-    data = {"layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits}
+    data = {"layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "bits": bits, "tile": tile,
+            "tile_px": tile_px, "tile_overlap": tile_overlap}  # fmt: skip
     settings = read_settings(source, preset, name, allow_random_weights, data)
     url = store_url(store)
     opened = open_store(url)
@@ -99,7 +108,7 @@ def read_settings(
         values = read_pipeline_file(source)
     values |= {"name": name} if name else {}
     values |= {"allow_random_weights": True} if allow_random_weights else {}
-    if given := {key: value for key, value in data.items() if value}:
+    if given := {key: value for key, value in data.items() if value or isinstance(value, float)}:
         values["data"] = {**values.get("data", {}), **given}
     chosen = preset or str(values.get("preset") or "")
     return resolve({**values, "preset": chosen}, presets.preset(chosen))

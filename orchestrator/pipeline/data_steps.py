@@ -80,6 +80,7 @@ def ingest_folder_outputs(
 ) -> Outputs:
     """Say what was recognised in a folder, read it into the dataset `name`, and say what became of it."""
     from defectory.datasets.ingest import ingest as ingest_folder
+    from defectory.datasets.tiles import Tiling
 
     def on_source(source: Source) -> None:
         summary = summarise(source, data.labels)
@@ -93,6 +94,8 @@ def ingest_folder_outputs(
         size_px=data.size_px,
         fit=data.fit,
         keep_alpha=data.keep_alpha,
+        bits=data.bits,
+        tiling=Tiling(data.tile_px, data.tile_overlap) if data.tile or data.tile_px else None,
         labels=data.labels,
         seed=data.seed,
         groups_csv=Path(data.groups) if data.groups else None,
@@ -106,7 +109,7 @@ def ingest_folder_outputs(
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
-    for note in result.card["group_notes"]:
+    for note in (*result.card["group_notes"], *result.card["notes"]):
         warn(note)
     if result.card["warning"]:
         warn(result.card["warning"])
@@ -133,6 +136,8 @@ def ingest_folder_outputs(
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
             for split in ("train", "validation", "test")
         },
+        "bits": result.card["bits"],
+        "notes": result.card["notes"],
         "drawn": result.card["drawn"],
     }
 

@@ -32,6 +32,14 @@ class DataSettings(_Section):
     size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
     keep_alpha: bool = Field(False, description="keep the transparency of images (RGBA); else it lies on white")
+    bits: int | None = Field(
+        None, ge=8, le=16, description="bits that the values of 16-bit files use (10, 12, 14, …); absent: found"
+    )
+    tile: bool = Field(False, description="cut photographs into overlapping square tiles, which share a group")
+    tile_px: int = Field(
+        0, ge=0, description="cut into tiles of this side, in the photograph's pixels; 0: its shorter side"
+    )
+    tile_overlap: float = Field(0.25, ge=0, le=0.75, description="overlap of neighbouring tiles, a share of the side")
     labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")
     groups: str | None = Field(None, description="CSV of image,group: photographs of one part; absent: found")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="share of groups in the test split")

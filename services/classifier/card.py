@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest import ManifestLine, bits_of
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.imaging import Fit, network_input, network_input_of
+from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
 from defectory.models import version_prefix
 from services.classifier.decision import TEMPERATURES, DecisionRule
 from services.classifier.model import MAX_LABELS, TARGET_LAYER, Architecture, Label
@@ -19,7 +19,6 @@ KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
 MAX_CYCLES = 100
 MAX_SQUARE_PX = 1024  # the largest that ingest makes
-MAX_PIXELS = 50_000_000  # of an image: more than cameras on a line have, and 150 MB decoded
 MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -34,6 +33,9 @@ class Preprocessing(_Part):
     colour: Literal["rgb"] = "rgb"  # grey images get three equal channels
     square_px: int = Field(0, ge=0, le=MAX_SQUARE_PX)  # an image is first made square as ingest did; 0: it is not
     fit: Fit = "stretch"  # how
+    bits: int = Field(
+        FULL_DEPTH, ge=8, le=FULL_DEPTH
+    )  # that the values of 16-bit files use; 0..2^bits-1 becomes 0..255
     resize: Literal["bilinear"] = "bilinear"  # antialiased, to input_px x input_px, whatever the aspect ratio
     value_range: tuple[Literal[0], Literal[255]] = (0, 255)  # what the network takes
     scaled_to: tuple[Literal[-1], Literal[1]] = (-1, 1)  # what its first layer makes of it
@@ -41,20 +43,22 @@ class Preprocessing(_Part):
     @classmethod
     def of(cls, lines: Iterable[ManifestLine]) -> "Preprocessing":
         """What was done to a dataset's photographs; where not the same was done to all, nothing can be repeated."""
+        lines = list(lines)
         done = {(line.fit, line.width) for line in lines if line.origin == "real"}
         fit, square_px = done.pop() if len(done) == 1 else ("", 0)
-        return cls(square_px=square_px, fit=fit) if fit and square_px <= MAX_SQUARE_PX else cls()
+        bits = bits_of(lines)
+        return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= MAX_SQUARE_PX else cls(bits=bits)
 
-    def input_of(self, data: bytes | Image.Image, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def input_of(self, data: bytes | Opened, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """What the network sees of a file, or of what `read_header` made of it: uint8 (size, size, 3).
 
         Raises:
             InvalidInput: it cannot be read.
         """
-        return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit)
+        return network_input_of(data, size_px, max_pixels, square_px=self.square_px, fit=self.fit, bits=self.bits)
 
     def input_of_image(self, image: Image.Image, size_px: int) -> np.ndarray:
-        """The same of an image that was decoded at its full size: of a JPEG `input_of` may decode less."""
+        """The same of an image that was decoded with `bits` at its full size: of a JPEG `input_of` may decode less."""
         return network_input(image, size_px, square_px=self.square_px, fit=self.fit)
 
 

@@ -11,7 +11,6 @@ from defectory.datasets.pictures import memory_of, picture_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
-from services.classifier.card import MAX_PIXELS
 from services.explainer.boxes import BoxRule
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.methods import DEFAULT_METHOD
@@ -119,7 +118,7 @@ def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[Manifes
             continue  # the manifest's other images go on
         try:
             with memory_of(line):
-                decode(content, MAX_PIXELS)
+                decode(content)
         except InvalidInput:
             continue
         found.append(line)

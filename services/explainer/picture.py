@@ -7,9 +7,9 @@ from PIL import Image
 
 from defectory.imaging import decode, scales_in_the_decoder, size_of
 from defectory.serving import admission
-from services.classifier.card import MAX_PIXELS, Preprocessing
+from services.classifier.card import Preprocessing
 
-# Longest side of what is shown: heat of a few cells has no finer detail, and 50 megapixels cost gigabytes.
+# Longest side of what is shown: heat of a few cells has no finer detail, and 100 megapixels cost gigabytes.
 SHOWN_PX = 2048
 
 
@@ -32,10 +32,10 @@ def read_picture(data: bytes, preprocessing: Preprocessing, size_px: int) -> Pic
     """Read PNG, JPEG, BMP or TIFF; InvalidInput for what is no image that can be read."""
     if scales_in_the_decoder(data):  # a JPEG comes out of the decoder smaller, for the network as when it is served
         pixels = preprocessing.input_of(data, size_px)
-        image = decode(data, MAX_PIXELS, needed_px=SHOWN_PX)
-        size = size_of(data, MAX_PIXELS, upright=True)
+        image = decode(data, needed_px=SHOWN_PX)
+        size = size_of(data, upright=True)
     else:
-        image = decode(data, MAX_PIXELS)
+        image = decode(data, bits=preprocessing.bits)
         pixels = preprocessing.input_of_image(image, size_px)
         size = image.size
     width, height = shown_size(*size)
@@ -52,9 +52,9 @@ def shown_size(width: int, height: int) -> tuple[int, int]:
 
 def megapixels(data: bytes) -> float:
     """Millions of pixels that a file counts for by its header, at least 1: small images cost something too."""
-    return max(1.0, admission.megapixels(*size_of(data, MAX_PIXELS)))
+    return max(1.0, admission.megapixels(*size_of(data)))
 
 
 def size_in_words(data: bytes) -> str:
     """How large a file's picture is by its header, for a person."""
-    return "{}x{} pixels".format(*size_of(data, MAX_PIXELS))
+    return "{}x{} pixels".format(*size_of(data))

@@ -10,7 +10,6 @@ from defectory.datasets.pictures import memory_of, with_masks
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
-from services.classifier.card import MAX_PIXELS
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
 from services.explainer.picture import shown_size
@@ -41,7 +40,7 @@ def masked_images(
             continue  # the others are scored all the same
         try:
             with memory_of(line):
-                size = shown_size(*decode(data, MAX_PIXELS).size)
+                size = shown_size(*decode(data).size)
             mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
         except InvalidInput:
             continue

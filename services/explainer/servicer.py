@@ -26,7 +26,7 @@ from services.explainer.overlay import heatmap_png, overlay_png
 from services.explainer.panels import MAX_LIMIT
 from services.explainer.picture import megapixels, size_in_words
 
-MEGAPIXELS = 64  # inside at once: a pixel takes up to 9 bytes, so all calls together take some 600 MB
+MEGAPIXELS = 64  # inside at once, or one image of more: a pixel takes up to 12 bytes, all together some 800 MB
 
 
 class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from defectory.errors import Corrupted, InvalidInput
+from defectory.imaging import FULL_DEPTH
 from defectory.models import read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
 from services.generator import tensors as tensor_files
@@ -48,6 +49,7 @@ class GeneratorCard(BaseModel):
     video_key: str = ""  # the sheets over time, an animated WebP
     torch_version: str = ""
     stretched_from: tuple[int, int] | None = None  # (width, height) in px of its images before they became square
+    bits: int = Field(FULL_DEPTH, ge=8, le=FULL_DEPTH)  # that the values of its photographs' 16-bit files use
 
     @property
     def full_name(self) -> str:

@@ -4,8 +4,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from bench.bundle import put_classifier
@@ -15,7 +17,7 @@ from defectory.datasets.ingest import ingest
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.imaging import decode, network_input, network_input_of
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import write_card
+from services.classifier.bundle import read_card, write_card
 from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
 from services.explainer.explanation import Explainer
@@ -141,6 +143,61 @@ def test_a_photograph_is_explained_as_its_ingested_image_and_shown_whole(
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     answer = classify(classifier_pb2.ClassifyRequest(model="pad", images=both[:1]), timeout=60).classifications[0]
     assert dict(reasons[0].probabilities) == pytest.approx(dict(answer.probabilities), abs=2e-5)
+
+
+@pytest.fixture(scope="module")
+def deep(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of a camera of 12 bits, in 16-bit files of several kinds, ingested and with a classifier."""
+    root = tmp_path_factory.mktemp("deep")
+    for place, label in enumerate(("good", "scratch")):
+        (root / label).mkdir()
+        for number in range(3):
+            values = pictures.pixels(90, 70, 10 * place + number).astype(np.uint16) * 16 + 15
+            Image.fromarray(values[..., 0]).save(root / label / f"{number}.png")
+            tifffile.imwrite(root / label / f"{number}.tif", values, photometric="rgb", compression="zlib")
+            tifffile.imwrite(root / label / f"{number}-white.tif", 4095 - values[..., 1], photometric="miniswhite")
+    ingest(root, store, "deep", size_px=SQUARE)
+    plain = read_card(store, "plain")
+    card = plain.model_copy(update={"name": "deep", "preprocessing": Preprocessing.of(lines_of(store, "deep"))})
+    store.put(card.prefix + card.weights.file, store.get(plain.prefix + plain.weights.file))
+    write_card(store, card)
+    return root
+
+
+def test_bits_in_use_are_the_same_trained_served_and_explained(
+    deep: Path, store: ObjectStore, classifier: Service, explainer: Service
+) -> None:
+    lines = lines_of(store, "deep")
+    preprocessing = Preprocessing.of(lines)
+    assert (len(lines), preprocessing.bits) == (18, 12)
+    trained = load_images(store, lines, SIZE, preprocessing)
+    files = [(deep / line.source).read_bytes() for line in trained.lines]
+    np.testing.assert_array_equal(np.stack([preprocessing.input_of(data, SIZE) for data in files]), trained.pixels)
+    classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
+    explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
+    seen = Explainer(store, "deep")
+    for name in ("good/1.png", "scratch/2.tif", "good/0-white.tif"):
+        both = sources(store, deep, "deep", name)
+        answers = [
+            classify(classifier_pb2.ClassifyRequest(model="deep", images=[one]), timeout=60).classifications[0]
+            for one in both
+        ]
+        assert answers[0] == answers[1]
+        reasons = [explain(explainer_pb2.ExplainRequest(model="deep", image=one), timeout=60) for one in both]
+        assert reasons[0].probabilities == reasons[1].probabilities
+        # People see the picture as bright as it is: 12 bits of 16 would be nearly black.
+        assert seen.read((deep / name).read_bytes()).shown.max() > 200
+    full = io.BytesIO()
+    Image.fromarray(np.full((70, 90), 5000, np.uint16)).save(full, "PNG")
+    for model, refused in (("deep", True), ("plain", False)):
+        request = classifier_pb2.ClassifyRequest(
+            model=model, images=[classifier_pb2.ImageSource(content=full.getvalue())]
+        )
+        if refused:
+            with pytest.raises(grpc.RpcError, match="pixels up to 5000, and 12 bits hold 4095"):
+                classify(request, timeout=60)
+        else:
+            assert classify(request, timeout=60).classifications
 
 
 def test_a_dataset_that_was_not_fitted_alike_leaves_images_as_they_are(store: ObjectStore) -> None:

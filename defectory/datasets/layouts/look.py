@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from defectory.errors import DefectoryError
-from defectory.imaging import decode, scales_in_the_decoder
+from defectory.imaging import decode, largest_value, scales_in_the_decoder
+from defectory.imaging.samples import bits_used
 
 _SIDE = 512  # px: as many rows and columns are looked at
 _CLASSES = 16  # values in a mask of class numbers, at most …
@@ -32,7 +33,7 @@ def look_at(path: Path) -> Look | None:
     """Look at a file; None where it cannot be read, which is said when it is ingested."""
     try:
         data = path.read_bytes()
-        image = decode(data)
+        image = decode(data, bits=bits_used(largest_value(data) or 0))  # else 12 bits are as dark as class numbers
     except (DefectoryError, OSError):
         return None
     step = max(1, min(image.size) // _SIDE)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from defectory.imaging import decode
+from defectory.datasets.masks import read_mask
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A picture whose bright pixels are the defect."""
+    """A file that marks the defect, as `defectory.datasets.masks` reads it."""
 
     path: str  # relative to the ingested folder
 
     def draw(self, root: Path, width: int, height: int) -> Image.Image:
         """See `MaskSource.draw`."""
-        return decode((root / self.path).read_bytes()).convert("L")
+        return read_mask((root / self.path).read_bytes(), width, height)

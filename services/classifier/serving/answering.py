@@ -9,15 +9,13 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from defectory.errors import Cancelled, Expired, InvalidInput
-from defectory.imaging import read_header
+from defectory.imaging import Opened, read_header
 from defectory.memory import memory_for
 from defectory.serving.admission import Admission, megapixels
 from defectory.storage.fetching import fetched
 from defectory.storage.store import ObjectStore
-from services.classifier.card import MAX_PIXELS
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.registry import ModelRegistry, Served
@@ -25,7 +23,7 @@ from services.classifier.serving.registry import ModelRegistry, Served
 Result = TypeVar("Result")
 
 MAX_IMAGES = 256  # of a call
-LARGE, LARGE_AT_ONCE = 16, 128  # megapixels of an image; of those that have more, decoded at once. 9 bytes a pixel
+LARGE, LARGE_AT_ONCE = 16, 128  # megapixels of an image; of those that have more, decoded at once. 12 bytes a pixel
 FETCHERS = 32  # objects of the store that are read at once
 
 
@@ -130,7 +128,7 @@ class Answering:
         So all that is decoded at once takes so much memory and no more, and no core stands still for seconds.
         """
         with _of(field):
-            image = read_header(content, MAX_PIXELS)
+            image = read_header(content)
         decode = partial(_decode, served, field, image)
         size = megapixels(image.width, image.height)
         if size <= LARGE:
@@ -141,7 +139,7 @@ class Answering:
         return lambda: pixels
 
 
-def _decode(served: Served, field: str, image: Image.Image) -> np.ndarray:
+def _decode(served: Served, field: str, image: Opened) -> np.ndarray:
     started = time.monotonic()
     with _of(field), memory_for(f"{field}, an image of {image.width}x{image.height} pixels"):
         pixels = served.card.preprocessing.input_of(image, served.card.architecture.input_px)

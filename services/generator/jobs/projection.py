@@ -67,7 +67,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     generator, card = bundle.load(job.store, request.model)
     generator = on_best_device(generator, wanted_by(job.settings))
     device = generator.mapping.w_average.device
-    target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture)
+    target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture, card.bits)
     class_index = card.class_index(request.class_label)
     labels = [request.class_label] if request.class_label and card.classes else card.labels
     own = _own_images(generator, compared, class_index)
@@ -91,9 +91,10 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     )
 
 
-def _target(data: bytes, architecture: Architecture) -> Tensor:
+def _target(data: bytes, architecture: Architecture, bits: int) -> Tensor:
     """Bytes of an image as a target of the network's size and colours: (1, C, R, R) in [-1, 1]."""
-    image = to_square(decode(data), architecture.resolution_px).convert("L" if architecture.channels == 1 else "RGB")
+    colours = "L" if architecture.channels == 1 else "RGB"
+    image = to_square(decode(data, bits=bits), architecture.resolution_px).convert(colours)
     pixels = np.asarray(image).reshape(architecture.resolution_px, architecture.resolution_px, -1)
     if architecture.channels == 4:  # opaque
         pixels = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=2)

@@ -11,7 +11,14 @@ import structlog
 import torch
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, content_hash, read_manifest
+from defectory.datasets.manifest import (
+    DEFAULT_READING,
+    ManifestLine,
+    Reading,
+    bits_of,
+    content_hash,
+    read_manifest,
+)
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.models import check_name, check_seed, reserve_version, version_prefix
 from defectory.serving.manifests import reading_of
@@ -145,6 +152,7 @@ def train_generator(
                 "label": request.label or "+".join(request.labels),
                 "classes": tuple(request.labels),
                 "stretched_from": data.original_size(plan.lines),
+                "bits": bits_of(plan.lines),
                 "manifest_uri": request.manifest_uri,
                 "content_hash": images.content_hash,
                 "training_images": len(images.pixels),

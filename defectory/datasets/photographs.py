@@ -1,0 +1,160 @@
+"""From a file to the square images that a dataset holds of it: one, or its tiles."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from defectory.datasets.groups import describe
+from defectory.datasets.layouts.source import SourceFile
+from defectory.datasets.tiles import Tile, Tiling, strip_warning, tiles_of
+from defectory.errors import DefectoryError, InvalidInput
+from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
+
+MAX_FILE_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How every file of a set is read.
+
+    Attributes:
+        size_px, fit: of the square images.
+        bits: that the values of 16-bit files use.
+        tiling: how photographs are cut; None: they are not.
+        good: label of parts without a defect, which a tile beside the defect bears; "": there is none.
+    """
+
+    size_px: int
+    fit: Fit
+    keep_alpha: bool
+    bits: int
+    tiling: Tiling | None
+    good: str
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A square image of a file."""
+
+    file: SourceFile  # with the label that this image bears
+    png: bytes
+    sha256: str
+    grey: bool
+    alpha: bool
+    source_px: tuple[int, int]  # width and height before it became square
+    structure: np.ndarray  # of the whole file, for the finder of groups
+    mask: bytes
+    tile: Tile | None = None  # None: it is the whole file
+    mask_left_out: str = ""  # why a mask that the layout names is not taken
+    unmarked: bool = False  # a tile of a defective part that has no mask: nobody knows whether the defect is on it
+
+    @property
+    def name(self) -> str:
+        """The file's path, and which part of it."""
+        return self.file.path if self.tile is None else f"{self.file.path}, tile at {self.tile.left}, {self.tile.top}"
+
+
+def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Photograph]:
+    """What a dataset holds of a file; no tile where none can be labelled.
+
+    Raises:
+        InvalidInput: it cannot be read. OSError: the file system.
+    """
+    path = root / file.path
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+    content = path.read_bytes()
+    image = decode(content, keep_alpha=reading.keep_alpha, bits=reading.bits)
+    mask, left_out = _mask(root, file, image.size)
+    structure = describe(np.asarray(image.convert("L")))
+    if reading.tiling is not None:
+        return list(_tiles(file, reading, image, mask, left_out, structure))
+    near = image
+    if scales_in_the_decoder(content):  # as it is done to what a classifier is shown later, to the last bit
+        near = decode(content, needed_px=reading.size_px, keep_alpha=reading.keep_alpha)
+    return [_photograph(file, reading, near, image, mask, left_out, structure)]
+
+
+def masks_left_out(photographs: Sequence[Photograph]) -> list[list[str]]:
+    """[path of a photograph, why its mask is not taken], sorted."""
+    return sorted([path, why] for path, why in {(p.file.path, p.mask_left_out) for p in photographs} if why)
+
+
+def notes_of(photographs: Sequence[Photograph], reading: Reading) -> list[str]:
+    """What a person has to know of the photographs as they were read, in sentences."""
+    notes = []
+    if reading.tiling is None:
+        notes.append(strip_warning([photograph.source_px for photograph in photographs], reading.fit))
+    unmarked = {photograph.file.path for photograph in photographs if photograph.unmarked}
+    if unmarked:
+        notes.append(
+            f"{len(unmarked)} photographs of defects have no mask that says where (e.g. {min(unmarked)}): all their "
+            "tiles bear the photograph's label, also those that the defect is not on"
+        )
+    if left_out := masks_left_out(photographs):
+        notes.append(
+            f"the masks of {len(left_out)} photographs are left out, e.g. that of {left_out[0][0]}: {left_out[0][1]}"
+        )
+    return [note for note in notes if note]
+
+
+def _tiles(
+    file: SourceFile,
+    reading: Reading,
+    image: Image.Image,
+    mask: Image.Image | None,
+    left_out: str,
+    structure: np.ndarray,
+) -> Iterator[Photograph]:
+    """The tiles of a file. Where it has a mask, a tile that shows nothing of it is one of a good part."""
+    marked = mask is not None and mask.getbbox() is not None
+    tiling = reading.tiling or Tiling()
+    for tile in tiles_of(*image.size, tiling):
+        part = image.crop(tile.box)
+        cut = mask.crop(tile.box) if mask is not None else None
+        beside = marked and cut is not None and cut.getbbox() is None
+        if beside and not reading.good:
+            continue
+        labelled = replace(file, label=reading.good, kinds=()) if beside else file
+        found = _photograph(labelled, reading, part, part, None if beside else cut, left_out, structure)
+        yield replace(found, tile=tile, unmarked=not marked and file.label != reading.good)
+
+
+def _photograph(
+    file: SourceFile,
+    reading: Reading,
+    near: Image.Image,
+    image: Image.Image,
+    mask: Image.Image | None,
+    left_out: str,
+    structure: np.ndarray,
+) -> Photograph:
+    png = encode_png(to_square(near, reading.size_px, reading.fit))
+    return Photograph(
+        file=file,
+        png=png,
+        sha256=hashlib.sha256(png).hexdigest(),
+        grey=is_grey(image),
+        alpha=image.mode == "RGBA",
+        source_px=image.size,
+        structure=structure,
+        mask=encode_png(to_square(mask, reading.size_px, reading.fit, mask=True)) if mask is not None else b"",
+        mask_left_out=left_out,
+    )
+
+
+def _mask(root: Path, file: SourceFile, size: tuple[int, int]) -> tuple[Image.Image | None, str]:
+    """The united masks of a file, or why there is none: half a mask would be scored as if it were whole."""
+    if not file.masks:
+        return None, ""
+    try:
+        return reduce(ImageChops.lighter, [mask.draw(root, *size) for mask in file.masks]), ""
+    except DefectoryError as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"it cannot be read: {error.strerror or error}"
