@@ -92,6 +92,7 @@ def test_explain_one(stub, store: ObjectStore, classified: dict) -> None:
         assert found.label == (label or found.predicted_label)
         heat = np.asarray(Image.open(io.BytesIO(found.heatmap)))
         assert heat.shape == (96, 96)
+        assert (found.heat_rows, found.heat_columns) == (3, 3)  # MobileNetV2 has a cell for every 32 pixels
         assert heat.max() in (0, 255) or heat.max() > 128
         assert Image.open(io.BytesIO(found.overlay)).size == (288, 288 + LEGEND_PX)
         for box in found.boxes:
