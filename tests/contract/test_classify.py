@@ -30,6 +30,7 @@ from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
 from tests.contract import pictures
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 SIZE = 32
 
@@ -58,7 +59,7 @@ def stub(service: Service) -> classifier_pb2_grpc.ClassifierServiceStub:
 
 def classify(stub, model: str, *contents: bytes, **fields) -> pb.ClassifyResponse:
     images = [pb.ImageSource(content=content) for content in contents]
-    return stub.Classify(pb.ClassifyRequest(model=model, images=images, **fields), timeout=60)
+    return stub.Classify(pb.ClassifyRequest(model=model, images=images, **fields), timeout=PATIENT_S)
 
 
 def fails(call, *arguments, **fields) -> DefectoryError:
@@ -169,7 +170,7 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
     store.put("shots/1.png", content)
 
     def ask(uri: str) -> pb.ClassifyResponse:
-        return stub.Classify(pb.ClassifyRequest(model="parts", images=[pb.ImageSource(uri=uri)]), timeout=60)
+        return stub.Classify(pb.ClassifyRequest(model="parts", images=[pb.ImageSource(uri=uri)]), timeout=PATIENT_S)
 
     assert ask(store.uri("shots/1.png")) == classify(stub, "parts", content)
     assert isinstance(fails(ask, store.uri("shots/2.png")), NotFound)
@@ -177,7 +178,7 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
     with (Path(large.removeprefix("file://"))).open("wb") as file:
         file.truncate((64 << 20) + 1)
     images = [pb.ImageSource(uri=large), pb.ImageSource(content=content)]
-    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=60)
+    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=PATIENT_S)
     assert isinstance(error, InvalidInput)
     assert list(error.fields) == ["images[0]"]
     assert list(fails(ask, large).fields) == ["images[0]"]

@@ -26,6 +26,7 @@ from services.explainer.overlay import LEGEND_PX
 from services.explainer.servicer import ExplainerServicer
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def stub(service: Service) -> explainer_pb2_grpc.ExplainerServiceStub:
 
 def fails(call, request) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=60)
+        call(request, timeout=PATIENT_S)
     return error_from_rpc(caught.value)
 
 
