@@ -107,7 +107,8 @@ def report(undisturbed: tuple[dict, ObjectStore], tmp_path_factory: pytest.TempP
 @pytest.fixture
 def page() -> Iterator[Page]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
+        missing = "no Chromium on this machine: sudo apt-get install chromium, or `make browser` as root"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
