@@ -83,6 +83,10 @@ class Session:
         """Show progress."""
         self._display.progress(report)
 
+    def warn(self, text: str) -> None:
+        """Say what a person should read, also after the work."""
+        self._display.warn(text)
+
     def doubt(self, text: str) -> None:
         """The step that is under way does what it was asked to, but not well: it says so in place of a tick."""
         self._doubt = text

@@ -59,6 +59,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
     def _answer(self, explainer: Explainer, content: bytes, labels: Sequence[str], rule: BoxRule) -> pb.ExplainResponse:
         found = next(explainer.explain([content], labels, rule))
         shown = found.probabilities[found.predicted]
+        rows, columns = explainer.cells
         caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
         return pb.ExplainResponse(
             predicted_label=found.predicted,
@@ -69,6 +70,8 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             boxes=[pb.Box(**vars(box)) for box in found.boxes],
             background=found.background,
             on_background=found.on_background,
+            heat_rows=rows,
+            heat_columns=columns,
         )
 
     def ExplainImages(

@@ -27,13 +27,16 @@ from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
 from orchestrator.pipeline.line import LINE
+from tests.patience import PATIENT_S
 
 ROOT = Path(__file__).parents[3]
 
 
 def defectory(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, env={**os.environ, **environ})
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=PATIENT_S, env={**os.environ, **environ}
+    )
 
 
 @pytest.fixture
