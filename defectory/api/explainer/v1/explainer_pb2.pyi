@@ -252,7 +252,7 @@ class ExplainImagesRequest(_message.Message):
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Classifiers to show side by side, each "name" (its version labelled stable, else the newest), "name/version" or
-        "name/label"; at least one.
+        "name/label"; 1 to 16 of them.
         """
 
     def __init__(
