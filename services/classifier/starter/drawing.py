@@ -22,6 +22,8 @@ MARKS = ("scratch", "crack", "hole", "stain", "specks", "dent", "fibre")  # on a
 CUTS = ("chip", "slit")  # in an outline
 ODD_ONES = ("missing", "colour", "displaced")  # of several like parts
 FAULTS = ("none", *MARKS, *CUTS, *ODD_ONES)
+BENDS = {"scratch": 0.05, "fibre": 0.35, "crack": 0.8}  # radians a tenth of the line
+SIZES = {"hole": (0.015, 0.06), "stain": (0.05, 0.14), "dent": (0.05, 0.12)}  # shares of the picture's side
 CELLS = 3  # the picture has CELLS x CELLS places
 QUESTIONS = {  # answers of each; of the place, the last says that there is no fault
     "surface": len(SURFACES), "layout": len(LAYOUTS), "outline": len(OUTLINES), "fault": len(FAULTS),
@@ -130,9 +132,9 @@ def _items(rng: np.random.Generator, layout: str, side: int) -> list[_Item]:
     careless = rng.normal(0, 0.02 * size, turned.shape)
     tones = rng.normal(1, 0.03, len(places))
     return [
-        _Item(*(middle + place), size, turn, colour * tone)
-        for place, tone in zip(turned + careless, tones, strict=True)
-    ]  # fmt: skip
+        _Item(float(x), float(y), float(size), turn, colour * tone)
+        for (x, y), tone in zip(middle + turned + careless, tones, strict=True)
+    ]
 
 
 def _with_odd_one(
@@ -242,49 +244,46 @@ def _somewhere(rng: np.random.Generator, items: list[_Item], side: int) -> np.nd
 
 def _marked(rng: np.random.Generator, picture: np.ndarray, fault: str, at: np.ndarray) -> np.ndarray:
     """A fault that lies on the picture as it is."""
-    side = len(picture)
+    side, strength = len(picture), rng.uniform(0.25, 0.7)
+    sign = -1.0 if fault == "crack" or rng.random() < 0.7 else 1.0
     mark = Image.new("L", (side, side), 0)
     pen = ImageDraw.Draw(mark)
-    strength, softness = rng.uniform(0.25, 0.7), side * 0.003
-    sign = -1.0 if rng.random() < 0.7 else 1.0
     if fault in ("scratch", "crack", "fibre"):
-        bend = {"scratch": 0.05, "crack": 0.8, "fibre": 0.35}[fault]
-        steps = 10
-        heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, bend, steps))
-        length = side * rng.uniform(0.1, 0.45) / steps
-        points = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1) * length, axis=0)
-        width = int(rng.integers(2, 4) if fault == "scratch" else rng.integers(2, 6))
-        pen.line([tuple(point) for point in at + points - points.mean(axis=0)], fill=255, width=width, joint="curve")
+        _draw_line(rng, pen, fault, at, side)
+        weight = _softened(mark, side * 0.003)
         if fault == "fibre":  # a thread that lies on top: its own colour, and a shadow
-            weight = _softened(mark, softness)
             shadow = np.roll(weight, (2, 2), (0, 1))
             return picture * (1 - 0.4 * shadow) * (1 - weight) + weight * _colour(rng) * rng.uniform(0.2, 1.1)
-        sign = -1.0 if fault == "crack" else sign
-    elif fault == "specks":
+        return picture + sign * strength * weight
+    if fault == "specks":
         for place in at + rng.normal(0, side * 0.05, (int(rng.integers(3, 10)), 2)):
             size = side * rng.uniform(0.005, 0.018)
             pen.ellipse((*(place - size), *(place + size)), fill=255)
-    else:
-        low, high = {"hole": (0.015, 0.06), "stain": (0.05, 0.14), "dent": (0.05, 0.12)}[fault]
-        size = side * rng.uniform(low, high)
-        rim = size * _around(16, 1.0) * rng.uniform(0.75, 1.1, (16, 1)) * [1, rng.uniform(0.6, 1.2)]
-        pen.polygon([tuple(corner) for corner in at + rim], fill=255)
-        if fault == "dent":  # one flank in the light, the other in the dark
-            relief = _softened(mark, size * 0.5)[..., 0]
-            slope = np.gradient(relief)
-            heading = rng.uniform(0, 2 * np.pi)
-            lit = (math.cos(heading) * slope[0] + math.sin(heading) * slope[1]) * size
-            return picture * (1 + strength * 2 * lit[..., None])
-        if fault == "hole":
-            weight = _softened(mark, softness)
-            rim_light = np.clip(_softened(mark, side * 0.01) - weight, 0, 1)
-            return picture * (1 - weight * rng.uniform(0.6, 0.95)) + 0.5 * rim_light
-        softness = side * rng.uniform(0.005, 0.03)
-    weight = _softened(mark, softness)
-    tint = _colour(rng) if fault == "stain" else np.ones(3)
-    if fault == "stain":
-        weight = weight * (0.6 + 0.4 * smooth_noise(rng, side, side / 16, side / 16)[..., None])
-    return picture + sign * strength * weight * tint
+        return picture + sign * strength * _softened(mark, side * rng.uniform(0.005, 0.015))
+    size = side * rng.uniform(*SIZES[fault])
+    rim = size * _around(16, 1.0) * rng.uniform(0.75, 1.1, (16, 1)) * [1, rng.uniform(0.6, 1.2)]
+    pen.polygon([tuple(corner) for corner in at + rim], fill=255)
+    if fault == "dent":  # one flank in the light, the other in the dark
+        down, right = np.gradient(_softened(mark, size * 0.5)[..., 0])
+        heading = rng.uniform(0, 2 * np.pi)
+        lit = (math.cos(heading) * down + math.sin(heading) * right) * size
+        return picture * (1 + strength * 2 * lit[..., None])
+    if fault == "hole":
+        weight = _softened(mark, side * 0.003)
+        rim_light = np.clip(_softened(mark, side * 0.01) - weight, 0, 1)
+        return picture * (1 - weight * rng.uniform(0.6, 0.95)) + 0.5 * rim_light
+    patchy = 0.6 + 0.4 * smooth_noise(rng, side, side / 16, side / 16)[..., None]
+    return picture + sign * strength * patchy * _softened(mark, side * rng.uniform(0.005, 0.03)) * _colour(rng)
+
+
+def _draw_line(rng: np.random.Generator, pen: ImageDraw.ImageDraw, fault: str, at: np.ndarray, side: int) -> None:
+    """A scratch is nearly straight, a fibre bends, a crack zigzags."""
+    steps = 10
+    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, BENDS[fault], steps))
+    length = side * rng.uniform(0.1, 0.45) / steps
+    points = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1) * length, axis=0)
+    width = int(rng.integers(2, 4) if fault == "scratch" else rng.integers(2, 6))
+    pen.line([tuple(point) for point in at + points - points.mean(axis=0)], fill=255, width=width, joint="curve")
 
 
 def _softened(mark: Image.Image, softness: float) -> np.ndarray:
