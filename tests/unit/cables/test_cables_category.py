@@ -74,5 +74,5 @@ def test_only_the_kinds_that_are_asked_for_are_drawn_in_turn(tmp_path: Path) -> 
     }
     with pytest.raises(AlreadyExists):
         write_cables(tmp_path, good=1, defect=5, seed=1, size_px=32)
-    with pytest.raises(InvalidInput, match="torn.*bent_wire"):
+    with pytest.raises(InvalidInput, match=r"torn.*bent_wire"):
         write_cables(tmp_path, good=1, defect=5, seed=1, size_px=32, kinds=("torn",))
