@@ -59,7 +59,7 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
     """Train an arm's classifier."""
 
     def work(context: StepContext) -> Outputs:
-        start = context.settings.classifier.initial_weights
+        start: str = context.settings.classifier.initial_weights
         if arm == "expanded":
             start = context.outputs["baseline"]["initial_weights"]
         try:
