@@ -55,7 +55,7 @@ class ServiceSettings(BaseModel):
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
     )
     classifier_address: str = Field("127.0.0.1:50052", description="host:port of the classifier (for the filter)")
-    weights: str = Field("", description="ImageNet weights file of MobileNetV2 (for the classifier)")
+    weights: str = Field("", description="ImageNet weights file of MobileNetV2, or starter (for the classifier)")
     shared: str = Field("", description="folder of shared data, searched for weights (for the classifier)")
     explainer_address: str = Field("", description="host:port of the explainer, for heatmaps (for the classifier)")
     models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model (for the classifier)")

@@ -82,7 +82,7 @@ def train(
     ] = None,
     synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
-    initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",
+    initial: Annotated[str, typer.Option("--initial-weights", help="imagenet, starter or random.")] = "imagenet",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
     store: Store = "",
@@ -95,7 +95,7 @@ def train(
     defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --set l2=0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2
-    from orchestrator.pipeline.classifier_steps import training_settings
+    from orchestrator.pipeline.classifier_steps import began_from, training_settings
     from orchestrator.pipeline.settings import ClassifierSettings, validated
 
     settings = validated(
@@ -120,8 +120,13 @@ def train(
     )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
         made = services.clients.operate("classifier", "TrainClassifier", request, services.report).classifier
+        if began_from(made, settings.initial_weights) == "starter" and settings.initial_weights == "imagenet":
+            services.warn(
+                "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
+            )
     result = {
         "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
+        "initial_weights": began_from(made, settings.initial_weights),
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
         **_acceptance(store_, made.card_uri),

@@ -100,6 +100,27 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
     assert not any("checkpoint" in info.key for info in store.list("models/"))
 
 
+def test_a_classifier_says_where_its_base_started(
+    service: Service,
+    stub: classifier_pb2_grpc.ClassifierServiceStub,
+    store: ObjectStore,
+    manifest: str,
+    trained: pb.Classifier,
+) -> None:
+    settings = pb.TrainingSettings(
+        initial_weights="starter", trainable_base="none", head_units=16, epochs=1, batch=8, input_px=32
+    )
+    request = train_request(manifest, "t-starter", "started", settings=settings, cycles=1)
+    made = wait_for(service.channel, stub.TrainClassifier(request)).classifier
+    lineage = json.loads(store.get(store.key(made.card_uri)))["lineage"]
+    assert (trained.initial_weights, made.initial_weights, lineage["initial_weights"]) == (
+        "random",
+        "starter",
+        "starter",
+    )
+    assert len(lineage["initial_weights_sha256"]) == 64
+
+
 def test_the_same_seed_gives_the_same_weights_even_after_a_kill(
     trained: pb.Classifier, store: ObjectStore, manifest: str
 ) -> None:

@@ -84,7 +84,10 @@ class TrainingSettings(_message.Message):
     they come.
     """
     initial_weights: _builtins.str
-    """Where the base starts: "imagenet" or "random"; default "imagenet"."""
+    """Where the base starts: "imagenet", "starter" (the shipped base that learned from drawn parts) or "random"; default
+    "imagenet". Where ImageNet weights are not to be had, "imagenet" starts from the starter: Classifier.initial_weights
+    says so. Without a starter of the width that is asked for the training ends with FAILED_PRECONDITION.
+    """
     good_label: _builtins.str
     """Label of good parts, for the operating point; default "good". Every other label is a defect."""
     target: _builtins.str
@@ -294,6 +297,7 @@ class Classifier(_message.Message):
     WEIGHTS_URI_FIELD_NUMBER: _builtins.int
     CARD_URI_FIELD_NUMBER: _builtins.int
     METRICS_URI_FIELD_NUMBER: _builtins.int
+    INITIAL_WEIGHTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -310,6 +314,8 @@ class Classifier(_message.Message):
     """URI of the model's card (model.json)."""
     metrics_uri: _builtins.str
     """URI of metrics.json: every epoch of every cycle on training, validation and test, and the chosen epochs."""
+    initial_weights: _builtins.str
+    """Where the base started: "imagenet", "starter" or "random"."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels in the order of the network's outputs."""
@@ -326,10 +332,11 @@ class Classifier(_message.Message):
         weights_uri: _builtins.str = ...,
         card_uri: _builtins.str = ...,
         metrics_uri: _builtins.str = ...,
+        initial_weights: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_uri", b"card_uri", "cycles", b"cycles", "input_px", b"input_px", "labels", b"labels", "metrics_uri", b"metrics_uri", "name", b"name", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_uri", b"card_uri", "cycles", b"cycles", "initial_weights", b"initial_weights", "input_px", b"input_px", "labels", b"labels", "metrics_uri", b"metrics_uri", "name", b"name", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
