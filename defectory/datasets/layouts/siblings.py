@@ -186,6 +186,8 @@ def _by_ending(
         sample = _spread(alike)
         # Which of the files of one name are masks in every one of the sample.
         masks = [n for n in range(len(alike[0])) if _are_masks([seen(paths[n]) for paths in sample])]
+        if not masks and choices.masks == "auto" and all(_are_photographs(paths, seen) for paths in sample):
+            continue
         if len(masks) != len(alike[0]) - 1 and choices.masks == "all":
             masks = [n for n, path in enumerate(alike[0]) if PurePosixPath(path).suffix.lower() not in _LOSSY]
         photograph = set(range(len(alike[0]))) - set(masks)
@@ -258,6 +260,12 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     """How many folders two paths share: above, and by name."""
     above = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return above + len(set(one[above:]) & set(other[above:]))
+
+
+def _are_photographs(paths: Sequence[str], seen: _Seen) -> bool:
+    """Whether files of one name all look like photographs, and each is of a size of its own, which no mask is."""
+    looks = [look for path in paths if (look := seen(path))]
+    return all(look.kind == "photograph" for look in looks) and len({look.size for look in looks}) == len(paths)
 
 
 def _same_size(mask: str, photograph: str, seen: _Seen) -> bool:

@@ -1,5 +1,6 @@
 """Bits in use: found over the whole set, recorded, said; a set is read as the camera saw it."""
 
+import io
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from defectory.datasets.bits import find_bits
 from defectory.datasets.ingest import IngestResult, ingest
+from defectory.datasets.layouts.look import look_at
 from defectory.datasets.manifest import bits_of, read_card, read_manifest
 from defectory.errors import InvalidInput
 from defectory.imaging import decode
@@ -135,3 +137,20 @@ def test_the_fewest_bits_of_a_camera_that_hold_every_value(largest: list[int]) -
         assert not [bits for bits in DEPTHS if bits < found and max(largest) < 2**bits]
     else:
         assert found == 16
+
+
+def test_a_photograph_of_12_bits_is_not_taken_for_a_mask(tmp_path: Path) -> None:
+    shades = (np.add.outer(np.arange(SIDE), np.arange(SIDE)) * 60).astype(np.uint16)
+    assert len(np.unique(np.asarray(decode(png_of(shades))))) <= 16  # as dark as class numbers, read as 16 bits
+    (tmp_path / "photograph.png").write_bytes(png_of(shades))
+    (tmp_path / "mask.png").write_bytes(png_of((shades > 2000).astype(np.uint16)))
+    for name in ("photograph", "mask"):
+        look = look_at(tmp_path / f"{name}.png")
+        assert look is not None
+        assert look.kind == name
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,11 +1,15 @@
 """Jobs that make pictures make them on the best device, whichever that is here."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.errors import InvalidInput
@@ -13,11 +17,12 @@ from defectory.imaging import encode_png
 from defectory.serving.operations.context import StoredJobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, jobs
+from services.generator.jobs import projection
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator, build
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.device import on_best_device
-from tests.unit.generator.generator_samples import write_generator
+from tests.unit.generator.generator_samples import small_settings, write_generator
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,16 @@ def test_an_object_too_large_to_be_a_network_is_refused_unread(
     with pytest.raises(InvalidInput, match="has 2147483649 bytes") as refused:
         jobs.import_generator(request, StoredJobContext(folder, "generator", "a", {}))
     assert field in refused.value.fields
+
+
+def test_a_picture_to_project_is_as_bright_as_the_photographs_were() -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (16, 16)).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    architecture = small_settings().architecture
+    side = architecture.resolution_px
+    found = projection._target(buffer.getvalue(), architecture, 12)
+    levels = Image.fromarray(np.round(values / 4095 * 255).astype(np.uint8))
+    wanted = projection._target(encode_png(levels), architecture, 16)
+    assert found.shape == (1, architecture.channels, side, side)
+    assert torch.equal(found, wanted)

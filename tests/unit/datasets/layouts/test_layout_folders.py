@@ -176,3 +176,15 @@ def test_a_table_that_disagrees_with_the_folders_is_said(tmp_path: Path) -> None
         "2 photographs lie in a folder that is called after another label, e.g. good/a.png is labelled hole"
         in read_source(tmp_path).notes
     )
+
+
+def test_photographs_of_one_name_and_two_sizes_are_no_mask_of_one_another(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/0.png", "good/0.jpg", "hole/1.png", "hole/1.jpg")
+    for path in tmp_path.rglob("*.jpg"):
+        Image.open(path).resize((SIDE * 2, SIDE)).save(path, quality=95)
+    assert {path: row[3] for path, row in rows(read_source(tmp_path)).items()} == dict.fromkeys(
+        ["good/0.jpg", "good/0.png", "hole/1.jpg", "hole/1.png"], ()
+    )
+    photographs(tmp_path, "good/0.jpg", "hole/1.jpg")  # of one size: either could be the other's
+    with pytest.raises(InvalidInput, match="which of them is the mask of the other is not seen"):
+        read_source(tmp_path)
