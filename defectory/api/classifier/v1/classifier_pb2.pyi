@@ -70,15 +70,17 @@ class TrainingSettings(_message.Message):
     epochs: _builtins.int
     """Epochs, in [1, 10000]; default 40."""
     learning_rate: _builtins.float
-    """Learning rate (Adam, fixed), > 0; default 1e-5."""
+    """Learning rate (Adam, fixed), in [1e-9, 1]; default 1e-5."""
     batch: _builtins.int
     """Images a step, in [1, 1024]; default 32."""
     focal_gamma: _builtins.float
     """Gamma of the focal loss, in [0, 10]; absent: 2."""
     steps_per_epoch: _builtins.int
-    """Optimiser steps an epoch, >= 0; 0: as many as show every training image once. Equal for arms that are compared."""
+    """Optimiser steps an epoch, in [0, 1000000], and steps * batch at most 10 million; 0: as many as show every training image
+    once. Equal for arms that are compared.
+    """
     real_share: _builtins.float
-    """Share of real images in every batch, in (0, 1], at least one image of each kind below 1; 1: real images only; absent: as
+    """Share of real images in every batch, in [0.001, 1], at least one image of each kind below 1; 1: real images only; absent: as
     they come.
     """
     initial_weights: _builtins.str
@@ -96,17 +98,19 @@ class TrainingSettings(_message.Message):
     class_balance: _builtins.float
     """How much rare labels weigh more in the loss, in [0, 1]: (images / labels / images of the label) to this power; default 0."""
     base_rate: _builtins.float
-    """Learning rate of the base as a share of the head's, in (0, 1]; default 1."""
+    """Learning rate of the base as a share of the head's, in [1e-6, 1]; default 1."""
     decay: _builtins.str
     """Of the learning rate after the warm-up: "none" or "cosine", to 0 at the last step; default "none"."""
     warmup_epochs: _builtins.int
-    """Epochs, of all epochs, in which only the head learns; default 0."""
+    """Epochs, of all epochs, in which only the head learns, in [0, 10000]; default 0."""
     warmup_rate: _builtins.float
-    """Learning rate of the warm-up, in (0, 1]; default 1e-3."""
+    """Learning rate of the warm-up, in [1e-9, 1]; default 1e-3."""
     patience: _builtins.int
-    """Epochs without a better one on validation after which a cycle ends, not counting the warm-up; 0, the default: never."""
+    """Epochs without a better one on validation after which a cycle ends, not counting the warm-up, in [0, 10000]; 0, the
+    default: never.
+    """
     synthetic_cap: _builtins.int
-    """Most synthetic training images a label, >= 0; 0: all."""
+    """Most synthetic training images a label, in [0, 1000000]; 0: all."""
     augment: _builtins.float
     """Strength of random shifts, turns, scales and changes of light, in [0, 1]; default 0."""
     mirror_x: _builtins.bool
@@ -218,7 +222,7 @@ class TrainClassifierRequest(_message.Message):
     cycles: _builtins.int
     """Training cycles with different seeds, in [1, 100]; default 5."""
     seed: _builtins.int
-    """Seed of the first cycle, >= 0; cycle i uses seed + i."""
+    """Seed of the first cycle, in [0, 2^62]; cycle i uses seed + i."""
     folds: _builtins.int
     """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
     one part in one fold), in [2, cycles]; 0: every cycle learns from all.
@@ -870,6 +874,7 @@ class ExportClassifierResponse(_message.Message):
     MAX_DIFFERENCE_FIELD_NUMBER: _builtins.int
     AGREEMENTS_FIELD_NUMBER: _builtins.int
     DIFFERS_FIELD_NUMBER: _builtins.int
+    DECISION_AGREEMENT_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """URI of the prefix under which the files lie."""
     images: _builtins.int
@@ -883,7 +888,9 @@ class ExportClassifierResponse(_message.Message):
     max_difference: _builtins.float
     """Largest difference of a probability, in [0, 1]."""
     differs: _builtins.bool
-    """Whether it answers too differently to stand in for the original: agreement below 0.95."""
+    """Whether it answers too differently to stand in for the original: agreement, of labels or of decisions, below 0.95."""
+    decision_agreement: _builtins.float
+    """Share of the images that both decide on alike at the model's operating point, in [0, 1]; absent where it has none."""
     @_builtins.property
     def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """URIs of the files."""
@@ -906,11 +913,14 @@ class ExportClassifierResponse(_message.Message):
         max_difference: _builtins.float = ...,
         agreements: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         differs: _builtins.bool = ...,
+        decision_agreement: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement", "decision_agreement", b"decision_agreement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "agreement", b"agreement", "agreements", b"agreements", "differs", b"differs", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement", "accuracy", b"accuracy", "agreement", b"agreement", "agreements", b"agreements", "decision_agreement", b"decision_agreement", "differs", b"differs", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__decision_agreement: _TypeAlias = _typing.Literal["decision_agreement"]  # noqa: Y015
+    _WhichOneofArgType__decision_agreement: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decision_agreement) -> _WhichOneofReturnType__decision_agreement | None: ...
 
 Global___ExportClassifierResponse: _TypeAlias = ExportClassifierResponse  # noqa: Y015
