@@ -85,7 +85,7 @@ def _of_labels(source: Source, labels: str) -> Sequence[str]:
         notes.append(f"all photographs are labelled {names[0]}: enough for a generator, not for a classifier")
     several = sum(len(file.kinds) > 1 for file in source.files)
     if several:
-        notes.append(f"{several} photographs are of several kinds: the first is the label, all are kept")
+        notes.append(f"{several} photographs have several labels: the first is the label, all are kept as kinds")
     return notes
 
 
