@@ -93,7 +93,8 @@ def _groups(summary: Mapping[str, Any]) -> str:
     if not summary["groups"]:
         return "looked for among the photographs"
     rest = summary["images"] - summary["grouped_images"]
-    return f"{summary['groups']} of {summary['grouped_images']} images" + (f"; looked for in {rest}" if rest else "")
+    looked_for = f"; looked for among the other {rest}" if rest else ""
+    return f"{summary['groups']} parts on {summary['grouped_images']} images{looked_for}"
 
 
 def _of(some: int, all_: int) -> str:
