@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install proto lint test demo docs
+.PHONY: install proto lint browser test demo docs
 
 install: .venv/.installed
 
@@ -19,12 +19,16 @@ lint: install  ## format and rules, types, who imports whom, protos
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.contract.proto_lint
 
-test: lint  ## file by file in two processes
+browser:  ## a Chromium for the tests of the report's page, where it may be installed
+	tests/e2e/chromium.sh
+
+test: lint browser  ## file by file in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 DEMO := build/demo
+FAULTS := cable_swap missing_cable  # those that 64 px show at a glance
 demo: install  ## the whole line on drawn cables, with everything in one folder
-	$(BIN)/defectory cables $(DEMO)/cables --good 60 --defect 30 --seed 0
+	$(BIN)/defectory cables $(DEMO)/cables --good 160 --defect 80 --seed 0 --size 128 $(FAULTS:%=--kind %)
 	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
 	@echo "the report: $(DEMO)/store/runs/demo/report.html"
 

@@ -20,15 +20,20 @@ def record(
     rows: Sequence[Sequence[str]],
     notes: str = "",
     packages: Sequence[str] = ("numpy", "scipy"),
+    to: Path = PAGE,
 ) -> str:
-    """Print and store a table; returns its section."""
+    """Print and store a table; returns its section.
+
+    Args:
+        to: the page that the section is part of.
+    """
     table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     table += ["| " + " | ".join(row) + " |" for row in rows]
     section = f"## {title}\n\n`{command}` ({where(packages)})\n\n" + "\n".join(table) + f"\n\n{notes}".rstrip() + "\n"
-    page = PAGE.read_text() if PAGE.exists() else HEADER
+    page = to.read_text() if to.exists() else HEADER
     pattern = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
     page = pattern.sub(lambda _: section + "\n", page) if pattern.search(page) else f"{page.rstrip()}\n\n{section}"
-    PAGE.write_text(page.rstrip() + "\n")
+    to.write_text(page.rstrip() + "\n")
     return section
 
 

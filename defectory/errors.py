@@ -13,7 +13,7 @@ DefectoryError
 └── Cancelled             somebody asked for it to stop
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 class DefectoryError(Exception):
@@ -76,3 +76,10 @@ class Expired(Unavailable):
 
 class Cancelled(DefectoryError):
     """The work was stopped on request."""
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Names for a message: the first different ones and how many more there are; "" for none. An empty one is seen."""
+    different = list(dict.fromkeys(names))
+    shown = ", ".join(name if name.strip() else repr(name) for name in different[:most])
+    return shown + (f" and {len(different) - most} more" if len(different) > most else "")

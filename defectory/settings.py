@@ -33,6 +33,20 @@ class ServiceSettings(BaseModel):
     max_manifest_lines: int = Field(
         MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 2 KB each while it is"
     )
+    message_s: float = Field(
+        30.0, gt=0, le=3600, description="seconds that a caller may take to send a message; then his call is ended"
+    )
+    connections: int = Field(512, ge=1, le=100_000, description="connections at once; beyond that they are closed")
+    streams: int = Field(
+        512, ge=1, le=100_000, description="calls at once of a connection; its client holds back others"
+    )
+    calls: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="calls at once of all connections, beside those for health; beyond that they are refused; "
+        "0: as many as may be at work (generator, filter, explainer: 16; classifier: its queue and 80), and 256",
+    )
     drain_s: float = Field(
         20.0, ge=0, le=3600, description="seconds that workers, then calls in progress, get at a stop"
     )
@@ -41,7 +55,7 @@ class ServiceSettings(BaseModel):
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
     )
     classifier_address: str = Field("127.0.0.1:50052", description="host:port of the classifier (for the filter)")
-    weights: str = Field("", description="ImageNet weights file of MobileNetV2 (for the classifier)")
+    weights: str = Field("", description="ImageNet weights file of MobileNetV2, or starter (for the classifier)")
     shared: str = Field("", description="folder of shared data, searched for weights (for the classifier)")
     explainer_address: str = Field("", description="host:port of the explainer, for heatmaps (for the classifier)")
     models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model (for the classifier)")

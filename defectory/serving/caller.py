@@ -1,10 +1,13 @@
 """Who waits for a call's answer: its deadline and its end, for domain code that knows no gRPC."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import grpc
 
 from defectory.errors import Cancelled, DefectoryError, Expired
+
+Item = TypeVar("Item")
 
 NO_DEADLINE_S = 1e6  # gRPC says that a call without a deadline has centuries left
 
@@ -30,6 +33,17 @@ class GrpcCaller:
         if isinstance(end, Cancelled):
             raise end
         return 0.0 if end is not None else self._left_s()
+
+    def check(self) -> None:
+        """Raise Expired or Cancelled where nobody waits for the answer any more; at a stop, callers are sent away."""
+        if self.remaining_s() == 0:
+            raise Expired("the deadline passed before the answer was there")
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, as long as the caller waits for what becomes of them."""
+        for item in items:
+            self.check()
+            yield item
 
     def end(self) -> DefectoryError | None:
         """Why the caller no longer waits: Expired when the deadline has passed, else Cancelled; None while he does."""

@@ -8,7 +8,8 @@ class HealthServicer(health.HealthServicer):
     """Health of every gRPC service of a server, one by one and all together."""
 
     def __init__(self) -> None:
-        super().__init__()
+        # A watcher's own thread sends what it watches, so that one who takes nothing keeps no other waiting.
+        super().__init__(experimental_non_blocking=False)
         self._names = {""}  # the server as a whole
 
     def set(self, service: str, status: int) -> None:

@@ -1,6 +1,6 @@
-"""What happens around every call: the token, the error's status, metrics and a log line."""
+"""What happens around every call: its turn, the error's status, metrics and a log line."""
 
-import hmac
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,26 +13,12 @@ from defectory.errors import Cancelled, DefectoryError, Expired
 from defectory.serving import metrics
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.status import to_status
+from defectory.serving.token import OPEN_TO_ALL
+from defectory.serving.turn import turn
 
 Continuation = Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None]
-OPEN_TO_ALL = ("/grpc.health.v1.Health/",)  # probes carry no token
 
 log = structlog.get_logger(__name__)
-
-
-class TokenInterceptor(grpc.ServerInterceptor):
-    """Refuses calls without the bearer token."""
-
-    def __init__(self, token: str) -> None:
-        self._expected = f"Bearer {token}".encode()
-
-    def intercept_service(self, continuation: Continuation, details: Any) -> grpc.RpcMethodHandler | None:
-        """Let the call pass, or answer UNAUTHENTICATED."""
-        sent = next((v for k, v in details.invocation_metadata if k == "authorization"), "")
-        if details.method.startswith(OPEN_TO_ALL) or hmac.compare_digest(str(sent).encode(), self._expected):
-            return continuation(details)
-        handler = continuation(details)
-        return None if handler is None else _refusing(handler)
 
 
 class CallInterceptor(grpc.ServerInterceptor):
@@ -80,15 +66,21 @@ def _was_aborted(context: grpc.ServicerContext) -> bool:
     return context.code() not in (None, grpc.StatusCode.OK)  # type: ignore[attr-defined]
 
 
-def _refusing(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
-    def refuse(_request: Any, context: grpc.ServicerContext) -> Any:
-        context.abort(grpc.StatusCode.UNAUTHENTICATED, "this service wants `authorization: Bearer <token>`")
+class TurnInterceptor(grpc.ServerInterceptor):
+    """Lets so many unary calls work at once; the others wait, as long as their callers do. Health takes no turn."""
 
-    makers = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }
-    make = makers[(handler.request_streaming, handler.response_streaming)]
-    return make(refuse, None, handler.response_serializer)  # what a stranger sends is not even parsed
+    def __init__(self, at_once: int) -> None:
+        self._turns = threading.Semaphore(at_once)
+
+    def intercept_service(self, continuation: Continuation, details: Any) -> grpc.RpcMethodHandler | None:
+        """Wrap unary calls."""
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None or details.method.startswith(OPEN_TO_ALL):
+            return handler
+        inner = handler.unary_unary
+
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            with turn(self._turns, GrpcCaller(context).remaining_s, "other calls were at work"):
+                return inner(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)

@@ -1,5 +1,7 @@
 """Prometheus metrics that every service has, and the page they are read from."""
 
+from typing import Any
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from defectory.errors import InvalidInput
@@ -9,9 +11,17 @@ CALL_SECONDS = Histogram(
     "defectory_grpc_call_seconds", "Time from a call's arrival to its answer.", ["method"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )  # fmt: skip
+SILENT = Counter(
+    "defectory_grpc_silent_calls_total",
+    "Calls ended because their callers sent nothing: unary ones, and streams.",
+    ["method"],
+)
 OPERATIONS = Counter("defectory_operations_total", "Operations that ended, by how.", ["job", "state"])
 OPERATIONS_RUNNING = Gauge("defectory_operations_running", "Operations in a worker now.", ["job"])
 WORKER_RESTARTS = Counter("defectory_worker_restarts_total", "Workers that died and were started again.", ["job"])
+
+
+SILENT_S = 10.0  # for who connects and asks nothing; each holds a thread
 
 
 def serve_metrics(host: str, port: int) -> int:
@@ -26,4 +36,6 @@ def serve_metrics(host: str, port: int) -> int:
         right = "choose another metrics port, or stop what holds it"
         why = error.strerror or error
         raise InvalidInput(f"cannot serve metrics on {host}:{port}: {why}; {right}", {"metrics_port": right}) from error
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("HandlerWithTimeout", (handler,), {"timeout": SILENT_S})
     return int(server.server_port)

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +19,25 @@ from grpc_reflection.v1alpha import reflection
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.exit_codes import exit_code
 from defectory.serving.channel import read_pem
+from defectory.serving.door import Door
 from defectory.serving.health import HealthServicer
-from defectory.serving.interceptors import CallInterceptor, TokenInterceptor
+from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
 from defectory.serving.logs import configure_logs
 from defectory.serving.manifests import SETTING, Manifests
 from defectory.serving.metrics import serve_metrics
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
+from defectory.serving.parsing import ParsingInterceptor
+from defectory.serving.token import Token
 from defectory.serving.tracing import tracing_interceptors
 from defectory.settings import ServiceSettings, read_settings
 from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
 
-THREADS = 16  # calls at once; longer work runs in workers
+THREADS = 16  # calls at work at once; longer work runs in workers
+WAITING = 256  # calls that wait for their message or their turn, where the setting does not say how many
+IDLE_S, HANDSHAKE_S = 300, 10  # of a connection without a call; until a connection says what it speaks
+LEAVE_S = 3.0  # for calls' threads to see that their callers have been sent away
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +61,7 @@ class ServiceDefinition:
     descriptor: Any  # module-level DESCRIPTOR of the generated _pb2
     add: Callable[[grpc.Server, ServiceContext], Callable[[], None] | None]  # returns what is to be closed at the end
     more: tuple[Any, ...] = ()  # descriptors of further protos
-    threads: Callable[[ServiceSettings], int] = lambda _: THREADS  # calls at once
+    threads: Callable[[ServiceSettings], int] = lambda _: THREADS  # calls at work at once
 
 
 def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +93,8 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         },
         workers=settings.workers,
     )
-    server = _make_server(definition, settings)
+    door = _make_door(definition, settings)
+    server = _make_server(definition, settings, door)
     healths, said = HealthServicer(), set[str]()
 
     def set_serving(name: str, serving: bool) -> None:
@@ -123,15 +129,35 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     server.stop(settings.drain_s).wait()
     if close is not None:
         close()
+    if not door.close(LEAVE_S):
+        log.error("calls still at work are left off")
+        sys.stdout.flush()
+        os._exit(0)  # their threads would keep the process; nobody waits for them, and what was confirmed is stored
     return 0
 
 
-def _make_server(definition: ServiceDefinition, settings: ServiceSettings) -> grpc.Server:
-    interceptors: list[grpc.ServerInterceptor] = [*tracing_interceptors(definition.name, os.environ), CallInterceptor()]
-    if settings.token:
-        interceptors.append(TokenInterceptor(settings.token))  # inside: calls that it refuses are counted too
-    threads = ThreadPoolExecutor(definition.threads(settings), thread_name_prefix="call")
-    return grpc.server(threads, interceptors=interceptors, options=transport_options(settings.max_message_mb << 20))
+def _make_door(definition: ServiceDefinition, settings: ServiceSettings) -> Door:
+    calls = settings.calls or definition.threads(settings) + WAITING
+    return Door(Token(settings.token) if settings.token else None, calls, settings.message_s)
+
+
+def _make_server(definition: ServiceDefinition, settings: ServiceSettings, door: Door) -> grpc.Server:
+    interceptors: list[grpc.ServerInterceptor] = [
+        door, *tracing_interceptors(definition.name, os.environ), CallInterceptor(),
+        TurnInterceptor(definition.threads(settings)), ParsingInterceptor(),
+    ]  # fmt: skip
+    options = [*transport_options(settings.max_message_mb << 20), *connection_options(settings)]
+    return grpc.server(door.threads, interceptors=interceptors, options=options)
+
+
+def connection_options(settings: ServiceSettings) -> list[tuple[str, int]]:
+    """How many connections there may be, and how much one of them may hold."""
+    return [
+        ("grpc.max_allowed_incoming_connections", settings.connections),
+        ("grpc.max_concurrent_streams", settings.streams),
+        ("grpc.max_connection_idle_ms", IDLE_S * 1000),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1000),
+    ]
 
 
 def transport_options(max_message_bytes: int) -> list[tuple[str, int]]:

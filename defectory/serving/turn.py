@@ -1,4 +1,4 @@
-"""One after the other, but no longer than there is time: a lock that heeds the caller's deadline."""
+"""One after the other, or a few at once, but no longer than there is time: a lock that heeds the caller's deadline."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ Remaining = Callable[[], float | None]  # seconds to a caller's deadline, None w
 
 
 @contextmanager
-def turn(lock: threading.Lock, remaining_s: Remaining, meanwhile: str) -> Iterator[None]:
-    """Hold a lock.
+def turn(lock: "threading.Lock | threading.Semaphore", remaining_s: Remaining, meanwhile: str) -> Iterator[None]:
+    """Hold a lock, or one of a semaphore's places.
 
     Args:
         meanwhile: what the others do who have it, for the error.

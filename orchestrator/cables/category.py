@@ -3,8 +3,9 @@
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ def write_cables(
     seed: int,
     size_px: int = 256,
     report: Callable[[int, int], None] | None = None,
+    kinds: Sequence[str] = tuple(FAULTS),
 ) -> None:
     """Draw a category: train/good, test/<kind> and ground_truth/<kind>/<name>_mask.png, the kinds as even as they go.
 
@@ -36,25 +38,29 @@ def write_cables(
         seed: >= 0; image i of a category is the same however many are drawn after it.
         size_px: side of the images.
         report: called with (images done, images in all) after each.
+        kinds: of fault, one at least.
 
     Raises:
-        InvalidInput: a number out of its range.
+        InvalidInput: a number out of its range, or no such kind.
         AlreadyExists: the directory holds cables that were drawn otherwise.
     """
     if good < 0 or defect < 0 or good + defect == 0:
         raise InvalidInput(f"{good} good and {defect} defect cables cannot be drawn; use 0 or more, and one at least")
-    _claim(directory, {"seed": seed, "size_px": size_px})
+    if not kinds or set(kinds) - set(FAULTS):
+        right = f"use some of {', '.join(FAULTS)}"
+        raise InvalidInput(f"kinds of fault {', '.join(kinds) or 'none'}: {right}", {"kinds": right})
+    ordered = [kind for kind in FAULTS if kind in kinds]
+    _claim(directory, {"seed": seed, "size_px": size_px} | ({} if len(ordered) == len(FAULTS) else {"kinds": ordered}))
     (directory / DRAWN_FILE).write_text("these are drawings of cables, made by `defectory cables`\n")
-    wanted = [("good", index) for index in range(good)] + [(kind, index) for index, kind in _spread(defect)]
+    wanted = [("good", index) for index in range(good)] + [(kind, index) for index, kind in _spread(defect, ordered)]
     for done, (kind, index) in enumerate(wanted, start=1):
         _write_one(directory, kind, index, seed, size_px)
         if report is not None:
             report(done, len(wanted))
 
 
-def _spread(defect: int) -> list[tuple[int, str]]:
+def _spread(defect: int, kinds: Sequence[str]) -> list[tuple[int, str]]:
     """(number within its kind, kind) of every faulty image, kinds in turn."""
-    kinds = list(FAULTS)
     return [(number // len(kinds), kinds[number % len(kinds)]) for number in range(defect)]
 
 
@@ -84,7 +90,7 @@ def _write_whole(path: Path, data: bytes) -> None:
     os.replace(unfinished, path)  # noqa: PTH105  # the same as Path.replace, and says what matters: it is atomic
 
 
-def _claim(directory: Path, how: dict[str, int]) -> None:
+def _claim(directory: Path, how: dict[str, Any]) -> None:
     """Note how the folder is drawn, or see that it was drawn so."""
     record = directory / RECORD
     if not record.exists():

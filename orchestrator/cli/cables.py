@@ -12,8 +12,12 @@ from orchestrator.cli.output import emit
 def cables(
     directory: Annotated[Path, typer.Argument(help="Folder to draw into, as an MVTec AD category.")],
     good: Annotated[int, typer.Option("--good", help="Cables without a fault.")] = 60,
-    defect: Annotated[int, typer.Option("--defect", help="Cables with one of eight kinds of fault.")] = 30,
+    defect: Annotated[int, typer.Option("--defect", help="Cables with a fault, its kinds in turn.")] = 30,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the drawings.")] = 0,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Kind of fault to draw, several times for several; else all eight."),
+    ] = None,
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the images.")] = 256,
     store: Store = "",
     as_json: AsJson = False,
@@ -22,8 +26,9 @@ def cables(
 
     \b
     defectory cables build/cables --good 60 --defect 30 --seed 0
+    defectory cables build/cables --kind bent_wire --kind missing_wire --size 128
     """
-    from orchestrator.cables import write_cables
+    from orchestrator.cables import KINDS, write_cables
     from orchestrator.pipeline.progress import Display, Report
 
     del store  # the drawings go to a folder; the option is there as for every command
@@ -31,6 +36,6 @@ def cables(
         display.started("cables", f"drawing {good} good and {defect} faulty cables")
         write_cables(
             directory, good, defect, seed, size,
-            lambda done, total: display.progress(Report("drawing", done, total, "images")),
+            lambda done, total: display.progress(Report("drawing", done, total, "images")), kinds or KINDS[1:],
         )  # fmt: skip
     emit({"directory": str(directory), "counts": {"good": good, "defect": defect}, "seed": seed}, as_json)

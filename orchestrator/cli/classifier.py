@@ -1,16 +1,20 @@
 """`defectory classifier`: train, calibrate, evaluate, export, classify, list, show."""
 
 import json
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore
+from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
+    Session,
     Store,
     Weights,
     content_of,
@@ -78,7 +82,7 @@ def train(
     ] = None,
     synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
-    initial: Annotated[str, typer.Option("--initial-weights", help="imagenet or random.")] = "imagenet",
+    initial: Annotated[str, typer.Option("--initial-weights", help="imagenet, starter or random.")] = "imagenet",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
     store: Store = "",
@@ -91,7 +95,7 @@ def train(
     defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --set l2=0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2
-    from orchestrator.pipeline.classifier_steps import training_settings
+    from orchestrator.pipeline.classifier_steps import began_from, training_settings
     from orchestrator.pipeline.settings import ClassifierSettings, validated
 
     settings = validated(
@@ -116,8 +120,13 @@ def train(
     )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
         made = services.clients.operate("classifier", "TrainClassifier", request, services.report).classifier
+        if began_from(made, settings.initial_weights) == "starter" and settings.initial_weights == "imagenet":
+            services.warn(
+                "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
+            )
     result = {
         "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
+        "initial_weights": began_from(made, settings.initial_weights),
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
         **_acceptance(store_, made.card_uri),
@@ -128,14 +137,17 @@ def train(
 
 def _skipped(images: list[tuple[str, str]]) -> str:
     """How many images could not be read, and the first of them."""
-    names = [uri.rpartition("/")[2] for uri, _ in images[:SKIPPED_NAMES]]
-    return f"{len(images)}: {', '.join(names)}{', …' if len(images) > SKIPPED_NAMES else ''}" if images else "0"
+    return _first_of([uri.rpartition("/")[2] for uri, _ in images])
+
+
+def _first_of(names: list[str]) -> str:
+    """How many, and the first of them."""
+    shown = ", ".join(names[:SKIPPED_NAMES])
+    return f"{len(names)}: {shown}{', …' if len(names) > SKIPPED_NAMES else ''}" if names else "0"
 
 
 def _given_settings(items: list[str]) -> dict[str, str]:
     """The pairs of `--set`; their values are read by the settings' own types."""
-    from defectory.errors import InvalidInput
-
     pairs = [item.partition("=") for item in items]
     for name, equals, _ in pairs:
         if not equals:
@@ -224,10 +236,7 @@ def export(
                 "do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
-        for uri in made.files:
-            path = Path(out, format_, uri.removeprefix(f"{made.uri}/"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            store_.get_file(store_.key(uri), path)
+        take_files(store_, [(uri, Path(out, format_, uri.removeprefix(f"{made.uri}/")), "") for uri in made.files])
     result = {
         "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
         "out": str(Path(out, format_)) if out else "",
@@ -276,32 +285,24 @@ def evaluate(
 @app.command()
 def classify(
     model: Model,
-    images: Annotated[list[str], typer.Argument(help="Image files, or URIs of the store.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, folders of them, or URIs of the store.")],
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Classify images.
+    """Classify images. One that is broken is named, the others are answered, and the exit code is 3.
 
     \b
     defectory classifier classify screws part1.png part2.jpg
+    defectory classifier classify screws shots/
     """
-    from defectory.api.classifier.v1 import classifier_pb2
-    from defectory.errors import NotFound
-    from orchestrator.pipeline.progress import Report
+    from orchestrator.cli.pictures import named
 
-    missing = [image for image in images if "://" not in image and not Path(image).is_file()]
-    if missing:
-        raise NotFound(f"there is no file {missing[0]}")
-    found: list[Any] = []
-    version = ""
-    with session(store_url(store)) as services, services.step(f"classify {len(images)} images"):
-        for sources in _calls(images):
-            asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
-            request = classifier_pb2.ClassifyRequest(model=asked, images=sources)
-            response = services.clients.call("classifier", "Classify", request)
-            version = response.model_version
-            found += response.classifications
-            services.report(Report("classifying", len(found), len(images), "images"))
+    given = named(images)
+    failed: dict[str, str] = {}
+    with session(store_url(store)) as services, services.step(f"classify {len(given.images)} images"):
+        version, found = _classified(services, model, given.images, failed)
+        if failed:
+            services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
     rows = [
         {
             "image": image,
@@ -311,30 +312,50 @@ def classify(
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in zip(images, found, strict=True)
+        for image, c in found.items()
     ]
-    result = {"model": model, "version": version, "count": len(rows), "classifications": rows}
+    result = {
+        "model": model, "version": version, "count": len(rows), "classifications": rows,
+        "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
+        "left_out": given.left_out,
+    }  # fmt: skip
     said = {True: "yes", False: "no", None: ""}
     cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
+    if given.left_out:
+        sys.stderr.write(f"left out, no images by their names: {_first_of(given.left_out)}\n")
+    for image in (image for image in given.images if image in failed):
+        sys.stderr.write(f"error: {image}: {failed[image]}\n")
     emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
+    if failed:
+        raise typer.Exit(EXIT_CODES[InvalidInput])
 
 
-def _calls(images: list[str]) -> Iterator[list[Any]]:
-    """The images, files and URIs, parted into calls that a service takes."""
+def _classified(services: Session, model: str, images: list[str], failed: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """(the version that answered, image -> its classification); `failed` gets the others -> why."""
     from defectory.api.classifier.v1 import classifier_pb2
+    from orchestrator.cli.pictures import OF_ONE_IMAGE, blamed, calls
+    from orchestrator.pipeline.progress import Report
 
-    call: list[Any] = []
-    size = 0
-    for image in images:
-        content = None if "://" in image else Path(image).read_bytes()
-        more = len(content or b"")
-        if call and (len(call) == CALL_IMAGES or size + more > CALL_BYTES):
-            yield call
-            call, size = [], 0
-        source = {"uri": image} if content is None else {"content": content}
-        call.append(classifier_pb2.ImageSource(**source))
-        size += more
-    yield call
+    found: dict[str, Any] = {}
+    version = ""
+    for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
+        while call:  # the service refuses a call for the first image that is none: the others are asked for again
+            asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
+            request = classifier_pb2.ClassifyRequest(model=asked, images=call.values())
+            try:
+                response = services.clients.call("classifier", "Classify", request)
+            except OF_ONE_IMAGE as error:
+                wrong = blamed(error, list(call))
+                if wrong is None:
+                    raise
+                image, failed[image] = wrong
+                del call[image]
+                continue
+            version = response.model_version
+            found.update(zip(call, response.classifications, strict=True))
+            break
+        services.report(Report("classifying", len(found) + len(failed), len(images), "images"))
+    return version, found
 
 
 @app.command()

@@ -17,7 +17,7 @@ import typer
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage.check import check_store
-from orchestrator.cli.options import AsJson, Store, Weights, opened, store_url
+from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
 
 WEIGHTS_FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
@@ -133,6 +133,8 @@ def _is_free(port: int) -> bool:
 
 def _weights(given: str) -> Finding:
     named = given or os.environ.get("DEFECTORY_WEIGHTS", "")
+    if named == STARTER:
+        return Finding("ImageNet weights", "ok", "not wanted: the starter classifier is named in their place")
     if named:
         if Path(named).is_file():
             return Finding("ImageNet weights", "ok", named)
@@ -142,7 +144,7 @@ def _weights(given: str) -> Finding:
     for path in (shared / "weights" / WEIGHTS_FILE, keras / "models" / KERAS_FILE):
         if path.is_file():
             return Finding("ImageNet weights", "ok", str(path))
-    mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS (--allow-random-weights)"
+    mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS, or the starter is used"
     return Finding("ImageNet weights", "note", "not on this machine", mend)
 
 

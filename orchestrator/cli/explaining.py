@@ -1,5 +1,6 @@
 """`defectory explain`: what a classifier looked at."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from defectory.errors import InvalidInput, NotFound
 from orchestrator.cli.options import (
     AsJson,
+    Session,
     Store,
     content_of,
     dataset_uri,
@@ -99,12 +101,28 @@ def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out:
     )
     with session(url) as services, services.step(f"explain {image}"):
         response = services.clients.call("explainer", "Explain", request)
+    cells = [response.heat_rows, response.heat_columns]
+    _warn_of_coarse(services, model, cells)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
     result = {"model": model, "predicted": response.predicted_label, "probabilities": dict(response.probabilities)}
-    result |= {"label": response.label, "boxes": boxes, "on_background": response.on_background, "overlay": str(out)}
+    result |= {
+        "label": response.label,
+        "boxes": boxes,
+        "cells": cells,
+        "on_background": response.on_background,
+        "overlay": str(out),
+    }
     emit(result, as_json)
+
+
+def _warn_of_coarse(services: Session, model: str, cells: list[int]) -> None:
+    """Of heat that says nothing of where: with one cell, the whole picture is as hot."""
+    from orchestrator.report.heat import COARSE, too_coarse
+
+    if 0 < cells[0] * cells[1] < COARSE:
+        services.warn(f"{model}: {too_coarse((cells[0], cells[1]))}")
 
 
 def _explain_dataset(
@@ -129,6 +147,8 @@ def _explain_dataset(
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store)) as services, services.step(f"explain {dataset}"):
         made = services.clients.operate("explainer", "ExplainImages", request, services.report)
+    for model in json.loads(store_.get(store_.key(made.summary_uri)))["models"]:
+        _warn_of_coarse(services, model["model"], model["cells"])
     result = {"dataset": dataset, "manifest_uri": manifest_uri, "models": list(request.models)}
     result |= {"explanations_uri": made.explanations_uri, "summary_uri": made.summary_uri, "sheet_uri": made.sheet_uri}
     emit({**result, "count": made.count}, as_json)

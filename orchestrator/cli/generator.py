@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from defectory.errors import InvalidInput
+from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
@@ -417,13 +418,9 @@ def _sheet(images: list[bytes]) -> bytes:
 
 def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:
     from defectory.datasets.manifest import read_manifest
-    from defectory.datasets.pictures import picture_of
     from defectory.settings import reading_from_environment
 
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for line in read_manifest(store, manifest_uri, reading_from_environment()):
-        file = out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png")
-        file.write_bytes(picture_of(store, line))
-        files.append(file)
+    lines = read_manifest(store, manifest_uri, reading_from_environment())
+    files = [out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png") for line in lines]
+    take_files(store, [(line.uri, file, line.sha256) for line, file in zip(lines, files, strict=True)])
     return files

@@ -1,11 +1,11 @@
 """`defectory generator`: export, interpolate, mix, project: looking into a generator, and taking it elsewhere."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from defectory.storage.taking import take_files
 from orchestrator.cli.generator import Cutoff, HalfResolutions, Precision, Psi, Seed, app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
@@ -50,7 +50,7 @@ def export(
     with session(store_url(store)) as services, services.step(f"export {request.model}"):
         made = services.clients.operate("generator", "ExportGenerator", request, services.report)
     out = out or Path(f"{request.model.replace('/', '-')}.{form}")
-    _take(store_, [(made.file_uri, out)])
+    take_files(store_, [(made.file_uri, out, "")])
     result = {"model": request.model, "format": form, "file": str(out), "sha256": made.sha256, "bytes": made.size_bytes}
     emit({**result, **({"grey_levels_off": made.grey_levels_off} if form == "onnx" else {})}, as_json)
 
@@ -91,7 +91,7 @@ def interpolate(
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
         made = services.clients.operate("generator", "Interpolate", request, services.report)
-    _take(store_, [(made.file_uri, out)])
+    take_files(store_, [(made.file_uri, out, "")])
     emit({"model": request.model, "frames": made.frames, "file": str(out), "sha256": made.sha256}, as_json)
 
 
@@ -129,7 +129,7 @@ def mix(
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
         made = services.clients.operate("generator", "MixStyles", request, services.report)
-    _take(store_, [(made.sheet_uri, out)])
+    take_files(store_, [(made.sheet_uri, out, "")])
     emit({"model": request.model, "mixtures": made.count, "file": str(out)}, as_json)
 
 
@@ -172,11 +172,11 @@ def project(
     request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
     with session(store_url(store)) as services, services.step(f"project onto {request.model}"):
         found = services.clients.operate("generator", "ProjectImage", request, services.report)
-    files = [(found.picture_uri, out / "projection.png"), (found.latents_uri, out / "projection.npz")]
-    _take(store_, files)
+    files = [(found.picture_uri, out / "projection.png", ""), (found.latents_uri, out / "projection.npz", "")]
+    take_files(store_, files)
     values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
     shown = {"model": request.model, **values, "used_discriminator": found.used_discriminator}
-    emit({**shown, "files": [str(file) for _, file in files]}, as_json)
+    emit({**shown, "files": [str(file) for _, file, _ in files]}, as_json)
 
 
 def _names(text: str) -> list[str]:
@@ -189,13 +189,6 @@ def _weights(store: Any, model: str) -> str:
     from defectory.models import read_model_card
 
     return str(read_model_card(store, "generator", *model.split("/")).get("weights_sha256"))
-
-
-def _take(store: Any, files: Iterable[tuple[str, Path]]) -> None:
-    """Bring objects of the store (by URI) to files of this machine."""
-    for uri, file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        store.get_file(store.key(uri), file)
 
 
 def _existing(image: str) -> Path:

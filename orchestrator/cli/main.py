@@ -13,6 +13,7 @@ from defectory.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
 from orchestrator.cli import (
     cables,
     classifier,
+    dataset,
     doctor,
     explaining,
     filtering,
@@ -58,6 +59,7 @@ _line: tuple[Callable[..., None], ...] = (
 _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
 for command in _line:
     app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(generator_tools.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(operations.app, name="operations")

@@ -19,7 +19,10 @@ Store = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, all else on standard error.")]
 Weights = Annotated[
-    str, typer.Option("--weights", metavar="FILE", help="ImageNet weights of MobileNetV2 (DEFECTORY_WEIGHTS).")
+    str,
+    typer.Option(
+        "--weights", metavar="FILE|starter", help="ImageNet weights of MobileNetV2, or starter (DEFECTORY_WEIGHTS)."
+    ),
 ]
 LayoutName = Annotated[
     str, typer.Option("--layout", metavar="NAME", help="How the folder is laid out (docs/ingest.md); else recognised.")
@@ -44,6 +47,7 @@ KeepSplits = Annotated[
     bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
 ]
 DEFAULT_FOLDER = ".defectory"
+STARTER = "starter"  # the classifier to start from that is shipped with the package
 
 
 def store_url(given: str) -> str:
@@ -83,9 +87,17 @@ class Session:
         """Show progress."""
         self._display.progress(report)
 
+    def warn(self, text: str) -> None:
+        """Say what a person should read, also after the work."""
+        self._display.warn(text)
+
     def doubt(self, text: str) -> None:
         """The step that is under way does what it was asked to, but not well: it says so in place of a tick."""
         self._doubt = text
+
+    def warn(self, text: str) -> None:
+        """Say something that a person should know."""
+        self._display.warn(text)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -110,8 +122,12 @@ def session(url: str, weights: str = "") -> Iterator[Session]:
 
 
 def weights_file(given: str) -> str:
-    """The ImageNet weights that a person named, with --weights or DEFECTORY_WEIGHTS; empty: to be searched for."""
-    return absolute(given or os.environ.get("DEFECTORY_WEIGHTS", ""))
+    """The weights that a person named, with --weights or DEFECTORY_WEIGHTS: a file's, or the starter's by that word.
+
+    Empty: ImageNet's are to be searched for.
+    """
+    named = given or os.environ.get("DEFECTORY_WEIGHTS", "")
+    return named if named == STARTER else absolute(named)
 
 
 def absolute(path: str) -> str:

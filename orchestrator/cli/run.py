@@ -52,7 +52,7 @@ def run(
     ] = False,
     weights: Weights = "",
     allow_random_weights: Annotated[
-        bool, typer.Option("--allow-random-weights", help="Go on where ImageNet weights are not to be had.")
+        bool, typer.Option("--allow-random-weights", help="Go on from random weights where there are no others.")
     ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files and exit.")] = False,
     store: Store = "",

@@ -17,6 +17,11 @@ RANDOM_WARNING = (
     "The comparison stays fair, but its figures are far from what pretrained weights give"
 )
 
+STARTER_WARNING = (
+    "NO IMAGENET WEIGHTS were found: both arms start from the starter classifier, which learned from drawn parts and "
+    "surfaces. Give ImageNet's with --weights FILE"
+)
+
 
 def steps_per_epoch(context: StepInputs) -> int:
     """Optimiser steps an epoch of both arms: as many as show the expanded training set, with full quotas, once."""
@@ -54,7 +59,7 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
     """Train an arm's classifier."""
 
     def work(context: StepContext) -> Outputs:
-        start = context.settings.classifier.initial_weights
+        start: str = context.settings.classifier.initial_weights
         if arm == "expanded":
             start = context.outputs["baseline"]["initial_weights"]
         try:
@@ -67,6 +72,11 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
                 raise FailedPrecondition(f"{error}; or go on without them: --allow-random-weights") from error
             start = "random"
             classifier = _train(context, arm, start)
+        if arm == "expanded":
+            check_start(context, classifier)
+        start = began_from(classifier, start)
+        if start == "starter" and arm == "baseline" and context.settings.classifier.initial_weights == "imagenet":
+            context.warn(STARTER_WARNING)
         if start == "random" and context.settings.classifier.initial_weights == "imagenet":
             context.warn(RANDOM_WARNING)
         return {
@@ -80,6 +90,22 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
         }
 
     return work
+
+
+def began_from(classifier: Any, asked: str) -> str:
+    """Where a classifier's base started; services that are older do not say."""
+    return str(classifier.initial_weights or asked)
+
+
+def check_start(context: StepInputs, classifier: Any) -> None:
+    """FailedPrecondition where a classifier did not start as the baseline did: then nothing can be compared."""
+    baseline = context.outputs["baseline"]["initial_weights"]
+    if began_from(classifier, baseline) != baseline:
+        raise FailedPrecondition(
+            f"{classifier.name}/{classifier.version} started from {classifier.initial_weights} weights, the baseline "
+            f"from {baseline}: weights have come or gone in between; name them with --weights and run again with "
+            "--from baseline"
+        )
 
 
 def _train(context: StepContext, arm: Arm, initial_weights: str) -> Any:
@@ -128,6 +154,7 @@ def judge(context: StepContext) -> Outputs:
         at_once=at_once,
     )
     made = context.services.operate("classifier", "TrainClassifier", request, context.on_report).classifier
+    check_start(context, made)
     return {"name": made.name, "version": made.version, "weights_sha256": made.weights_sha256, "cycles": cycles}
 
 

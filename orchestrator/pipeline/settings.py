@@ -141,6 +141,9 @@ class GeneratorSettings(_Section):
         None, ge=1e-3, le=100_000, description="kimg of the labels that start from another's generator; absent: kimg"
     )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
+    initial_model: str = Field(
+        "", description="model that a label starts from that nothing else is said of, or starter; empty: none"
+    )
 
 
 class SynthesisSettings(_Section):
@@ -214,7 +217,9 @@ class ClassifierSettings(_Section):
         None, ge=1e-3, le=1, description="share of real images a batch; 1: no others; absent: as they come"
     )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
-    initial_weights: Literal["imagenet", "random"] = Field("imagenet", description="where the base starts")
+    initial_weights: Literal["imagenet", "starter", "random"] = Field(
+        "imagenet", description="where the base starts; imagenet: from the starter where ImageNet weights are not found"
+    )
     good_label: str = Field("good", description="label of good parts, for the operating point")
     target: str = Field("", description="of the operating point: recall=SHARE or overkill=SHARE; empty: none")
 
@@ -240,7 +245,9 @@ class PipelineSettings(_Section):
     name: str = Field("", max_length=32, description="name of the run and of all that it makes; empty: the file's name")
     preset: Literal["", "paper", "quick", "demo"] = Field("", description="where the defaults come from")
     seed: int = Field(0, ge=0, le=2**62, description="seed of trainings and synthesis")
-    allow_random_weights: bool = Field(False, description="go on from random weights where ImageNet's are not found")
+    allow_random_weights: bool = Field(
+        False, description="go on from random weights where neither ImageNet's nor a starter of the width is found"
+    )
     data: DataSettings
     generator: GeneratorSettings = GeneratorSettings()
     synthesis: SynthesisSettings = SynthesisSettings()

@@ -80,6 +80,7 @@ def generators(context: StepContext) -> Outputs:
         if first in outputs and not initial:
             initial = f"{outputs[first]['name']}/{outputs[first]['version']}"
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
+        initial = initial or settings.initial_model
         if not initial:  # there is nothing yet that were worth keeping
             settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(
@@ -120,7 +121,7 @@ def training_settings(settings: GeneratorSettings, resolution_px: int) -> Any:
 
     message = generator_pb2.TrainingSettings(resolution_px=resolution_px)
     for name, value in settings.model_dump(
-        exclude={"labels", "initial_models", "start_label", "transfer_kimg"}
+        exclude={"labels", "initial_models", "initial_model", "start_label", "transfer_kimg"}
     ).items():
         if value is not None:
             setattr(message, name, value)

@@ -10,8 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from scipy import stats
+
+from defectory.lettering import families
 
 ARM_COLOURS = {"real only": "#8a5a00", "real + synthetic": "#0b6bcb"}
 METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
@@ -87,6 +90,8 @@ def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
 
 
 def _svg(figure: Figure) -> bytes:
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families(text.get_text()))
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

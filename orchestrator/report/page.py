@@ -23,6 +23,11 @@ from orchestrator.report.heat import heat_sentence, heat_table, sanity_sentence
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {"baseline": {"f1": "81.59%", "accuracy": "81.88%"}, "expanded": {"f1": "94.99%", "accuracy": "95.05%"}}
 PANEL_IMAGES = 8
+STARTS = {
+    "imagenet": "ImageNet weights",
+    "starter": "the starter classifier, which learned from drawn parts and surfaces",
+    "random": "random weights",
+}
 SVG = "image/svg+xml"
 
 
@@ -64,6 +69,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         masked=min((model["masked"] for model in content.heat.get("models", [])), default=0),
         settings=list(flatten(content.pipeline)),
         outputs=list(flatten({k: v for k, v in content.steps.items() if k != "filter"})),
+        start=STARTS.get(content.steps["baseline"].get("initial_weights", ""), ""),
         versions=_versions(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -114,6 +120,9 @@ def _warnings(content: RunContent) -> Iterator[str]:
         yield f"Drawn data: {drawn}. No figure here says anything about photographs."
     if content.steps["baseline"].get("initial_weights") == "random":
         yield "Random weights: no ImageNet weights were found, so both arms start from nothing. Expect low figures."
+    wanted = content.pipeline.get("settings", {}).get("classifier", {}).get("initial_weights")
+    if wanted == "imagenet" and content.steps["baseline"].get("initial_weights") == "starter":
+        yield "No ImageNet weights were found: both arms start from the starter classifier, which saw drawn parts only."
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
 

@@ -149,7 +149,7 @@ class Lineage(_Part):
     content_hash: str  # of the manifest's lines that were used
     images: PerSplit[PerLabel]  # split -> label -> images
     synthetic: PerLabel  # label -> synthetic training images
-    initial_weights: Literal["imagenet", "random"]
+    initial_weights: Literal["imagenet", "starter", "random"]  # where the base started, whatever was wanted
     initial_weights_sha256: str  # of the base as it started; empty where it was drawn at random
     calibrated_from: str = ""  # "name/version" whose weights these are, if only the calibration is new
     packages: dict[str, str] = Field(max_length=100)  # name -> version

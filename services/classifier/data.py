@@ -9,7 +9,7 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine
 from defectory.datasets.pictures import memory_of, pictures_of
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.errors import DefectoryError, Exhausted, InvalidInput
+from defectory.errors import DefectoryError, Exhausted, InvalidInput, listed
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 
@@ -75,8 +75,8 @@ def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.nd
     known = {label: index for index, label in enumerate(labels)}
     unknown = sorted({line.label for line in lines} - known.keys())
     if unknown:
-        right = f"use images labelled {', '.join(labels)}"
-        raise InvalidInput(f"labels {', '.join(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
+        right = f"use images labelled {listed(labels)}"
+        raise InvalidInput(f"labels {listed(unknown)} are not the classifier's: {right}", {"manifest_uri": right})
     return np.array([known[line.label] for line in lines], dtype=np.int64)
 
 

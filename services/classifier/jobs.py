@@ -120,4 +120,5 @@ def to_message(store: ObjectStore, card: ClassifierCard) -> pb.Classifier:
         weights_uri=store.uri(card.prefix + card.weights.file),
         card_uri=store.uri(card.prefix + "model.json"),
         metrics_uri=store.uri(card.prefix + "metrics.json"),
+        initial_weights=card.lineage.initial_weights,
     )

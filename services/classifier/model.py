@@ -69,7 +69,7 @@ class Network:
     base: keras.Model
 
 
-class _Base(keras.Model):
+class _Standing(keras.Model):
     """A Keras application whose batch normalisation keeps its statistics, whatever it is called with.
 
     A few dozen images are too few to estimate them anew. To call it with training=False while the network is built is
@@ -89,15 +89,21 @@ def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.n
     return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
-def build(architecture: Architecture, seed: int = 0) -> Network:
-    """Build the network with random weights drawn from the seed."""
+def build(architecture: Architecture, seed: int = 0, *, keeps_statistics: bool = True) -> Network:
+    """Build the network with random weights drawn from the seed.
+
+    Args:
+        keeps_statistics: whether the base's batch normalisation keeps its moving statistics in training, as it must
+            where weights of a pre-training are loaded; a base that starts from nothing has none, and estimates its own.
+    """
     keras.utils.set_random_seed(seed)
     size = architecture.input_px
     base = keras.applications.MobileNetV2(
         input_shape=(size, size, 3), alpha=architecture.width_multiplier, include_top=False, weights=None
     )
     images = keras.Input((size, size, 3), name="image")
-    base = _Base(base.input, base.output, name=base.name)
+    if keeps_statistics:
+        base = _Standing(base.input, base.output, name=base.name)
     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))
     backbone = keras.Model(images, features, name="backbone")
 

@@ -145,7 +145,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """A page of classifiers; one whose card cannot be read does not hide the others."""
         found, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
         classifiers = []
-        for name, version in found:
+        for name, version in GrpcCaller(context).each(found):
             try:
                 classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
             except (Corrupted, NotFound, Refused):

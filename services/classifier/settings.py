@@ -21,6 +21,7 @@ BEST: Mapping[str, Any] = {
 }
 MAX_EPOCH_IMAGES = 10_000_000  # shown in an epoch: their order is drawn at once
 PUBLISHED_WIDTHS = 0.35, 0.5, 0.75, 1.0, 1.3, 1.4  # of which there are ImageNet weights
+STARTER_WIDTH = 1.0  # of the starter classifier
 PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 
@@ -36,7 +37,7 @@ class TrainingSettings(BaseModel):
     head_units: int = Field(256, ge=8, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
     l2: float = Field(0.01, ge=0, le=10)
-    initial_weights: Literal["imagenet", "random"] = "imagenet"
+    initial_weights: Literal["imagenet", "starter", "random"] = "imagenet"
     trainable_base: Literal["none", "top", "all"] = "all"
     # The loss.
     focal_gamma: float = Field(2.0, ge=0, le=10)  # beyond, nothing but the worst image has a gradient
@@ -95,6 +96,12 @@ def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSet
         right = f"use {', '.join(map(str, PUBLISHED_WIDTHS))}, or initial_weights random"
         raise InvalidInput(
             f"no ImageNet weights were published for width multiplier {settings.width_multiplier}: {right}",
+            {"settings.width_multiplier": right},
+        )
+    if settings.initial_weights == "starter" and settings.width_multiplier != STARTER_WIDTH:
+        right = f"use {STARTER_WIDTH:g}, or other initial_weights"
+        raise InvalidInput(
+            f"the starter has width multiplier {STARTER_WIDTH:g}, not {settings.width_multiplier}: {right}",
             {"settings.width_multiplier": right},
         )
     return settings

@@ -1,19 +1,49 @@
-"""Finds the ImageNet weights of MobileNetV2, wherever they are to be had."""
+"""Finds the weights that a base of MobileNetV2 starts from: ImageNet's, wherever they lie, or the starter's."""
 
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import keras
 import structlog
 
 from defectory.errors import FailedPrecondition, InvalidInput
+from services.classifier import starter
 from services.classifier.model import Network
+from services.classifier.settings import STARTER_WIDTH
 
 FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
 DOWNLOAD_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+def load_base(
+    network: Network, width_multiplier: float, wanted: str, settings: Mapping[str, str]
+) -> Literal["imagenet", "starter"]:
+    """Load the base's initial weights and say which: "imagenet", or "starter" where those are not to be had.
+
+    Args:
+        wanted: "imagenet" or "starter"; the setting `weights` may name the starter as well.
+
+    Raises:
+        InvalidInput: the file that was named is absent, or not these weights. FailedPrecondition: there are no ImageNet
+            weights to be had, and no starter of this width.
+    """
+    if wanted == starter.NAME or settings.get("weights") == starter.NAME:
+        starter.load(network.base)
+        return "starter"
+    try:
+        source = load_imagenet(network, width_multiplier, settings)
+    except FailedPrecondition:
+        if width_multiplier != STARTER_WIDTH:
+            raise
+        log.warning("no ImageNet weights were found: the base starts from the starter classifier")
+        starter.load(network.base)
+        return "starter"
+    log.info("ImageNet weights", source=source)
+    return "imagenet"
 
 
 def load_imagenet(network: Network, width_multiplier: float, settings: Mapping[str, str]) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from defectory.imaging import Fit, encode_png
+from defectory.lettering import Lettering
 from services.explainer.boxes import Box
 
 OPACITY = 0.45  # of the heatmap at its hottest
@@ -14,6 +15,7 @@ ROWS = 64  # blended at once
 VIEW_PX = 256  # small images are shown at least this large
 BOX_COLOUR = (255, 255, 255)
 LEGEND_PX = 34  # height of the legend
+LETTERS_PX = 11
 TILE_PX, GAP_PX, TITLE_PX = 192, 6, 18
 
 
@@ -76,10 +78,10 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     sheet.paste(Image.fromarray(view))
     bar = coloured(np.tile(np.linspace(0, 1, max(1, width - 68), dtype=np.float32), (8, 1)))
     sheet.paste(Image.fromarray(bar), (34, height + 22))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-    pen.text((4, height + 4), _fitting(caption, width - 8, font), fill="black", font=font)
-    pen.text((4, height + 19), "none", fill="black", font=font)
-    pen.text((width - 30, height + 19), "most", fill="black", font=font)
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    lettering.draw(pen, 4, height + 4, lettering.fitting(caption, width - 8))
+    lettering.draw(pen, 4, height + 19, "none")
+    lettering.draw(pen, width - 30, height + 19, "most")
     return encode_png(sheet)
 
 
@@ -101,18 +103,12 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequ
     """
     step = TILE_PX + GAP_PX
     sheet = Image.new("RGB", (len(titles) * step + GAP_PX, TITLE_PX + len(rows) * (step + TITLE_PX)), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
     for column, title in enumerate(titles):
-        pen.text((GAP_PX + column * step, 3), _fitting(title, TILE_PX, font), fill="black", font=font)
+        lettering.draw(pen, GAP_PX + column * step, 3, lettering.fitting(title, TILE_PX))
     for number, (caption, pictures) in enumerate(rows):
         top = TITLE_PX + number * (step + TITLE_PX)
-        pen.text((GAP_PX, top + 3), _fitting(caption, sheet.width - 2 * GAP_PX, font), fill="black", font=font)
+        lettering.draw(pen, GAP_PX, top + 3, lettering.fitting(caption, sheet.width - 2 * GAP_PX))
         for column, picture in enumerate(pictures):
             sheet.paste(Image.fromarray(picture), (GAP_PX + column * step, top + TITLE_PX))
     return encode_png(sheet)
-
-
-def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    while text and font.getlength(text) > width:
-        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
-    return text

@@ -7,7 +7,7 @@ from google.longrunning import operations_pb2
 
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
-from defectory.errors import Expired, InvalidInput
+from defectory.errors import InvalidInput
 from defectory.memory import memory_for
 from defectory.models import resolve
 from defectory.serving.admission import Admission
@@ -42,7 +42,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         """Explain one image."""
         check_method(method_of(request))
         rule, caller = rule_of(request), GrpcCaller(context)
-        _check_waits(caller)  # it may have stood in line behind others
+        caller.check()  # it may have stood in line behind others
         explainer = self._loaded.get(request.model, method_of(request), caller.remaining_s)
         labels = [request.label] if request.label else []
         for label in labels:
@@ -51,7 +51,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         content = fetched(self._store, source.uri, "image") if source.uri else source.content
         try:
             with self._admission.admitted(megapixels(content)), memory_for(f"image, {size_in_words(content)}"):
-                _check_waits(caller)  # the model may have had to be loaded
+                caller.check()  # the model may have had to be loaded
                 return self._answer(explainer, content, labels, rule)
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
@@ -59,6 +59,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
     def _answer(self, explainer: Explainer, content: bytes, labels: Sequence[str], rule: BoxRule) -> pb.ExplainResponse:
         found = next(explainer.explain([content], labels, rule))
         shown = found.probabilities[found.predicted]
+        rows, columns = explainer.cells
         caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
         return pb.ExplainResponse(
             predicted_label=found.predicted,
@@ -69,6 +70,8 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             boxes=[pb.Box(**vars(box)) for box in found.boxes],
             background=found.background,
             on_background=found.on_background,
+            heat_rows=rows,
+            heat_columns=columns,
         )
 
     def ExplainImages(
@@ -79,7 +82,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             raise InvalidInput("models: name at least one", {"models": "name at least one"})
         check_method(method_of(request))
         rule_of(request)
-        for model in request.models:
+        for model in GrpcCaller(context).each(request.models):
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
         check_output_prefix(request.output_prefix)
@@ -87,9 +90,3 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             right = f"use 1 to {MAX_LIMIT}"
             raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})
         return self._operations.start("services.explainer.jobs:explain_images", request)
-
-
-def _check_waits(caller: GrpcCaller) -> None:
-    """Expired or Cancelled where nobody waits for the answer any more."""
-    if caller.remaining_s() == 0:
-        raise Expired("the deadline had passed before the image's turn came")

@@ -1,7 +1,7 @@
 """Judges a manifest: reads images and scores, applies gate and policy, writes the judged dataset."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from defectory.datasets.manifest import (
     write_dataset,
 )
 from defectory.datasets.pictures import memory_of, pictures_of
-from defectory.errors import DefectoryError, InvalidInput
+from defectory.errors import DefectoryError, InvalidInput, listed
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
@@ -47,7 +47,7 @@ class Judgement:
     warnings: list[str]  # what speaks against the judge
 
 
-def check_inputs(store: ObjectStore, uris: Sequence[str]) -> None:
+def check_inputs(store: ObjectStore, uris: Iterable[str]) -> None:
     """NotFound or Refused for the first URI that names nothing in the store."""
     for uri in uris:
         store.head(store.key(uri))
@@ -112,8 +112,8 @@ def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy)
         ("label_lower_thresholds", set(policy.label_lower_thresholds)),
     ):
         if labels - known:
-            right = f"the judge knows {', '.join(sorted(known))}"
-            unknown = ", ".join(sorted(labels - known))
+            right = f"the judge knows {listed(sorted(known))}"
+            unknown = listed(sorted(labels - known))
             raise InvalidInput(f"{name}: there is no label {unknown}: {right}", {name: right})
 
 

@@ -4,7 +4,7 @@ Latents follow the field's convention: z = numpy.random.RandomState(seed).randn(
 second stream of the same seed. Every batch is filled up to one size, so that each convolution runs the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -37,10 +37,12 @@ def render(
     truncation_cutoff: int | None = None,
     noise_mode: NoiseMode,
     label: int | Sequence[int] | None = None,
+    look: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Images of the seeds, of a class-conditional network those of a class, or each of its own.
 
     Without one, seed s gets s modulo classes. With a cutoff only so many styles, the coarsest, are truncated.
+    `look` is called before every batch, and may raise.
 
     Shapes:
         seeds: N numbers in [0, 2^32); returns (N, R, R, C) uint8
@@ -49,6 +51,7 @@ def render(
     every_label = [label] * len(seeds) if isinstance(label, int) else label or ()
     parts = []
     for start in range(0, len(seeds), size):
+        look()
         part = slice(start, start + size)
         parts.append(
             _render(generator, seeds[part], every_label[part], size, truncation_psi, truncation_cutoff, noise_mode)

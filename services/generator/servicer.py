@@ -10,9 +10,11 @@ from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import Corrupted
 from defectory.imaging import encode_png
 from defectory.models import list_models, resolve
+from defectory.serving.caller import GrpcCaller
 from defectory.serving.manifests import Manifests
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
+from defectory.serving.turn import turn
 from defectory.storage import ObjectStore
 from services.generator import bundle, jobs
 from services.generator.rendering import render
@@ -113,7 +115,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> generator_pb2.PreviewResponse:
         """Make a few images at once."""
         chosen = jobs.plan_preview(request)
-        return generator_pb2.PreviewResponse(images=self._preview.render(request.model, chosen))
+        return generator_pb2.PreviewResponse(images=self._preview.render(request.model, chosen, GrpcCaller(context)))
 
     def ListGenerators(
         self, request: generator_pb2.ListGeneratorsRequest, context: grpc.ServicerContext
@@ -121,7 +123,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         """List by page; a version whose card is broken is left out and logged."""
         models, token = page(list_models(self._store, bundle.KIND), request.page_size, request.page_token)
         found = []
-        for name, version in models:
+        for name, version in GrpcCaller(context).each(models):
             try:
                 found.append(jobs.describe(self._store, bundle.read_card(self._store, f"{name}/{version}")))
             except Corrupted as error:
@@ -145,11 +147,11 @@ class _LastGenerator:
         self._lock = threading.Lock()
         self._loaded: tuple[str, Generator] | None = None
 
-    def render(self, model: str, chosen: SynthesisSettings) -> list[bytes]:
+    def render(self, model: str, chosen: SynthesisSettings, caller: GrpcCaller) -> list[bytes]:
         """PNG files of the chosen seeds; one call at a time: the network uses every core as it is."""
         card = bundle.read_card(self._store, model)
         label = card.class_index(chosen.label)
-        with self._lock:
+        with turn(self._lock, caller.remaining_s, "other previews were made"):
             if self._loaded is None or self._loaded[0] != card.weights_sha256:
                 loaded, _ = bundle.load(self._store, card.full_name)
                 self._loaded = card.weights_sha256, on_best_device(loaded, self._device)
@@ -161,5 +163,6 @@ class _LastGenerator:
                 truncation_cutoff=chosen.truncation_cutoff,
                 noise_mode=chosen.noise_mode,
                 label=label,
+                look=caller.check,
             )
         return [encode_png(image) for image in images]

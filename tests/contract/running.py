@@ -15,6 +15,7 @@ import grpc
 from defectory.serving.channel import open_channel
 
 ROOT = Path(__file__).parents[2]
+STOPS_S = 120  # then it is killed: one that hangs must not hold up the tests behind it
 
 
 class Service:
@@ -58,7 +59,7 @@ class Service:
             self._channel.close()
         self.process.terminate()
         try:
-            self.process.wait(30)
+            self.process.wait(STOPS_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

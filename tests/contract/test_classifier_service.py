@@ -22,6 +22,7 @@ from defectory.storage import ObjectStore, open_store
 from tests.contract import pictures
 from tests.contract.datasets import make_dataset, with_bad_files
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 BAD_FILES = len(pictures.bad()) + 2  # of `with_bad_files`, in every split
 SMALL = pb.TrainingSettings(
@@ -72,7 +73,7 @@ def trained(service: Service, stub: classifier_pb2_grpc.ClassifierServiceStub, m
 
 def fails(call, request) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=60)
+        call(request, timeout=PATIENT_S)
     return error_from_rpc(caught.value)
 
 
@@ -99,13 +100,34 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
     assert not any("checkpoint" in info.key for info in store.list("models/"))
 
 
+def test_a_classifier_says_where_its_base_started(
+    service: Service,
+    stub: classifier_pb2_grpc.ClassifierServiceStub,
+    store: ObjectStore,
+    manifest: str,
+    trained: pb.Classifier,
+) -> None:
+    settings = pb.TrainingSettings(
+        initial_weights="starter", trainable_base="none", head_units=16, epochs=1, batch=8, input_px=32
+    )
+    request = train_request(manifest, "t-starter", "started", settings=settings, cycles=1)
+    made = wait_for(service.channel, stub.TrainClassifier(request)).classifier
+    lineage = json.loads(store.get(store.key(made.card_uri)))["lineage"]
+    assert (trained.initial_weights, made.initial_weights, lineage["initial_weights"]) == (
+        "random",
+        "starter",
+        "starter",
+    )
+    assert len(lineage["initial_weights_sha256"]) == 64
+
+
 def test_the_same_seed_gives_the_same_weights_even_after_a_kill(
     trained: pb.Classifier, store: ObjectStore, manifest: str
 ) -> None:
     with Service("services.classifier", store.url) as first:
         stub = classifier_pb2_grpc.ClassifierServiceStub(first.channel)
         stub.TrainClassifier(train_request(manifest, "t2", "again"))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENT_S
         while not store.exists("models/classifier/again/1/cycle-0.json") and time.monotonic() < deadline:
             time.sleep(0.05)
         first.kill()

@@ -1,6 +1,7 @@
 """Classify over a real channel: the training's input, calibrated answers, decisions; odd and hostile images."""
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +12,25 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from PIL import Image
+from typer.testing import CliRunner
 
 from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, NotFound, Refused
+from defectory.exit_codes import exit_code
 from defectory.imaging import decode, network_input_of
 from defectory.models import set_label
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.main import app
 from services.classifier.bundle import load
 from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
 from tests.contract import pictures
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 SIZE = 32
 
@@ -42,14 +47,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
 
 
 @pytest.fixture(scope="module")
-def stub(store: ObjectStore) -> Iterator[classifier_pb2_grpc.ClassifierServiceStub]:
+def service(store: ObjectStore) -> Iterator[Service]:
     with Service("services.classifier", store.url, "--poll-s", "0") as running:
-        yield classifier_pb2_grpc.ClassifierServiceStub(running.channel)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stub(service: Service) -> classifier_pb2_grpc.ClassifierServiceStub:
+    return classifier_pb2_grpc.ClassifierServiceStub(service.channel)
 
 
 def classify(stub, model: str, *contents: bytes, **fields) -> pb.ClassifyResponse:
     images = [pb.ImageSource(content=content) for content in contents]
-    return stub.Classify(pb.ClassifyRequest(model=model, images=images, **fields), timeout=60)
+    return stub.Classify(pb.ClassifyRequest(model=model, images=images, **fields), timeout=PATIENT_S)
 
 
 def fails(call, *arguments, **fields) -> DefectoryError:
@@ -160,7 +170,7 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
     store.put("shots/1.png", content)
 
     def ask(uri: str) -> pb.ClassifyResponse:
-        return stub.Classify(pb.ClassifyRequest(model="parts", images=[pb.ImageSource(uri=uri)]), timeout=60)
+        return stub.Classify(pb.ClassifyRequest(model="parts", images=[pb.ImageSource(uri=uri)]), timeout=PATIENT_S)
 
     assert ask(store.uri("shots/1.png")) == classify(stub, "parts", content)
     assert isinstance(fails(ask, store.uri("shots/2.png")), NotFound)
@@ -168,7 +178,7 @@ def test_uris_only_from_the_store(stub, store: ObjectStore) -> None:
     with (Path(large.removeprefix("file://"))).open("wb") as file:
         file.truncate((64 << 20) + 1)
     images = [pb.ImageSource(uri=large), pb.ImageSource(content=content)]
-    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=60)
+    error = fails(stub.Classify, pb.ClassifyRequest(model="parts", images=images), timeout=PATIENT_S)
     assert isinstance(error, InvalidInput)
     assert list(error.fields) == ["images[0]"]
     assert list(fails(ask, large).fields) == ["images[0]"]
@@ -216,3 +226,47 @@ def test_heatmaps_come_from_the_explainer_and_a_full_queue_says_when_to_come_bac
         assert info.retry_delay.ToSeconds() + info.retry_delay.nanos > 0
         time.sleep(min(info.retry_delay.ToTimedelta().total_seconds(), 5))
         assert classify(stub, "parts", content).classifications
+
+
+def test_the_command_answers_for_the_others_and_names_what_is_broken(
+    service: Service, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFECTORY_CLASSIFIER_ADDRESS", service.address)
+    shots, good = tmp_path / "shots", pictures.encoded(pictures.pixels())
+    cut_off = pictures.encoded(pictures.pixels(), "JPEG")[:-200]
+    files = {
+        "a.png": good,
+        "b.jpg": cut_off,
+        "below/c.PNG": good,
+        "d.bmp": b"no image",
+        "notes.txt": b"x",
+        ".e.png": b"",
+    }
+    for name, content in files.items():
+        path = shots / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    store.put("shots/there.png", good)
+    uris = [store.uri("shots/there.png"), store.uri("shots/away.png")]
+    arguments = ["classifier", "classify", "parts", str(shots), *uris, "--store", store.url, "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 3, (done.output, done.exception)
+    said = json.loads(done.stdout)
+    answered = [shots / "a.png", shots / "below/c.PNG", uris[0]]
+    assert [row["image"] for row in said["classifications"]] == list(map(str, answered))
+    assert len({json.dumps(row["probabilities"]) for row in said["classifications"]}) == 1  # all are the same picture
+    assert [row["image"] for row in said["failed"]] == [*(str(shots / name) for name in ("b.jpg", "d.bmp")), uris[1]]
+    assert said["left_out"] == [str(shots / "notes.txt")]
+    for row in said["failed"]:
+        assert f"error: {row['image']}: {row['error']}" in done.stderr
+    assert "3 of 6 images could not be classified" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"), [("none.png", 4, "no file or folder"), ("empty", 3, "has no images")]
+)
+def test_the_command_says_what_is_not_there(name: str, code: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DefectoryError, match=message) as caught:
+        CliRunner().invoke(app, ["classifier", "classify", "parts", str(tmp_path / name)], catch_exceptions=False)
+    assert exit_code(caught.value) == code

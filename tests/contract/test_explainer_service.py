@@ -26,6 +26,7 @@ from services.explainer.overlay import LEGEND_PX
 from services.explainer.servicer import ExplainerServicer
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def stub(service: Service) -> explainer_pb2_grpc.ExplainerServiceStub:
 
 def fails(call, request) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=60)
+        call(request, timeout=PATIENT_S)
     return error_from_rpc(caught.value)
 
 
@@ -92,6 +93,7 @@ def test_explain_one(stub, store: ObjectStore, classified: dict) -> None:
         assert found.label == (label or found.predicted_label)
         heat = np.asarray(Image.open(io.BytesIO(found.heatmap)))
         assert heat.shape == (96, 96)
+        assert (found.heat_rows, found.heat_columns) == (3, 3)  # MobileNetV2 has a cell for every 32 pixels
         assert heat.max() in (0, 255) or heat.max() > 128
         assert Image.open(io.BytesIO(found.overlay)).size == (288, 288 + LEGEND_PX)
         for box in found.boxes:

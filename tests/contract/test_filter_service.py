@@ -20,6 +20,7 @@ from defectory.storage import ObjectStore, open_store
 from services.filter.judge_lineage import doubts
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", co
 def ask(service: Service, judge: str = "judge", **fields) -> pb.FilterImagesResponse:
     stub = filter_pb2_grpc.FilterServiceStub(service.channel)
     try:
-        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model=judge, **fields), timeout=30)
+        operation = stub.FilterImages(pb.FilterImagesRequest(judge_model=judge, **fields), timeout=PATIENT_S)
     except grpc.RpcError as error:
         raise error_from_rpc(error) from error
     return wait_for(service.channel, operation)

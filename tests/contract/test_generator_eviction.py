@@ -14,6 +14,7 @@ from defectory.serving.operations.worker import EXIT_INTERRUPTED
 from defectory.storage import ObjectStore, open_store
 from services.generator import bundle
 from tests.contract.running import ROOT
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import write_images
 
 SPLITS = [("good", "train")] * 12 + [("good", "validation")] * 12
@@ -54,7 +55,7 @@ def images_seen(store: ObjectStore, name: str) -> list[int]:
 
 def wait_for_steps(store: ObjectStore, process: subprocess.Popen[bytes], operation_id: str = "") -> None:
     """Until a training (any, or that of an operation) says that it is in its steps."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENT_S
     while not any(
         info.key.endswith("progress.json")
         and ProgressRecord.model_validate_json(store.get(info.key)).stage == "training"
@@ -69,17 +70,17 @@ def test_an_evicted_worker_leaves_a_checkpoint_and_asks_to_be_tried_again(tmp_pa
     store = open_store(f"file://{tmp_path}/store")
     manifest = write_images(store, "parts", SPLITS)
     calm, evicted = ask(store, manifest, "calm"), ask(store, manifest, "evicted")
-    assert started(store, calm).wait(120) == 0
+    assert started(store, calm).wait(PATIENT_S) == 0
 
     worker = started(store, evicted)
     wait_for_steps(store, worker, evicted)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == EXIT_INTERRUPTED == 75
+    assert worker.wait(PATIENT_S) == EXIT_INTERRUPTED == 75
     assert read_record(store, "generator", evicted).state is State.UNFINISHED  # to be taken up again
     (written,) = images_seen(store, evicted)
     assert 0 < written < 320  # before the first snapshot
 
-    assert started(store, evicted).wait(120) == 0
+    assert started(store, evicted).wait(PATIENT_S) == 0
     first, second = (bundle.read_card(store, f"{name}/1") for name in (calm, evicted))
     assert first.weights_sha256 == second.weights_sha256
     assert (first.history, first.shipped_kimg) == (second.history, second.shipped_kimg)
@@ -101,7 +102,7 @@ def test_an_evicted_command_line_asks_to_be_tried_again(tmp_path: object) -> Non
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     wait_for_steps(store, process)
     process.terminate()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENT_S)
     assert process.returncode == 75
     assert b"the same command goes on" in said
     (written,) = images_seen(store, "evicted")

@@ -20,6 +20,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore, open_store
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import write_generator, write_images
 
 
@@ -51,10 +52,10 @@ def file_of(store: ObjectStore, uri: str, sha256: str) -> bytes:
 
 def test_an_exported_generator_is_imported_as_the_same(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="out", model="tiny", format="safetensors")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
     assert len(file_of(store, made.file_uri, made.sha256)) == made.size_bytes
     back = pb.ImportGeneratorRequest(request_id="in", safetensors_uri=made.file_uri, name="back")
-    generator = wait_for(service.channel, stub.ImportGenerator(back), timeout_s=120).generator
+    generator = wait_for(service.channel, stub.ImportGenerator(back), timeout_s=PATIENT_S).generator
     original = stub.GetGenerator(pb.GetGeneratorRequest(model="tiny")).generator
     assert (generator.weights_sha256, generator.label) == (original.weights_sha256, original.label)
     pictures = [stub.Preview(pb.PreviewRequest(model=model, seeds=[5])).images for model in ("tiny", "back")]
@@ -63,7 +64,7 @@ def test_an_exported_generator_is_imported_as_the_same(service: Service, stub: A
 
 def test_an_onnx_export_makes_the_previews_pictures(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="onnx", model="tiny/1", format="onnx")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
     session = onnxruntime.InferenceSession(
         file_of(store, made.file_uri, made.sha256), providers=["CPUExecutionProvider"]
     )
@@ -77,14 +78,14 @@ def test_an_onnx_export_makes_the_previews_pictures(service: Service, stub: Any,
 
 def test_a_changed_export_is_refused(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="cut", model="tiny", format="safetensors")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=120)
+    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
     data = bytearray(store.get(store.key(made.file_uri)))
     data[-1] ^= 1
     store.put("imports/changed.safetensors", bytes(data))
     uri = store.uri("imports/changed.safetensors")
     started = stub.ImportGenerator(pb.ImportGeneratorRequest(request_id="changed", safetensors_uri=uri, name="changed"))
     with pytest.raises(InvalidInput, match="its card says"):
-        wait_for(service.channel, started, timeout_s=120)
+        wait_for(service.channel, started, timeout_s=PATIENT_S)
 
 
 @pytest.mark.parametrize("model", ["tiny", "clear"])
@@ -94,7 +95,7 @@ def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str, mode
         request_id=f"{model}-{form}", model=model, seeds=[0, 1, 2], frames=6, loop=True, format=form
     )
     seen = []
-    made = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=120)
+    made = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=PATIENT_S)
     data = file_of(store, made.file_uri, made.sha256)
     assert made.frames == 6
     assert {progress.unit for progress in seen if progress.unit} <= {"frames"}
@@ -111,20 +112,20 @@ def test_pictures_mixtures_and_projections_keep_transparency(service: Service, s
     shown = np.asarray(decode(own, keep_alpha=True))
     assert shown.shape == (16, 16, 4)
     request = pb.MixStylesRequest(request_id="clear-mix", model="clear", rows=[0], columns=[6], styles=[0])
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
     grid = np.asarray(decode(store.get(store.key(made.sheet_uri)), keep_alpha=True))
     np.testing.assert_array_equal(grid[:16, 16:], shown)
     store.put("imports/clear.png", own)
     request = pb.ProjectImageRequest(
         request_id="clear-project", model="clear", image_uri=store.uri("imports/clear.png"), steps=10, compared=1
     )
-    found = wait_for(service.channel, stub.ProjectImage(request), timeout_s=120)
+    found = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
     assert decode(store.get(store.key(found.picture_uri)), keep_alpha=True).mode == "RGBA"
 
 
 def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.MixStylesRequest(request_id="mix", model="tiny", rows=[0, 1], columns=[5, 6, 7], styles=[0, 1])
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
     grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
     assert made.count == 6
     assert grid.shape == (3 * 16, 4 * 16, 3)
@@ -137,7 +138,7 @@ def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store
     request = pb.MixStylesRequest(
         request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16", half_resolutions=1
     )
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
     grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
     np.testing.assert_array_equal(grid[:16, 16:], np.asarray(decode(shown)))
     hashes = set()
@@ -146,7 +147,7 @@ def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store
             request_id=f"film-{precision}-{count}", model="tiny", seeds=[0, 1], frames=3, precision=precision,
             half_resolutions=count,
         )  # fmt: skip
-        hashes.add(wait_for(service.channel, stub.Interpolate(film), timeout_s=120).sha256)
+        hashes.add(wait_for(service.channel, stub.Interpolate(film), timeout_s=PATIENT_S).sha256)
     assert len(hashes) == 3
 
 
@@ -162,7 +163,7 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
         request = pb.ProjectImageRequest(
             request_id=f"project-{name}", model="tiny", image_uri=image, steps=100, manifest_uri=uri
         )
-        found[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=240)
+        found[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
     ratios = {name: response.metrics["unexplained_ratio"] for name, response in found.items()}
     assert 3 * ratios["own"] < ratios["foreign"], found
     assert found["own"].metrics["psnr_db"] > found["foreign"].metrics["psnr_db"] + 6
@@ -189,7 +190,7 @@ def test_a_film_is_of_one_class_or_goes_from_class_to_class(service: Service, st
         request = pb.InterpolateRequest(
             request_id=f"classes-{number}", model="kinds", seeds=[0, 1], frames=3, class_labels=labels
         )
-        hashes[tuple(labels)] = wait_for(service.channel, stub.Interpolate(request), timeout_s=120).sha256
+        hashes[tuple(labels)] = wait_for(service.channel, stub.Interpolate(request), timeout_s=PATIENT_S).sha256
     assert hashes[()] == hashes["bent", "cut"]  # seed s is of class s modulo 2
     assert hashes["cut",] == hashes["cut", "cut"]
     assert hashes["cut",] != hashes[()]
@@ -202,7 +203,7 @@ def test_rows_and_columns_are_of_their_classes(
     request = pb.MixStylesRequest(
         request_id=f"mix-{len(labels)}", model="kinds", rows=[2], columns=[2], styles=[0, 1], class_labels=labels
     )
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=120)
+    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
     grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
     np.testing.assert_array_equal(grid[:16, 16:], shown(stub, 2, column))
     np.testing.assert_array_equal(grid[16:, :16], shown(stub, 2, row))
@@ -219,7 +220,7 @@ def test_a_projection_compares_with_images_of_its_class(service: Service, stub: 
             request_id=f"project-of-{label}", model="kinds", image_uri=store.uri("imports/kind.png"), steps=10,
             compared=2, manifest_uri=uri, class_label=label,
         )  # fmt: skip
-        made = wait_for(service.channel, stub.ProjectImage(request), timeout_s=120)
+        made = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
         picture = np.asarray(decode(store.get(store.key(made.picture_uri))))
         lefts[label] = [picture[start : start + 16, :16] for start in range(16, len(picture), 16)]
         found[label] = picture[:16, 16:]
@@ -306,7 +307,7 @@ def test_held_out_images_must_be_there(service: Service, stub: Any, store: Objec
     assert type(refusal(stub.ProjectImage, absent)) is NotFound
     without = pb.ProjectImageRequest(**given, manifest_uri=write_images(store, "train-only", [("defect", "train")]))
     with pytest.raises(InvalidInput, match="nothing to compare with"):
-        wait_for(service.channel, stub.ProjectImage(without), timeout_s=120)
+        wait_for(service.channel, stub.ProjectImage(without), timeout_s=PATIENT_S)
 
 
 def test_an_import_is_of_one_file(stub: Any, store: ObjectStore) -> None:

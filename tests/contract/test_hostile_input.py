@@ -25,6 +25,7 @@ from defectory.storage import ObjectStore, open_store
 from tests.contract import pictures
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 UPRIGHT = {  # of pictures.good(), what is not 96 x 80
     "jpeg": (512, 512), "jpeg on its side": (300, 200), "png very wide": (2048, 1), "png of one pixel": (1, 1),
@@ -52,17 +53,17 @@ class Running:
 
     def explain(self, **fields) -> explainer_pb2.ExplainResponse:
         request = explainer_pb2.ExplainRequest(**{"model": "parts", **fields})
-        return explainer_pb2_grpc.ExplainerServiceStub(self.explainer.channel).Explain(request, timeout=60)
+        return explainer_pb2_grpc.ExplainerServiceStub(self.explainer.channel).Explain(request, timeout=PATIENT_S)
 
     def explain_images(self, **fields) -> explainer_pb2.ExplainImagesResponse:
         request = explainer_pb2.ExplainImagesRequest(**{"models": ["parts"], "output_prefix": "why", **fields})
         stub = explainer_pb2_grpc.ExplainerServiceStub(self.explainer.channel)
-        return wait_for(self.explainer.channel, stub.ExplainImages(request, timeout=60))
+        return wait_for(self.explainer.channel, stub.ExplainImages(request, timeout=PATIENT_S))
 
     def filter_images(self, **fields) -> filter_pb2.FilterImagesResponse:
         request = filter_pb2.FilterImagesRequest(**{"judge_model": "parts", "dataset": "judged", **fields})
         stub = filter_pb2_grpc.FilterServiceStub(self.filter.channel)
-        return wait_for(self.filter.channel, stub.FilterImages(request, timeout=60))
+        return wait_for(self.filter.channel, stub.FilterImages(request, timeout=PATIENT_S))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def test_a_manifest_that_is_none_is_refused(running: Running, real: str) -> None
 def test_a_message_too_large_is_refused_by_the_server(method: str, running: Running) -> None:
     address = getattr(running, CALLS[method]).address
     with open_channel(address, max_message_mb=256) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(method)(BEYOND, timeout=60)
+        channel.unary_unary(method)(BEYOND, timeout=PATIENT_S)
     assert "Received message larger" in caught.value.details()  # not the client's own limit
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert is_serving(address)
@@ -219,7 +220,7 @@ def ask(running: Running, call: str, **fields) -> Message:
     }.get(call, {})  # fmt: skip
     kind = getattr(classifier_pb2, f"{call}Request")
     stub = classifier_pb2_grpc.ClassifierServiceStub(running.classifier.channel)
-    return getattr(stub, call)(kind(**{**request, **fields}), timeout=60)
+    return getattr(stub, call)(kind(**{**request, **fields}), timeout=PATIENT_S)
 
 
 OF_A_MODEL = ("EvaluateClassifier", "ScoreImages", "CalibrateClassifier", "ExportClassifier", "GetClassifier")
@@ -308,7 +309,7 @@ def test_models_of_the_open_inference_protocol_that_there_are_not(
 ) -> None:
     stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(running.classifier.channel)
     fields = {"name": name, "version": version}
-    assert not stub.ModelReady(open_inference_pb2.ModelReadyRequest(**fields), timeout=60).ready
+    assert not stub.ModelReady(open_inference_pb2.ModelReadyRequest(**fields), timeout=PATIENT_S).ready
     for call in ("ModelMetadata", "ModelConfig"):
         request = getattr(open_inference_pb2, f"{call}Request")(**fields)
-        assert isinstance(fails(getattr(stub, call), request, timeout=60), kind), call
+        assert isinstance(fails(getattr(stub, call), request, timeout=PATIENT_S), kind), call

@@ -24,6 +24,7 @@ from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 LONG, MOST = 40_000, 50_000  # lines of a manifest; that the services take
 LINES = ("--max-manifest-lines", str(MOST))
@@ -161,7 +162,7 @@ def test_memory_of_a_manifest_that_is_held_is_given_back(running: Running, long:
             running.call(
                 running.classifier, "TrainClassifier", request_id="held", name="x", manifest_uri=long, settings=settings
             )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENT_S
     while resident(running.classifier) - before > 30 * MB:  # of 90
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -177,7 +178,7 @@ def test_who_does_not_wait_any_more_is_not_read_for(running: Running, long: str)
     spent = seconds(service, call)
     with pytest.raises(DefectoryError):
         running.call(service, call, timeout_s=whole / 8, **fields)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENT_S
     while calls(service, call) < finished + 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)

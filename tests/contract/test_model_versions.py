@@ -17,6 +17,7 @@ from defectory.storage import ObjectStore, open_store
 from tests.contract import pictures
 from tests.contract.running import Service
 from tests.contract.test_open_inference import array_request, elements, request
+from tests.patience import PATIENT_S
 
 SIZE = 32
 BIG = 224
@@ -44,7 +45,7 @@ def stub(service: Service) -> open_inference_pb2_grpc.GRPCInferenceServiceStub:
     return stub
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 90) -> None:
+def wait_until(true: Callable[[], bool], timeout_s: float = PATIENT_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
@@ -64,7 +65,7 @@ class Load:
     def _call(self) -> None:
         while not self._stop.is_set():
             try:
-                self.versions.append(self._stub.ModelInfer(array_request(IMAGE), timeout=60).model_version)
+                self.versions.append(self._stub.ModelInfer(array_request(IMAGE), timeout=PATIENT_S).model_version)
             except grpc.RpcError as error:
                 self.failures.append(str(error))
 

@@ -26,6 +26,7 @@ from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load
 from tests.contract import pictures
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 SIZE = 32
 CONTENT = pictures.encoded(pictures.pixels(seed=4), "JPEG", quality=90)
@@ -94,7 +95,7 @@ def outputs(response: pb.ModelInferResponse) -> tuple[np.ndarray, list[bytes]]:
 
 def fails(stub, wrong: pb.ModelInferRequest) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as caught:
-        stub.ModelInfer(wrong, timeout=60)
+        stub.ModelInfer(wrong, timeout=PATIENT_S)
     return error_from_rpc(caught.value)
 
 
@@ -297,7 +298,7 @@ def test_tritonclient_passes_as_it_is(service: Service, stub, tmp_path: Path) ->
     file = tmp_path / "image.jpg"
     file.write_bytes(CONTENT)
     command = [sys.executable, Path(__file__).with_name("triton_client.py"), service.address, "parts", file]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT_S, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert (said["live"], said["ready"], said["model_ready"], said["unknown_ready"]) == (True, True, True, False)
@@ -328,7 +329,7 @@ def libraries(tmp_path: Path) -> str:
         pytest.skip("needs a C compiler (cc)")
     functions = "".join(f"void base64_{name}(void) {{ abort(); }}\n" for name in B64_FUNCTIONS)
     command = ["cc", "-shared", "-fPIC", "-o", tmp_path / B64, "-x", "c", "-"]
-    subprocess.run(command, input=f"#include <stdlib.h>\n{functions}", text=True, check=True, timeout=60)
+    subprocess.run(command, input=f"#include <stdlib.h>\n{functions}", text=True, check=True, timeout=PATIENT_S)
     return f"{tmp_path}:{CUDART}"
 
 
@@ -338,7 +339,7 @@ def test_perf_analyzer_drives_it(service: Service, tmp_path: Path, libraries: st
                "--request-parameter", "allow_dark:true:bool",
                "-s", "100000", "-f", report]  # fmt: skip  # it measures, however unsteady the machine
     environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT_S, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     names, values = (line.split(",") for line in report.read_text().splitlines()[:2])
     assert float(dict(zip(names, values, strict=True))["Inferences/Second"]) > 0

@@ -19,6 +19,7 @@ from defectory.serving.operations.client import cancel
 from defectory.serving.operations.record import OperationRecord, progress_key, record_key
 from defectory.storage import ObjectStore, open_store
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 SAMPLE = "tests.contract.sample_service"
 RECORD = OperationRecord(id="broken", job="m:f", request="", created=datetime.now(UTC)).model_dump(mode="json")
@@ -55,12 +56,12 @@ def operations(service: Service) -> operations_pb2_grpc.OperationsStub:
 def start(service: Service, request_id: str, count: int) -> operations_pb2.Operation:
     stub = generator_pb2_grpc.GeneratorServiceStub(service.channel)
     request = generator_pb2.SynthesizeRequest(request_id=request_id, count=count, dataset=request_id)
-    return stub.Synthesize(request, timeout=20)
+    return stub.Synthesize(request, timeout=PATIENT_S)
 
 
 def code(call: Any, request: Any) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=20)
+        call(request, timeout=PATIENT_S)
     return caught.value.code()
 
 
@@ -75,10 +76,10 @@ def test_a_damaged_record_is_told_and_can_be_cancelled_and_deleted(
     key, name = record_key("sample", "broken"), "operations/broken"
     folder.put(key, DAMAGED[kind])
     assert code(operations.GetOperation, operations_pb2.GetOperationRequest(name=name)) is grpc.StatusCode.DATA_LOSS
-    listed = operations.ListOperations(operations_pb2.ListOperationsRequest(), timeout=20).operations
+    listed = operations.ListOperations(operations_pb2.ListOperationsRequest(), timeout=PATIENT_S).operations
     assert name not in [operation.name for operation in listed]
-    operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name), timeout=20)
-    operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=name), timeout=20)
+    operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name), timeout=PATIENT_S)
+    operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=name), timeout=PATIENT_S)
     assert not [info.key for info in folder.list("operations/sample/broken")]
     assert code(operations.GetOperation, operations_pb2.GetOperationRequest(name=name)) is grpc.StatusCode.NOT_FOUND
 
@@ -87,7 +88,7 @@ def test_an_operation_whose_record_is_damaged_while_it_runs_is_stopped_and_not_d
     service: Service, folder: ObjectStore, operations: operations_pb2_grpc.OperationsStub
 ) -> None:
     name = start(service, "runs", 4000).name
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENT_S
     while not counted(folder, "runs"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -100,13 +101,13 @@ def test_an_operation_whose_record_is_damaged_while_it_runs_is_stopped_and_not_d
         time.sleep(0.05)
     assert operation.error.code == grpc.StatusCode.CANCELLED.value[0]
     assert counted(folder, "runs") < 4000
-    operations.DeleteOperation(delete, timeout=20)
+    operations.DeleteOperation(delete, timeout=PATIENT_S)
 
 
 def get(operations: operations_pb2_grpc.OperationsStub, name: str) -> operations_pb2.Operation:
     """The operation, as soon as its record can be read again."""
     with suppress(grpc.RpcError):
-        return operations.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=20)
+        return operations.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=PATIENT_S)
     return operations_pb2.Operation()
 
 
@@ -119,12 +120,14 @@ def test_damaged_progress_hides_nothing(
 ) -> None:
     operation = start(service, "told", 1)
     while not operation.done:
-        operation = operations.WaitOperation(operations_pb2.WaitOperationRequest(name=operation.name), timeout=60)
+        operation = operations.WaitOperation(
+            operations_pb2.WaitOperationRequest(name=operation.name), timeout=PATIENT_S
+        )
     whole = json.dumps({"updated": "2026-01-01T00:00:00Z"}).encode()
     folder.put(
         progress_key("sample", operation.name.removeprefix("operations/")), damage.replace(b"}", b", ") + whole[1:]
     )
-    assert operations.GetOperation(operations_pb2.GetOperationRequest(name=operation.name), timeout=20).done
+    assert operations.GetOperation(operations_pb2.GetOperationRequest(name=operation.name), timeout=PATIENT_S).done
 
 
 @pytest.mark.parametrize("timeout", [None, duration_pb2.Duration(seconds=60), duration_pb2.Duration(seconds=2**50)])
@@ -152,7 +155,7 @@ def test_a_time_to_wait_below_nothing_is_none(
         request = operations_pb2.WaitOperationRequest(
             name=operation.name, timeout=duration_pb2.Duration(seconds=seconds)
         )
-        assert not operations.WaitOperation(request, timeout=20).done
+        assert not operations.WaitOperation(request, timeout=20).done  # less than the longest wait
     finally:
         cancel(service.channel, operation.name)
 
@@ -160,9 +163,9 @@ def test_a_time_to_wait_below_nothing_is_none(
 def test_health_lists_what_it_checks(service: Service, capfd: pytest.CaptureFixture[str]) -> None:
     stub = health_pb2_grpc.HealthStub(service.channel)
     capfd.readouterr()
-    listed = stub.List(health_pb2.HealthListRequest(), timeout=20).statuses
+    listed = stub.List(health_pb2.HealthListRequest(), timeout=PATIENT_S).statuses
     assert {"", "defectory.api.generator.v1.GeneratorService", "google.longrunning.Operations"} == set(listed)
     for name, status in listed.items():
-        assert status == stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=20)
+        assert status == stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=PATIENT_S)
         assert status.status == health_pb2.HealthCheckResponse.SERVING
     assert "Traceback" not in capfd.readouterr().err

@@ -24,6 +24,7 @@ from defectory.serving.service import ServiceDefinition, run_service
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
 from tests.contract.running import ROOT, Service
+from tests.patience import PATIENT_S
 
 SAMPLE = "tests.contract.sample_service"
 
@@ -43,7 +44,7 @@ def start(service: Service, request_id: str, count: int = 3, model: str = "", ch
     stub = generator_pb2_grpc.GeneratorServiceStub(channel or service.channel)
     request = generator_pb2.SynthesizeRequest(request_id=request_id, count=count, model=model, dataset=request_id)
     try:
-        return stub.Synthesize(request, timeout=20)
+        return stub.Synthesize(request, timeout=PATIENT_S)
     except grpc.RpcError as error:
         raise error_from_rpc(error) from error
 
@@ -52,7 +53,7 @@ def counted(store: ObjectStore, name: str) -> list[bytes]:
     return [store.get(x.key) for x in store.list(f"counted/{name}/")]
 
 
-def until(condition, seconds: float = 30) -> None:
+def until(condition, seconds: float = PATIENT_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -152,8 +153,8 @@ def test_of_two_services_one_works_on_an_operation_and_the_other_after_it(folder
             assert counted(folder, "b") == []
             before = len(counted(folder, "a"))
             first.kill()
-            assert wait_for(second.channel, operation, timeout_s=60).count == 200
-            assert wait_for(second.channel, waiting, timeout_s=60).count == 3
+            assert wait_for(second.channel, operation, timeout_s=PATIENT_S).count == 200
+            assert wait_for(second.channel, waiting, timeout_s=PATIENT_S).count == 3
     assert before < 200
     assert len(set(counted(folder, "a"))) == 2
     assert not [info.key for info in folder.list("operations/") if "/owners/" in info.key]
@@ -175,7 +176,7 @@ def test_sigterm_drains_and_the_next_start_goes_on(folder: ObjectStore) -> None:
         start(first, "a", 60)
         until(lambda: len(counted(folder, "a")) > 5)
         first.process.send_signal(signal.SIGTERM)
-        assert first.process.wait(20) == 0
+        assert first.process.wait(PATIENT_S) == 0
     assert len(counted(folder, "a")) < 60
     with Service(SAMPLE, folder.url) as second:
         assert wait_for(second.channel, start(second, "a", 60)).count == 60
@@ -187,7 +188,7 @@ def test_cancel(service: Service, folder: ObjectStore) -> None:
     for operation in (waiting, running):
         cancel(service.channel, operation.name)
         with pytest.raises(Cancelled):
-            wait_for(service.channel, operation, timeout_s=20)
+            wait_for(service.channel, operation, timeout_s=PATIENT_S)
     assert len(counted(folder, "a")) < 400
     assert counted(folder, "b") == []
 
@@ -197,9 +198,9 @@ def test_many_who_wait_leave_threads_for_health_and_other_calls(service: Service
     stub = operations_pb2_grpc.OperationsStub(service.channel)
     request = operations_pb2.WaitOperationRequest(name=name)
     waiting = [stub.WaitOperation.future(request, timeout=30) for _ in range(40)]
-    until(lambda: sum(call.done() for call in waiting) == 40 - MAX_WAITING, 10)
+    until(lambda: sum(call.done() for call in waiting) == 40 - MAX_WAITING)
     assert is_serving(service.address)
-    assert not stub.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=5).done
+    assert not stub.GetOperation(operations_pb2.GetOperationRequest(name=name), timeout=PATIENT_S).done
     cancel(service.channel, name)
     assert all(call.result().name == name for call in waiting)
 
@@ -210,7 +211,7 @@ def test_another_service_on_the_same_store_cancels(service: Service, folder: Obj
     with Service(SAMPLE, folder.url, "--resume", "on-request") as second:
         cancel(second.channel, operation.name)
         with pytest.raises(Cancelled):
-            wait_for(second.channel, operation, timeout_s=20)
+            wait_for(second.channel, operation, timeout_s=PATIENT_S)
     until(lambda: service.metrics()['defectory_operations_running{job="tests.contract.sample_jobs:count"}'] == 0)
     assert len(counted(folder, "a")) < 400
 
@@ -263,7 +264,9 @@ def test_health_reflection_metrics(service: Service) -> None:
 
 
 def metrics_page(service: Service) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.said['metrics_port']}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{service.said['metrics_port']}/metrics", timeout=PATIENT_S
+    ) as answer:
         return answer.read().decode()
 
 
@@ -302,7 +305,7 @@ def test_a_taken_port_is_said(service: Service, folder: ObjectStore) -> None:
 def test_a_taken_metrics_port_is_one_sentence(module: str, service: Service, folder: ObjectStore) -> None:
     taken = str(service.said["metrics_port"])
     command = [sys.executable, "-m", module, "--store", folder.url, "--port", "0", "--metrics-port", taken]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENT_S, check=False)
     (said,) = [line for line in ended.stderr.splitlines() if "cannot" in line]
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "Traceback" not in ended.stderr

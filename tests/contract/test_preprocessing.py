@@ -23,6 +23,7 @@ from services.classifier.data import load_images
 from services.explainer.explanation import Explainer
 from tests.contract import pictures
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 FITS = ("stretch", "crop", "pad")
 SQUARE, SIZE = 64, 48  # px: of the dataset's images, and of the network's input
@@ -118,7 +119,7 @@ def test_a_photograph_is_answered_as_its_ingested_image(
 ) -> None:
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     answers = [
-        classify(classifier_pb2.ClassifyRequest(model=fit, images=[source]), timeout=60).classifications[0]
+        classify(classifier_pb2.ClassifyRequest(model=fit, images=[source]), timeout=PATIENT_S).classifications[0]
         for source in sources(store, photographs, fit, name)
     ]
     assert answers[0] == answers[1]
@@ -137,11 +138,12 @@ def test_a_photograph_is_explained_as_its_ingested_image_and_shown_whole(
 ) -> None:
     explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
     both = sources(store, photographs, "pad", "scratch/2-turned.jpg")
-    reasons = [explain(explainer_pb2.ExplainRequest(model="pad", image=source), timeout=60) for source in both]
+    reasons = [explain(explainer_pb2.ExplainRequest(model="pad", image=source), timeout=PATIENT_S) for source in both]
     assert reasons[0].probabilities == reasons[1].probabilities
     assert [Image.open(io.BytesIO(found.heatmap)).size for found in reasons] == [(330, 170), (SQUARE, SQUARE)]
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
-    answer = classify(classifier_pb2.ClassifyRequest(model="pad", images=both[:1]), timeout=60).classifications[0]
+    request = classifier_pb2.ClassifyRequest(model="pad", images=both[:1])
+    answer = classify(request, timeout=PATIENT_S).classifications[0]
     assert dict(reasons[0].probabilities) == pytest.approx(dict(answer.probabilities), abs=2e-5)
 
 

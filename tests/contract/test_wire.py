@@ -17,6 +17,7 @@ from defectory.serving.probe import is_serving
 from defectory.settings import read_settings
 from tests.contract.certificates import make_pki
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 
 SERVICE = "tests.contract.sample_service"
 
@@ -29,7 +30,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def ask(channel: grpc.Channel) -> None:
     with channel:
-        OperationsStub(channel).ListOperations(operations_pb2.ListOperationsRequest(), timeout=10)
+        OperationsStub(channel).ListOperations(operations_pb2.ListOperationsRequest(), timeout=PATIENT_S)
 
 
 def test_tls(pki: dict[str, str], tmp_path: Path) -> None:
@@ -110,6 +111,6 @@ def test_calls_become_spans(collector: tuple[Collector, str], tmp_path: Path) ->
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with Service(SERVICE, f"file://{tmp_path}/store", environ=environ) as service:
         ask(open_channel(service.address))
-        assert spans.arrived.wait(15)
+        assert spans.arrived.wait(PATIENT_S)
     assert any(span.endswith("google.longrunning.Operations/ListOperations") for _, span in spans.spans)
     assert {name.startswith("defectory-") for name, _ in spans.spans} == {True}

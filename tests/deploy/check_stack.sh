@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts the stack of docker-compose.yml, runs a small line on drawn cables through it, and takes it down again.
 # usage: COMPOSE="docker compose" tests/deploy/check_stack.sh          images must be built
-# Without a registry: S3_IMAGE=defectory-test-s3 (tests/deploy/s3.Dockerfile) and S3_HEALTHCHECK="pidof moto_server".
+# Without a registry: S3_IMAGE=defectory-test-s3 (tests/deploy/s3.Dockerfile) and S3_HEALTHCHECK="pidof weed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 compose=${COMPOSE:-docker compose}

@@ -20,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from defectory.storage import ObjectStore, open_store
 from tests.e2e.line import ROOT, command, result, run
+from tests.patience import PATIENT_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
@@ -38,7 +39,7 @@ def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline
     assert again["steps"]["ran"] == []
 
 
-def until(condition: Callable[[], bool], seconds: float = 300) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENT_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -62,7 +63,7 @@ def test_on_a_real_s3_server_and_with_orchestrator_and_service_killed_the_result
     until(lambda: bool(children(second.pid, "services.generator")) or second.poll() is not None)
     for service in children(second.pid, "services.generator"):
         os.kill(service, signal.SIGKILL)
-    _, errors = second.communicate(timeout=500)
+    _, errors = second.communicate(timeout=PATIENT_S)
     assert second.returncode == 0, errors.decode()[-3000:]
     assert result(store) == undisturbed[0]
 
@@ -106,7 +107,8 @@ def report(undisturbed: tuple[dict, ObjectStore], tmp_path_factory: pytest.TempP
 @pytest.fixture
 def page() -> Iterator[Page]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
+        missing = "no Chromium on this machine: sudo apt-get install chromium, or `make browser` as root"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:

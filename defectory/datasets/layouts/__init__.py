@@ -20,6 +20,7 @@ from defectory.datasets.layouts.label_studio import LABEL_STUDIO
 from defectory.datasets.layouts.magnetic_tile import MAGNETIC_TILE
 from defectory.datasets.layouts.mvtec import MVTEC
 from defectory.datasets.layouts.mvtec2 import MVTEC2
+from defectory.datasets.layouts.names import is_no_label
 from defectory.datasets.layouts.neu import NEU
 from defectory.datasets.layouts.realiad import REALIAD
 from defectory.datasets.layouts.roboflow import ROBOFLOW
@@ -99,7 +100,7 @@ def _check_level(tree: Tree) -> None:
     inner: dict[str, list[str]] = defaultdict(list)
     for file in tree.files:
         folder, _, rest = file.partition("/")
-        if rest:
+        if rest and not is_no_label(folder):  # images and masks are one data set's
             inner[folder].append(rest)
     layouts = {
         folder: layout

@@ -7,6 +7,7 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import empty_pb2
 
 from defectory.errors import InvalidInput
+from defectory.serving.caller import GrpcCaller
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 
@@ -35,7 +36,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
         if request.filter:
             right = "leave it empty: filters are not supported"
             raise InvalidInput(f"filter {request.filter!r}: {right}", {"filter": right})
-        found, token = page(self._operations.list(), request.page_size, request.page_token)
+        found, token = page(
+            list(GrpcCaller(context).each(self._operations.list())), request.page_size, request.page_token
+        )
         return operations_pb2.ListOperationsResponse(operations=found, next_page_token=token)
 
     def WaitOperation(

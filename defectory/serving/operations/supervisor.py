@@ -121,9 +121,9 @@ class OperationSupervisor:
         """The operation as it stands; NotFound."""
         return self._message(read_record(self._store, self._service, _id(name)))
 
-    def list(self) -> list[operations_pb2.Operation]:
-        """Every operation of this service, by name."""
-        return [self._message(record) for record in self._records()]
+    def list(self) -> Iterator[operations_pb2.Operation]:
+        """Every operation of this service, by name, each read when it is asked for."""
+        return map(self._message, self._records())
 
     def wait(self, name: str, timeout_s: float) -> operations_pb2.Operation:
         """The operation as soon as it is done, or as it stands after the timeout."""

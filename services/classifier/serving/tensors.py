@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from defectory.api.inference.v2 import open_inference_pb2 as pb
-from defectory.errors import InvalidInput
+from defectory.errors import InvalidInput, listed
 from services.classifier.serving.decided import Decided
 
 INPUT, PROBABILITIES, LABEL = "image", "probabilities", "label"
@@ -34,7 +34,7 @@ class InputTensor:
 
     def __init__(self, request: pb.ModelInferRequest) -> None:
         if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
-            names = ", ".join(tensor.name for tensor in request.inputs) or "none"
+            names = listed(tensor.name for tensor in request.inputs) or "none"
             raise _wrong("inputs", f"inputs are {names}", f"send one, named {INPUT!r}")
         self._tensor = request.inputs[0]
         _refuse_parameters("inputs[0]", self._tensor.parameters, SHARED_MEMORY)

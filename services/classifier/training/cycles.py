@@ -18,6 +18,8 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
+SETTLED_BY = 1024  # images of an epoch that the head's statistics are of: enough for 3% of a standard deviation
+
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
 
 
@@ -75,6 +77,7 @@ def run_cycle(
             step = epoch * schedule.steps + number
             moves = None if schedule.embeds(epoch) else schedule.moves(seed, step)
             seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
+        trainer.settle(inputs["train"][_spread(order.ravel(), SETTLED_BY)])
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),
@@ -97,6 +100,11 @@ def run_cycle(
     store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
+
+
+def _spread(order: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of an epoch's images, in the mixture that its batches had."""
+    return order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
 
 
 def _check_converges(entry: Mapping[str, Any], cycle: int) -> None:

@@ -3,20 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import structlog
 
 from defectory.datasets.manifest import ManifestLine
+from defectory.errors import AlreadyExists, FailedPrecondition
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 from services.classifier.data import Part, load_images, split_parts
 from services.classifier.model import Architecture
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.trainer import Trainer
-from services.classifier.weights import load_imagenet
-
-log = structlog.get_logger(__name__)
+from services.classifier.weights import load_base
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Prepared:
     trainer: Trainer
     parts: dict[str, Part]
     skipped: list[tuple[str, str]]  # (URI, reason)
+    initial_weights: Literal["imagenet", "starter", "random"]  # where the base starts, whatever was wanted
     base_sha256: str  # of the base as it starts; empty where every cycle draws its own
     preprocessing: Preprocessing
 
@@ -40,7 +40,7 @@ def prepare(
     """Read the images, build the network, find its initial weights.
 
     Args:
-        sources: where ImageNet weights may lie (`weights.py`).
+        sources: where ImageNet weights may lie, or that the starter is meant (`weights.py`).
 
     Raises:
         InvalidInput: no readable images of a split. FailedPrecondition: no ImageNet weights.
@@ -54,13 +54,35 @@ def prepare(
         l2=settings.l2,
     )
     trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
+    initial_weights: Literal["imagenet", "starter", "random"] = "random"
     base_sha256 = ""
-    if settings.initial_weights == "imagenet":
-        log.info("ImageNet weights", source=load_imagenet(trainer.network, settings.width_multiplier, sources))
+    if settings.initial_weights != "random":
+        initial_weights = load_base(trainer.network, settings.width_multiplier, settings.initial_weights, sources)
         base_sha256 = trainer.keep_base()
     preprocessing = Preprocessing.of(lines)
     images = load_images(store, lines, settings.input_px, preprocessing)
-    return Prepared(trainer, split_parts(images, labels), images.skipped, base_sha256, preprocessing)
+    return Prepared(trainer, split_parts(images, labels), images.skipped, initial_weights, base_sha256, preprocessing)
+
+
+def hold_to_base(store: ObjectStore, prefix: str, prepared: Prepared) -> None:
+    """See that all cycles of a version start from the same base, whenever and in whichever process they are trained.
+
+    Args:
+        prefix: the version's key prefix; the first to come notes its base below it.
+
+    Raises:
+        FailedPrecondition: other cycles started from another base; weights have come or gone in between.
+    """
+    key, ours = f"{prefix}base.txt", f"{prepared.initial_weights} {prepared.base_sha256}"
+    try:
+        store.put(key, ours.encode(), if_absent=True)
+    except AlreadyExists:
+        began = store.get(key).decode()
+        if began != ours:
+            raise FailedPrecondition(
+                f"this training began from the base {began!r}, and now {ours!r} is what is found: give it the same "
+                "weights as before (--weights), or train under another name"
+            ) from None
 
 
 def class_weights(lines: Sequence[ManifestLine], labels: Sequence[str], balance: float) -> np.ndarray:

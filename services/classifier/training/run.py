@@ -26,7 +26,7 @@ from services.classifier.target import parse_target
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
-from services.classifier.training.preparation import prepare
+from services.classifier.training.preparation import hold_to_base, prepare
 from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
@@ -96,6 +96,7 @@ def train(
     if at_once > 1:
         run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), cycles, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
+    hold_to_base(store, prefix, prepared)
     embedded: dict[str, np.ndarray] = {}
     results = []
     for cycle in range(cycles):
@@ -111,7 +112,7 @@ def train(
         content_hash=content_hash(lines),
         images={split: dict(Counter(x.label for x in part.lines)) for split, part in prepared.parts.items()},
         synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if x.origin == "synthetic")),
-        initial_weights=settings.initial_weights,
+        initial_weights=prepared.initial_weights,
         initial_weights_sha256=prepared.base_sha256,
         packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
     )

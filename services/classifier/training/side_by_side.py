@@ -19,7 +19,7 @@ from defectory.storage import open_store
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.cycles import Report, run_cycle
 from services.classifier.training.folds import without_fold
-from services.classifier.training.preparation import prepare
+from services.classifier.training.preparation import hold_to_base, prepare
 from services.classifier.training.schedule import Schedule
 
 POLL_S = 0.5
@@ -102,6 +102,7 @@ def _train(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue
     die_with(parent)
     store = open_store(plan.store_url)
     prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
+    hold_to_base(store, plan.prefix, prepared)
     run_cycle(
         store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds), {},
         plan.settings, cycle, plan.seed + cycle,

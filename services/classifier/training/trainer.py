@@ -34,7 +34,8 @@ class Trainer:
         keras.utils.set_random_seed(0)
         self.architecture, self._settings = architecture, settings
         self._base_weights: list[np.ndarray] | None = None
-        self.network: Network = build(architecture)
+        self._keeps_statistics = settings.initial_weights != "random"
+        self.network: Network = build(architecture, keeps_statistics=self._keeps_statistics)
         _choose_trainable(self.network, settings.trainable_base)
         self._head_optimizer = keras.optimizers.Adam(settings.learning_rate)
         self._head_optimizer.build(self.network.top.trainable_variables)
@@ -60,7 +61,7 @@ class Trainer:
 
     def start_cycle(self, seed: int) -> None:
         """Forget everything and start from the seed (and the base that was kept, if one was)."""
-        fresh = build(self.architecture, seed)
+        fresh = build(self.architecture, seed, keeps_statistics=self._keeps_statistics)
         if self._base_weights is not None:
             fresh.base.set_weights(self._base_weights)
         for ours, theirs in zip(self.network.model.variables, fresh.model.variables, strict=True):
@@ -91,6 +92,17 @@ class Trainer:
         if moves is not None:
             images = _move(images, moves.transforms, moves.light)
         return self._whole_step(images, one_hot).numpy()
+
+    def settle(self, inputs: np.ndarray) -> None:
+        """Give the head's batch normalisation the statistics of these images, or embeddings, under the present weights.
+
+        Moving averages would lag behind: after ten steps they are nine tenths what they began with, and while the base
+        learns the head's input runs away from them (PreciseBN: Wu & Johnson 2021, arXiv:2105.07576, section 3).
+        """
+        dense, normalisation = (self.network.top.get_layer(name) for name in ("dense", "normalisation"))
+        hidden = dense(inputs if inputs.ndim == 2 else self.embed(inputs)).numpy()
+        normalisation.moving_mean.assign(hidden.mean(axis=0))
+        normalisation.moving_variance.assign(hidden.var(axis=0))
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities (N, labels) of images, or of embeddings."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from defectory.datasets.manifest import ManifestLine, content_hash
 from defectory.datasets.pictures import memory_of, pictures_of
-from defectory.errors import Corrupted, DefectoryError, InvalidInput
+from defectory.errors import Corrupted, DefectoryError, InvalidInput, listed
 from defectory.imaging import decode, is_grey, to_square
 from defectory.storage import ObjectStore
 from services.generator.stylegan2.networks import Architecture
@@ -37,12 +37,7 @@ def select(lines: Sequence[ManifestLine], label: str) -> list[ManifestLine]:
     Raises:
         InvalidInput: the label has no training images, or one of them is also tested on.
     """
-    chosen = of_split(lines, label, "train")
-    if not chosen:
-        labels = sorted({x.label for x in lines if x.split == "train" and x.origin in LEARNED_ORIGINS})
-        right = f"labels with real training images: {', '.join(labels) or 'none'}"
-        raise InvalidInput(f"label {label!r} has no real training images; {right}", {"label": right})
-    _refuse_tested(chosen, lines)
+    (chosen,) = _learned(lines, [label])
     return chosen
 
 
@@ -54,18 +49,14 @@ def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tupl
     """
     if len(labels) < 2 or len(set(labels)) < len(labels):
         right = "at least two, all different; for one label give `label`"
-        raise InvalidInput(f"labels are {', '.join(labels)}: {right}", {"labels": right})
-    found = [(line, index) for index, label in enumerate(labels) for line in select(lines, label)]
-    return [line for line, _ in found], [index for _, index in found]
+        raise InvalidInput(f"labels are {listed(labels) or 'none'}: {right}", {"labels": right})
+    found = _learned(lines, labels)
+    return [line for part in found for line in part], [index for index, part in enumerate(found) for _ in part]
 
 
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
     """Lines of a label and a split that are photographs, edited or not, and were not rejected."""
-    return [
-        line
-        for line in lines
-        if line.label == label and line.split == split and line.origin in LEARNED_ORIGINS and line.verdict != "rejected"
-    ]
+    return [line for line in lines if line.label == label and _is_of(line, split)]
 
 
 def of_labels(lines: Sequence[ManifestLine], labels: Sequence[str], split: str) -> list[ManifestLine]:
@@ -236,6 +227,25 @@ class Prefetched:
     def _prepare(self, start: int, count: int) -> Shown:
         shown = self._epochs.batch(start, count)
         return Shown(shown.pixels.pin_memory(), shown.classes) if torch.cuda.is_available() else shown
+
+
+def _learned(lines: Sequence[ManifestLine], labels: Sequence[str]) -> list[list[ManifestLine]]:
+    """Of each label, all different, what a generator learns from; the lines are gone through once for all of them."""
+    chosen: dict[str, list[ManifestLine]] = {label: [] for label in labels}
+    for line in lines:
+        if line.label in chosen and _is_of(line, "train"):
+            chosen[line.label].append(line)
+    without = next((label for label, part in chosen.items() if not part), None)
+    if without is not None:
+        there = sorted({x.label for x in lines if x.split == "train" and x.origin in LEARNED_ORIGINS})
+        right = f"labels with real training images: {listed(there) or 'none'}"
+        raise InvalidInput(f"label {without!r} has no real training images; {right}", {"label": right})
+    _refuse_tested([line for part in chosen.values() for line in part], lines)
+    return list(chosen.values())
+
+
+def _is_of(line: ManifestLine, split: str) -> bool:
+    return line.split == split and line.origin in LEARNED_ORIGINS and line.verdict != "rejected"
 
 
 def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.errors import DefectoryError
 from defectory.serving.status import error_from_rpc
+from tests.patience import PATIENT_S
 
 SPLITS = [("good", "train")] * 4 + [("bad", "train")] * 3 + [("good", "test"), ("bad", "test")]
 SMALL = {
@@ -29,5 +30,5 @@ def training(manifest: str, request_id: str, **changes: Any) -> pb.TrainGenerato
 
 def refusal(call: Any, request: Any) -> DefectoryError:
     with pytest.raises(grpc.RpcError) as raised:
-        call(request, timeout=30)
+        call(request, timeout=PATIENT_S)
     return error_from_rpc(raised.value)

@@ -14,6 +14,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import write_generator, write_images
 
 
@@ -22,7 +23,7 @@ def test_metrics_of_a_generator(service: Service, stub: Any, store: ObjectStore)
     request = pb.EvaluateGeneratorRequest(
         request_id="measure", model="tiny", manifest_uri=write_images(store, "measured", splits), count=20
     )
-    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
+    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
     assert found.held_out_images == 12
     assert found.metrics["kid_low"] <= found.metrics["kid"] <= found.metrics["kid_high"]
     assert found.metrics["kid"] > 0.1  # an untrained network
@@ -35,7 +36,7 @@ def test_classes_are_measured_as_often_as_they_come(service: Service, stub: Any,
     request = pb.EvaluateGeneratorRequest(
         request_id="kinds", model="kinds", manifest_uri=write_images(store, "measured-kinds", splits), count=14
     )
-    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
+    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
     assert found.held_out_images == 14
     assert found.metrics["diversity"] <= found.metrics["diversity/bent"]
     assert "diversity/cut" not in found.metrics  # two pictures
@@ -45,14 +46,14 @@ def test_metrics_want_held_out_images(service: Service, stub: Any, store: Object
     uri = write_images(store, "few", [("defect", "train")] * 5 + [("defect", "validation")] * 4)
     started = stub.EvaluateGenerator(pb.EvaluateGeneratorRequest(request_id="few", model="tiny", manifest_uri=uri))
     with pytest.raises(FailedPrecondition, match="4 held-out images"):
-        wait_for(service.channel, started, timeout_s=120)
+        wait_for(service.channel, started, timeout_s=PATIENT_S)
 
 
 def test_fid_is_refused_on_few_images(service: Service, stub: Any, store: ObjectStore) -> None:
     uri = write_images(store, "measured-fid", [("defect", "train")] * 12 + [("defect", "validation")] * 12)
     request = pb.EvaluateGeneratorRequest(request_id="fid", model="tiny", manifest_uri=uri, fid=True)
     with pytest.raises(FailedPrecondition, match="FID on 12 held-out images"):
-        wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=120)
+        wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from defectory.storage import ObjectStore, open_store
 from services.generator.jobs import synthesize
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import ROOT, Service
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import write_generator
 
 
@@ -36,7 +37,7 @@ def test_a_broken_model_is_told_as_lost_data_and_left_out_of_the_list(tmp_path: 
     with Service("services.generator", store.url) as running:
         stub = generator_pb2_grpc.GeneratorServiceStub(running.channel)
         assert type(refusal(stub.GetGenerator, pb.GetGeneratorRequest(model="broken"))) is Corrupted
-        listed = stub.ListGenerators(pb.ListGeneratorsRequest(), timeout=30).generators
+        listed = stub.ListGenerators(pb.ListGeneratorsRequest(), timeout=PATIENT_S).generators
         assert [x.name for x in listed] == ["fine"]
         store.put(weights, store.get(weights)[:-4])
         assert type(refusal(stub.Preview, pb.PreviewRequest(model="fine", seeds=[1]))) is Corrupted
@@ -52,7 +53,9 @@ def test_generators_are_listed_by_page(tmp_path: Path) -> None:
         for size in (0, 1, 2, 5):
             found, token = [], ""
             while True:
-                page = stub.ListGenerators(pb.ListGeneratorsRequest(page_size=size, page_token=token), timeout=30)
+                page = stub.ListGenerators(
+                    pb.ListGeneratorsRequest(page_size=size, page_token=token), timeout=PATIENT_S
+                )
                 found += [f"{x.name}/{x.version}" for x in page.generators]
                 assert size == 0 or len(page.generators) <= size
                 token = page.next_page_token
@@ -81,7 +84,7 @@ def test_a_pickle_that_is_none_fails_the_import_with_the_reason(
     uri = store.uri("imports/evil.pkl")
     started = stub.ImportGenerator(pb.ImportGeneratorRequest(request_id="evil", pickle_uri=uri, name="evil", label="x"))
     with pytest.raises(InvalidInput, match=r"wants builtins\.print"):
-        wait_for(service.channel, started, timeout_s=120)
+        wait_for(service.channel, started, timeout_s=PATIENT_S)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +100,8 @@ def test_imports_that_cannot_be_are_refused(stub: Any, store: ObjectStore, wrong
 def test_a_service_that_is_to_have_a_gpu_does_not_start_without_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.generator", "--store", f"file://{tmp_path}/store", "--port", "0"]
     ended = subprocess.run(
-        [*command, "--metrics-port", "0", "--device", "cuda"], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        [*command, "--metrics-port", "0", "--device", "cuda"], cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=PATIENT_S, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.splitlines()[-1].startswith("generator: device is cuda, but torch finds no GPU here")

@@ -19,6 +19,7 @@ from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import write_images
 
 
@@ -26,7 +27,7 @@ def test_seeds_one_by_one_are_the_pictures_of_the_preview(service: Service, stub
     request = pb.SynthesizeRequest(
         request_id="chosen", model="tiny", seeds=[7, 3, 4_000_000_000], noise_mode="const", dataset="chosen"
     )
-    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=120)
+    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
     lines = read_manifest(store, made.manifest_uri)
     assert [line.seed for line in lines] == [7, 3, 4_000_000_000]
     shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=request.seeds)).images
@@ -37,7 +38,7 @@ def test_precision_is_that_of_each_request(service: Service, stub: Any, store: O
     request = pb.SynthesizeRequest(
         request_id="halved", model="tiny", seeds=[7, 3], noise_mode="const", dataset="halved", precision="bf16"
     )
-    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=120)
+    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
     lines = read_manifest(store, made.manifest_uri)
     assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 4)}
     before, half, after = (
@@ -51,7 +52,7 @@ def test_precision_is_that_of_each_request(service: Service, stub: Any, store: O
 
 def test_a_preview_shows_truncation(stub: Any) -> None:
     request = pb.PreviewRequest(model="tiny/1", seeds=[1, 2], truncation_psi=0.0)
-    first, second = stub.Preview(request, timeout=60).images
+    first, second = stub.Preview(request, timeout=PATIENT_S).images
     assert first == second
     assert np.asarray(decode(first)).shape == (16, 16, 3)
 
@@ -61,7 +62,7 @@ def test_a_dataset_made_otherwise_is_not_overwritten(service: Service, stub: Any
     before = store.get(store.key(uri))
     request = pb.SynthesizeRequest(request_id="taken", model="tiny", count=2, dataset="taken")
     with pytest.raises(AlreadyExists, match="another name"):
-        wait_for(service.channel, stub.Synthesize(request, timeout=30), timeout_s=120)
+        wait_for(service.channel, stub.Synthesize(request, timeout=PATIENT_S), timeout_s=PATIENT_S)
     assert store.get(store.key(uri)) == before
 
 

@@ -23,17 +23,19 @@ from defectory.storage import ObjectStore
 from services.generator import bundle
 from tests.contract.generator.generator_requests import SPLITS, refusal, training
 from tests.contract.running import Service
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import make_lines
 
 
 def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
     request = training(manifest, "whole")
     seen = []
-    operation = stub.TrainGenerator(request, timeout=30)
-    made = wait_for(service.channel, operation, seen.append, timeout_s=120).generator
+    operation = stub.TrainGenerator(request, timeout=PATIENT_S)
+    made = wait_for(service.channel, operation, seen.append, timeout_s=PATIENT_S).generator
     assert (made.name, made.version, made.label, made.resolution_px, made.channels) == ("good", "1", "good", 16, 3)
     assert made.kimg == pytest.approx(0.032)
-    assert stub.TrainGenerator(request, timeout=30).name == operation.name  # the same request, the same operation
+    again = stub.TrainGenerator(request, timeout=PATIENT_S)
+    assert again.name == operation.name  # the same request, the same operation
     assert seen[-1].unit == "kimg"
     assert "chosen without KID: 0 validation images, at least 10 are needed" in seen[-1].warning
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
@@ -41,11 +43,11 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     assert bundle.load(store, "good/1")[1].weights_sha256 == made.weights_sha256
     assert (made.training_images, made.seed, made.manifest_uri, made.initial_model) == (4, 1, manifest, "")
     assert (made.channel_base, made.z_dim, made.w_dim) == (256, 8, 8)
-    assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=30).generator == made
+    assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=PATIENT_S).generator == made
 
-    preview = stub.Preview(pb.PreviewRequest(model="good", seeds=[3, 5], noise_mode="random"), timeout=60).images
+    preview = stub.Preview(pb.PreviewRequest(model="good", seeds=[3, 5], noise_mode="random"), timeout=PATIENT_S).images
     wanted = pb.SynthesizeRequest(request_id="make", model="good", count=4, first_seed=3, dataset="more-good")
-    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=30), timeout_s=120)
+    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=PATIENT_S), timeout_s=PATIENT_S)
     lines = read_manifest(store, response.manifest_uri)
     assert response.count == len(lines) == 4
     assert store.get(store.key(lines[0].uri)) == preview[0]
@@ -57,15 +59,15 @@ def test_one_model_of_two_labels_makes_either(service: Service, stub: Any, store
     request = training(
         manifest, "both", label="", labels=["good", "bad"], name="both", initial_model="tiny", settings={"kimg": 0.008}
     )
-    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=30), timeout_s=120).generator
+    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
     assert (list(made.classes), made.label) == (["good", "bad"], "good+bad")
     assert bundle.read_card(store, "both").architecture.classes == 2
     wanted = pb.SynthesizeRequest(request_id="turns", dataset="both-in-turn", model="both", count=4)
-    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=30), timeout_s=120)
+    response = wait_for(service.channel, stub.Synthesize(wanted, timeout=PATIENT_S), timeout_s=PATIENT_S)
     lines = read_manifest(store, response.manifest_uri)
     assert [line.label for line in lines] == ["good", "bad", "good", "bad"]
     preview = pb.PreviewRequest(model="both", seeds=[3], noise_mode="random", class_label="bad")
-    assert stub.Preview(preview, timeout=60).images[0] == store.get(store.key(lines[3].uri))
+    assert stub.Preview(preview, timeout=PATIENT_S).images[0] == store.get(store.key(lines[3].uri))
 
 
 def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectStore, manifest: str) -> None:
@@ -74,44 +76,50 @@ def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectSt
     for name, kill in (("calm", False), ("killed", True)):
         request = training(manifest, name, name=name, settings=longer)
         with Service("services.generator", store.url) as running:
-            operation = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(request, timeout=30)
+            operation = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(
+                request, timeout=PATIENT_S
+            )
             if kill:
                 prefix = f"models/generator/{name}/1/checkpoints/"
-                deadline = time.monotonic() + 60
+                deadline = time.monotonic() + PATIENT_S
                 while not any(info.key.endswith(".json") for info in store.list(prefix)):
                     assert time.monotonic() < deadline
                     time.sleep(0.02)
                 running.kill()
             else:
-                hashes.append(wait_for(running.channel, operation, timeout_s=120).generator.weights_sha256)
+                hashes.append(wait_for(running.channel, operation, timeout_s=PATIENT_S).generator.weights_sha256)
         if kill:
             assert not store.exists(f"models/generator/{name}/1/model.json")
             with Service("services.generator", store.url) as running:
-                again = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(request, timeout=30)
-                response = wait_for(running.channel, again, timeout_s=120)
+                again = generator_pb2_grpc.GeneratorServiceStub(running.channel).TrainGenerator(
+                    request, timeout=PATIENT_S
+                )
+                response = wait_for(running.channel, again, timeout_s=PATIENT_S)
                 assert progress_of(again).restarts >= 1
                 hashes.append(response.generator.weights_sha256)
     assert hashes[0] == hashes[1]
 
 
 def test_a_cancelled_training_stops(service: Service, stub: Any, manifest: str) -> None:
-    operation = stub.TrainGenerator(training(manifest, "long", name="long", settings={"kimg": 5000.0}), timeout=30)
+    operation = stub.TrainGenerator(
+        training(manifest, "long", name="long", settings={"kimg": 5000.0}), timeout=PATIENT_S
+    )
     cancel(service.channel, operation.name)
     with pytest.raises(Cancelled):
-        wait_for(service.channel, operation, timeout_s=60)
+        wait_for(service.channel, operation, timeout_s=PATIENT_S)
 
 
 def test_a_training_starts_from_another_model(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
     request = training(manifest, "transfer", name="moved", initial_model="tiny")
-    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=30), timeout_s=120).generator
+    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
     assert bundle.read_card(store, f"moved/{made.version}").initial_model == "tiny/1"
 
 
 def test_a_training_that_diverges_tells_the_reason(service: Service, stub: Any, manifest: str) -> None:
     wild = {"learning_rate": 1.0, "r1_gamma": 1e38, "kimg": 0.5}
-    operation = stub.TrainGenerator(training(manifest, "wild", name="wild", settings=wild), timeout=30)
+    operation = stub.TrainGenerator(training(manifest, "wild", name="wild", settings=wild), timeout=PATIENT_S)
     with pytest.raises(FailedPrecondition, match="diverged twice"):
-        wait_for(service.channel, operation, timeout_s=120)
+        wait_for(service.channel, operation, timeout_s=PATIENT_S)
 
 
 @pytest.mark.parametrize(
@@ -177,5 +185,9 @@ def test_training_on_test_images_is_refused(stub: Any, store: ObjectStore) -> No
 
 
 def test_a_request_id_is_for_one_request(service: Service, stub: Any, manifest: str) -> None:
-    wait_for(service.channel, stub.TrainGenerator(training(manifest, "mine", name="mine"), timeout=30), timeout_s=120)
+    wait_for(
+        service.channel,
+        stub.TrainGenerator(training(manifest, "mine", name="mine"), timeout=PATIENT_S),
+        timeout_s=PATIENT_S,
+    )
     assert type(refusal(stub.TrainGenerator, training(manifest, "mine", name="mine", seed=2))) is AlreadyExists

@@ -63,3 +63,16 @@ def test_a_folder_of_other_cables_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         write_cables(tmp_path, good=0, defect=0, seed=0)
+
+
+def test_only_the_kinds_that_are_asked_for_are_drawn_in_turn(tmp_path: Path) -> None:
+    chosen = ("missing_wire", "bent_wire")
+    write_cables(tmp_path, good=1, defect=5, seed=1, size_px=32, kinds=chosen)
+    assert {p.name: len(list(p.iterdir())) for p in (tmp_path / "test").iterdir()} == {
+        "bent_wire": 3,
+        "missing_wire": 2,
+    }
+    with pytest.raises(AlreadyExists):
+        write_cables(tmp_path, good=1, defect=5, seed=1, size_px=32)
+    with pytest.raises(InvalidInput, match=r"torn.*bent_wire"):
+        write_cables(tmp_path, good=1, defect=5, seed=1, size_px=32, kinds=("torn",))

@@ -8,6 +8,7 @@ from defectory.storage import ObjectStore
 from services.classifier.bundle import read_card
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.registry import Served
+from tests.patience import PATIENT_S
 
 
 class NoEngine:
@@ -36,5 +37,5 @@ class HeldLoader:
     def __call__(self, model: str) -> Served:
         if model.startswith(self._held):
             self.begun.set()
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(PATIENT_S)
         return served_by_nothing(self._store, model)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from services.classifier.serving.batching import Batcher, Lane
+from tests.patience import PATIENT_S
 
 
 class Doubling:
@@ -25,7 +26,7 @@ class Doubling:
 
     def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
         self.batches.append((len(images), alone))
-        self.go.wait(10)
+        self.go.wait(PATIENT_S)
         if (images == 99).any():
             raise ValueError("99")
         assert images.dtype == np.float32
@@ -63,7 +64,7 @@ def test_everybody_gets_their_own_answer(batcher: Batcher) -> None:
     futures = [batcher.submit(lane, images(*range(n, n + 3)))[0] for n in (10, 20, 30)]
     engine.go.set()
     for n, future in zip((10, 20, 30), futures, strict=True):
-        np.testing.assert_array_equal(future.result(10), [2 * n, 2 * n + 2, 2 * n + 4])
+        np.testing.assert_array_equal(future.result(PATIENT_S), [2 * n, 2 * n + 2, 2 * n + 4])
 
 
 def test_what_waits_is_put_together_up_to_the_engines_batch(batcher: Batcher) -> None:
@@ -71,20 +72,20 @@ def test_what_waits_is_put_together_up_to_the_engines_batch(batcher: Batcher) ->
     futures = [batcher.submit(lane, images(n))[0] for n in range(10)]
     engine.go.set()
     for future in futures:
-        future.result(10)
+        future.result(PATIENT_S)
     assert [size for size, _ in engine.batches] == [1, 4, 4, 2]
 
 
 def test_a_lone_image_does_not_wait_and_has_all_cores(batcher: Batcher) -> None:
     engine = Doubling()
-    batcher.submit(Lane(engine, doubled, "m", "1"), images(3))[0].result(10)
+    batcher.submit(Lane(engine, doubled, "m", "1"), images(3))[0].result(PATIENT_S)
     assert engine.batches == [(1, True)]
 
 
 def test_a_large_call_is_cut_into_batches(batcher: Batcher) -> None:
     engine = Doubling()
     futures = batcher.submit(Lane(engine, doubled, "m", "1"), images(*range(11)))
-    assert [len(future.result(10)) for future in futures] == [4, 4, 3]
+    assert [len(future.result(PATIENT_S)) for future in futures] == [4, 4, 3]
 
 
 def test_idle_threads_share_what_waits() -> None:
@@ -92,7 +93,7 @@ def test_idle_threads_share_what_waits() -> None:
     lane, batcher = Lane(engine, doubled, "m", "1"), Batcher(threads=2)
     for future in [batcher.submit(lane, images(n))[0] for n in range(6)]:
         engine.go.set()
-        future.result(10)
+        future.result(PATIENT_S)
     assert max(size for size, _ in engine.batches) < 6
     batcher.close()
 
@@ -104,9 +105,9 @@ def test_cancelled_and_expired_work_is_dropped_before_it_is_computed(batcher: Ba
     gone.cancel()
     time.sleep(0.01)
     engine.go.set()
-    assert kept.result(10)[0] == 6
+    assert kept.result(PATIENT_S)[0] == 6
     with pytest.raises(CancelledError):
-        late.result(10)
+        late.result(PATIENT_S)
     assert [size for size, _ in engine.batches] == [1, 1]
 
 
@@ -114,8 +115,8 @@ def test_a_failure_is_its_batchs_and_nobody_elses(batcher: Batcher) -> None:
     engine = Doubling()
     lane = Lane(engine, doubled, "m", "1")
     with pytest.raises(ValueError, match="99"):
-        batcher.submit(lane, images(99))[0].result(10)
-    assert batcher.submit(lane, images(4))[0].result(10)[0] == 8
+        batcher.submit(lane, images(99))[0].result(PATIENT_S)
+    assert batcher.submit(lane, images(4))[0].result(PATIENT_S)[0] == 8
 
 
 def test_the_lane_that_has_waited_longest_comes_first(batcher: Batcher) -> None:
@@ -127,7 +128,7 @@ def test_the_lane_that_has_waited_longest_comes_first(batcher: Batcher) -> None:
         batcher.submit(lane, images(1))[0].add_done_callback(lambda _, name=name: order.append(name))
     last = batcher.submit(busy, images(1))[0]
     engine.go.set()
-    last.result(10)
+    last.result(PATIENT_S)
     assert order == ["first", "second"]
 
 
@@ -148,7 +149,7 @@ def test_an_image_that_cannot_be_decoded_fails_alone_in_its_batch(batcher: Batch
 
     bad, good = batcher.submit_encoded(lane, [broken, lambda: images(5)])
     engine.go.set()
-    assert good.result(10)[0] == 10
+    assert good.result(PATIENT_S)[0] == 10
     with pytest.raises(ValueError, match="broken"):
-        bad.result(10)
+        bad.result(PATIENT_S)
     assert [size for size, _ in engine.batches] == [1, 1]

@@ -20,6 +20,7 @@ from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import Decided
 from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps, explainer_at
 from services.classifier.serving.registry import Served
+from tests.patience import PATIENT_S
 
 IMAGES = [classifier_pb2.ImageSource(content=bytes([number])) for number in range(4)]
 LABELS = ["a", "b", "c", "d"]
@@ -101,7 +102,7 @@ class SlowExplainer(explainer_pb2_grpc.ExplainerServiceServicer):
     def Explain(self, request: object, context: grpc.ServicerContext) -> None:  # noqa: N802
         context.add_callback(self.left.set)
         self.asked.set()
-        assert self.left.wait(30)
+        assert self.left.wait(PATIENT_S)
         context.abort(grpc.StatusCode.CANCELLED, "it has gone")
 
 
@@ -124,7 +125,7 @@ def test_the_heatmap_of_a_caller_who_has_gone_is_given_up(slow: tuple[SlowExplai
     goes.start()
     with pytest.raises(Cancelled):
         explainer_at(address)("parts/1", IMAGES[0], "a", caller)
-    assert servicer.left.wait(30)
+    assert servicer.left.wait(PATIENT_S)
     goes.join()
 
 

@@ -12,7 +12,7 @@ from services.classifier.settings import PRESETS, training_settings
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
-SMALL = {"input_px": 32, "width_multiplier": 0.35, "initial_weights": "random"}
+SMALL = {"input_px": 32, "width_multiplier": 0.35}
 ARCHITECTURE = Architecture(labels=("a", "b"), input_px=32, width_multiplier=0.35)
 COUNT = 32
 
@@ -74,6 +74,27 @@ def test_the_bases_batch_normalisation_keeps_its_statistics(preset: str, part: s
     assert (learnt(network) == knew) is (part == "none")  # what is to learn has learnt
 
 
+def test_settled_by_one_batch_the_head_answers_as_it_learned_from_it() -> None:
+    without_chance = ARCHITECTURE.model_copy(update={"dropout": 0.0})
+    trainer = Trainer(without_chance, training_settings(SMALL, 32), np.ones(2))
+    features = np.random.default_rng(0).normal(3, 2, (COUNT, 1280)).astype(np.float32)
+    top = trainer.network.top
+    assert np.abs(top(features, training=False) - top(features, training=True)).max() > 0.01
+    trainer.settle(features)
+    np.testing.assert_allclose(top(features, training=False), top(features, training=True), atol=1e-5)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_base_that_starts_from_nothing_estimates_its_own_statistics() -> None:
+    settings = training_settings({**SMALL, "initial_weights": "random"}, 32)
+    trainer = Trainer(ARCHITECTURE, settings, np.ones(2))
+    pixels, labels = drawings()
+    stood = statistics(trainer.network)
+    trainer.train(pixels[:8], labels[:8], 0.0, None)
+    moved = statistics(trainer.network)
+    assert all(moved[path] != before for path, before in stood.items())
+
+
 def test_no_way_to_call_the_network_moves_the_bases_statistics() -> None:
     network = build(ARCHITECTURE)
     images = drawings()[0].astype(np.float32)
@@ -96,7 +117,8 @@ def test_every_preset_learns_32_images_by_heart(preset: str) -> None:
     trainer.start_cycle(0)
     stood = statistics(trainer.network)
     inputs = trainer.embed(pixels) if Schedule(settings, COUNT).embeds(0) else pixels
-    for step in range(120):
-        trainer.train(inputs, labels, step / 120, None)
+    for step in range(60):
+        trainer.train(inputs, labels, step / 60, None)
+    trainer.settle(inputs)
     assert (trainer.predict(inputs).argmax(axis=1) == labels).all()
     assert statistics(trainer.network) == stood

@@ -18,6 +18,7 @@ from defectory.models import set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.serving.loading import Loader
 from services.classifier.serving.registry import KEPT, ModelRegistry, Served
+from tests.patience import PATIENT_S
 from tests.unit.classifier.held_loading import HeldLoader, served_by_nothing
 
 
@@ -47,7 +48,7 @@ def registry(store: ObjectStore, poll_s: float = 60, **wanted: str) -> tuple[Mod
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.01)
@@ -138,7 +139,7 @@ def test_who_asks_for_what_is_known_to_be_broken_waits_for_nobody(store: ObjectS
     other = threading.Thread(target=served.get, args=("slow",))
     other.start()
     try:
-        assert load.begun.wait(30)
+        assert load.begun.wait(PATIENT_S)
         for asked in ("", "1"):
             with pytest.raises(Corrupted):
                 served.get("bad", asked, lambda: pytest.fail("it waits"))
@@ -154,7 +155,7 @@ def test_not_all_may_wait_for_a_model(store: ObjectStore, monkeypatch: pytest.Mo
     first = threading.Thread(target=served.get, args=("parts",))
     first.start()
     try:
-        assert load.begun.wait(30)
+        assert load.begun.wait(PATIENT_S)
         for asked in ("", "1"):
             with pytest.raises(Exhausted, match="calls wait") as caught:
                 served.get("parts", asked)
@@ -250,7 +251,7 @@ def test_who_waits_for_others_loading_waits_no_longer_than_there_is_time(store: 
     other = threading.Thread(target=served.get, args=("slow",))
     other.start()
     try:
-        assert load.begun.wait(30)
+        assert load.begun.wait(PATIENT_S)
         for asked in ("", "1"):
             with pytest.raises(Expired):
                 served.get("parts", asked, lambda: 0.0)

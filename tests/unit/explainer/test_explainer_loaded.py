@@ -9,6 +9,7 @@ from defectory.errors import Expired
 from defectory.storage import ObjectStore, open_store
 from services.explainer import loaded
 from services.explainer.loaded import KEPT, Loaded
+from tests.patience import PATIENT_S
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         def __init__(self, store: ObjectStore, model: str, method: str) -> None:
             if model == "m1/1":
                 begun.set()
-                assert go_on.wait(30)
+                assert go_on.wait(PATIENT_S)
 
     monkeypatch.setattr(loaded, "Explainer", Explainer)
     yield begun, go_on
@@ -79,7 +80,7 @@ def test_nobody_waits_for_another_model_longer_than_there_is_time(
     other = threading.Thread(target=explainers.get, args=("m1", "grad-cam"))
     other.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(PATIENT_S)
         explainers.get("m0", "grad-cam", lambda: pytest.fail("it waits"))
         with pytest.raises(Expired, match="other models were loaded"):
             explainers.get("m2", "grad-cam", lambda: 0.0)

@@ -20,6 +20,7 @@ from services.generator.training.checkpoints import newest_tensors, read_checkpo
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.read_only import ReadOnly
 from services.generator.training.settings import resolve
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import SHAPE, small_settings, write_images
 from tests.unit.generator.test_generator_training import make
 
@@ -76,7 +77,7 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     wanted = [request(store) for store in stores]
     train_generator(wanted[0], TogetherContext(stores[0], "together", ALONE, torch.device("cpu")))
     process = launched(stores[1], wanted[1], tmp_path)
-    process.communicate(timeout=200)
+    process.communicate(timeout=PATIENT_S)
     assert process.returncode == 0
     (one, scalars, weights), (two, scalars_of_two, weights_of_two) = (outcome(store) for store in stores)
     assert scalars_of_two == scalars  # p and its statistics, counters
@@ -105,14 +106,14 @@ def test_sigterm_ends_the_launcher_with_75_behind_a_checkpoint_and_the_same_comm
     evicted = launched(store, wanted, tmp_path)
     says(evicted, "training")
     evicted.terminate()
-    _, said = evicted.communicate(timeout=60)
+    _, said = evicted.communicate(timeout=PATIENT_S)
     assert (evicted.returncode, "Traceback" in said) == (75, False)
     (seen,) = checkpoints(store)
     assert 0 < seen < 400
 
     again = launched(store, wanted, tmp_path)
     says(again, "resumed")
-    again.communicate(timeout=200)
+    again.communicate(timeout=PATIENT_S)
     assert again.returncode == 0
     assert bundle.read_card(store, "kinds/1").kimg == 0.4
 
@@ -125,7 +126,7 @@ def test_sigterm_is_heard_while_all_wait_for_the_store_at_the_end(tmp_path: Path
     folder.symlink_to(folder)  # leads nowhere: a store that is away
     says(process, "waiting for the store")
     process.terminate()
-    process.communicate(timeout=20)  # well before they would be killed
+    process.communicate(timeout=PATIENT_S)
     assert process.returncode == 75
 
 

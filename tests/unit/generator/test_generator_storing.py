@@ -18,6 +18,7 @@ from services.generator.together import TogetherContext
 from services.generator.training.distributed import ALONE
 from services.generator.training.snapshots import VIDEO
 from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
+from tests.patience import PATIENT_S
 from tests.unit.generator.generator_samples import SHAPE, write_images
 
 ROOT = Path(__file__).parents[3]
@@ -166,7 +167,7 @@ def test_a_disk_that_is_really_full_stops_nothing_and_loses_nothing(tmp_path: Pa
         pytest.skip("no file system of its own can be mounted here")
     command = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$0" -c "$1" {disk}', sys.executable, FULL_DISK]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENT_S)
     assert done.returncode == 0, done.stderr
     code, warnings, keys, same = json.loads(done.stdout.splitlines()[-1])
     assert code == 28  # ENOSPC

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from defectory.api.classifier.v1 import classifier_pb2
+from defectory.errors import FailedPrecondition
 from defectory.storage import open_store
 from orchestrator.pipeline.classifier_steps import judge, judge_inputs, train, train_inputs
 from orchestrator.pipeline.settings import resolve
@@ -17,21 +18,23 @@ OUTPUTS = {
 
 
 class Asked:
-    """Services that remember what they were asked."""
+    """Services that remember what they were asked, and say where their base started."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: str = "") -> None:
         self.requests: list[classifier_pb2.TrainClassifierRequest] = []
+        self._start = start
 
     def operate(self, service: str, call: str, request: Any, report: object) -> classifier_pb2.TrainClassifierResponse:
         self.requests.append(request)
-        return classifier_pb2.TrainClassifierResponse()
+        return classifier_pb2.TrainClassifierResponse(classifier=classifier_pb2.Classifier(initial_weights=self._start))
 
 
-def context(asked: Asked, at_once: int) -> StepContext:
-    settings = resolve({"name": "run", "data": {"directory": "x"}, "classifier": {"at_once": at_once}}, {})
+def context(asked: Asked, at_once: int = 0, warn=lambda _: None, **classifier: Any) -> StepContext:  # type: ignore[no-untyped-def]
+    given = {"name": "run", "data": {"directory": "x"}, "classifier": {"at_once": at_once, **classifier}}
+    outputs = {**OUTPUTS, "expanded-dataset": OUTPUTS["ingest"]}
     return StepContext(
-        settings=settings, weights="", outputs=OUTPUTS, store=open_store("memory://"), services=asked,
-        on_report=lambda *_: None, warn=lambda _: None, step="s", input_hash="0" * 64, forced=0,
+        settings=resolve(given, {}), weights="", outputs=outputs, store=open_store("memory://"), services=asked,
+        on_report=lambda *_: None, warn=warn, step="s", input_hash="0" * 64, forced=0,
     )  # fmt: skip
 
 
@@ -44,3 +47,20 @@ def test_cycles_side_by_side_are_asked_for_and_change_no_hash(work, inputs) -> N
     assert (first.at_once, second.at_once) == (0, 3)
     assert first.request_id != second.request_id  # a service takes an id for one request only
     assert inputs(context(asked, 0)) == inputs(context(asked, 3))
+
+
+def test_a_baseline_that_started_from_the_starter_says_so_and_a_starter_that_was_named_needs_no_warning() -> None:
+    warnings: list[str] = []
+    made = train("baseline")(context(Asked("starter"), warn=warnings.append))
+    assert made["initial_weights"] == "starter"
+    assert ["NO IMAGENET WEIGHTS" in text and "starter classifier" in text for text in warnings] == [True]
+    warnings.clear()
+    made = train("baseline")(context(Asked("starter"), warn=warnings.append, initial_weights="starter"))
+    assert (made["initial_weights"], warnings) == ("starter", [])
+
+
+@pytest.mark.parametrize("work", [train("expanded"), judge])
+def test_an_arm_or_judge_that_started_otherwise_than_the_baseline_is_no_comparison(work) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(FailedPrecondition, match="started from starter weights, the baseline from random"):
+        work(context(Asked("starter")))
+    work(context(Asked("random")))

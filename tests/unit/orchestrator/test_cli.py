@@ -25,15 +25,19 @@ from defectory.storage import open_store
 from orchestrator.cli import doctor, generator_tools
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
+from orchestrator.cli.options import weights_file
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
 from orchestrator.pipeline.line import LINE
+from tests.patience import PATIENT_S
 
 ROOT = Path(__file__).parents[3]
 
 
 def defectory(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, env={**os.environ, **environ})
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=PATIENT_S, env={**os.environ, **environ}
+    )
 
 
 @pytest.fixture
@@ -239,6 +243,19 @@ def test_doctor_finds_a_store_that_ignores_conditional_writes(
     assert found.state == "wrong"
     assert "If-None-Match" in found.found
     assert not list(careless.list())
+
+
+def test_doctor_needs_no_imagenet_weights_where_the_starter_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEFECTORY_WEIGHTS", "DEFECTORY_SHARED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert (doctor._weights("").state, "starter" in doctor._weights("").mend) == ("note", True)
+    assert doctor._weights("starter").state == "ok"
+    assert doctor._weights(str(tmp_path / "starter")).state == "wrong"
+    assert (weights_file("starter"), weights_file("x.h5")) == ("starter", str(tmp_path / "x.h5"))
 
 
 def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Recorded:
         self.asked: list[Any] = []
         self.steps: list[str] = []
         self.doubts: list[str] = []
+        self.warnings: list[str] = []
         self._answer = answer
 
     def operate(self, service: str, method: str, request: Message, on_report: Callable[..., None]) -> Message:
@@ -47,6 +48,9 @@ class Recorded:
     def step(self, name: str) -> Iterator[None]:
         self.steps.append(name)
         yield
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def doubt(self, text: str) -> None:
         self.doubts.append(text)
@@ -265,3 +269,24 @@ def test_a_doubtful_step_has_no_tick() -> None:
     shown = console.file.getvalue().splitlines()
     assert [line[:1] for line in shown] == ["▶", "✘", "▶", "✔"]
     assert "it differs" in shown[1]
+
+
+@pytest.mark.parametrize(("cells", "warned"), [((1, 1), True), ((2, 4), True), ((3, 3), False), ((7, 7), False)])
+def test_heat_of_few_cells_says_that_it_cannot_say_where(
+    cells: tuple[int, int], warned: bool, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = explainer_pb2.ExplainResponse(overlay=b"png", heat_rows=cells[0], heat_columns=cells[1])
+    of_file = recorded(monkeypatch, lambda _: answer, "explaining")
+    (tmp_path / "part.png").write_bytes(b"x")
+    out = ("--out", str(tmp_path / "why.png"))
+    made = json.loads(said(store, "explain", str(tmp_path / "part.png"), "--model", "m", *out, "--json"))
+    assert made["cells"] == list(cells)
+    bundle(store, weights_bytes(lively(ARCHITECTURE)))
+    store.put("summary.json", json.dumps({"models": [{"model": "judge/1", "cells": cells}]}).encode())
+    many = explainer_pb2.ExplainImagesResponse(summary_uri=store.uri("summary.json"))
+    of_dataset = recorded(monkeypatch, lambda _: many, "explaining")
+    said(store, "explain", "parts", "--model", "judge")
+    for services, model in ((of_file, "m"), (of_dataset, "judge/1")):
+        assert [f"{model}: The heatmaps have {cells[0]}×{cells[1]} cells only" in x for x in services.warnings] == (
+            [True] if warned else []
+        )

@@ -21,6 +21,7 @@ from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
 from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
 from orchestrator.pipeline.progress import Display, Report, in_words
+from tests.patience import PATIENT_S
 
 
 def gone(pid: int) -> bool:
@@ -83,7 +84,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     while not gone(pid):
         assert time.monotonic() < deadline, "the service outlived its parent"
         time.sleep(0.05)

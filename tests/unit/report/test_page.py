@@ -131,6 +131,18 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     assert 'src="http' not in page
 
 
+def test_the_page_says_where_the_bases_started_and_warns_only_of_what_was_not_wanted(run: MemoryStore) -> None:
+    assert ", and started from ImageNet weights." in build_report(run, "run")[0].decode()
+    for arm in ("baseline", "expanded"):
+        outputs = json.loads(run.get(f"runs/run/steps/{arm}.json"))["outputs"]
+        put(run, f"runs/run/steps/{arm}.json", {"outputs": {**outputs, "initial_weights": "starter"}})
+    for wanted, warned in (("imagenet", True), ("starter", False)):
+        put(run, "runs/run/pipeline.json", {"settings": {"classifier": {"initial_weights": wanted}}})
+        page = build_report(run, "run")[0].decode()
+        assert "started from the starter classifier, which learned from drawn parts and surfaces." in page
+        assert ("No ImageNet weights were found" in page) == warned
+
+
 def test_that_the_test_set_is_small_is_said_once(run: MemoryStore) -> None:
     outputs = json.loads(run.get("runs/run/steps/ingest.json"))["outputs"]
     outputs["split_warning"] = "the test split holds 4 independent parts only: intervals will be wide"  # earlier runs

@@ -13,6 +13,7 @@ from defectory.errors import Expired, InvalidInput
 from defectory.serving import metrics
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.interceptors import CallInterceptor
+from tests.patience import PATIENT_S
 
 Logs = list[MutableMapping[str, Any]]
 
@@ -72,7 +73,7 @@ def counted_as(method: str, code: str, end: Callable[[], None]) -> Logs:
     before = {other: counted(method, other) for other in ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "INVALID_ARGUMENT")}
     with capture_logs() as logs:
         end()
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + PATIENT_S
         while sum(counted(method, other) for other in before) == sum(before.values()):
             assert time.monotonic() < limit
             time.sleep(0.01)

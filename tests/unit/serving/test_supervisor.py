@@ -11,6 +11,7 @@ from defectory.serving.operations.leases import Leases
 from defectory.serving.operations.record import OperationRecord, State, cancel_key, read_record, write_record
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage import ObjectStore, open_store
+from tests.patience import PATIENT_S
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_cancelled_operation_is_ended_by_its_owner_or_when_that_is_gone(
     assert store.exists(cancel_key("s", "x"))
     for key in owners(store):
         store.delete(key)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     while read_record(store, "s", "x").state is not State.CANCELLED:
         assert time.monotonic() < deadline
         time.sleep(0.02)

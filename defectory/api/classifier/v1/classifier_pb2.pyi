@@ -70,19 +70,24 @@ class TrainingSettings(_message.Message):
     epochs: _builtins.int
     """Epochs, in [1, 10000]; default 40."""
     learning_rate: _builtins.float
-    """Learning rate (Adam, fixed), > 0; default 1e-5."""
+    """Learning rate (Adam, fixed), in [1e-9, 1]; default 1e-5."""
     batch: _builtins.int
     """Images a step, in [1, 1024]; default 32."""
     focal_gamma: _builtins.float
     """Gamma of the focal loss, in [0, 10]; absent: 2."""
     steps_per_epoch: _builtins.int
-    """Optimiser steps an epoch, >= 0; 0: as many as show every training image once. Equal for arms that are compared."""
+    """Optimiser steps an epoch, in [0, 1000000], and steps * batch at most 10 million; 0: as many as show every training image
+    once. Equal for arms that are compared.
+    """
     real_share: _builtins.float
-    """Share of real images in every batch, in (0, 1], at least one image of each kind below 1; 1: real images only; absent: as
+    """Share of real images in every batch, in [0.001, 1], at least one image of each kind below 1; 1: real images only; absent: as
     they come.
     """
     initial_weights: _builtins.str
-    """Where the base starts: "imagenet" or "random"; default "imagenet"."""
+    """Where the base starts: "imagenet", "starter" (the shipped base that learned from drawn parts) or "random"; default
+    "imagenet". Where ImageNet weights are not to be had, "imagenet" starts from the starter: Classifier.initial_weights
+    says so. Without a starter of the width that is asked for the training ends with FAILED_PRECONDITION.
+    """
     good_label: _builtins.str
     """Label of good parts, for the operating point; default "good". Every other label is a defect."""
     target: _builtins.str
@@ -96,17 +101,19 @@ class TrainingSettings(_message.Message):
     class_balance: _builtins.float
     """How much rare labels weigh more in the loss, in [0, 1]: (images / labels / images of the label) to this power; default 0."""
     base_rate: _builtins.float
-    """Learning rate of the base as a share of the head's, in (0, 1]; default 1."""
+    """Learning rate of the base as a share of the head's, in [1e-6, 1]; default 1."""
     decay: _builtins.str
     """Of the learning rate after the warm-up: "none" or "cosine", to 0 at the last step; default "none"."""
     warmup_epochs: _builtins.int
-    """Epochs, of all epochs, in which only the head learns; default 0."""
+    """Epochs, of all epochs, in which only the head learns, in [0, 10000]; default 0."""
     warmup_rate: _builtins.float
-    """Learning rate of the warm-up, in (0, 1]; default 1e-3."""
+    """Learning rate of the warm-up, in [1e-9, 1]; default 1e-3."""
     patience: _builtins.int
-    """Epochs without a better one on validation after which a cycle ends, not counting the warm-up; 0, the default: never."""
+    """Epochs without a better one on validation after which a cycle ends, not counting the warm-up, in [0, 10000]; 0, the
+    default: never.
+    """
     synthetic_cap: _builtins.int
-    """Most synthetic training images a label, >= 0; 0: all."""
+    """Most synthetic training images a label, in [0, 1000000]; 0: all."""
     augment: _builtins.float
     """Strength of random shifts, turns, scales and changes of light, in [0, 1]; default 0."""
     mirror_x: _builtins.bool
@@ -218,7 +225,7 @@ class TrainClassifierRequest(_message.Message):
     cycles: _builtins.int
     """Training cycles with different seeds, in [1, 100]; default 5."""
     seed: _builtins.int
-    """Seed of the first cycle, >= 0; cycle i uses seed + i."""
+    """Seed of the first cycle, in [0, 2^62]; cycle i uses seed + i."""
     folds: _builtins.int
     """For a judge of synthetic images: cycle i leaves out fold i of so many folds of the training images (photographs of
     one part in one fold), in [2, cycles]; 0: every cycle learns from all.
@@ -290,6 +297,7 @@ class Classifier(_message.Message):
     WEIGHTS_URI_FIELD_NUMBER: _builtins.int
     CARD_URI_FIELD_NUMBER: _builtins.int
     METRICS_URI_FIELD_NUMBER: _builtins.int
+    INITIAL_WEIGHTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -306,6 +314,8 @@ class Classifier(_message.Message):
     """URI of the model's card (model.json)."""
     metrics_uri: _builtins.str
     """URI of metrics.json: every epoch of every cycle on training, validation and test, and the chosen epochs."""
+    initial_weights: _builtins.str
+    """Where the base started: "imagenet", "starter" or "random"."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels in the order of the network's outputs."""
@@ -322,10 +332,11 @@ class Classifier(_message.Message):
         weights_uri: _builtins.str = ...,
         card_uri: _builtins.str = ...,
         metrics_uri: _builtins.str = ...,
+        initial_weights: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_uri", b"card_uri", "cycles", b"cycles", "input_px", b"input_px", "labels", b"labels", "metrics_uri", b"metrics_uri", "name", b"name", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_uri", b"card_uri", "cycles", b"cycles", "initial_weights", b"initial_weights", "input_px", b"input_px", "labels", b"labels", "metrics_uri", b"metrics_uri", "name", b"name", "version", b"version", "weights_sha256", b"weights_sha256", "weights_uri", b"weights_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -128,6 +128,8 @@ class ExplainResponse(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     BACKGROUND_FIELD_NUMBER: _builtins.int
     ON_BACKGROUND_FIELD_NUMBER: _builtins.int
+    HEAT_ROWS_FIELD_NUMBER: _builtins.int
+    HEAT_COLUMNS_FIELD_NUMBER: _builtins.int
     predicted_label: _builtins.str
     """The label decided for, at the model's operating point."""
     label: _builtins.str
@@ -142,6 +144,10 @@ class ExplainResponse(_message.Message):
     """Share of the heat that lies on the background, in [0, 1]; absent where no background can be told from the part."""
     on_background: _builtins.bool
     """Whether most of the heat lies on the background: the decision rests on what is no part."""
+    heat_rows: _builtins.int
+    """Rows of cells that the heatmap had before it was enlarged, >= 1. With fewer than nine cells in all it cannot say where."""
+    heat_columns: _builtins.int
+    """Columns of them, >= 1."""
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Calibrated probability of every label."""
@@ -161,10 +167,12 @@ class ExplainResponse(_message.Message):
         boxes: _abc.Iterable[Global___Box] | None = ...,
         background: _builtins.float | None = ...,
         on_background: _builtins.bool = ...,
+        heat_rows: _builtins.int = ...,
+        heat_columns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background", "boxes", b"boxes", "heatmap", b"heatmap", "label", b"label", "on_background", b"on_background", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background", "boxes", b"boxes", "heat_columns", b"heat_columns", "heat_rows", b"heat_rows", "heatmap", b"heatmap", "label", b"label", "on_background", b"on_background", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background: _TypeAlias = _typing.Literal["background"]  # noqa: Y015
     _WhichOneofArgType__background: _TypeAlias = _typing.Literal["_background", b"_background"]  # noqa: Y015
@@ -244,7 +252,7 @@ class ExplainImagesRequest(_message.Message):
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Classifiers to show side by side, each "name" (its version labelled stable, else the newest), "name/version" or
-        "name/label"; at least one.
+        "name/label"; 1 to 16 of them.
         """
 
     def __init__(

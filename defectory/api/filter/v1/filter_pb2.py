@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from defectory.api.bounds.v1 import bounds_pb2 as defectory_dot_api_dot_bounds_dot_v1_dot_bounds__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$defectory/api/filter/v1/filter.proto\x12\x17\x64\x65\x66\x65\x63tory.api.filter.v1\x1a#google/longrunning/operations.proto\"\x8f\x05\n\x13\x46ilterImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\x19\n\x11real_manifest_uri\x18\x03 \x01(\t\x12\x13\n\x0bjudge_model\x18\x04 \x01(\t\x12/\n\x06policy\x18\x05 \x01(\x0e\x32\x1f.defectory.api.filter.v1.Policy\x12\x16\n\tthreshold\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0flower_threshold\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12[\n\x10label_thresholds\x18\x08 \x03(\x0b\x32\x41.defectory.api.filter.v1.FilterImagesRequest.LabelThresholdsEntry\x12\x19\n\x0cnovelty_gate\x18\t \x01(\x08H\x02\x88\x01\x01\x12\x66\n\x16label_lower_thresholds\x18\x0c \x03(\x0b\x32\x46.defectory.api.filter.v1.FilterImagesRequest.LabelLowerThresholdsEntry\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x1e\n\x16\x61\x63\x63\x65pted_manifest_uris\x18\x0b \x03(\t\x1a\x36\n\x14LabelThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a;\n\x19LabelLowerThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_thresholdB\x12\n\x10_lower_thresholdB\x0f\n\r_novelty_gate\"\xce\x02\n\x14\x46ilterImagesResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12M\n\x08verdicts\x18\x02 \x03(\x0b\x32;.defectory.api.filter.v1.FilterImagesResponse.VerdictsEntry\x12K\n\x07reasons\x18\x03 \x03(\x0b\x32:.defectory.api.filter.v1.FilterImagesResponse.ReasonsEntry\x12\x11\n\tcurve_uri\x18\x04 \x01(\t\x12\x10\n\x08warnings\x18\x05 \x03(\t\x1a/\n\rVerdictsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01*p\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10POLICY_CONFIDENT\x10\x01\x12\x16\n\x12POLICY_INFORMATIVE\x10\x02\x12\x0f\n\x0bPOLICY_BAND\x10\x03\x12\x0f\n\x0bPOLICY_NONE\x10\x04\x32l\n\rFilterService\x12[\n\x0c\x46ilterImages\x12,.defectory.api.filter.v1.FilterImagesRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$defectory/api/filter/v1/filter.proto\x12\x17\x64\x65\x66\x65\x63tory.api.filter.v1\x1a$defectory/api/bounds/v1/bounds.proto\x1a#google/longrunning/operations.proto\"\xa3\x05\n\x13\x46ilterImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cmanifest_uri\x18\x02 \x01(\t\x12\x19\n\x11real_manifest_uri\x18\x03 \x01(\t\x12\x13\n\x0bjudge_model\x18\x04 \x01(\t\x12/\n\x06policy\x18\x05 \x01(\x0e\x32\x1f.defectory.api.filter.v1.Policy\x12\x16\n\tthreshold\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0flower_threshold\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x62\n\x10label_thresholds\x18\x08 \x03(\x0b\x32\x41.defectory.api.filter.v1.FilterImagesRequest.LabelThresholdsEntryB\x05\x88\xe7\x18\xe8\x07\x12\x19\n\x0cnovelty_gate\x18\t \x01(\x08H\x02\x88\x01\x01\x12m\n\x16label_lower_thresholds\x18\x0c \x03(\x0b\x32\x46.defectory.api.filter.v1.FilterImagesRequest.LabelLowerThresholdsEntryB\x05\x88\xe7\x18\xe8\x07\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12$\n\x16\x61\x63\x63\x65pted_manifest_uris\x18\x0b \x03(\tB\x04\x88\xe7\x18@\x1a\x36\n\x14LabelThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a;\n\x19LabelLowerThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_thresholdB\x12\n\x10_lower_thresholdB\x0f\n\r_novelty_gate\"\xce\x02\n\x14\x46ilterImagesResponse\x12\x14\n\x0cmanifest_uri\x18\x01 \x01(\t\x12M\n\x08verdicts\x18\x02 \x03(\x0b\x32;.defectory.api.filter.v1.FilterImagesResponse.VerdictsEntry\x12K\n\x07reasons\x18\x03 \x03(\x0b\x32:.defectory.api.filter.v1.FilterImagesResponse.ReasonsEntry\x12\x11\n\tcurve_uri\x18\x04 \x01(\t\x12\x10\n\x08warnings\x18\x05 \x03(\t\x1a/\n\rVerdictsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01*p\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10POLICY_CONFIDENT\x10\x01\x12\x16\n\x12POLICY_INFORMATIVE\x10\x02\x12\x0f\n\x0bPOLICY_BAND\x10\x03\x12\x0f\n\x0bPOLICY_NONE\x10\x04\x32l\n\rFilterService\x12[\n\x0c\x46ilterImages\x12,.defectory.api.filter.v1.FilterImagesRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +37,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILTERIMAGESREQUEST_LABELTHRESHOLDSENTRY']._serialized_options = b'8\001'
   _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._loaded_options = None
   _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._serialized_options = b'8\001'
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['label_thresholds']._loaded_options = None
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['label_thresholds']._serialized_options = b'\210\347\030\350\007'
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['label_lower_thresholds']._loaded_options = None
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['label_lower_thresholds']._serialized_options = b'\210\347\030\350\007'
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['accepted_manifest_uris']._loaded_options = None
+  _globals['_FILTERIMAGESREQUEST'].fields_by_name['accepted_manifest_uris']._serialized_options = b'\210\347\030@'
   _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._loaded_options = None
   _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._serialized_options = b'8\001'
   _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._loaded_options = None
   _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._serialized_options = b'8\001'
-  _globals['_POLICY']._serialized_start=1097
-  _globals['_POLICY']._serialized_end=1209
-  _globals['_FILTERIMAGESREQUEST']._serialized_start=103
-  _globals['_FILTERIMAGESREQUEST']._serialized_end=758
-  _globals['_FILTERIMAGESREQUEST_LABELTHRESHOLDSENTRY']._serialized_start=592
-  _globals['_FILTERIMAGESREQUEST_LABELTHRESHOLDSENTRY']._serialized_end=646
-  _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._serialized_start=648
-  _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._serialized_end=707
-  _globals['_FILTERIMAGESRESPONSE']._serialized_start=761
-  _globals['_FILTERIMAGESRESPONSE']._serialized_end=1095
-  _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._serialized_start=1000
-  _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._serialized_end=1047
-  _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._serialized_start=1049
-  _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._serialized_end=1095
-  _globals['_FILTERSERVICE']._serialized_start=1211
-  _globals['_FILTERSERVICE']._serialized_end=1319
+  _globals['_POLICY']._serialized_start=1155
+  _globals['_POLICY']._serialized_end=1267
+  _globals['_FILTERIMAGESREQUEST']._serialized_start=141
+  _globals['_FILTERIMAGESREQUEST']._serialized_end=816
+  _globals['_FILTERIMAGESREQUEST_LABELTHRESHOLDSENTRY']._serialized_start=650
+  _globals['_FILTERIMAGESREQUEST_LABELTHRESHOLDSENTRY']._serialized_end=704
+  _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._serialized_start=706
+  _globals['_FILTERIMAGESREQUEST_LABELLOWERTHRESHOLDSENTRY']._serialized_end=765
+  _globals['_FILTERIMAGESRESPONSE']._serialized_start=819
+  _globals['_FILTERIMAGESRESPONSE']._serialized_end=1153
+  _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._serialized_start=1058
+  _globals['_FILTERIMAGESRESPONSE_VERDICTSENTRY']._serialized_end=1105
+  _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._serialized_start=1107
+  _globals['_FILTERIMAGESRESPONSE_REASONSENTRY']._serialized_end=1153
+  _globals['_FILTERSERVICE']._serialized_start=1269
+  _globals['_FILTERSERVICE']._serialized_end=1377
 # @@protoc_insertion_point(module_scope)

@@ -131,15 +131,15 @@ class FilterImagesRequest(_message.Message):
     """Name of the dataset to write: every line of the input with its verdict, [a-z0-9][a-z0-9._-]{0,62}; required."""
     @_builtins.property
     def label_thresholds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Thresholds of single labels, in place of threshold."""
+        """Thresholds of single labels, in place of threshold; at most 1000."""
 
     @_builtins.property
     def label_lower_thresholds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Lower thresholds of single labels, in place of lower_threshold; each at most its label's threshold."""
+        """Lower thresholds of single labels, in place of lower_threshold; each at most its label's threshold; at most 1000."""
 
     @_builtins.property
     def accepted_manifest_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Manifests of images accepted before (earlier rounds of a top-up): they are not duplicated."""
+        """Manifests of images accepted before (earlier rounds of a top-up), at most 64: they are not duplicated."""
 
     def __init__(
         self,

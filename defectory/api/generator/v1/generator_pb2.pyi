@@ -64,7 +64,7 @@ class TrainingSettings(_message.Message):
     resolution_px: _builtins.int
     """Side of the square image in pixels, a power of two in [8, 1024]; default: the dataset's size."""
     channel_base: _builtins.int
-    """Channels at resolution r are min(channel_base / r, channel_max), >= 256; default 4096."""
+    """Channels at resolution r are min(channel_base / r, channel_max), in [256, 65536]; default 4096."""
     channel_max: _builtins.int
     """Upper bound of the channels of any layer, in [8, 1024]; default 512."""
     z_dim: _builtins.int
@@ -72,13 +72,13 @@ class TrainingSettings(_message.Message):
     mapping_layers: _builtins.int
     """Layers of the mapping network, in [1, 16]; default 2."""
     kimg: _builtins.float
-    """Thousands of real images shown to the discriminator, > 0; default 300."""
+    """Thousands of real images shown to the discriminator, in [0.001, 100000]; default 300."""
     batch: _builtins.int
     """Images a step, in [2, 1024]; default 16."""
     learning_rate: _builtins.float
-    """Learning rate of both optimisers (Adam), > 0; default 0.002."""
+    """Learning rate of both optimisers (Adam), in [1e-9, 1]; default 0.002."""
     r1_gamma: _builtins.float
-    """Weight of the R1 penalty, >= 0; absent: 0.0002 * resolution^2 / batch."""
+    """Weight of the R1 penalty, in [0, 1e38]; absent: 0.0002 * resolution^2 / batch."""
     mirror_x: _builtins.bool
     """Whether real images are also shown mirrored left to right; absent: false."""
     mirror_y: _builtins.bool
@@ -88,19 +88,23 @@ class TrainingSettings(_message.Message):
     augment_preset: _builtins.str
     """ADA preset: "blit", "geom", "color", "bg", "bgc", ... ; default "bgc"."""
     augment_target: _builtins.float
-    """Target of the overfitting heuristic r_t with augment_mode "ada", in (0, 1); default 0.6."""
+    """Target of the overfitting heuristic r_t with augment_mode "ada", in [0.001, 1); default 0.6."""
     augment_p: _builtins.float
     """Probability of each transformation with augment_mode "fixed", in (0, 0.8], required there; else 0."""
     ema_kimg: _builtins.float
-    """Half-life of the moving average of the generator's weights in kimg, > 0; default batch * 10 / 32."""
+    """Half-life of the moving average of the generator's weights in kimg, in [0.001, 100000]; default
+    batch * 10 / 32.
+    """
     style_mixing: _builtins.float
     """Probability of style mixing, in [0, 1]; absent: 0.9."""
     freeze_d: _builtins.int
-    """Resolutions of the discriminator, from the input on, whose weights stay fixed (freeze-D), >= 0."""
+    """Resolutions of the discriminator, from the input on, whose weights stay fixed (freeze-D), in [0, 16]."""
     snapshot_kimg: _builtins.float
-    """Thousands of images between checkpoints and sample sheets, > 0; default kimg / 10."""
+    """Thousands of images between checkpoints and sample sheets, in [0.001, 100000], at most 10000 of them in all; default
+    kimg / 10.
+    """
     path_length_weight: _builtins.float
-    """Weight of path-length regularisation, >= 0; absent: 2."""
+    """Weight of path-length regularisation, in [0, 1e38]; absent: 2."""
     w_dim: _builtins.int
     """Size of the intermediate latent w, in [8, 1024]; default 512 (64 for channel_base below 8192)."""
     keep_checkpoints: _builtins.int
@@ -112,7 +116,7 @@ class TrainingSettings(_message.Message):
     ship: _builtins.str
     """Which snapshot becomes the model: "best" by KID on held-out images, or "last"; default "best"."""
     patience: _builtins.int
-    """Snapshots without a better one after which the training ends early, >= 0; 0: never."""
+    """Snapshots without a better one after which the training ends early, in [0, 10000]; 0: never."""
     leak_guard: _builtins.bool
     """Whether augmentations that leak into the images make way for milder ones; absent: true."""
     config: _builtins.str
@@ -126,7 +130,7 @@ class TrainingSettings(_message.Message):
     discriminator_skips: _builtins.bool
     """Whether every block of the discriminator has a skip beside it; absent: true."""
     conv_clamp: _builtins.float
-    """Bound of every layer's output, > 0; default none, with precision "fp16" 256."""
+    """Bound of every layer's output, in [0.001, 1e6]; default none, with precision "fp16" 256."""
     ema_ramp: _builtins.float
     """At the start the average's half-life is at most this share of the images seen, in [0, 1] (0: no such bound);
     absent: 0.05.
@@ -140,7 +144,7 @@ class TrainingSettings(_message.Message):
     tf32: _builtins.bool
     """Whether a GPU may round the factors of fp32 products to 10 bits; default false."""
     micro_batch: _builtins.int
-    """Images computed at once, at least 2, gradients are added up; default 0: the whole batch."""
+    """Images computed at once, in [2, 1024], gradients are added up; default 0: the whole batch."""
     def __init__(
         self,
         *,
@@ -248,7 +252,7 @@ class TrainGeneratorRequest(_message.Message):
     name: _builtins.str
     """Name of the model to make, [a-z0-9][a-z0-9._-]{0,62}; required."""
     seed: _builtins.int
-    """Seed of every random number of the training, >= 0."""
+    """Seed of every random number of the training, in [0, 2^62]."""
     initial_model: _builtins.str
     """Model to start from, "name" or "name/version"; empty: from random weights."""
     @_builtins.property
@@ -897,7 +901,7 @@ class InterpolateRequest(_message.Message):
     @_builtins.property
     def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Classes of a class-conditional generator: one for all seeds, or one for each ("z": one); empty: seed s has that of
-        number s modulo their count ("z": that of the first seed).
+        number s modulo their count ("z": that of the first seed); at most 64.
         """
 
     def __init__(
@@ -1000,12 +1004,12 @@ class MixStylesRequest(_message.Message):
 
     @_builtins.property
     def styles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The styles that come from the rows, from 0, the coarsest; a network has two a resolution, from 4 px on; at least one."""
+        """The styles that come from the rows, 1 to 32 of them, from 0, the coarsest; a network has two a resolution, from 4 px on."""
 
     @_builtins.property
     def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Classes of a class-conditional generator: one for all seeds, or that of the rows and that of the columns; empty: seed
-        s has that of number s modulo their count.
+        """Classes of a class-conditional generator, at most 2: one for all seeds, or that of the rows and that of the columns;
+        empty: seed s has that of number s modulo their count.
         """
 
     def __init__(
@@ -1086,7 +1090,7 @@ class ProjectImageRequest(_message.Message):
     steps: _builtins.int
     """Steps of the search, in [10, 10000]; 0: 500."""
     seed: _builtins.int
-    """Seed of every random number of the search, >= 0."""
+    """Seed of every random number of the search, in [0, 2^62]."""
     compared: _builtins.int
     """Images of the network's own that are searched for beside it, to compare with, in [0, 15]; absent: 3."""
     manifest_uri: _builtins.str

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from defectory.api.bounds.v1 import bounds_pb2 as defectory_dot_api_dot_bounds_dot_v1_dot_bounds__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/defectory/api/inference/v2/open_inference.proto\x12\tinference\"\x13\n\x11ServerLiveRequest\"\"\n\x12ServerLiveResponse\x12\x0c\n\x04live\x18\x01 \x01(\x08\"\x14\n\x12ServerReadyRequest\"$\n\x13ServerReadyResponse\x12\r\n\x05ready\x18\x01 \x01(\x08\"2\n\x11ModelReadyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"#\n\x12ModelReadyResponse\x12\r\n\x05ready\x18\x01 \x01(\x08\"\x17\n\x15ServerMetadataRequest\"K\n\x16ServerMetadataResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nextensions\x18\x03 \x03(\t\"5\n\x14ModelMetadataRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x86\x03\n\x15ModelMetadataResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08versions\x18\x02 \x03(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\x12?\n\x06inputs\x18\x04 \x03(\x0b\x32/.inference.ModelMetadataResponse.TensorMetadata\x12@\n\x07outputs\x18\x05 \x03(\x0b\x32/.inference.ModelMetadataResponse.TensorMetadata\x12\x44\n\nproperties\x18\x06 \x03(\x0b\x32\x30.inference.ModelMetadataResponse.PropertiesEntry\x1a?\n\x0eTensorMetadata\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xee\x06\n\x11ModelInferRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12@\n\nparameters\x18\x04 \x03(\x0b\x32,.inference.ModelInferRequest.ParametersEntry\x12=\n\x06inputs\x18\x05 \x03(\x0b\x32-.inference.ModelInferRequest.InferInputTensor\x12H\n\x07outputs\x18\x06 \x03(\x0b\x32\x37.inference.ModelInferRequest.InferRequestedOutputTensor\x12\x1a\n\x12raw_input_contents\x18\x07 \x03(\x0c\x1a\x94\x02\n\x10InferInputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12Q\n\nparameters\x18\x04 \x03(\x0b\x32=.inference.ModelInferRequest.InferInputTensor.ParametersEntry\x12\x30\n\x08\x63ontents\x18\x05 \x01(\x0b\x32\x1e.inference.InferTensorContents\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1a\xd5\x01\n\x1aInferRequestedOutputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12[\n\nparameters\x18\x02 \x03(\x0b\x32G.inference.ModelInferRequest.InferRequestedOutputTensor.ParametersEntry\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\"\xd5\x04\n\x12ModelInferResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x41\n\nparameters\x18\x04 \x03(\x0b\x32-.inference.ModelInferResponse.ParametersEntry\x12@\n\x07outputs\x18\x05 \x03(\x0b\x32/.inference.ModelInferResponse.InferOutputTensor\x12\x1b\n\x13raw_output_contents\x18\x06 \x03(\x0c\x1a\x97\x02\n\x11InferOutputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12S\n\nparameters\x18\x04 \x03(\x0b\x32?.inference.ModelInferResponse.InferOutputTensor.ParametersEntry\x12\x30\n\x08\x63ontents\x18\x05 \x01(\x0b\x32\x1e.inference.InferTensorContents\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\"\x99\x01\n\x0eInferParameter\x12\x14\n\nbool_param\x18\x01 \x01(\x08H\x00\x12\x15\n\x0bint64_param\x18\x02 \x01(\x03H\x00\x12\x16\n\x0cstring_param\x18\x03 \x01(\tH\x00\x12\x16\n\x0c\x64ouble_param\x18\x04 \x01(\x01H\x00\x12\x16\n\x0cuint64_param\x18\x05 \x01(\x04H\x00\x42\x12\n\x10parameter_choice\"\xd0\x01\n\x13InferTensorContents\x12\x15\n\rbool_contents\x18\x01 \x03(\x08\x12\x14\n\x0cint_contents\x18\x02 \x03(\x05\x12\x16\n\x0eint64_contents\x18\x03 \x03(\x03\x12\x15\n\ruint_contents\x18\x04 \x03(\r\x12\x17\n\x0fuint64_contents\x18\x05 \x03(\x04\x12\x15\n\rfp32_contents\x18\x06 \x03(\x02\x12\x15\n\rfp64_contents\x18\x07 \x03(\x01\x12\x16\n\x0e\x62ytes_contents\x18\x08 \x03(\x0c\"3\n\x12ModelConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"=\n\x13ModelConfigResponse\x12&\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x16.inference.ModelConfig\"P\n\nModelInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\tdata_type\x18\x02 \x01(\x0e\x32\x13.inference.DataType\x12\x0c\n\x04\x64ims\x18\x04 \x03(\x03\"Q\n\x0bModelOutput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\tdata_type\x18\x02 \x01(\x0e\x32\x13.inference.DataType\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"\x93\x01\n\x0bModelConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x04 \x01(\x05\x12$\n\x05input\x18\x05 \x03(\x0b\x32\x15.inference.ModelInput\x12&\n\x06output\x18\x06 \x03(\x0b\x32\x16.inference.ModelOutput*<\n\x08\x44\x61taType\x12\x10\n\x0cTYPE_INVALID\x10\x00\x12\r\n\tTYPE_FP32\x10\x0b\x12\x0f\n\x0bTYPE_STRING\x10\r2\xbe\x04\n\x14GRPCInferenceService\x12I\n\nServerLive\x12\x1c.inference.ServerLiveRequest\x1a\x1d.inference.ServerLiveResponse\x12L\n\x0bServerReady\x12\x1d.inference.ServerReadyRequest\x1a\x1e.inference.ServerReadyResponse\x12I\n\nModelReady\x12\x1c.inference.ModelReadyRequest\x1a\x1d.inference.ModelReadyResponse\x12U\n\x0eServerMetadata\x12 .inference.ServerMetadataRequest\x1a!.inference.ServerMetadataResponse\x12R\n\rModelMetadata\x12\x1f.inference.ModelMetadataRequest\x1a .inference.ModelMetadataResponse\x12I\n\nModelInfer\x12\x1c.inference.ModelInferRequest\x1a\x1d.inference.ModelInferResponse\x12L\n\x0bModelConfig\x12\x1d.inference.ModelConfigRequest\x1a\x1e.inference.ModelConfigResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/defectory/api/inference/v2/open_inference.proto\x12\tinference\x1a$defectory/api/bounds/v1/bounds.proto\"\x13\n\x11ServerLiveRequest\"\"\n\x12ServerLiveResponse\x12\x0c\n\x04live\x18\x01 \x01(\x08\"\x14\n\x12ServerReadyRequest\"$\n\x13ServerReadyResponse\x12\r\n\x05ready\x18\x01 \x01(\x08\"2\n\x11ModelReadyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"#\n\x12ModelReadyResponse\x12\r\n\x05ready\x18\x01 \x01(\x08\"\x17\n\x15ServerMetadataRequest\"K\n\x16ServerMetadataResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nextensions\x18\x03 \x03(\t\"5\n\x14ModelMetadataRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x86\x03\n\x15ModelMetadataResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08versions\x18\x02 \x03(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\x12?\n\x06inputs\x18\x04 \x03(\x0b\x32/.inference.ModelMetadataResponse.TensorMetadata\x12@\n\x07outputs\x18\x05 \x03(\x0b\x32/.inference.ModelMetadataResponse.TensorMetadata\x12\x44\n\nproperties\x18\x06 \x03(\x0b\x32\x30.inference.ModelMetadataResponse.PropertiesEntry\x1a?\n\x0eTensorMetadata\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x98\x07\n\x11ModelInferRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x46\n\nparameters\x18\x04 \x03(\x0b\x32,.inference.ModelInferRequest.ParametersEntryB\x04\x88\xe7\x18@\x12\x43\n\x06inputs\x18\x05 \x03(\x0b\x32-.inference.ModelInferRequest.InferInputTensorB\x04\x88\xe7\x18\x10\x12N\n\x07outputs\x18\x06 \x03(\x0b\x32\x37.inference.ModelInferRequest.InferRequestedOutputTensorB\x04\x88\xe7\x18\x10\x12 \n\x12raw_input_contents\x18\x07 \x03(\x0c\x42\x04\x88\xe7\x18\x10\x1a\xa0\x02\n\x10InferInputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\x13\n\x05shape\x18\x03 \x03(\x03\x42\x04\x88\xe7\x18\x08\x12W\n\nparameters\x18\x04 \x03(\x0b\x32=.inference.ModelInferRequest.InferInputTensor.ParametersEntryB\x04\x88\xe7\x18@\x12\x30\n\x08\x63ontents\x18\x05 \x01(\x0b\x32\x1e.inference.InferTensorContents\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1a\xdb\x01\n\x1aInferRequestedOutputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x61\n\nparameters\x18\x02 \x03(\x0b\x32G.inference.ModelInferRequest.InferRequestedOutputTensor.ParametersEntryB\x04\x88\xe7\x18@\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\"\xd5\x04\n\x12ModelInferResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x41\n\nparameters\x18\x04 \x03(\x0b\x32-.inference.ModelInferResponse.ParametersEntry\x12@\n\x07outputs\x18\x05 \x03(\x0b\x32/.inference.ModelInferResponse.InferOutputTensor\x12\x1b\n\x13raw_output_contents\x18\x06 \x03(\x0c\x1a\x97\x02\n\x11InferOutputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12S\n\nparameters\x18\x04 \x03(\x0b\x32?.inference.ModelInferResponse.InferOutputTensor.ParametersEntry\x12\x30\n\x08\x63ontents\x18\x05 \x01(\x0b\x32\x1e.inference.InferTensorContents\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\x1aL\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.inference.InferParameter:\x02\x38\x01\"\x99\x01\n\x0eInferParameter\x12\x14\n\nbool_param\x18\x01 \x01(\x08H\x00\x12\x15\n\x0bint64_param\x18\x02 \x01(\x03H\x00\x12\x16\n\x0cstring_param\x18\x03 \x01(\tH\x00\x12\x16\n\x0c\x64ouble_param\x18\x04 \x01(\x01H\x00\x12\x16\n\x0cuint64_param\x18\x05 \x01(\x04H\x00\x42\x12\n\x10parameter_choice\"\x91\x02\n\x13InferTensorContents\x12\x1d\n\rbool_contents\x18\x01 \x03(\x08\x42\x06\x88\xe7\x18\xc0\x84=\x12\x1c\n\x0cint_contents\x18\x02 \x03(\x05\x42\x06\x88\xe7\x18\xc0\x84=\x12\x1e\n\x0eint64_contents\x18\x03 \x03(\x03\x42\x06\x88\xe7\x18\xc0\x84=\x12\x1d\n\ruint_contents\x18\x04 \x03(\rB\x06\x88\xe7\x18\xc0\x84=\x12\x1f\n\x0fuint64_contents\x18\x05 \x03(\x04\x42\x06\x88\xe7\x18\xc0\x84=\x12\x1f\n\rfp32_contents\x18\x06 \x03(\x02\x42\x08\x88\xe7\x18\x80\x80\x80\x80\x01\x12\x1d\n\rfp64_contents\x18\x07 \x03(\x01\x42\x06\x88\xe7\x18\xc0\x84=\x12\x1d\n\x0e\x62ytes_contents\x18\x08 \x03(\x0c\x42\x05\x88\xe7\x18\x80\x02\"3\n\x12ModelConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"=\n\x13ModelConfigResponse\x12&\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x16.inference.ModelConfig\"P\n\nModelInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\tdata_type\x18\x02 \x01(\x0e\x32\x13.inference.DataType\x12\x0c\n\x04\x64ims\x18\x04 \x03(\x03\"Q\n\x0bModelOutput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\tdata_type\x18\x02 \x01(\x0e\x32\x13.inference.DataType\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"\x93\x01\n\x0bModelConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x04 \x01(\x05\x12$\n\x05input\x18\x05 \x03(\x0b\x32\x15.inference.ModelInput\x12&\n\x06output\x18\x06 \x03(\x0b\x32\x16.inference.ModelOutput*<\n\x08\x44\x61taType\x12\x10\n\x0cTYPE_INVALID\x10\x00\x12\r\n\tTYPE_FP32\x10\x0b\x12\x0f\n\x0bTYPE_STRING\x10\r2\xbe\x04\n\x14GRPCInferenceService\x12I\n\nServerLive\x12\x1c.inference.ServerLiveRequest\x1a\x1d.inference.ServerLiveResponse\x12L\n\x0bServerReady\x12\x1d.inference.ServerReadyRequest\x1a\x1e.inference.ServerReadyResponse\x12I\n\nModelReady\x12\x1c.inference.ModelReadyRequest\x1a\x1d.inference.ModelReadyResponse\x12U\n\x0eServerMetadata\x12 .inference.ServerMetadataRequest\x1a!.inference.ServerMetadataResponse\x12R\n\rModelMetadata\x12\x1f.inference.ModelMetadataRequest\x1a .inference.ModelMetadataResponse\x12I\n\nModelInfer\x12\x1c.inference.ModelInferRequest\x1a\x1d.inference.ModelInferResponse\x12L\n\x0bModelConfig\x12\x1d.inference.ModelConfigRequest\x1a\x1e.inference.ModelConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,74 +36,104 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELMETADATARESPONSE_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._loaded_options = None
   _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR'].fields_by_name['shape']._loaded_options = None
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR'].fields_by_name['shape']._serialized_options = b'\210\347\030\010'
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR'].fields_by_name['parameters']._loaded_options = None
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR'].fields_by_name['parameters']._serialized_options = b'\210\347\030@'
   _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._loaded_options = None
   _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR'].fields_by_name['parameters']._loaded_options = None
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR'].fields_by_name['parameters']._serialized_options = b'\210\347\030@'
   _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._loaded_options = None
   _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_MODELINFERREQUEST'].fields_by_name['parameters']._loaded_options = None
+  _globals['_MODELINFERREQUEST'].fields_by_name['parameters']._serialized_options = b'\210\347\030@'
+  _globals['_MODELINFERREQUEST'].fields_by_name['inputs']._loaded_options = None
+  _globals['_MODELINFERREQUEST'].fields_by_name['inputs']._serialized_options = b'\210\347\030\020'
+  _globals['_MODELINFERREQUEST'].fields_by_name['outputs']._loaded_options = None
+  _globals['_MODELINFERREQUEST'].fields_by_name['outputs']._serialized_options = b'\210\347\030\020'
+  _globals['_MODELINFERREQUEST'].fields_by_name['raw_input_contents']._loaded_options = None
+  _globals['_MODELINFERREQUEST'].fields_by_name['raw_input_contents']._serialized_options = b'\210\347\030\020'
   _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._loaded_options = None
   _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._loaded_options = None
   _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._serialized_options = b'8\001'
-  _globals['_DATATYPE']._serialized_start=3097
-  _globals['_DATATYPE']._serialized_end=3157
-  _globals['_SERVERLIVEREQUEST']._serialized_start=62
-  _globals['_SERVERLIVEREQUEST']._serialized_end=81
-  _globals['_SERVERLIVERESPONSE']._serialized_start=83
-  _globals['_SERVERLIVERESPONSE']._serialized_end=117
-  _globals['_SERVERREADYREQUEST']._serialized_start=119
-  _globals['_SERVERREADYREQUEST']._serialized_end=139
-  _globals['_SERVERREADYRESPONSE']._serialized_start=141
-  _globals['_SERVERREADYRESPONSE']._serialized_end=177
-  _globals['_MODELREADYREQUEST']._serialized_start=179
-  _globals['_MODELREADYREQUEST']._serialized_end=229
-  _globals['_MODELREADYRESPONSE']._serialized_start=231
-  _globals['_MODELREADYRESPONSE']._serialized_end=266
-  _globals['_SERVERMETADATAREQUEST']._serialized_start=268
-  _globals['_SERVERMETADATAREQUEST']._serialized_end=291
-  _globals['_SERVERMETADATARESPONSE']._serialized_start=293
-  _globals['_SERVERMETADATARESPONSE']._serialized_end=368
-  _globals['_MODELMETADATAREQUEST']._serialized_start=370
-  _globals['_MODELMETADATAREQUEST']._serialized_end=423
-  _globals['_MODELMETADATARESPONSE']._serialized_start=426
-  _globals['_MODELMETADATARESPONSE']._serialized_end=816
-  _globals['_MODELMETADATARESPONSE_TENSORMETADATA']._serialized_start=702
-  _globals['_MODELMETADATARESPONSE_TENSORMETADATA']._serialized_end=765
-  _globals['_MODELMETADATARESPONSE_PROPERTIESENTRY']._serialized_start=767
-  _globals['_MODELMETADATARESPONSE_PROPERTIESENTRY']._serialized_end=816
-  _globals['_MODELINFERREQUEST']._serialized_start=819
-  _globals['_MODELINFERREQUEST']._serialized_end=1697
-  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR']._serialized_start=1127
-  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR']._serialized_end=1403
-  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._serialized_start=1327
-  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._serialized_end=1403
-  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR']._serialized_start=1406
-  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR']._serialized_end=1619
-  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._serialized_start=1327
-  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._serialized_end=1403
-  _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._serialized_start=1327
-  _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._serialized_end=1403
-  _globals['_MODELINFERRESPONSE']._serialized_start=1700
-  _globals['_MODELINFERRESPONSE']._serialized_end=2297
-  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR']._serialized_start=1940
-  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR']._serialized_end=2219
-  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._serialized_start=1327
-  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._serialized_end=1403
-  _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._serialized_start=1327
-  _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._serialized_end=1403
-  _globals['_INFERPARAMETER']._serialized_start=2300
-  _globals['_INFERPARAMETER']._serialized_end=2453
-  _globals['_INFERTENSORCONTENTS']._serialized_start=2456
-  _globals['_INFERTENSORCONTENTS']._serialized_end=2664
-  _globals['_MODELCONFIGREQUEST']._serialized_start=2666
-  _globals['_MODELCONFIGREQUEST']._serialized_end=2717
-  _globals['_MODELCONFIGRESPONSE']._serialized_start=2719
-  _globals['_MODELCONFIGRESPONSE']._serialized_end=2780
-  _globals['_MODELINPUT']._serialized_start=2782
-  _globals['_MODELINPUT']._serialized_end=2862
-  _globals['_MODELOUTPUT']._serialized_start=2864
-  _globals['_MODELOUTPUT']._serialized_end=2945
-  _globals['_MODELCONFIG']._serialized_start=2948
-  _globals['_MODELCONFIG']._serialized_end=3095
-  _globals['_GRPCINFERENCESERVICE']._serialized_start=3160
-  _globals['_GRPCINFERENCESERVICE']._serialized_end=3734
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['bool_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['bool_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['int_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['int_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['int64_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['int64_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['uint_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['uint_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['uint64_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['uint64_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['fp32_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['fp32_contents']._serialized_options = b'\210\347\030\200\200\200\200\001'
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['fp64_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['fp64_contents']._serialized_options = b'\210\347\030\300\204='
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['bytes_contents']._loaded_options = None
+  _globals['_INFERTENSORCONTENTS'].fields_by_name['bytes_contents']._serialized_options = b'\210\347\030\200\002'
+  _globals['_DATATYPE']._serialized_start=3242
+  _globals['_DATATYPE']._serialized_end=3302
+  _globals['_SERVERLIVEREQUEST']._serialized_start=100
+  _globals['_SERVERLIVEREQUEST']._serialized_end=119
+  _globals['_SERVERLIVERESPONSE']._serialized_start=121
+  _globals['_SERVERLIVERESPONSE']._serialized_end=155
+  _globals['_SERVERREADYREQUEST']._serialized_start=157
+  _globals['_SERVERREADYREQUEST']._serialized_end=177
+  _globals['_SERVERREADYRESPONSE']._serialized_start=179
+  _globals['_SERVERREADYRESPONSE']._serialized_end=215
+  _globals['_MODELREADYREQUEST']._serialized_start=217
+  _globals['_MODELREADYREQUEST']._serialized_end=267
+  _globals['_MODELREADYRESPONSE']._serialized_start=269
+  _globals['_MODELREADYRESPONSE']._serialized_end=304
+  _globals['_SERVERMETADATAREQUEST']._serialized_start=306
+  _globals['_SERVERMETADATAREQUEST']._serialized_end=329
+  _globals['_SERVERMETADATARESPONSE']._serialized_start=331
+  _globals['_SERVERMETADATARESPONSE']._serialized_end=406
+  _globals['_MODELMETADATAREQUEST']._serialized_start=408
+  _globals['_MODELMETADATAREQUEST']._serialized_end=461
+  _globals['_MODELMETADATARESPONSE']._serialized_start=464
+  _globals['_MODELMETADATARESPONSE']._serialized_end=854
+  _globals['_MODELMETADATARESPONSE_TENSORMETADATA']._serialized_start=740
+  _globals['_MODELMETADATARESPONSE_TENSORMETADATA']._serialized_end=803
+  _globals['_MODELMETADATARESPONSE_PROPERTIESENTRY']._serialized_start=805
+  _globals['_MODELMETADATARESPONSE_PROPERTIESENTRY']._serialized_end=854
+  _globals['_MODELINFERREQUEST']._serialized_start=857
+  _globals['_MODELINFERREQUEST']._serialized_end=1777
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR']._serialized_start=1189
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR']._serialized_end=1477
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._serialized_start=1401
+  _globals['_MODELINFERREQUEST_INFERINPUTTENSOR_PARAMETERSENTRY']._serialized_end=1477
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR']._serialized_start=1480
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR']._serialized_end=1699
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._serialized_start=1401
+  _globals['_MODELINFERREQUEST_INFERREQUESTEDOUTPUTTENSOR_PARAMETERSENTRY']._serialized_end=1477
+  _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._serialized_start=1401
+  _globals['_MODELINFERREQUEST_PARAMETERSENTRY']._serialized_end=1477
+  _globals['_MODELINFERRESPONSE']._serialized_start=1780
+  _globals['_MODELINFERRESPONSE']._serialized_end=2377
+  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR']._serialized_start=2020
+  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR']._serialized_end=2299
+  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._serialized_start=1401
+  _globals['_MODELINFERRESPONSE_INFEROUTPUTTENSOR_PARAMETERSENTRY']._serialized_end=1477
+  _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._serialized_start=1401
+  _globals['_MODELINFERRESPONSE_PARAMETERSENTRY']._serialized_end=1477
+  _globals['_INFERPARAMETER']._serialized_start=2380
+  _globals['_INFERPARAMETER']._serialized_end=2533
+  _globals['_INFERTENSORCONTENTS']._serialized_start=2536
+  _globals['_INFERTENSORCONTENTS']._serialized_end=2809
+  _globals['_MODELCONFIGREQUEST']._serialized_start=2811
+  _globals['_MODELCONFIGREQUEST']._serialized_end=2862
+  _globals['_MODELCONFIGRESPONSE']._serialized_start=2864
+  _globals['_MODELCONFIGRESPONSE']._serialized_end=2925
+  _globals['_MODELINPUT']._serialized_start=2927
+  _globals['_MODELINPUT']._serialized_end=3007
+  _globals['_MODELOUTPUT']._serialized_start=3009
+  _globals['_MODELOUTPUT']._serialized_end=3090
+  _globals['_MODELCONFIG']._serialized_start=3093
+  _globals['_MODELCONFIG']._serialized_end=3240
+  _globals['_GRPCINFERENCESERVICE']._serialized_start=3305
+  _globals['_GRPCINFERENCESERVICE']._serialized_end=3879
 # @@protoc_insertion_point(module_scope)

@@ -394,11 +394,11 @@ class ModelInferRequest(_message.Message):
         """Data type, e.g. "FP32" or "BYTES"."""
         @_builtins.property
         def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-            """Shape."""
+            """Shape, of at most 8 sizes."""
 
         @_builtins.property
         def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-            """Parameters of the tensor. Those of shared memory are refused: it is not supported."""
+            """Parameters of the tensor, at most 64. Those of shared memory are refused: it is not supported."""
 
         @_builtins.property
         def contents(self) -> Global___InferTensorContents:
@@ -452,7 +452,9 @@ class ModelInferRequest(_message.Message):
         """Name."""
         @_builtins.property
         def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-            """Parameters of the tensor. Those of shared memory, and `classification`, are refused: they are not supported."""
+            """Parameters of the tensor, at most 64. Those of shared memory, and `classification`, are refused: they are not
+            supported.
+            """
 
         def __init__(
             self,
@@ -502,22 +504,22 @@ class ModelInferRequest(_message.Message):
     """Comes back in the response."""
     @_builtins.property
     def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
-        """Parameters of the request. `allow_dark` (bool): FP32 images may all lie in [0, 1], since they are black; else they are
-        refused as scaled to 1.
+        """Parameters of the request, at most 64. `allow_dark` (bool): FP32 images may all lie in [0, 1], since they are black; else
+        they are refused as scaled to 1.
         """
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelInferRequest.InferInputTensor]:
-        """The inputs."""
+        """The inputs, at most 16 (a model has one)."""
 
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelInferRequest.InferRequestedOutputTensor]:
-        """The outputs wanted; empty: all of them."""
+        """The outputs wanted, at most 16; empty: all of them."""
 
     @_builtins.property
     def raw_input_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """An input's values in row-major order, little-endian, without padding; one entry an input, in their order. BYTES elements
-        are each preceded by their length as uint32. Where it is given, no input has contents.
+        are each preceded by their length as uint32. Where it is given, no input has contents. At most 16.
         """
 
     def __init__(
@@ -727,35 +729,35 @@ class InferTensorContents(_message.Message):
     BYTES_CONTENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def bool_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
-        """BOOL."""
+        """BOOL, at most 1000000; no model takes them."""
 
     @_builtins.property
     def int_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """INT8, INT16 and INT32."""
+        """INT8, INT16 and INT32, at most 1000000; no model takes them."""
 
     @_builtins.property
     def int64_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """INT64."""
+        """INT64, at most 1000000; no model takes them."""
 
     @_builtins.property
     def uint_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """UINT8, UINT16 and UINT32."""
+        """UINT8, UINT16 and UINT32, at most 1000000; no model takes them."""
 
     @_builtins.property
     def uint64_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """UINT64."""
+        """UINT64, at most 1000000; no model takes them."""
 
     @_builtins.property
     def fp32_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """FP32."""
+        """FP32, at most 268435456."""
 
     @_builtins.property
     def fp64_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """FP64."""
+        """FP64, at most 1000000; no model takes them."""
 
     @_builtins.property
     def bytes_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """BYTES."""
+        """BYTES, at most 256."""
 
     def __init__(
         self,

@@ -1,0 +1,102 @@
+"""A dataset of the store as files in the layouts of other tools."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from defectory.datasets.exporting import coco, datumaro, folders, mvtec, table, yolo
+from defectory.datasets.exporting.picture import Exported, Picture, Write, file_of, names_of
+from defectory.datasets.manifest import ManifestLine
+from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
+from defectory.imaging import decode
+from defectory.storage.fetching import verified
+from defectory.storage.store import ObjectStore
+from defectory.storage.taking import take_files
+
+Origins = Literal["all", "real", "synthetic"]
+LINEAGE = "lineage.jsonl"  # the manifest's line of every file, whatever the format has room for
+FORMATS: Mapping[str, Write] = {
+    "folders": folders.write, "mvtec": mvtec.write, "coco": coco.write, "datumaro": datumaro.write,
+    "csv": table.write, "yolo": yolo.write,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written: files by kind, and what a person has to know of it."""
+
+    images: int
+    masks: int
+    rejected: int  # images that were left out because a filter or person rejected them
+    notes: tuple[str, ...]
+
+
+def export(
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    form: str,
+    out: Path,
+    *,
+    origins: Origins = "all",
+    good: str = "good",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> ExportResult:
+    """Write a dataset's images into a folder that is empty or not there, annotations last.
+
+    Args:
+        form: one of FORMATS.
+        origins: "real" are photographs alone, "synthetic" all that was made of them (edited too).
+        good: label of good parts.
+        report: told how many of the images are written.
+
+    Raises:
+        InvalidInput: no such format. AlreadyExists: the folder holds something. FailedPrecondition: no image is left.
+        NotFound, Corrupted: an image is not in the store.
+    """
+    if form not in FORMATS:
+        right = f"use one of {', '.join(FORMATS)}"
+        raise InvalidInput(f"there is no format {form!r}; {right}", {"format": right})
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise AlreadyExists(f"{out} is not an empty folder; give another one")
+    wanted = [line for line in lines if origins == "all" or (line.origin == "real") == (origins == "real")]
+    kept = [line for line in wanted if line.verdict != "rejected"]
+    if not kept:
+        raise FailedPrecondition(f"no image is left to export: {len(lines)} in all, {len(wanted)} of origin {origins}")
+    pictures = [
+        Picture(line, name, partial(_mask, store, line) if line.mask_uri else None)
+        for line, name in zip(kept, names_of(kept), strict=True)
+    ]
+    exported = FORMATS[form](pictures, good)
+    _take(store, exported, out, report)
+    documents = {**exported.documents, LINEAGE: _lineage(exported)}
+    for path, content in documents.items():  # last: what names the images is there when they are
+        file_of(out, path).parent.mkdir(parents=True, exist_ok=True)
+        file_of(out, path).write_bytes(content)
+    return ExportResult(len(exported.images), len(exported.masks), len(wanted) - len(kept), exported.notes)
+
+
+def _take(store: ObjectStore, exported: Exported, out: Path, report: Callable[[int, int], None]) -> None:
+    files = [(picture.line.uri, file_of(out, path), picture.line.sha256) for picture, path in exported.images.items()]
+    files += [(p.line.mask_uri, file_of(out, path), p.line.mask_sha256) for p, path in exported.masks.items()]
+    for start in range(0, len(files), 64):
+        take_files(store, files[start : start + 64])
+        report(min(start + 64, len(files)), len(files))
+
+
+def _mask(store: ObjectStore, line: ManifestLine) -> np.ndarray:
+    content = verified(store.get(store.key(line.mask_uri)), line.mask_uri, line.mask_sha256)
+    return np.asarray(decode(content).convert("L")) > 127
+
+
+def _lineage(exported: Exported) -> bytes:
+    rows = (
+        {"file": path, **picture.line.model_dump(mode="json", exclude_defaults=True, exclude={"uri", "mask_uri"})}
+        | ({"mask": exported.masks[picture]} if picture in exported.masks else {})
+        for picture, path in exported.images.items()
+    )
+    return b"".join(json.dumps(row, sort_keys=True).encode() + b"\n" for row in rows)

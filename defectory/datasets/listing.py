@@ -1,0 +1,57 @@
+"""The datasets of a store, and in what two of them differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from defectory.datasets.manifest import ManifestLine, read_card
+from defectory.errors import DefectoryError
+from defectory.storage.store import ObjectStore
+
+_PREFIX, _CARD = "datasets/", "/dataset.json"
+COMPARED = ("label", "split", "group", "kind", "verdict")  # fields that are decided about an image
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Images by SHA-256 of which two datasets say different things."""
+
+    only_first: tuple[ManifestLine, ...]
+    only_second: tuple[ManifestLine, ...]
+    changed: tuple[tuple[ManifestLine, ManifestLine], ...]  # the same image, of which a compared field differs
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both say the same of the same images."""
+        return not (self.only_first or self.only_second or self.changed)
+
+
+def list_datasets(store: ObjectStore) -> tuple[list[dict[str, Any]], list[str]]:
+    """The cards of all finished datasets, by name, and what is wrong with those that cannot be read."""
+    cards, broken = [], []
+    for info in store.list(_PREFIX):
+        name = info.key.removeprefix(_PREFIX).removesuffix(_CARD)
+        if not info.key.endswith(_CARD) or "/" in name:
+            continue
+        try:
+            cards.append(read_card(store, name))
+        except DefectoryError as error:
+            broken.append(str(error))
+    return sorted(cards, key=lambda card: str(card.get("name"))), broken
+
+
+def compare(first: Sequence[ManifestLine], second: Sequence[ManifestLine]) -> Difference:
+    """What is in one dataset and not in the other, and what both hold and say differently; sorted by hash."""
+    ours, theirs = ({line.sha256: line for line in lines} for lines in (first, second))
+    both = sorted(ours.keys() & theirs.keys())
+    return Difference(
+        tuple(ours[sha] for sha in sorted(ours.keys() - theirs.keys())),
+        tuple(theirs[sha] for sha in sorted(theirs.keys() - ours.keys())),
+        tuple((ours[sha], theirs[sha]) for sha in both if changes(ours[sha], theirs[sha])),
+    )
+
+
+def changes(first: ManifestLine, second: ManifestLine) -> dict[str, tuple[str, str]]:
+    """Field -> what either says, where they differ."""
+    pairs = {field: (getattr(first, field), getattr(second, field)) for field in COMPARED}
+    return {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}

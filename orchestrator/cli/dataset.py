@@ -1,0 +1,143 @@
+"""`defectory dataset`: what is in the store, what two datasets differ in, and files for other tools."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from defectory.datasets.manifest import ManifestLine
+from orchestrator.cli.options import AsJson, Store, dataset_uri, opened
+from orchestrator.cli.output import emit, table
+from orchestrator.cli.sections import in_sections
+
+app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, export.")
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
+SHOWN = ["name", "images", "labels", "train", "validation", "test", "none", "layout"]
+EXAMPLES = 5  # images that a difference names in text
+
+
+@app.command(name="list")
+def list_(store: Store = "", as_json: AsJson = False) -> None:
+    """List the datasets in the store, with their images by split.
+
+    \b
+    defectory dataset list --store s3://bucket/line
+    """
+    from defectory.datasets.listing import list_datasets
+
+    store_ = opened(store)
+    cards, broken = list_datasets(store_)
+    for reason in broken:
+        sys.stderr.write(f"left out: {reason}\n")
+    rows: list[Any] = [{**card, **_by_split(card), "labels": ", ".join(card.get("labels", []))} for card in cards]
+    emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else f"there is no dataset in {store_.url}")
+
+
+@app.command()
+def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
+    """Show a dataset's card, and its images by split, label and origin.
+
+    \b
+    defectory dataset show screws --json
+    """
+    from defectory.datasets.manifest import read_card
+
+    store_ = opened(store)
+    lines = _lines(store_, dataset)
+    card = {} if "://" in dataset else read_card(store_, dataset)
+    origins = Counter(f"{line.origin}{f', {line.verdict}' if line.verdict else ''}" for line in lines)
+    shown = {
+        **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
+        "parts": len({line.group or line.sha256 for line in lines}),
+        "masks": sum(bool(line.mask_uri) for line in lines),
+    }  # fmt: skip
+    emit(shown, as_json, in_sections(shown))
+
+
+@app.command()
+def diff(first: Dataset, second: Dataset, store: Store = "", as_json: AsJson = False) -> None:
+    """Say in what two datasets differ: images that only one has, and labels, splits, groups and verdicts that changed.
+
+    \b
+    defectory dataset diff screws screws-relabelled
+    """
+    from defectory.datasets.listing import changes, compare
+
+    store_ = opened(store)
+    found = compare(_lines(store_, first), _lines(store_, second))
+    changed = [{**_named(one), "changes": changes(one, other)} for one, other in found.changed]
+    result = {
+        "same": found.is_empty,
+        f"only_in_{first}": [_named(line) for line in found.only_first],
+        f"only_in_{second}": [_named(line) for line in found.only_second],
+        "changed": changed,
+    }
+    parts = [f"{first} and {second} say the same of the same images"] if found.is_empty else []
+    for name, rows in result.items():
+        if isinstance(rows, list) and rows:
+            heads = [
+                f"  {row['source'] or row['sha256'][:12]} ({row['label']}){_arrows(row)}" for row in rows[:EXAMPLES]
+            ]
+            more = [f"  … and {len(rows) - EXAMPLES} more (--json)"] if len(rows) > EXAMPLES else []
+            parts += [f"{name.replace('_', ' ', 2)}: {len(rows)}", *heads, *more]
+    emit(result, as_json, "\n".join(parts))
+
+
+@app.command()
+def export(
+    dataset: Dataset,
+    form: Annotated[str, typer.Option("--format", help="folders, mvtec, coco, datumaro, csv or yolo.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is empty or not there.")],
+    origin: Annotated[str, typer.Option("--origin", help="all, real, or synthetic (edited, too).")] = "all",
+    good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a dataset's images, masks and lineage for other tools. Rejected images are left out.
+
+    \b
+    defectory dataset export screws --format coco --out build/screws
+    defectory dataset export photos.expanded --format folders --origin synthetic --out build/made
+    """
+    from defectory.datasets.exporting import export as export_dataset
+    from defectory.errors import InvalidInput
+    from orchestrator.pipeline.progress import Display, Report
+
+    if origin not in ("all", "real", "synthetic"):
+        raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
+    store_ = opened(store)
+    with Display() as display:
+        display.started("export", str(out))
+        made = export_dataset(
+            store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
+            report=lambda done, total: display.progress(Report("writing files", done, total, "files")),
+        )  # fmt: skip
+        for note in made.notes:
+            display.warn(note)
+    result = {
+        "dataset": dataset, "format": form, "out": str(out), "images": made.images, "masks": made.masks,
+        "rejected_left_out": made.rejected, "notes": list(made.notes),
+    }  # fmt: skip
+    emit(result, as_json)
+
+
+def _lines(store: Any, dataset: str) -> Sequence[ManifestLine]:
+    from defectory.datasets.manifest import read_manifest
+    from defectory.settings import reading_from_environment
+
+    return read_manifest(store, dataset_uri(store, dataset), reading_from_environment())
+
+
+def _by_split(card: dict[str, Any]) -> dict[str, int]:
+    return {split: sum(labels.values()) for split, labels in card.get("counts", {}).items()}
+
+
+def _named(line: ManifestLine) -> dict[str, Any]:
+    return {"sha256": line.sha256, "source": line.source, "label": line.label, "split": line.split}
+
+
+def _arrows(row: dict[str, Any]) -> str:
+    return "".join(f"; {field}: {old or '–'} → {new or '–'}" for field, (old, new) in row.get("changes", {}).items())
