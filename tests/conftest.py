@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from defectory.storage import ObjectStore, open_store
@@ -14,6 +15,10 @@ from tests.s3_servers import CREDENTIALS, moto, seaweedfs
 # cores from them (docs/decisions/0002-waiting-threads-sleep.md). Read when torch is loaded, so before any test is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+# An example may take as long as it takes, and so may its making.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,10 +15,9 @@ from defectory.datasets.bits import Depth, check_bits, find_bits
 from defectory.datasets.groups import find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
-from defectory.datasets.layouts.delimited import read_text
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
-from defectory.datasets.layouts.table import check_groups, read_groups
+from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
 from defectory.datasets.photographs import Photograph, Reading, masks_left_out, notes_of, read_photographs
 from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
@@ -95,10 +94,10 @@ def ingest(
         raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
     say = report or (lambda *_: None)
     source = read_source(directory, choices)
+    if groups_csv:
+        source = with_groups(source, groups_csv)
     if on_source:
         on_source(source)
-    given = read_groups(read_text(groups_csv), str(groups_csv)) if groups_csv else {}
-    group_notes = check_groups(given, [file.path for file in source.files], str(groups_csv)) if groups_csv else ()
     depth = Depth(bits) if bits else _find_bits(source, say)
     reading = Reading(size_px, fit, keep_alpha, depth.bits, tiling, source.good)
     photographs, skipped = _read(source, reading, say)
@@ -109,7 +108,7 @@ def ingest(
             f"{directory} holds no image that can be read; {_first(skipped)}", {"directory": "no images"}
         )
     say("looking for photographs of the same part", 0, len(photographs), "images")
-    groups = _groups(photographs, given)
+    groups = _groups(photographs)
     splits, straddling = _split(photographs, groups, seed, shares)
     colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
     lines = _store(store, name, source, photographs, groups, splits, labels, reading, colour, say)
@@ -130,9 +129,8 @@ def ingest(
         "seed": seed,
         "shares": list(shares),
         "test_copies": sum(bool(line.augmentation) for line in lines),
-        "groups_from": "given" if given else "found",
+        "groups_from": "given" if any(file.group for file in source.files) else "found",
         "groups": len(set(groups)),
-        "group_notes": list(group_notes),
         "skipped": [list(entry) for entry in skipped],
         "source": summarise(source, labels),
         "straddling": straddling,
@@ -194,10 +192,10 @@ def _without_duplicates(photographs: list[Photograph], skipped: list[tuple[str, 
     return list(first.values())
 
 
-def _groups(photographs: Sequence[Photograph], given: Mapping[str, str]) -> list[str]:
-    """Group of every photograph: from the table where it has one, else found."""
+def _groups(photographs: Sequence[Photograph]) -> list[str]:
+    """Group of every photograph: as table or layout has it, else found."""
     files = {p.file.path: p for p in photographs}  # tiles of one show one part
-    known = {path: given.get(path, p.file.group) for path, p in files.items()}
+    known = {path: p.file.group for path, p in files.items()}
     if not all(known.values()):
         found = find_groups(np.stack([p.structure for p in files.values()]))
         names: dict[int, str] = {}

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from defectory.errors import InvalidInput
-from defectory.imaging import png, tiff
+from defectory.imaging import bmp, png, tiff
 from defectory.imaging.samples import FULL_DEPTH, Samples, unit_to_8_bit, whole_to_8_bit
 
 Fit = Literal["stretch", "crop", "pad"]
@@ -170,7 +170,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Opened:
             "TIFF", picture.width, picture.height, picture.read_samples, lambda: picture.orientation
         )  # fmt: skip
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(bmp.with_plain_palette(data)), formats=FORMATS)
     except Exception as error:  # a parser fed with foreign bytes can raise anything
         names = "PNG, JPEG, BMP or TIFF"
         raise InvalidInput(f"the file is not an image that can be read; use {names}") from error

@@ -35,6 +35,7 @@ TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught
 SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
 CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
 SKIPPED_NAMES = 3  # that are shown
+DECIDED = "decision_agreement"  # of an export; absent where the model has no operating point
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
@@ -231,8 +232,9 @@ def export(
     with session(store_url(store)) as services, services.step(f"export {full}"):
         made = services.clients.operate("classifier", "ExportClassifier", request, services.report)
         if made.differs:
+            decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
             services.doubt(
-                f"the {format_} gives the original's label to {made.agreement:.0%} of {made.images} test images: "
+                f"of {made.images} test images the {format_} gives {made.agreement:.0%} the original's label{decided}: "
                 "do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
@@ -242,6 +244,7 @@ def export(
         "out": str(Path(out, format_)) if out else "",
         "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
         "agreement": made.agreement, "agreements": dict(made.agreements), "sound": not made.differs,
+        "decision_agreement": made.decision_agreement if made.HasField(DECIDED) else None,
         "max_difference": made.max_difference,
     }  # fmt: skip
     emit(result, as_json)

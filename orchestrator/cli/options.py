@@ -95,10 +95,6 @@ class Session:
         """The step that is under way does what it was asked to, but not well: it says so in place of a tick."""
         self._doubt = text
 
-    def warn(self, text: str) -> None:
-        """Say something that a person should know."""
-        self._display.warn(text)
-
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A piece of work with a bar of its own."""

@@ -8,6 +8,7 @@ from typing import Any
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source
 from defectory.datasets.layouts.summary import in_words, summarise, warnings
+from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
@@ -44,7 +45,8 @@ def ingest(context: StepContext) -> Outputs:
 
 def recognise(data: DataSettings) -> dict[str, Any]:
     """What is recognised at the folder, before any photograph is read; see `layouts.summary.summarise`."""
-    return summarise(read_source(Path(data.directory), _choices(data)), data.labels)
+    source = read_source(Path(data.directory), _choices(data))
+    return summarise(with_groups(source, Path(data.groups)) if data.groups else source, data.labels)
 
 
 def say_source(summary: Mapping[str, Any], on_report: ReportCallback, warn: Callable[[str], None]) -> None:
@@ -109,7 +111,7 @@ def ingest_folder_outputs(
     skipped = [[path, reason] for path, reason in result.skipped]
     if skipped:
         warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
-    for note in (*result.card["group_notes"], *result.card["notes"]):
+    for note in result.card["notes"]:
         warn(note)
     if result.card["warning"]:
         warn(result.card["warning"])

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, UnidentifiedImageError
 
+from defectory.datasets.layouts.summary import in_words, warnings
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
 from orchestrator.report.comparison import METRICS, Estimate
@@ -56,6 +57,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         reasons=content.reasons(),
         reason_texts=REASONS,
         warnings=list(_warnings(content)),
+        recognised=_recognised(content),
         curves={split: data_uri(curves(content.metrics, split), SVG) for split in content.splits()},
         reliability={arm: data_uri(drawing, SVG) for arm, drawing in content.reliability.items()},
         threshold_charts={
@@ -125,6 +127,12 @@ def _warnings(content: RunContent) -> Iterator[str]:
         yield "No ImageNet weights were found: both arms start from the starter classifier, which saw drawn parts only."
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
+
+
+def _recognised(content: RunContent) -> list[str]:
+    """How ingest read the folder, and what it left out; nothing of runs that did not keep it."""
+    source = content.steps["ingest"].get("source")
+    return [*in_words(source), *warnings(source)] if source else []
 
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]:

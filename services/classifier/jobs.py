@@ -90,6 +90,7 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
         agreement=exported.check.agreement,
         max_difference=exported.check.max_difference,
         agreements=exported.check.agreements,
+        decision_agreement=exported.check.decision_agreement,
         differs=not exported.check.sound,
     )
 

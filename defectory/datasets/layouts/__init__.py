@@ -1,6 +1,6 @@
 """How data sets lie on disk: one module a layout, and the choice among them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from defectory.datasets.layouts.severstal import SEVERSTAL
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
 from defectory.datasets.layouts.table import TABLE
-from defectory.datasets.layouts.tree import Tree
+from defectory.datasets.layouts.tree import Tree, is_picture
 from defectory.datasets.layouts.visa import VISA
 from defectory.errors import InvalidInput
 
@@ -54,9 +54,12 @@ def read_source(path: Path, choices: Choices = Choices()) -> Source:  # noqa: B0
         tree = Tree.of(source.root)
     source = settle(source, layout, tree, choices)
     if not source.files:
+        kinds = Counter(file.reason for file in source.left_out)
+        left_out = "; ".join(f"{count} files: {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
         raise InvalidInput(
-            f"{path} holds no images: it was read as {layout.name} because {reason}; use class folders, an MVTec AD"
-            " category (train/good, test/<kind>) or a CSV file with the columns image and label"
+            f"{path} holds no images with a label. It was read as {layout.name} because {reason}, and all was left out"
+            f" ({left_out})",
+            {"directory": left_out},
         )
     return source
 
@@ -102,6 +105,7 @@ def _check_level(tree: Tree) -> None:
         folder, _, rest = file.partition("/")
         if rest and not is_no_label(folder):  # images and masks are one data set's
             inner[folder].append(rest)
+    inner = {folder: files for folder, files in inner.items() if any(map(is_picture, files))}
     layouts = {
         folder: layout
         for folder, files in inner.items()

@@ -43,7 +43,7 @@ def pool(entries: Iterable[Entry], choices: Choices) -> Pool:
         by_path.setdefault(entry.path, []).append(entry)
     labels = {label for said in by_path.values() for entry in said for label in entry.labels}
     goods = {choices.good} if choices.good else set(goods_among(labels))
-    files, left_out, disagreements, several = [], [], [], 0
+    files, left_out, disagreements = [], [], []
     for path, said in by_path.items():
         labelled = [entry for entry in said if entry.labels]
         if not said[0].is_there:
@@ -57,12 +57,7 @@ def pool(entries: Iterable[Entry], choices: Choices) -> Pool:
             left_out.append(LeftOut(path, BOTH))
         else:
             files.append(_file(path, labelled))
-            several += len(labelled[0].labels) > 1
     notes = []
-    if several:
-        notes.append(
-            f"several labels on {several} of {len(by_path)} pictures: the first is the label, all are kept as kinds"
-        )
     if disagreements:
         more = f" and {len(disagreements) - _SHOWN} more" if len(disagreements) > _SHOWN else ""
         notes.append(f"those who labelled disagree on {', '.join(disagreements[:_SHOWN])}{more}")

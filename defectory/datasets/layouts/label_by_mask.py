@@ -6,8 +6,9 @@ from pathlib import Path
 
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import LeftOut, SourceFile
+from defectory.datasets.masks import read_mask
 from defectory.errors import DefectoryError
-from defectory.imaging import decode
+from defectory.imaging import size_of
 
 GOOD, DEFECT = "good", "defect"
 NO_MASK = "no mask beside it says whether the part is good"
@@ -37,8 +38,9 @@ def label_by_mask(
 
 
 def _is_black(path: Path) -> bool | None:
-    """Whether a mask has no pixel above 0; None where it cannot be read."""
+    """Whether a mask marks nothing; None where it cannot be read."""
     try:
-        return decode(path.read_bytes()).convert("L").getbbox() is None
+        data = path.read_bytes()
+        return read_mask(data, *size_of(data, upright=True)).getbbox() is None
     except (DefectoryError, OSError):
         return None

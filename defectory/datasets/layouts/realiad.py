@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -113,7 +113,7 @@ def _category(tree: Tree) -> _Category:
     file = f"{root.name}.json"
     places = (root.parent, root.parent.parent / _JSONS, root.parent.parent / _JSONS / _JSONS)
     trees = [Tree(place, (file,)) for place in places if (place / file).is_file()]
-    outside = [category for other in trees if (category := _parse(other, file))]
+    outside = [replace(category, name=str(t.root / file)) for t in trees if (category := _parse(t, file))]
     if not inside and not outside:
         right = f"put {file} of {_JSONS} beside the pictures: it says which views of a faulty sample show the fault"
         raise InvalidInput(f"{tree.root} holds views without their labels: {right}", {"directory": right})

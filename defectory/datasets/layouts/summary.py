@@ -85,7 +85,7 @@ def _of_labels(source: Source, labels: str) -> Sequence[str]:
         notes.append(f"all photographs are labelled {names[0]}: enough for a generator, not for a classifier")
     several = sum(len(file.kinds) > 1 for file in source.files)
     if several:
-        notes.append(f"{several} photographs are of several kinds: the first is the label, all are kept")
+        notes.append(f"{several} photographs have several labels: the first is the label, all are kept as kinds")
     return notes
 
 
@@ -93,7 +93,8 @@ def _groups(summary: Mapping[str, Any]) -> str:
     if not summary["groups"]:
         return "looked for among the photographs"
     rest = summary["images"] - summary["grouped_images"]
-    return f"{summary['groups']} of {summary['grouped_images']} images" + (f"; looked for in {rest}" if rest else "")
+    looked_for = f"; looked for among the other {rest}" if rest else ""
+    return f"{summary['groups']} parts on {summary['grouped_images']} images{looked_for}"
 
 
 def _of(some: int, all_: int) -> str:

@@ -1,10 +1,11 @@
 """Tables: a CSV file that names pictures, their labels, groups and splits."""
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from defectory.datasets.layouts.cells import labels_of
-from defectory.datasets.layouts.delimited import code_page, decode_text, header, rows
+from defectory.datasets.layouts.delimited import code_page, decode_text, header, read_text, rows
 from defectory.datasets.layouts.entries import Entry, pool
 from defectory.datasets.layouts.label_studio import uploaded
 from defectory.datasets.layouts.locating import Pictures
@@ -66,6 +67,18 @@ def read_groups(text: str, name: str = "groups") -> dict[str, str]:
         if group:
             groups[image] = group
     return groups
+
+
+def with_groups(source: Source, table: Path) -> Source:
+    """A source whose files have the groups that a table names; the others keep what the layout says.
+
+    Raises:
+        NotFound, InvalidInput: the table is not there, is none, or names no photograph of the source.
+    """
+    given = read_groups(read_text(table), str(table))
+    notes = check_groups(given, [file.path for file in source.files], str(table))
+    files = tuple(replace(file, group=given.get(file.path, file.group)) for file in source.files)
+    return replace(source, files=files, notes=(*source.notes, *notes))
 
 
 def check_groups(groups: Mapping[str, str], photographs: Collection[str], name: str) -> tuple[str, ...]:

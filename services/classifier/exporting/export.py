@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
 from services.classifier.card import ClassifierCard
 from services.classifier.data import Part, label_indices, lines_of, load_images, own_images
+from services.classifier.decision import DecisionRule
 from services.classifier.exporting import formats
 from services.classifier.model import Network, probabilities
 
@@ -24,7 +25,7 @@ FORMATS: Mapping[str, Callable[..., formats.Converted]] = {
 CALIBRATION_IMAGES = 200  # that set the ranges of int8
 INTEGERS = "tflite-int8"
 MAX_DIFFERENCE = 1e-3  # of a probability, where nothing is rounded to integers: other software adds in another order
-MIN_AGREEMENT = 0.95  # of integers, which round and may: below that it is another classifier
+MIN_AGREEMENT = 0.95  # of labels and of decisions where integers round: below that it is another classifier
 Report = Callable[[str, int, int], None]
 
 
@@ -35,14 +36,16 @@ class Check:
     images: int
     accuracy: float
     exported_accuracy: float
-    agreement: float  # share of images that both label alike
+    agreement: float  # share of images that both give the same label as the most probable one
+    decision_agreement: float | None  # that both decide on alike at the operating point; None where there is none
     max_difference: float  # of a calibrated probability
     agreements: Mapping[str, float]  # by what computed it; the values above are of the one that agrees least
 
     @property
     def sound(self) -> bool:
         """Whether it may stand in for the original."""
-        return self.agreement >= MIN_AGREEMENT
+        decided = 1.0 if self.decision_agreement is None else self.decision_agreement
+        return min(self.agreement, decided) >= MIN_AGREEMENT
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def export(
     _build_in_temperature(network, card.calibration.temperature)
     report(f"converting to {format_}", 0, len(test.lines))
     converted = FORMATS[format_](network, card.architecture, training)
-    check = compare(test.labels, original, {name: run(test.pixels) for name, run in converted.runs.items()})
+    found = {name: run(test.pixels) for name, run in converted.runs.items()}
+    check = compare(test.labels, original, found, card.rule)
     report("checking", len(test.lines), len(test.lines))
     if format_ != INTEGERS and not check.max_difference <= MAX_DIFFERENCE:
         raise FailedPrecondition(
@@ -100,9 +104,17 @@ def export(
     return Exported(store.uri(prefix.rstrip("/")), written, check)
 
 
-def compare(labels: np.ndarray, original: np.ndarray, exported: Mapping[str, np.ndarray]) -> Check:
-    """Calibrated probabilities (N, C) of the same images, the export's by what computed them, and the truth (N,)."""
-    ours = original.argmax(axis=1)
+def compare(labels: np.ndarray, original: np.ndarray, exported: Mapping[str, np.ndarray], rule: DecisionRule) -> Check:
+    """How far exports agree.
+
+    Args:
+        labels: the truth (N,). original: calibrated probabilities (N, C) of the same images.
+        exported: the same of the export, by what computed them. rule: of the original, with its operating point.
+    """
+    ours, decide = original.argmax(axis=1), replace(rule, temperature=1.0).decide  # calibrated they are already
+    decided = {
+        name: float((decide(original).labels == decide(found).labels).mean()) for name, found in exported.items()
+    }
     theirs = {name: found.argmax(axis=1) for name, found in exported.items()}
     agreements = {name: float((ours == found).mean()) for name, found in theirs.items()}
     differences = {name: float(np.abs(original - found).max()) for name, found in exported.items()}
@@ -112,6 +124,7 @@ def compare(labels: np.ndarray, original: np.ndarray, exported: Mapping[str, np.
         accuracy=float((ours == labels).mean()),
         exported_accuracy=float((theirs[worst] == labels).mean()),
         agreement=agreements[worst],
+        decision_agreement=None if rule.good is None else min(decided.values()),
         max_difference=max(differences.values()),
         agreements=agreements,
     )

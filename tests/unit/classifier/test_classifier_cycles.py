@@ -13,6 +13,7 @@ from services.classifier.settings import training_settings
 from services.classifier.training import cycles, side_by_side
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.preparation import Prepared, prepare
+from services.classifier.training.run import check
 from services.classifier.training.side_by_side import cycles_at_once
 from tests.contract.datasets import make_dataset
 
@@ -186,3 +187,10 @@ def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -
         assert cycles_at_once(settings, images, count) == expected
     monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: set(range(64)))
     assert cycles_at_once(training_settings(long, 64), 320, 30) == 4
+
+
+def test_one_label_is_nothing_to_tell_apart() -> None:
+    store = open_store("memory://")
+    good = [line for line in read_manifest(store, make_dataset(store)) if line.label == "good"]
+    with pytest.raises(InvalidInput, match="give training images of at least two labels"):
+        check(good, {}, 1)

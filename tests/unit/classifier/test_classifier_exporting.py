@@ -13,7 +13,7 @@ from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import load, weights_bytes
-from services.classifier.decision import calibrated
+from services.classifier.decision import DecisionRule, calibrated
 from services.classifier.evaluation import evaluate
 from services.classifier.exporting.export import FORMATS, compare, export
 from services.classifier.exporting.formats import Converted
@@ -170,7 +170,7 @@ def test_grown_copies_and_rejected_images_count_nowhere(store: ObjectStore) -> N
 def test_a_comparison_by_hand() -> None:
     original = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     exported = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]])
-    check = compare(np.array([0, 0, 1]), original, {"one": exported})
+    check = compare(np.array([0, 0, 1]), original, {"one": exported}, DecisionRule())
     assert (check.images, check.accuracy, check.exported_accuracy) == (3, 1.0, pytest.approx(2 / 3))
     assert check.agreement == pytest.approx(2 / 3)
     assert check.max_difference == pytest.approx(0.2)
@@ -180,12 +180,24 @@ def test_a_comparison_by_hand() -> None:
 def test_of_two_runtimes_the_one_that_agrees_least_counts() -> None:
     original = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     worse = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
-    check = compare(np.array([0, 0, 1]), original, {"XNNPACK": original, "no XNNPACK": worse})
+    runs = {"XNNPACK": original, "no XNNPACK": worse}
+    check = compare(np.array([0, 0, 1]), original, runs, DecisionRule())
     assert check.agreements == {"XNNPACK": 1.0, "no XNNPACK": pytest.approx(2 / 3)}
     assert (check.agreement, check.exported_accuracy) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert check.max_difference == pytest.approx(0.15)
     assert not check.sound
-    assert compare(np.array([0, 0, 1]), original, {"XNNPACK": original}).sound
+    assert compare(np.array([0, 0, 1]), original, {"XNNPACK": original}, DecisionRule()).sound
+
+
+def test_an_export_that_decides_otherwise_is_not_sound_although_its_labels_agree() -> None:
+    """Integers have steps of 1/256: below half of one a defect that was rejected at 0.1% passes."""
+    original = np.array([[0.0015, 0.9985], [0.0005, 0.9995], [0.9, 0.1], [0.0002, 0.9998]])
+    rounded = np.round(original * 256) / 256
+    rule = DecisionRule(temperature=3.0, good=1, threshold=0.001)  # both are calibrated: the temperature counts no more
+    check = compare(np.array([0, 1, 0, 1]), original, {"XNNPACK": rounded}, rule)
+    assert (check.agreement, check.decision_agreement) == (1.0, 0.75)
+    assert not check.sound
+    assert compare(np.array([0, 1, 0, 1]), original, {"XNNPACK": rounded}, DecisionRule()).decision_agreement is None
 
 
 @pytest.mark.parametrize("format_", ["tflite", "tflite-int8"])

@@ -256,7 +256,7 @@ def test_exports_of_two_formats_lie_side_by_side_in_one_folder(
         for name in ("model.tflite", "export.json")
     }
     (doubt,) = services.doubts
-    assert "70% of 20 test images" in doubt
+    assert "of 20 test images the tflite-int8 gives 70% the original's label" in doubt
 
 
 def test_a_doubtful_step_has_no_tick() -> None:

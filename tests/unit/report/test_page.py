@@ -4,10 +4,13 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
+from defectory.datasets.layouts.summary import summarise
 from defectory.datasets.manifest import ManifestLine, write_dataset
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
@@ -97,7 +100,11 @@ def run() -> MemoryStore:
         arms[name] = {**arm, "name": f"run.{name}", "metrics_uri": put(store, f"models/{name}/metrics.json", metrics())}
     evaluated = {"evaluation_uri": put(store, "v", evaluation(test))}
     steps = {
-        "ingest": {"manifest_uri": real, "labels": LABELS, "counts": {"train": {"good": 2}}, "skipped": []},
+        "ingest": {
+            "manifest_uri": real, "labels": LABELS, "counts": {"train": {"good": 2}}, "skipped": [],
+            "source": summarise(Source(Path("photos"), "mvtec", (SourceFile("x.png", "good"),), "good",
+                                       (LeftOut("y.png", "it has no label"),), reason="it holds train/good")),
+        },
         **arms,
         "baseline-evaluate": evaluated, "expanded-evaluate": evaluated,
         "filter": {"good": {"rounds": [rounds, second]}},
@@ -121,6 +128,9 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
         "30 test images with a mask",
         "rejected: unlike every real image",
         "Dashed: real images that the judge was not trained on",
+        "layout  mvtec: it holds train/good",
+        "labels  good 1 (no defect)",
+        "left out: 1 file, it has no label (y.png)",
     ):
         assert said in page, said
     table = page[page.index("share of the heat on the defect") :]

@@ -881,6 +881,7 @@ class ExportClassifierResponse(_message.Message):
     MAX_DIFFERENCE_FIELD_NUMBER: _builtins.int
     AGREEMENTS_FIELD_NUMBER: _builtins.int
     DIFFERS_FIELD_NUMBER: _builtins.int
+    DECISION_AGREEMENT_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """URI of the prefix under which the files lie."""
     images: _builtins.int
@@ -894,7 +895,9 @@ class ExportClassifierResponse(_message.Message):
     max_difference: _builtins.float
     """Largest difference of a probability, in [0, 1]."""
     differs: _builtins.bool
-    """Whether it answers too differently to stand in for the original: agreement below 0.95."""
+    """Whether it answers too differently to stand in for the original: agreement, of labels or of decisions, below 0.95."""
+    decision_agreement: _builtins.float
+    """Share of the images that both decide on alike at the model's operating point, in [0, 1]; absent where it has none."""
     @_builtins.property
     def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """URIs of the files."""
@@ -917,11 +920,14 @@ class ExportClassifierResponse(_message.Message):
         max_difference: _builtins.float = ...,
         agreements: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         differs: _builtins.bool = ...,
+        decision_agreement: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement", "decision_agreement", b"decision_agreement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "agreement", b"agreement", "agreements", b"agreements", "differs", b"differs", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement", "accuracy", b"accuracy", "agreement", b"agreement", "agreements", b"agreements", "decision_agreement", b"decision_agreement", "differs", b"differs", "exported_accuracy", b"exported_accuracy", "files", b"files", "images", b"images", "max_difference", b"max_difference", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__decision_agreement: _TypeAlias = _typing.Literal["decision_agreement"]  # noqa: Y015
+    _WhichOneofArgType__decision_agreement: _TypeAlias = _typing.Literal["_decision_agreement", b"_decision_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decision_agreement) -> _WhichOneofReturnType__decision_agreement | None: ...
 
 Global___ExportClassifierResponse: _TypeAlias = ExportClassifierResponse  # noqa: Y015

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from defectory.datasets.ingest import ingest
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.delimited import decode_text, rows
-from defectory.datasets.layouts.table import check_groups
+from defectory.datasets.layouts.summary import in_words, summarise
+from defectory.datasets.layouts.table import check_groups, with_groups
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.storage.memory import MemoryStore
@@ -129,3 +130,15 @@ def test_a_groups_table_without_a_partner_is_refused_and_one_with_few_is_counted
 def test_no_bytes_make_the_reader_of_tables_fall(data: bytes) -> None:
     with suppress(InvalidInput):
         assert all("image" in row for _, row in rows(decode_text(data, "t.csv"), "t.csv", (("image",),)))
+
+
+def test_a_groups_table_is_part_of_what_is_said_first(tmp_path: Path) -> None:
+    photographs(tmp_path / "photos", "good/a.png", "good/b.png", "hole/c.png")
+    table = tmp_path / "groups.csv"
+    table.write_text("image;part\ngood/a.png;1\ngood/b.png;1\ngood/z.png;2\n")
+    summary = summarise(with_groups(read_source(tmp_path / "photos"), table))
+    assert "groups  1 parts on 2 images; looked for among the other 1" in in_words(summary)
+    assert f"1 rows of {table} name no photograph, e.g. good/z.png" in summary["notes"]
+    assert any(
+        note.startswith(f"1 photographs stand in no row of {table}, e.g. hole/c.png") for note in summary["notes"]
+    )

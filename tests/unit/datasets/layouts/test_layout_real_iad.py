@@ -72,6 +72,8 @@ def test_the_json_file_labels_the_views(tmp_path: Path, where: str) -> None:
             expected[path] = ("BX" if shows else "OK", "test", group, (mask_of(path),) if shows else ())
     assert rows(source) == expected
     assert any("12 views of faulty samples have no mask there" in note for note in source.notes)
+    json_file = Path(where).name if where.startswith("audiojack/") else (tmp_path / "realiad_1024" / where).resolve()
+    assert f"labels are those of {json_file}" in source.notes
 
 
 def test_json_and_folder_of_views_side_by_side(tmp_path: Path) -> None:

@@ -53,8 +53,9 @@ def test_what_is_ingested(tmp_path: Path) -> None:
         zip(ANOMALY, ("melt", "melt", "scratch", "bent"), strict=True)
     )
     assert {line.label for line in dataset.lines.values()} == {"good", "defect"}
-    drawn = np.asarray(Image.open(root / mask_of(ANOMALY[0]))) > 0
-    assert ((dataset.mask(ANOMALY[0]) > 0) == drawn).all()
+    drawn = np.asarray(Image.open(root / mask_of(ANOMALY[0])))
+    assert drawn.max() == 3
+    assert (dataset.mask(ANOMALY[0]) == (drawn > 0) * 255).all()
     assert not dataset.mask(NORMAL[0]).any()
 
 
