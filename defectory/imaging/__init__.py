@@ -333,6 +333,8 @@ def _to_8_bit(image: Image.Image, keep_alpha: bool, bits: int) -> Image.Image:
     if image.mode == "F":
         return _by_tiles(image, "L", lambda tile: Image.fromarray(unit_to_8_bit(np.asarray(tile))))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        if image.mode == "La":  # of which Pillow makes nothing else
+            image = image.convert("LA")
         if keep_alpha:
             pixels = np.array(image.convert("RGBA"))
             if pixels[..., 3].min() < 255:

@@ -6,6 +6,8 @@ sure of is named and refused.
 
 import io
 import logging
+import math
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ _PICTURES = dict.fromkeys((33003, 33004, 33005, 34712), "jpeg2k_decode") | dict.
     (50002, 52546), "jpegxl_decode"
 )
 _MAX_BYTES = 800_000_000  # of samples: 8 of a pixel where it has the most pixels, more where it has fewer
+_LARGE_TILE = 1 << 24  # samples: a tile may be larger than a small picture
 STORE = "store one channel (grey) or three (RGB) of 8 or 16 bits, as PNG or TIFF"
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of foreign files is not for our stderr
@@ -92,7 +95,7 @@ def find_picture(data: bytes) -> TiffPicture | None:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = _only_picture(list(_pages(file)))
             orientation = int(page.tags.valueof(274, 1))
-            size = page.imagewidth, page.imagelength
+            size = int(page.imagewidth), int(page.imagelength)  # anything can stand in a tag
             pillow_reads = page is file.pages[0] and _is_plain(page)
             page.decode  # noqa: B018 -- it is made while the file is open
     except InvalidInput:
@@ -204,29 +207,38 @@ def _pixels(page: "TiffPage", data: bytes) -> np.ndarray:
         raise InvalidInput(
             f"{_described(page)} that unpacks to {size >> 20} MiB, more than {_MAX_BYTES >> 20}; {STORE}"
         )
-    if any(
-        count == 0 or offset + count > len(data)
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-    ):
-        raise ValueError("pixel data lies beyond the end of the file")
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if len(places) != math.prod(page.chunked) or any(not count or at + count > len(data) for at, count in places):
+        raise ValueError("pixel data is missing, or lies beyond the end of the file")
     canvas = np.zeros(page.shaped, page.dtype)  # (planes, 1, H, W, C)
-    for number, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-        block, place, shape = _segment(page, data[offset : offset + count], number)
+    for number, (at, count) in enumerate(places):
+        _, place, shape = page.decode(None, number)
+        if math.prod(shape) > max(canvas.size, _LARGE_TILE):
+            raise ValueError(
+                f"a tile of {shape[2]}x{shape[1]} pixels in a picture of {page.imagewidth}x{page.imagelength}"
+            )
+        block = _segment(page, data[at : at + count], number, shape)
         plane, _, top, left, _ = place
         target = canvas[plane, 0, top : top + shape[1], left : left + shape[2]]
         target[:] = block[0, : target.shape[0], : target.shape[1]]
     return np.moveaxis(canvas[:, 0], 0, -1)[..., 0, :] if len(canvas) > 1 else canvas[0, 0]
 
 
-def _segment(page: "TiffPage", data: bytes, number: int) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...]]:
-    """A strip or tile, (1, rows, columns, channels), where it lies, and the shape that it has by the page."""
-    if page.compression not in _PICTURES:
-        block, place, shape = page.decode(data, number, jpegtables=page.jpegtables)
-        return np.asarray(block), place, shape
+def _segment(page: "TiffPage", data: bytes, number: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A strip or tile: (1, rows, columns, channels), which `shape` says that it has by the page."""
+    codec = _PICTURES.get(page.compression)
+    if codec is None:
+        return np.asarray(page.decode(data, number, jpegtables=page.jpegtables)[0])
     import imagecodecs
 
-    _, place, shape = page.decode(None, number)
     # A picture inside a picture has a size of its own, which could be anything: it goes into what the page says.
+    if codec == "jpeg2k_decode" and _size_in_jpeg_2000(data) != (shape[2], shape[1]):
+        raise ValueError("the JPEG 2000 inside is of another size than the page")  # its decoder would see it too late
     block = np.empty(shape[1:] if shape[3] > 1 else shape[1:3], page.dtype)
-    codec = getattr(imagecodecs, _PICTURES[page.compression])
-    return codec(data, out=block, numthreads=1).reshape(shape), place, shape
+    return np.asarray(getattr(imagecodecs, codec)(data, out=block, numthreads=1)).reshape(shape)
+
+
+def _size_in_jpeg_2000(data: bytes) -> tuple[int, int]:
+    """(width, height) by the first marker segment of the codestream (ISO/IEC 15444-1, A.5.1)."""
+    right, bottom, left, top = struct.unpack_from(">4I", data, data.index(b"\xff\x4f\xff\x51") + 8)
+    return right - left, bottom - top

@@ -142,6 +142,13 @@ def test_alpha_of_16_bits_fills_its_depth_whatever_the_colours_use(channels: int
         found = np.asarray(decode(file, bits=12)).reshape(HIGH, WIDE, -1)
         assert np.abs(found - wanted).max() <= 1
     # Multiplied by alpha already: nothing is to be multiplied twice.
+    narrow = (values >> 4).astype(np.uint8)
+    narrow[..., :-1] = narrow[..., -1:] // 2
+    eight = decode(
+        tiff(narrow, photometric="rgb" if channels == 4 else "minisblack", planarconfig="contig",
+             extrasamples=["assocalpha"])
+    )  # fmt: skip
+    assert np.abs(np.asarray(eight).reshape(HIGH, WIDE, -1) + (narrow[..., -1:] / 2.0) - 255).max() < 2
     values[..., :-1] = values[..., :-1] * share
     if channels == 4:
         found = np.asarray(decode(tiff(values, photometric="rgb", extrasamples=["assocalpha"]), bits=12))
@@ -245,15 +252,37 @@ def test_a_wide_file_is_turned_as_one_of_8_bits(orientation: int) -> None:
 @pytest.mark.parametrize("codec", ["jpeg2000", "jpegxl"])
 def test_a_codec_inside_does_not_unpack_more_than_the_page_says(codec: str) -> None:
     file, larger = tiff(GREY, compression=codec), tiff(noise(400, 400), compression=codec)
-    with tifffile.TiffFile(io.BytesIO(larger)) as one, tifffile.TiffFile(io.BytesIO(file)) as other:
-        inside = larger[one.pages[0].dataoffsets[0] :][: one.pages[0].databytecounts[0]]
-        start, at = len(file), other.pages[0].tags
-        for tag, value in ((273, start), (279, len(inside))):
-            offset = at[tag].valueoffset
-            size = {3: 2, 4: 4}[int(at[tag].dtype)]
-            file = file[:offset] + value.to_bytes(size, "little") + file[offset + size :]
+    with tifffile.TiffFile(io.BytesIO(larger)) as read:
+        inside = larger[read.pages[0].dataoffsets[0] :][: read.pages[0].databytecounts[0]]
     with pytest.raises(InvalidInput, match="broken or cut off"):
-        decode(file + inside)
+        decode(retagged(file, StripOffsets=len(file), StripByteCounts=len(inside)) + inside)
+
+
+def retagged(file: bytes, **values: int) -> bytes:
+    """A TIFF with other numbers in some of its tags."""
+    with tifffile.TiffFile(io.BytesIO(file)) as read:
+        for name, value in values.items():
+            tag = read.pages[0].tags[name]
+            size = {3: 2, 4: 4}[int(tag.dtype)]
+            file = file[: tag.valueoffset] + value.to_bytes(size, "little") + file[tag.valueoffset + size :]
+    return file
+
+
+HOSTILE = {
+    "strips that are missing": retagged(tiff(GREY, rowsperstrip=8), ImageLength=60_000),
+    "strips that are damaged": tiff(np.zeros((HIGH, WIDE), np.uint16), compression="zlib", rowsperstrip=HIGH).replace(
+        zlib.compress(bytes(HIGH * WIDE * 2))[:8], bytes(8)
+    ),
+    "a tile of gigabytes": retagged(
+        tiff(GREY, tile=(16, 16), compression="zlib", metadata=None), TileLength=65_520, TileWidth=65_520
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_tiff_that_promises_more_than_it_holds(name: str) -> None:
+    with pytest.raises(InvalidInput, match="broken or cut off"):
+        decode(HOSTILE[name])
 
 
 @pytest.mark.parametrize("name", [name for name in WRITTEN if name != "BigTIFF"])
