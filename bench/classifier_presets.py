@@ -43,7 +43,8 @@ shown for settings that had been chosen before it was looked at. Seconds are wit
 that others used too.
 
 †: measured before the base's batch normalisation stood still; not measured anew. Its statistics moved wherever the base
-was trained, so such rows say nothing against fine-tuning. A frozen base never moved them.
+was trained, so such rows say nothing against fine-tuning. A frozen base never moved them. All rows but those of
+`tiles-by-tile` were measured before the head's batch normalisation was settled after every epoch, too.
 
 - `tiles-by-tile`: 1,344 photographs of 246 magnetic tiles by their authors' list, 60 / 20 / 20 by tile; good / defect.
 - `tiles`: the magnetic tiles, 1,344 photographs in 217 found groups, 60 / 20 / 20 by group; good / defect, and by kind.

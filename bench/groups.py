@@ -54,6 +54,8 @@ def main() -> int:
         ["seconds for all photographs", f"{seconds:.0f}"],
     ]
     notes = f"{len(tiles)} photographs, split 60 / 20 / 20 by `split_by_group`, mean over {SEEDS} seeds."
+    if (busy := os.getloadavg()[0]) > (os.cpu_count() or 1) + 1:
+        notes += f" The seconds are of a busy machine: a load of {busy:.0f} on {os.cpu_count()} cores."
     sys.stdout.write(record("Groups of the magnetic tiles", "python -m bench.groups", ["what", "value"], table, notes))
     return 0
 

@@ -20,7 +20,7 @@ from bench.bootstrap import over_parts
 from bench.record import record
 from defectory.imaging import decode, network_input
 from orchestrator.cables import KINDS, draw_cable
-from services.classifier.model import Architecture, Network, build
+from services.classifier.model import Architecture, Network, build, settle
 from services.explainer.cam import Cam
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
 from services.explainer.methods import METHODS
@@ -141,6 +141,7 @@ def _train_head(network: Network, pixels: np.ndarray, labels: np.ndarray) -> Non
     counts = np.bincount(labels, minlength=len(LABELS))
     weight = {label: len(labels) / (2 * max(1, count)) for label, count in enumerate(counts)}
     network.top.fit(features, labels, batch_size=BATCH, epochs=40, class_weight=weight, verbose=0)
+    settle(network.top, features)
 
 
 if __name__ == "__main__":

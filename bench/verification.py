@@ -21,8 +21,8 @@ from defectory.storage import ObjectStore, open_store
 from defectory.storage.parallel import parallel_get
 
 COMMAND = "python -m bench.verification"
-FILES = {64: 2000, 256: 400, 1024: 40}  # side in px -> pictures
-REPEATS = 9
+FILES = {64: 1000, 256: 200, 1024: 20}  # side in px -> pictures
+REPEATS = 5
 
 
 def main() -> None:

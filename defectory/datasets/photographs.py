@@ -11,11 +11,10 @@ from PIL import Image, ImageChops
 
 from defectory.datasets.groups import describe
 from defectory.datasets.layouts.source import SourceFile
+from defectory.datasets.layouts.tree import MAX_FILE_BYTES
 from defectory.datasets.tiles import Tile, Tiling, strip_warning, tiles_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
-
-MAX_FILE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,10 @@ def ingest_folder_outputs(
             "the test split measures what was trained on"
         )
     lines = read_manifest(store, result.manifest_uri, reading_from_environment())
+    kept = bool(result.card["source"]["splits"])
+    right = "it is so in the splits that were kept" if kept else "give more photographs of it, or other shares"
     for split, absent in lacks(lines).items():
-        warn(f"the {split} split has no image of {', '.join(absent)}: give more photographs of it, or other shares")
+        warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
     return {
         "dataset": name,
         "manifest_uri": result.manifest_uri,

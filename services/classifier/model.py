@@ -89,6 +89,18 @@ def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.n
     return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
+def settle(top: keras.Model, embeddings: np.ndarray) -> None:
+    """Give the head's batch normalisation the statistics of embeddings (N, channels) under the present weights.
+
+    Moving averages would lag behind: after ten steps they are nine tenths what they began with, and while the base
+    learns the head's input runs away from them (PreciseBN: Wu & Johnson 2021, arXiv:2105.07576, section 3).
+    """
+    normalisation = top.get_layer("normalisation")
+    hidden = top.get_layer("dense")(embeddings).numpy()
+    normalisation.moving_mean.assign(hidden.mean(axis=0))
+    normalisation.moving_variance.assign(hidden.var(axis=0))
+
+
 def build(architecture: Architecture, seed: int = 0, *, keeps_statistics: bool = True) -> Network:
     """Build the network with random weights drawn from the seed.
 

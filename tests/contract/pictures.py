@@ -68,12 +68,16 @@ def good() -> dict[str, bytes]:
 
 def bad() -> dict[str, bytes]:
     """Files that are refused, by what is wrong with them."""
-    jpeg, png = encoded(pixels(), "JPEG"), encoded(pixels())
+    jpeg, png, column = encoded(pixels(), "JPEG"), encoded(pixels()), encoded(pixels(1, 5000))
     return {
         "empty": b"",
         "text": b"no image at all",
         "jpeg cut off": jpeg[: len(jpeg) // 2],
         "png cut off": png[: len(png) // 2],
+        "png of one column, cut off": column[: len(column) // 2],
+        "png of one column, of fewer rows than it says": png_bomb(1, 5000),
+        "png of one endless column": png_bomb(1, 49_000_000),
+        "png of one endless row": png_bomb(49_000_000, 1),
         "png of 100 megapixels": png_bomb(10_000, 10_000),
         "png of more pixels than there are": png_bomb(2**31 - 1, 2**31 - 1),
         "gif": encoded(pixels(), "GIF"),

@@ -8,6 +8,8 @@ from defectory.api.generator.v1.generator_pb2 import SynthesizeRequest, Synthesi
 from defectory.errors import InvalidInput, NotFound
 from defectory.serving.operations.context import JobContext
 
+HELD_AT = 20  # step before which `model` "held" waits for the object "go-on", however slow the machine is
+
 
 def count(request: SynthesizeRequest, job: JobContext) -> SynthesizeResponse:
     """Put an object a step; what is there is not done again. `model` says what goes wrong on the way."""
@@ -21,6 +23,9 @@ def count(request: SynthesizeRequest, job: JobContext) -> SynthesizeResponse:
             os.kill(os.getpid(), signal.SIGKILL)
         if request.model == "needs" and not job.store.exists("needed"):
             raise NotFound("needed is not there")
+        while request.model == "held" and number == HELD_AT and not job.store.exists("go-on"):
+            job.report("held", number, request.count, "steps")
+            time.sleep(0.05)
         time.sleep(0.05)
         job.store.put(f"counted/{request.dataset}/{number:04}", str(os.getpid()).encode(), if_absent=True)
         job.report("counting", number + 1, request.count, "steps", values={"number": number})

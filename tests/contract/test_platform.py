@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.rpc import code_pb2
@@ -51,6 +52,15 @@ def start(service: Service, request_id: str, count: int = 3, model: str = "", ch
 
 def counted(store: ObjectStore, name: str) -> list[bytes]:
     return [store.get(x.key) for x in store.list(f"counted/{name}/")]
+
+
+def workers_of(store: ObjectStore) -> list[psutil.Process]:
+    """Processes that have the store's folder in their arguments: workers, once their service is gone."""
+    folder = store.url.removeprefix("file://")
+    return [
+        process for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(folder in x for x in process.info["cmdline"] or ())
+    ]  # fmt: skip
 
 
 def until(condition, seconds: float = PATIENT_S) -> None:
@@ -108,13 +118,12 @@ def test_a_worker_that_dies_is_started_again(service: Service, folder: ObjectSto
 
 def test_a_killed_service_takes_its_workers_along_and_goes_on_after(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url, "--weights", "w") as first:
-        operation = start(first, "a", 60)
+        operation = start(first, "a", 60, "held")
         until(lambda: len(counted(folder, "a")) > 5)
         first.kill()
-        time.sleep(0.3)
-        left = len(counted(folder, "a"))
-        time.sleep(0.5)
-        assert len(counted(folder, "a")) == left < 60
+        until(lambda: not workers_of(folder))
+        assert len(counted(folder, "a")) < 60
+    folder.put("go-on", b"")
     with Service(SAMPLE, folder.url, "--weights", "w") as second:
         stub = operations_pb2_grpc.OperationsStub(second.channel)
         response = wait_for(second.channel, stub.GetOperation(operations_pb2.GetOperationRequest(name=operation.name)))
@@ -143,16 +152,17 @@ def test_a_damaged_record_keeps_neither_the_service_nor_the_others_down(folder: 
 
 def test_of_two_services_one_works_on_an_operation_and_the_other_after_it(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url, "--weights", "w") as first:
-        operation = start(first, "a", 200)
+        operation = start(first, "a", 200, "held")
         waiting = start(first, "b", 3)
         until(lambda: len(counted(folder, "a")) > 2)
         with Service(SAMPLE, folder.url, "--weights", "w") as second:
-            assert start(second, "a", 200).name == operation.name
+            assert start(second, "a", 200, "held").name == operation.name
             time.sleep(1)
             assert len(set(counted(folder, "a"))) == 1
             assert counted(folder, "b") == []
             before = len(counted(folder, "a"))
             first.kill()
+            folder.put("go-on", b"")
             assert wait_for(second.channel, operation, timeout_s=PATIENT_S).count == 200
             assert wait_for(second.channel, waiting, timeout_s=PATIENT_S).count == 3
     assert before < 200
@@ -162,28 +172,30 @@ def test_of_two_services_one_works_on_an_operation_and_the_other_after_it(folder
 
 def test_resume_on_request_waits_to_be_asked(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url) as first:
-        start(first, "a", 40)
+        start(first, "a", 40, "held")
         until(lambda: len(counted(folder, "a")) > 2)
         first.kill()
+    folder.put("go-on", b"")
     with Service(SAMPLE, folder.url, "--resume", "on-request") as second:
         time.sleep(1)
         assert len(counted(folder, "a")) < 40
-        wait_for(second.channel, start(second, "a", 40))
+        wait_for(second.channel, start(second, "a", 40, "held"))
 
 
 def test_sigterm_drains_and_the_next_start_goes_on(folder: ObjectStore) -> None:
     with Service(SAMPLE, folder.url) as first:
-        start(first, "a", 60)
+        start(first, "a", 60, "held")
         until(lambda: len(counted(folder, "a")) > 5)
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(PATIENT_S) == 0
     assert len(counted(folder, "a")) < 60
+    folder.put("go-on", b"")
     with Service(SAMPLE, folder.url) as second:
-        assert wait_for(second.channel, start(second, "a", 60)).count == 60
+        assert wait_for(second.channel, start(second, "a", 60, "held")).count == 60
 
 
 def test_cancel(service: Service, folder: ObjectStore) -> None:
-    running, waiting = start(service, "a", 400), start(service, "b", 400)
+    running, waiting = start(service, "a", 400, "held"), start(service, "b", 400)
     until(lambda: len(counted(folder, "a")) > 2)
     for operation in (waiting, running):
         cancel(service.channel, operation.name)
@@ -194,7 +206,7 @@ def test_cancel(service: Service, folder: ObjectStore) -> None:
 
 
 def test_many_who_wait_leave_threads_for_health_and_other_calls(service: Service) -> None:
-    name = start(service, "a", 400).name
+    name = start(service, "a", 400, "held").name
     stub = operations_pb2_grpc.OperationsStub(service.channel)
     request = operations_pb2.WaitOperationRequest(name=name)
     waiting = [stub.WaitOperation.future(request, timeout=30) for _ in range(40)]
@@ -206,7 +218,7 @@ def test_many_who_wait_leave_threads_for_health_and_other_calls(service: Service
 
 
 def test_another_service_on_the_same_store_cancels(service: Service, folder: ObjectStore) -> None:
-    operation = start(service, "a", 400)
+    operation = start(service, "a", 400, "held")
     until(lambda: len(counted(folder, "a")) > 2)
     with Service(SAMPLE, folder.url, "--resume", "on-request") as second:
         cancel(second.channel, operation.name)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from defectory.datasets.layouts.tree import MAX_FILE_BYTES
 from defectory.errors import DefectoryError
 from defectory.imaging import decode, largest_value, scales_in_the_decoder
 from defectory.imaging.samples import bits_used
@@ -32,6 +33,8 @@ class Look:
 def look_at(path: Path) -> Look | None:
     """Look at a file; None where it cannot be read, which is said when it is ingested."""
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return None
         data = path.read_bytes()
         image = decode(data, bits=bits_used(largest_value(data) or 0))  # else 12 bits are as dark as class numbers
     except (DefectoryError, OSError):

@@ -15,6 +15,7 @@ FOREIGN_ENDINGS = frozenset({
     ".gif", ".webp", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif", ".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".ico",
     ".dng", ".raw", ".cr2", ".nef", ".arw", ".exr", ".hdr", ".dcm", ".svg", ".psd", ".npy", ".npz", ".mat",
 })  # fmt: skip
+MAX_FILE_BYTES = 512 << 20  # a larger file is not opened
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"})  # what operating systems leave behind
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from services.classifier.model import TOP_FROM, Architecture, Network, build
+from services.classifier.model import TOP_FROM, Architecture, Network, build, settle
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, apply_moves
 
@@ -94,15 +94,8 @@ class Trainer:
         return self._whole_step(images, one_hot).numpy()
 
     def settle(self, inputs: np.ndarray) -> None:
-        """Give the head's batch normalisation the statistics of these images, or embeddings, under the present weights.
-
-        Moving averages would lag behind: after ten steps they are nine tenths what they began with, and while the base
-        learns the head's input runs away from them (PreciseBN: Wu & Johnson 2021, arXiv:2105.07576, section 3).
-        """
-        dense, normalisation = (self.network.top.get_layer(name) for name in ("dense", "normalisation"))
-        hidden = dense(inputs if inputs.ndim == 2 else self.embed(inputs)).numpy()
-        normalisation.moving_mean.assign(hidden.mean(axis=0))
-        normalisation.moving_variance.assign(hidden.var(axis=0))
+        """Settle the head's batch normalisation on these images, or embeddings: before it answers, after steps."""
+        settle(self.network.top, inputs if inputs.ndim == 2 else self.embed(inputs))
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities (N, labels) of images, or of embeddings."""
