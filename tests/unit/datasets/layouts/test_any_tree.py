@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,10 @@ named_mask = st.tuples(
 stray = st.tuples(st.lists(folder, max_size=3), stem, st.sampled_from([".txt", ".json", ".webp", ".xml"]))
 choices = st.builds(
     Choices, keep_splits=st.booleans(), masks=st.sampled_from(["auto", "all", "none"]),
-    layout=st.sampled_from(["", "", "", "folders", "inner-folders", "split-folders", "mvtec"]),
+    layout=st.one_of(
+        st.just(""), st.sampled_from(["folders", "inner-folders", "split-folders"]),
+        st.sampled_from([layout.name for layout in LAYOUTS]),
+    ),
 )  # fmt: skip
 
 
@@ -81,3 +85,10 @@ def test_every_layout_has_a_test_that_draws_it() -> None:
     here = Path(__file__).parent
     missing = [x.name for x in LAYOUTS if not (here / f"test_layout_{x.name.replace('-', '_')}.py").exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("name", [layout.name for layout in LAYOUTS])
+def test_a_layout_that_was_asked_for_and_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    photographs(tmp_path, "a.png", "ground_truth/b.png", "no_label/c.png")
+    with pytest.raises(InvalidInput):
+        read_source(tmp_path, Choices(layout=name))
