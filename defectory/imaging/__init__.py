@@ -17,18 +17,15 @@ from defectory.imaging.samples import FULL_DEPTH, Samples, unit_to_8_bit, whole_
 Fit = Literal["stretch", "crop", "pad"]
 
 MAX_PIXELS = 100_000_000  # of a file, wherever one comes in: scanners of 57 and sensors of 65 megapixels are in use
-MAX_SIDE_PX = (
-    2_000_000  # of its longer side: what a resize needs for the side's weights alone is 48 bytes a pixel of it
-)
+MAX_SIDE_PX = 2_000_000  # of its longer side: a resize needs 48 bytes a pixel of it for weights alone
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
 _TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _LONG_PX = 65_535  # a side beyond which the order of a resize's passes is chosen by their cost
-Image.MAX_IMAGE_PIXELS = (
-    None  # Pillow's own limit is below ours, and only a warning: `_check_size` holds before decoding
-)
+# Pillow's own limit is below ours, and only a warning: `_check_size` holds before decoding
+Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,8 @@ class _BySamples(Opened):
 
     def numbers(self) -> np.ndarray:
         samples = self.read()
-        return samples.values if samples.alpha is None else np.dstack([samples.values, samples.alpha])
+        values = samples.from_black()
+        return values if samples.alpha is None else np.dstack([values, samples.alpha])
 
 
 def decode(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -40,6 +39,13 @@ class Samples:
         """The largest value of a channel that may not fill its depth; None where there is nothing to find out."""
         return None if self.filled or self.values.dtype.kind == "f" else int(self.values.max())
 
+    def from_black(self) -> np.ndarray:
+        """The values, turned round where white is zero: 0 is black."""
+        if not self.white_is_zero:
+            return self.values
+        full = 1 if self.values.dtype.kind == "f" else (1 << self.depth) - 1
+        return np.asarray(full - self.values)
+
     def to_image(self, bits: int) -> Image.Image:
         """As 8 bits: "L" or "RGB", with alpha "LA", "RGBA", or multiplied "La", "RGBa".
 
@@ -68,9 +74,11 @@ def _to_8_bit(values: np.ndarray, bits: int, white_is_zero: bool) -> np.ndarray:
     """uint8 of any shape's values, a block of rows at a time."""
     result = np.empty(values.shape, np.uint8)
     rows = max(1, _BLOCK * len(values) // max(1, values.size))
-    convert = unit_to_8_bit if values.dtype.kind == "f" else whole_to_8_bit
     for top in range(0, len(values), rows):
-        result[top : top + rows] = convert(values[top : top + rows], bits, white_is_zero)
+        block = values[top : top + rows]
+        shares = block.dtype.kind == "f"
+        levels = unit_to_8_bit(block, white_is_zero) if shares else whole_to_8_bit(block, bits, white_is_zero)
+        result[top : top + rows] = levels
     return result
 
 
@@ -92,7 +100,7 @@ def whole_to_8_bit(values: np.ndarray, bits: int, white_is_zero: bool = False) -
     return np.asarray(_table(bits, white_is_zero)[values])
 
 
-def unit_to_8_bit(values: np.ndarray, _bits: int = 0, white_is_zero: bool = False) -> np.ndarray:
+def unit_to_8_bit(values: np.ndarray, white_is_zero: bool = False) -> np.ndarray:
     """Floating-point values in [0, 1] to [0, 255], to the nearest.
 
     Raises:
@@ -118,6 +126,6 @@ def bits_used(largest: int) -> int:
     return next((bits for bits in DEPTHS if largest >> bits == 0), FULL_DEPTH) if largest else FULL_DEPTH
 
 
-def plural(count: int, word: str) -> Literal[""] | str:
+def plural(count: int, word: str) -> str:
     """ "1 channel", "5 channels"."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"

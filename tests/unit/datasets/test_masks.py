@@ -64,6 +64,7 @@ BOTH = {
     "class numbers in TIFF": tiff(CLASSES.astype(np.uint16)),
     "instance numbers beyond 255": tiff((CLASSES * 40).astype(np.int32)),
     "shares": tiff((CLASSES / 7).astype(np.float32)),
+    "white at zero": tiff(np.where(FAULTY | SECOND, 0, 65535).astype(np.uint16), photometric="miniswhite"),
     "0 and 255": stored(np.where(FAULTY | SECOND, np.uint8(255), 0)),
     "two values": stored(Image.fromarray(FAULTY | SECOND)),
     "bmp": stored(np.where(FAULTY | SECOND, np.uint8(255), 0), "BMP"),
