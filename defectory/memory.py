@@ -6,6 +6,7 @@ generator's step. See mallopt(3) and madvise(2), MADV_HUGEPAGE.
 """
 
 import ctypes
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,11 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> None:
-    """Give what is free in the heap back to the kernel, where this C library can: it would be kept for later."""
+    """Give what is free in the heap back to the kernel, where this C library can: it would be kept for later.
+
+    What errors hold in circles, frames with all that was read in them, is let go first.
+    """
+    gc.collect()
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
