@@ -70,6 +70,8 @@ def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Pho
     content = path.read_bytes()
     image = decode(content, keep_alpha=reading.keep_alpha, bits=reading.bits)
     mask, left_out = _mask(root, file, image.size)
+    if mask is not None and file.label == reading.good and mask.getbbox() is None:
+        mask = None  # it says what the label says: KolektorSDD and others store a black one for every good part
     structure = describe(np.asarray(image.convert("L")))
     if reading.tiling is not None:
         return list(_tiles(file, reading, image, mask, left_out, structure))

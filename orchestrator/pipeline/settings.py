@@ -37,7 +37,7 @@ class DataSettings(_Section):
     )
     tile: bool = Field(False, description="cut photographs into overlapping square tiles, which share a group")
     tile_px: int = Field(
-        0, ge=0, description="cut into tiles of this side, in the photograph's pixels; 0: its shorter side"
+        0, ge=0, le=100_000, description="cut into tiles of this side, in the photograph's pixels; 0: its shorter side"
     )
     tile_overlap: float = Field(0.25, ge=0, le=0.75, description="overlap of neighbouring tiles, a share of the side")
     labels: Literal["binary", "kinds"] = Field("binary", description="good / defect, or one label a kind of defect")

@@ -16,7 +16,7 @@ def with_bad_files(store: ObjectStore, manifest_uri: str) -> str:
     lines, kinds = read_manifest(store, manifest_uri), {**pictures.bad(), "gone": b"gone", "outside": b"outside"}
     for number, (kind, data) in enumerate(kinds.items()):
         for split in ("train", "validation", "test"):
-            content, key = data + split.encode(), f"bad/{kind.replace(' ', '-')}-{split}"
+            content, key = data + split.encode(), f"bad/{number}-{split}"
             if kind != "gone":
                 store.put(key, content)
             uri = "file:///etc/passwd" if kind == "outside" else store.uri(key)

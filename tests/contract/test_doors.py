@@ -37,7 +37,7 @@ SERVED: dict[str, list[ServiceDescriptor]] = {
 }
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 LONG_S = 60.0  # silent calls take so long by themselves; no answer may
-HEALTH_S = 2.0  # health may, on a machine that has much else to do; it takes milliseconds
+HEALTH_S = 10.0  # health may, on a slow machine that has much else to do; it takes milliseconds
 
 
 @pytest.fixture(scope="module")

@@ -40,8 +40,10 @@ def masks_below(tree: Tree, folder: str) -> Mapping[tuple[str, str], list[str]]:
     """(kind, photograph's name without ending) -> its masks: `<kind>/<name>_mask.png`, or all of `<kind>/<name>/`."""
     masks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in tree.pictures(folder):
-        kind, *inner, name = path.removeprefix(f"{folder}/").split("/")
-        masks[(kind, inner[-1] if inner else PurePosixPath(name).stem.removesuffix("_mask"))].append(path)
+        *folders, name = path.removeprefix(f"{folder}/").split("/")
+        if folders:
+            kind, *inner = folders
+            masks[(kind, inner[-1] if inner else PurePosixPath(name).stem.removesuffix("_mask"))].append(path)
     return masks
 
 

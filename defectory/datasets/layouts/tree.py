@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from defectory.errors import NotFound
+from defectory.errors import InvalidInput, NotFound
 
 # Endings of files that can be pictures or masks. What such a file really holds is seen when it is opened.
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff"})
@@ -76,8 +76,15 @@ class Tree:
         return [file for file in self.below(folder) if is_picture(file)]
 
     def text(self, path: str) -> bytes:
-        """A file's bytes."""
-        return (self.root / path).read_bytes()
+        """A file's bytes.
+
+        Raises:
+            InvalidInput: a layout that was asked for needs the file, and it is not there or cannot be read.
+        """
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"{self.root / path} cannot be read: {error.strerror or error}") from error
 
     @cached_property
     def _files(self) -> frozenset[str]:

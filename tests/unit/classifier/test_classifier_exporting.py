@@ -138,7 +138,7 @@ def test_a_network_that_integers_destroy_is_not_passed_off_as_sound(factor: floa
     network = lively(ARCHITECTURE)
     normalisation, convolution = (network.base.get_layer(name) for name in ("block_16_project_BN", "Conv_1"))
     for weight in (normalisation.gamma, normalisation.beta):
-        weight.assign(weight.numpy() * np.where(np.arange(len(weight)) == 0, factor, 1))
+        weight.assign(weight.numpy() * np.where(np.arange(weight.shape[0]) == 0, factor, 1))
     kernel = convolution.kernel.numpy()
     kernel[:, :, 0] /= factor
     convolution.kernel.assign(kernel)

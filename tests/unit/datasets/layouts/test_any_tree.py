@@ -2,8 +2,10 @@
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,16 +21,19 @@ MASKS = ["masks", "mask", "ground_truth", "GT", "Label", "SegmentationClass"]
 NOTHING = ["no_label", "_unlabeled", "unknown"]
 KINDS = ["good", "scratch", "hole", "ok", "0", "1", "class_a", "camera1"]
 
+CALLED_MASKS = ["_mask.png", "_label.bmp", "_GT.png", "-seg.png"]
+CELLS = [*KINDS, *KINDS, "", "no_label", "train", "masks", "Good"]
 folder = st.sampled_from([*SPLITS, *CONTAINERS, *MASKS, *NOTHING, *KINDS, *KINDS])
 stem = st.sampled_from(["1", "2", "part", "a_b"])
 photograph = st.tuples(st.lists(folder, max_size=4), stem, st.sampled_from([".png", ".jpg", ".bmp", ".PNG"]))
-named_mask = st.tuples(
-    st.lists(folder, max_size=4), stem, st.sampled_from(["_mask.png", "_label.bmp", "_GT.png", ".png", "-seg.png"])
-)
+named_mask = st.tuples(st.lists(folder, max_size=4), stem, st.sampled_from([*CALLED_MASKS, ".png"]))
 stray = st.tuples(st.lists(folder, max_size=3), stem, st.sampled_from([".txt", ".json", ".webp", ".xml"]))
 choices = st.builds(
     Choices, keep_splits=st.booleans(), masks=st.sampled_from(["auto", "all", "none"]),
-    layout=st.sampled_from(["", "", "", "folders", "inner-folders", "split-folders", "mvtec"]),
+    layout=st.one_of(
+        st.just(""), st.sampled_from(["folders", "inner-folders", "split-folders"]),
+        st.sampled_from([layout.name for layout in LAYOUTS]),
+    ),
 )  # fmt: skip
 
 
@@ -36,36 +41,44 @@ def paths(files: list[tuple[list[str], str, str]]) -> list[str]:
     return ["/".join([*folders, name + ending]) for folders, name, ending in files]
 
 
-def called_masks(pictures: list[tuple[list[str], str, str]], flat: list[tuple[list[str], str, str]]) -> set[str]:
-    """The files that are called like the mask of a photograph beside them."""
-    beside = {(tuple(folders), name) for folders, name, _ in pictures}
-    named = [file for file in flat if (tuple(file[0]), file[1]) in beside and file[2] not in (".png",)]
-    return set(paths(named))
+def table(pictures: list[str], cells: list[tuple[int, str]]) -> str:
+    """A table of some of the pictures, each once."""
+    labels = {pictures[number % len(pictures)]: label for number, label in cells}
+    return "".join(f"{path},{label}\n" for path, label in [("image", "label"), *labels.items()])
 
 
 @given(
-    st.lists(photograph, min_size=1, max_size=8), st.lists(named_mask, max_size=6), st.lists(stray, max_size=3), choices
-)
-@settings(deadline=None, max_examples=100)
+    st.lists(photograph, min_size=1, max_size=8), st.lists(named_mask, max_size=4),
+    st.lists(st.tuples(st.integers(0, 7), st.sampled_from(CALLED_MASKS)), max_size=3),
+    st.lists(stray, max_size=3),
+    st.one_of(st.just([]), st.just([]), st.lists(st.tuples(st.integers(0, 7), st.sampled_from(CELLS)), max_size=8)),
+    choices,
+)  # fmt: skip
+@settings(deadline=None, max_examples=120)
 def test_no_tree_has_a_label_that_is_none_and_no_picture_goes_in_silence(
     pictures: list[tuple[list[str], str, str]],
     flat: list[tuple[list[str], str, str]],
+    beside: list[tuple[int, str]],
     strays: list[tuple[list[str], str, str]],
+    cells: list[tuple[int, str]],
     chosen: Choices,
 ) -> None:
+    of_photographs = [(*pictures[number % len(pictures)][:2], ending) for number, ending in beside]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         photographs(root, *paths(pictures))
-        masks(root, *(path for path in paths(flat) if not (root / path).exists()))
+        masks(root, *(path for path in paths(flat + of_photographs) if not (root / path).exists()))
         for path in paths(strays):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(b"")
+        if cells:
+            (root / "list.csv").write_text(table(paths(pictures), cells))
+            chosen = replace(chosen, layout=chosen.layout and "csv")
         try:
             source = read_source(root, chosen)
         except InvalidInput:
             return
-        labels = {file.label for file in source.files}
-        assert labels <= set(KINDS)
+        assert {file.label for file in source.files} <= {*KINDS, "Good"}
         uses = Counter(file.path for file in source.files)
         uses.update({mask.path for file in source.files for mask in file.masks})
         uses.update(file.path for file in source.left_out)
@@ -73,11 +86,19 @@ def test_no_tree_has_a_label_that_is_none_and_no_picture_goes_in_silence(
             if path.lower().endswith((".png", ".jpg", ".bmp", ".webp")):
                 assert uses[path] == 1, f"{path} is {'nowhere' if not uses[path] else 'in two places'}"
         for file in source.files:
-            assert set(file.path.split("/")[:-1]).isdisjoint(MASKS), f"{file.path} lies among masks"
-            assert chosen.masks == "none" or file.path not in called_masks(pictures, flat)
+            if source.layout != "csv":  # a table may name any path
+                assert set(file.path.split("/")[:-1]).isdisjoint(MASKS), f"{file.path} lies among masks"
+            assert chosen.masks == "none" or file.path not in paths(of_photographs)
 
 
 def test_every_layout_has_a_test_that_draws_it() -> None:
     here = Path(__file__).parent
     missing = [x.name for x in LAYOUTS if not (here / f"test_layout_{x.name.replace('-', '_')}.py").exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("name", [layout.name for layout in LAYOUTS])
+def test_a_layout_that_was_asked_for_and_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    photographs(tmp_path, "a.png", "ground_truth/b.png", "no_label/c.png")
+    with pytest.raises(InvalidInput):
+        read_source(tmp_path, Choices(layout=name))
