@@ -17,9 +17,10 @@ SIDE_PX = 8  # pixels that one of the longer side counts for: a resize weighs al
 def megapixels(width: int, height: int) -> float:
     """What an image takes while it is decoded and resized, in millions of pixels of some 9 bytes.
 
-    A long, narrow one takes more than its area: see ImagingResample of Pillow, which holds weights for its whole side.
+    A long, narrow one takes more than its area, any other no more: see ImagingResample of Pillow, which holds weights
+    for the whole side.
     """
-    return (width * height + SIDE_PX * max(width, height)) / 1e6
+    return max(width * height, SIDE_PX * max(width, height)) / 1e6
 
 
 class Admission:

@@ -156,7 +156,7 @@ def deep(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(3):
             values = pictures.pixels(90, 70, 10 * place + number).astype(np.uint16) * 16 + 15
             Image.fromarray(values[..., 0]).save(root / label / f"{number}.png")
-            tifffile.imwrite(root / label / f"{number}.tif", values, photometric="rgb", compression="zlib")
+            tifffile.imwrite(root / label / f"{number}-colour.tif", values, photometric="rgb", compression="zlib")
             tifffile.imwrite(root / label / f"{number}-white.tif", 4095 - values[..., 1], photometric="miniswhite")
     ingest(root, store, "deep", size_px=SQUARE)
     plain = read_card(store, "plain")
@@ -178,7 +178,7 @@ def test_bits_in_use_are_the_same_trained_served_and_explained(
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
     seen = Explainer(store, "deep")
-    for name in ("good/1.png", "scratch/2.tif", "good/0-white.tif"):
+    for name in ("good/1.png", "scratch/2-colour.tif", "good/0-white.tif"):
         both = sources(store, deep, "deep", name)
         answers = [
             classify(classifier_pb2.ClassifyRequest(model="deep", images=[one]), timeout=60).classifications[0]
