@@ -30,6 +30,7 @@ from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
 from defectory.datasets.layouts.table import TABLE
 from defectory.datasets.layouts.tree import Tree, is_picture
+from defectory.datasets.layouts.unrecognised import unrecognised
 from defectory.datasets.layouts.visa import VISA
 from defectory.errors import InvalidInput
 
@@ -74,10 +75,7 @@ def _choose(tree: Tree, name: str) -> tuple[Layout, str]:
         return by_name[name], "it was asked for"
     plausible = _plausible(tree)
     if not plausible:
-        raise InvalidInput(
-            f"{tree.root} holds no images that a folder or a table gives a label; use class folders or a CSV file with"
-            " the columns image and label"
-        )
+        raise unrecognised(tree)
     if all(layout.any_tree for layout in plausible):
         _check_level(tree)
     if len(plausible) > 1:

@@ -9,11 +9,13 @@ SPLITS: dict[str, Split] = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation", "eval": "validation",
     "test": "test", "testing": "test", "tst": "test", "holdout": "test",
 }  # fmt: skip
+ANNOTATIONS = frozenset({  # a picture in such a folder that is no photograph is a mask
+    "labels", "annotations", "annotation", "ann", "anns", "anno", "annos", "annot", "annots",
+})  # fmt: skip
 CONTAINERS = frozenset({
     "images", "image", "imgs", "img", "data", "dataset", "datasets", "photos", "photographs", "pictures", "pics",
-    "jpegimages", "labels", "annotations", "annotation", "obj_train_data", "obj_valid_data", "obj_test_data", "classes",
-    "files", "raw", "input", "inputs",
-})  # fmt: skip
+    "jpegimages", "obj_train_data", "obj_valid_data", "obj_test_data", "classes", "files", "raw", "input", "inputs",
+}) | ANNOTATIONS  # fmt: skip
 MASKS = frozenset({
     "mask", "masks", "ground_truth", "groundtruth", "ground_truths", "gt", "gts", "segmentation", "segmentations",
     "label", "segmentationclass", "segmentationobject", "binary_masks", "mask_images", "masks_images",

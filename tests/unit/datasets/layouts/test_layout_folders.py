@@ -188,3 +188,40 @@ def test_photographs_of_one_name_and_two_sizes_are_no_mask_of_one_another(tmp_pa
     photographs(tmp_path, "good/0.jpg", "hole/1.jpg")  # of one size: either could be the other's
     with pytest.raises(InvalidInput, match="which of them is the mask of the other is not seen"):
         read_source(tmp_path)
+
+
+def test_a_folder_of_black_files_beside_photographs_stops_it(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.jpg", "hole/b.jpg")
+    masks(tmp_path, "blank/a.png", "blank/c.png", value=0)
+    with pytest.raises(InvalidInput, match=r"the files of blank \(2\) are black all over.*--masks"):
+        read_source(tmp_path)
+    assert {label for label, *_ in rows(read_source(tmp_path, Choices(masks="all"))).values()} == {"good", "hole"}
+
+
+def test_masks_that_were_given_without_their_photographs_stop_it(tmp_path: Path) -> None:
+    masks(tmp_path, "named/hole/a_mask.png", "ground_truth/hole/a.png", "thresholded/hole/a.png")
+    for folder in ("named", "ground_truth"):
+        with pytest.raises(InvalidInput, match="give the folder of their photographs"):
+            read_source(tmp_path / folder)
+    assert (
+        "all files that were looked at hold few values, as masks do, e.g. hole/a.png"
+        in read_source(tmp_path / "thresholded").notes
+    )
+
+
+def test_masks_beside_photographs_without_a_class_are_no_class(tmp_path: Path) -> None:
+    photographs(tmp_path, "train/img/a.jpg", "train/img/b.jpg")
+    masks(tmp_path, "train/ann/a.png", "train/ann/b.png")
+    with pytest.raises(InvalidInput, match=r"4 pictures lie in train/ann, train/img"):
+        read_source(tmp_path)
+    masks(tmp_path, "train/areas/a.png", "train/areas/b.png")
+    with pytest.raises(InvalidInput, match="the files of train/areas"):
+        read_source(tmp_path)
+
+
+def test_a_mask_whose_name_several_photographs_have_is_called_so(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.jpg", "hole/a.jpg")
+    masks(tmp_path, "SegmentationClass/a.png")
+    assert left_out(read_source(tmp_path)) == {
+        "a mask whose name several photographs have": {"SegmentationClass/a.png"}
+    }
