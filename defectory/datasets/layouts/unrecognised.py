@@ -1,13 +1,15 @@
-"""A folder that no layout fits: what lies in it, and what to do about it."""
+"""What no layout reads: a folder that none fits, and files that can hold labels beside one that does."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from defectory.datasets.layouts.delimited import decode_text
+from defectory.datasets.layouts.json_file import read_json
 from defectory.datasets.layouts.names import is_no_label
 from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput
 
+_ANNOTATIONS = (".json", ".xml", ".yaml", ".yml")
 _TABLES = (".csv", ".tsv", ".tab")
 _WORKBOOKS = (".xlsx", ".xls", ".ods")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
@@ -23,15 +25,7 @@ def unrecognised(tree: Tree) -> InvalidInput:
 
 
 def _seen(tree: Tree) -> Iterator[str]:
-    near = [tree.named] if tree.named else [path for path in tree.files if "/" not in path]
-    for name in near:
-        ending = PurePosixPath(name).suffix.lower()
-        if ending in _TABLES:
-            yield f"the first line of {name} is {_first_line(tree, name)}"
-        elif ending in _WORKBOOKS:
-            yield f"{name} is a workbook: save it as CSV"
-        elif ending in _ARCHIVES:
-            yield f"{name} is packed: unpack it"
+    yield from _files(tree)
     pictures = tree.pictures()
     if not pictures:
         yield "no picture is there"
@@ -41,6 +35,37 @@ def _seen(tree: Tree) -> Iterator[str]:
     yield f"{len(pictures)} pictures lie in {where}{', …' if len(folders) > 3 else ''}"
     if folders == ["."] and not is_no_label(tree.root.absolute().name):
         yield f"where {tree.root.absolute().name} is their label, give {tree.root.absolute().parent}"
+
+
+def unread(tree: Tree) -> tuple[str, ...]:
+    """What a person has to know where folders give the labels and a file beside them could."""
+    seen = list(_files(tree))
+    return (f"the labels are those of the folders, and nothing else was read: {'; '.join(seen)}",) if seen else ()
+
+
+def _files(tree: Tree) -> Iterator[str]:
+    """What can hold labels right below the root, or the file that was given."""
+    near = [tree.named] if tree.named else [path for path in tree.files if "/" not in path]
+    for name in near:
+        ending = PurePosixPath(name).suffix.lower()
+        if ending in _TABLES:
+            yield f"the first line of {name} is {_first_line(tree, name)}"
+        elif ending == ".json" and (broken := _broken(tree, name)):
+            yield broken
+        elif ending in _ANNOTATIONS:
+            yield f"{name} is of no layout that is known"
+        elif ending in _WORKBOOKS:
+            yield f"{name} is a workbook: save it as CSV"
+        elif ending in _ARCHIVES:
+            yield f"{name} is packed: unpack it"
+
+
+def _broken(tree: Tree, name: str) -> str:
+    try:
+        read_json(tree, name)
+    except InvalidInput as error:
+        return str(error)
+    return ""
 
 
 def _first_line(tree: Tree, name: str) -> str:

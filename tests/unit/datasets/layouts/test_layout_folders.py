@@ -225,3 +225,44 @@ def test_a_mask_whose_name_several_photographs_have_is_called_so(tmp_path: Path)
     assert left_out(read_source(tmp_path)) == {
         "a mask whose name several photographs have": {"SegmentationClass/a.png"}
     }
+
+
+@pytest.mark.parametrize("day", ["2026-11-29", "20261129", "29.11.2026", "2026_11_29_143005", "2026-11-29T14-30"])
+def test_a_date_is_no_label(tmp_path: Path, day: str) -> None:
+    photographs(tmp_path, f"{day}/good/a.png", f"hole/{day}/b.png")
+    source = read_source(tmp_path)
+    assert {path: row[0] for path, row in rows(source).items()} == {
+        f"{day}/good/a.png": "good", f"hole/{day}/b.png": "hole",
+    }  # fmt: skip
+    photographs(tmp_path, f"only/{day}/a.png")
+    with pytest.raises(InvalidInput, match="holds no images that a folder"):
+        read_source(tmp_path / "only")
+
+
+def test_numbers_that_are_no_date_can_be_labels(tmp_path: Path) -> None:
+    photographs(tmp_path, "20261399/a.png", "4711-01/b.png")
+    assert {label for label, *_ in rows(read_source(tmp_path)).values()} == {"20261399", "4711-01"}
+
+
+@pytest.mark.parametrize("names", [("train_OK", "test_OK", "train_NG"), ("good train", "good val", "hole train")])
+def test_a_split_and_a_class_in_one_name_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    photographs(tmp_path, *(f"{name}/a.png" for name in names))
+    with pytest.raises(InvalidInput, match="which name a split and one class: make folders <split>/<class>"):
+        read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"list.csv": "Datei;Klasse\n"}, "the first line of list.csv is 'Datei;Klasse'"),
+        ({"labels.json": '{"classes":'}, "labels.json is not JSON"),
+        ({"a.json": "{}"}, "a.json is of no layout that is known"),
+    ],
+)
+def test_a_file_that_could_hold_the_labels_and_is_not_read_is_said(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    photographs(tmp_path, "camera1/a.png", "camera2/b.png")
+    texts(tmp_path, files)
+    notes = read_source(tmp_path).notes
+    assert any(note.startswith("the labels are those of the folders") and said in note for note in notes)
