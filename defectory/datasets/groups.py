@@ -11,6 +11,7 @@ The work grows with the square of the number of images: one matrix product for e
 
 import numpy as np
 
+FOUND = "found-"  # begins the name of a group that was found here; a number follows
 SIZE = 64  # px, to which an image is stretched
 BORDER = 3  # px, left out: the band-pass knows no neighbours there
 MAX_SHIFT = SIZE // 12  # px

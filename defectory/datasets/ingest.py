@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from defectory.datasets.bits import Depth, check_bits, find_bits
-from defectory.datasets.groups import find_groups
+from defectory.datasets.groups import FOUND, find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
@@ -20,7 +20,14 @@ from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
 from defectory.datasets.photographs import Photograph, Reading, masks_left_out, notes_of, read_photographs
-from defectory.datasets.splits import DEFAULT_SHARES, MIN_HELD_OUT, SPLIT_NAMES, check_shares, split_by_group
+from defectory.datasets.splits import (
+    DEFAULT_SHARES,
+    MIN_GROUPS,
+    MIN_HELD_OUT,
+    SPLIT_NAMES,
+    check_shares,
+    split_by_group,
+)
 from defectory.datasets.tiles import Tiling
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit, decode, encode_png
@@ -29,7 +36,6 @@ from defectory.storage.parallel import parallel_put
 from defectory.storage.store import ObjectStore
 
 Report = Callable[[str, int, int, str], None]  # stage, done, total, unit
-MIN_GROUPS = 3  # of a label: one for each split
 WORKERS = 4
 DRAWN_FILE = "drawn.txt"  # beside images that no camera took: says what they are, and follows them into every report
 
@@ -204,7 +210,7 @@ def _groups(photographs: Sequence[Photograph]) -> list[str]:
             if group:
                 names.setdefault(int(number), group)
         for path, number in zip(files, found, strict=True):
-            known[path] = known[path] or names.get(int(number), f"found-{number}")
+            known[path] = known[path] or names.get(int(number), f"{FOUND}{number}")
     return [known[p.file.path] for p in photographs]
 
 

@@ -1,9 +1,11 @@
 """The datasets of a store, and in what two of them differ."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from defectory.datasets.groups import FOUND
 from defectory.datasets.manifest import ManifestLine, read_card
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
@@ -44,11 +46,34 @@ def compare(first: Sequence[ManifestLine], second: Sequence[ManifestLine]) -> Di
     """What is in one dataset and not in the other, and what both hold and say differently; sorted by hash."""
     ours, theirs = ({line.sha256: line for line in lines} for lines in (first, second))
     both = sorted(ours.keys() & theirs.keys())
+    theirs |= _named_alike({sha: ours[sha] for sha in both}, {sha: theirs[sha] for sha in both})
     return Difference(
         tuple(ours[sha] for sha in sorted(ours.keys() - theirs.keys())),
         tuple(theirs[sha] for sha in sorted(theirs.keys() - ours.keys())),
         tuple((ours[sha], theirs[sha]) for sha in both if changes(ours[sha], theirs[sha])),
     )
+
+
+def _named_alike(ours: Mapping[str, ManifestLine], theirs: Mapping[str, ManifestLine]) -> dict[str, ManifestLine]:
+    """The second's lines, their found groups called as the first's where they hold the same images of both.
+
+    Found groups are numbered anew in every dataset.
+    """
+    first, second = _members(ours), _members(theirs)
+    return {
+        sha: line.model_copy(update={"group": ours[sha].group})
+        for sha, line in theirs.items()
+        if line.group.startswith(FOUND)
+        and ours[sha].group.startswith(FOUND)
+        and first[ours[sha].group] == second[line.group]
+    }
+
+
+def _members(lines: Mapping[str, ManifestLine]) -> dict[str, set[str]]:
+    members: dict[str, set[str]] = defaultdict(set)
+    for sha, line in lines.items():
+        members[line.group].add(sha)
+    return members
 
 
 def changes(first: ManifestLine, second: ManifestLine) -> dict[str, tuple[str, str]]:

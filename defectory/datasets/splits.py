@@ -9,6 +9,7 @@ from defectory.errors import InvalidInput
 
 SPLIT_NAMES: tuple[Split, ...] = ("train", "validation", "test")
 DEFAULT_SHARES = (0.6, 0.2, 0.2)
+MIN_GROUPS = 3  # of a label: one for each split
 MIN_HELD_OUT = 10  # validation images of a label: with fewer, the interval of any metric holds every answer
 
 

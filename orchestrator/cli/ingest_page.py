@@ -32,8 +32,9 @@ pictures (`--tile`), which pixels of a mask are the defect.
 RULES = """## What holds for every layout
 
 **Labels.** A label is never the name of a split ({splits}, also `train_images`, `val2017`, …), of a container
-({containers}), of masks ({masks}) or of nothing ({nothing}). Photographs whose label is one of the last are counted and
-left out. Capitals, spaces, `-` and `_` make no difference.
+({containers}), of masks ({masks}), a date (`2026-11-29`, `20261129`) or a word for nothing ({nothing}). Photographs
+whose label is one of the last are counted and left out. Capitals, spaces, `-` and `_` make no difference. Names of a
+split and a class in one (`train_ok`, `test_ok`) are refused.
 
 **Good.** {good} are taken for the label of good parts, and `0` where the only other label is `1`. Two of them side by
 side are refused until `--good` chooses. Where no label is good, `--labels binary` turns into kinds, and it is said.
@@ -44,8 +45,9 @@ side are refused until `--good` chooses. Where no label is good, `--labels binar
 **Masks.** A file is another's mask by its name (`x_mask`, `x_label`, `x_GT`, `mask_x`, … beside `x`; another ending
 beside it), by its folder (`masks/`, `ground_truth/`, …), or by what it holds: two values, a palette or a few class
 numbers, where a photograph of the same name and size lies in another folder. Some files of each folder are opened for
-that. A file that is called like a mask and looks like a photograph, or looks like a mask and has no photograph, stops
-the ingest until `--masks` says what it is. Several masks of one photograph are united.
+that. A file that is called like a mask and looks like a photograph, or looks like a mask and has no photograph, or a
+folder of nothing but black files stops the ingest until `--masks` says what it is. Several masks of one photograph are
+united.
 
 **Splits.** They are made anew by group, because published and exported splits often part photographs of one part.
 `--keep-splits` keeps the folder's; a column `split` of a table always stays. A label that the kept splits do not train

@@ -20,6 +20,8 @@ from defectory.storage.taking import take_files
 
 Origins = Literal["all", "real", "synthetic"]
 LINEAGE = "lineage.jsonl"  # the manifest's line of every file, whatever the format has room for
+GOOD = "good"  # the label of good parts where nobody names another
+NEED_GOOD = frozenset({"mvtec", "yolo"})  # formats that write a good part otherwise than a defect
 FORMATS: Mapping[str, Write] = {
     "folders": folders.write, "mvtec": mvtec.write, "coco": coco.write, "datumaro": datumaro.write,
     "csv": table.write, "yolo": yolo.write,
@@ -43,7 +45,7 @@ def export(
     out: Path,
     *,
     origins: Origins = "all",
-    good: str = "good",
+    good: str = GOOD,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> ExportResult:
     """Write a dataset's images into a folder that is empty or not there, annotations last.
@@ -51,16 +53,23 @@ def export(
     Args:
         form: one of FORMATS.
         origins: "real" are photographs alone, "synthetic" all that was made of them (edited too).
-        good: label of good parts.
+        good: label of good parts; other words than "good" have to be a label of the dataset.
         report: told how many of the images are written.
 
     Raises:
-        InvalidInput: no such format. AlreadyExists: the folder holds something. FailedPrecondition: no image is left.
+        InvalidInput: no such format or label, or the folder would lie in a file.
+        AlreadyExists: the folder holds something. FailedPrecondition: no image is left.
         NotFound, Corrupted: an image is not in the store.
     """
     if form not in FORMATS:
         right = f"use one of {', '.join(FORMATS)}"
         raise InvalidInput(f"there is no format {form!r}; {right}", {"format": right})
+    _check_good(lines, good)
+    blocked = next((folder for folder in out.absolute().parents if folder.is_file()), None)
+    if blocked:
+        raise InvalidInput(
+            f"{blocked} is a file, and no folder can be made in it; give another one", {"out": "a folder"}
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AlreadyExists(f"{out} is not an empty folder; give another one")
     wanted = [line for line in lines if origins == "all" or (line.origin == "real") == (origins == "real")]
@@ -77,7 +86,22 @@ def export(
     for path, content in documents.items():  # last: what names the images is there when they are
         file_of(out, path).parent.mkdir(parents=True, exist_ok=True)
         file_of(out, path).write_bytes(content)
-    return ExportResult(len(exported.images), len(exported.masks), len(wanted) - len(kept), exported.notes)
+    notes = (*exported.notes, *_of_good(kept, form, good))
+    return ExportResult(len(exported.images), len(exported.masks), len(wanted) - len(kept), notes)
+
+
+def _check_good(lines: Sequence[ManifestLine], good: str) -> None:
+    labels = sorted({line.label for line in lines})
+    if good != GOOD and good not in labels:
+        right = f"use one of {', '.join(labels)}"
+        raise InvalidInput(f"no image is labelled {good!r}: {right}", {"good": right})
+
+
+def _of_good(lines: Sequence[ManifestLine], form: str, good: str) -> Sequence[str]:
+    labels = sorted({line.label for line in lines})
+    if form not in NEED_GOOD or good in labels:
+        return ()
+    return (f"no image is labelled {good}, so all are defects ({', '.join(labels)}); --good LABEL names the good one",)
 
 
 def _take(store: ObjectStore, exported: Exported, out: Path, report: Callable[[int, int], None]) -> None:

@@ -63,7 +63,8 @@ def names_of(lines: Iterable[ManifestLine]) -> list[str]:
     names = []
     for line in lines:
         stem = f"seed{line.seed:06d}" if line.seed is not None else PurePosixPath(line.source).stem or "image"
-        names.append(f"{re.sub('[^0-9A-Za-z._-]+', '-', stem)[:60]}-{line.sha256[:12]}")
+        plain = re.sub("[^0-9A-Za-z._-]+", "-", stem).lstrip("-.")[:60]  # not first: an option, or a hidden file
+        names.append(f"{plain or 'image'}-{line.sha256[:12]}")
     return names
 
 

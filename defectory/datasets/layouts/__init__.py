@@ -30,6 +30,7 @@ from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.split_folders import SPLIT_FOLDERS
 from defectory.datasets.layouts.table import TABLE
 from defectory.datasets.layouts.tree import Tree, is_picture
+from defectory.datasets.layouts.unrecognised import unread, unrecognised
 from defectory.datasets.layouts.visa import VISA
 from defectory.errors import InvalidInput
 
@@ -52,6 +53,8 @@ def read_source(path: Path, choices: Choices = Choices()) -> Source:  # noqa: B0
     source = replace(layout.read(tree, choices), reason=reason)
     if source.root != tree.root:  # the layout's pictures lie beside the folder that was given, not in it
         tree = Tree.of(source.root)
+    if layout.any_tree:
+        source = replace(source, notes=(*source.notes, *unread(tree)))
     source = settle(source, layout, tree, choices)
     if not source.files:
         kinds = Counter(file.reason for file in source.left_out)
@@ -74,10 +77,7 @@ def _choose(tree: Tree, name: str) -> tuple[Layout, str]:
         return by_name[name], "it was asked for"
     plausible = _plausible(tree)
     if not plausible:
-        raise InvalidInput(
-            f"{tree.root} holds no images that a folder or a table gives a label; use class folders or a CSV file with"
-            " the columns image and label"
-        )
+        raise unrecognised(tree)
     if all(layout.any_tree for layout in plausible):
         _check_level(tree)
     if len(plausible) > 1:

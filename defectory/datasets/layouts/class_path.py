@@ -23,7 +23,7 @@ class ClassPath:
     Attributes:
         classes: the folders that can be a label, outermost first.
         split: as the innermost folder that names one says; "none" where none does.
-        kinds: of every folder: "split", "container", "mask", "nothing" or "" for a class.
+        kinds: of every folder: "split", "container", "mask", "date", "nothing" or "" for a class.
     """
 
     path: str

@@ -37,7 +37,7 @@ def _is_mask(path: str) -> bool:
 
 def _read(tree: Tree, choices: Choices) -> Source:
     splits = {split: name for split, name in _SPLITS.items() if _is_split(tree, f"{split}/")}
-    if not splits:
+    if not splits and _is_split(tree, ""):
         raise part_of(tree.root, "one split of a texture of DAGM", tree.root.absolute().parent)
     files: list[SourceFile] = []
     left_out: list[LeftOut] = []

@@ -23,6 +23,8 @@ def _recognise(tree: Tree) -> str:
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
+    if not tree.has(_LABELS):
+        raise InvalidInput(f"{tree.root} holds no {_LABELS}, which names the labels of the lists beside it")
     labels = decode_text(tree.text(_LABELS), _LABELS).splitlines()
     pictures = Pictures(tree)
     read = pool([entry for name in _lists(tree) for entry in _entries(tree, name, labels, pictures)], choices)

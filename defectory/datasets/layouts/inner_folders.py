@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from defectory.datasets.layouts.class_path import ClassPath, by_class, class_paths
-from defectory.datasets.layouts.names import goods_among
+from defectory.datasets.layouts.names import goods_among, spelled
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
 
@@ -16,6 +16,10 @@ def _recognise(tree: Tree) -> str:
         if len(path.classes) > 1:
             holders[path.classes[-1]].add(path.classes[0])
     outer = {path.classes[0] for path in paths}
+    again = [inner for inner in sorted(holders) if _is_class_outside(inner, holders[inner], outer)]
+    if again:
+        holding = sorted(holders[again[0]] - {again[0]})
+        return f"{', '.join(holding[:3])} hold{'s' if len(holding) == 1 else ''} the folder of a class, {again[0]}"
     shared = {inner for inner, holding in holders.items() if len(holding) > 1}
     good_outside = goods_among(outer)
     if not good_outside and (len(outer) == 1 or goods_among(set(holders))):
@@ -28,6 +32,14 @@ def _recognise(tree: Tree) -> str:
         return ""
     some = ", ".join(sorted(outer)[:3]) + (", …" if len(outer) > 3 else "")
     return f"{some} hold{'s' if len(outer) == 1 else ''} folders of their own, {', '.join(sorted(inner)[:5])}"
+
+
+def _is_class_outside(inner: str, holding: set[str], outer: set[str]) -> bool:
+    """`augmented/hole` beside `hole`, `old/ok` beside `good`: outside, the folder's name is that of a class."""
+    others = {folder for folder in holding if spelled(folder) != spelled(inner)}
+    if goods_among({inner}) and goods_among(outer):
+        return bool(others - set(goods_among(outer)))
+    return bool(others) and spelled(inner) in {spelled(folder) for folder in outer}
 
 
 def _holds_a_split(path: ClassPath) -> bool:

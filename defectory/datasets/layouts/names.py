@@ -9,11 +9,13 @@ SPLITS: dict[str, Split] = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation", "eval": "validation",
     "test": "test", "testing": "test", "tst": "test", "holdout": "test",
 }  # fmt: skip
+ANNOTATIONS = frozenset({  # a picture in such a folder that is no photograph is a mask
+    "labels", "annotations", "annotation", "ann", "anns", "anno", "annos", "annot", "annots",
+})  # fmt: skip
 CONTAINERS = frozenset({
     "images", "image", "imgs", "img", "data", "dataset", "datasets", "photos", "photographs", "pictures", "pics",
-    "jpegimages", "labels", "annotations", "annotation", "obj_train_data", "obj_valid_data", "obj_test_data", "classes",
-    "files", "raw", "input", "inputs",
-})  # fmt: skip
+    "jpegimages", "obj_train_data", "obj_valid_data", "obj_test_data", "classes", "files", "raw", "input", "inputs",
+}) | ANNOTATIONS  # fmt: skip
 MASKS = frozenset({
     "mask", "masks", "ground_truth", "groundtruth", "ground_truths", "gt", "gts", "segmentation", "segmentations",
     "label", "segmentationclass", "segmentationobject", "binary_masks", "mask_images", "masks_images",
@@ -26,6 +28,11 @@ GOOD = (
     "good", "ok", "okay", "pass", "passed", "normal", "no_defect", "no_defects", "defect_free", "defectfree",
     "non_defective", "nondefective", "without_defect", "free", "intact", "accepted", "accept", "i_o", "io", "negative",
 )  # fmt: skip
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", "(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = re.compile(  # and, behind it, what time it was
+    rf"(?:{_YEAR}_{_MONTH}_{_DAY}|{_DAY}_{_MONTH}_{_YEAR}|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+    r"(?:_?t?\d\d_?\d\d(?:_?\d\d)?)?"
+)
 _SPLIT = re.compile(rf"({'|'.join(SPLITS)})(?:_?(?:set|data|images?|imgs?|split|public|private|\d+))*")
 _MASK = r"(?:masks?|gts?|ground_?truths?|seg|segmentations?)"
 _MASKS_FOR = re.compile(rf"(?P<behind>.+?)[ _.\-]+{_MASK}|{_MASK}[ _.\-]+(?P<before>.+)", re.IGNORECASE)
@@ -51,9 +58,11 @@ def spelled(label: str) -> str:
 
 
 def is_no_label(name: str) -> str:
-    """What a name says in place of a label: "split", "container", "mask" or "nothing"; "" where it can be one."""
+    """What a name says in place of a label: "split", "container", "mask", "date" or "nothing"; "" for a label."""
     if split_of(name):
         return "split"
+    if _DATE.fullmatch(plain(name)):
+        return "date"
     kinds = {"container": CONTAINERS, "mask": MASKS, "nothing": NOTHING}
     return next((kind for kind, words in kinds.items() if plain(name) in words), "")
 

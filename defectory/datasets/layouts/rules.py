@@ -1,12 +1,12 @@
 """What holds for every layout: what is never a label, whose mask a file is, what is good; nothing goes in silence."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from defectory.datasets.layouts.mask_file import MaskFile
-from defectory.datasets.layouts.names import GOOD, goods_among, is_no_label, plain, spelled
+from defectory.datasets.layouts.names import GOOD, SPLITS, goods_among, is_no_label, plain, spelled
 from defectory.datasets.layouts.siblings import Pairing, pair
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture
@@ -78,6 +78,25 @@ def _check_labels(files: Iterable[SourceFile], choices: Choices) -> None:
         names = ", ".join(f"{label!r} (a {kind}'s name)" for label, kind in sorted(wrong.items()))
         right = "name the layout with --layout, rename the label, or give the folder that holds the classes"
         raise InvalidInput(f"labels would be {names}: {right}", {"layout": right})
+    _check_joined({file.label for file in files})
+
+
+def _check_joined(labels: set[str]) -> None:
+    """InvalidInput where a split and a class stand in one name: `train_OK` beside `test_OK`."""
+    joined: dict[str, list[str]] = defaultdict(list)  # class -> the labels that are it in some split
+    for label in sorted(labels):
+        first, _, behind = plain(label).partition("_")
+        before, _, last = plain(label).rpartition("_")
+        if behind and first in SPLITS:
+            joined[behind].append(label)
+        elif before and last in SPLITS:
+            joined[before].append(label)
+    several = next((names for names in joined.values() if len(names) > 1), None)
+    if several:
+        right = "make folders <split>/<class> of them"
+        raise InvalidInput(
+            f"labels would be {', '.join(several)}, which name a split and one class: {right}", {"directory": right}
+        )
 
 
 def _pair(files: Iterable[SourceFile], source: Source, layout: Layout, tree: Tree, choices: Choices) -> Pairing:

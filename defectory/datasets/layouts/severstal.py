@@ -38,8 +38,10 @@ def _has_runs(table: Path) -> bool:
 
 
 def _read(tree: Tree, choices: Choices) -> Source:
-    if not tree.has(_PICTURES):
+    if tree.root.absolute().name == _PICTURES and not tree.has(_PICTURES):
         raise part_of(tree.root, f"the pictures of {_TABLE}", tree.root.absolute().parent)
+    if not tree.has(_TABLE):
+        raise InvalidInput(f"{tree.root} holds no {_TABLE}, which has the run lengths of {_PICTURES}")
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)  # name -> kind -> its runs
     for name, kind, runs in _rows(tree):
         if kind in masks[name]:

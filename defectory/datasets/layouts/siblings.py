@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from defectory.datasets.layouts.look import Look, look_at
-from defectory.datasets.layouts.names import is_no_label, masks_for, plain, split_of
+from defectory.datasets.layouts.names import ANNOTATIONS, is_no_label, masks_for, plain, split_of
 from defectory.datasets.layouts.source import Choices
 from defectory.errors import InvalidInput
 
 LONELY = "a mask of which no photograph is there"
+AMBIGUOUS = "a mask whose name several photographs have"
 NOT_WANTED = "it lies in a folder of masks"
 _WORDS = r"(?:mask|masks|label|labels|gt|groundtruth|ground_truth|seg|segmentation|anno|annotation)"
 _BEHIND = re.compile(rf"(?P<stem>.+?)[ _.\-(]+{_WORDS}(?:[ _.\-]?\d+)?\)?", re.IGNORECASE)
@@ -20,7 +21,6 @@ _BEFORE = re.compile(rf"{_WORDS}[ _.\-]+(?P<stem>.+)", re.IGNORECASE)
 _SAMPLE = 5  # files of a kind that are opened, spread evenly
 _IN_A_FOLDER = 3
 _FOLDERS = 100  # folders that are looked into, spread evenly
-_OF_LABELS = frozenset({"labels", "annotation", "annotations"})
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def pair(root: Path, photographs: Sequence[str], others: Sequence[str], choices:
     seen = _Seen(root)
     _by_name(pairing, photographs, _left(pairing, others), choices, seen)
     _by_ending(pairing, _left(pairing, photographs), _left(pairing, others), choices, seen)
-    _by_content(pairing, _left(pairing, photographs), choices, seen)
+    _by_content(pairing, _left(pairing, photographs), _left(pairing, others), choices, seen)
     return pairing
 
 
@@ -75,19 +75,19 @@ def mask_of(stem: str) -> str:
 def _in_masks(path: str) -> bool:
     """Whether a picture that is no photograph lies in a folder of masks, or of labels: there it is a mask."""
     folders = PurePosixPath(path).parts[:-1]
-    return any(is_no_label(x) == "mask" or masks_for(x) or plain(x) in _OF_LABELS for x in folders)
+    return any(is_no_label(x) == "mask" or masks_for(x) or plain(x) in ANNOTATIONS for x in folders)
 
 
 class _Seen:
     """Files that were looked at, once each."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._looks: dict[str, Look | None] = {}
 
     def __call__(self, path: str) -> Look | None:
         if path not in self._looks:
-            self._looks[path] = look_at(self._root / path)
+            self._looks[path] = look_at(self.root / path)
         return self._looks[path]
 
     def known(self, path: str) -> Look | None:
@@ -111,12 +111,12 @@ def _by_folder(pairing: Pairing, photographs: Sequence[str], others: Sequence[st
         stem, parent = PurePosixPath(mask).stem, PurePosixPath(mask).parent
         names = [str(parent / stem), str(parent / (mask_of(stem) or stem)), str(parent)]  # the last: <stem>/000.png
         keys = (_with_splits, _without_splits, _stem_alone)
-        places = ((name, index.get(key(name), [])) for index, key in zip(known, keys, strict=True) for name in names)
+        places = [(name, index.get(key(name), [])) for index, key in zip(known, keys, strict=True) for name in names]
         target = next((one[0] for name, one in places if len(one) == 1 and _fits(name, one[0])), "")
         if target:
             pairing.masks[target].append(mask)
         else:
-            pairing.lonely[mask] = LONELY
+            pairing.lonely[mask] = AMBIGUOUS if any(len(several) > 1 for _, several in places) else LONELY
 
 
 def _places(paths: Iterable[str], key: Callable[[str], tuple[str, ...]]) -> dict[tuple[str, ...], list[str]]:
@@ -198,8 +198,10 @@ def _by_ending(
             pairing.masks[paths[photograph.copy().pop()]] += [paths[n] for n in masks]
 
 
-def _by_content(pairing: Pairing, photographs: Sequence[str], choices: Choices, seen: _Seen) -> None:
-    """Folders of files with two values, beside folders of photographs."""
+def _by_content(
+    pairing: Pairing, photographs: Sequence[str], others: Sequence[str], choices: Choices, seen: _Seen
+) -> None:
+    """Folders of files with two values, or black all over, beside folders of photographs."""
     folders: dict[str, list[str]] = defaultdict(list)
     for path in photographs:
         folders[str(PurePosixPath(path).parent)].append(path)
@@ -207,10 +209,18 @@ def _by_content(pairing: Pairing, photographs: Sequence[str], choices: Choices, 
         folder: [look for path in _spread(folders[folder], _IN_A_FOLDER) if (look := seen(path))]
         for folder in _spread(list(folders), _FOLDERS)
     }
-    flat = [folder for folder, of_folder in looks.items() if _are_masks(of_folder)]
+    is_photograph = (look.kind == "photograph" for of_folder in looks.values() for look in of_folder)
+    if not any(is_photograph) and not any(_is_photograph(path, seen) for path in _spread(others)):
+        _all_flat(pairing, photographs, choices, seen)
+        return
+    dark = [folder for folder, of_folder in looks.items() if of_folder and {x.kind for x in of_folder} == {"blank"}]
+    if dark and choices.masks == "auto":
+        raise _doubt(
+            f"the files of {dark[0]} ({len(folders[dark[0]])}) are black all over, as masks of good parts are, e.g."
+            f" {folders[dark[0]][0]}"
+        )
+    flat = [folder for folder, of_folder in looks.items() if _are_masks(of_folder) or folder in dark]
     real = [path for folder, paths in folders.items() if folder not in flat for path in paths]
-    if not any(look.kind == "photograph" for of_folder in looks.values() for look in of_folder):
-        return  # all photographs are of two values
     by_stem = _places(real, _stem_alone)
     for folder in flat:
         targets = {mask: _nearest(mask, by_stem) for mask in folders[folder]}
@@ -229,6 +239,20 @@ def _by_content(pairing: Pairing, photographs: Sequence[str], choices: Choices, 
         )
     for folder in looks.keys() - set(flat):
         _mixed(pairing, folders[folder], looks[folder], choices, seen)
+
+
+def _all_flat(pairing: Pairing, photographs: Sequence[str], choices: Choices, seen: _Seen) -> None:
+    """No photograph is seen: thresholded ones, or the masks of a data set that were given without their photographs."""
+    if not any(look for path in _spread(photographs) if (look := seen(path))):
+        return
+    what = f"all files that were looked at hold few values, as masks do, e.g. {photographs[0]}"
+    named = mask_of(PurePosixPath(photographs[0]).stem) or is_no_label(seen.root.absolute().name) == "mask"
+    if named and choices.masks == "auto":
+        raise _doubt(f"{what}, and are called like masks; give the folder of their photographs, or")
+    if named:
+        pairing.lonely.update(dict.fromkeys(photographs, LONELY))
+    else:
+        pairing.notes.append(what)
 
 
 def _mixed(pairing: Pairing, paths: Sequence[str], looks: Sequence[Look], choices: Choices, seen: _Seen) -> None:
@@ -260,6 +284,11 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     """How many folders two paths share: above, and by name."""
     above = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return above + len(set(one[above:]) & set(other[above:]))
+
+
+def _is_photograph(path: str, seen: _Seen) -> bool:
+    look = seen(path)
+    return look is not None and look.kind == "photograph"
 
 
 def _are_photographs(paths: Sequence[str], seen: _Seen) -> bool:

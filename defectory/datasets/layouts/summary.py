@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from defectory.datasets.layouts.source import Source
-from defectory.datasets.splits import SPLIT_NAMES
+from defectory.datasets.splits import MIN_GROUPS, SPLIT_NAMES
 
 _EXAMPLES = 3  # files that are named of each kind left out
 
@@ -36,7 +36,7 @@ def summarise(source: Source, labels: str = "binary") -> dict[str, Any]:
         "left_out": {
             reason: {"files": len(paths), "examples": paths[:_EXAMPLES]} for reason, paths in sorted(left_out.items())
         },
-        "notes": [*source.notes, *_of_labels(source, labels)],
+        "notes": [*source.notes, *_of_labels(source, labels), *_of_splits(source, labels)],
     }
 
 
@@ -86,6 +86,21 @@ def _of_labels(source: Source, labels: str) -> Sequence[str]:
     several = sum(len(file.kinds) > 1 for file in source.files)
     if several:
         notes.append(f"{several} photographs have several labels: the first is the label, all are kept as kinds")
+    return notes
+
+
+def _of_splits(source: Source, labels: str) -> Sequence[str]:
+    """Labels that no split can be made of: an ingest refuses them when it has seen the photographs."""
+    notes = []
+    counts = Counter(label_of(file.label, source.good, labels) for file in source.files)
+    few = [f"{label} {count}" for label, count in sorted(counts.items()) if count < MIN_GROUPS]
+    if few:
+        notes.append(
+            f"too few photographs to make a dataset of ({', '.join(few)}): every label needs {MIN_GROUPS} parts"
+        )
+    trainable = {label_of(file.label, source.good, labels) for file in source.files if file.split in ("train", "none")}
+    if untrained := sorted(counts.keys() - trainable):
+        notes.append(f"nothing of {', '.join(untrained)} is in train, so no dataset can be made with these splits")
     return notes
 
 

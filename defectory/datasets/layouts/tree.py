@@ -132,6 +132,7 @@ class _Walk:
     def _enter(self, folder: str) -> Iterable[os.DirEntry[str]]:
         status = (self.root / folder).stat()
         if (status.st_dev, status.st_ino) in self._entered:
+            self.links = [link for link in self.links if link != folder]
             self.lost.append((folder, "a link into a folder that is read already"))
             return []
         with os.scandir(self.root / folder) as entries:

@@ -233,3 +233,41 @@ def test_datasets_are_listed_and_compared(store: ObjectStore) -> None:
     assert not found.only_first
     assert {line.seed for line in found.only_second} == {7, 8}
     assert [(one.sha256, other.split) for one, other in found.changed] == [(before[0].sha256, "none")]
+
+
+def test_found_groups_that_are_only_numbered_otherwise_are_no_difference(store: ObjectStore) -> None:
+    before = lines_of(store, "parts")
+    groups = sorted({line.group for line in before})
+    turned = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
+    after = [line.model_copy(update={"group": turned[line.group]}) for line in before]
+    assert compare(before, after).is_empty
+    joined = [line.model_copy(update={"group": groups[0]}) for line in before]
+    assert len(compare(before, joined).changed) >= len(before) - 1
+
+
+@pytest.mark.parametrize("form", ["mvtec", "yolo"])
+def test_a_good_label_that_is_not_there_is_refused_or_said(tmp_path: Path, store: ObjectStore, form: str) -> None:
+    lines = [line.model_copy(update={"label": "OK"}) for line in lines_of(store, "parts") if line.label == "good"]
+    with pytest.raises(InvalidInput, match="no image is labelled 'fine': use one of OK"):
+        export(store, lines, form, tmp_path / "fine", good="fine")
+    assert not export(store, lines, form, tmp_path / "named", good="OK").notes
+    masked = [line.model_copy(update={"label": "hole"}) for line in lines_of(store, "parts") if line.mask_uri]
+    assert any("--good LABEL" in note for note in export(store, masked, form, tmp_path / "all").notes)
+
+
+def test_a_folder_below_a_file_is_a_sentence(tmp_path: Path, store: ObjectStore) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match=r"file is a file, and no folder can be made in it"):
+        export(store, lines_of(store), "csv", tmp_path / "file/deep/out")
+
+
+def test_a_file_name_begins_with_a_letter_whatever_the_photograph_was_called(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    lines = [
+        line.model_copy(update={"source": source})
+        for line, source in zip(lines_of(store)[:3], ("划痕/划.png", "-x.png", "._a.png"), strict=True)
+    ]
+    export(store, lines, "csv", tmp_path / "out")
+    names = {path.name.rpartition("-")[0] for path in (tmp_path / "out/images").iterdir()}
+    assert names == {"image", "x", "_a"}

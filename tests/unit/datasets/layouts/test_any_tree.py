@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectory.datasets.layouts import LAYOUTS, read_source
-from defectory.datasets.layouts.source import Choices
+from defectory.datasets.layouts.source import Choices, Layout
+from defectory.datasets.layouts.summary import summarise
 from defectory.errors import InvalidInput
-from tests.unit.datasets.layouts.drawing import masks, photographs
+from tests.unit.datasets.layouts.drawing import masks, photographs, texts
+from tests.unit.datasets.layouts.ingested import ingested
 
 # Written out here, and not taken from the product's lists.
 SPLITS = ["train", "Training", "val", "valid", "validation", "test", "test_images", "train2017", "dev"]
@@ -102,3 +104,58 @@ def test_a_layout_that_was_asked_for_and_is_not_there_is_refused(tmp_path: Path,
     photographs(tmp_path, "a.png", "ground_truth/b.png", "no_label/c.png")
     with pytest.raises(InvalidInput):
         read_source(tmp_path, Choices(layout=name))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_a_layout_that_is_asked_for_and_does_not_fit_is_a_sentence(tmp_path: Path, layout: Layout) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png")
+    chosen = Choices(layout=layout.name)
+    if layout.name in ("folders", "inner-folders"):
+        assert {file.label for file in read_source(tmp_path, chosen).files} == {"good", "hole"}
+    else:  # that it is a part of a data set, nothing says
+        with pytest.raises(InvalidInput, match=rf"^{tmp_path} holds"):
+            read_source(tmp_path, chosen)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"list.csv": "Datei;Klasse\n"}, r"the first line of list.csv is 'Datei;Klasse'; 1 pictures lie in img"),
+        ({"list.csv": "a\0,\0b\0"}, "the first line of list.csv is no text in UTF-8: save it so"),
+        ({"list.xlsx": "PK"}, "list.xlsx is a workbook: save it as CSV"),
+        ({"photos.zip": "PK"}, "photos.zip is packed: unpack it"),
+    ],
+)
+def test_what_lies_in_a_folder_that_no_layout_fits_is_said(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    photographs(tmp_path, "img/a.png")
+    texts(tmp_path, files)
+    with pytest.raises(InvalidInput, match=said):
+        read_source(tmp_path)
+
+
+def test_the_folder_of_one_class_names_the_folder_to_give(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "good/b.png")
+    with pytest.raises(InvalidInput, match=f"where good is their label, give {tmp_path}\\)"):
+        read_source(tmp_path / "good")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "choices", "note"),
+    [
+        (
+            ("train/good/1.png", "train/good/2.png", "val/good/3.png", "test/hole/1.png", "test/hole/2.png"),
+            Choices(keep_splits=True), "nothing of defect is in train, so no dataset can be made with these splits",
+        ),
+        (
+            ("good/1.png", "good/2.png", "good/3.png", "hole/1.png"),
+            Choices(), "too few photographs to make a dataset of (defect 1): every label needs 3 parts",
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_ingest_will_refuse_is_said_before(
+    tmp_path: Path, pictures: tuple[str, ...], choices: Choices, note: str
+) -> None:
+    photographs(tmp_path, *pictures)
+    assert note in summarise(read_source(tmp_path, choices))["notes"]
+    with pytest.raises(InvalidInput, match=r"to train"):
+        ingested(tmp_path, choices=choices)

@@ -188,3 +188,81 @@ def test_photographs_of_one_name_and_two_sizes_are_no_mask_of_one_another(tmp_pa
     photographs(tmp_path, "good/0.jpg", "hole/1.jpg")  # of one size: either could be the other's
     with pytest.raises(InvalidInput, match="which of them is the mask of the other is not seen"):
         read_source(tmp_path)
+
+
+def test_a_folder_of_black_files_beside_photographs_stops_it(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.jpg", "hole/b.jpg")
+    masks(tmp_path, "blank/a.png", "blank/c.png", value=0)
+    with pytest.raises(InvalidInput, match=r"the files of blank \(2\) are black all over.*--masks"):
+        read_source(tmp_path)
+    assert {label for label, *_ in rows(read_source(tmp_path, Choices(masks="all"))).values()} == {"good", "hole"}
+
+
+def test_masks_that_were_given_without_their_photographs_stop_it(tmp_path: Path) -> None:
+    masks(tmp_path, "named/hole/a_mask.png", "ground_truth/hole/a.png", "thresholded/hole/a.png")
+    for folder in ("named", "ground_truth"):
+        with pytest.raises(InvalidInput, match="give the folder of their photographs"):
+            read_source(tmp_path / folder)
+    assert (
+        "all files that were looked at hold few values, as masks do, e.g. hole/a.png"
+        in read_source(tmp_path / "thresholded").notes
+    )
+
+
+def test_masks_beside_photographs_without_a_class_are_no_class(tmp_path: Path) -> None:
+    photographs(tmp_path, "train/img/a.jpg", "train/img/b.jpg")
+    masks(tmp_path, "train/ann/a.png", "train/ann/b.png")
+    with pytest.raises(InvalidInput, match=r"4 pictures lie in train/ann, train/img"):
+        read_source(tmp_path)
+    masks(tmp_path, "train/areas/a.png", "train/areas/b.png")
+    with pytest.raises(InvalidInput, match="the files of train/areas"):
+        read_source(tmp_path)
+
+
+def test_a_mask_whose_name_several_photographs_have_is_called_so(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.jpg", "hole/a.jpg")
+    masks(tmp_path, "SegmentationClass/a.png")
+    assert left_out(read_source(tmp_path)) == {
+        "a mask whose name several photographs have": {"SegmentationClass/a.png"}
+    }
+
+
+@pytest.mark.parametrize("day", ["2026-11-29", "20261129", "29.11.2026", "2026_11_29_143005", "2026-11-29T14-30"])
+def test_a_date_is_no_label(tmp_path: Path, day: str) -> None:
+    photographs(tmp_path, f"{day}/good/a.png", f"hole/{day}/b.png")
+    source = read_source(tmp_path)
+    assert {path: row[0] for path, row in rows(source).items()} == {
+        f"{day}/good/a.png": "good", f"hole/{day}/b.png": "hole",
+    }  # fmt: skip
+    photographs(tmp_path, f"only/{day}/a.png")
+    with pytest.raises(InvalidInput, match="holds no images that a folder"):
+        read_source(tmp_path / "only")
+
+
+def test_numbers_that_are_no_date_can_be_labels(tmp_path: Path) -> None:
+    photographs(tmp_path, "20261399/a.png", "4711-01/b.png")
+    assert {label for label, *_ in rows(read_source(tmp_path)).values()} == {"20261399", "4711-01"}
+
+
+@pytest.mark.parametrize("names", [("train_OK", "test_OK", "train_NG"), ("good train", "good val", "hole train")])
+def test_a_split_and_a_class_in_one_name_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    photographs(tmp_path, *(f"{name}/a.png" for name in names))
+    with pytest.raises(InvalidInput, match="which name a split and one class: make folders <split>/<class>"):
+        read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"list.csv": "Datei;Klasse\n"}, "the first line of list.csv is 'Datei;Klasse'"),
+        ({"labels.json": '{"classes":'}, "labels.json is not JSON"),
+        ({"a.json": "{}"}, "a.json is of no layout that is known"),
+    ],
+)
+def test_a_file_that_could_hold_the_labels_and_is_not_read_is_said(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    photographs(tmp_path, "camera1/a.png", "camera2/b.png")
+    texts(tmp_path, files)
+    notes = read_source(tmp_path).notes
+    assert any(note.startswith("the labels are those of the folders") and said in note for note in notes)

@@ -20,6 +20,7 @@ INNER, OUTER = Choices(layout="inner-folders"), Choices(layout="folders")
         ("a/train/ok/1.png", "a/test/ko/2.png", "b/ok/3.png", "b/ko/4.png", "c/ok/5.png", "c/ko/6.png"),
         ("May/ok/1.png", "June/hole/2.png"),
         ("photographs of May/good/a.png", "photographs of May/hole/b.png"),
+        ("augmented/ok/a.png", "augmented/hole/b.png", "good/x/c.png", "hole/x/d.png"),
     ],
 )  # fmt: skip
 def test_both_readings_are_listed(tmp_path: Path, paths: tuple[str, ...]) -> None:
@@ -47,3 +48,12 @@ def test_a_good_class_outside_settles_it(tmp_path: Path, paths: tuple[str, ...])
     assert {path: row[0] for path, row in rows(read_source(tmp_path)).items()} == {
         path: path.split("/")[0] for path in paths
     }
+
+
+@pytest.mark.parametrize("inner", ["good", "ok", "hole", "Hole"])
+def test_the_name_of_a_class_below_another_folder_is_not_passed_over(tmp_path: Path, inner: str) -> None:
+    photographs(tmp_path, "good/a.png", "hole/b.png", f"augmented/{inner}/c.png")
+    with pytest.raises(InvalidInput, match=f"augmented holds the folder of a class, {inner}"):
+        read_source(tmp_path)
+    found = rows(read_source(tmp_path, Choices(layout="inner-folders", good="good")))
+    assert found[f"augmented/{inner}/c.png"][0].lower() == inner.lower()
