@@ -102,7 +102,7 @@ def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectSt
 
 def test_a_cancelled_training_stops(service: Service, stub: Any, manifest: str) -> None:
     operation = stub.TrainGenerator(
-        training(manifest, "long", name="long", settings={"kimg": 5000.0}), timeout=PATIENT_S
+        training(manifest, "long", name="long", settings={"kimg": 150.0}), timeout=PATIENT_S
     )
     cancel(service.channel, operation.name)
     with pytest.raises(Cancelled):
