@@ -4,14 +4,16 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from defectory.datasets.manifest import ManifestLine
 from orchestrator.cli.options import AsJson, Store, dataset_uri, opened
 from orchestrator.cli.output import emit, table
 from orchestrator.cli.sections import in_sections
+
+if TYPE_CHECKING:
+    from defectory.datasets.manifest import ManifestLine
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, export.")
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
@@ -124,7 +126,7 @@ def export(
     emit(result, as_json)
 
 
-def _lines(store: Any, dataset: str) -> Sequence[ManifestLine]:
+def _lines(store: Any, dataset: str) -> "Sequence[ManifestLine]":
     from defectory.datasets.manifest import read_manifest
     from defectory.settings import reading_from_environment
 
@@ -135,7 +137,7 @@ def _by_split(card: dict[str, Any]) -> dict[str, int]:
     return {split: sum(labels.values()) for split, labels in card.get("counts", {}).items()}
 
 
-def _named(line: ManifestLine) -> dict[str, Any]:
+def _named(line: "ManifestLine") -> dict[str, Any]:
     return {"sha256": line.sha256, "source": line.source, "label": line.label, "split": line.split}
 
 
