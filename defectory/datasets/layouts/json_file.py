@@ -17,17 +17,19 @@ def json_files(tree: Tree, depth: int) -> list[str]:
 
 
 def read_json(tree: Tree, path: str) -> Any:
-    """A JSON file's content.
+    """A JSON file's content, parsed once a tree; nobody may change it.
 
     Raises:
         InvalidInput: it is no JSON, or larger than a gigabyte.
     """
     if (tree.root / path).stat().st_size > _LARGEST:
         raise InvalidInput(f"{path} is larger than a gigabyte; split it into one file a split or part of the pictures")
-    try:
-        return json.loads(tree.text(path).decode("utf-8-sig"))
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON: {error}") from error
+    if path not in tree.documents:
+        try:
+            tree.documents[path] = json.loads(tree.text(path).decode("utf-8-sig"))
+        except ValueError as error:
+            raise InvalidInput(f"{path} is not JSON: {error}") from error
+    return tree.documents[path]
 
 
 def is_like(tree: Tree, path: str, *keys: str) -> bool:

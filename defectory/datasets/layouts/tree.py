@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from defectory.errors import InvalidInput, NotFound
 
@@ -85,6 +86,11 @@ class Tree:
             return (self.root / path).read_bytes()
         except OSError as error:
             raise InvalidInput(f"{self.root / path} cannot be read: {error.strerror or error}") from error
+
+    @cached_property
+    def documents(self) -> dict[str, Any]:
+        """What was read of its files by those who looked before, so that no layout parses a large one again."""
+        return {}
 
     @cached_property
     def _files(self) -> frozenset[str]:
