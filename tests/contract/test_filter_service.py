@@ -196,7 +196,13 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
     kinds = make_dataset(store, "kinds", labels=labels)
     stub = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel)
     settings = classifier_pb2.TrainingSettings(
-        initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8, target="recall=0.9"
+        initial_weights="starter",
+        width_multiplier=1.0,
+        head_units=16,
+        epochs=5,
+        batch=8,
+        target="recall=0.9",
+        learning_rate=1e-3,
     )
     trained = wait_for(
         classifier.channel,

@@ -83,7 +83,7 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     for arguments, code, text in (
         (("ingest", str(tmp_path / "none"), "--name", "x"), 4, "does not exist"),
         (("ingest", str(tmp_path / "empty"), "--name", "x"), 3, ""),
-        (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "two labels"),
+        (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "at least 3 different parts"),
         (("ingest", str(tmp_path / "one"), "--name", "No Name"), 3, "name"),
         (("ingest", str(tmp_path / "one"), "--name", "x", "--fit", "melt"), 3, "stretch"),
         (("run", str(tmp_path / "bad.yaml")), 3, "size_px"),

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from bench.bundle import put_classifier
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
-from defectory.imaging import encode_png
+from defectory.imaging import Opened, encode_png
 from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
 from services.classifier.bundle import read_card
@@ -116,8 +115,8 @@ def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones
     monkeypatch.setattr("services.classifier.serving.answering.LARGE_AT_ONCE", 0.05)
     begun, go_on = threading.Event(), threading.Event()
 
-    def decode(image: Image.Image, *arguments: object, **fields: object) -> np.ndarray:
-        if image.size == (200, 200):
+    def decode(image: Opened, *arguments: object, **fields: object) -> np.ndarray:
+        if (image.width, image.height) == (200, 200):
             begun.set()
             assert go_on.wait(PATIENT_S)
         return np.zeros((32, 32, 3), np.uint8)

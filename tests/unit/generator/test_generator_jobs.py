@@ -21,7 +21,7 @@ from services.generator.jobs import projection
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator, build
 from services.generator.training.checkpoints import Checkpoints
-from services.generator.training.device import on_best_device
+from services.generator.training.device import Device, on_best_device
 from tests.unit.generator.generator_samples import small_settings, write_generator
 
 
@@ -46,8 +46,8 @@ def test_pictures_are_made_on_the_best_device(
         request_.image_uri = folder.uri("imports/target.png")
     placed: list[Generator] = []
 
-    def spy(generator: Generator) -> Generator:
-        placed.append(on_best_device(generator))
+    def spy(generator: Generator, wanted: Device) -> Generator:
+        placed.append(on_best_device(generator, wanted))
         return placed[-1]
 
     monkeypatch.setattr(f"services.generator.jobs.{module}.on_best_device", spy)
