@@ -6,13 +6,21 @@ import time
 
 from defectory.api.generator.v1.generator_pb2 import SynthesizeRequest, SynthesizeResponse
 from defectory.errors import InvalidInput, NotFound
-from defectory.serving.operations.context import JobContext
+from defectory.serving.operations.context import Interrupted, JobContext
 
 HELD_AT = 20  # step before which `model` "held" waits for the object "go-on", however slow the machine is
 
 
 def count(request: SynthesizeRequest, job: JobContext) -> SynthesizeResponse:
     """Put an object a step; what is there is not done again. `model` says what goes wrong on the way."""
+    try:
+        return _count(request, job)
+    except Interrupted:
+        job.store.put(f"left/{request.dataset}", b"")
+        raise
+
+
+def _count(request: SynthesizeRequest, job: JobContext) -> SynthesizeResponse:
     done = sum(1 for _ in job.store.list(f"counted/{request.dataset}/"))
     for number in range(done, request.count):
         if request.model == "invalid":

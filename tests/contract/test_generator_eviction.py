@@ -2,13 +2,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerProcess
 
 from defectory.api.generator.v1 import generator_pb2 as pb
+from defectory.serving.operations.nursery import Nursery
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, read_record, write_record
 from defectory.serving.operations.worker import EXIT_INTERRUPTED
 from defectory.storage import ObjectStore, open_store
@@ -23,16 +25,16 @@ SETTINGS = pb.TrainingSettings(
 )
 
 
-def started(store: ObjectStore, operation_id: str) -> subprocess.Popen[bytes]:
+def started(store: ObjectStore, operation_id: str) -> ForkServerProcess:
     """A worker for an operation, as the service starts it."""
-    command = [sys.executable, "-m", "defectory.serving.operations.worker", "generator", operation_id]
-    command += ["--store", store.url, "--parent", str(os.getpid())]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, env=environment)
-    assert worker.stdin is not None
-    worker.stdin.write(b"{}")
-    worker.stdin.close()
-    return worker
+    nursery = Nursery("generator", store.url, {})
+    nursery.warm("services.generator.jobs")
+    return nursery.start(operation_id)
+
+
+def exit_code(worker: ForkServerProcess) -> int | None:
+    worker.join(PATIENT_S)
+    return worker.exitcode
 
 
 def ask(store: ObjectStore, manifest: str, name: str) -> str:
@@ -53,7 +55,7 @@ def images_seen(store: ObjectStore, name: str) -> list[int]:
     return [int(key[-17:-5]) for key in keys if key.endswith(".json")]
 
 
-def wait_for_steps(store: ObjectStore, process: subprocess.Popen[bytes], operation_id: str = "") -> None:
+def wait_for_steps(store: ObjectStore, works: Callable[[], bool], operation_id: str = "") -> None:
     """Until a training (any, or that of an operation) says that it is in its steps."""
     deadline = time.monotonic() + PATIENT_S
     while not any(
@@ -62,7 +64,7 @@ def wait_for_steps(store: ObjectStore, process: subprocess.Popen[bytes], operati
         for info in store.list(f"operations/generator/{operation_id}")
     ):
         assert time.monotonic() < deadline
-        assert process.poll() is None
+        assert works()
         time.sleep(0.02)
 
 
@@ -70,17 +72,17 @@ def test_an_evicted_worker_leaves_a_checkpoint_and_asks_to_be_tried_again(tmp_pa
     store = open_store(f"file://{tmp_path}/store")
     manifest = write_images(store, "parts", SPLITS)
     calm, evicted = ask(store, manifest, "calm"), ask(store, manifest, "evicted")
-    assert started(store, calm).wait(PATIENT_S) == 0
+    assert exit_code(started(store, calm)) == 0
 
     worker = started(store, evicted)
-    wait_for_steps(store, worker, evicted)
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(PATIENT_S) == EXIT_INTERRUPTED == 75
+    wait_for_steps(store, worker.is_alive, evicted)
+    worker.terminate()
+    assert exit_code(worker) == EXIT_INTERRUPTED == 75
     assert read_record(store, "generator", evicted).state is State.UNFINISHED  # to be taken up again
     (written,) = images_seen(store, evicted)
     assert 0 < written < 320  # before the first snapshot
 
-    assert started(store, evicted).wait(PATIENT_S) == 0
+    assert exit_code(started(store, evicted)) == 0
     first, second = (bundle.read_card(store, f"{name}/1") for name in (calm, evicted))
     assert first.weights_sha256 == second.weights_sha256
     assert (first.history, first.shipped_kimg) == (second.history, second.shipped_kimg)
@@ -100,7 +102,7 @@ def test_an_evicted_command_line_asks_to_be_tried_again(tmp_path: object) -> Non
     command += ["--channel-base", "256", "--measured-images", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_ADDRESS")}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    wait_for_steps(store, process)
+    wait_for_steps(store, lambda: process.poll() is None)
     process.terminate()
     _, said = process.communicate(timeout=PATIENT_S)
     assert process.returncode == 75

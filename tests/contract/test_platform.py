@@ -1,6 +1,5 @@
 """What every service has: operations that survive, errors, health, reflection, metrics, token, drain."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -54,13 +53,8 @@ def counted(store: ObjectStore, name: str) -> list[bytes]:
     return [store.get(x.key) for x in store.list(f"counted/{name}/")]
 
 
-def workers_of(store: ObjectStore) -> list[psutil.Process]:
-    """Processes that have the store's folder in their arguments: workers, once their service is gone."""
-    folder = store.url.removeprefix("file://")
-    return [
-        process for process in psutil.process_iter(["cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(folder in x for x in process.info["cmdline"] or ())
-    ]  # fmt: skip
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def until(condition, seconds: float = PATIENT_S) -> None:
@@ -120,8 +114,10 @@ def test_a_killed_service_takes_its_workers_along_and_goes_on_after(folder: Obje
     with Service(SAMPLE, folder.url, "--weights", "w") as first:
         operation = start(first, "a", 60, "held")
         until(lambda: len(counted(folder, "a")) > 5)
+        processes = psutil.Process(first.process.pid).children(recursive=True)
+        assert "count-a" in {process.name() for process in processes}
         first.kill()
-        until(lambda: not workers_of(folder))
+        until(lambda: not any(map(alive, processes)))
         assert len(counted(folder, "a")) < 60
     folder.put("go-on", b"")
     with Service(SAMPLE, folder.url, "--weights", "w") as second:
@@ -182,13 +178,17 @@ def test_resume_on_request_waits_to_be_asked(folder: ObjectStore) -> None:
         wait_for(second.channel, start(second, "a", 40, "held"))
 
 
-def test_sigterm_drains_and_the_next_start_goes_on(folder: ObjectStore) -> None:
+@pytest.mark.parametrize("to", ["service", "group"])  # systemd, for one, sends it to every process of a service
+def test_sigterm_drains_and_the_next_start_goes_on(folder: ObjectStore, to: str) -> None:
     with Service(SAMPLE, folder.url) as first:
         start(first, "a", 60, "held")
         until(lambda: len(counted(folder, "a")) > 5)
-        first.process.send_signal(signal.SIGTERM)
+        service = psutil.Process(first.process.pid)
+        for process in [service, *(service.children(recursive=True) if to == "group" else ())]:
+            process.terminate()
         assert first.process.wait(PATIENT_S) == 0
     assert len(counted(folder, "a")) < 60
+    assert folder.exists("left/a")
     folder.put("go-on", b"")
     with Service(SAMPLE, folder.url) as second:
         assert wait_for(second.channel, start(second, "a", 60, "held")).count == 60

@@ -1,18 +1,15 @@
 """Starts, watches, resumes and cancels operations: a stored record and a worker process each."""
 
 import base64
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerProcess
 
 import structlog
 from google.longrunning import operations_pb2
@@ -33,6 +30,7 @@ from defectory.errors import (
 from defectory.serving import metrics
 from defectory.serving.operations.leases import RENEW_S, Leases
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
+from defectory.serving.operations.nursery import Nursery
 from defectory.serving.operations.record import (
     OperationRecord,
     State,
@@ -53,9 +51,6 @@ from defectory.storage.store import ObjectStore
 NAME = "operations/"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_CRASHES = 3  # a worker that dies this often in a row is not restarted again
-# OpenMP's threads spin while they wait for each other, by default. Beside any other busy process on the same cores that
-# makes a training step more than ten times slower; awake for microseconds only, they cost next to nothing when alone.
-WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}  # docs/decisions/0002-waiting-threads-sleep.md
 CANCEL_GRACE_S = 30.0  # a cancelled worker that does not report within it is killed
 
 log = structlog.get_logger(__name__)
@@ -67,10 +62,10 @@ class OperationSupervisor:
     def __init__(self, store: ObjectStore, service: str, settings: Mapping[str, str], workers: int = 1) -> None:
         self._store = store
         self._service = service
-        self._settings = dict(settings)
+        self._nursery = Nursery(service, store.url, settings)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._changed = threading.Condition()
-        self._active: dict[str, subprocess.Popen[bytes] | None] = {}  # None: waiting for its turn
+        self._active: dict[str, ForkServerProcess | None] = {}  # None: waiting for its turn
         self._leases = Leases(store, service)
         self._elsewhere: set[str] = set()  # owned by another service; ours when that one leaves it off
         self._stopping = False
@@ -174,20 +169,19 @@ class OperationSupervisor:
         """Stop workers so that the next start takes them up; kill those that do not stop within the grace."""
         with self._changed:
             self._stopping = True
-            workers = [w for w in self._active.values() if w is not None]
-        for worker in workers:
-            worker.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + grace_s
-        for worker in workers:
-            try:
-                worker.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            for worker in self._workers():
+                worker.terminate()
+            self._changed.wait_for(lambda: not self._workers(), timeout=grace_s)
+            for worker in self._workers():
                 worker.kill()
         self._pool.shutdown(cancel_futures=True)
         with self._changed:
             self._closed.set()
             for operation_id in self._active:  # those that waited for their turn
                 self._release(operation_id)
+
+    def _workers(self) -> Sequence[ForkServerProcess]:
+        return [worker for worker in self._active.values() if worker is not None]
 
     def _records(self) -> Iterator[OperationRecord]:
         for _, operation_id in list_operations(self._store, self._service):
@@ -294,10 +288,16 @@ class OperationSupervisor:
 
     def _run_workers(self, operation_id: str, job: str) -> None:
         for crashes in range(1, MAX_CRASHES + 1):
-            worker = self._spawn(operation_id)
-            if worker is None:
-                return
-            code = worker.wait()
+            try:
+                worker = self._start_worker(operation_id, job)
+            except Unavailable as error:
+                log.error("no worker can be started", error=str(error))
+                code = -signal.SIGKILL
+            else:
+                if worker is None:
+                    return
+                worker.join()  # nobody else may: two who read how it ended would take it from each other
+                code = worker.exitcode or 0
             with self._changed:
                 record = read_record(self._store, self._service, operation_id)
                 if record.state is not State.UNFINISHED:
@@ -319,19 +319,15 @@ class OperationSupervisor:
                 metrics.WORKER_RESTARTS.labels(job).inc()
                 write_record(self._store, self._service, record.model_copy(update={"restarts": record.restarts + 1}))
 
-    def _spawn(self, operation_id: str) -> subprocess.Popen[bytes] | None:
-        module = "defectory.serving.operations.worker"
-        command = [sys.executable, "-m", module, self._service, operation_id, "--store", self._store.url]
+    def _start_worker(self, operation_id: str, job: str) -> ForkServerProcess | None:
+        """A worker; None where it is no longer ours to work on. Raises Unavailable."""
+        self._nursery.warm(job.partition(":")[0])
         with self._changed:
             record = read_record(self._store, self._service, operation_id)
             if self._stopping or record.state is not State.UNFINISHED or not self._leases.renew(operation_id):
                 return None
-            environment = {**WORKER_ENVIRONMENT, **os.environ}
-            worker = subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.PIPE, env=environment)
+            worker = self._nursery.start(operation_id)
             self._active[operation_id] = worker
-        assert worker.stdin is not None
-        with suppress(BrokenPipeError), worker.stdin as stdin:  # it died at once: its exit code says so
-            stdin.write(json.dumps(self._settings).encode())
         return worker
 
     def _end(self, record: OperationRecord, state: State, error: Exception) -> None:
@@ -366,9 +362,9 @@ class OperationSupervisor:
         return message
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> None:
+def _stop(worker: ForkServerProcess) -> None:
     """Ask a worker to leave off, and kill it where it does not."""
-    worker.send_signal(signal.SIGTERM)
+    worker.terminate()
     killer = threading.Timer(CANCEL_GRACE_S, worker.kill)
     killer.daemon = True
     killer.start()
