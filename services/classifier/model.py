@@ -4,9 +4,10 @@ MobileNetV2 without its top, then global average pooling, dropout, dense (L2), b
 Giedra & Vdoviak (2024). Input scaling is part of the network, so what is served is what was trained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
@@ -68,6 +69,11 @@ class Network:
     top: keras.Model
     base: keras.Model
 
+    @cached_property
+    def answer(self) -> tf.types.experimental.GenericFunction:
+        """The compiled `model`."""
+        return compiled(lambda images: self.model(images, training=False), self.model.input_shape[1:])
+
 
 class _Standing(keras.Model):
     """A Keras application whose batch normalisation keeps its statistics, whatever it is called with.
@@ -81,11 +87,21 @@ class _Standing(keras.Model):
         return super().call(inputs, training=False, mask=mask)
 
 
+def compiled(call: Callable[..., Any], *shapes: Sequence[int]) -> tf.types.experimental.GenericFunction:
+    """A function of float32 batches as one graph, traced once whatever their length: tracing takes seconds.
+
+    Args:
+        shapes: of one element of each argument's batch.
+    """
+    # Autograph, which rewrites Python's branches on tensors, finds none here and takes a third of the time.
+    signature = [tf.TensorSpec((None, *shape), tf.float32) for shape in shapes]
+    return tf.function(call, input_signature=signature, autograph=False)
+
+
 def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
     """The network's answers, float32 (N, labels), to images (N, size, size, 3) in [0, 255]."""
-    answer = tf.function(lambda x: network.model(x, training=False), reduce_retracing=True)
     starts = range(0, len(pixels), batch)
-    parts = [answer(tf.cast(pixels[start : start + batch], tf.float32)).numpy() for start in starts]
+    parts = [network.answer(tf.cast(pixels[start : start + batch], tf.float32)).numpy() for start in starts]
     return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
@@ -119,20 +135,7 @@ def build(architecture: Architecture, seed: int = 0, *, keeps_statistics: bool =
     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))
     backbone = keras.Model(images, features, name="backbone")
 
-    def penalty() -> keras.Regularizer:
-        return keras.regularizers.L2(architecture.l2)
-
-    pooled = keras.Input(features.shape[-1:], name="embedding")
-    x = keras.layers.Dropout(architecture.dropout, seed=seed, name="dropout")(pooled)
-    x = keras.layers.Dense(
-        architecture.head_units, kernel_regularizer=penalty(), bias_regularizer=penalty(), name="dense"
-    )(x)
-    x = keras.layers.Activation("swish", name="swish")(keras.layers.BatchNormalization(name="normalisation")(x))
-    outputs = keras.layers.Dense(
-        len(architecture.labels), "softmax", kernel_regularizer=penalty(), bias_regularizer=penalty(),
-        name="probabilities",
-    )(x)  # fmt: skip
-    top = keras.Model(pooled, outputs, name="top")
+    top = build_top(architecture, features.shape[-1], seed)
     pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
     activations = keras.Input(features.shape[1:], name="activations")
     head = keras.Model(activations, top(pooling(activations)), name="head")
@@ -144,3 +147,23 @@ def build(architecture: Architecture, seed: int = 0, *, keeps_statistics: bool =
         top=top,
         base=base,
     )
+
+
+def build_top(architecture: Architecture, channels: int, seed: int) -> keras.Model:
+    """The part of the network behind the pooling, with random weights drawn from the seed."""
+    keras.utils.set_random_seed(seed)
+
+    def penalty() -> keras.Regularizer:
+        return keras.regularizers.L2(architecture.l2)
+
+    pooled = keras.Input((channels,), name="embedding")
+    x = keras.layers.Dropout(architecture.dropout, seed=seed, name="dropout")(pooled)
+    x = keras.layers.Dense(
+        architecture.head_units, kernel_regularizer=penalty(), bias_regularizer=penalty(), name="dense"
+    )(x)
+    x = keras.layers.Activation("swish", name="swish")(keras.layers.BatchNormalization(name="normalisation")(x))
+    outputs = keras.layers.Dense(
+        len(architecture.labels), "softmax", kernel_regularizer=penalty(), bias_regularizer=penalty(),
+        name="probabilities",
+    )(x)  # fmt: skip
+    return keras.Model(pooled, outputs, name="top")

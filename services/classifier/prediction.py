@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from services.classifier.card import ClassifierCard
-from services.classifier.model import Network
+from services.classifier.model import Network, compiled
 
 BATCH = 64
 
@@ -14,7 +14,7 @@ class Predictor:
 
     def __init__(self, card: ClassifierCard, network: Network) -> None:
         self.card = card
-        self._outputs = tf.function(lambda x: _embed_and_classify(network, x), reduce_retracing=True)
+        self._outputs = compiled(lambda x: _embed_and_classify(network, x), network.model.input_shape[1:])
 
     def predict(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(probabilities (N, labels), embeddings (N, channels)), float32, of uint8 (N, size, size, 3)."""

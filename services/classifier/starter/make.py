@@ -26,7 +26,7 @@ from services.classifier.settings import STARTER_WIDTH
 from services.classifier.starter.drawing import CELLS, QUESTIONS, SIDE_PX, draw
 
 IMAGES, HELD_OUT = 4_000, 500
-SEED, BATCH, STEPS, LEARNING_RATE = 0, 32, 400, 2e-3
+SEED, BATCH, STEPS, LEARNING_RATE = 0, 32, 4_000, 2e-3
 WEIGHT_DECAY, SMOOTHING = 1e-4, 0.05
 MOMENTUM = 0.98  # of the batch normalisation: Keras' 0.999 would still remember where it began
 SAVE_EVERY = 50  # steps

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from services.classifier.model import TOP_FROM, Architecture, Network, build, settle
+from services.classifier.model import TOP_FROM, Architecture, Network, build, build_top, compiled, settle
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, apply_moves
 
@@ -43,11 +43,13 @@ class Trainer:
         self._base_optimizer.build(self.network.base.trainable_variables)
         self._fresh_optimizers = [v.numpy() for v in self._optimizer_variables()]
         self._class_weights = tf.constant(class_weights, tf.float32)
-        self._head_step = tf.function(self._train_head, reduce_retracing=True)
-        self._whole_step = tf.function(self._train_whole, reduce_retracing=True)
-        self._predict_head = tf.function(lambda x: self.network.top(x, training=False), reduce_retracing=True)
-        self._predict_whole = tf.function(lambda x: self.network.model(x, training=False), reduce_retracing=True)
-        self._embed = tf.function(lambda x: self.network.embed(x, training=False), reduce_retracing=True)
+        image, embedding, label = (
+            self.network.model.input_shape[1:], self.network.top.input_shape[1:], (len(architecture.labels),)
+        )  # fmt: skip
+        self._head_step = compiled(self._train_head, embedding, label)
+        self._whole_step = compiled(self._train_whole, image, label)
+        self._predict_head = compiled(lambda x: self.network.top(x, training=False), embedding)
+        self._embed = compiled(lambda x: self.network.embed(x, training=False), image)
 
     def keep_base(self) -> str:
         """Start every cycle from the base's present weights; their SHA-256."""
@@ -61,10 +63,13 @@ class Trainer:
 
     def start_cycle(self, seed: int) -> None:
         """Forget everything and start from the seed (and the base that was kept, if one was)."""
-        fresh = build(self.architecture, seed, keeps_statistics=self._keeps_statistics)
-        if self._base_weights is not None:
-            fresh.base.set_weights(self._base_weights)
-        for ours, theirs in zip(self.network.model.variables, fresh.model.variables, strict=True):
+        if self._base_weights is None:
+            fresh = build(self.architecture, seed, keeps_statistics=self._keeps_statistics)
+            base, top = fresh.base.get_weights(), fresh.top
+        else:
+            base, top = self._base_weights, build_top(self.architecture, self.network.top.input_shape[-1], seed)
+        self.network.base.set_weights(base)
+        for ours, theirs in zip(self.network.top.variables, top.variables, strict=True):
             ours.assign(theirs)
         for variable, value in zip(self._optimizer_variables(), self._fresh_optimizers, strict=True):
             variable.assign(value)
@@ -99,7 +104,7 @@ class Trainer:
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities (N, labels) of images, or of embeddings."""
-        step = self._predict_head if inputs.ndim == 2 else self._predict_whole
+        step = self._predict_head if inputs.ndim == 2 else self.network.answer
         return self._in_blocks(step, inputs, len(self.architecture.labels))
 
     def state(self) -> bytes:
