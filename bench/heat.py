@@ -88,7 +88,7 @@ def measure(architecture: Architecture, network: Network, photographs: list[Phot
                 mask = photographs[i].mask
                 assert mask is not None  # only defects are scored
                 found.append(localise(enlarge(heat, mask.shape[1], mask.shape[0]), mask))
-        check = randomisation_check(architecture, network, method, pixels[scored[:SANITY_IMAGES]])
+        check = randomisation_check(architecture, network, Cam(network, method), pixels[scored[:SANITY_IMAGES]])
         yield [
             method,
             f"{np.mean([x.hit for x in found]):.0%} ({np.mean([x.chance for x in found]):.0%})",

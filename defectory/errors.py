@@ -4,7 +4,8 @@ DefectoryError
 ├── InvalidInput          a field, file or setting is wrong; names it and says what would be right
 ├── NotFound              the dataset, model, object or operation does not exist
 ├── AlreadyExists         the name or request id is taken by something else
-├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks, weights are missing)
+├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks)
+│   └── WeightsMissing    there are no ImageNet weights to start from
 ├── Refused               not allowed (a URI outside the store's root, a file closed to us, no token)
 ├── Corrupted             stored bytes are not what was written
 ├── Exhausted             a limit or the disk is full
@@ -17,20 +18,20 @@ from collections.abc import Iterable, Mapping
 
 
 class DefectoryError(Exception):
-    """Base of all errors meant for the caller: the message says what happened to which thing, and what to do."""
-
-
-class InvalidInput(DefectoryError):
-    """Input that can be mended by the caller.
+    """Base of all errors meant for the caller: the message says what happened to which thing, and what to do.
 
     Args:
         message: one sentence for a person.
-        fields: field path -> what is wrong with it and what would be right.
+        fields: of what the caller sent, field path -> what is wrong with it and what would be right.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.fields = dict(fields or {})
+
+
+class InvalidInput(DefectoryError):
+    """Input that can be mended by the caller."""
 
 
 class NotFound(DefectoryError):
@@ -43,6 +44,10 @@ class AlreadyExists(DefectoryError):
 
 class FailedPrecondition(DefectoryError):
     """The state of the system forbids it."""
+
+
+class WeightsMissing(FailedPrecondition):
+    """There are no ImageNet weights to start from; one can do without them."""
 
 
 class Refused(DefectoryError):

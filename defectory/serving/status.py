@@ -1,12 +1,14 @@
 """The one table between domain errors and gRPC statuses, in both directions."""
 
 import secrets
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -45,14 +47,14 @@ def to_status(error: Exception) -> status_pb2.Status:
     """The status of an error; an unexpected one is logged whole and told the caller as INTERNAL with an id only."""
     if any(kind.__name__ in OUT_OF_MEMORY for kind in type(error).__mro__):
         error = errors.Exhausted(f"there is not enough memory: {error}; send less at once, or smaller pictures")
-    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    code = _code(type(error))
     if code is None:
         identity = secrets.token_hex(8)
         log.error("unexpected error", error_id=identity, exc_info=error)
         return status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {identity}; the service's log has it")
     status = status_pb2.Status(code=code, message=_cut(str(error), MAX_MESSAGE))
     _add(status, error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN))
-    if isinstance(error, errors.InvalidInput) and error.fields:
+    if isinstance(error, errors.DefectoryError) and error.fields:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=_cut(field, MAX_FIELD), description=_cut(why, MAX_RIGHT))
             for field, why in islice(error.fields.items(), MAX_FIELDS)
@@ -77,13 +79,38 @@ def _cut(text: str, limit: int) -> str:
 
 
 def from_status(status: status_pb2.Status) -> errors.DefectoryError:
-    """The domain error of a status."""
-    kind = ERRORS.get(status.code)
+    """The domain error of a status: the very kind, where one of our services says which."""
+    details = [_unpacked(detail) for detail in status.details]
+    reasons = [x.reason for x in details if isinstance(x, error_details_pb2.ErrorInfo) and x.domain == DOMAIN]
+    ours = [kind for kind in _kinds(errors.DefectoryError) if kind.__name__ in reasons and _code(kind) == status.code]
+    kind = ours[0] if ours else ERRORS.get(status.code)
     if kind is None:
         return errors.DefectoryError(status.message or code_pb2.Code.Name(status.code))  # type: ignore[arg-type]
-    if kind is errors.InvalidInput:
-        return errors.InvalidInput(status.message, _fields(status))
-    return kind(status.message)
+    error = kind(status.message)
+    for detail in details:
+        if isinstance(detail, error_details_pb2.BadRequest):
+            error.fields.update({v.field: v.description for v in detail.field_violations})
+        if isinstance(detail, error_details_pb2.RetryInfo) and isinstance(error, errors.Exhausted):
+            error.retry_after_s = detail.retry_delay.ToNanoseconds() / 1e9
+    return error
+
+
+def _kinds(kind: type[errors.DefectoryError]) -> Iterator[type[errors.DefectoryError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
+
+
+def _code(kind: type[Exception]) -> int | None:
+    return next((CODES[parent] for parent in kind.__mro__ if parent in CODES), None)
+
+
+def _unpacked(detail: any_pb2.Any) -> Message | None:
+    """A detail of a kind that is read here; None for another."""
+    for message in (error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()):
+        if detail.Unpack(message):
+            return message
+    return None
 
 
 def error_from_rpc(error: grpc.RpcError) -> errors.DefectoryError:
@@ -93,15 +120,6 @@ def error_from_rpc(error: grpc.RpcError) -> errors.DefectoryError:
     if status is None:
         status = status_pb2.Status(code=call.code().value[0], message=call.details() or str(call.code()))
     return from_status(status)
-
-
-def _fields(status: status_pb2.Status) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for detail in status.details:
-        request = error_details_pb2.BadRequest()
-        if detail.Unpack(request):
-            fields.update({v.field: v.description for v in request.field_violations})
-    return fields
 
 
 def _add(status: status_pb2.Status, detail: Any) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from defectory.errors import Corrupted, InvalidInput
+from defectory.errors import Corrupted, InvalidInput, NotFound, Refused
 from defectory.storage.store import ObjectStore
 
 MAX_FILE_BYTES = 64 << 20
@@ -11,19 +11,18 @@ MAX_FILE_BYTES = 64 << 20
 def fetched(store: ObjectStore, uri: str, field: str) -> bytes:
     """The file at a URI; `field` is how the caller calls it.
 
-    Raises:
+    Raises: errors whose `fields` name the field.
         InvalidInput: a malformed URI, or an object too large to be an image, which is not read.
         Refused: a URI outside the store. NotFound: no such object.
     """
     try:
         key = store.key(uri)
-    except InvalidInput as error:
-        raise InvalidInput(f"{field}: {error}", {field: str(error)}) from error
-    size = store.head(key).size_bytes
-    if size > MAX_FILE_BYTES:
-        right = f"name an image of at most {MAX_FILE_BYTES >> 20} MiB"
-        raise InvalidInput(f"{field}: {uri} has {size} bytes; {right}", {field: right})
-    return store.get(key)
+        size = store.head(key).size_bytes
+        if size > MAX_FILE_BYTES:
+            raise InvalidInput(f"{uri} has {size} bytes; name an image of at most {MAX_FILE_BYTES >> 20} MiB")
+        return store.get(key)
+    except (InvalidInput, NotFound, Refused) as error:
+        raise type(error)(f"{field}: {error}", {field: str(error)}) from error
 
 
 def verified(content: bytes, uri: str, sha256: str) -> bytes:

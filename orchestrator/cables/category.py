@@ -4,6 +4,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from defectory.datasets.ingest import DRAWN_FILE
 from defectory.errors import AlreadyExists, InvalidInput
+from defectory.memory import keep_freed_memory
 from orchestrator.cables.drawing import draw_cable
 from orchestrator.cables.faults import FAULTS
 
@@ -53,10 +55,12 @@ def write_cables(
     _claim(directory, {"seed": seed, "size_px": size_px} | ({} if len(ordered) == len(FAULTS) else {"kinds": ordered}))
     (directory / DRAWN_FILE).write_text("these are drawings of cables, made by `defectory cables`\n")
     wanted = [("good", index) for index in range(good)] + [(kind, index) for index, kind in _spread(defect, ordered)]
-    for done, (kind, index) in enumerate(wanted, start=1):
-        _write_one(directory, kind, index, seed, size_px)
-        if report is not None:
-            report(done, len(wanted))
+    keep_freed_memory()  # every cable is drawn in large arrays, which come and go
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        drawn = pool.map(lambda one: _write_one(directory, one[0], one[1], seed, size_px), wanted)
+        for done, _ in enumerate(drawn, start=1):
+            if report is not None:
+                report(done, len(wanted))
 
 
 def _spread(defect: int, kinds: Sequence[str]) -> list[tuple[int, str]]:

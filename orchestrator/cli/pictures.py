@@ -74,9 +74,8 @@ def calls(images: Sequence[str], most: int, most_bytes: int, failed: dict[str, s
 
 def blamed(error: DefectoryError, images: Sequence[str]) -> tuple[str, str] | None:
     """(the image of a call that an error is about, what is wrong with it); None where it is about no single one."""
-    if isinstance(error, InvalidInput):
-        for field, why in error.fields.items():
-            match = re.match(r"images\[(\d+)\]", field)
-            if match and int(match[1]) < len(images):
-                return images[int(match[1])], why
-    return next(((image, str(error)) for image in images if "://" in image and image in str(error)), None)
+    for field, why in error.fields.items():
+        match = re.match(r"images\[(\d+)\]", field)
+        if match and int(match[1]) < len(images):
+            return images[int(match[1])], why
+    return None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from defectory.errors import FailedPrecondition
+from defectory.errors import FailedPrecondition, WeightsMissing
 from orchestrator.pipeline.settings import ClassifierSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 from orchestrator.pipeline.synthetic_steps import labels_of, quota
@@ -64,12 +64,11 @@ def train(arm: Arm) -> Callable[[StepContext], Outputs]:
             start = context.outputs["baseline"]["initial_weights"]
         try:
             classifier = _train(context, arm, start)
-        except FailedPrecondition as error:
-            # "weights" is in the message of the one precondition that can be let go.
-            if start == "random" or arm == "expanded" or "weights" not in str(error):
+        except WeightsMissing as error:
+            if arm == "expanded":
                 raise
             if not context.settings.allow_random_weights:
-                raise FailedPrecondition(f"{error}; or go on without them: --allow-random-weights") from error
+                raise WeightsMissing(f"{error}; or go on without them: --allow-random-weights") from error
             start = "random"
             classifier = _train(context, arm, start)
         if arm == "expanded":

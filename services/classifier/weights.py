@@ -8,7 +8,7 @@ from typing import Literal
 import keras
 import structlog
 
-from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.errors import InvalidInput, WeightsMissing
 from services.classifier import starter
 from services.classifier.model import Network
 from services.classifier.settings import STARTER_WIDTH
@@ -28,7 +28,7 @@ def load_base(
         wanted: "imagenet" or "starter"; the setting `weights` may name the starter as well.
 
     Raises:
-        InvalidInput: the file that was named is absent, or not these weights. FailedPrecondition: there are no ImageNet
+        InvalidInput: the file that was named is absent, or not these weights. WeightsMissing: there are no ImageNet
             weights to be had, and no starter of this width.
     """
     if wanted == starter.NAME or settings.get("weights") == starter.NAME:
@@ -36,7 +36,7 @@ def load_base(
         return "starter"
     try:
         source = load_imagenet(network, width_multiplier, settings)
-    except FailedPrecondition:
+    except WeightsMissing:
         if width_multiplier != STARTER_WIDTH:
             raise
         log.warning("no ImageNet weights were found: the base starts from the starter classifier")
@@ -54,7 +54,7 @@ def load_imagenet(network: Network, width_multiplier: float, settings: Mapping[s
 
     Raises:
         InvalidInput: the file that was named is absent, or not these weights.
-        FailedPrecondition: there are none to be had.
+        WeightsMissing: there are none to be had.
     """
     named, shared = settings.get("weights", ""), (settings.get("shared", ""), "../shared")
     if named:
@@ -69,7 +69,7 @@ def load_imagenet(network: Network, width_multiplier: float, settings: Mapping[s
             return FILE
     if _from_keras(network, width_multiplier):
         return "keras"
-    raise FailedPrecondition(
+    raise WeightsMissing(
         f"ImageNet weights of MobileNetV2 (width multiplier {width_multiplier:g}) were not found: give "
         "the file with --weights or DEFECTORY_WEIGHTS, or say that random weights are meant (initial_weights: random)"
     )

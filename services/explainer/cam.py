@@ -44,6 +44,7 @@ class Cam:
         self._graph = tf.function(
             self._explain,
             input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None,), tf.int32)],
+            autograph=False,
         )
 
     def heats(self, pixels: np.ndarray, classes: np.ndarray | None = None) -> Heats:

@@ -43,7 +43,7 @@ class Explainer:
         self.method = method
         self.labels = self.card.architecture.labels
         self.cells = self.network.backbone.output_shape[1:3]  # (h, w) of a heatmap before it is enlarged
-        self._cam = Cam(self.network, method)
+        self.cam = Cam(self.network, method)
 
     def explain(
         self, files: Sequence[bytes], labels: Sequence[str] = (), rule: BoxRule | None = None
@@ -63,12 +63,12 @@ class Explainer:
         pictures = [self.read(data) for data in files]
         pixels = np.stack([picture.pixels for picture in pictures])
         wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
-        found = self._cam.heats(pixels, wanted)
+        found = self.cam.heats(pixels, wanted)
         decided = self.card.rule.decide(found.probabilities)
         if wanted is None and (decided.labels != found.classes).any():
             # The operating point may decide for another label than the most probable one: that is what is explained.
             same = decided.labels == found.classes
-            found = self._cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
+            found = self.cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
         return (
             self._explanation(picture, found.heat[i], int(found.classes[i]), int(decided.labels[i]), fair, rule)
             for i, (picture, fair) in enumerate(zip(pictures, decided.probabilities, strict=True))

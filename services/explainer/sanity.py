@@ -6,6 +6,7 @@ that stays the same is an edge detector's, not an explanation.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -20,23 +21,22 @@ STAGES = {"head": None, "head to block 13": TOP_FROM, "head to block 6": "block_
 
 
 def randomisation_check(
-    architecture: Architecture, network: Network, method: str, pixels: np.ndarray, seed: int = 0
+    architecture: Architecture, network: Network, cam: Cam, pixels: np.ndarray, seed: int = 0
 ) -> dict[str, object]:
     """Compare heat before and after; the network is as it was afterwards.
 
     Args:
-        pixels: uint8 (N, size, size, 3).
+        cam: of the network. pixels: uint8 (N, size, size, 3).
 
     Returns:
         {"stages": {stage: mean Spearman rank correlation with the trained network's heat}, "passed": whether it is
         small once everything is random, None where the heatmaps are too coarse or too even to say}.
     """
-    cam = Cam(network, method)
     trained = cam.heats(pixels)
     uneven = np.ptp(trained.heat, axis=(1, 2)) > 0
     if trained.heat[0].size < CELLS or not uneven.any():
         return {"stages": {}, "passed": None}
-    random = build(architecture, seed)
+    random = _random(architecture, seed)
     stages = {}
     for stage, first in STAGES.items():
         with _replaced(network, random, first):
@@ -44,6 +44,11 @@ def randomisation_check(
         pairs = [rank_correlation(a, b) for a, b in zip(trained.heat[uneven], heat[uneven], strict=True)]
         stages[stage] = round(float(np.mean(pairs)), 2)
     return {"stages": stages, "passed": stages["everything"] < ALIKE}
+
+
+@lru_cache(maxsize=1)  # arms have the same architecture, and to build a network takes seconds
+def _random(architecture: Architecture, seed: int) -> Network:
+    return build(architecture, seed)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

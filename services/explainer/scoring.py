@@ -67,7 +67,7 @@ def summarise(explainer: Explainer, scores: Mapping[str, Localisation], files: S
     """
     found = list(scores.values())
     pixels = np.stack([explainer.read(data).pixels for data in files[:SANITY_IMAGES]])
-    sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.method, pixels)
+    sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.cam, pixels)
     summary: dict[str, object] = {
         "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,
         "cells": list(explainer.cells),

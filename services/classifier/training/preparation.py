@@ -43,7 +43,7 @@ def prepare(
         sources: where ImageNet weights may lie, or that the starter is meant (`weights.py`).
 
     Raises:
-        InvalidInput: no readable images of a split. FailedPrecondition: no ImageNet weights.
+        InvalidInput: no readable images of a split. WeightsMissing: no ImageNet weights.
     """
     architecture = Architecture(
         labels=labels,

@@ -2,12 +2,13 @@
 
     python -m services.generator.starter.make --store file:///tmp/starter
 
-The same command again resumes; with more --kimg it goes on from there.
+The same command again resumes; with more --kimg it goes on from there. With --onwards it starts from the shipped files.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from services.generator.starter.drawing import SIDE_PX, draw
 from services.generator.training.loop import train
 from services.generator.training.settings import TrainingSettings, resolve
 from services.generator.training.trainer import Trainer
+from services.generator.training.transfer import start_from
 
 PREFIX = "models/generator/starter/1/"
 REPORT_EVERY = 1600  # images
@@ -31,16 +33,25 @@ def main() -> None:
     parser.add_argument("--store", required=True, help="where checkpoints go, e.g. file:///tmp/starter")
     parser.add_argument("--images", type=int, default=6000, help="pictures to draw")
     parser.add_argument("--kimg", type=float, default=SHIPPED_KIMG)
+    parser.add_argument("--onwards", action="store_true", help="start from the shipped files; --kimg counts from there")
     parser.add_argument("--out", type=Path, default=Path(starter.__file__).parent)
     given = parser.parse_args()
-    pictures = torch.from_numpy(np.stack([draw(seed) for seed in range(given.images)])).permute(0, 3, 1, 2).contiguous()
+    with get_context("spawn").Pool() as pool:
+        drawn = pool.map(draw, range(given.images), chunksize=100)
+    pictures = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).contiguous()
     chosen = training_settings(given.kimg)
-    trainer = train(
-        lambda: Trainer(pictures, chosen, 0), open_store(given.store), PREFIX, {"images": given.images}, _report
-    ).trainer
+    store, before = open_store(given.store), starter.read_card().kimg if given.onwards else 0.0
+
+    def begin() -> Trainer:
+        trainer = Trainer(pictures, chosen, 0)
+        if given.onwards:
+            start_from(trainer, store, starter.NAME)
+        return trainer
+
+    trainer = train(begin, store, PREFIX, {"images": given.images}, _report).trainer
     tensors = {f"g/{name}": value for name, value in trainer.average.state_dict().items()}
     tensors |= {f"d/{name}": value for name, value in trainer.discriminator.state_dict().items()}
-    starter.write(given.out, tensors, chosen.architecture, trainer.images_seen / 1000, given.images)
+    starter.write(given.out, tensors, chosen.architecture, before + trainer.images_seen / 1000, given.images)
 
 
 def training_settings(kimg: float) -> TrainingSettings:

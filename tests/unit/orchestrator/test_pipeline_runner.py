@@ -13,7 +13,7 @@ from defectory.api.explainer.v1 import explainer_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.errors import FailedPrecondition, InvalidInput, Unavailable
+from defectory.errors import FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.line import LINE
@@ -270,7 +270,7 @@ def test_a_forced_step_asks_under_new_ids_and_its_continuation_under_the_same(ph
 
 def no_weights(method: str, request: Any) -> None:
     if method == "TrainClassifier" and request.settings.initial_weights == "imagenet":
-        raise FailedPrecondition("ImageNet weights of MobileNetV2 were not found")
+        raise WeightsMissing("ImageNet weights of MobileNetV2 were not found")
 
 
 def test_without_weights_a_real_run_stops_and_says_how_to_go_on(photos: Path) -> None:

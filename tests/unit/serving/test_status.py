@@ -6,8 +6,18 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
 
-from defectory.errors import Exhausted, InvalidInput
+from defectory.errors import (
+    DefectoryError,
+    Exhausted,
+    Expired,
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+    WeightsMissing,
+)
 from defectory.serving.status import from_status, to_status
 
 TRAILERS = 8192  # bytes that gRPC's clients take
@@ -30,8 +40,32 @@ def test_a_status_fits_into_the_trailers_whatever_the_error_repeats(sign: str) -
 def test_what_is_short_arrives_as_it_is() -> None:
     error = InvalidInput("größe 3: use 4", {"settings.größe": "use 4"})
     told = from_status(to_status(error))
-    assert (str(told), told.fields) == (str(error), error.fields)  # type: ignore[attr-defined]
-    assert str(from_status(to_status(Exhausted("full", 2.5)))) == "full"
+    assert (str(told), told.fields) == (str(error), error.fields)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WeightsMissing("no weights"), FailedPrecondition("it leaks"), Expired("too late"), Unavailable("away"),
+        NotFound("images[1]: x is not there", {"images[1]": "x is not there"}), Exhausted("full", 2.5),
+    ],
+)  # fmt: skip
+def test_an_error_is_of_the_same_kind_at_the_other_end(error: DefectoryError) -> None:
+    told = from_status(to_status(error))
+    assert type(told) is type(error)
+    assert vars(told) == vars(error)
+    assert str(told) == str(error)
+
+
+def test_a_reason_counts_only_from_our_own_services_and_with_its_code() -> None:
+    status = to_status(WeightsMissing("no weights"))
+    status.code = code_pb2.NOT_FOUND
+    assert type(from_status(status)) is NotFound
+    foreign = to_status(FailedPrecondition("it leaks"))
+    foreign.details[0].Pack(ErrorInfo(reason="WeightsMissing", domain="elsewhere"))
+    assert type(from_status(foreign)) is FailedPrecondition
+    foreign.code = code_pb2.DEADLINE_EXCEEDED
+    assert type(from_status(foreign)) is Unavailable
 
 
 class OutOfMemoryError(RuntimeError):
