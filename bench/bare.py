@@ -12,7 +12,8 @@ import numpy as np
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
 from services.classifier.bundle import load
-from services.classifier.serving.engine import Engine, check_engine, limit_tensorflow, make_engine
+from services.classifier.serving.engine import check_engine, limit_tensorflow, make_engine
+from services.classifier.serving.engine_interface import Engine
 
 
 def rate(work: Callable[[], int], threads: int, seconds: float) -> float:

@@ -2,7 +2,8 @@
 
 from defectory.models import version_prefix
 from defectory.storage import ObjectStore
-from services.classifier.bundle import put_weights, weights_bytes, write_card
+from services.classifier.architecture import Architecture
+from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import (
     Calibration,
     CalibrationError,
@@ -13,7 +14,8 @@ from services.classifier.card import (
     Rate,
     Rates,
 )
-from services.classifier.model import Architecture, build
+from services.classifier.cards import write_card
+from services.classifier.model import build
 from services.classifier.settings import TrainingSettings
 
 NOTHING_KNOWN = Rates(escape=Rate(count=0, of=1, low=0, high=1), overkill=Rate(count=0, of=1, low=0, high=1))

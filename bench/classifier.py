@@ -136,7 +136,7 @@ def _bare(url: str) -> Callable[[], None]:
 
 
 def _architecture():  # type: ignore[no-untyped-def]
-    from services.classifier.model import Architecture
+    from services.classifier.architecture import Architecture
 
     return Architecture(labels=("defect", "good"), input_px=SIZE_PX)
 

@@ -25,8 +25,8 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
+from services.classifier.architecture import Architecture
 from services.classifier.data import Images, Part, split_parts
-from services.classifier.model import Architecture
 from services.classifier.settings import TrainingSettings
 from services.classifier.training import run
 from services.classifier.training.cycles import run_cycle

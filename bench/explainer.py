@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from bench.record import record
-from services.classifier.model import Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
 from services.explainer.cam import Cam
 from services.explainer.methods import METHODS
 

@@ -20,7 +20,8 @@ from bench.bootstrap import over_parts
 from bench.record import record
 from defectory.imaging import decode, network_input
 from orchestrator.cables import KINDS, draw_cable
-from services.classifier.model import Architecture, Network, build, settle
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build, settle
 from services.explainer.cam import Cam
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
 from services.explainer.methods import METHODS

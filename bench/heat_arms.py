@@ -22,9 +22,10 @@ from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.report.comparison import Estimate, decide, interval
 from orchestrator.report.heat import COARSE, FEW, too_coarse
 from services.classifier.bundle import load_cycle
+from services.explainer.choices import DEFAULT_METHOD
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
-from services.explainer.methods import DEFAULT_METHOD, METHODS
+from services.explainer.methods import METHODS
 from services.explainer.scoring import masked_images, masked_lines, score
 
 ARMS = {"baseline": "real only", "expanded": "real + synthetic"}  # step -> as the report calls it

@@ -26,7 +26,8 @@ from defectory.datasets.splits import split_by_group
 from defectory.imaging import network_input_of
 from orchestrator.cables.drawing import KINDS, draw_cable
 from services.classifier import starter
-from services.classifier.model import Architecture, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import build
 from services.classifier.weights import load_imagenet
 
 PAGE = Path(starter.__file__).with_name("README.md")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 import grpc
@@ -15,10 +16,8 @@ from services.classifier.servicer import ClassifierServicer
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
-from services.classifier.serving.engine import limit_tensorflow
 from services.classifier.serving.heatmaps import Heatmaps, explainer_at
-from services.classifier.serving.loading import Loader
-from services.classifier.serving.registry import WAITING, ModelRegistry
+from services.classifier.serving.registry import WAITING, ModelRegistry, Served
 from services.classifier.serving.servicer import OpenInferenceServicer
 
 
@@ -26,10 +25,8 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     """Add the servicers to the server."""
     settings = context.settings
     threads = settings.threads or len(os.sched_getaffinity(0))
-    limit_tensorflow(threads)
     batcher = Batcher(threads)
-    loader = Loader(context.store, settings.engine, threads)
-    registry = ModelRegistry(context.store, loader, parse_models(settings.models), settings.poll_s)
+    registry = ModelRegistry(context.store, _loader(context, threads), parse_models(settings.models), settings.poll_s)
     answering = Answering(context.store, registry, batcher, Admission(settings.queue))
     servicer = ClassifierServicer(context.store, context.operations, answering, _heatmaps(settings), context.manifests)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
@@ -46,6 +43,24 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
         batcher.close()
 
     return close
+
+
+def _loader(context: ServiceContext, threads: int) -> Callable[[str], Served]:
+    """Loads versions. TensorFlow comes with the first: a service that trains only has it in its workers alone."""
+    first = threading.Lock()
+    loaders: list[Callable[[str], Served]] = []
+
+    def load(model: str) -> Served:
+        with first:
+            if not loaders:
+                from services.classifier.serving.engine import limit_tensorflow
+                from services.classifier.serving.loading import Loader
+
+                limit_tensorflow(threads)
+                loaders.append(Loader(context.store, context.settings.engine, threads))
+        return loaders[0](model)
+
+    return load
 
 
 def _heatmaps(settings: ServiceSettings) -> Heatmaps | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectory.errors import InvalidInput
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
 from services.classifier.data import Part, own_images
@@ -39,27 +38,6 @@ def calibrate(validation: Answers, test: Answers) -> Calibration:
         validation=calibration_error(validation, temperature),
         test=calibration_error(test, temperature) if len(test.labels) else None,
     )
-
-
-def check_target(labels: Sequence[str], good: str, target: Target | None, validation: Sequence[str]) -> None:
-    """Refuse a target that cannot be looked for.
-
-    Args:
-        labels: the classifier's. good: label of good parts. validation: label of every validation image.
-
-    Raises:
-        InvalidInput: no label of good parts, or no good or no defective validation images.
-    """
-    if target is None:
-        return
-    if good not in labels:
-        right = f"name the label of good parts, one of {', '.join(labels)}"
-        raise InvalidInput(
-            f"a target needs a label of good parts, and {good!r} is none: {right}", {"settings.good_label": right}
-        )
-    if good not in validation or all(label == good for label in validation):
-        right = "add good and defective parts to the validation split"
-        raise InvalidInput(f"a target needs good and defective validation images: {right}", {"settings.target": right})
 
 
 def draw_line(

@@ -11,8 +11,8 @@ from defectory.datasets.manifest import ManifestLine, bits_of
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
 from defectory.models import version_prefix
+from services.classifier.architecture import MAX_LABELS, TARGET_LAYER, Architecture, Label
 from services.classifier.decision import TEMPERATURES, DecisionRule
-from services.classifier.model import MAX_LABELS, TARGET_LAYER, Architecture, Label
 from services.classifier.settings import TrainingSettings
 
 KIND = "classifier"

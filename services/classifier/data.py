@@ -134,3 +134,15 @@ def check_no_leak(lines: Sequence[ManifestLine]) -> None:
             right = "split by group: what the test set shows must not be trained on or chosen by"
             raise InvalidInput(f"{line.uri} ({line.split}) is in the test set too, or shows a part of it: {right}",
                                {"manifest_uri": right})  # fmt: skip
+
+
+def lines_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[ManifestLine]:
+    """The validation and test images that were not rejected; InvalidInput where one split shows what the other does."""
+    chosen = lines_of(lines, "validation", "test")
+    check_no_leak(chosen)
+    return chosen
+
+
+def labels_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[str]:
+    """Labels of the validation images among `lines_to_calibrate_on`."""
+    return [line.label for line in lines_to_calibrate_on(lines) if line.split == "validation"]

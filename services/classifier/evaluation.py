@@ -11,8 +11,9 @@ from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
-from services.classifier.bundle import load_cycle, read_card
+from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
+from services.classifier.cards import read_card
 from services.classifier.confusion import decided
 from services.classifier.data import label_indices, lines_of, load_images, own_images
 from services.classifier.model import build

@@ -7,13 +7,10 @@ from defectory.serving.manifests import reading_of
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
 from defectory.storage.keys import check_output_prefix
-from defectory.storage.store import ObjectStore
 from services.classifier import evaluation, recalibration, scoring
-from services.classifier.card import ClassifierCard
 from services.classifier.exporting import export
+from services.classifier.messages import DEFAULT_CYCLES, to_message
 from services.classifier.training import run
-
-DEFAULT_CYCLES = 5
 
 
 def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.TrainClassifierResponse:
@@ -107,19 +104,3 @@ def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreIma
         reading_of(job),
     )
     return pb.ScoreImagesResponse(scores_uri=scores, embeddings_uri=embeddings, count=count)
-
-
-def to_message(store: ObjectStore, card: ClassifierCard) -> pb.Classifier:
-    """A card as callers see it."""
-    return pb.Classifier(
-        name=card.name,
-        version=card.version,
-        labels=card.architecture.labels,
-        input_px=card.architecture.input_px,
-        cycles=len(card.cycles),
-        weights_sha256=card.weights.sha256,
-        weights_uri=store.uri(card.prefix + card.weights.file),
-        card_uri=store.uri(card.prefix + "model.json"),
-        metrics_uri=store.uri(card.prefix + "metrics.json"),
-        initial_weights=card.lineage.initial_weights,
-    )

@@ -1,32 +1,21 @@
 """A new calibration and operating point for a trained classifier: a new version with the same weights."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
-from services.classifier.bundle import load, read_card, write_card
+from services.classifier.acceptance import answers_of, calibrate, draw_line
+from services.classifier.bundle import load
 from services.classifier.card import KIND, ClassifierCard
+from services.classifier.cards import read_card, write_card
 from services.classifier.confusion import decided
-from services.classifier.data import check_no_leak, lines_of, load_images, split_parts
+from services.classifier.data import labels_to_calibrate_on, lines_to_calibrate_on, load_images, split_parts
 from services.classifier.reliability import reliability_svg
-from services.classifier.target import parse_target
+from services.classifier.target import check_target, parse_target
 
 Report = Callable[[str, int, int], None]
-
-
-def lines_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[ManifestLine]:
-    """The validation and test images that were not rejected; InvalidInput where one split shows what the other does."""
-    chosen = lines_of(lines, "validation", "test")
-    check_no_leak(chosen)
-    return chosen
-
-
-def labels_to_calibrate_on(lines: Sequence[ManifestLine]) -> list[str]:
-    """Labels of the validation images among `lines_to_calibrate_on`."""
-    return _validated(lines_to_calibrate_on(lines))
 
 
 def recalibrate(
@@ -56,7 +45,7 @@ def recalibrate(
         return read_card(store, f"{card.name}/{version}")
     labels, good, wanted = card.architecture.labels, good or card.settings.good_label, parse_target(target)
     lines = lines_to_calibrate_on(read_manifest(store, manifest_uri, reading))
-    check_target(labels, good, wanted, _validated(lines))
+    check_target(labels, good, wanted, labels_to_calibrate_on(lines))
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report("reading images", done, of),
@@ -84,7 +73,3 @@ def recalibrate(
         store.put(prefix + "metrics.json", json.dumps(metrics).encode())
     write_card(store, made)
     return made
-
-
-def _validated(lines: Sequence[ManifestLine]) -> list[str]:
-    return [line.label for line in lines if line.split == "validation"]

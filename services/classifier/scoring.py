@@ -9,8 +9,9 @@ import numpy as np
 
 from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
 from defectory.storage.store import ObjectStore
-from services.classifier.bundle import load_cycle, read_card
+from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
+from services.classifier.cards import read_card
 from services.classifier.data import load_images
 from services.classifier.model import build
 from services.classifier.prediction import Predictor

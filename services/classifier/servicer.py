@@ -18,18 +18,17 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.pages import page
 from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.acceptance import check_target
-from services.classifier.bundle import read_card
+from services.classifier.architecture import check_labels
 from services.classifier.card import KIND
-from services.classifier.exporting.export import FORMATS
-from services.classifier.jobs import DEFAULT_CYCLES, to_message
-from services.classifier.model import check_labels
-from services.classifier.recalibration import labels_to_calibrate_on
+from services.classifier.cards import read_card
+from services.classifier.data import labels_to_calibrate_on
+from services.classifier.exporting import FORMATS
+from services.classifier.messages import DEFAULT_CYCLES, to_message
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
-from services.classifier.target import parse_target
-from services.classifier.training import run
+from services.classifier.target import check_target, parse_target
+from services.classifier.training.check import check
 
 JOBS = "services.classifier.jobs:"
 MAX_AT_ONCE = 64
@@ -68,7 +67,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             right = f"use at most as many as cycles, {cycles}, so that every image is left out once"
             raise InvalidInput(f"folds {request.folds}: {right}", {"folds": right})
         with self._manifests.read_for(context) as reading:
-            labels, _ = run.check(
+            labels, _ = check(
                 read_manifest(self._store, request.manifest_uri, reading), given(request.settings), cycles
             )
         check_labels(labels, "manifest_uri")

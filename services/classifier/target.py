@@ -1,5 +1,6 @@
 """What a factory asks of a classifier: "recall=0.99", or "overkill=0.02"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,3 +36,24 @@ def parse_target(text: str) -> Target | None:
     if kind == "overkill" and 0 <= value < 1:
         return Target("overkill", value)
     raise InvalidInput(f"target {text!r}: {right}", {"settings.target": right})
+
+
+def check_target(labels: Sequence[str], good: str, target: Target | None, validation: Sequence[str]) -> None:
+    """Refuse a target that cannot be looked for.
+
+    Args:
+        labels: the classifier's. good: label of good parts. validation: label of every validation image.
+
+    Raises:
+        InvalidInput: no label of good parts, or no good or no defective validation images.
+    """
+    if target is None:
+        return
+    if good not in labels:
+        right = f"name the label of good parts, one of {', '.join(labels)}"
+        raise InvalidInput(
+            f"a target needs a label of good parts, and {good!r} is none: {right}", {"settings.good_label": right}
+        )
+    if good not in validation or all(label == good for label in validation):
+        right = "add good and defective parts to the validation split"
+        raise InvalidInput(f"a target needs good and defective validation images: {right}", {"settings.target": right})

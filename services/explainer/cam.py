@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from defectory.errors import InvalidInput
 from services.classifier.model import Network
-from services.explainer.methods import DEFAULT_METHOD, METHODS, View
+from services.explainer.choices import DEFAULT_METHOD, check_method
+from services.explainer.methods import METHODS
+from services.explainer.methods.view import View
 
 PREDICTED = -1  # as a class: the most probable one
 
@@ -67,10 +68,3 @@ class Cam:
 
     def _logits(self, pooled: tf.Tensor) -> tf.Tensor:
         return tf.matmul(self._before_softmax(pooled, training=False), self._kernel) + self._bias
-
-
-def check_method(method: str) -> None:
-    """InvalidInput for a method that is not among METHODS."""
-    if method not in METHODS:
-        right = f"use {', '.join(METHODS)}"
-        raise InvalidInput(f"method {method!r}: {right}", {"method": right})

@@ -11,7 +11,7 @@ from services.classifier.bundle import load
 from services.explainer.background import ALARM, heat_on_background
 from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
-from services.explainer.methods import DEFAULT_METHOD
+from services.explainer.choices import DEFAULT_METHOD
 from services.explainer.overlay import onto_picture
 from services.explainer.picture import Picture, read_picture
 

@@ -2,12 +2,15 @@
 
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from defectory.models import resolve
 from defectory.serving.turn import Remaining, turn
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
-from services.explainer.explanation import Explainer
+
+if TYPE_CHECKING:
+    from services.explainer.explanation import Explainer
 
 KEPT = 4  # of a model and a method each: some two or three models are looked at in turn
 
@@ -21,7 +24,7 @@ class Loaded:
         self._loading = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
 
-    def get(self, model: str, method: str, remaining_s: Remaining = lambda: None) -> Explainer:
+    def get(self, model: str, method: str, remaining_s: Remaining = lambda: None) -> "Explainer":
         """The explainer of "name", "name/version" or "name/label".
 
         Raises:
@@ -33,6 +36,8 @@ class Loaded:
         if found is not None:
             return found
         with turn(self._loading, remaining_s, "other models were loaded"):
+            from services.explainer.explanation import Explainer  # TensorFlow comes with the first model
+
             found = self._used(name, method) or Explainer(self._store, name, method)
             with self._lock:
                 self._kept[name, method] = found
@@ -40,7 +45,7 @@ class Loaded:
                     self._kept.popitem(last=False)
         return found
 
-    def _used(self, name: str, method: str) -> Explainer | None:
+    def _used(self, name: str, method: str) -> "Explainer | None":
         with self._lock:
             found = self._kept.get((name, method))
             if found is not None:

@@ -12,14 +12,13 @@ from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
 from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule
+from services.explainer.choices import DEFAULT_LIMIT, DEFAULT_METHOD
 from services.explainer.explanation import Explainer, Explanation
-from services.explainer.methods import DEFAULT_METHOD
 from services.explainer.overlay import contact_sheet, heatmap_png, overlay, overlay_png, thumbnail
 from services.explainer.scoring import SANITY_IMAGES, masked_images, masked_lines, moved, score, summarise
 
 BATCH = 32
 SHEET_ROWS = 24
-DEFAULT_LIMIT, MAX_LIMIT = 16, 10_000  # images: files in the store, a line each
 
 
 @dataclass(frozen=True)

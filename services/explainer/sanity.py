@@ -11,7 +11,8 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from services.classifier.model import TOP_FROM, Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import TOP_FROM, Network, build
 from services.explainer.cam import Cam
 
 CELLS = 9  # of a heatmap from which ranks say something

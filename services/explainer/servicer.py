@@ -1,6 +1,7 @@
 """ExplainerService over the domain."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 from google.longrunning import operations_pb2
@@ -18,13 +19,14 @@ from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
 from services.explainer.boxes import BoxRule
-from services.explainer.cam import check_method
-from services.explainer.explanation import Explainer
-from services.explainer.jobs import method_of, rule_of
+from services.explainer.choices import MAX_LIMIT, check_method
 from services.explainer.loaded import Loaded
 from services.explainer.overlay import heatmap_png, overlay_png
-from services.explainer.panels import MAX_LIMIT
 from services.explainer.picture import megapixels, size_in_words
+from services.explainer.requests import method_of, rule_of
+
+if TYPE_CHECKING:
+    from services.explainer.explanation import Explainer
 
 MEGAPIXELS = 64  # inside at once, or one image of more: a pixel takes up to 12 bytes, all together some 800 MB
 
@@ -56,7 +58,9 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         except InvalidInput as error:
             raise InvalidInput(f"image: {error}", {"image": str(error)}) from error
 
-    def _answer(self, explainer: Explainer, content: bytes, labels: Sequence[str], rule: BoxRule) -> pb.ExplainResponse:
+    def _answer(
+        self, explainer: "Explainer", content: bytes, labels: Sequence[str], rule: BoxRule
+    ) -> pb.ExplainResponse:
         found = next(explainer.explain([content], labels, rule))
         shown = found.probabilities[found.predicted]
         rows, columns = explainer.cells

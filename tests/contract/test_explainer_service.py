@@ -20,7 +20,8 @@ from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import load, read_card
+from services.classifier.bundle import load
+from services.classifier.cards import read_card
 from services.explainer.methods import METHODS
 from services.explainer.overlay import LEGEND_PX
 from services.explainer.servicer import ExplainerServicer

@@ -17,8 +17,8 @@ from defectory.datasets.ingest import ingest
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.imaging import decode, network_input, network_input_of
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import read_card, write_card
 from services.classifier.card import Preprocessing
+from services.classifier.cards import read_card, write_card
 from services.classifier.data import load_images
 from services.explainer.explanation import Explainer
 from tests.contract import pictures

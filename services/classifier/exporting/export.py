@@ -16,7 +16,7 @@ from services.classifier.decision import DecisionRule
 from services.classifier.exporting import formats
 from services.classifier.model import Network, probabilities
 
-FORMATS: Mapping[str, Callable[..., formats.Converted]] = {
+CONVERTERS: Mapping[str, Callable[..., formats.Converted]] = {
     "saved-model": formats.saved_model,
     "tflite": formats.tflite,
     "tflite-int8": formats.tflite_int8,
@@ -69,8 +69,8 @@ def export(
         FailedPrecondition: the export, of floating-point numbers, answers otherwise than the original; or nothing can
             run it.
     """
-    if format_ not in FORMATS:
-        right = f"use {', '.join(FORMATS)}"
+    if format_ not in CONVERTERS:
+        right = f"use {', '.join(CONVERTERS)}"
         raise InvalidInput(f"format {format_!r}: {right}", {"format": right})
     card, network = load(store, model)
     manifest_uri = manifest_uri or card.lineage.manifest_uri
@@ -87,7 +87,7 @@ def export(
     original = card.rule.decide(probabilities(network, test.pixels)).probabilities
     _build_in_temperature(network, card.calibration.temperature)
     report(f"converting to {format_}", 0, len(test.lines))
-    converted = FORMATS[format_](network, card.architecture, training)
+    converted = CONVERTERS[format_](network, card.architecture, training)
     found = {name: run(test.pixels) for name, run in converted.runs.items()}
     check = compare(test.labels, original, found, card.rule)
     report("checking", len(test.lines), len(test.lines))

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from defectory.errors import FailedPrecondition
+from services.classifier.architecture import Architecture
 from services.classifier.exporting.onnx_graph import to_onnx
-from services.classifier.model import Architecture, Network
+from services.classifier.model import Network
 
 BATCH = 32
 Run = Callable[[np.ndarray], np.ndarray]  # uint8 (N, size, size, 3) -> float (N, labels)

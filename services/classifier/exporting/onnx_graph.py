@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from services.classifier.model import Architecture, Network
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network
 
 OPSET = 17
 IR_VERSION = 8  # as old as the operators allow, for the runtimes of edge devices

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.classifier.serving.decided import Decided, Finish
-from services.classifier.serving.engine import Engine
+from services.classifier.serving.engine_interface import Engine
 from services.classifier.serving.metrics import QUEUED, Timings
 
 Images = np.ndarray  # uint8 or float32 (N, H, W, 3) in [0, 255]

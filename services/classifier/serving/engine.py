@@ -5,37 +5,17 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from defectory.errors import Corrupted, InvalidInput
 from services.classifier.model import Network
+from services.classifier.serving.engine_interface import Engine
 
 EngineName = Literal["auto", "openvino", "openvino-bf16", "tensorflow"]
 MAX_DIFFERENCE = {"openvino": 1e-3, "openvino-bf16": 0.1, "tensorflow": 1e-3}  # from the eager network, on the probe
-
-
-class Engine(Protocol):
-    """Computes batches; safe to call from `parallel` threads at once.
-
-    Attributes:
-        name: as settings name it.
-        batch: images that it computes best at once; never asked for more.
-        parallel: calls at once that make it faster.
-    """
-
-    name: str
-    batch: int
-    parallel: int
-
-    def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
-        """Probabilities float32 (N, labels) of float32 images (N, H, W, 3) in [0, 255].
-
-        Args:
-            alone: nothing else is being computed: take all cores for this one.
-        """
 
 
 class TensorflowEngine:

@@ -10,9 +10,9 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import AlreadyExists, FailedPrecondition
 from defectory.storage.store import ObjectStore
+from services.classifier.architecture import Architecture
 from services.classifier.card import Preprocessing
 from services.classifier.data import Part, load_images, split_parts
-from services.classifier.model import Architecture
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_base

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import structlog
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, content_hash, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, content_hash, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.errors import InvalidInput
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
-from services.classifier.acceptance import answers_of, calibrate, check_target, draw_line
-from services.classifier.bundle import load_weights, read_card, write_card
-from services.classifier.card import KIND, MAX_CYCLES, ClassifierCard, Estimate, Lineage
+from services.classifier.acceptance import answers_of, calibrate, draw_line
+from services.classifier.bundle import load_weights
+from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
+from services.classifier.cards import read_card, write_card
 from services.classifier.confusion import decided
-from services.classifier.data import cap_synthetic, check_no_leak, lines_of
+from services.classifier.data import cap_synthetic, lines_of
 from services.classifier.golden import record
 from services.classifier.reliability import reliability_svg
-from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.target import parse_target
+from services.classifier.training.check import check
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
@@ -32,28 +32,6 @@ from services.classifier.training.side_by_side import Plan, cycles_at_once, run_
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
 
 log = structlog.get_logger(__name__)
-
-
-def check(
-    lines: list[ManifestLine], values: Mapping[str, Any], cycles: int
-) -> tuple[tuple[str, ...], TrainingSettings]:
-    """(labels, settings) of a training that can be done.
-
-    Raises:
-        InvalidInput: fewer than two labels, a leaking split, a setting out of range.
-    """
-    labels = tuple(sorted({line.label for line in lines_of(lines, "train")}))
-    if len(labels) < 2:
-        right = "give training images of at least two labels"
-        raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
-    if not 1 <= cycles <= MAX_CYCLES:
-        right = f"use 1 to {MAX_CYCLES}"
-        raise InvalidInput(f"cycles {cycles}: {right}", {"cycles": right})
-    check_no_leak(lines)
-    settings = training_settings(values, dataset_px=max(line.width for line in lines))
-    validation = [line.label for line in lines if line.split == "validation"]
-    check_target(labels, settings.good_label, parse_target(settings.target), validation)
-    return labels, settings
 
 
 def train(

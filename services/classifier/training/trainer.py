@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from services.classifier.model import TOP_FROM, Architecture, Network, build, build_top, compiled, settle
+from services.classifier.architecture import Architecture
+from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, apply_moves
 

@@ -16,6 +16,3 @@ METHODS: Mapping[str, Callable[[View], tf.Tensor]] = {
     "hires-cam": hires_cam,
     "ablation-cam": ablation_cam,
 }
-DEFAULT_METHOD = "grad-cam"
-
-__all__ = ["DEFAULT_METHOD", "METHODS", "View"]

@@ -4,9 +4,11 @@ import numpy as np
 
 from defectory.storage import ObjectStore
 from services.classifier.acceptance import Answers, calibrate, draw_line
-from services.classifier.bundle import put_weights, write_card
+from services.classifier.architecture import Architecture
+from services.classifier.bundle import put_weights
 from services.classifier.card import ClassifierCard, CycleCard, Estimate, Lineage
-from services.classifier.model import Architecture, Network, build
+from services.classifier.cards import write_card
+from services.classifier.model import Network, build
 from services.classifier.settings import TrainingSettings
 
 ARCHITECTURE = Architecture(labels=("defect", "good"), input_px=32, width_multiplier=0.35, head_units=8)

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from defectory.storage import ObjectStore
-from services.classifier.bundle import read_card
+from services.classifier.cards import read_card
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.registry import Served
 from tests.patience import PATIENT_S

@@ -12,7 +12,7 @@ from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
 from defectory.imaging import Opened, encode_png
 from defectory.serving.admission import Admission
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import read_card
+from services.classifier.cards import read_card
 from services.classifier.serving.answering import FETCHERS, Answer, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
 from services.classifier.serving.decided import by

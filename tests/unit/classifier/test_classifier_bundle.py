@@ -11,8 +11,9 @@ import structlog
 
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import load, load_cycle, read_card, weights_bytes
+from services.classifier.bundle import load, load_cycle, weights_bytes
 from services.classifier.card import ClassifierCard, Preprocessing
+from services.classifier.cards import read_card
 from services.classifier.golden import check_golden, record
 from services.classifier.model import Network, build
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively

@@ -7,10 +7,10 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from defectory.errors import InvalidInput
-from services.classifier.acceptance import Answers, calibrate, check_target, draw_line
+from services.classifier.acceptance import Answers, calibrate, draw_line
 from services.classifier.calibration import expected_calibration_error, fit_temperature, reliability
 from services.classifier.operating_point import choose_threshold, errors_at, interval
-from services.classifier.target import Target, parse_target
+from services.classifier.target import Target, check_target, parse_target
 
 NONE = Answers(np.zeros(0, int), np.zeros((0, 2)))
 

@@ -8,7 +8,8 @@ import pytest
 from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.models import LABELS, read_labels, remove_label, set_label
 from defectory.storage import ObjectStore, open_store
-from services.classifier.model import Architecture, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import build
 from services.classifier.serving.choice import candidates, parse_models
 from services.classifier.serving.engine import check_engine, make_engine, probe
 

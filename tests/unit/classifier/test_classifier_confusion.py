@@ -10,11 +10,10 @@ from services.classifier.acceptance import Answers
 from services.classifier.bundle import weights_bytes
 from services.classifier.card import Preprocessing
 from services.classifier.confusion import decided
-from services.classifier.data import load_images, split_parts
+from services.classifier.data import lines_to_calibrate_on, load_images, split_parts
 from services.classifier.decision import DecisionRule
 from services.classifier.evaluation import evaluate
 from services.classifier.model import build
-from services.classifier.recalibration import lines_to_calibrate_on
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
 

@@ -11,9 +11,9 @@ from defectory.errors import InvalidInput
 from defectory.storage import open_store
 from services.classifier.settings import training_settings
 from services.classifier.training import cycles, side_by_side
+from services.classifier.training.check import check
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.preparation import Prepared, prepare
-from services.classifier.training.run import check
 from services.classifier.training.side_by_side import cycles_at_once
 from tests.contract.datasets import make_dataset
 

@@ -12,13 +12,15 @@ from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore, open_store
+from services.classifier.architecture import Architecture
 from services.classifier.bundle import load, weights_bytes
 from services.classifier.decision import DecisionRule, calibrated
 from services.classifier.evaluation import evaluate
-from services.classifier.exporting.export import FORMATS, compare, export
+from services.classifier.exporting import FORMATS
+from services.classifier.exporting.export import CONVERTERS, compare, export
 from services.classifier.exporting.formats import Converted
 from services.classifier.exporting.formats import onnx as as_onnx
-from services.classifier.model import Architecture, probabilities
+from services.classifier.model import probabilities
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
 
@@ -125,7 +127,7 @@ def test_an_export_that_answers_otherwise_is_not_written(store: ObjectStore, mon
         right = as_onnx(*arguments)
         return Converted(right.files, {"slightly wrong": lambda pixels: right.runs["ONNX Runtime"](pixels) * 0.99})
 
-    monkeypatch.setitem(FORMATS, "wrong", wrong)
+    monkeypatch.setitem(CONVERTERS, "wrong", wrong)
     with pytest.raises(FailedPrecondition, match="nothing was written"):
         export(store, "judge", "wrong", "", lambda *_: None)
     assert not list(store.list("models/classifier/judge/1/exports/wrong/"))
@@ -210,3 +212,7 @@ def test_tflite_is_measured_with_and_without_xnnpack(store: ObjectStore, format_
 def test_what_cannot_be_exported_is_refused(store: ObjectStore) -> None:
     with pytest.raises(InvalidInput, match="use saved-model, tflite"):
         export(store, "judge", "pickle", "", lambda *_: None)
+
+
+def test_every_format_can_be_chosen() -> None:
+    assert tuple(CONVERTERS) == FORMATS

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from services.classifier.model import Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
 from services.classifier.settings import PRESETS, training_settings
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer

@@ -8,7 +8,8 @@ import pytest
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput
 from defectory.storage.memory import MemoryStore
 from services.classifier import starter, weights
-from services.classifier.model import Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
 from services.classifier.settings import training_settings
 from services.classifier.starter import make
 from services.classifier.starter.drawing import CELLS, FAULTS, QUESTIONS, SIDE_PX, draw

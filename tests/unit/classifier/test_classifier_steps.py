@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import InvalidInput
+from services.classifier.architecture import Architecture
 from services.classifier.data import cap_synthetic
-from services.classifier.model import Architecture, Network, build
+from services.classifier.model import Network, build
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.training.augment import Moves, apply_moves, draw_moves
 from services.classifier.training.metrics import focal_loss as measured_loss

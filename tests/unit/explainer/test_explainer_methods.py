@@ -10,9 +10,12 @@ from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 from tf_keras_vis.utils.scores import CategoricalScore
 
 from defectory.errors import InvalidInput
-from services.classifier.model import Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
 from services.explainer.cam import Cam
-from services.explainer.methods import METHODS, View
+from services.explainer.choices import METHOD_NAMES
+from services.explainer.methods import METHODS
+from services.explainer.methods.view import View
 
 # Two channels of 2 x 2 places, one hidden layer of two units (ReLU), two classes: small enough for paper.
 ACTIVATIONS = np.array([[[[1.0, 0.0], [2.0, 1.0]], [[0.0, 3.0], [1.0, 0.0]]]], np.float32)  # means 1 and 1
@@ -178,3 +181,7 @@ def test_behind_a_mean_over_places_hires_cam_is_grad_cam(network: Network, pixel
 def test_an_unknown_method_names_those_there_are(network: Network) -> None:
     with pytest.raises(InvalidInput, match=r"grad-cam, grad-cam\+\+, hires-cam, ablation-cam"):
         Cam(network, "guess")
+
+
+def test_every_method_can_be_chosen() -> None:
+    assert tuple(METHODS) == METHOD_NAMES

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from services.classifier.model import Architecture, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import build
 from services.explainer.cam import Cam
 from services.explainer.sanity import STAGES, randomisation_check, rank_correlation
 

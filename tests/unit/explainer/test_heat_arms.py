@@ -15,8 +15,9 @@ from defectory.errors import FailedPrecondition
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore, open_store
 from orchestrator.pipeline.run_record import RunRecord, StepRecord
-from services.classifier.bundle import put_weights, weights_bytes, write_card
+from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
+from services.classifier.cards import write_card
 from services.classifier.model import Network, build
 from services.explainer.cam import Cam
 from services.explainer.localisation import THRESHOLDS, Localisation

@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from services.classifier.model import Architecture, Network, build
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
 from services.classifier.weights import load_imagenet
 from services.filter.features import unit_rows
 from services.filter.novelty import Prepared, judge, limits
