@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
+from defectory.statistics import student_half_width
+
 METRICS = ("f1", "accuracy", "precision", "recall", "loss")
 RESAMPLES = 2000
 MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
@@ -71,7 +73,7 @@ def interval(values: np.ndarray) -> Estimate:
     mean = float(values.mean())
     if len(values) < 2:
         return Estimate(mean, None, None)
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(student_half_width(values))
     return Estimate(mean, mean - half, mean + half)
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from scipy import stats
 
 from defectory.lettering import families
+from defectory.statistics import student_half_width
 
 ARM_COLOURS = {"real only": "#8a5a00", "real + synthetic": "#0b6bcb"}
 METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
@@ -42,7 +41,7 @@ def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> bytes:
             mean = values.mean(axis=0)
             axis.plot(epochs, mean, label=name, color=ARM_COLOURS.get(name))
             if len(values) > 1:
-                half = stats.t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / math.sqrt(len(values))
+                half = student_half_width(values)
                 axis.fill_between(epochs, mean - half, mean + half, alpha=0.2, linewidth=0, color=ARM_COLOURS.get(name))
         axis.set(title=title, xlabel="epoch")
         axis.grid(alpha=0.25)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+
+from defectory.statistics import student_half_width
 
 EPSILON = 1e-7  # Keras' own: probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm
 
@@ -47,7 +48,7 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, tuple[float, floa
     mean = float(array.mean())
     if len(array) < 2:
         return mean, None
-    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    half = float(student_half_width(array))
     return mean, (mean - half, mean + half)
 
 
