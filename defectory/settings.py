@@ -1,9 +1,9 @@
-"""Settings of a service: one typed definition, from flags over the environment, read once at start."""
+"""Settings that all services share: one typed definition, from flags over the environment, read once at start."""
 
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,7 +15,10 @@ DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, 
 
 
 class ServiceSettings(BaseModel):
-    """Everything that a service is told from outside; each field is `DEFECTORY_<NAME>` and most are flags too."""
+    """What every service is told from outside; each field is `DEFECTORY_<NAME>` and most are flags too.
+
+    What one service only is told stands in a subclass of its own, `services/<service>/service_settings.py`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -54,29 +57,10 @@ class ServiceSettings(BaseModel):
     resume: Literal["always", "on-request"] = Field(
         "always", description="when unfinished operations are taken up again: at start, or when they are asked for"
     )
-    classifier_address: str = Field("127.0.0.1:50052", description="host:port of the classifier (for the filter)")
-    weights: str = Field("", description="ImageNet weights file of MobileNetV2, or starter (for the classifier)")
-    shared: str = Field("", description="folder of shared data, searched for weights (for the classifier)")
-    explainer_address: str = Field("", description="host:port of the explainer, for heatmaps (for the classifier)")
-    models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model (for the classifier)")
-    engine: Literal["auto", "openvino", "openvino-bf16", "tensorflow"] = Field(
-        "auto", description="what computes answers; auto: openvino where it is installed (for the classifier)"
-    )
-    threads: int = Field(0, ge=0, le=1024, description="cores that compute answers; 0: all (for the classifier)")
-    queue: int = Field(256, ge=1, le=4096, description="images that wait for an answer at most (for the classifier)")
-    poll_s: float = Field(
-        10.0,
-        ge=0,
-        le=86_400,
-        description="seconds between looks for new versions; 0: only when one is asked for (for the classifier)",
-    )
-    device: Literal["auto", "cuda"] = Field(
-        "auto",
-        description="auto: a GPU where there is one; cuda: it neither starts nor works without one (for the generator)",
-    )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
 
 
+Settings = TypeVar("Settings", bound=ServiceSettings)
 SECRETS = {"token"}  # from the environment only: a flag shows in the list of processes
 
 
@@ -85,20 +69,23 @@ def stop_timeout_s(drain_s: float) -> float:
     return 2 * drain_s + 5
 
 
-def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, str]) -> ServiceSettings:
+def read_settings(service: str, kind: type[Settings], arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings of a service from its flags and, where a flag is not given, from the environment.
+
+    Args:
+        kind: the service's own settings.
 
     Raises:
         InvalidInput: a value out of range; names the setting.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Starts the {service} service.")
-    for name, field in ServiceSettings.model_fields.items():
+    for name, field in kind.model_fields.items():
         if name not in SECRETS:
             parser.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (DEFECTORY_{name.upper()})")
     flags = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     from_environment = {
         name: environ[f"DEFECTORY_{name.upper()}"]
-        for name in ServiceSettings.model_fields
+        for name in kind.model_fields
         if environ.get(f"DEFECTORY_{name.upper()}")
     }
     defaults = {
@@ -111,7 +98,7 @@ def read_settings(service: str, arguments: Sequence[str], environ: Mapping[str, 
         right = "give --store or DEFECTORY_STORE: file:///folder or s3://bucket/prefix"
         raise InvalidInput(f"no store: {right}", {"store": right})
     try:
-        settings = ServiceSettings.model_validate(values)
+        settings = kind.model_validate(values)
     except ValidationError as error:
         fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error

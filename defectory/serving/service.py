@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import grpc
 import structlog
@@ -30,7 +30,7 @@ from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
 from defectory.serving.token import Token
 from defectory.serving.tracing import tracing_interceptors
-from defectory.settings import ServiceSettings, read_settings
+from defectory.settings import ServiceSettings, Settings, read_settings
 from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
 
@@ -43,35 +43,45 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class ServiceContext:
+class ServiceContext(Generic[Settings]):
     """What a service gets to work with."""
 
     store: ObjectStore
     operations: OperationSupervisor
-    settings: ServiceSettings
+    settings: Settings
     manifests: Manifests  # how its calls read them
     set_serving: Callable[[str, bool], None]  # health of one gRPC service, for those that are not ready at once
 
 
 @dataclass(frozen=True)
-class ServiceDefinition:
-    """A service: its name, the file descriptor of its proto, and what adds its servicers to a server."""
+class ServiceDefinition(Generic[Settings]):
+    """A service: its name, its settings, the file descriptor of its proto.
+
+    Attributes:
+        add: adds its servicers to a server and returns what is to be closed at the end.
+    """
 
     name: str
+    settings: type[Settings]
     descriptor: Any  # module-level DESCRIPTOR of the generated _pb2
-    add: Callable[[grpc.Server, ServiceContext], Callable[[], None] | None]  # returns what is to be closed at the end
+    add: Callable[[grpc.Server, ServiceContext[Settings]], Callable[[], None] | None]
     more: tuple[Any, ...] = ()  # descriptors of further protos
-    threads: Callable[[ServiceSettings], int] = lambda _: THREADS  # calls at work at once
+    threads: Callable[[Settings], int] = lambda _: THREADS  # calls at work at once
 
 
-def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> int:
+def run_service(definition: ServiceDefinition[Settings], arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
 
     When the service listens, one JSON line goes to standard output:
     `{"service": …, "listening": "host:port", "metrics_port": …}`.
+    With `--schema` the line is the JSON Schema of the settings, and nothing is served.
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    if list(given) == ["--schema"]:
+        sys.stdout.write(json.dumps(definition.settings.model_json_schema()) + "\n")
+        return 0
     try:
-        settings = read_settings(definition.name, sys.argv[1:] if arguments is None else arguments, os.environ)
+        settings = read_settings(definition.name, definition.settings, given, os.environ)
         configure_logs(definition.name, settings.log_format)
         store = open_checked(settings.store)
         return _serve(definition, settings, store)
@@ -80,7 +90,7 @@ def run_service(definition: ServiceDefinition, arguments: Sequence[str] | None =
         return exit_code(error)
 
 
-def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: ObjectStore) -> int:
+def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: ObjectStore) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -89,7 +99,7 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
         definition.name,
         settings={
             name: str(getattr(settings, name))
-            for name in ("classifier_address", "weights", "shared", "device", SETTING)
+            for name in (*(definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()), SETTING)
         },
         workers=settings.workers,
     )
@@ -136,12 +146,12 @@ def _serve(definition: ServiceDefinition, settings: ServiceSettings, store: Obje
     return 0
 
 
-def _make_door(definition: ServiceDefinition, settings: ServiceSettings) -> Door:
+def _make_door(definition: ServiceDefinition[Settings], settings: Settings) -> Door:
     calls = settings.calls or definition.threads(settings) + WAITING
     return Door(Token(settings.token) if settings.token else None, calls, settings.message_s)
 
 
-def _make_server(definition: ServiceDefinition, settings: ServiceSettings, door: Door) -> grpc.Server:
+def _make_server(definition: ServiceDefinition[Settings], settings: Settings, door: Door) -> grpc.Server:
     interceptors: list[grpc.ServerInterceptor] = [
         door, *tracing_interceptors(definition.name, os.environ), CallInterceptor(),
         TurnInterceptor(definition.threads(settings)), ParsingInterceptor(),

@@ -1,5 +1,7 @@
 """The pages of docs/ that are made from the code: `python -m orchestrator.cli.reference NAME`."""
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -110,7 +112,10 @@ def pipeline_page() -> str:
 
 
 def settings_page() -> str:
-    """Every setting of a service with default, range and meaning, and the variables that are none."""
+    """Every setting of a service with default, range and meaning, and the variables that are none.
+
+    What one service only is told is asked of itself: the orchestrator knows services by their processes.
+    """
     from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings
 
     of_a_service = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}
@@ -119,7 +124,30 @@ def settings_page() -> str:
         ports = of_a_service.get(name)
         default = ", ".join(f"{service} `{port}`" for service, port in ports.items()) if ports else _default(field)
         rows.append(f"| `DEFECTORY_{name.upper()}` | {default} | {_range(field)} | {field.description} |")
-    return "\n\n".join([GENERATED, SETTINGS_INTRO.strip(), "\n".join(rows), SETTINGS_BESIDE.strip()]) + "\n"
+    tables = ["\n".join(rows)]
+    for service in DEFAULT_PORTS:
+        command = [sys.executable, "-m", f"services.{service}", "--schema"]
+        schema = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["properties"]
+        own = [
+            f"| `DEFECTORY_{name.upper()}` | {_shown(entry)} | {_bounds(entry)} | {entry['description']} |"
+            for name, entry in schema.items()
+            if name not in ServiceSettings.model_fields
+        ]
+        if own:
+            tables.append("\n".join([f"## Of the {service}\n", *rows[:2], *own]))
+    return "\n\n".join([GENERATED, SETTINGS_INTRO.strip(), *tables, SETTINGS_BESIDE.strip()]) + "\n"
+
+
+def _shown(entry: dict[str, Any]) -> str:
+    """The default of a JSON Schema's property."""
+    return f"`{entry['default']}`" if entry["default"] != "" else ""
+
+
+def _bounds(entry: dict[str, Any]) -> str:
+    """The range of a JSON Schema's property."""
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f"{sign} {entry[name]}" for name, sign in signs.items() if name in entry]
+    return ", ".join(found or entry.get("enum", []))
 
 
 def ingest_page() -> str:

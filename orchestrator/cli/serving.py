@@ -56,7 +56,8 @@ def serve(
     arguments = ["--store", store_url(store)]
     given = {
         "--port": port, "--metrics-port": metrics_port, "--host": host or None,
-        "--weights": weights_file(weights) or None, "--classifier-address": classifier_address or None,
+        "--weights": (service == "classifier" and weights_file(weights)) or None,
+        "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
         "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
         "--device": device or None,

@@ -11,7 +11,7 @@ from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
 from defectory.serving.admission import Admission
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
-from defectory.settings import ServiceSettings
+from services.classifier.service_settings import ClassifierSettings
 from services.classifier.servicer import ClassifierServicer
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
@@ -21,7 +21,7 @@ from services.classifier.serving.registry import WAITING, ModelRegistry, Served
 from services.classifier.serving.servicer import OpenInferenceServicer
 
 
-def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
+def add(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None]:
     """Add the servicers to the server."""
     settings = context.settings
     threads = settings.threads or len(os.sched_getaffinity(0))
@@ -45,7 +45,7 @@ def add(server: grpc.Server, context: ServiceContext) -> Callable[[], None]:
     return close
 
 
-def _loader(context: ServiceContext, threads: int) -> Callable[[str], Served]:
+def _loader(context: ServiceContext[ClassifierSettings], threads: int) -> Callable[[str], Served]:
     """Loads versions. TensorFlow comes with the first: a service that trains only has it in its workers alone."""
     first = threading.Lock()
     loaders: list[Callable[[str], Served]] = []
@@ -63,14 +63,14 @@ def _loader(context: ServiceContext, threads: int) -> Callable[[str], Served]:
     return load
 
 
-def _heatmaps(settings: ServiceSettings) -> Heatmaps | None:
+def _heatmaps(settings: ClassifierSettings) -> Heatmaps | None:
     if not settings.explainer_address:
         return None
     # A quarter of a message is left to the probabilities.
     return Heatmaps(explainer_at(settings.explainer_address), (settings.max_message_mb << 20) * 3 // 4)
 
 
-def calls_at_once(settings: ServiceSettings) -> int:
+def calls_at_once(settings: ClassifierSettings) -> int:
     """A thread for every call that may wait, for its answer or for its model, and some to refuse the others at once."""
     return settings.queue + WAITING + THREADS
 
@@ -78,7 +78,14 @@ def calls_at_once(settings: ServiceSettings) -> int:
 def main() -> int:
     """Serve until told to stop."""
     return run_service(
-        ServiceDefinition("classifier", classifier_pb2.DESCRIPTOR, add, (open_inference_pb2.DESCRIPTOR,), calls_at_once)
+        ServiceDefinition(
+            "classifier",
+            ClassifierSettings,
+            classifier_pb2.DESCRIPTOR,
+            add,
+            (open_inference_pb2.DESCRIPTOR,),
+            calls_at_once,
+        )
     )
 
 

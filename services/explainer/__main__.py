@@ -6,10 +6,11 @@ import grpc
 
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from defectory.settings import ServiceSettings
 from services.explainer.servicer import ExplainerServicer
 
 
-def add(server: grpc.Server, context: ServiceContext) -> None:
+def add(server: grpc.Server, context: ServiceContext[ServiceSettings]) -> None:
     """Add the servicer to the server."""
     servicer = ExplainerServicer(context.store, context.operations)
     explainer_pb2_grpc.add_ExplainerServiceServicer_to_server(servicer, server)
@@ -17,7 +18,7 @@ def add(server: grpc.Server, context: ServiceContext) -> None:
 
 def main() -> int:
     """Serve until told to stop."""
-    return run_service(ServiceDefinition("explainer", explainer_pb2.DESCRIPTOR, add))
+    return run_service(ServiceDefinition("explainer", ServiceSettings, explainer_pb2.DESCRIPTOR, add))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import grpc
 from defectory.api.generator.v1 import generator_pb2
 from defectory.api.generator.v1.generator_pb2_grpc import add_GeneratorServiceServicer_to_server
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from services.generator.service_settings import GeneratorServiceSettings
 from services.generator.servicer import GeneratorServicer
 from services.generator.training.device import choose
 
 
-def build(server: grpc.Server, context: ServiceContext) -> None:
+def build(server: grpc.Server, context: ServiceContext[GeneratorServiceSettings]) -> None:
     """Add the servicer to a server; InvalidInput where a GPU is wanted and there is none."""
     device = context.settings.device
     choose(device)
@@ -21,7 +22,7 @@ def build(server: grpc.Server, context: ServiceContext) -> None:
 
 def main() -> int:
     """Serve until told to stop."""
-    return run_service(ServiceDefinition(name="generator", descriptor=generator_pb2.DESCRIPTOR, add=build))
+    return run_service(ServiceDefinition("generator", GeneratorServiceSettings, generator_pb2.DESCRIPTOR, build))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from typing import Any
 
 import grpc
 from google.longrunning import operations_pb2
+from pydantic import Field
 
 from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import NotFound
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
+from defectory.settings import ServiceSettings
 
 
 class SampleServicer(generator_pb2_grpc.GeneratorServiceServicer):
@@ -29,10 +31,16 @@ class SampleServicer(generator_pb2_grpc.GeneratorServiceServicer):
         raise NotFound(f"there is no generator {request.model!r}")
 
 
-def add(server: grpc.Server, context: ServiceContext) -> None:
+class SampleSettings(ServiceSettings):
+    """A setting that a job sees."""
+
+    weights: str = Field("", description="what the job answers with")
+
+
+def add(server: grpc.Server, context: ServiceContext[SampleSettings]) -> None:
     """Add the sample servicer."""
     generator_pb2_grpc.add_GeneratorServiceServicer_to_server(SampleServicer(context.operations), server)
 
 
 if __name__ == "__main__":
-    sys.exit(run_service(ServiceDefinition("sample", generator_pb2.DESCRIPTOR, add)))
+    sys.exit(run_service(ServiceDefinition("sample", SampleSettings, generator_pb2.DESCRIPTOR, add)))

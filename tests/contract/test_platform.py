@@ -22,6 +22,7 @@ from defectory.serving.operations.servicer import MAX_WAITING
 from defectory.serving.probe import is_serving
 from defectory.serving.service import ServiceDefinition, run_service
 from defectory.serving.status import error_from_rpc
+from defectory.settings import ServiceSettings
 from defectory.storage import ObjectStore, open_store
 from tests.contract.running import ROOT, Service
 from tests.patience import PATIENT_S
@@ -305,7 +306,7 @@ def test_a_service_ends_with_the_codes_of_the_command_line(monkeypatch: pytest.M
         raise Unavailable("no answer")
 
     monkeypatch.setattr("defectory.serving.service.read_settings", unavailable)
-    assert run_service(ServiceDefinition("sample", generator_pb2.DESCRIPTOR, lambda *_: None)) == 10
+    assert run_service(ServiceDefinition("sample", ServiceSettings, generator_pb2.DESCRIPTOR, lambda *_: None)) == 10
 
 
 def test_a_taken_port_is_said(service: Service, folder: ObjectStore) -> None:

@@ -18,7 +18,10 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.settings import ServiceSettings
 from orchestrator.pipeline import settings as pipeline
+from services.classifier.service_settings import ClassifierSettings
 from services.classifier.settings import training_settings
+from services.filter.service_settings import FilterSettings
+from services.generator.service_settings import GeneratorServiceSettings
 from services.generator.training.settings import resolve
 
 PROTO = Path(__file__).parents[2] / "proto"
@@ -115,7 +118,7 @@ def test_every_number_of_a_request_has_its_range_on_its_page(message: Descriptor
 
 
 def models() -> Iterator[type[BaseModel]]:
-    yield ServiceSettings
+    yield from (ServiceSettings, ClassifierSettings, FilterSettings, GeneratorServiceSettings)
     yield from (
         found
         for _, found in inspect.getmembers(pipeline, inspect.isclass)

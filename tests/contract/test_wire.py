@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from defectory.errors import InvalidInput
 from defectory.serving.channel import from_environment, open_channel
 from defectory.serving.probe import is_serving
-from defectory.settings import read_settings
+from defectory.settings import ServiceSettings, read_settings
 from tests.contract.certificates import make_pki
 from tests.contract.running import Service
 from tests.patience import PATIENT_S
@@ -63,7 +63,7 @@ def test_what_reads_the_environment_speaks_tls_without_a_certificate_of_its_own(
 def test_what_is_missing_of_tls_is_named(given: tuple[str, ...], missing: str) -> None:
     environ = {f"DEFECTORY_{name.upper()}": "x.pem" for name in given}
     with pytest.raises(InvalidInput, match=f"{missing} is missing beside x.pem") as caught:
-        read_settings("generator", ["--store", "memory://"], environ)
+        read_settings("generator", ServiceSettings, ["--store", "memory://"], environ)
     assert set(caught.value.fields) == {missing}
 
 

@@ -28,6 +28,7 @@ from orchestrator.cli.main import app
 from orchestrator.cli.options import weights_file
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
 from orchestrator.pipeline.line import LINE
+from services.classifier.service_settings import ClassifierSettings
 from tests.patience import PATIENT_S
 
 ROOT = Path(__file__).parents[3]
@@ -226,7 +227,7 @@ def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> 
     arguments = ("--queue", "8", "--poll-s", "0.5", "--threads", "2", "--model", "a", "--model", "b=3")
     done = CliRunner().invoke(app, ["serve", "classifier", "--store", "memory://", *arguments])
     assert done.exit_code == 0, done.output
-    settings = read_settings("classifier", started[3:], {})
+    settings = read_settings("classifier", ClassifierSettings, started[3:], {})
     assert (settings.queue, settings.poll_s, settings.threads, settings.models) == (8, 0.5, 2, "a,b=3")
 
 
