@@ -28,7 +28,7 @@ test: lint browser  ## file by file in two processes
 DEMO := build/demo
 FAULTS := cable_swap missing_cable  # those that 64 px show at a glance
 demo: install  ## the whole line on drawn cables, with everything in one folder
-	$(BIN)/defectory cables $(DEMO)/cables --good 160 --defect 80 --seed 0 --size 128 $(FAULTS:%=--kind %)
+	$(BIN)/defectory cables $(DEMO)/cables --good 240 --defect 120 --seed 0 --size 128 $(FAULTS:%=--kind %)
 	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
 	@echo "the report: $(DEMO)/store/runs/demo/report.html"
 

@@ -24,7 +24,7 @@ from services.generator.training.transfer import start_from
 
 PREFIX = "models/generator/starter/1/"
 REPORT_EVERY = 1600  # images
-SHIPPED_KIMG = 152.0  # of the shipped files, by their card
+SHIPPED_KIMG = 172.0  # of the shipped files, by their card
 
 
 def main() -> None:

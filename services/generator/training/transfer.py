@@ -89,7 +89,8 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequenc
     started += class_transfer.copy_classes(trainer.discriminator, discriminator, labels, known)
     left += [f"d/{name}" for name in unfit if name not in started]
     _check_frozen(trainer, left)
-    trainer.ema_ramp_up = False  # the average starts from something good, not from noise
+    if model != starter.NAME:  # what the starter makes is no part of anybody's: its average is forgotten as noise is
+        trainer.ema_ramp_up = False
     log.info("transfer", source=model, not_copied=left)
     if labels and known:
         dropped, new = [x for x in known if x not in labels], [x for x in labels if x not in known]
