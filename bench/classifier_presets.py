@@ -28,10 +28,10 @@ from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
 from services.classifier.data import Images, Part, split_parts
 from services.classifier.settings import TrainingSettings
-from services.classifier.training import run
+from services.classifier.training.check import check
 from services.classifier.training.cycles import run_cycle
 from services.classifier.training.preparation import class_weights, prepare
-from services.classifier.training.schedule import Schedule
+from services.classifier.training.schedule import Schedule, Stage
 from services.classifier.training.trainer import Trainer
 
 LOG = Path(__file__).parents[1] / "docs/results/classifier_presets.jsonl"
@@ -61,10 +61,10 @@ class Bench:
     def attempt(self, dataset: str, values: Mapping[str, Any], cycles: int) -> dict[str, Any]:
         """Train, and return what the log keeps."""
         lines = read_manifest(self._store, self._store.uri(f"datasets/{dataset}/manifest.jsonl"))
-        labels, settings = run.check(lines, values, cycles)
+        labels, settings = check(lines, values, cycles)
         features = self._cache / f"{dataset}-{settings.input_px}.npz"  # of the frozen base: the same for every trial
-        embedded = dict(np.load(features)) if features.exists() else {}
-        if embedded and Schedule(settings, len(lines)).embeds(settings.epochs - 1):  # nothing will look at the images
+        shared: dict[Stage, dict[str, np.ndarray]] = {"pooled": dict(np.load(features))} if features.exists() else {}
+        if shared and Schedule(settings, len(lines)).embeds(settings.epochs - 1):  # nothing will look at the images
             trainer, parts = self._head_only(lines, labels, settings)
         else:
             prepared = prepare(self._store, lines, labels, settings, self._sources)
@@ -78,12 +78,12 @@ class Bench:
             trained += bool(measured)  # a cycle that an earlier call had finished says nothing
 
         results = [
-            run_cycle(kept, "", trainer, parts, embedded, settings, cycle, cycle, count) for cycle in range(cycles)
+            run_cycle(kept, "", trainer, parts, shared, settings, cycle, cycle, count) for cycle in range(cycles)
         ]
         epochs = sum(len(result.epochs) for result in results)
         seconds = (time.perf_counter() - started) / max(1, trained) * epochs / cycles
-        if embedded and not features.exists():
-            np.savez(features, **embedded)  # type: ignore[arg-type]
+        if "pooled" in shared and not features.exists():
+            np.savez(features, **shared["pooled"])  # type: ignore[arg-type]
         best = [result.epochs[result.card.best_epoch - 1] for result in results]
         return {
             "validation": [entry["validation"]["f1"] for entry in best],

@@ -42,8 +42,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {
         "data": {"size_px": 64, "test_share": 0.2},
         # From the starter, and no longer than it takes until a cable is one: small batches, for more steps, and an
-        # average of weights that forgets the start. No regularisation of path lengths: in so few steps it does not pay
-        # for its time. No mirroring: it makes a good cable one whose strands have changed places.
+        # average of weights that forgets the start. No regularisation of path lengths and no augmentation: in so few
+        # steps neither pays for its time. No mirroring: it makes a good cable one whose strands have changed places.
         "generator": {
             "initial_model": "starter",
             "kimg": 3,
@@ -51,6 +51,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "batch": 8,
             "learning_rate": 0.0025,
             "r1_gamma": 1.0,
+            "augment_mode": "none",
             "ema_kimg": 0.4,
             "path_length_weight": 0,
             "snapshot_kimg": 3,

@@ -74,6 +74,19 @@ def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.n
     return np.concatenate(parts) if parts else np.zeros((0, network.model.output_shape[-1]), np.float32)
 
 
+def split_at(network: Network, first: str) -> tuple[keras.Model, keras.Model]:
+    """Two models that share the network's weights: images -> what a layer takes, and from there to `backbone`'s output.
+
+    Args:
+        first: the layer of the base, by name. Batch normalisation keeps its statistics on both sides.
+    """
+    boundary = network.base.get_layer(first).input
+    images = keras.Input(network.model.input_shape[1:], name="image")
+    stem = _Standing(network.base.input, boundary, name="stem")
+    rest = _Standing(boundary, network.base.output, name="rest")
+    return keras.Model(images, stem(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))), rest
+
+
 def settle(top: keras.Model, embeddings: np.ndarray) -> None:
     """Give the head's batch normalisation the statistics of embeddings (N, channels) under the present weights.
 

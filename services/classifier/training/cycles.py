@@ -15,7 +15,7 @@ from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.metrics import measure
 from services.classifier.training.order import batches
-from services.classifier.training.schedule import Schedule
+from services.classifier.training.schedule import Schedule, Stage
 from services.classifier.training.trainer import Trainer
 
 SETTLED_BY = 1024  # images of an epoch that the head's statistics are of: enough for 3% of a standard deviation
@@ -36,7 +36,7 @@ def run_cycle(
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
-    embedded: dict[str, np.ndarray],
+    features: dict[Stage, dict[str, np.ndarray]],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -46,7 +46,7 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
-        embedded: split -> features of its images under the base as cycles start; filled by the first to need them.
+        features: stage -> split -> what its images give under the base as cycles start; filled by the first to need it.
 
     Raises:
         InvalidInput: it diverges.
@@ -59,23 +59,24 @@ def run_cycle(
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
-        embedded.clear()
+        features.clear()
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
     is_real = np.array([line.origin == "real" for line in train.lines])
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
-        if schedule.embeds(epoch) and not embedded:
-            embedded.update({split: trainer.embed(part.pixels) for split, part in parts.items()})
-        inputs = embedded if schedule.embeds(epoch) else {split: part.pixels for split, part in parts.items()}
+        stage = schedule.stage(epoch)
+        if stage not in features:
+            features[stage] = {split: trainer.features(stage, part.pixels) for split, part in parts.items()}
+        inputs = features[stage]
         order = batches(
             is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
         )
         seen = []
         for number, chosen in enumerate(order):
             step = epoch * schedule.steps + number
-            moves = None if schedule.embeds(epoch) else schedule.moves(seed, step)
+            moves = schedule.moves(seed, step) if stage == "pixels" else None
             seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
         trainer.settle(inputs["train"][_spread(order.ravel(), SETTLED_BY)])
         entry: dict[str, Any] = {

@@ -27,6 +27,7 @@ from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.metrics import mean_and_interval
 from services.classifier.training.preparation import hold_to_base, prepare
+from services.classifier.training.schedule import Stage
 from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
@@ -75,11 +76,11 @@ def train(
         run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), cycles, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
     hold_to_base(store, prefix, prepared)
-    embedded: dict[str, np.ndarray] = {}
+    shared: dict[Stage, dict[str, np.ndarray]] = {}
     results = []
     for cycle in range(cycles):
         parts = without_fold(prepared.parts, cycle, settings.folds)
-        features = {} if settings.folds else embedded  # with folds no two cycles learn from the same images
+        features = {} if settings.folds else shared  # with folds no two cycles learn from the same images
         results.append(
             run_cycle(store, prefix, prepared.trainer, parts, features, settings, cycle, seed + cycle, on_epoch)
         )

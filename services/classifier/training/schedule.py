@@ -1,9 +1,12 @@
 """What happens when in a cycle: warm-up, fine-tuning, decay, the end; functions of settings and step alone."""
 
 import math
+from typing import Literal
 
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, draw_moves
+
+Stage = Literal["pixels", "stem", "pooled"]  # images; what the trainable top of the base takes; embeddings
 
 
 class Schedule:
@@ -18,10 +21,19 @@ class Schedule:
         self.steps = settings.steps_per_epoch or math.ceil(images / settings.batch)
 
     def embeds(self, epoch: int) -> bool:
-        """Whether an epoch, counted from 0, works on embeddings: the base stands still, and so do the images."""
+        """Whether an epoch works on embeddings: the base stands still, and so do the images."""
+        return self.stage(epoch) == "pooled"
+
+    def stage(self, epoch: int) -> Stage:
+        """What an epoch, counted from 0, starts from: what stands still in front of it is computed once."""
         settings = self._settings
         still = settings.augment == 0 and not (settings.mirror_x or settings.mirror_y)
-        return epoch < settings.warmup_epochs or (settings.trainable_base == "none" and still)
+        if epoch < settings.warmup_epochs or (settings.trainable_base == "none" and still):
+            return "pooled"
+        # A base that starts from nothing estimates its batch normalisation's statistics, in all of it.
+        if settings.trainable_base == "top" and settings.initial_weights != "random" and still:
+            return "stem"
+        return "pixels"
 
     def progress(self, step: int) -> float:
         """Share of the steps after the warm-up that lie before a step, in [0, 1); -1 in the warm-up."""

@@ -3,16 +3,17 @@
 import hashlib
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from services.classifier.architecture import Architecture
-from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle
+from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle, split_at
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, apply_moves
+from services.classifier.training.schedule import Stage
 
 EVALUATION_BATCH = 128
 
@@ -20,8 +21,11 @@ EVALUATION_BATCH = 128
 class Trainer:
     """A network, its optimisers and their compiled steps.
 
-    While the base is frozen (in the warm-up, or for good) images are embedded once and only the head works from then
-    on: the same result, for nothing. The base and the head have an Adam each, so that their rates can differ; with
+    What is frozen computes its features once, and only what is behind it works from then on: the same result, for
+    nothing. While all of the base is frozen (in the warm-up, or for good) that is the head, on embeddings; while its
+    top is trained it is the top and the head, on what the stem in front of it gives.
+
+    The base and the head have an Adam each, so that their rates can differ; with
     equal rates that is one Adam, which knows nothing of a variable but its own gradients.
     """
 
@@ -50,6 +54,13 @@ class Trainer:
         self._head_step = compiled(self._train_head, embedding, label)
         self._whole_step = compiled(self._train_whole, image, label)
         self._predict_head = compiled(lambda x: self.network.top(x, training=False), embedding)
+        if settings.trainable_base == "top":
+            self._stem, self._rest = split_at(self.network, TOP_FROM)
+            stemmed = self._stem.output_shape[1:]
+            self._compute_stem = compiled(lambda x: self._stem(x, training=False), image)
+            self._stem_step = compiled(self._train_from_stem, stemmed, label)
+            self._predict_stem = compiled(self._answer_stem, stemmed)
+            self._pool_stem = compiled(lambda x: tf.reduce_mean(self._rest(x), axis=(1, 2)), stemmed)
         self._embed = compiled(lambda x: self.network.embed(x, training=False), image)
 
     def keep_base(self) -> str:
@@ -77,16 +88,24 @@ class Trainer:
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Pooled features (N, channels) of images (N, size, size, 3), which the head's steps take."""
-        return self._in_blocks(self._embed, pixels, self.network.embed.output_shape[-1])
+        return self._in_blocks(self._embed, pixels, self.network.embed.output_shape[1:])
+
+    def features(self, stage: Stage, pixels: np.ndarray) -> np.ndarray:
+        """What an epoch of that stage takes, of images (N, size, size, 3)."""
+        if stage == "pixels":
+            return pixels
+        if stage == "pooled":
+            return self.embed(pixels)
+        return self._in_blocks(self._compute_stem, pixels, self._stem.output_shape[1:])
 
     def train(self, inputs: np.ndarray, labels: np.ndarray, progress: float, moves: Moves | None) -> np.ndarray:
         """One optimiser step; returns the probabilities that it saw (batch, labels).
 
         Args:
-            inputs: embeddings (batch, channels) to train the head, or images (batch, size, size, 3) to train
-                everything that is trainable. labels: (batch,) indices.
+            inputs: of any stage, of a batch: embeddings train the head, others everything that is trainable.
+            labels: (batch,) indices.
             progress: how much of the steps after the warm-up is behind, in [0, 1); negative in the warm-up.
-            moves: changes of the images; None with embeddings.
+            moves: changes of the images; None with other inputs.
         """
         one_hot = np.eye(len(self.architecture.labels), dtype=np.float32)[labels]
         rate = _rate(self._settings, progress)
@@ -95,18 +114,24 @@ class Trainer:
             return self._head_step(inputs, one_hot).numpy()
         self._base_optimizer.learning_rate.assign(rate * self._settings.base_rate)
         images = tf.cast(inputs, tf.float32)
+        if self._is_stem(inputs):
+            return self._stem_step(images, one_hot).numpy()
         if moves is not None:
             images = _move(images, moves.transforms, moves.light)
         return self._whole_step(images, one_hot).numpy()
 
     def settle(self, inputs: np.ndarray) -> None:
-        """Settle the head's batch normalisation on these images, or embeddings: before it answers, after steps."""
+        """Settle the head's batch normalisation on inputs of any stage: before it answers, after steps."""
+        if self._is_stem(inputs):
+            inputs = self._in_blocks(self._pool_stem, inputs, self.network.embed.output_shape[1:])
         settle(self.network.top, inputs if inputs.ndim == 2 else self.embed(inputs))
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Probabilities (N, labels) of images, or of embeddings."""
+        """Probabilities (N, labels) of inputs of any stage."""
         step = self._predict_head if inputs.ndim == 2 else self.network.answer
-        return self._in_blocks(step, inputs, len(self.architecture.labels))
+        if self._is_stem(inputs):
+            step = self._predict_stem
+        return self._in_blocks(step, inputs, (len(self.architecture.labels),))
 
     def state(self) -> bytes:
         """What was trained since the cycle started, its optimisers and random states, as a NumPy archive."""
@@ -139,9 +164,21 @@ class Trainer:
         self._head_optimizer.apply(tape.gradient(loss, variables), variables)
         return probabilities
 
+    def _is_stem(self, inputs: np.ndarray) -> bool:
+        return inputs.ndim == 4 and inputs.shape[1:] != self.network.model.input_shape[1:]
+
+    def _answer_stem(self, stem: tf.Tensor) -> tf.Tensor:
+        return self.network.head(self._rest(stem), training=False)
+
     def _train_whole(self, images: tf.Tensor, one_hot: tf.Tensor) -> tf.Tensor:
+        return self._train_all(lambda: self.network.model(images, training=True), one_hot)
+
+    def _train_from_stem(self, stem: tf.Tensor, one_hot: tf.Tensor) -> tf.Tensor:
+        return self._train_all(lambda: self.network.head(self._rest(stem), training=True), one_hot)
+
+    def _train_all(self, forward: Callable[[], tf.Tensor], one_hot: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            probabilities = self.network.model(images, training=True)
+            probabilities = forward()
             loss = self._loss(one_hot, probabilities)
         of_head, of_base = self.network.top.trainable_variables, self.network.base.trainable_variables
         gradients = tape.gradient(loss, [*of_head, *of_base])
@@ -156,9 +193,11 @@ class Trainer:
         weights = tf.linalg.matvec(one_hot, self._class_weights)
         return tf.reduce_mean(losses * weights) + tf.add_n(self.network.top.losses)
 
-    def _in_blocks(self, step: tf.types.experimental.GenericFunction, inputs: np.ndarray, width: int) -> np.ndarray:
+    def _in_blocks(
+        self, step: tf.types.experimental.GenericFunction, inputs: np.ndarray, shape: tuple[int, ...]
+    ) -> np.ndarray:
         parts = [step(tf.cast(x, tf.float32)).numpy() for x in _blocks(inputs)]
-        return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, *shape), np.float32)
 
 
 def focal_loss(one_hot: tf.Tensor, probabilities: tf.Tensor, gamma: float, smoothing: float) -> tf.Tensor:

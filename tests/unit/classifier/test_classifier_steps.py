@@ -1,5 +1,6 @@
 """Losses against Keras' own; steps, schedule, order and moves against what they should do."""
 
+import re
 from collections import Counter
 
 import keras
@@ -93,6 +94,42 @@ def test_the_warm_up_leaves_the_base_alone_and_a_base_rate_slows_it() -> None:
     tuned_head, tuned_base = variables(trainer.network)
     assert np.abs(tuned_head - head).max() == pytest.approx(1e-3, rel=0.05)
     assert np.abs(tuned_base - base).max() == pytest.approx(1e-4, rel=0.05)
+
+
+def test_steps_from_the_stem_are_those_from_the_images() -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8), np.array([0, 1, 1, 0])
+    architecture = Architecture(labels=("a", "b"), input_px=64, head_units=8, dropout=0.0)
+    values = {"input_px": 64, "head_units": 8, "dropout": 0.0, "initial_weights": "starter", "trainable_base": "top"}
+    trainer = Trainer(architecture, training_settings({**values, "learning_rate": 1e-4}, 64), np.ones(2))
+    trainer.keep_base()
+    after = {}
+    for stage in ("pixels", "stem"):
+        trainer.start_cycle(0)
+        inputs = trainer.features(stage, images)
+        np.testing.assert_allclose(trainer.predict(inputs), trainer.predict(images), atol=1e-6)
+        began = trainer.network.base.get_weights()
+        trainer.train(inputs, labels, 0.0, None)
+        trainer.settle(inputs)
+        after[stage] = np.concatenate([v.numpy().ravel() for v in trainer.network.model.variables])
+        moved = [name for name, a, b in zip(
+            [v.path for v in trainer.network.base.weights], began, trainer.network.base.get_weights(), strict=True
+        ) if not np.array_equal(a, b)]  # fmt: skip
+        assert moved
+        assert all(re.search(r"block_1[3-6]_|Conv_1", path) for path in moved)
+        assert not any("moving" in path for path in moved)
+    assert np.isclose(after["stem"], after["pixels"], atol=2e-5).mean() > 0.99
+
+
+def test_what_stands_still_is_computed_once() -> None:
+    def stages(**values: object) -> list[str]:
+        settings = training_settings({"warmup_epochs": 1, "epochs": 2, **values}, 64)
+        return [Schedule(settings, images=20).stage(epoch) for epoch in (0, 1)]
+
+    assert stages(trainable_base="none") == ["pooled", "pooled"]
+    assert stages(trainable_base="top") == ["pooled", "stem"]
+    assert stages(trainable_base="top", augment=0.1) == ["pooled", "pixels"]
+    assert stages(trainable_base="top", initial_weights="random") == ["pooled", "pixels"]
+    assert stages(trainable_base="all") == ["pooled", "pixels"]
 
 
 def test_a_schedule_warms_up_decays_and_loses_patience() -> None:
