@@ -59,12 +59,16 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         },
         "synthesis": {"quota": 60, "surplus": 1.5, "max_rounds": 2},
         "filter": {"policy": "confident", "threshold": 0.5, "judge_cycles": 2},
-        # The frozen base embeds every image once; at 96 px a heatmap has 3×3 cells.
+        # The head first, on embeddings, then with it the base's top, on what the frozen stem gives once; at 96 px a
+        # heatmap has 3×3 cells.
         "classifier": {
             "preset": "best",
             "initial_weights": "starter",
             "input_px": 96,
-            "epochs": 30,
+            "trainable_base": "top",
+            "base_rate": 0.3,
+            "warmup_epochs": 5,
+            "epochs": 10,
             "cycles": 3,
         },
         "explain": {"limit": 8},
