@@ -68,7 +68,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "trainable_base": "top",
             "base_rate": 0.3,
             "warmup_epochs": 5,
-            "epochs": 10,
+            "epochs": 8,
             "cycles": 3,
         },
         "explain": {"limit": 8},

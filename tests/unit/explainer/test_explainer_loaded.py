@@ -7,7 +7,7 @@ import pytest
 
 from defectory.errors import Expired
 from defectory.storage import ObjectStore, open_store
-from services.explainer import loaded
+from services.explainer import explanation
 from services.explainer.loaded import KEPT, Loaded
 from tests.patience import PATIENT_S
 
@@ -29,7 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         def __init__(self, store: ObjectStore, model: str, method: str) -> None:
             made.append((model, method))
 
-    monkeypatch.setattr(loaded, "Explainer", Explainer)
+    monkeypatch.setattr(explanation, "Explainer", Explainer)
     return made
 
 
@@ -66,7 +66,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
                 begun.set()
                 assert go_on.wait(PATIENT_S)
 
-    monkeypatch.setattr(loaded, "Explainer", Explainer)
+    monkeypatch.setattr(explanation, "Explainer", Explainer)
     yield begun, go_on
     go_on.set()
 
