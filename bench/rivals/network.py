@@ -10,7 +10,7 @@ import tensorflow as tf
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
 from services.classifier.bundle import load
-from services.classifier.serving.engine import graph, make_engine
+from services.classifier.serving.engine import make_engine
 
 SIZE, THREADS = 224, 2
 
@@ -24,7 +24,7 @@ def compute() -> Callable[[np.ndarray], np.ndarray]:
     """What makes probabilities (N, 2) of uint8 (N, 224, 224, 3); BENCH_ENGINE: graph or openvino."""
     _, network = load(open_store(os.environ["BENCH_STORE"]), "bench")
     if os.environ["BENCH_ENGINE"] == "graph":
-        answer = graph(network)
+        answer = network.answer
         return lambda images: answer(tf.cast(images, tf.float32)).numpy()
     engine, pool = make_engine("openvino", network, THREADS), ThreadPoolExecutor(THREADS)
 

@@ -26,7 +26,7 @@ class TensorflowEngine:
     parallel = 1
 
     def __init__(self, network: Network) -> None:
-        self._outputs = graph(network)
+        self._outputs = network.answer
 
     def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
         """See Engine."""
@@ -48,7 +48,7 @@ class OpenvinoEngine:
         self.name = "openvino" if precision == "f32" else "openvino-bf16"
         self.parallel = threads
         core = openvino.Core()
-        model = openvino.convert_model(graph(network).get_concrete_function())
+        model = openvino.convert_model(network.answer.get_concrete_function())
 
         def requests(size: int, streams: int) -> "SimpleQueue[Any]":
             sized = model.clone()
@@ -91,12 +91,6 @@ def _infer(requests: "SimpleQueue[Any]", images: np.ndarray) -> np.ndarray:
         return np.array(request.infer({0: images}, share_inputs=True)[0])
     finally:
         requests.put(request)
-
-
-def graph(network: Network) -> Any:
-    """The network's answer as a tf.function of any number of images."""
-    signature = [tf.TensorSpec(network.model.input_shape, tf.float32, name="image")]
-    return tf.function(lambda image: network.model(image, training=False), input_signature=signature)
 
 
 def limit_tensorflow(threads: int) -> None:
