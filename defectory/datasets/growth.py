@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from defectory.datasets.manifest import ManifestLine, image_key
-from defectory.datasets.pictures import picture_of
+from defectory.datasets.manifest import ManifestLine, original_key
+from defectory.datasets.pictures import memory_of, picture_of
 from defectory.errors import InvalidInput
 from defectory.imaging import decode, encode_png
 from defectory.storage.store import ObjectStore
@@ -76,18 +76,19 @@ def grow_test(
 
 
 def _copy(store: ObjectStore, dataset: str, line: ManifestLine, augmentation: str) -> ManifestLine:
-    png = encode_png(AUGMENTATIONS[augmentation](decode(picture_of(store, line))))
+    with memory_of(line):
+        image = decode(picture_of(store, line), keep_alpha=line.colour == "RGBA", bits=line.bits)
+        png = encode_png(AUGMENTATIONS[augmentation](image))
     sha256 = hashlib.sha256(png).hexdigest()
-    store.put(image_key(dataset, sha256), png)
-    made = {"uri": store.uri(image_key(dataset, sha256)), "sha256": sha256, "parents": (line.sha256,)}
+    key = original_key(dataset, sha256, "png")
+    store.put(key, png)
+    made = {"uri": store.uri(key), "sha256": sha256, "parents": (line.sha256,)}
     return line.model_copy(update={**made, "mask_uri": "", "mask_sha256": "", "augmentation": augmentation})
 
 
 def _turned(image: Image.Image, degrees: float) -> Image.Image:
     """Turned about the middle; what comes in at the corners mirrors what was at the edge."""
-    side = image.width
-    padded = Image.fromarray(
-        np.pad(np.asarray(image), ((side // 4,) * 2,) * 2 + ((0, 0),) * (image.mode == "RGB"), "reflect")
-    )
-    turned = padded.rotate(degrees, Image.Resampling.BICUBIC)
-    return turned.crop((side // 4, side // 4, side // 4 + side, side // 4 + side))
+    across, down = image.width // 4, image.height // 4
+    border = ((down, down), (across, across), *((0, 0),) * (image.mode != "L"))
+    turned = Image.fromarray(np.pad(np.asarray(image), border, "reflect")).rotate(degrees, Image.Resampling.BICUBIC)
+    return turned.crop((across, down, across + image.width, down + image.height))

@@ -1,8 +1,8 @@
-"""From a folder of photographs to a dataset: decoded, squared, grouped, split, stored. A bad file stops nothing."""
+"""From a folder of photographs to a dataset: looked at, grouped, split, stored. A bad file stops nothing."""
 
-import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -18,7 +18,7 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import with_groups
-from defectory.datasets.manifest import ManifestLine, Split, image_key, read_card, write_dataset
+from defectory.datasets.manifest import FORMAT, ManifestLine, Split, original_key, read_card, write_dataset
 from defectory.datasets.photographs import Photograph, Reading, masks_left_out, notes_of, read_photographs
 from defectory.datasets.splits import (
     DEFAULT_SHARES,
@@ -30,7 +30,7 @@ from defectory.datasets.splits import (
 )
 from defectory.datasets.tiles import Tiling
 from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import Fit, decode, encode_png
+from defectory.imaging import Fit
 from defectory.models import check_name
 from defectory.storage.parallel import parallel_put
 from defectory.storage.store import ObjectStore
@@ -55,7 +55,6 @@ def ingest(
     store: ObjectStore,
     name: str,
     *,
-    size_px: int = 64,
     fit: Fit = "stretch",
     labels: Literal["binary", "kinds"] = "binary",
     seed: int = 0,
@@ -74,8 +73,7 @@ def ingest(
 
     Args:
         name: of the dataset, [a-z0-9][a-z0-9._-]{0,62}.
-        size_px: side of the square images, in [8, 1024].
-        fit: how an image becomes square; see `defectory.imaging.to_square`.
+        fit: how a picture becomes square for a network; see `defectory.imaging.to_square`.
         labels: `binary` makes "good" and "defect" (the kind is kept beside it), `kinds` keeps every label.
         keep_alpha: images that are transparent somewhere stay so, and the dataset is RGBA; else they lie on white.
         bits: that the values of 16-bit files use, in [8, 16]; None: found by looking at all of them.
@@ -96,8 +94,6 @@ def ingest(
     check_bits(bits)
     if tiling:
         tiling.check()
-    if not 8 <= size_px <= 1024:
-        raise InvalidInput(f"size {size_px}: use 8 to 1024 pixels", {"size": "use 8 to 1024 pixels"})
     say = report or (lambda *_: None)
     source = read_source(directory, choices)
     if groups_csv:
@@ -105,29 +101,29 @@ def ingest(
     if on_source:
         on_source(source)
     depth = Depth(bits) if bits else _find_bits(source, say)
-    reading = Reading(size_px, fit, keep_alpha, depth.bits, tiling, source.good)
-    photographs, skipped = _read(source, reading, say)
-    notes = [note for note in (depth.note, *notes_of(photographs, reading)) if note]
-    photographs = _without_duplicates(photographs, skipped)
-    if not photographs:
-        raise InvalidInput(
-            f"{directory} holds no image that can be read; {_first(skipped)}", {"directory": "no images"}
-        )
-    say("looking for photographs of the same part", 0, len(photographs), "images")
-    groups = _groups(photographs)
-    splits, straddling = _split(photographs, groups, seed, shares)
-    colour = "RGBA" if any(p.alpha for p in photographs) else "L" if all(p.grey for p in photographs) else "RGB"
-    lines = _store(store, name, source, photographs, groups, splits, labels, reading, colour, say)
-    _check_enough(lines)
-    _check_trained(lines, source)
+    with tempfile.TemporaryDirectory(prefix="defectory-ingest-") as scratch:
+        reading = Reading(fit, keep_alpha, depth.bits, tiling, source.good, Path(scratch))
+        photographs, skipped = _read(source, reading, say)
+        notes = [note for note in (depth.note, *notes_of(photographs, reading)) if note]
+        photographs = _without_duplicates(photographs, skipped)
+        if not photographs:
+            raise InvalidInput(
+                f"{directory} holds no image that can be read; {_first(skipped)}", {"directory": "no images"}
+            )
+        say("looking for photographs of the same part", 0, len(photographs), "images")
+        groups = _groups(photographs)
+        splits, straddling = _split(photographs, groups, seed, shares)
+        lines = _lines(store, name, source, photographs, groups, splits, labels, reading)
+        _check_enough(lines)
+        _check_trained(lines, source)
+        _store(store, lines, photographs, say)
     few_validated = _few_validated(lines)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
     card = {
         "layout": source.layout,
-        "size_px": size_px,
         "fit": fit,
-        "colour": colour,
+        "colour": lines[0].colour,
         "bits": depth.bits,
         "bits_from": "given" if bits else "found",
         "tiling": asdict(tiling) if tiling else None,
@@ -191,7 +187,7 @@ def _without_duplicates(photographs: list[Photograph], skipped: list[tuple[str, 
     """The first of every set of equal images; the others are listed as skipped."""
     first: dict[str, Photograph] = {}
     for photograph in photographs:
-        known = first.setdefault(photograph.sha256, photograph)
+        known = first.setdefault(photograph.pixels_sha256, photograph)
         if known is not photograph:
             other = "" if known.file.label == photograph.file.label else f", which is labelled {known.file.label!r}"
             skipped.append((photograph.name, f"the same image as {known.name}{other}"))
@@ -233,60 +229,56 @@ def _split(
     return splits, sum(len(several) > 1 for several in homes.values())
 
 
-def _store(
+def _lines(
     store: ObjectStore,
     name: str,
     source: Source,
     photographs: Sequence[Photograph],
     groups: Sequence[str],
-    splits: Sequence[Any],
+    splits: Sequence[Split],
     labels: str,
     reading: Reading,
-    colour: str,
-    say: Report,
 ) -> list[ManifestLine]:
-    lines: list[ManifestLine] = []
-
-    def objects() -> Iterator[tuple[str, bytes]]:
-        for number, (photograph, group, split) in enumerate(zip(photographs, groups, splits, strict=True), start=1):
-            png = _in_colour(photograph.png, colour)
-            sha256 = hashlib.sha256(png).hexdigest()
-            yield image_key(name, sha256), png
-            mask_sha256 = hashlib.sha256(photograph.mask).hexdigest() if photograph.mask else ""
-            mask_key = f"datasets/{name}/masks/{mask_sha256}.png"
-            if photograph.mask:
-                yield mask_key, photograph.mask
-            is_good = photograph.file.label == source.good
-            lines.append(
-                ManifestLine(
-                    uri=store.uri(image_key(name, sha256)),
-                    sha256=sha256,
-                    width=reading.size_px,
-                    height=reading.size_px,
-                    stretched_from=photograph.source_px if reading.fit == "stretch" else None,
-                    fit=reading.fit,
-                    bits=reading.bits,
-                    tile=(photograph.tile.left, photograph.tile.top, photograph.tile.side) if photograph.tile else None,
-                    label=label_of(photograph.file.label, source.good, labels),
-                    split=split,
-                    group=group,
-                    source=photograph.file.path,
-                    kind="" if is_good else photograph.file.label,
-                    kinds=photograph.file.kinds if len(photograph.file.kinds) > 1 else (),
-                    mask_uri=store.uri(mask_key) if photograph.mask else "",
-                    mask_sha256=mask_sha256,
-                )
+    """The manifest's lines. A dataset has one number of colours: grey photographs among coloured ones are RGB in it."""
+    colour: Literal["L", "RGB", "RGBA"] = "L" if all(p.grey for p in photographs) else "RGB"
+    if any(p.alpha for p in photographs):
+        colour = "RGBA"
+    lines = []
+    for photograph, group, split in zip(photographs, groups, splits, strict=True):
+        file, tile, mask = photograph.file, photograph.tile, photograph.mask
+        lines.append(
+            ManifestLine(
+                format=FORMAT,
+                uri=store.uri(original_key(name, photograph.stored.sha256, photograph.stored.ending)),
+                sha256=photograph.stored.sha256,
+                width=photograph.size[0],
+                height=photograph.size[1],
+                colour=colour,
+                fit=reading.fit,
+                bits=reading.bits,
+                tile=(tile.left, tile.top, tile.side) if tile else None,
+                label=label_of(file.label, source.good, labels),
+                split=split,
+                group=group,
+                source=file.path,
+                kind="" if file.label == source.good else file.label,
+                kinds=file.kinds if len(file.kinds) > 1 else (),
+                mask_uri=store.uri(f"datasets/{name}/masks/{mask.sha256}.{mask.ending}") if mask else "",
+                mask_sha256=mask.sha256 if mask else "",
             )
-            say("storing images", number, len(photographs), "images")
-
-    parallel_put(store, objects())
+        )
     return lines
 
 
-def _in_colour(png: bytes, colour: str) -> bytes:
-    """One number of channels for the whole dataset: grey photographs among coloured ones become RGB."""
-    image = decode(png, keep_alpha=True)
-    return png if image.mode == colour else encode_png(image.convert(colour))
+def _store(store: ObjectStore, lines: Sequence[ManifestLine], photographs: Sequence[Photograph], say: Report) -> None:
+    def objects() -> Iterator[tuple[str, bytes]]:
+        for number, (line, photograph) in enumerate(zip(lines, photographs, strict=True), start=1):
+            yield store.key(line.uri), photograph.stored.read()
+            if photograph.mask:
+                yield store.key(line.mask_uri), photograph.mask.read()
+            say("storing pictures", number, len(lines), "pictures")
+
+    parallel_put(store, objects())
 
 
 def _check_enough(lines: Sequence[ManifestLine]) -> None:

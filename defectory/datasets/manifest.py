@@ -21,18 +21,23 @@ MAX_LINE_BYTES = 1 << 20  # of one line: scores of the most labels that a classi
 LOOK_EVERY = 1000  # lines between looks whether anybody waits for them
 
 
+FORMAT: Literal[2] = 2  # of the lines that are written: pictures have their own size
+
+
 class ManifestLine(BaseModel):
-    """One image: where it is, what it shows, where it comes from. Anything synthetic can be made again from it."""
+    """One picture: where it is, what it shows, where it comes from. Anything synthetic can be made again from it."""
 
     # Values that pydantic keeps for later lines would keep the memory of all that was read beside them.
     model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
+    format: Literal[1, 2] = 1  # 1: ingest had made the picture the square image of one network
     uri: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored PNG file
-    width: int = Field(ge=1)  # px
-    height: int = Field(ge=1)  # px
-    stretched_from: tuple[int, int] | None = None  # (width, height) in px before ingest stretched it to a square
-    fit: Literal["", "stretch", "crop", "pad"] = ""  # how ingest made it square; empty: it did not
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored file
+    width: int = Field(ge=1)  # px, upright
+    height: int = Field(ge=1)  # px, upright
+    colour: Literal["", "L", "RGB", "RGBA"] = ""  # that its dataset's images have; empty: those that the file has
+    stretched_from: tuple[int, int] | None = None  # of format 1: (width, height) in px before it was stretched
+    fit: Literal["", "stretch", "crop", "pad"] = ""  # how it becomes (in format 1: became) square; empty: unknown
     bits: int = Field(FULL_DEPTH, ge=8, le=FULL_DEPTH)  # that the values of its dataset's 16-bit files use
     tile: tuple[int, int, int] | None = None  # left, top and side of the square of `source` that it shows, upright, px
     label: str = Field(min_length=1)
@@ -50,6 +55,7 @@ class ManifestLine(BaseModel):
     truncation_psi: float | None = None
     truncation_cutoff: int | None = Field(None, ge=0)  # styles that psi is for, the coarsest; none: all
     noise_mode: str = ""
+    resolution_px: int | None = Field(None, ge=1)  # side of what the generator makes; none: the picture's own
     generator: str = ""  # "name/version"
     precision: Literal["", "bf16", "fp16"] = ""  # arithmetic of its highest resolutions; empty: fp32 throughout
     half_resolutions: int = Field(0, ge=0)  # how many of them
@@ -62,6 +68,23 @@ class ManifestLine(BaseModel):
     verdict: Literal["", "accepted", "rejected"] = ""
     reasons: tuple[str, ...] = ()
     reviewer: str = ""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it counts as real: a photograph, edited or not, and nothing that a network made."""
+        return self.origin != "synthetic"
+
+    @property
+    def network_px(self) -> int | None:
+        """Side of the square of which it holds no finer detail: made by a generator, or for one. None: a photograph."""
+        if not self.is_real:
+            return self.resolution_px or min(self.width, self.height)
+        return self.width if self.format == 1 and self.fit else None
+
+    @property
+    def upright_px(self) -> tuple[int, int]:
+        """(width, height) of the photograph, before anything was stretched."""
+        return self.stretched_from or (self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -91,8 +114,17 @@ def card_key(dataset: str) -> str:
 
 
 def image_key(dataset: str, sha256: str) -> str:
-    """Key of a dataset's image."""
+    """Key of an image that a network made."""
     return f"datasets/{dataset}/images/{sha256}.png"
+
+
+def original_key(dataset: str, sha256: str, ending: str) -> str:
+    """Key of a photograph at its own size.
+
+    Args:
+        ending: of its file, without the dot.
+    """
+    return f"datasets/{dataset}/originals/{sha256}.{ending}"
 
 
 def dump_lines(lines: Iterable[ManifestLine]) -> bytes:
@@ -155,7 +187,7 @@ def content_hash(lines: Sequence[ManifestLine]) -> str:
 
 def bits_of(lines: Iterable[ManifestLine]) -> int:
     """Bits that the values of the photographs' 16-bit files use; FULL_DEPTH where not all use the same."""
-    used = {line.bits for line in lines if line.origin == "real"}
+    used = {line.bits for line in lines if line.is_real}
     return used.pop() if len(used) == 1 else FULL_DEPTH
 
 

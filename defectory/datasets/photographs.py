@@ -1,4 +1,4 @@
-"""From a file to the square images that a dataset holds of it: one, or its tiles."""
+"""From a file to the pictures that a dataset holds of it: the photograph as it came, or its tiles."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,10 @@ from defectory.datasets.groups import describe
 from defectory.datasets.layouts.source import SourceFile
 from defectory.datasets.layouts.tree import MAX_FILE_BYTES
 from defectory.datasets.tiles import Tile, Tiling, strip_warning, tiles_of
-from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import Fit, decode, encode_png, is_grey, scales_in_the_decoder, to_square
+from defectory.errors import Corrupted, DefectoryError, InvalidInput
+from defectory.imaging import Fit, decode, encode_png, is_grey, read_header
+
+_ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}  # others are called as their format
 
 
 @dataclass(frozen=True)
@@ -22,32 +24,49 @@ class Reading:
     """How every file of a set is read.
 
     Attributes:
-        size_px, fit: of the square images.
+        fit: how its pictures will become square.
         bits: that the values of 16-bit files use.
         tiling: how photographs are cut; None: they are not.
         good: label of parts without a defect, which a tile beside the defect bears; "": there is none.
+        scratch: folder for tiles and masks, until they are stored.
     """
 
-    size_px: int
     fit: Fit
     keep_alpha: bool
     bits: int
     tiling: Tiling | None
     good: str
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that a dataset will hold, wherever it lies until then."""
+
+    path: Path
+    sha256: str
+    ending: str
+
+    def read(self) -> bytes:
+        """Its bytes; Corrupted where they are no longer those that were looked at."""
+        content = self.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise Corrupted(f"{self.path} was changed while it was being ingested; ingest it again")
+        return content
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A square image of a file."""
+    """A picture of a file."""
 
-    file: SourceFile  # with the label that this image bears
-    png: bytes
-    sha256: str
+    file: SourceFile  # with the label that this picture bears
+    stored: Stored
+    pixels_sha256: str  # of what it shows, whatever the format that it is stored in
     grey: bool
     alpha: bool
-    source_px: tuple[int, int]  # width and height before it became square
+    size: tuple[int, int]  # width and height, upright, px
     structure: np.ndarray  # of the whole file, for the finder of groups
-    mask: bytes
+    mask: Stored | None
     tile: Tile | None = None  # None: it is the whole file
     mask_left_out: str = ""  # why a mask that the layout names is not taken
     unmarked: bool = False  # a tile of a defective part that has no mask: nobody knows whether the defect is on it
@@ -61,6 +80,9 @@ class Photograph:
 def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Photograph]:
     """What a dataset holds of a file; no tile where none can be labelled.
 
+    A file stays as it came, to the byte: what a network sees of it in training is what it sees of it when it serves.
+    A tile becomes a PNG of 8 bits.
+
     Raises:
         InvalidInput: it cannot be read. OSError: the file system.
     """
@@ -68,17 +90,17 @@ def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Pho
     if path.stat().st_size > MAX_FILE_BYTES:
         raise InvalidInput(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
     content = path.read_bytes()
-    image = decode(content, keep_alpha=reading.keep_alpha, bits=reading.bits)
+    opened = read_header(content)
+    image = decode(opened, keep_alpha=reading.keep_alpha, bits=reading.bits)
     mask, left_out = _mask(root, file, image.size)
     if mask is not None and file.label == reading.good and mask.getbbox() is None:
         mask = None  # it says what the label says: KolektorSDD and others store a black one for every good part
     structure = describe(np.asarray(image.convert("L")))
     if reading.tiling is not None:
         return list(_tiles(file, reading, image, mask, left_out, structure))
-    near = image
-    if scales_in_the_decoder(content):  # as it is done to what a classifier is shown later, to the last bit
-        near = decode(content, needed_px=reading.size_px, keep_alpha=reading.keep_alpha)
-    return [_photograph(file, reading, near, image, mask, left_out, structure)]
+    ending = _ENDINGS.get(opened.format, opened.format.lower())
+    stored = Stored(path, hashlib.sha256(content).hexdigest(), ending)
+    return [_photograph(file, reading, stored, image, mask, left_out, structure)]
 
 
 def masks_left_out(photographs: Sequence[Photograph]) -> list[list[str]]:
@@ -90,7 +112,7 @@ def notes_of(photographs: Sequence[Photograph], reading: Reading) -> list[str]:
     """What a person has to know of the photographs as they were read, in sentences."""
     notes = []
     if reading.tiling is None:
-        notes.append(strip_warning([photograph.source_px for photograph in photographs], reading.fit))
+        notes.append(strip_warning([photograph.size for photograph in photographs], reading.fit))
     unmarked = {photograph.file.path for photograph in photographs if photograph.unmarked}
     if unmarked:
         notes.append(
@@ -122,31 +144,40 @@ def _tiles(
         if beside and not reading.good:
             continue
         labelled = replace(file, label=reading.good, kinds=()) if beside else file
-        found = _photograph(labelled, reading, part, part, None if beside else cut, left_out, structure)
+        stored = _kept(part, reading.scratch)
+        found = _photograph(labelled, reading, stored, part, None if beside else cut, left_out, structure)
         yield replace(found, tile=tile, unmarked=not marked and file.label != reading.good)
 
 
 def _photograph(
     file: SourceFile,
     reading: Reading,
-    near: Image.Image,
+    stored: Stored,
     image: Image.Image,
     mask: Image.Image | None,
     left_out: str,
     structure: np.ndarray,
 ) -> Photograph:
-    png = encode_png(to_square(near, reading.size_px, reading.fit))
     return Photograph(
         file=file,
-        png=png,
-        sha256=hashlib.sha256(png).hexdigest(),
+        stored=stored,
+        pixels_sha256=hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest(),
         grey=is_grey(image),
         alpha=image.mode == "RGBA",
-        source_px=image.size,
+        size=image.size,
         structure=structure,
-        mask=encode_png(to_square(mask, reading.size_px, reading.fit, mask=True)) if mask is not None else b"",
+        mask=_kept(mask, reading.scratch) if mask is not None else None,
         mask_left_out=left_out,
     )
+
+
+def _kept(image: Image.Image, scratch: Path) -> Stored:
+    """An image as a PNG file in a folder, which keeps it out of memory."""
+    png = encode_png(image)
+    sha256 = hashlib.sha256(png).hexdigest()
+    path = scratch / f"{sha256}.png"
+    path.write_bytes(png)
+    return Stored(path, sha256, "png")
 
 
 def _mask(root: Path, file: SourceFile, size: tuple[int, int]) -> tuple[Image.Image | None, str]:

@@ -1,8 +1,9 @@
 """Pictures and masks that a manifest names, read in one place: each is, to the byte, what its line says that it is."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import Corrupted, DefectoryError
@@ -11,6 +12,7 @@ from defectory.storage.fetching import verified
 from defectory.storage.parallel import parallel_get
 from defectory.storage.store import ObjectStore
 
+Content = TypeVar("Content")
 LISTED = 4  # URIs in a message, which must fit into a status; the log has them all
 
 log = logging.getLogger(__name__)  # of the standard library, since programs that set up nothing read datasets too
@@ -50,8 +52,15 @@ def memory_of(line: ManifestLine) -> AbstractContextManager[None]:
 
 
 def _verified(store: ObjectStore, uris: Sequence[str], sha256s: Sequence[str]) -> Iterator[bytes | DefectoryError]:
+    return refusing_others((content for _, content in parallel_get(store, uris, sha256s=sha256s)), uris)
+
+
+def refusing_others(
+    contents: Iterable[Content | DefectoryError], uris: Sequence[str]
+) -> Iterator[Content | DefectoryError]:
+    """What was read of some URIs, and behind the last of it Corrupted, which names those that were not as described."""
     others = []
-    for uri, content in parallel_get(store, uris, sha256s=sha256s):
+    for uri, content in zip(uris, contents, strict=True):
         if isinstance(content, Corrupted):
             log.error("%s", content)
             others.append(uri)

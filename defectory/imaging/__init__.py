@@ -20,6 +20,7 @@ MAX_PIXELS = 100_000_000  # of a file, wherever one comes in: scanners of 57 and
 MAX_SIDE_PX = 2_000_000  # of its longer side: a resize needs 48 bytes a pixel of it for weights alone
 # Only the decoders that factory cameras need: each one more is attack surface.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+UPRIGHT = 1  # EXIF orientation of a picture that is stored as it is to be seen
 _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
 _TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -67,7 +68,7 @@ class _ByPillow(Opened):
 
     def orientation(self) -> int:
         asked = self.image.getexif().get(ExifTags.Base.Orientation)
-        return asked if isinstance(asked, int) and asked in range(1, 9) else 1
+        return asked if isinstance(asked, int) and asked in range(1, 9) else UPRIGHT
 
     def load(self, needed_px: int, bits: int) -> Image.Image:
         if needed_px:
@@ -225,7 +226,7 @@ def decoding(opened: Opened) -> Iterator[None]:
 
 def put_upright(image: Image.Image, orientation: int) -> None:
     """Turn an image in place as an EXIF orientation, 1 to 8, asks for."""
-    if orientation != 1:
+    if orientation != UPRIGHT:
         image.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(image, in_place=True)  # else it would give a copy, turned or not
 

@@ -37,6 +37,7 @@ from defectory.storage.check import open_checked
 THREADS = 16  # calls at work at once; longer work runs in workers
 WAITING = 256  # calls that wait for their message or their turn, where the setting does not say how many
 IDLE_S, HANDSHAKE_S = 300, 10  # of a connection without a call; until a connection says what it speaks
+LOOK_S = 1.0  # between two looks whether a signal came
 LEAVE_S = 3.0  # for calls' threads to see that their callers have been sent away
 
 log = structlog.get_logger(__name__)
@@ -132,7 +133,7 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     log.info("serving", address=f"{settings.host}:{port}", store=store.url)
-    stop.wait()
+    wait_until(stop)
     log.info("draining", seconds=settings.drain_s)
     healths.enter_graceful_shutdown()
     operations.shutdown(settings.drain_s)  # workers write their checkpoints and stop; the next start takes them up
@@ -144,6 +145,16 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
         sys.stdout.flush()
         os._exit(0)  # their threads would keep the process; nobody waits for them, and what was confirmed is stored
     return 0
+
+
+def wait_until(stop: threading.Event) -> None:
+    """Wait in the main thread for what a signal's handler sets.
+
+    Python runs the handler in the main thread, which a signal does not wake where it comes between the last look for
+    one and the wait itself: a wait without an end would then last for ever (CPython 3.11 to 3.13).
+    """
+    while not stop.wait(LOOK_S):
+        pass
 
 
 def _make_door(definition: ServiceDefinition[Settings], settings: Settings) -> Door:

@@ -43,7 +43,7 @@ def parallel_get(
         except DefectoryError as error:
             return uri, error
 
-    return _ordered(get, zip(uris, repeat("") if sha256s is None else sha256s, strict=sha256s is not None), workers)
+    return in_order(get, zip(uris, repeat("") if sha256s is None else sha256s, strict=sha256s is not None), workers)
 
 
 def parallel_put(
@@ -62,10 +62,11 @@ def parallel_put(
             if not if_absent:
                 raise
 
-    return sum(1 for _ in _ordered(put, objects, workers))
+    return sum(1 for _ in in_order(put, objects, workers))
 
 
-def _ordered(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 8) -> Iterator[Result]:
+    """The result of every item in order, computed by threads, few of them ahead of what is taken."""
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Result]] = deque()
         try:

@@ -93,7 +93,6 @@ def ingest_folder_outputs(
         Path(data.directory),
         store,
         name,
-        size_px=data.size_px,
         fit=data.fit,
         keep_alpha=data.keep_alpha,
         bits=data.bits,

@@ -18,7 +18,7 @@ from services.classifier.settings import TrainingSettings
 KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
 MAX_CYCLES = 100
-MAX_SQUARE_PX = 1024  # the largest that ingest makes
+MAX_SQUARE_PX = 1024  # the largest that a generator makes
 MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -31,7 +31,7 @@ class Preprocessing(_Part):
     """How an image becomes the network's input, as `defectory.imaging.network_input_of` does it: one way only."""
 
     colour: Literal["rgb"] = "rgb"  # grey images get three equal channels
-    square_px: int = Field(0, ge=0, le=MAX_SQUARE_PX)  # an image is first made square as ingest did; 0: it is not
+    square_px: int = Field(0, ge=0, le=MAX_SQUARE_PX)  # an image is first made a square of this side; 0: it is not
     fit: Fit = "stretch"  # how
     bits: int = Field(
         FULL_DEPTH, ge=8, le=FULL_DEPTH
@@ -41,12 +41,18 @@ class Preprocessing(_Part):
     scaled_to: tuple[Literal[-1], Literal[1]] = (-1, 1)  # what its first layer makes of it
 
     @classmethod
-    def of(cls, lines: Iterable[ManifestLine]) -> "Preprocessing":
-        """What was done to a dataset's photographs; where not the same was done to all, nothing can be repeated."""
+    def of(cls, lines: Iterable[ManifestLine], input_px: int) -> "Preprocessing":
+        """How a dataset's pictures become the network's input of a side of `input_px`.
+
+        All of them come through the same square. Where some hold no finer detail than a generator makes, none of them
+        keeps any: else blur would tell what is synthetic, and with it the label. Where photographs are not all to
+        become square in the same way, nothing can be repeated, and every picture is stretched.
+        """
         lines = list(lines)
-        done = {(line.fit, line.width) for line in lines if line.origin == "real"}
-        fit, square_px = done.pop() if len(done) == 1 else ("", 0)
         bits = bits_of(lines)
+        fits = {line.fit for line in lines if line.is_real}
+        fit = fits.pop() if len(fits) == 1 else ""
+        square_px = min([side for line in lines if (side := line.network_px)] or [input_px])
         return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= MAX_SQUARE_PX else cls(bits=bits)
 
     def input_of(self, data: bytes | Opened, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:

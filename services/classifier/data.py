@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.datasets.pictures import memory_of, pictures_of
+from defectory.datasets.prepared import prepared
 from defectory.datasets.splits import SPLIT_NAMES
-from defectory.errors import DefectoryError, Exhausted, InvalidInput, listed
+from defectory.errors import DefectoryError, InvalidInput, listed
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 
@@ -48,18 +48,14 @@ def load_images(
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    contents = pictures_of(store, lines)
-    for number, (line, content) in enumerate(zip(lines, contents, strict=True), start=1):
-        try:
-            if isinstance(content, DefectoryError):
-                raise content
-            with memory_of(line):
-                pixels[len(kept)] = preprocessing.input_of(content, size_px)
+    recipe = f"input-{size_px}-{preprocessing.square_px}-{preprocessing.fit}-{preprocessing.bits}"
+    inputs = prepared(store, lines, lambda _: recipe, lambda content, _: preprocessing.input_of(content, size_px))
+    for number, (line, image) in enumerate(zip(lines, inputs, strict=True), start=1):
+        if isinstance(image, DefectoryError):
+            skipped.append((line.uri, str(image)))
+        else:
+            pixels[len(kept)] = image
             kept.append(line)
-        except Exhausted:  # of memory: there may be enough the next time, and then the set would be another
-            raise
-        except DefectoryError as error:
-            skipped.append((line.uri, str(error)))
         if report is not None:
             report(number, len(lines))
     return Images(kept, pixels[: len(kept)], skipped)
@@ -115,7 +111,7 @@ def cap_synthetic(lines: Sequence[ManifestLine], cap: int) -> list[ManifestLine]
     left: set[str] = set()
     counted: Counter[str] = Counter()
     for line in sorted(lines, key=lambda x: x.sha256):
-        if line.split == "train" and line.origin == "synthetic":
+        if line.split == "train" and not line.is_real:
             counted[line.label] += 1
             if counted[line.label] > cap:
                 left.add(line.sha256)

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from defectory.errors import InvalidInput
 from services.classifier.target import parse_target
 
+BASE_PX = 224  # side of the images that the base's ImageNet weights come from
 # What differs from the fields' defaults, the paper's recipe: found on validation (docs/results/classifier_presets.md).
 BEST: Mapping[str, Any] = {
-    "input_px": 224,  # small defects survive; the base's weights come from this size
+    "input_px": BASE_PX,  # small defects survive
     "trainable_base": "none",  # each image is embedded once, so that 60 epochs of the head take seconds
     "epochs": 60,
     "patience": 20,
@@ -68,14 +69,18 @@ class TrainingSettings(BaseModel):
 
 
 def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSettings:
-    """Settings with their preset's values filled in; the input is the dataset's size unless it is given.
+    """Settings with their preset's values filled in.
+
+    Args:
+        dataset_px: longest side of the pictures. Where no input is asked for, it is that of the images that the base's
+            weights come from, or less where no picture has more.
 
     Raises:
         InvalidInput: a value out of range, no such preset, or ImageNet weights asked for a width that has none.
     """
     chosen = PRESETS.get(str(values.get("preset", "paper")), {})
     try:
-        settings = TrainingSettings.model_validate({"input_px": max(32, min(512, dataset_px)), **chosen, **values})
+        settings = TrainingSettings.model_validate({"input_px": max(32, min(BASE_PX, dataset_px)), **chosen, **values})
     except ValidationError as error:
         fields = {f"settings.{'.'.join(map(str, e['loc']))}": e["msg"] for e in error.errors()}
         raise InvalidInput("; ".join(f"{k}: {v}" for k, v in fields.items()), fields) from error

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from defectory.datasets.manifest import (
     DEFAULT_READING,
@@ -14,14 +15,14 @@ from defectory.datasets.manifest import (
     read_manifest,
     write_dataset,
 )
-from defectory.datasets.pictures import memory_of, pictures_of
+from defectory.datasets.prepared import squares
 from defectory.errors import DefectoryError, InvalidInput, listed
-from defectory.imaging import decode
+from defectory.imaging import on_white
 from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
-from services.filter.structure import Whitening, structures
+from services.filter.structure import SIZE, Whitening, structures
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
 
 JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
@@ -77,9 +78,7 @@ def judge_manifest(
     lines = read_manifest(store, manifest_uri, reading)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
     _check_labels(lines, scores, policy)
-    real = [
-        x for x in iter_manifest(store, real_manifest_uri, reading) if x.origin != "synthetic" and not x.augmentation
-    ]
+    real = [x for x in iter_manifest(store, real_manifest_uri, reading) if x.is_real and not x.augmentation]
     earlier = [x for uri in accepted_uris for x in iter_manifest(store, uri, reading) if x.verdict == "accepted"]
     gate = _gate(store, lines, real, earlier, scores, real_scores, report)
     findings = gate.findings if novelty_gate else {key: replace(x, reasons=()) for key, x in gate.findings.items()}
@@ -136,7 +135,11 @@ def _gate(
     real_scores: Scores,
     report: Report,
 ) -> Gate:
-    train, train_raw = _read(store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings])
+    # Photographs are compared as the generator saw them: their finer detail would set every synthetic image apart.
+    side_px = min([side for x in lines if (side := x.network_px)] or [SIZE])
+    train, train_raw = _read(
+        store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings], side_px
+    )
     whitening = Whitening(train_raw)
 
     def prepared(chosen: list[ManifestLine], raw: np.ndarray, known: Scores) -> Prepared:
@@ -146,12 +149,13 @@ def _gate(
     training = prepared(train, train_raw, real_scores)
     bounds = limits(training, [x.group or x.sha256 for x in train])
     test = prepared(
-        *_read(store, [x for x in real if x.split == "test" and x.sha256 in real_scores.embeddings]), real_scores
+        *_read(store, [x for x in real if x.split == "test" and x.sha256 in real_scores.embeddings], side_px),
+        real_scores,
     )
-    kept, earlier_raw = _read(store, earlier)
+    kept, earlier_raw = _read(store, earlier, side_px)
     accepted = whitening.gallery(earlier_raw)
     unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
-    made, made_raw = _read(store, unique)
+    made, made_raw = _read(store, unique, side_px)
     report("comparing", 0, len(made))
     synthetic = prepared(made, made_raw, scores)
     del made_raw  # as large as all that follows
@@ -171,21 +175,16 @@ def _rows(scores: Scores, lines: Sequence[ManifestLine]) -> np.ndarray:
     return np.stack([scores.embeddings[line.sha256] for line in lines])
 
 
-def _read(store: ObjectStore, lines: Sequence[ManifestLine]) -> tuple[list[ManifestLine], np.ndarray]:
+def _read(store: ObjectStore, lines: Sequence[ManifestLine], side_px: int) -> tuple[list[ManifestLine], np.ndarray]:
     """The lines whose image can be read, and the images' structures; the images themselves are let go."""
     kept: list[ManifestLine] = []
 
-    def found() -> Iterator[np.ndarray]:
-        for line, content in zip(lines, pictures_of(store, lines), strict=True):
-            if isinstance(content, DefectoryError):
-                continue
-            try:
-                with memory_of(line):
-                    image = np.asarray(decode(content))
-            except InvalidInput:
+    def readable() -> Iterator[np.ndarray]:
+        for line, image in zip(lines, squares(store, lines, side_px), strict=True):
+            if isinstance(image, DefectoryError):
                 continue  # without a finding it is "unreadable"
             kept.append(line)
-            yield image
+            yield np.asarray(on_white(Image.fromarray(image))) if image.shape[2:] == (4,) else image
 
-    raw = structures(found())
+    raw = structures(readable())
     return kept, raw

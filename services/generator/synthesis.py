@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from defectory.datasets.manifest import (
+    FORMAT,
     ManifestLine,
     card_key,
     dump_lines,
@@ -226,6 +227,7 @@ class _DatasetWriter:
         with suppress(AlreadyExists):  # content-addressed: it can only be the same
             self._store.put(key, data, if_absent=True)
         return ManifestLine(
+            format=FORMAT,
             uri=self._store.uri(key),
             sha256=sha256,
             width=pixels.shape[1],
@@ -236,6 +238,7 @@ class _DatasetWriter:
             truncation_psi=self._settings.truncation_psi,
             truncation_cutoff=self._settings.truncation_cutoff,
             noise_mode=self._settings.noise_mode,
+            resolution_px=self._card.architecture.resolution_px if self._size_px else None,
             generator=self._card.full_name,
             **self._settings.arithmetic(),
         )

@@ -26,7 +26,7 @@ from tests.contract.running import Service
 from tests.patience import PATIENT_S
 
 FITS = ("stretch", "crop", "pad")
-SQUARE, SIZE = 64, 48  # px: of the dataset's images, and of the network's input
+SQUARE, SIZE = 64, 48  # px: of a generator's images, and of the network's input
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def store(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Object
     store = open_store(f"file://{tmp_path_factory.mktemp('preprocessing')}/store")
     plain = put_classifier(store, "plain", input_px=SIZE)
     for fit in FITS:
-        ingest(photographs, store, fit, size_px=SQUARE, fit=fit)
-        card = plain.model_copy(update={"name": fit, "preprocessing": Preprocessing.of(lines_of(store, fit))})
+        ingest(photographs, store, fit, fit=fit)
+        card = plain.model_copy(update={"name": fit, "preprocessing": Preprocessing.of(lines_of(store, fit), SIZE)})
         store.put(card.prefix + card.weights.file, store.get(plain.prefix + plain.weights.file))
         write_card(store, card)
     return store
@@ -91,8 +91,8 @@ def test_photographs_are_seen_as_their_ingested_images_were_trained_on(
     fit: str, store: ObjectStore, photographs: Path
 ) -> None:
     lines = lines_of(store, fit)
-    preprocessing = Preprocessing.of(lines)
-    assert (preprocessing.square_px, preprocessing.fit) == (SQUARE, fit)
+    preprocessing = Preprocessing.of(lines, SIZE)
+    assert (preprocessing.square_px, preprocessing.fit) == (SIZE, fit)
     trained = load_images(store, lines, SIZE, preprocessing)
     assert (len(lines), trained.skipped) == (30, [])
     files = [(photographs / line.source).read_bytes() for line in trained.lines]
@@ -140,7 +140,7 @@ def test_a_photograph_is_explained_as_its_ingested_image_and_shown_whole(
     both = sources(store, photographs, "pad", "scratch/2-turned.jpg")
     reasons = [explain(explainer_pb2.ExplainRequest(model="pad", image=source), timeout=PATIENT_S) for source in both]
     assert reasons[0].probabilities == reasons[1].probabilities
-    assert [Image.open(io.BytesIO(found.heatmap)).size for found in reasons] == [(330, 170), (SQUARE, SQUARE)]
+    assert [Image.open(io.BytesIO(found.heatmap)).size for found in reasons] == [(330, 170)] * 2
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     request = classifier_pb2.ClassifyRequest(model="pad", images=both[:1])
     answer = classify(request, timeout=PATIENT_S).classifications[0]
@@ -158,9 +158,9 @@ def deep(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(values[..., 0]).save(root / label / f"{number}.png")
             tifffile.imwrite(root / label / f"{number}-colour.tif", values, photometric="rgb", compression="zlib")
             tifffile.imwrite(root / label / f"{number}-white.tif", 4095 - values[..., 1], photometric="miniswhite")
-    ingest(root, store, "deep", size_px=SQUARE)
+    ingest(root, store, "deep")
     plain = read_card(store, "plain")
-    card = plain.model_copy(update={"name": "deep", "preprocessing": Preprocessing.of(lines_of(store, "deep"))})
+    card = plain.model_copy(update={"name": "deep", "preprocessing": Preprocessing.of(lines_of(store, "deep"), SIZE)})
     store.put(card.prefix + card.weights.file, store.get(plain.prefix + plain.weights.file))
     write_card(store, card)
     return root
@@ -170,7 +170,7 @@ def test_bits_in_use_are_the_same_trained_served_and_explained(
     deep: Path, store: ObjectStore, classifier: Service, explainer: Service
 ) -> None:
     lines = lines_of(store, "deep")
-    preprocessing = Preprocessing.of(lines)
+    preprocessing = Preprocessing.of(lines, SIZE)
     assert (len(lines), preprocessing.bits) == (18, 12)
     trained = load_images(store, lines, SIZE, preprocessing)
     files = [(deep / line.source).read_bytes() for line in trained.lines]
@@ -206,6 +206,18 @@ def test_a_dataset_that_was_not_fitted_alike_leaves_images_as_they_are(store: Ob
     mixed = [*lines_of(store, "pad"), *lines_of(store, "crop")]
     unknown = [line.model_copy(update={"fit": ""}) for line in mixed[:1]]
     for lines in (mixed, unknown, []):
-        assert Preprocessing.of(lines) == Preprocessing()
-    drawn = [line.model_copy(update={"fit": "", "origin": "synthetic", "width": 32}) for line in mixed[:1]]
-    assert Preprocessing.of([*lines_of(store, "pad"), *drawn]) == Preprocessing(square_px=SQUARE, fit="pad")
+        assert Preprocessing.of(lines, SIZE) == Preprocessing()
+
+
+def test_beside_synthetic_images_photographs_keep_no_finer_detail_than_those(store: ObjectStore) -> None:
+    real = lines_of(store, "pad")
+    drawn = real[0].model_copy(update={"fit": "", "origin": "synthetic", "width": SQUARE, "height": SQUARE})
+    assert Preprocessing.of([*real, drawn], 224) == Preprocessing(square_px=SQUARE, fit="pad")
+    restored = drawn.model_copy(update={"width": 300, "height": 160, "resolution_px": SQUARE})
+    assert Preprocessing.of([*real, restored], 224) == Preprocessing(square_px=SQUARE, fit="pad")
+    assert Preprocessing.of(real, 224) == Preprocessing(square_px=224, fit="pad")
+
+
+def test_images_that_an_earlier_ingest_made_square_are_seen_as_they_were(store: ObjectStore) -> None:
+    old = [line.model_copy(update={"format": 1, "width": SQUARE, "height": SQUARE}) for line in lines_of(store, "crop")]
+    assert Preprocessing.of(old, SIZE) == Preprocessing(square_px=SQUARE, fit="crop")

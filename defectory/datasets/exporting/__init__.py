@@ -13,7 +13,8 @@ from defectory.datasets.exporting import coco, datumaro, folders, mvtec, table, 
 from defectory.datasets.exporting.picture import Exported, Picture, Write, file_of, names_of
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
-from defectory.imaging import decode
+from defectory.imaging import UPRIGHT, decode, encode_png, read_header
+from defectory.imaging.png import is_png, is_wide
 from defectory.storage.fetching import verified
 from defectory.storage.store import ObjectStore
 from defectory.storage.taking import take_files
@@ -52,7 +53,7 @@ def export(
 
     Args:
         form: one of FORMATS.
-        origins: "real" are photographs alone, "synthetic" all that was made of them (edited too).
+        origins: "real" are photographs, edited or not, "synthetic" what a generator made.
         good: label of good parts; other words than "good" have to be a label of the dataset.
         report: told how many of the images are written.
 
@@ -72,7 +73,7 @@ def export(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AlreadyExists(f"{out} is not an empty folder; give another one")
-    wanted = [line for line in lines if origins == "all" or (line.origin == "real") == (origins == "real")]
+    wanted = [line for line in lines if origins == "all" or line.is_real == (origins == "real")]
     kept = [line for line in wanted if line.verdict != "rejected"]
     if not kept:
         raise FailedPrecondition(f"no image is left to export: {len(lines)} in all, {len(wanted)} of origin {origins}")
@@ -107,9 +108,23 @@ def _of_good(lines: Sequence[ManifestLine], form: str, good: str) -> Sequence[st
 def _take(store: ObjectStore, exported: Exported, out: Path, report: Callable[[int, int], None]) -> None:
     files = [(picture.line.uri, file_of(out, path), picture.line.sha256) for picture, path in exported.images.items()]
     files += [(p.line.mask_uri, file_of(out, path), p.line.mask_sha256) for p, path in exported.masks.items()]
+    lines = {file_of(out, path): picture.line for picture, path in exported.images.items()}
     for start in range(0, len(files), 64):
-        take_files(store, files[start : start + 64])
+        some = files[start : start + 64]
+        take_files(store, some)
+        for _, path, _ in some:
+            if path in lines:
+                _as_png(path, lines[path])
         report(min(start + 64, len(files)), len(files))
+
+
+def _as_png(path: Path, line: ManifestLine) -> None:
+    """Make a picture an upright PNG of 8 bits, which every tool reads alike; one that is that stays as it is."""
+    content = path.read_bytes()
+    if is_png(content) and not is_wide(content) and read_header(content).orientation() == UPRIGHT:
+        return
+    image = decode(content, keep_alpha=line.colour == "RGBA", bits=line.bits)
+    path.write_bytes(encode_png(image.convert(line.colour) if line.colour else image))
 
 
 def _mask(store: ObjectStore, line: ManifestLine) -> np.ndarray:

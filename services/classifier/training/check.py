@@ -27,7 +27,7 @@ def check(
         right = f"use 1 to {MAX_CYCLES}"
         raise InvalidInput(f"cycles {cycles}: {right}", {"cycles": right})
     check_no_leak(lines)
-    settings = training_settings(values, dataset_px=max(line.width for line in lines))
+    settings = training_settings(values, max(line.network_px or max(line.width, line.height) for line in lines))
     validation = [line.label for line in lines if line.split == "validation"]
     check_target(labels, settings.good_label, parse_target(settings.target), validation)
     return labels, settings

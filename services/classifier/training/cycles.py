@@ -63,7 +63,7 @@ def run_cycle(
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
-    is_real = np.array([line.origin == "real" for line in train.lines])
+    is_real = np.array([line.is_real for line in train.lines])
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         stage = schedule.stage(epoch)

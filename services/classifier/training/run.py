@@ -90,7 +90,7 @@ def train(
         manifest_uri=manifest_uri,
         content_hash=content_hash(lines),
         images={split: dict(Counter(x.label for x in part.lines)) for split, part in prepared.parts.items()},
-        synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if x.origin == "synthetic")),
+        synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if not x.is_real)),
         initial_weights=prepared.initial_weights,
         initial_weights_sha256=prepared.base_sha256,
         packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},

@@ -49,7 +49,7 @@ class TrainingPlan:
     lines: Sequence[ManifestLine]
     classes: Sequence[int]  # of every line, the index of its label; empty: one label
     lines_held_out: Sequence[ManifestLine]
-    size_px: int
+    size_px: int  # resolution where none was asked for
     values: Mapping[str, Any]  # settings that were given
     initial_model: str  # "name/version" or empty
 
@@ -78,7 +78,7 @@ def plan_training(
     else:
         lines = data.select(every_line, request.label)
     held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
-    size_px = data.size_of(lines)
+    size_px = data.default_resolution([*lines, *held_out])
     resolved = settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
     if resolved.freeze_d and not request.initial_model:
         right = "0, for without an initial model the layers would stay random"
@@ -107,7 +107,7 @@ def train_generator(
     job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store, reading_of(job))
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
-    images = data.load(job.store, plan.lines, plan.values.get("resolution_px"))
+    images = data.load(job.store, plan.lines, plan.values.get("resolution_px") or plan.size_px)
     chosen = settings.resolve(
         plan.values,
         size_px=plan.size_px,

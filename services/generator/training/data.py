@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from defectory.datasets.manifest import ManifestLine, content_hash
-from defectory.datasets.pictures import memory_of, pictures_of
+from defectory.datasets.prepared import squares
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, listed
-from defectory.imaging import decode, is_grey, to_square
+from defectory.imaging import is_grey
 from defectory.storage import ObjectStore
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.placing import place
 
-LEARNED_ORIGINS = ("real", "edited")
+DEFAULT_PX, SMALLEST_PX = 64, 8
 
 
 @dataclass(frozen=True)
@@ -78,31 +79,26 @@ def parts_of(lines: Sequence[ManifestLine]) -> list[str]:
     ]
 
 
-def size_of(lines: Sequence[ManifestLine]) -> int:
-    """Side of the images in pixels, which all must share.
+def default_resolution(lines: Sequence[ManifestLine]) -> int:
+    """Resolution in pixels where none is asked for: what two cores train in minutes, or less where pictures have less.
 
-    Raises:
-        InvalidInput: images of several sizes, or not square.
+    A power of two, at least 8.
     """
-    sizes = {(line.width, line.height) for line in lines}
-    if len(sizes) > 1 or any(width != height for width, height in sizes):
-        shown = ", ".join(f"{w}x{h}" for w, h in sorted(sizes)[:5])
-        right = "square images of one size; `defectory ingest --size` makes them"
-        raise InvalidInput(f"the images have the sizes {shown}: {right}", {"manifest_uri": right})
-    return next(iter(sizes))[0]
+    smallest = min(min(line.width, line.height) for line in lines)
+    return max(SMALLEST_PX, 1 << (min(smallest, DEFAULT_PX).bit_length() - 1))
 
 
 def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
-    """(width, height) in pixels that the images had before they were stretched, the middle where they differ."""
-    sizes = [line.stretched_from for line in lines if line.stretched_from]
+    """(width, height) in pixels of what is stretched to a square, the middle where they differ; None: nothing is."""
+    sizes = [line.upright_px for line in lines if line.fit == "stretch"]
     if not sizes:
         return None
     width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()
     return width, height
 
 
-def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int | None = None) -> TrainingImages:
-    """Read the images of the lines, stretched to another resolution if asked.
+def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int) -> TrainingImages:
+    """Read the pictures of the lines as square images, as ingest was told to make them square.
 
     RGBA if one of them is transparent somewhere, grey if all of them are grey, else RGB.
 
@@ -110,14 +106,12 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int |
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
     """
     images = []
-    for line, data in zip(lines, pictures_of(store, lines), strict=True):
-        if isinstance(data, Corrupted):
+    for square in squares(store, lines, resolution_px):
+        if isinstance(square, Corrupted):
             continue  # all of them are named behind the last
-        if isinstance(data, DefectoryError):
-            raise data
-        with memory_of(line):
-            image = decode(data, keep_alpha=True)
-            images.append(image if resolution_px in (None, image.width) else to_square(image, int(resolution_px or 0)))
+        if isinstance(square, DefectoryError):
+            raise square
+        images.append(Image.fromarray(square))
     alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
     arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
     pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
@@ -237,7 +231,7 @@ def _learned(lines: Sequence[ManifestLine], labels: Sequence[str]) -> list[list[
             chosen[line.label].append(line)
     without = next((label for label, part in chosen.items() if not part), None)
     if without is not None:
-        there = sorted({x.label for x in lines if x.split == "train" and x.origin in LEARNED_ORIGINS})
+        there = sorted({x.label for x in lines if x.split == "train" and x.is_real})
         right = f"labels with real training images: {listed(there) or 'none'}"
         raise InvalidInput(f"label {without!r} has no real training images; {right}", {"label": right})
     _refuse_tested([line for part in chosen.values() for line in part], lines)
@@ -245,7 +239,7 @@ def _learned(lines: Sequence[ManifestLine], labels: Sequence[str]) -> list[list[
 
 
 def _is_of(line: ManifestLine, split: str) -> bool:
-    return line.split == split and line.origin in LEARNED_ORIGINS and line.verdict != "rejected"
+    return line.split == split and line.is_real and line.verdict != "rejected"
 
 
 def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:

@@ -49,7 +49,7 @@ def store(path: Path, pixels: np.ndarray) -> None:
 
 def ingested(root: Path, **options: object) -> tuple[MemoryStore, IngestResult]:
     kept = MemoryStore()
-    return kept, ingest(root, kept, "parts", size_px=SIDE, **options)
+    return kept, ingest(root, kept, "parts", **options)
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif"])
@@ -68,7 +68,7 @@ def test_a_camera_of_fewer_bits(tmp_path: Path, bits: int, ending: str) -> None:
         number = int(Path(line.source).stem)
         pixels = values(10 * line.source.startswith("scratch") + number, bits, 1.0 if number == 3 else 0.1)
         wanted = np.round(pixels / ((1 << bits) - 1) * 255)
-        np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)))), wanted)
+        np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)), bits=line.bits)), wanted)
 
 
 def test_bits_that_are_stated(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_files_of_8_bits_are_as_they_were(tmp_path: Path) -> None:
     Image.fromarray(eight).save(root / "good/eight.png")
     kept, result = ingested(root)
     (line,) = [x for x in read_manifest(kept, result.manifest_uri) if x.source == "good/eight.png"]
-    np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)))), eight)
+    np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)), bits=line.bits)), eight)
     for path in root.rglob("*.png"):
         Image.fromarray(np.random.default_rng(len(str(path))).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)).save(
             path.with_suffix(".bmp")

@@ -42,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
                 mask[3 : 6 + i, 4:9], mask[4, 5] = 255, 0  # with a hole in it
                 Image.fromarray(mask).save(root / f"ground_truth/hole/{i:03}_mask.png")
     store = MemoryStore()
-    result = ingest(root, store, "parts", size_px=SIDE)
+    result = ingest(root, store, "parts")
     lines = read_manifest(store, result.manifest_uri)
     made = []
     for seed, verdict in ((7, "accepted"), (8, "rejected")):

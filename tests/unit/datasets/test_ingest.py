@@ -13,6 +13,7 @@ from PIL import Image
 from defectory.datasets.groups import describe, find_groups
 from defectory.datasets.ingest import ingest
 from defectory.datasets.manifest import read_card, read_manifest
+from defectory.datasets.prepared import squares
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode
 from defectory.storage.memory import MemoryStore
@@ -51,7 +52,7 @@ def test_broken_files_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     for name, data in broken.items():
         (root / "good" / name).write_bytes(data)
     store = MemoryStore()
-    result = ingest(root, store, "parts", size_px=32)
+    result = ingest(root, store, "parts")
     assert {Path(path).name for path, _ in result.skipped} == set(broken)
     assert all(reason for _, reason in result.skipped)
     assert sorted(read_card(store, "parts")["skipped"]) == sorted(list(entry) for entry in result.skipped)
@@ -61,7 +62,8 @@ def test_broken_files_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert {line.kind for line in lines if line.label == "defect"} == {"scratch", "hole"}
     for line in lines:
         assert (root / line.source).is_file()
-        assert decode(store.get(store.key(line.uri))).size == (32, 32)
+        assert store.get(store.key(line.uri)) == (root / line.source).read_bytes()
+        assert (line.width, line.height) == decode((root / line.source).read_bytes()).size
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P", "1"])
@@ -92,7 +94,7 @@ def test_exif_rotation_is_applied() -> None:
 
 def test_the_same_folder_gives_the_same_dataset(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "photos")
-    first, second, other = (ingest(root, MemoryStore(), "parts", size_px=32, seed=seed) for seed in (0, 0, 1))
+    first, second, other = (ingest(root, MemoryStore(), "parts", seed=seed) for seed in (0, 0, 1))
     assert first.card == second.card
     assert first.card["content_hash"] != other.card["content_hash"]
 
@@ -102,7 +104,7 @@ def test_given_groups_stay_on_one_side(tmp_path: Path) -> None:
     rows = [f"{label}/{i}.png,{label}-{i // 3}" for label in ("good", "scratch", "hole") for i in range(12)]
     (tmp_path / "groups.csv").write_text("\n".join(["image,group", *rows]))
     store = MemoryStore()
-    result = ingest(root, store, "parts", size_px=32, groups_csv=tmp_path / "groups.csv")
+    result = ingest(root, store, "parts", groups_csv=tmp_path / "groups.csv")
     sides: dict[str, set[str]] = {}
     for line in read_manifest(store, result.manifest_uri):
         sides.setdefault(line.group, set()).add(line.split)
@@ -118,7 +120,7 @@ def test_too_few_validation_images_are_said_with_the_share_that_would_do(tmp_pat
     (tmp_path / "groups.csv").write_text("\n".join(["image,group", *groups]))
     told = {
         share: ingest(
-            root, MemoryStore(), "parts", size_px=32, labels="kinds", groups_csv=tmp_path / "groups.csv",
+            root, MemoryStore(), "parts", labels="kinds", groups_csv=tmp_path / "groups.csv",
             shares=(0.85 - share, share, 0.15),
         ).card["validation_warning"]
         for share in (0.15, 0.25)
@@ -154,7 +156,6 @@ def test_photographs_of_one_part_are_found() -> None:
     ("change", "error"),
     [
         ({"name": "No Name"}, InvalidInput),
-        ({"size_px": 4}, InvalidInput),
         ({"shares": (0.5, 0.1, 0.1)}, InvalidInput),
         ({"directory": "none"}, NotFound),
         ({"directory": "photos/good"}, InvalidInput),
@@ -162,7 +163,7 @@ def test_photographs_of_one_part_are_found() -> None:
 )
 def test_refusals(tmp_path: Path, change: dict, error: type) -> None:
     class_folders(tmp_path / "photos")
-    arguments = {"directory": "photos", "name": "parts", "size_px": 32, **change}
+    arguments = {"directory": "photos", "name": "parts", **change}
     with pytest.raises(error):
         ingest(tmp_path / arguments.pop("directory"), MemoryStore(), **arguments)
 
@@ -173,12 +174,12 @@ def test_too_few_parts_of_a_label(tmp_path: Path) -> None:
     part(999).save(root / "rare/0.png")
     store = MemoryStore()
     with pytest.raises(InvalidInput, match="rare") as caught:
-        ingest(root, store, "parts", size_px=32, labels="kinds")
+        ingest(root, store, "parts", labels="kinds")
     assert json.dumps({"rare": 1}) in str(caught.value)
     assert not store.exists("datasets/parts/dataset.json")
 
 
-def test_the_size_before_a_stretch_is_remembered_and_alpha_is_kept_on_request(tmp_path: Path) -> None:
+def test_pictures_keep_their_size_and_alpha_counts_on_request(tmp_path: Path) -> None:
     for number, label in enumerate(("good", "hole")):
         (tmp_path / label).mkdir()
         for i in range(4):
@@ -186,10 +187,12 @@ def test_the_size_before_a_stretch_is_remembered_and_alpha_is_kept_on_request(tm
             image.putalpha(Image.linear_gradient("L").resize((60, 30)))
             image.save(tmp_path / label / f"{i}.png")
     store = MemoryStore()
-    kept = read_manifest(store, ingest(tmp_path, store, "kept", size_px=32, keep_alpha=True).manifest_uri)
-    white = read_manifest(store, ingest(tmp_path, store, "white", size_px=32, fit="pad").manifest_uri)
-    assert {(line.width, line.height, line.stretched_from) for line in kept} == {(32, 32, (60, 30))}
-    assert {line.stretched_from for line in white} == {None}  # a border cannot be undone by a stretch
-    assert {decode(store.get(store.key(x.uri)), keep_alpha=True).mode for x in kept} == {"RGBA"}
-    assert {decode(store.get(store.key(x.uri)), keep_alpha=True).mode for x in white} <= {"L", "RGB"}
+    kept = read_manifest(store, ingest(tmp_path, store, "kept", keep_alpha=True).manifest_uri)
+    white = read_manifest(store, ingest(tmp_path, store, "white", fit="pad").manifest_uri)
+    assert {(x.width, x.height, x.fit, x.colour) for x in kept} == {(60, 30, "stretch", "RGBA")}
+    assert {(x.width, x.height, x.fit, x.colour) for x in white} == {(60, 30, "pad", "L")}
+    assert {x.sha256 for x in kept} == {x.sha256 for x in white}  # the same files, as they came
+    assert {x.shape for x in squares(store, kept, 16) if isinstance(x, np.ndarray)} == {(16, 16, 4)}
+    (shown,) = {x.shape for x in squares(store, white, 16) if isinstance(x, np.ndarray)}
+    assert shown == (16, 16)
     assert read_card(store, "kept")["colour"] == "RGBA"

@@ -62,7 +62,7 @@ def category(root: Path, masked: bool = True) -> dict[str, np.ndarray]:
 
 def lines_of(root: Path, **options: object) -> tuple[MemoryStore, list[ManifestLine]]:
     store = MemoryStore()
-    return store, read_manifest(store, ingest(root, store, "web", size_px=32, **options).manifest_uri)
+    return store, read_manifest(store, ingest(root, store, "web", **options).manifest_uri)
 
 
 def test_strips_are_cut_and_labelled_by_their_masks(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_large_picture_is_cut_in_both_directions(tmp_path: Path) -> None:
     for line in lines:
         if line.source == "bad/0.jpg" and line.tile:
             left, top, side = line.tile
-            part = whole.crop((left, top, left + side, top + side)).resize((32, 32), Image.Resampling.LANCZOS)
+            part = whole.crop((left, top, left + side, top + side))
             np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.uri)))), np.asarray(part))
 
 

@@ -38,6 +38,6 @@ class Ingested:
 def ingested(root: Path, **settings: Any) -> Ingested:
     """Ingest a folder at the size that its pictures are drawn in."""
     store = MemoryStore()
-    result = ingest(root, store, "drawn", size_px=SIDE, **settings)
+    result = ingest(root, store, "drawn", **settings)
     lines = {line.source: line for line in read_manifest(store, result.manifest_uri)}
     return Ingested(store, lines, result.card)

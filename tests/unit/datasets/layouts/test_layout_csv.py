@@ -90,7 +90,7 @@ def test_every_kind_of_a_cell_reaches_the_manifest(tmp_path: Path) -> None:
     lines = [f'{name},"{"good" if number < 6 else "melt, scratch"}"' for number, name in enumerate(names)]
     (tmp_path / "table.csv").write_text("\n".join(["image,label", *lines]))
     store = MemoryStore()
-    result = ingest(tmp_path, store, "parts", size_px=16, labels="kinds")
+    result = ingest(tmp_path, store, "parts", labels="kinds")
     assert {(line.label, line.kinds) for line in read_manifest(store, result.manifest_uri)} == {
         ("good", ()),
         ("melt", ("melt", "scratch")),

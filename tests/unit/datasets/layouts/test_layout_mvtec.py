@@ -67,7 +67,7 @@ def test_loco_has_validation_images_and_several_masks_an_image(tmp_path: Path) -
 def test_the_masks_of_an_image_are_united(tmp_path: Path) -> None:
     store = MemoryStore()
     photographs(loco(tmp_path), *(f"test/logical_anomalies/{n:03}.png" for n in range(2, 9)))
-    done = ingest(tmp_path, store, "loco", size_px=16)
+    done = ingest(tmp_path, store, "loco")
     line = next(x for x in read_manifest(store, done.manifest_uri) if x.source == "test/logical_anomalies/000.png")
     united = decode(store.get(store.key(line.mask_uri)))
     parts = [decode((tmp_path / f"ground_truth/logical_anomalies/000/00{n}.png").read_bytes()) for n in (0, 1)]
@@ -94,4 +94,4 @@ def test_the_folder_above_the_categories_is_refused_with_one_of_them(tmp_path: P
 def test_kept_splits_that_train_no_defect_are_an_error(tmp_path: Path) -> None:
     photographs(category(tmp_path), *(f"train/good/{n:03}.png" for n in range(2, 8)))
     with pytest.raises(InvalidInput, match="leave nothing of defect to train on"):
-        ingest(tmp_path, MemoryStore(), "x", size_px=16, choices=SPLITS)
+        ingest(tmp_path, MemoryStore(), "x", choices=SPLITS)

@@ -36,8 +36,8 @@ def test_classes_are_labels_and_no_split_is_lost(tmp_path: Path, validation: str
 
 def test_splits_are_pooled_unless_they_are_to_be_kept(tmp_path: Path) -> None:
     store = MemoryStore()
-    pooled = read_manifest(store, ingest(parted(tmp_path), store, "pooled", size_px=16).manifest_uri)
-    kept = read_manifest(store, ingest(tmp_path, store, "kept", size_px=16, choices=SPLITS).manifest_uri)
+    pooled = read_manifest(store, ingest(parted(tmp_path), store, "pooled").manifest_uri)
+    kept = read_manifest(store, ingest(tmp_path, store, "kept", choices=SPLITS).manifest_uri)
     assert {line.split for line in kept if line.source.startswith("val/")} == {"validation"}
     assert {line.split for line in kept if line.source.startswith("test/")} == {"test"}
     assert len({line.split for line in pooled if line.source.startswith("test/")}) > 1
@@ -47,7 +47,7 @@ def test_splits_are_pooled_unless_they_are_to_be_kept(tmp_path: Path) -> None:
 def test_a_label_that_the_kept_splits_do_not_train_is_an_error(tmp_path: Path) -> None:
     photographs(parted(tmp_path), *(f"test/hole/{n}.png" for n in range(4)))
     with pytest.raises(InvalidInput, match="leave nothing of hole to train on"):
-        ingest(tmp_path, MemoryStore(), "x", size_px=16, labels="kinds", choices=SPLITS)
+        ingest(tmp_path, MemoryStore(), "x", labels="kinds", choices=SPLITS)
 
 
 def test_a_part_that_the_kept_splits_both_train_and_test_is_counted(tmp_path: Path) -> None:
@@ -57,9 +57,7 @@ def test_a_part_that_the_kept_splits_both_train_and_test_is_counted(tmp_path: Pa
     (tmp_path / "groups.csv").write_text(
         "\n".join(["image,group", *(f"{file},{same.get(file, file)}" for file in files)])
     )
-    done = ingest(
-        tmp_path / "photos", MemoryStore(), "x", size_px=16, choices=SPLITS, groups_csv=tmp_path / "groups.csv"
-    )
+    done = ingest(tmp_path / "photos", MemoryStore(), "x", choices=SPLITS, groups_csv=tmp_path / "groups.csv")
     assert done.card["straddling"] == 1
     assert done.counts["test"] == {"good": 4, "defect": 4}
 
