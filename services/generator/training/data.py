@@ -90,7 +90,7 @@ def default_resolution(lines: Sequence[ManifestLine]) -> int:
 
 def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
     """(width, height) in pixels of what is stretched to a square, the middle where they differ; None: nothing is."""
-    sizes = [line.upright_px for line in lines if line.fit == "stretch"]
+    sizes = [line.upright_px for line in lines if line.stretched_from or line.fit == "stretch"]
     if not sizes:
         return None
     width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()

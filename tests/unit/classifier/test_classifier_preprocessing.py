@@ -21,12 +21,12 @@ def line(bits: int = 16, **fields: object) -> ManifestLine:
 
 
 def test_bits_are_those_of_the_photographs() -> None:
-    assert Preprocessing.of([line(12), line(12)]) == Preprocessing(square_px=32, fit="pad", bits=12)
+    assert Preprocessing.of([line(12), line(12)], 96) == Preprocessing(square_px=32, fit="pad", bits=12)
     drawn = line(origin="synthetic", width=64)
-    assert Preprocessing.of([line(12), drawn]).bits == 12
-    assert Preprocessing.of([line(12), line(12, width=64)]) == Preprocessing(bits=12)  # only the square is not known
-    assert Preprocessing.of([line(12), line(14)]) == Preprocessing(square_px=32, fit="pad", bits=16)
-    assert Preprocessing.of([]).bits == 16
+    assert Preprocessing.of([line(12), drawn], 96).bits == 12
+    assert Preprocessing.of([line(12), line(12, width=64)], 96) == Preprocessing(square_px=32, fit="pad", bits=12)
+    assert Preprocessing.of([line(12), line(14)], 96) == Preprocessing(square_px=32, fit="pad", bits=16)
+    assert Preprocessing.of([], 96).bits == 16
     # As a card, and an export beside it, states it; cards from before say nothing and mean 16.
     assert Preprocessing(bits=12).model_dump(mode="json")["bits"] == 12
     assert Preprocessing.model_validate({"square_px": 32}).bits == 16

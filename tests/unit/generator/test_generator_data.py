@@ -43,22 +43,22 @@ def test_lines_without_a_group_are_not_of_one_group(folder: ObjectStore) -> None
 
 def test_pixels_are_read_as_they_are(folder: ObjectStore) -> None:
     lines = make_lines(folder, "d", SPLITS)
-    images = data.load(folder, lines)
+    images = data.load(folder, lines, 16)
     assert images.pixels.shape == (5, 3, 16, 16)
     assert images.pixels.dtype == torch.uint8
     assert data.load(folder, lines, 8).pixels.shape == (5, 3, 8, 8)
-    grey = data.load(folder, make_lines(folder, "grey", SPLITS, channels=1))
+    grey = data.load(folder, make_lines(folder, "grey", SPLITS, channels=1), 16)
     assert grey.pixels.shape == (5, 1, 16, 16)
 
 
 def test_alpha_is_kept_where_an_image_has_it(folder: ObjectStore) -> None:
     lines = make_lines(folder, "see-through", SPLITS[:2], channels=4)
-    pixels = data.load(folder, lines).pixels
+    pixels = data.load(folder, lines, 16).pixels
     assert pixels.shape == (2, 4, 16, 16)
     hidden = pixels[:, 3] == 0
     assert hidden.any()
     assert (pixels.permute(0, 2, 3, 1)[hidden][:, :3] == 255).all()  # what is invisible has one colour
-    mixed = data.load(folder, [*lines, *make_lines(folder, "solid", SPLITS[:1])]).pixels
+    mixed = data.load(folder, [*lines, *make_lines(folder, "solid", SPLITS[:1])], 16).pixels
     assert mixed.shape == (3, 4, 16, 16)
     assert (mixed[2, 3] == 255).all()
 
@@ -82,22 +82,36 @@ def test_the_original_size_is_that_of_most_images(folder: ObjectStore) -> None:
     sizes = [(200, 100), (200, 100), (210, 90)]
     known = [x.model_copy(update={"stretched_from": s}) for x, s in zip(lines, sizes, strict=False)]
     assert data.original_size([*known, lines[3]]) == (200, 100)
+    own = [
+        x.model_copy(update={"fit": "stretch", "width": w, "height": h})
+        for x, (w, h) in zip(lines, sizes, strict=False)
+    ]
+    assert data.original_size(own) == (200, 100)
+    assert data.original_size([x.model_copy(update={"fit": "pad"}) for x in own]) is None  # a border stays
 
 
 def test_an_image_that_was_changed_is_refused(folder: ObjectStore) -> None:
     lines = make_lines(folder, "d", SPLITS)
     folder.put(folder.key(lines[1].uri), folder.get(folder.key(lines[0].uri)))
     with pytest.raises(Corrupted, match="SHA-256"):
-        data.load(folder, lines)
+        data.load(folder, lines, 16)
 
 
-def test_images_of_several_sizes_are_refused(folder: ObjectStore) -> None:
-    lines = make_lines(folder, "d", SPLITS)
-    assert data.size_of(lines) == 16
-    with pytest.raises(InvalidInput, match="sizes"):
-        data.size_of([lines[0], lines[1].model_copy(update={"width": 32, "height": 32})])
-    with pytest.raises(InvalidInput, match="sizes"):
-        data.size_of([lines[0].model_copy(update={"width": 32})])
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [([(16, 16)], 16), ([(500, 300)], 64), ([(500, 300), (40, 90)], 32), ([(64, 64)], 64), ([(5, 900)], 8)],
+)
+def test_the_default_resolution_is_64_or_what_the_smallest_picture_has(
+    sizes: list[tuple[int, int]], expected: int, folder: ObjectStore
+) -> None:
+    line = make_lines(folder, "d", SPLITS)[0]
+    lines = [line.model_copy(update={"width": width, "height": height}) for width, height in sizes]
+    assert data.default_resolution(lines) == expected
+
+
+def test_pictures_of_several_sizes_become_one(folder: ObjectStore) -> None:
+    small = make_lines(folder, "d", SPLITS)
+    assert data.load(folder, [small[0], small[1]], 32).pixels.shape == (2, 3, 32, 32)
 
 
 def test_every_pass_shows_every_image_once_in_its_own_order() -> None:
