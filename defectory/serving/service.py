@@ -25,6 +25,8 @@ from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
 from defectory.serving.logs import configure_logs
 from defectory.serving.manifests import SETTING, Manifests
 from defectory.serving.metrics import serve_metrics
+from defectory.serving.operations.nursery import Nursery
+from defectory.serving.operations.runner import Runner, Workplace
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
@@ -59,6 +61,7 @@ class ServiceDefinition(Generic[Settings]):
 
     Attributes:
         add: adds its servicers to a server and returns what is to be closed at the end.
+        runner: where the work of its operations is done.
     """
 
     name: str
@@ -67,6 +70,7 @@ class ServiceDefinition(Generic[Settings]):
     add: Callable[[grpc.Server, ServiceContext[Settings]], Callable[[], None] | None]
     more: tuple[Any, ...] = ()  # descriptors of further protos
     threads: Callable[[Settings], int] = lambda _: THREADS  # calls at work at once
+    runner: Callable[[Workplace], Runner] = Nursery
 
 
 def run_service(definition: ServiceDefinition[Settings], arguments: Sequence[str] | None = None) -> int:
@@ -94,15 +98,9 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    operations = OperationSupervisor(
-        store,
-        definition.name,
-        settings={
-            name: str(getattr(settings, name))
-            for name in (*(definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()), SETTING)
-        },
-        workers=settings.workers,
-    )
+    own = definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()
+    workplace = Workplace(definition.name, store.url, {name: str(getattr(settings, name)) for name in (*own, SETTING)})
+    operations = OperationSupervisor(store, definition.name, definition.runner(workplace), settings.workers)
     door = _make_door(definition, settings)
     server = _make_server(definition, settings, door)
     healths, said = HealthServicer(), set[str]()
