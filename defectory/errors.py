@@ -5,7 +5,8 @@ DefectoryError
 ├── NotFound              the dataset, model, object or operation does not exist
 ├── AlreadyExists         the name or request id is taken by something else
 ├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks)
-│   └── WeightsMissing    there are no ImageNet weights to start from
+│   ├── WeightsMissing    there are no ImageNet weights to start from
+│   └── NotServed         this process does not answer such calls, another one does
 ├── Refused               not allowed (a URI outside the store's root, a file closed to us, no token)
 ├── Corrupted             stored bytes are not what was written
 ├── Exhausted             a limit or the disk is full
@@ -48,6 +49,10 @@ class FailedPrecondition(DefectoryError):
 
 class WeightsMissing(FailedPrecondition):
     """There are no ImageNet weights to start from; one can do without them."""
+
+
+class NotServed(FailedPrecondition):
+    """Who was asked does not serve that call, as it was started; the message says who does."""
 
 
 class Refused(DefectoryError):

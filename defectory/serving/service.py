@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -25,6 +25,9 @@ from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
 from defectory.serving.logs import configure_logs
 from defectory.serving.manifests import SETTING, Manifests
 from defectory.serving.metrics import serve_metrics
+from defectory.serving.not_served import NotServedInterceptor
+from defectory.serving.operations.nursery import Nursery
+from defectory.serving.operations.runner import Runner, Workplace
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
@@ -38,6 +41,7 @@ THREADS = 16  # calls at work at once; longer work runs in workers
 WAITING = 256  # calls that wait for their message or their turn, where the setting does not say how many
 IDLE_S, HANDSHAKE_S = 300, 10  # of a connection without a call; until a connection says what it speaks
 LOOK_S = 1.0  # between two looks whether a signal came
+OPERATIONS: str = operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name
 LEAVE_S = 3.0  # for calls' threads to see that their callers have been sent away
 
 log = structlog.get_logger(__name__)
@@ -60,6 +64,8 @@ class ServiceDefinition(Generic[Settings]):
 
     Attributes:
         add: adds its servicers to a server and returns what is to be closed at the end.
+        runner: where the work of its operations is done.
+        not_served: gRPC services and calls that, by its settings, another process serves (see NotServedInterceptor).
     """
 
     name: str
@@ -68,6 +74,8 @@ class ServiceDefinition(Generic[Settings]):
     add: Callable[[grpc.Server, ServiceContext[Settings]], Callable[[], None] | None]
     more: tuple[Any, ...] = ()  # descriptors of further protos
     threads: Callable[[Settings], int] = lambda _: THREADS  # calls at work at once
+    runner: Callable[[Workplace], Runner] = Nursery
+    not_served: Callable[[Settings], Mapping[str, str]] = lambda _: {}
 
 
 def run_service(definition: ServiceDefinition[Settings], arguments: Sequence[str] | None = None) -> int:
@@ -95,15 +103,9 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    operations = OperationSupervisor(
-        store,
-        definition.name,
-        settings={
-            name: str(getattr(settings, name))
-            for name in (*(definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()), SETTING)
-        },
-        workers=settings.workers,
-    )
+    own = definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()
+    workplace = Workplace(definition.name, store.url, {name: str(getattr(settings, name)) for name in (*own, SETTING)})
+    operations = OperationSupervisor(store, definition.name, definition.runner(workplace), settings.workers)
     door = _make_door(definition, settings)
     server = _make_server(definition, settings, door)
     healths, said = HealthServicer(), set[str]()
@@ -117,15 +119,13 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
         server, ServiceContext(store, operations, settings, Manifests(settings.max_manifest_lines), set_serving)
     )
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
-    descriptors = (definition.descriptor, *definition.more)
-    names = [s.full_name for descriptor in descriptors for s in descriptor.services_by_name.values()]
-    names.append(operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name)
+    names = _served(definition, settings)
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = _bind(server, settings)
     metrics_port = serve_metrics(settings.host, settings.metrics_port)
     server.start()
-    if settings.resume == "always":
+    if settings.resume == "always" and OPERATIONS in names:
         operations.resume_unfinished()
     for name in {"", *names} - said:
         set_serving(name, True)
@@ -157,6 +157,14 @@ def wait_until(stop: threading.Event) -> None:
         pass
 
 
+def _served(definition: ServiceDefinition[Settings], settings: Settings) -> list[str]:
+    """Full names of the gRPC services that this process serves, beside health and reflection."""
+    descriptors = (definition.descriptor, *definition.more)
+    names = [s.full_name for descriptor in descriptors for s in descriptor.services_by_name.values()]
+    not_served = definition.not_served(settings)
+    return [name for name in (*names, OPERATIONS) if name not in not_served]
+
+
 def _make_door(definition: ServiceDefinition[Settings], settings: Settings) -> Door:
     calls = settings.calls or definition.threads(settings) + WAITING
     return Door(Token(settings.token) if settings.token else None, calls, settings.message_s)
@@ -165,7 +173,8 @@ def _make_door(definition: ServiceDefinition[Settings], settings: Settings) -> D
 def _make_server(definition: ServiceDefinition[Settings], settings: Settings, door: Door) -> grpc.Server:
     interceptors: list[grpc.ServerInterceptor] = [
         door, *tracing_interceptors(definition.name, os.environ), CallInterceptor(),
-        TurnInterceptor(definition.threads(settings)), ParsingInterceptor(),
+        NotServedInterceptor(definition.not_served(settings)), TurnInterceptor(definition.threads(settings)),
+        ParsingInterceptor(),
     ]  # fmt: skip
     options = [*transport_options(settings.max_message_mb << 20), *connection_options(settings)]
     return grpc.server(door.threads, interceptors=interceptors, options=options)

@@ -20,6 +20,7 @@ CODES: dict[type[errors.DefectoryError], int] = {
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
+    errors.NotServed: code_pb2.UNIMPLEMENTED,
     errors.Refused: code_pb2.PERMISSION_DENIED,
     errors.Corrupted: code_pb2.DATA_LOSS,
     errors.Exhausted: code_pb2.RESOURCE_EXHAUSTED,

@@ -20,6 +20,12 @@ def serve(
     explainer_address: Annotated[
         str, typer.Option("--explainer-address", help="For the classifier's heatmaps: host:port.")
     ] = "",
+    role: Annotated[
+        str,
+        typer.Option(
+            "--role", help="For the classifier: serve (answers at once), work (trainings and the like) or both."
+        ),
+    ] = "",
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME[=VERSION]", help="Classifier to serve, repeatable; default: all."),
@@ -60,7 +66,7 @@ def serve(
         "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
         "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
-        "--device": device or None,
+        "--device": device or None, "--role": role or None,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

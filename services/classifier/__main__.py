@@ -1,4 +1,4 @@
-"""Starts the classifier: `python -m services.classifier --store URL [--port P]`."""
+"""Starts the classifier: `python -m services.classifier --store URL [--port P] [--role serve|work|both]`."""
 
 import os
 import sys
@@ -11,8 +11,9 @@ from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
 from defectory.serving.admission import Admission
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
+from services.classifier.roles import INFERENCE, not_served
 from services.classifier.service_settings import ClassifierSettings
-from services.classifier.servicer import ClassifierServicer
+from services.classifier.servicer import ClassifierServicer, ServingServicer, WorkServicer
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
@@ -21,21 +22,34 @@ from services.classifier.serving.registry import WAITING, ModelRegistry, Served
 from services.classifier.serving.servicer import OpenInferenceServicer
 
 
-def add(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None]:
-    """Add the servicers to the server."""
+def add(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None] | None:
+    """Add the servicers of the role to the server."""
+    if context.settings.role == "work":
+        # The calls that it lacks are refused before they come to it (roles.py).
+        servicer = WorkServicer(context.store, context.operations, context.manifests)  # type: ignore[abstract]
+        classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+        return None
+    return _add_serving(server, context)
+
+
+def _add_serving(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None]:
     settings = context.settings
     threads = settings.threads or len(os.sched_getaffinity(0))
     batcher = Batcher(threads)
     registry = ModelRegistry(context.store, _loader(context, threads), parse_models(settings.models), settings.poll_s)
     answering = Answering(context.store, registry, batcher, Admission(settings.queue))
-    servicer = ClassifierServicer(context.store, context.operations, answering, _heatmaps(settings), context.manifests)
-    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+    serving = ServingServicer(context.store, answering, _heatmaps(settings))  # type: ignore[abstract]  # as above
+    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(
+        serving
+        if settings.role == "serve"
+        else ClassifierServicer(context.store, context.operations, context.manifests, serving),
+        server,
+    )
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server
     )
-    name = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
-    context.set_serving(name, False)
-    registry.start(lambda: context.set_serving(name, True))
+    context.set_serving(INFERENCE, False)
+    registry.start(lambda: context.set_serving(INFERENCE, True))
 
     def close() -> None:
         registry.close()
@@ -85,6 +99,7 @@ def main() -> int:
             add,
             (open_inference_pb2.DESCRIPTOR,),
             calls_at_once,
+            not_served=lambda settings: not_served(settings.role),
         )
     )
 

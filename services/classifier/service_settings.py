@@ -6,10 +6,17 @@ from pydantic import Field
 
 from defectory.settings import ServiceSettings
 
+Role = Literal["both", "serve", "work"]
+
 
 class ClassifierSettings(ServiceSettings):
     """Settings of the classifier."""
 
+    role: Role = Field(
+        "both",
+        description="serve: only answers at once, of loaded models; work: only trains, evaluates, scores and the like; "
+        "both",
+    )
     weights: str = Field("", description="ImageNet weights file of MobileNetV2, or starter")
     shared: str = Field("", description="folder of shared data, searched for weights")
     explainer_address: str = Field("", description="host:port of the explainer, for heatmaps")

@@ -34,21 +34,38 @@ JOBS = "services.classifier.jobs:"
 MAX_AT_ONCE = 64
 
 
-class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
-    """Trains, evaluates, scores and classifies."""
+class CardsServicer(classifier_pb2_grpc.ClassifierServiceServicer):
+    """Says which classifiers there are: what every process does."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        operations: OperationSupervisor,
-        answering: Answering,
-        heatmaps: Heatmaps | None,
-        manifests: Manifests,
-    ) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         self._store = store
+
+    def ListClassifiers(
+        self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
+    ) -> pb.ListClassifiersResponse:
+        """A page of classifiers; one whose card cannot be read does not hide the others."""
+        found, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
+        classifiers = []
+        for name, version in GrpcCaller(context).each(found):
+            try:
+                classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
+            except (Corrupted, NotFound, Refused):
+                classifiers.append(pb.Classifier(name=name, version=version))
+        return pb.ListClassifiersResponse(classifiers=classifiers, next_page_token=token)
+
+    def GetClassifier(
+        self, request: pb.GetClassifierRequest, context: grpc.ServicerContext
+    ) -> pb.GetClassifierResponse:
+        """One classifier's card."""
+        return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
+
+
+class WorkServicer(CardsServicer):
+    """Trains, evaluates, scores, calibrates and exports."""
+
+    def __init__(self, store: ObjectStore, operations: OperationSupervisor, manifests: Manifests) -> None:
+        super().__init__(store)
         self._operations = operations
-        self._answering = answering
-        self._heatmaps = heatmaps
         self._manifests = manifests
 
     def TrainClassifier(
@@ -114,6 +131,19 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             self._check_manifest(request.manifest_uri, context)
         return self._operations.start(JOBS + "export_classifier", request)
 
+    def _check_manifest(self, uri: str, context: grpc.ServicerContext) -> None:
+        with self._manifests.read_for(context) as reading:
+            check_manifest(self._store, uri, reading)
+
+
+class ServingServicer(CardsServicer):
+    """Answers at once."""
+
+    def __init__(self, store: ObjectStore, answering: Answering, heatmaps: Heatmaps | None) -> None:
+        super().__init__(store)
+        self._answering = answering
+        self._heatmaps = heatmaps
+
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         """Classify images at once."""
         name, _, version = request.model.partition("/")
@@ -138,25 +168,16 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
                 found.heatmap = heatmap
         return pb.ClassifyResponse(classifications=answers, model_version=card.version)
 
-    def ListClassifiers(
-        self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
-    ) -> pb.ListClassifiersResponse:
-        """A page of classifiers; one whose card cannot be read does not hide the others."""
-        found, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
-        classifiers = []
-        for name, version in GrpcCaller(context).each(found):
-            try:
-                classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
-            except (Corrupted, NotFound, Refused):
-                classifiers.append(pb.Classifier(name=name, version=version))
-        return pb.ListClassifiersResponse(classifiers=classifiers, next_page_token=token)
 
-    def GetClassifier(
-        self, request: pb.GetClassifierRequest, context: grpc.ServicerContext
-    ) -> pb.GetClassifierResponse:
-        """One classifier's card."""
-        return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
+class ClassifierServicer(WorkServicer):
+    """All calls."""
 
-    def _check_manifest(self, uri: str, context: grpc.ServicerContext) -> None:
-        with self._manifests.read_for(context) as reading:
-            check_manifest(self._store, uri, reading)
+    def __init__(
+        self, store: ObjectStore, operations: OperationSupervisor, manifests: Manifests, serving: ServingServicer
+    ) -> None:
+        super().__init__(store, operations, manifests)
+        self._serving = serving
+
+    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        """Classify images at once."""
+        return self._serving.Classify(request, context)

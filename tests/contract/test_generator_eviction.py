@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from multiprocessing.context import ForkServerProcess
 
 from defectory.api.generator.v1 import generator_pb2 as pb
-from defectory.serving.operations.nursery import Nursery
+from defectory.serving.operations.nursery import ForkedWork, Nursery
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, read_record, write_record
+from defectory.serving.operations.runner import Workplace
 from defectory.serving.operations.worker import EXIT_INTERRUPTED
 from defectory.storage import ObjectStore, open_store
 from services.generator import bundle
@@ -25,16 +25,14 @@ SETTINGS = pb.TrainingSettings(
 )
 
 
-def started(store: ObjectStore, operation_id: str) -> ForkServerProcess:
+JOB = "services.generator.jobs:train_generator"
+
+
+def started(store: ObjectStore, operation_id: str) -> ForkedWork:
     """A worker for an operation, as the service starts it."""
-    nursery = Nursery("generator", store.url, {})
-    nursery.warm("services.generator.jobs")
-    return nursery.start(operation_id)
-
-
-def exit_code(worker: ForkServerProcess) -> int | None:
-    worker.join(PATIENT_S)
-    return worker.exitcode
+    nursery = Nursery(Workplace("generator", store.url, {}))
+    nursery.prepare(JOB)
+    return nursery.start(operation_id, JOB)
 
 
 def ask(store: ObjectStore, manifest: str, name: str) -> str:
@@ -42,9 +40,7 @@ def ask(store: ObjectStore, manifest: str, name: str) -> str:
     request = pb.TrainGeneratorRequest(
         request_id=name, manifest_uri=manifest, label="good", name=name, seed=1, settings=SETTINGS
     )
-    record = OperationRecord(
-        id=name, job="services.generator.jobs:train_generator", request=pack(request), created=datetime.now(UTC)
-    )
+    record = OperationRecord(id=name, job=JOB, request=pack(request), created=datetime.now(UTC))
     write_record(store, "generator", record)
     return name
 
@@ -72,17 +68,17 @@ def test_an_evicted_worker_leaves_a_checkpoint_and_asks_to_be_tried_again(tmp_pa
     store = open_store(f"file://{tmp_path}/store")
     manifest = write_images(store, "parts", SPLITS)
     calm, evicted = ask(store, manifest, "calm"), ask(store, manifest, "evicted")
-    assert exit_code(started(store, calm)) == 0
+    assert started(store, calm).wait() == 0
 
     worker = started(store, evicted)
-    wait_for_steps(store, worker.is_alive, evicted)
-    worker.terminate()
-    assert exit_code(worker) == EXIT_INTERRUPTED == 75
+    wait_for_steps(store, lambda: read_record(store, "generator", evicted).state is State.UNFINISHED, evicted)
+    worker.stop()
+    assert worker.wait() == EXIT_INTERRUPTED == 75
     assert read_record(store, "generator", evicted).state is State.UNFINISHED  # to be taken up again
     (written,) = images_seen(store, evicted)
     assert 0 < written < 320  # before the first snapshot
 
-    assert exit_code(started(store, evicted)) == 0
+    assert started(store, evicted).wait() == 0
     first, second = (bundle.read_card(store, f"{name}/1") for name in (calm, evicted))
     assert first.weights_sha256 == second.weights_sha256
     assert (first.history, first.shipped_kimg) == (second.history, second.shipped_kimg)

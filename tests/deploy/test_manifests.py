@@ -142,7 +142,11 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
 
 def sources() -> list[Path]:
     """Manifests that stand for themselves: neither patches nor kustomize's own files."""
-    base = (path for name in ("base", "line", "photos") for path in (ROOT / "deploy/kubernetes" / name).glob("*.yaml"))
+    base = (
+        path
+        for name in ("base", "line", "photos", "serving")
+        for path in (ROOT / "deploy/kubernetes" / name).glob("*.yaml")
+    )
     store = ROOT / "deploy/kubernetes/overlays/cpu/store.yaml"
     return [path for path in (*base, store) if path.name != "kustomization.yaml"]
 
@@ -173,9 +177,19 @@ def is_restricted(pod: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node", "line", "photos"])
-def test_overlays_render_to_what_the_api_knows(overlay: str) -> None:
-    documents = rendered(overlay)
+@pytest.fixture
+def apart(tmp_path: Path) -> str:
+    """The CPU overlay with the classifier's two lives apart, as the page on deploying says."""
+    shutil.copytree(ROOT / "deploy/kubernetes", tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes/overlays/cpu"
+    with (overlay / "kustomization.yaml").open("a") as file:
+        file.write("components: [../../serving]\n")
+    return str(overlay)
+
+
+@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node", "line", "photos", "apart"])
+def test_overlays_render_to_what_the_api_knows(overlay: str, apart: str) -> None:
+    documents = rendered(apart if overlay == "apart" else overlay)
     for document in documents:
         kubernetes_validate.validate(document, "1.32", strict=True)
         assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "defectory"
@@ -209,6 +223,28 @@ def test_the_classifier_is_ready_when_its_models_are() -> None:
     container = pods(rendered("overlays/cpu"))["classifier"]["containers"][0]
     assert container["readinessProbe"]["grpc"]["service"] == "inference.GRPCInferenceService"
     assert "service" not in container["livenessProbe"]["grpc"]
+
+
+def test_the_classifiers_two_lives_are_rolled_apart(apart: str) -> None:
+    deployments = {d["metadata"]["name"]: d["spec"] for d in rendered(apart) if d["kind"] == "Deployment"}
+    assert set(deployments) == {*SERVICES, "classifier-serving"}
+    roles = {}
+    for name in ("classifier", "classifier-serving"):
+        (container,) = deployments[name]["template"]["spec"]["containers"]
+        variables = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert container["image"] == "registry.example/defectory-classifier:0.1.0"
+        roles[name] = variables["DEFECTORY_ROLE"], container["readinessProbe"]["grpc"]["service"]
+    assert roles == {
+        "classifier": ("work", "defectory.api.classifier.v1.ClassifierService"),  # it loads no models
+        "classifier-serving": ("serve", "inference.GRPCInferenceService"),
+    }
+    assert deployments["classifier"]["strategy"] == {"type": "Recreate"}
+    assert deployments["classifier-serving"]["strategy"]["type"] == "RollingUpdate"
+    assert deployments["classifier-serving"]["replicas"] > 1
+    addresses = {d["metadata"]["name"]: d["spec"] for d in rendered(apart) if d["kind"] == "Service"}
+    assert addresses["classifier-serving"]["selector"] == {"app.kubernetes.io/name": "classifier-serving"}
+    (whole,) = pods(rendered("overlays/cpu"))["classifier"]["containers"]
+    assert "DEFECTORY_ROLE" not in {variable["name"] for variable in whole["env"]}
 
 
 def test_a_line_reads_the_claim_that_is_made_for_it() -> None:

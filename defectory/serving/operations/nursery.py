@@ -8,12 +8,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 
 from defectory.errors import Unavailable
 from defectory.serving.operations import worker
+from defectory.serving.operations.runner import Workplace
 
 # OpenMP's threads spin while they wait for each other, by default. Beside any other busy process on the same cores that
 # makes a training step more than ten times slower; awake for microseconds only, they cost next to nothing when alone.
@@ -21,15 +21,16 @@ ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}  # docs/decisions/0002-waiting-threads-
 
 
 class Nursery:
-    """Where a service's workers come from."""
+    """The runner whose workers are forks of one process."""
 
-    def __init__(self, service: str, store_url: str, settings: Mapping[str, str]) -> None:
-        self._arguments = service, store_url, dict(settings)
+    def __init__(self, workplace: Workplace) -> None:
+        self._workplace = workplace
         self._context = multiprocessing.get_context("forkserver")
         self._warming = threading.Lock()
+        self._warm = -1  # process id of the fork server whose imports are known to be done
 
-    def warm(self, module: str) -> None:
-        """Wait until workers can be forked: as long as the import of a module takes where that has yet to be done.
+    def prepare(self, job: str) -> None:
+        """Wait until workers can be forked: as long as the import of the job's module takes, the first time.
 
         Raises:
             Unavailable: the import killed the process.
@@ -37,7 +38,7 @@ class Nursery:
         with self._warming:
             for name, value in ENVIRONMENT.items():
                 os.environ.setdefault(name, value)  # the fork server has this process' environment
-            self._context.set_forkserver_preload([module])
+            self._context.set_forkserver_preload([job.partition(":")[0]])
             resource_tracker.ensure_running()  # it would let SIGTERM through again
             # Whoever ends a group of processes (systemd, a terminal) sends SIGTERM to all of them. Workers leave a
             # checkpoint then; a fork server that went at once would take them along.
@@ -46,18 +47,38 @@ class Nursery:
                 forkserver.ensure_running()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            first = self._context.Process(target=_nothing)
-            _started(first)
-            first.join()
+            server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # nothing else tells
+            if server != self._warm:  # a new one also where the last has died
+                first = self._context.Process(target=_nothing)
+                _started(first)
+                first.join()
+                self._warm = server
 
-    def start(self, operation_id: str) -> ForkServerProcess:
+    def start(self, operation_id: str, job: str) -> "ForkedWork":
         """A worker at work on an operation; Unavailable where none can be forked."""
-        service, store_url, settings = self._arguments
-        process = self._context.Process(
-            target=worker.main, args=(service, operation_id, store_url, settings), name=operation_id
-        )
+        process = self._context.Process(target=worker.main, args=(self._workplace, operation_id), name=operation_id)
         _started(process)
-        return process
+        return ForkedWork(process)
+
+
+class ForkedWork:
+    """An operation's work in a fork."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+
+    def wait(self) -> int:
+        """Wait until it has ended; two threads that read how would take it from each other."""
+        self._process.join()
+        return self._process.exitcode or 0
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
 
 
 def _started(process: ForkServerProcess) -> None:

@@ -1,9 +1,9 @@
 """What the store knows of an operation. One writer an object: no lock is needed.
 
-operations/<service>/<id>.json           request, state, result    the supervisor; the worker when it ends
+operations/<service>/<id>.json           request, state, result    the ledger; the worker when it ends
 operations/<service>/<id>/progress.json  the latest progress       the worker
-operations/<service>/<id>/cancelled      somebody asked to stop    the supervisor
-operations/<service>/<id>/owners/…       which service works on it the supervisor (leases.py)
+operations/<service>/<id>/cancelled      somebody asked to stop    the ledger
+operations/<service>/<id>/owners/…       which service works on it its leases (leases.py)
 """
 
 import base64
@@ -109,10 +109,10 @@ def list_operations(store: ObjectStore, service: str = "") -> Iterator[tuple[str
 def read_record(store: ObjectStore, service: str, operation_id: str) -> OperationRecord:
     """The record; NotFound when there is no such operation, Corrupted when it cannot be read."""
     key = record_key(service, operation_id)
-    if not store.exists(key):
-        raise NotFound(f"there is no operation {operation_id!r} of the {service}")
     try:
         record = OperationRecord.model_validate_json(store.get(key))
+    except NotFound as error:
+        raise NotFound(f"there is no operation {operation_id!r} of the {service}") from error
     except ValidationError as error:
         raise Corrupted(f"{key} is not an operation's record, and can only be deleted: {error}") from error
     if record.id != operation_id:

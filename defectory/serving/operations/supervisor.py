@@ -1,57 +1,36 @@
-"""Starts, watches, resumes and cancels operations: a stored record and a worker process each."""
+"""Starts, watches, resumes and cancels operations: the ledger knows them, the runner works on them.
 
-import base64
+Two kinds of lock. Who reads or changes one operation in the store takes that operation's turn, however long the store
+takes; other operations, and health, do not notice. What the service itself remembers (which operations it works on) is
+guarded by `_changed`, which nobody holds while he asks the store or the runner anything.
+"""
+
 import re
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
-from multiprocessing.context import ForkServerProcess
 
 import structlog
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
-from google.rpc import status_pb2
 
-from defectory.api.operations.v1 import operations_pb2 as progress_pb2
-from defectory.errors import (
-    AlreadyExists,
-    Cancelled,
-    Corrupted,
-    DefectoryError,
-    FailedPrecondition,
-    InvalidInput,
-    NotFound,
-    Unavailable,
-)
+from defectory.errors import AlreadyExists, DefectoryError, FailedPrecondition, InvalidInput, Unavailable
 from defectory.serving import metrics
-from defectory.serving.operations.leases import RENEW_S, Leases
+from defectory.serving.operations.leases import RENEW_S
+from defectory.serving.operations.ledger import NAME, Ledger, to_message
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
-from defectory.serving.operations.nursery import Nursery
-from defectory.serving.operations.record import (
-    OperationRecord,
-    State,
-    cancel_key,
-    list_operations,
-    owners_prefix,
-    pack,
-    progress_key,
-    read_progress,
-    read_record,
-    record_key,
-    unpack_any,
-    write_record,
-)
-from defectory.serving.status import to_status
+from defectory.serving.operations.record import OperationRecord, State, pack
+from defectory.serving.operations.runner import Runner, Work
+from defectory.serving.operations.turns import Turns
 from defectory.storage.store import ObjectStore
 
-NAME = "operations/"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_CRASHES = 3  # a worker that dies this often in a row is not restarted again
 CANCEL_GRACE_S = 30.0  # a cancelled worker that does not report within it is killed
+KEEPERS = 16  # owned operations whose leases are renewed at once: a slow store must not make this service look dead
 
 log = structlog.get_logger(__name__)
 
@@ -59,16 +38,16 @@ log = structlog.get_logger(__name__)
 class OperationSupervisor:
     """The operations of one service."""
 
-    def __init__(self, store: ObjectStore, service: str, settings: Mapping[str, str], workers: int = 1) -> None:
-        self._store = store
-        self._service = service
-        self._nursery = Nursery(service, store.url, settings)
+    def __init__(self, store: ObjectStore, service: str, runner: Runner, workers: int = 1) -> None:
+        self._ledger = Ledger(store, service)
+        self._runner = runner
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
-        self._changed = threading.Condition()
-        self._active: dict[str, ForkServerProcess | None] = {}  # None: waiting for its turn
-        self._leases = Leases(store, service)
+        self._turns = Turns()
+        self._changed = threading.Condition()  # guards the next three
+        self._active: dict[str, Work | None] = {}  # None: waiting for its turn
         self._elsewhere: set[str] = set()  # owned by another service; ours when that one leaves it off
         self._stopping = False
+        self._look = threading.Event()  # for what is owned, before the next renewal
         self._closed = threading.Event()
         threading.Thread(target=self._keep_leases, name="leases", daemon=True).start()
 
@@ -87,38 +66,29 @@ class OperationSupervisor:
             right = "use 1 to 64 of A-Z, a-z, 0-9, '_' and '-', the same again for a repeated start"
             raise InvalidInput(f"request_id {request_id!r}: {right}", {"request_id": right})
         operation_id = f"{job.rpartition(':')[2]}-{request_id}"
-        record = OperationRecord(id=operation_id, job=job, request=pack(request), created=datetime.now(UTC))
-        with self._changed:
-            try:
-                write_record(self._store, self._service, record, if_absent=True)
-            except AlreadyExists:
-                stored = read_record(self._store, self._service, operation_id)
-                if stored.request != record.request:
-                    right = "use a new request_id for a new request"
-                    raise AlreadyExists(f"request_id {request_id!r} started something else: {right}") from None
-                if stored.state in (State.FAILED, State.CANCELLED):  # its worker may still be on its way out
-                    self._changed.wait_for(lambda: operation_id not in self._active, timeout=CANCEL_GRACE_S)
-                if stored.state is not State.SUCCEEDED:
-                    self._take_up(operation_id, asked=True)
-            else:
-                if self._own(operation_id):
-                    self._enqueue(record)
-        return self.get(NAME + operation_id)
+        try:
+            record = self._ledger.add(operation_id, job, request)
+        except AlreadyExists:
+            return self._start_again(operation_id, request, request_id)
+        with self._turns.of(operation_id):
+            if self._own(operation_id):
+                self._enqueue(record)
+        return to_message(record)
 
     def resume_unfinished(self) -> None:
-        """Take up what a service before this one left unfinished, and what one beside this one will leave so."""
-        with self._changed:
-            for record in self._records():
-                if record.state is State.UNFINISHED:
-                    self._take_up(record.id)
+        """Take up what a service before this one left unfinished, and what one beside this one will leave so.
+
+        It is looked for in a thread of its own: nobody waits until a store has listed all that was ever asked for.
+        """
+        threading.Thread(target=self._find_unfinished, name="resume", daemon=True).start()
 
     def get(self, name: str) -> operations_pb2.Operation:
         """The operation as it stands; NotFound."""
-        return self._message(read_record(self._store, self._service, _id(name)))
+        return self._message(self._ledger.read(_id(name)))
 
     def list(self) -> Iterator[operations_pb2.Operation]:
         """Every operation of this service, by name, each read when it is asked for."""
-        return map(self._message, self._records())
+        return map(self._message, self._ledger.each())
 
     def wait(self, name: str, timeout_s: float) -> operations_pb2.Operation:
         """The operation as soon as it is done, or as it stands after the timeout."""
@@ -137,235 +107,254 @@ class OperationSupervisor:
         One whose record is damaged is stopped where somebody works on it; what is left of it can be deleted.
         """
         operation_id = _id(name)
-        with self._changed:
-            record = self._readable(operation_id)
+        with self._turns.of(operation_id):
+            record = self._ledger.read_if_sound(operation_id)
             if record is not None and record.state is not State.UNFINISHED:
                 return
-            self._store.put(cancel_key(self._service, operation_id), b"")
-            worker = self._active.get(operation_id)
-            if worker is not None:
-                _stop(worker)
+            self._ledger.ask_to_stop(operation_id)
+            with self._changed:
+                ours, work = operation_id in self._active, self._active.get(operation_id)
+            if work is not None:
+                _stop(work)
             elif record is None:
                 return
-            elif operation_id in self._active:
-                self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
+            elif ours:
+                self._ledger.cancel(record)
             else:  # its owner's worker sees the marker; where there is no owner, it is ours to end
                 self._take_up(operation_id)
 
     def delete(self, name: str) -> None:
         """Forget an operation that is done, or whose record is damaged; FailedPrecondition while it runs."""
         operation_id = _id(name)
-        with self._changed:
-            record = self._readable(operation_id)
+        with self._turns.of(operation_id):
+            record = self._ledger.read_if_sound(operation_id)
             if self._is_worked_on(operation_id) if record is None else record.state is State.UNFINISHED:
                 raise FailedPrecondition(f"operation {operation_id} is not done; cancel it first")
-            self._elsewhere.discard(operation_id)
-            for info in self._store.list(owners_prefix(self._service, operation_id)):
-                self._store.delete(info.key)
-            for key in (progress_key, cancel_key, record_key):
-                self._store.delete(key(self._service, operation_id))
+            with self._changed:
+                self._elsewhere.discard(operation_id)
+            self._ledger.delete(operation_id)
 
     def shutdown(self, grace_s: float) -> None:
         """Stop workers so that the next start takes them up; kill those that do not stop within the grace."""
+        deadline = time.monotonic() + grace_s
         with self._changed:
             self._stopping = True
-            for worker in self._workers():
-                worker.terminate()
-            self._changed.wait_for(lambda: not self._workers(), timeout=grace_s)
-            for worker in self._workers():
-                worker.kill()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for work in self._under_way():
+            work.stop()
         with self._changed:
-            self._closed.set()
-            for operation_id in self._active:  # those that waited for their turn
-                self._release(operation_id)
+            self._changed.wait_for(lambda: not self._under_way(), timeout=grace_s)
+        for work in self._under_way():
+            work.kill()
+        self._pool.shutdown()
+        self._closed.set()
+        self._look.set()
+        for operation_id in tuple(self._active):  # those that waited for their turn
+            if time.monotonic() < deadline:  # else others find that this process is gone
+                with self._turns.of(operation_id):
+                    self._release(operation_id)
 
-    def _workers(self) -> Sequence[ForkServerProcess]:
-        return [worker for worker in self._active.values() if worker is not None]
+    def _under_way(self) -> tuple[Work, ...]:
+        with self._changed:
+            return tuple(work for work in self._active.values() if work is not None)
 
-    def _records(self) -> Iterator[OperationRecord]:
-        for _, operation_id in list_operations(self._store, self._service):
-            try:
-                record = read_record(self._store, self._service, operation_id)
-            except NotFound:  # deleted while we list
-                continue
-            except Corrupted as error:  # keeps neither the service from starting nor the others from being seen
-                log.error("an operation cannot be read", operation=operation_id, error=str(error))
-                continue
-            yield record
+    def _message(self, record: OperationRecord) -> operations_pb2.Operation:
+        return to_message(record, self._ledger.progress(record.id))
 
-    def _readable(self, operation_id: str) -> OperationRecord | None:
-        """The record; None where it is damaged. Raises NotFound."""
-        try:
-            return read_record(self._store, self._service, operation_id)
-        except Corrupted:
-            return None
+    def _start_again(self, operation_id: str, request: Message, request_id: str) -> operations_pb2.Operation:
+        stored = self._ledger.read(operation_id)
+        if stored.request != pack(request):
+            right = "use a new request_id for a new request"
+            raise AlreadyExists(f"request_id {request_id!r} started something else: {right}")
+        if stored.state in (State.FAILED, State.CANCELLED):  # its worker may still be on its way out
+            with self._changed:
+                self._changed.wait_for(lambda: operation_id not in self._active, timeout=CANCEL_GRACE_S)
+        if stored.state is not State.SUCCEEDED:
+            with self._turns.of(operation_id):
+                self._take_up(operation_id, asked=True)
+        return self.get(NAME + operation_id)
 
     def _is_worked_on(self, operation_id: str) -> bool:
-        """Whether somebody works on an operation, or will, of which no record tells."""
-        if operation_id in self._active or not self._leases.take(operation_id):
+        """Whether somebody works on an operation, or will, of which no record tells; in the operation's turn."""
+        with self._changed:
+            if operation_id in self._active:
+                return True
+        if not self._ledger.leases.take(operation_id):
             return True
-        self._leases.release(operation_id)
+        self._ledger.leases.release(operation_id)
         return False
 
     def _own(self, operation_id: str) -> bool:
-        """Whether to work on the operation now: not while another service that lives does, but as soon as it stops."""
-        if self._stopping or operation_id in self._active:
-            return False
-        if self._leases.take(operation_id):
-            self._elsewhere.discard(operation_id)
-            return True
-        self._elsewhere.add(operation_id)
-        return False
+        """Whether to work on the operation now: not while another service that lives does, but as soon as it stops.
+
+        In the operation's turn, as all that follows.
+        """
+        with self._changed:
+            if self._stopping or operation_id in self._active:
+                return False
+        owned = self._ledger.leases.take(operation_id)
+        with self._changed:
+            if owned:
+                self._elsewhere.discard(operation_id)
+            else:
+                self._elsewhere.add(operation_id)
+        return owned
 
     def _take_up(self, operation_id: str, asked: bool = False) -> None:
         """Work on what its last owner left unfinished, or on what somebody asks for again though it did not succeed."""
         if not self._own(operation_id):
             return
         try:
-            record = read_record(self._store, self._service, operation_id)
+            record = self._ledger.read(operation_id)
         except DefectoryError as error:  # deleted meanwhile, damaged, or the store is away: then later
             self._release(operation_id)
             if isinstance(error, Unavailable):
-                self._elsewhere.add(operation_id)
+                with self._changed:
+                    self._elsewhere.add(operation_id)
             raise
-        marker = cancel_key(self._service, operation_id)
         if asked:
-            self._store.delete(marker)
+            self._ledger.forget_to_stop(operation_id)
         if record.state is State.SUCCEEDED or (record.state is not State.UNFINISHED and not asked):
-            self._leases.release(operation_id)
-        elif self._store.exists(marker):
-            self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
-            self._leases.release(operation_id)
+            self._ledger.leases.release(operation_id)
+        elif self._ledger.is_asked_to_stop(operation_id):
+            self._ledger.cancel(record)
+            self._ledger.leases.release(operation_id)
         else:
             log.info("taking up again", operation=operation_id)
-            again = {"state": State.UNFINISHED, "status": "", "restarts": record.restarts + 1}
-            record = record.model_copy(update=again)
-            write_record(self._store, self._service, record)
-            self._enqueue(record)
+            self._enqueue(self._ledger.take_up(record))
 
     def _enqueue(self, record: OperationRecord) -> None:
-        self._active[record.id] = None
-        self._pool.submit(self._work, record.id, record.job)
+        with self._changed:
+            if not self._stopping:
+                self._elsewhere.discard(record.id)
+                self._active[record.id] = None
+                self._pool.submit(self._work, record.id, record.job)
+                return
+        self._release(record.id)
+
+    def _release(self, operation_id: str) -> None:
+        with suppress(DefectoryError):  # then it is found that this process is gone
+            self._ledger.leases.release(operation_id)
+
+    def _find_unfinished(self) -> None:
+        """What is unfinished is looked at as what others may own, and taken up where nobody does."""
+        while not self._closed.is_set():
+            try:
+                for record in self._ledger.each():
+                    with self._changed:
+                        if record.state is State.UNFINISHED and record.id not in self._active:
+                            self._elsewhere.add(record.id)
+                            self._look.set()
+                return
+            except DefectoryError as error:  # the store is away: later
+                log.warning("unfinished operations are not known yet", error=str(error))
+                self._closed.wait(RENEW_S)
 
     def _keep_leases(self) -> None:
         """Renew what we own, stop work on what we lost, take up what others left; in a thread of its own."""
-        while not self._closed.wait(RENEW_S):
-            with self._changed:
-                for operation_id in {*self._active, *self._elsewhere}:
-                    try:
-                        if operation_id not in self._active:
-                            self._take_up(operation_id)
-                        elif operation_id not in self._elsewhere and not self._leases.renew(operation_id):
-                            self._lose(operation_id)
-                    except Exception as error:  # a store that is away, a damaged record: later, and the others now
-                        log.warning("owner not seen to", operation=operation_id, error=str(error))
+        with ThreadPoolExecutor(KEEPERS, thread_name_prefix="lease") as keepers:
+            while not self._closed.is_set():
+                self._look.clear()
+                with self._changed:
+                    seen_to = {*self._active, *self._elsewhere}
+                list(keepers.map(self._see_to, seen_to))
+                self._look.wait(RENEW_S)
+
+    def _see_to(self, operation_id: str) -> None:
+        try:
+            with self._turns.of(operation_id):
+                with self._changed:
+                    active, elsewhere = operation_id in self._active, operation_id in self._elsewhere
+                if self._closed.is_set():
+                    return
+                if not active and elsewhere:
+                    self._take_up(operation_id)
+                elif active and not elsewhere and not self._ledger.leases.renew(operation_id):
+                    self._lose(operation_id)
+        except Exception as error:  # a store that is away, a damaged record: later, and the others now
+            log.warning("owner not seen to", operation=operation_id, error=str(error))
 
     def _lose(self, operation_id: str) -> None:
         """Leave an operation to who took this service for dead."""
         log.warning("another service took it up", operation=operation_id)
-        self._elsewhere.add(operation_id)
-        worker = self._active[operation_id]
-        if worker is not None:
-            _stop(worker)
+        with self._changed:
+            self._elsewhere.add(operation_id)
+            work = self._active.get(operation_id)
+        if work is not None:
+            _stop(work)
 
     def _work(self, operation_id: str, job: str) -> None:
-        """Run workers for one operation until it ended; in a thread of the pool."""
+        """Have one operation worked on until it ended; in a thread of the pool."""
         try:
             with metrics.OPERATIONS_RUNNING.labels(job).track_inprogress():
-                self._run_workers(operation_id, job)
+                self._run(operation_id, job)
         except Exception as error:  # a store that is away: the operation stays unfinished and can be asked for again
             log.error("operation left off", operation=operation_id, exc_info=error)
         finally:
-            with self._changed:
-                self._active.pop(operation_id, None)
-                self._changed.notify_all()
+            with self._turns.of(operation_id):
                 self._release(operation_id)
+                with self._changed:
+                    self._active.pop(operation_id, None)
+                    self._changed.notify_all()
 
-    def _release(self, operation_id: str) -> None:
-        with suppress(DefectoryError):  # then it is found that this process is gone
-            self._leases.release(operation_id)
-
-    def _run_workers(self, operation_id: str, job: str) -> None:
+    def _run(self, operation_id: str, job: str) -> None:
         for crashes in range(1, MAX_CRASHES + 1):
-            try:
-                worker = self._start_worker(operation_id, job)
-            except Unavailable as error:
-                log.error("no worker can be started", error=str(error))
-                code = -signal.SIGKILL
-            else:
-                if worker is None:
-                    return
-                worker.join()  # nobody else may: two who read how it ended would take it from each other
-                code = worker.exitcode or 0
-            with self._changed:
-                record = read_record(self._store, self._service, operation_id)
+            code = self._run_once(operation_id, job)
+            if code is None:
+                return
+            with self._turns.of(operation_id):
+                record = self._ledger.read(operation_id)
                 if record.state is not State.UNFINISHED:
                     metrics.OPERATIONS.labels(job, record.state).inc()
                     log.info("operation ended", operation=operation_id, state=record.state)
                     return
-                if self._store.exists(cancel_key(self._service, operation_id)):
-                    self._end(record, State.CANCELLED, Cancelled(f"operation {operation_id} was cancelled"))
+                if self._ledger.is_asked_to_stop(operation_id):
+                    self._ledger.cancel(record)
                     return
                 if self._stopping or code == EXIT_INTERRUPTED:
                     return
                 log.warning("worker died", operation=operation_id, exit_code=code, crashes=crashes)
                 if crashes == MAX_CRASHES:
-                    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                    why = "out of memory?" if code == -signal.SIGKILL else "see the service's log"
-                    message = f"the worker of {operation_id} died {crashes} times, last by {how} ({why})"
-                    self._end(record, State.FAILED, Unavailable(message))
+                    self._ledger.fail(record, _died(operation_id, code))
                     return
                 metrics.WORKER_RESTARTS.labels(job).inc()
-                write_record(self._store, self._service, record.model_copy(update={"restarts": record.restarts + 1}))
+                self._ledger.take_up(record)
 
-    def _start_worker(self, operation_id: str, job: str) -> ForkServerProcess | None:
-        """A worker; None where it is no longer ours to work on. Raises Unavailable."""
-        self._nursery.warm(job.partition(":")[0])
-        with self._changed:
-            record = read_record(self._store, self._service, operation_id)
-            if self._stopping or record.state is not State.UNFINISHED or not self._leases.renew(operation_id):
+    def _run_once(self, operation_id: str, job: str) -> int | None:
+        """The exit code of the operation's work; None where it is no longer ours to do."""
+        try:
+            self._runner.prepare(job)
+            work = self._begin(operation_id, job)
+        except Unavailable as error:
+            log.error("no worker can be started", error=str(error))
+            return -signal.SIGKILL
+        return None if work is None else work.wait()
+
+    def _begin(self, operation_id: str, job: str) -> Work | None:
+        with self._turns.of(operation_id):
+            if self._stopping or self._ledger.read(operation_id).state is not State.UNFINISHED:
                 return None
-            worker = self._nursery.start(operation_id)
-            self._active[operation_id] = worker
-        return worker
-
-    def _end(self, record: OperationRecord, state: State, error: Exception) -> None:
-        status = base64.b64encode(to_status(error).SerializeToString()).decode()
-        write_record(self._store, self._service, record.model_copy(update={"state": state, "status": status}))
-        metrics.OPERATIONS.labels(record.job, state).inc()
-        self._changed.notify_all()
-
-    def _message(self, record: OperationRecord) -> operations_pb2.Operation:
-        operation = operations_pb2.Operation(name=NAME + record.id, done=record.state is not State.UNFINISHED)
-        operation.metadata.Pack(self._progress(record))
-        if record.state is State.SUCCEEDED:
-            operation.response.CopyFrom(unpack_any(record.response))
-        elif record.status:
-            operation.error.CopyFrom(status_pb2.Status.FromString(base64.b64decode(record.status)))
-        return operation
-
-    def _progress(self, record: OperationRecord) -> progress_pb2.Progress:
-        message = progress_pb2.Progress(restarts=record.restarts, stage="waiting for a worker")
-        message.create_time.FromDatetime(record.created)
-        progress = read_progress(self._store, self._service, record.id)
-        if progress is None:
-            return message
-        message.stage, message.done, message.total, message.unit = (
-            progress.stage, progress.done, progress.total, progress.unit,
-        )  # fmt: skip
-        message.rate, message.sample_uri, message.warning = progress.rate, progress.sample_uri, progress.warning
-        message.values.update(progress.values)
-        message.update_time.FromDatetime(progress.updated)
-        if progress.remaining_s is not None:
-            message.remaining.FromMilliseconds(int(progress.remaining_s * 1000))
-        return message
+            if not self._ledger.leases.renew(operation_id):
+                return None
+            work = self._runner.start(operation_id, job)
+            with self._changed:
+                self._active[operation_id] = work
+                late = self._stopping
+        if late:  # whoever stops did not see it; it has done nothing yet that would be lost
+            work.kill()
+        return work
 
 
-def _stop(worker: ForkServerProcess) -> None:
+def _died(operation_id: str, code: int) -> Unavailable:
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    why = "out of memory?" if code == -signal.SIGKILL else "see the service's log"
+    return Unavailable(f"the worker of {operation_id} died {MAX_CRASHES} times, last by {how} ({why})")
+
+
+def _stop(work: Work) -> None:
     """Ask a worker to leave off, and kill it where it does not."""
-    worker.terminate()
-    killer = threading.Timer(CANCEL_GRACE_S, worker.kill)
+    work.stop()
+    killer = threading.Timer(CANCEL_GRACE_S, work.kill)
     killer.daemon = True
     killer.start()
 

@@ -5,7 +5,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf import symbol_database
@@ -17,26 +17,27 @@ from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED, call_itself, die_with_parent
 from defectory.serving.operations.record import OperationRecord, State, pack, read_record, unpack_any, write_record
+from defectory.serving.operations.runner import Workplace
 from defectory.serving.status import to_status
 from defectory.storage import ObjectStore, open_store
 
 
-def main(service: str, operation_id: str, store_url: str, settings: Mapping[str, str]) -> None:
+def main(workplace: Workplace, operation_id: str) -> None:
     """Run an operation, store how it ended, and leave; the exit code says only whether it ended."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # see nursery.py
     die_with_parent()
     call_itself(operation_id)
     keep_freed_memory()  # a worker lives as long as its job: what it keeps is given back soon enough
-    configure_logs(service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
-    store = open_store(store_url)
-    context = StoredJobContext(store, service, operation_id, settings)
+    configure_logs(workplace.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
+    store = open_store(workplace.store_url)
+    context = StoredJobContext(store, workplace.service, operation_id, workplace.settings)
 
     def stop(*_: object) -> None:
         context.stop = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
-    sys.exit(run(store, service, context))
+    sys.exit(run(store, workplace.service, context))
 
 
 def run(store: ObjectStore, service: str, context: StoredJobContext) -> int:

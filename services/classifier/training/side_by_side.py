@@ -14,7 +14,7 @@ from typing import Any
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import DefectoryError, Unavailable
-from defectory.serving.operations.lifeline import die_with
+from defectory.serving.operations.lifeline import die_with_parent
 from defectory.storage import open_store
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.cycles import Report, run_cycle
@@ -69,7 +69,7 @@ def run_cycles(plan: Plan, cycles: int, at_once: int, report: Report) -> None:
         while waiting or running:
             while waiting and len(running) < at_once:
                 cycle = waiting.pop(0)
-                running[cycle] = context.Process(target=_work, args=(plan, cycle, os.getpid(), messages))
+                running[cycle] = context.Process(target=_work, args=(plan, cycle, messages))
                 running[cycle].start()
             try:
                 while True:
@@ -89,17 +89,17 @@ def run_cycles(plan: Plan, cycles: int, at_once: int, report: Report) -> None:
             process.join()
 
 
-def _work(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
+def _work(plan: Plan, cycle: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
     try:
-        _train(plan, cycle, parent, messages)
+        _train(plan, cycle, messages)
     except DefectoryError as error:
         messages.put((cycle, error))
     except Exception:  # what nobody expected is told whole: the parent logs it, and its type need not cross processes
         messages.put((cycle, RuntimeError(f"cycle {cycle} failed:\n{traceback.format_exc()}")))
 
 
-def _train(plan: Plan, cycle: int, parent: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
-    die_with(parent)
+def _train(plan: Plan, cycle: int, messages: "multiprocessing.Queue[tuple[int, Any]]") -> None:
+    die_with_parent()
     store = open_store(plan.store_url)
     prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
     hold_to_base(store, plan.prefix, prepared)

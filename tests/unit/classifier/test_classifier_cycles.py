@@ -163,11 +163,11 @@ def test_what_nobody_expected_in_a_cycles_process_is_told_whole(monkeypatch: pyt
     messages: queue.SimpleQueue = queue.SimpleQueue()
     for error, kind in ((ZeroDivisionError("of nothing"), RuntimeError), (InvalidInput("no"), InvalidInput)):
 
-        def fail(parent: int, error: Exception = error) -> None:
+        def fail(error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(side_by_side, "die_with", fail)
-        side_by_side._work(None, 3, 1, messages)
+        monkeypatch.setattr(side_by_side, "die_with_parent", fail)
+        side_by_side._work(None, 3, messages)
         cycle, said = messages.get_nowait()
         assert (cycle, type(said)) == (3, kind)
         assert str(error) in str(said)

@@ -8,7 +8,9 @@ import pytest
 
 from defectory.serving.operations import supervisor
 from defectory.serving.operations.leases import Leases
+from defectory.serving.operations.nursery import Nursery
 from defectory.serving.operations.record import OperationRecord, State, cancel_key, read_record, write_record
+from defectory.serving.operations.runner import Workplace
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage import ObjectStore, open_store
 from tests.patience import PATIENT_S
@@ -28,7 +30,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
 
 @pytest.fixture
 def operations(store: ObjectStore) -> Iterator[OperationSupervisor]:
-    operations = OperationSupervisor(store, "s", {})
+    operations = OperationSupervisor(store, "s", Nursery(Workplace("s", store.url, {})))
     yield operations
     operations.shutdown(0)
 
@@ -55,6 +57,8 @@ def test_a_cancelled_operation_is_ended_by_its_owner_or_when_that_is_gone(
 
 def test_one_that_was_deleted_meanwhile_is_let_go(store: ObjectStore, operations: OperationSupervisor) -> None:
     operations.resume_unfinished()
+    time.sleep(0.2)
+    assert len(owners(store)) == 1  # of who lives
     store.delete("operations/s/x.json")
     for key in owners(store):
         store.delete(key)
