@@ -27,7 +27,7 @@ from services.generator.stylegan2.placing import place
 from services.generator.tensors import under
 from services.generator.training import data
 from services.generator.training.checkpoints import newest_tensors
-from services.generator.training.device import on_best_device, wanted_by
+from services.generator.training.device import on_best_device, set_up
 from services.generator.training.transfer import copy_matching
 
 MIN_STEPS, DEFAULT_STEPS, MAX_STEPS = 10, 500, 10_000
@@ -65,7 +65,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     steps, compared = plan_projection(request, job.store)
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
-    generator = on_best_device(generator, wanted_by(job.settings))
+    generator = on_best_device(generator, set_up(job.settings))
     device = generator.mapping.w_average.device
     target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture, card.bits)
     class_index = card.class_index(request.class_label)
