@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.record import record
-from defectory.datasets.groups import correlate, describe, find_groups, without_common
+from defectory.datasets.groups import FINE, correlate, find_groups, without_common
 from defectory.datasets.splits import split_by_group
 from defectory.imaging import decode
 
@@ -30,7 +30,7 @@ def main() -> int:
     labels = [Path(row["image"]).parent.name for row in rows]
     images = [np.asarray(decode((root / row["image"]).read_bytes()).convert("L")) for row in rows]
     started = time.perf_counter()
-    structure = np.stack([describe(image) for image in images])
+    structure = np.stack([FINE.describe(image) for image in images])
     groups = find_groups(structure)
     seconds = time.perf_counter() - started
     alike = np.triu(correlate(without_common(structure)) > SURELY_ONE_TILE, 1)

@@ -1,7 +1,7 @@
 """Finds which photographs show the same part, so that they stay on one side of a split.
 
 What two photographs of one part share, whatever the exposure, is their fine local structure. So each image is reduced
-to it (band-pass, divided by its local contrast), what all images of the set have in common is taken out (mean and
+to it (`defectory.imaging.structure`), what all images of the set have in common is taken out (mean and
 leading principal components: the outline, the fixture, the light), and the rest is registered: the best normalised
 correlation over small shifts. Average linkage then joins what correlates more than different parts do, as read off the
 bulk of pairs.
@@ -11,10 +11,11 @@ The work grows with the square of the number of images: one matrix product for e
 
 import numpy as np
 
+from defectory.imaging.structure import FineStructure
+
+FINE = FineStructure(near_px=0.8, far_px=4.0, border_px=3)
 FOUND = "found-"  # begins the name of a group that was found here; a number follows
-SIZE = 64  # px, to which an image is stretched
-BORDER = 3  # px, left out: the band-pass knows no neighbours there
-MAX_SHIFT = SIZE // 12  # px
+MAX_SHIFT = FINE.size_px // 12  # px
 COMMON = 30  # principal components taken out, at most …
 IMAGES_A_COMPONENT = 40  # … and one for so many images: fewer images have less in common that can be told from a part
 SPREADS = 3.8  # a pair counts as the same part so many robust standard deviations above the bulk of pairs …
@@ -25,22 +26,11 @@ LARGEST = (
 STEP = 0.05
 
 
-def describe(image: np.ndarray) -> np.ndarray:
-    """Fine local structure of a grey image (uint8 (height, width)): float32 (SIZE - 2 BORDER, same)."""
-    import cv2
-
-    small = np.log1p(cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32))
-    band = cv2.GaussianBlur(small, (0, 0), 0.8) - cv2.GaussianBlur(small, (0, 0), 4.0)
-    contrast = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 6.0)) + 1e-3
-    flat = band / (contrast + np.median(contrast))
-    return np.asarray(flat[BORDER : SIZE - BORDER, BORDER : SIZE - BORDER], np.float32)
-
-
 def find_groups(descriptions: np.ndarray) -> np.ndarray:
     """Group of every image.
 
     Args:
-        descriptions: (N, side, side) of `describe`.
+        descriptions: (N, side, side) of `FINE.describe`.
 
     Returns:
         int (N,), numbered from 0 in the order of their first image. The same input always gives the same groups.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from defectory.datasets.groups import describe
+from defectory.datasets.groups import FINE
 from defectory.datasets.layouts.source import SourceFile
 from defectory.datasets.layouts.tree import MAX_FILE_BYTES
 from defectory.datasets.tiles import Tile, Tiling, strip_warning, tiles_of
@@ -95,7 +95,7 @@ def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Pho
     mask, left_out = _mask(root, file, image.size)
     if mask is not None and file.label == reading.good and mask.getbbox() is None:
         mask = None  # it says what the label says: KolektorSDD and others store a black one for every good part
-    structure = describe(np.asarray(image.convert("L")))
+    structure = FINE.describe(np.asarray(image.convert("L")))
     if reading.tiling is not None:
         return list(_tiles(file, reading, image, mask, left_out, structure))
     ending = _ENDINGS.get(opened.format, opened.format.lower())

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import families
 from defectory.statistics import student_half_width
 
@@ -75,16 +76,14 @@ def threshold_chart(curve: Mapping[str, Any], threshold: float) -> bytes:
 
 
 def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
-    """Images side by side as one PNG."""
-    side = TILE_PX + GAP_PX
-    columns = min(columns, max(1, len(images)))
-    canvas = Image.new("RGB", (columns * side - GAP_PX, -(-len(images) // columns) * side - GAP_PX), "white")
-    for number, data in enumerate(images):
+    """Images, at least one, side by side as one PNG."""
+    tiles = []
+    for data in images:
         with Image.open(io.BytesIO(data)) as image:
-            tile = image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
-        canvas.paste(tile, (number % columns * side, number // columns * side))
+            tiles.append(np.asarray(image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)))
+    sheet_ = contact_sheet(tiles, min(columns, len(tiles)), gap_px=GAP_PX, ground=255)
     buffer = io.BytesIO()
-    canvas.save(buffer, "PNG", optimize=True)
+    Image.fromarray(sheet_).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -17,7 +17,8 @@ from services.classifier.servicer import ClassifierServicer, ServingServicer, Wo
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
-from services.classifier.serving.heatmaps import Heatmaps, explainer_at
+from services.classifier.serving.explainer_client import explainer_at
+from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.registry import WAITING, ModelRegistry, Served
 from services.classifier.serving.servicer import OpenInferenceServicer
 

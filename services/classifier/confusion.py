@@ -1,51 +1,58 @@
-"""What a classifier's decisions confuse: the matrix, every label's figures, and which kinds of defect pass."""
+"""What is taken for what: counts of images by truth and decision, and the figures that follow from them."""
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
-from services.classifier.acceptance import Answers, rate
-from services.classifier.data import own_images
-from services.classifier.decision import DecisionRule
 
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """A confusion table.
 
-def decided(
-    rule: DecisionRule, labels: Sequence[str], lines: Sequence[ManifestLine], answers: Answers
-) -> dict[str, Any]:
-    """What comes of deciding on a split's own images as they are decided when served.
-
-    Args:
-        lines: of the split. answers: on its own images.
-
-    Returns:
-        {"confusion": rows of the truth, columns of the decision, both in the order of the labels,
-        "labels": {label: {"images", "precision", "recall", "f1"}}, a label that nothing is taken for has precision 0,
-        "escapes": {kind of defect: {"count", "of", "low", "high"}}, without an operating point empty}.
+    Attributes:
+        counts: (C, C) int, rows of the truth, columns of the decision.
     """
-    decisions = rule.decide(answers.probabilities)
-    matrix = np.zeros((len(labels), len(labels)), int)
-    np.add.at(matrix, (answers.labels, decisions.labels), 1)
-    hits, shown, claimed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    figures = {
-        label: {
-            "images": int(shown[i]),
-            "precision": _share(hits[i], claimed[i]),
-            "recall": _share(hits[i], shown[i]),
-            "f1": _share(2 * hits[i], shown[i] + claimed[i]),
-        }
-        for i, label in enumerate(labels)
-    }
-    escapes = {}
-    if decisions.rejected is not None:
-        kinds = np.array([lines[i].kind or lines[i].label for i in own_images(lines)], dtype=str)
-        defective = answers.labels != rule.good
-        for kind in np.unique(kinds[defective]):
-            of = defective & (kinds == kind)
-            escapes[str(kind)] = rate(int((of & ~decisions.rejected).sum()), int(of.sum())).model_dump()
-    return {"confusion": matrix.tolist(), "labels": figures, "escapes": escapes}
+
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, truth: np.ndarray, decided: np.ndarray, classes: int) -> "Confusion":
+        """Of indices of classes, (N,) each."""
+        counts = np.zeros((classes, classes), int)
+        np.add.at(counts, (truth, decided), 1)
+        return cls(counts)
+
+    @property
+    def hits(self) -> np.ndarray:
+        """(C,): images that are what they were taken for."""
+        return np.diag(self.counts)
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """(C,): images of each class."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    @cached_property
+    def claimed(self) -> np.ndarray:
+        """(C,): images taken for each class."""
+        return np.asarray(self.counts.sum(axis=0))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """(C,): of a class that nothing is taken for 0."""
+        return _share(self.hits, self.claimed)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """(C,): of a class that no image shows 0."""
+        return _share(self.hits, self.shown)
+
+    @property
+    def f1(self) -> np.ndarray:
+        """(C,): harmonic mean of both; 0 of a class that is neither there nor claimed."""
+        return _share(2 * self.hits, self.shown + self.claimed)
 
 
-def _share(count: int, of: int) -> float:
-    return float(count / of) if of else 0.0
+def _share(count: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return np.divide(count, of, out=np.zeros(len(of)), where=of > 0)

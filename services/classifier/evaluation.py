@@ -14,9 +14,9 @@ from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
-from services.classifier.confusion import decided
 from services.classifier.data import label_indices, lines_of, load_images, own_images
 from services.classifier.model import build
+from services.classifier.outcome import decided
 from services.classifier.prediction import Predictor
 from services.classifier.training.metrics import measure, summarise
 

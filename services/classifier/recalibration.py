@@ -10,8 +10,8 @@ from services.classifier.acceptance import answers_of, calibrate, draw_line
 from services.classifier.bundle import load
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.cards import read_card, write_card
-from services.classifier.confusion import decided
 from services.classifier.data import labels_to_calibrate_on, lines_to_calibrate_on, load_images, split_parts
+from services.classifier.outcome import decided
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import check_target, parse_target
 

@@ -163,7 +163,7 @@ class ServingServicer(CardsServicer):
         answers = list(to_classifications(card, answer.decided))
         answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         if heatmaps is not None:
-            shown = heatmaps.of(card.full_name, request.images, [found.decision for found in answers], caller)
+            shown = heatmaps.of(card.full_name, sources, [found.decision for found in answers], caller)
             for found, heatmap in zip(answers, shown, strict=True):
                 found.heatmap = heatmap
         return pb.ClassifyResponse(classifications=answers, model_version=card.version)

@@ -9,11 +9,11 @@ import keras
 import structlog
 
 from defectory.errors import InvalidInput, WeightsMissing
+from defectory.weights import FILE, in_shared
 from services.classifier import starter
 from services.classifier.model import Network
 from services.classifier.settings import STARTER_WIDTH
 
-FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
 DOWNLOAD_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -49,24 +49,21 @@ def load_base(
 def load_imagenet(network: Network, width_multiplier: float, settings: Mapping[str, str]) -> str:
     """Load ImageNet weights into the network's base and say where they came from.
 
-    Tried in this order: the setting `weights`, `<shared>/weights`, `../shared/weights` (which have those of width
-    multiplier 1 only), Keras' cache and download.
+    They are searched as `defectory.weights` has it, by the settings `weights` and `shared`; a folder of shared data has
+    those of width multiplier 1 only.
 
     Raises:
         InvalidInput: the file that was named is absent, or not these weights.
         WeightsMissing: there are none to be had.
     """
-    named, shared = settings.get("weights", ""), (settings.get("shared", ""), "../shared")
-    if named:
+    if named := settings.get("weights", ""):
         if not Path(named).is_file():
             raise InvalidInput(f"weights {named}: there is no such file", {"weights": "name an existing .weights.h5"})
         _load(network, width_multiplier, Path(named))
         return named
-    for folder in filter(None, shared if width_multiplier == 1 else ()):
-        path = Path(folder, "weights", FILE)
-        if path.is_file():
-            _load(network, width_multiplier, path)
-            return FILE
+    if width_multiplier == 1 and (path := in_shared(settings.get("shared", ""))):
+        _load(network, width_multiplier, path)
+        return FILE
     if _from_keras(network, width_multiplier):
         return "keras"
     raise WeightsMissing(

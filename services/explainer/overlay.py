@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from defectory.imaging import Fit, encode_png
+from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import Lettering
 from services.explainer.boxes import Box
 
@@ -95,20 +96,21 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
     return np.asarray(tile)
 
 
-def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]) -> bytes:
-    """Pictures side by side as one PNG: a row a subject with its caption, a column a title.
+def titled_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]) -> bytes:
+    """A contact sheet as PNG: a row a subject with its caption, a column a title.
 
     Args:
         rows: (caption, one thumbnail a column).
     """
     step = TILE_PX + GAP_PX
-    sheet = Image.new("RGB", (len(titles) * step + GAP_PX, TITLE_PX + len(rows) * (step + TITLE_PX)), "white")
+    tiles = [tile for _, pictures in rows for tile in pictures]
+    tiled = contact_sheet(tiles, len(titles), tile_px=(TILE_PX, TILE_PX), gap_px=GAP_PX, above_px=TITLE_PX, ground=255)
+    around = ((TITLE_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0))
+    sheet = Image.fromarray(np.pad(tiled, around, constant_values=255))
     pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
     for column, title in enumerate(titles):
         lettering.draw(pen, GAP_PX + column * step, 3, lettering.fitting(title, TILE_PX))
-    for number, (caption, pictures) in enumerate(rows):
+    for number, (caption, _) in enumerate(rows):
         top = TITLE_PX + number * (step + TITLE_PX)
         lettering.draw(pen, GAP_PX, top + 3, lettering.fitting(caption, sheet.width - 2 * GAP_PX))
-        for column, picture in enumerate(pictures):
-            sheet.paste(Image.fromarray(picture), (GAP_PX + column * step, top + TITLE_PX))
     return encode_png(sheet)

@@ -14,7 +14,7 @@ from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule
 from services.explainer.choices import DEFAULT_LIMIT, DEFAULT_METHOD
 from services.explainer.explanation import Explainer, Explanation
-from services.explainer.overlay import contact_sheet, heatmap_png, overlay, overlay_png, thumbnail
+from services.explainer.overlay import heatmap_png, overlay, overlay_png, thumbnail, titled_sheet
 from services.explainer.scoring import SANITY_IMAGES, masked_images, masked_lines, moved, score, summarise
 
 BATCH = 32
@@ -102,7 +102,7 @@ def explain_manifest(
     documents = {
         "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),
         "summary.json": json.dumps(summary).encode(),
-        "sheet.png": contact_sheet(list(zip(captions, sheet, strict=True)), titles),
+        "sheet.png": titled_sheet(list(zip(captions, sheet, strict=True)), titles),
     }
     for name, data in documents.items():
         store.put(f"{wanted.output_prefix}/{name}", data)

@@ -6,8 +6,9 @@ from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
 from services.filter.judge_client import score_manifest
 from services.filter.judge_lineage import KIND, doubts
-from services.filter.judging import Scores, judge_manifest
+from services.filter.judging import judge_manifest
 from services.filter.policies import Policy
+from services.filter.scores import Scores
 
 
 def policy_of(request: pb.FilterImagesRequest) -> Policy:

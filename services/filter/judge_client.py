@@ -1,13 +1,9 @@
 """Asks the classifier for the scores of a manifest."""
 
 import hashlib
-import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import grpc
-import numpy as np
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
@@ -15,8 +11,7 @@ from defectory.serving.channel import from_environment
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage.store import ObjectStore
-from services.filter.judging import Scores
-from services.filter.verdicts import Score
+from services.filter.scores import Scores, read_scores
 
 
 def score_manifest(
@@ -51,13 +46,4 @@ def score_manifest(
             raise error_from_rpc(error) from error
         response = wait_for(channel, operation, lambda p: report(f"judge: {p.stage}", p.done, p.total))
     assert isinstance(response, pb.ScoreImagesResponse)
-    rows = [json.loads(line) for line in store.get(store.key(response.scores_uri)).splitlines()]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "embeddings.npy")
-        store.get_file(store.key(response.embeddings_uri), file)
-        # Rows are read when they are compared, and stay readable when the file has lost its name.
-        embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
-    return Scores(
-        {row["sha256"]: Score(row["probabilities"], row["spread"]) for row in rows},
-        {row["sha256"]: embedding for row, embedding in zip(rows, embeddings, strict=True)},
-    )
+    return read_scores(store, response.scores_uri, response.embeddings_uri)

@@ -22,19 +22,12 @@ from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
+from services.filter.scores import Scores
 from services.filter.structure import SIZE, Whitening, structures
-from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
+from services.filter.verdicts import count_verdicts, decide, threshold_curve
 
 JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What the judge said of a manifest: scores and embedding rows by the image's sha256."""
-
-    by_image: dict[str, Score]
-    embeddings: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What of an image is compared: its fine local structure, which stays the same whatever the exposure.
 
-An image is band-passed and divided by its local contrast; then it is whitened by the mean power spectrum of the
-training images. Outlines, grinding lines and everything else that all parts share weighs less from then on, and two
-parts hardly correlate, however alike they look.
+The structure (`defectory.imaging.structure`) is whitened by the mean power spectrum of the training images. Outlines,
+grinding lines and everything else that all parts share weighs less from then on, and two parts hardly correlate,
+however alike they look.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from scipy import fft
 
-SIZE = 64  # px, to which an image is stretched
-BORDER = 4  # px, left out: the band-pass knows no neighbours there
-SIDE = SIZE - 2 * BORDER
+from defectory.imaging.structure import FineStructure
+
+FINE = FineStructure(near_px=1.0, far_px=5.0, border_px=4)
+SIDE = FINE.side_px
 SKETCH = 16  # frequencies of a sketch, in each direction
 DAMPING = 5.0  # of the whitening, in multiples of the mean power: only what stands out is damped, noise not blown up
 BLOCK = 2048
@@ -22,11 +23,7 @@ BLOCK = 2048
 def structure(image: np.ndarray) -> np.ndarray:
     """Fine structure of an image (uint8, (height, width) or (height, width, 3)): float16 (SIDE, SIDE)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    small = np.log1p(cv2.resize(grey, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32))
-    band = cv2.GaussianBlur(small, (0, 0), 1.0) - cv2.GaussianBlur(small, (0, 0), 5.0)
-    contrast = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 6.0)) + 1e-3
-    inner = slice(BORDER, SIZE - BORDER)
-    return np.asarray((band / (contrast + np.median(contrast)))[inner, inner], np.float16)
+    return FINE.describe(grey).astype(np.float16)
 
 
 def structures(images: Iterable[np.ndarray]) -> np.ndarray:

@@ -9,12 +9,12 @@ from defectory.api.generator.v1.generator_pb2_grpc import add_GeneratorServiceSe
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
 from services.generator.service_settings import GeneratorServiceSettings
 from services.generator.servicer import GeneratorServicer
-from services.generator.training.device import choose
+from services.generator.training.device import choose, set_up
 
 
 def build(server: grpc.Server, context: ServiceContext[GeneratorServiceSettings]) -> None:
     """Add the servicer to a server; InvalidInput where a GPU is wanted and there is none."""
-    device = context.settings.device
+    device = set_up(context.settings.model_dump())
     choose(device)
     servicer = GeneratorServicer(context.store, context.operations, device, context.manifests)
     add_GeneratorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from defectory.errors import InvalidInput
+from defectory.imaging.sheet import contact_sheet
 from services.generator import latents
-from services.generator.rendering import sheet
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
 from services.generator.synthesis import SEED_LIMIT, look_problems
@@ -94,4 +94,4 @@ def mix(generator: Generator, settings: MixSettings, progress: Progress) -> np.n
         mixed[:, chosen] = own[columns + number, chosen]
         lines.append(np.concatenate([left[number : number + 1], latents.pictures(generator, mixed)]))
     progress(total, total)
-    return sheet(np.concatenate(lines), columns + 1)
+    return contact_sheet(np.concatenate(lines), columns + 1)

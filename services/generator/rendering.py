@@ -89,17 +89,6 @@ def to_pixels(images: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def sheet(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images (N, R, R, C) side by side, rows filled up with black: (rows R, columns R, C)."""
-    n, side, _, channels = images.shape
-    rows = -(-n // columns)
-    grid = np.zeros((rows * columns, side, side, channels), np.uint8)
-    grid[:n] = images
-    return (
-        grid.reshape(rows, columns, side, side, channels).swapaxes(1, 2).reshape(rows * side, columns * side, channels)
-    )
-
-
 @torch.inference_mode()
 def _render(
     generator: Generator,

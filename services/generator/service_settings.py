@@ -14,3 +14,7 @@ class GeneratorServiceSettings(ServiceSettings):
         "auto",
         description="auto: a GPU where there is one; cuda: it neither starts nor works without one",
     )
+    compiled_loops: Literal["auto", "off"] = Field(
+        "auto",
+        description="convolutions on a CPU; auto: by compiled loops where they can be used; off: by torch alone",
+    )

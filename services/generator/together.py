@@ -31,7 +31,7 @@ class TogetherContext:
     def __init__(self, store: ObjectStore, operation_id: str, world: World, device: torch.device) -> None:
         self.store = store
         self.operation_id = operation_id
-        self.settings: Mapping[str, str] = {}
+        self.settings: Mapping[str, str] = {"compiled_loops": os.environ.get("DEFECTORY_COMPILED_LOOPS", "")}
         self.stop = False
         self._world = world
         self._device = device

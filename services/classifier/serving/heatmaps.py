@@ -2,21 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-import grpc
-
-from defectory.api.classifier.v1 import classifier_pb2
-from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
-from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
+from defectory.errors import Exhausted, Expired, InvalidInput
 from defectory.serving.admission import Admission
-from defectory.serving.channel import from_environment
-from defectory.serving.status import error_from_rpc
-from services.classifier.serving.answering import Caller
+from services.classifier.serving.answering import Caller, Source
 
-Explain = Callable[[str, classifier_pb2.ImageSource, str, Caller], bytes]
+Explain = Callable[[str, Source, str, Caller], bytes]
 
 MAX_HEATMAPS = 16  # of a call
 MAX_WAITING = 32  # of all calls
-LONGEST_S = 60.0  # for one, where the caller sets no deadline
 
 
 class Heatmaps:
@@ -39,9 +32,7 @@ class Heatmaps:
             right = f"ask for heatmaps of at most {MAX_HEATMAPS} images a call"
             raise InvalidInput(f"heatmaps of {images} images: {right}", {"heatmap": right})
 
-    def of(
-        self, model: str, images: Sequence[classifier_pb2.ImageSource], labels: Sequence[str], caller: Caller
-    ) -> list[bytes]:
+    def of(self, model: str, images: Sequence[Source], labels: Sequence[str], caller: Caller) -> list[bytes]:
         """The images' heatmaps as PNG, each of its label.
 
         Raises:
@@ -62,23 +53,3 @@ class Heatmaps:
                         f"{self._max_bytes} bytes: ask for those of fewer or smaller images a call"
                     )
         return found
-
-
-def explainer_at(address: str) -> Explain:
-    """What asks the explainer at `host:port` for a heatmap, as long as the caller waits and at most LONGEST_S."""
-    stub = explainer_pb2_grpc.ExplainerServiceStub(from_environment(address))
-
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
-        request = explainer_pb2.ExplainRequest(model=model, image=image, label=label)
-        remaining_s = caller.remaining_s()
-        call = stub.Explain.future(request, timeout=LONGEST_S if remaining_s is None else remaining_s)
-        if not caller.on_end(call.cancel):
-            call.cancel()
-        try:
-            return call.result().heatmap
-        except grpc.FutureCancelledError as error:
-            raise Cancelled("the caller has gone") from error
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from error
-
-    return explain

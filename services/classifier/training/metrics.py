@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from defectory.statistics import student_half_width
+from services.classifier.confusion import Confusion
 
 EPSILON = 1e-7  # Keras' own: probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm
 
@@ -18,21 +19,14 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, gamma: float) -> dict
     Returns:
         loss, accuracy, precision, recall, f1; a class that is never predicted has precision 0.
     """
-    classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    confusion = np.zeros((classes, classes))
-    np.add.at(confusion, (labels, predicted), 1)
-    hits, support, claimed = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    seen = (support + claimed) > 0  # a class neither present nor predicted says nothing
-    precision = np.divide(hits, claimed, out=np.zeros(classes), where=claimed > 0)
-    recall = np.divide(hits, support, out=np.zeros(classes), where=support > 0)
-    f1 = np.divide(2 * hits, support + claimed, out=np.zeros(classes), where=seen)
+    confusion = Confusion.of(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    seen = (confusion.shown + confusion.claimed) > 0  # a class neither present nor predicted says nothing
     return {
         "loss": focal_loss(labels, probabilities, gamma),
-        "accuracy": float(hits.sum() / max(1, len(labels))),
-        "precision": float(precision[seen].mean()),
-        "recall": float(recall[seen].mean()),
-        "f1": float(f1[seen].mean()),
+        "accuracy": float(confusion.hits.sum() / max(1, len(labels))),
+        "precision": float(confusion.precision[seen].mean()),
+        "recall": float(confusion.recall[seen].mean()),
+        "f1": float(confusion.f1[seen].mean()),
     }
 
 

@@ -17,9 +17,9 @@ from services.classifier.acceptance import answers_of, calibrate, draw_line
 from services.classifier.bundle import load_weights
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.cards import read_card, write_card
-from services.classifier.confusion import decided
 from services.classifier.data import cap_synthetic, lines_of
 from services.classifier.golden import record
+from services.classifier.outcome import decided
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import parse_target
 from services.classifier.training.check import check

@@ -15,7 +15,7 @@ from services.generator.metrics.fid import check_count
 from services.generator.rendering import render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data
-from services.generator.training.device import on_best_device, wanted_by
+from services.generator.training.device import on_best_device, set_up
 
 MIN_EVALUATED, DEFAULT_EVALUATED, MAX_EVALUATED = 10, 500, 10_000
 EVALUATED_PART = 64  # images between two reports
@@ -55,7 +55,7 @@ def evaluate_generator(
         check_count(chosen.count, "synthetic")
     classes = Classes(card.classes, *(data.class_indices(of_split, card.classes) for of_split in chosen_lines))
     drawn = drawn_as_among(classes.held_out, chosen.chosen(0, chosen.count))
-    generator, made = on_best_device(generator, wanted_by(job.settings)), []
+    generator, made = on_best_device(generator, set_up(job.settings)), []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         end = min(start + EVALUATED_PART, chosen.count)

@@ -6,6 +6,7 @@ from defectory.serving.operations.context import JobContext
 from services.generator import bundle
 from services.generator.exporting import safetensors_file
 from services.generator.jobs.messages import require, write_file
+from services.generator.training.device import set_up
 
 FORMATS = ("safetensors", "onnx")
 
@@ -23,6 +24,7 @@ def export_generator(
 ) -> generator_pb2.ExportGeneratorResponse:
     """Write the file, once it is known to be right."""
     plan_export(request)
+    set_up(job.settings)
     job.report("reading the model", 0, 1, "files")
     generator, card = bundle.load(job.store, request.model)
     job.report("exporting", 0, 1, "files")

@@ -9,6 +9,7 @@ from services.generator import bundle
 from services.generator.exporting.safetensors_file import import_file
 from services.generator.importing.importing import import_pickle
 from services.generator.jobs.messages import describe, require
+from services.generator.training.device import set_up
 
 MAX_FILE_BYTES = 2 << 30
 
@@ -47,6 +48,7 @@ def import_generator(
 ) -> generator_pb2.ImportGeneratorResponse:
     """Read the file and write the model."""
     key = plan_import(request, job.store)
+    set_up(job.settings)
     version = reserve_version(job.store, bundle.KIND, request.name, job.operation_id)
     job.report("importing", 0, 1, "networks")
     read = import_file if request.safetensors_uri else import_pickle

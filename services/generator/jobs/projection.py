@@ -13,6 +13,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotFound
 from defectory.imaging import decode, encode_png, to_square
+from defectory.imaging.sheet import contact_sheet
 from defectory.models import MAX_SEED
 from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
@@ -21,13 +22,13 @@ from services.generator import bundle, latents
 from services.generator.jobs.messages import require, write_file
 from services.generator.projection.distance import PictureDistance
 from services.generator.projection.projector import Projection, project, psnr_db
-from services.generator.rendering import sheet, to_pixels
+from services.generator.rendering import to_pixels
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
 from services.generator.stylegan2.placing import place
 from services.generator.tensors import under
 from services.generator.training import data
 from services.generator.training.checkpoints import newest_tensors
-from services.generator.training.device import on_best_device, wanted_by
+from services.generator.training.device import on_best_device, set_up
 from services.generator.training.transfer import copy_matching
 
 MIN_STEPS, DEFAULT_STEPS, MAX_STEPS = 10, 500, 10_000
@@ -65,7 +66,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     steps, compared = plan_projection(request, job.store)
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
-    generator = on_best_device(generator, wanted_by(job.settings))
+    generator = on_best_device(generator, set_up(job.settings))
     device = generator.mapping.w_average.device
     target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture, card.bits)
     class_index = card.class_index(request.class_label)
@@ -81,7 +82,7 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     distance = PictureDistance(targets, discriminator)
     found = project(generator, targets, distance, steps, request.seed, progress, class_index)
     side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
-    picture, _ = write_file(job, "projection.png", encode_png(sheet(to_pixels(side_by_side), columns=2)))
+    picture, _ = write_file(job, "projection.png", encode_png(contact_sheet(to_pixels(side_by_side), columns=2)))
     npz, _ = write_file(job, "projection.npz", _npz(found))
     return generator_pb2.ProjectImageResponse(
         picture_uri=picture,

@@ -5,7 +5,7 @@ from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
 from services.generator.jobs.messages import arithmetic_of, require, truncation_of
-from services.generator.training.device import on_best_device, wanted_by
+from services.generator.training.device import on_best_device, set_up
 
 MAX_PREVIEW = 64
 
@@ -66,6 +66,6 @@ def synthesize(request: generator_pb2.SynthesizeRequest, job: JobContext) -> gen
         job.report("synthesising", done, total, "images")
 
     uri = synthesis.synthesize(
-        job.store, on_best_device(generator, wanted_by(job.settings)), card, chosen, request.dataset, progress
+        job.store, on_best_device(generator, set_up(job.settings)), card, chosen, request.dataset, progress
     )
     return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=chosen.count)

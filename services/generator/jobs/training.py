@@ -30,7 +30,7 @@ from services.generator.metrics.classes import Classes
 from services.generator.stylegan2.networks import Generator
 from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
-from services.generator.training.device import choose, wanted_by
+from services.generator.training.device import choose, set_up
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.judging import Judge, why_not_judged
 from services.generator.training.loop import Report, Trained, identity, train
@@ -103,7 +103,7 @@ def train_generator(
     if job.store.exists(f"{prefix}model.json"):  # finished before, but could not say so
         card = bundle.read_card(job.store, f"{request.name}/{version}")
         return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
-    choose(wanted_by(job.settings))  # a service that is to have a GPU does not train on without it
+    choose(set_up(job.settings))  # a service that is to have a GPU does not train on without it
     job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store, reading_of(job))
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))

@@ -10,9 +10,9 @@ something else.
 """
 
 import ctypes
-import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ import torch
 from llvmlite import ir
 from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
+
+from services.generator.stylegan2 import loop_cache
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}  # fused multiply-adds, in no other order
 NUMBERS: dict[torch.dtype, tuple[Any, Any]] = {
@@ -59,21 +61,22 @@ def _compiled(
     members = [*((name, ctypes.c_int64) for name, _ in integers), ("zero", unit)]
     structure = type("Task", (ctypes.Structure,), {"_fields_": members})
     signature = types.void(types.CPointer(record))
-    try:
-        return cfunc(signature, cache=True, **OPTIONS)(loop), structure
-    except RuntimeError:  # there is no folder that it can write to
-        return cfunc(signature, **OPTIONS)(loop), structure
+    if _kept():
+        with suppress(RuntimeError):  # the folder cannot be written to any more
+            return cfunc(signature, cache=True, **OPTIONS)(loop), structure
+    return cfunc(signature, **OPTIONS)(loop), structure
 
 
-def _keep_by_source() -> None:
-    """Numba looks at a loop's own file only, not at what it calls: the sources' hash names the folder of its cache."""
-    sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
-    cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(cache_home) / "defectory" / "loops" / hashlib.sha256(sources).hexdigest()[:16]
+@cache
+def _kept() -> bool:
+    """Whether there is a folder that compiled loops can be kept in; Numba then takes it, and no other."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = loop_cache.folder(home, Path(__file__).parent, (numba.__version__, llvmlite.__version__))
+    if folder is None:
+        return False
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-
-
-_keep_by_source()
+    numba.config.CACHE_LOCATOR_CLASSES = "UserProvidedCacheLocator"  # type: ignore[attr-defined]
+    return True
 
 
 @njit(**OPTIONS)

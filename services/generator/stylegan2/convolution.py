@@ -11,8 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from services.generator.stylegan2 import kernels, strided, winograd
-from services.generator.stylegan2.kernels import Places
+from services.generator.stylegan2 import gate
+from services.generator.stylegan2.matrices import Places
+
+
+def prepared(weight: Tensor) -> Places | None:
+    """What `convolve` makes of a kernel (O, I, 3, 3) each time it is not given; None where it makes nothing of it."""
+    return _transformed(weight) if gate.winograd_fits(weight) else None
 
 
 def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
@@ -20,14 +25,14 @@ def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
 
     Shapes:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
-        kernel: of `kernels.transformed`, where it is known from before
+        kernel: see `prepared`, where it is known from before
     """
-    if torch.jit.is_tracing() or not winograd.pays(x, weight):
+    if torch.jit.is_tracing() or not gate.winograd_pays(x, weight):
         return F.conv2d(x, weight, padding=1)
     if _learns(x, weight):
         y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
         return y
-    return winograd.convolve(x, kernels.transformed(weight) if kernel is None else kernel)
+    return _winograd(x, _transformed(weight) if kernel is None else kernel)
 
 
 def halve(x: Tensor, weight: Tensor) -> Tensor:
@@ -58,6 +63,21 @@ def _learns(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
+# The loops are imported where they are used, behind the gate: their modules import Numba.
+
+
+def _transformed(weight: Tensor) -> Places:
+    from services.generator.stylegan2 import kernels
+
+    return kernels.transformed(weight)
+
+
+def _winograd(x: Tensor, kernel: Places) -> Tensor:
+    from services.generator.stylegan2 import winograd
+
+    return winograd.convolve(x, kernel)
+
+
 def _turned(weight: Tensor) -> Tensor:
     """The kernel that carries gradients back: (O, I, 3, 3) -> (I, O, 3, 3)."""
     return weight.flip(2, 3).transpose(0, 1)
@@ -69,7 +89,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return winograd.convolve(x, kernels.transformed(weight))
+        return _winograd(x, _transformed(weight))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -86,6 +106,8 @@ class _ConvolveKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(x, gradient)
+        from services.generator.stylegan2 import winograd
+
         return winograd.correlate(x, gradient)
 
     @staticmethod
@@ -136,7 +158,9 @@ class _HalveKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
-        if strided.pays(x, y):
+        if gate.strided_pays(x, y):
+            from services.generator.stylegan2 import strided
+
             return strided.kernel_gradient(x, y)
         unused = x.new_empty(()).expand(y.shape[1], x.shape[1], 3, 3)
         gradient: Tensor = torch.ops.aten.convolution_backward(

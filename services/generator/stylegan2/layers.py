@@ -20,10 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from services.generator.stylegan2 import kernels, winograd
-from services.generator.stylegan2.convolution import convolve, double, halve
+from services.generator.stylegan2.convolution import convolve, double, halve, prepared
 from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
-from services.generator.stylegan2.kernels import Places
+from services.generator.stylegan2.matrices import Places
 
 SLOPE = 0.2  # of the leaky ReLU for negative input
 ACT_GAIN = math.sqrt(2)  # keeps the variance through the leaky ReLU
@@ -171,11 +170,9 @@ class ModulatedConv2d(nn.Module):
         state = self.weight.data_ptr(), self.weight._version
         if self._known is None or self._known[0] != state:
             turned: Tensor = self.weight
-            kernel = None
             if self._up:
                 turned = self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
-            elif winograd.fits(self.weight):
-                kernel = kernels.transformed(self.weight)
+            kernel = None if self._up else prepared(self.weight)
             self._known = state, _Prepared(self.weight.square().sum(dim=(2, 3)), turned, kernel)
         return self._known[1]
 
@@ -185,7 +182,7 @@ class _Prepared(NamedTuple):
 
     power: Tensor  # (O, I): squared norms of the kernels
     turned: Tensor  # (I, O, 3, 3), for up-sampling
-    kernel: Places | None = None  # see `kernels.transformed`
+    kernel: Places | None = None  # see `prepared`
 
 
 class SynthesisLayer(nn.Module):

@@ -6,29 +6,38 @@ given to LLVM as vectors: from a loop over numbers it makes nothing as good.
 """
 
 import llvmlite.binding
-import torch
+import numba
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from torch import Tensor
 
 from services.generator.stylegan2.compiled import OPTIONS, pointer
+from services.generator.stylegan2.gate import PANEL
 
-PANEL = 32  # columns that lie together, and that a number of channels has to be a multiple of
+
+def _features() -> frozenset[str]:
+    """Of the processor that Numba compiles for: this one, or what NUMBA_CPU_FEATURES says ("+avx,+avx2,-avx512f")."""
+    if numba.config.CPU_FEATURES is not None:  # type: ignore[attr-defined]
+        features = numba.config.CPU_FEATURES.split(",")  # type: ignore[attr-defined]
+        return frozenset(name[1:] for name in features if name.startswith("+"))
+    return frozenset(name for name, has in llvmlite.binding.get_host_cpu_features().items() if has)
+
+
+FEATURES = _features()
 ROWS = 8  # whose sums are in registers together
 VECTORS = 2  # of sums a row
-WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-LANES = 16 if WIDE else 8  # numbers of a vector
+LANES = 16 if "avx512f" in FEATURES else 8  # numbers of a vector
 ALIGNED = 4 * LANES  # bytes of a vector of float32, which torch's memory is a multiple of
 WIDTH = VECTORS * LANES  # columns whose sums are in registers together, a part of a panel
 TOGETHER = 128  # rows whose products are summed before the sums are written
 
 
-def fits(like: Tensor, inputs: int, outputs: int, least: int) -> bool:
-    """Whether so many channels are whole panels and at least so many, and tensors like this one float32 on a CPU."""
-    wide = min(inputs, outputs) >= least and inputs % PANEL == 0 and outputs % PANEL == 0
-    return wide and like.dtype == torch.float32 and like.device.type == "cpu"
+def lacking() -> str:
+    """Why the loops would be slow on this processor, empty where they are not: a product would call a function."""
+    if {"avx2", "fma"} <= FEATURES or "neon" in FEATURES:
+        return ""
+    return "the processor multiplies and adds no vectors at once (AVX2 with FMA, or NEON)"
 
 
 def _block(rows: int, anew: bool):  # type: ignore[no-untyped-def]

@@ -12,14 +12,7 @@ import torch
 from torch import Tensor
 
 from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take
-from services.generator.stylegan2.products import TOGETHER, WIDTH, copy, fits, sum_rows
-
-LEAST_WIDTH = 64  # channels below which torch's own way is as fast
-
-
-def pays(x: Tensor, y: Tensor) -> bool:
-    """Whether this is faster."""
-    return fits(x, x.shape[1], y.shape[1], LEAST_WIDTH)
+from services.generator.stylegan2.products import TOGETHER, WIDTH, copy, sum_rows
 
 
 def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:

@@ -17,28 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.stylegan2 import kernels, products
+from services.generator.stylegan2 import kernels
 from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take, thread
-from services.generator.stylegan2.kernels import Places, addresses
-from services.generator.stylegan2.products import PANEL, ROWS, TOGETHER, WIDTH, copy, multiply, sum_rows
-from services.generator.stylegan2.tiles import POINTS, TILE, gather, gather_gradient, room, scatter
+from services.generator.stylegan2.gate import PANEL
+from services.generator.stylegan2.kernels import addresses
+from services.generator.stylegan2.matrices import PIXELS, PLACES, POINTS, Places
+from services.generator.stylegan2.products import ROWS, TOGETHER, WIDTH, copy, multiply, sum_rows
+from services.generator.stylegan2.tiles import gather, gather_gradient, room, scatter
 
 STRIP = 32  # tiles that a thread takes through all three steps while they are in its cache
 BLOCK = 2**17  # channels of tiles, of both sides, that a kernel's gradient is summed over at once: 18 MiB
-LEAST_WIDTH = 32  # channels below which the transforms cost more than the multiplications saved
-LEAST_TILES = 16  # of a batch, below which the transforms of the kernels do
-
-
-def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether this is faster for activations (N, I, H, W) and a kernel (O, I, 3, 3)."""
-    n, _, height, width = x.shape
-    enough = n * height * width >= LEAST_TILES * TILE**2
-    return fits(weight) and enough and height % TILE == 0 and width % TILE == 0
-
-
-def fits(weight: Tensor) -> bool:
-    """Whether a kernel (O, I, 3, 3) is wide enough and whole panels, on this device and in this precision."""
-    return products.fits(weight, weight.shape[1], weight.shape[0], LEAST_WIDTH)
 
 
 def convolve(x: Tensor, kernel: Places) -> Tensor:
@@ -52,8 +40,8 @@ def convolve(x: Tensor, kernel: Places) -> Tensor:
     outputs = kernel[0].shape[1] * PANEL
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     threads = torch.get_num_threads()
-    strip = min(STRIP, math.ceil(n * height * width / TILE**2 / threads / ROWS) * ROWS)  # something for each thread
-    places = x.new_empty(threads * POINTS**2 * strip * (inputs + outputs))
+    strip = min(STRIP, math.ceil(n * height * width / PIXELS / threads / ROWS) * ROWS)  # something for each thread
+    places = x.new_empty(threads * PLACES * strip * (inputs + outputs))
     at = addresses(kernel)
     sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": strip}
     given = {"x": x.data_ptr(), "y": y.data_ptr(), "places": places.data_ptr(), "kernel": ctypes.addressof(at)}
@@ -70,9 +58,9 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
     x, gradient = (t.contiguous(memory_format=torch.channels_last) for t in (x, gradient))
     n, inputs, height, width = x.shape
     outputs = gradient.shape[1]
-    tiles = n * height * width // TILE**2
+    tiles = n * height * width // PIXELS
     most = min(tiles, max(TOGETHER, BLOCK // (inputs + outputs)))
-    places, gradients = x.new_empty(POINTS**2, most, inputs), x.new_empty(POINTS**2, most, outputs)
+    places, gradients = x.new_empty(PLACES, most, inputs), x.new_empty(PLACES, most, outputs)
     total = [x.new_empty(POINTS, outputs, inputs) for _ in range(POINTS)]
     at = addresses(total)
     sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": STRIP}
@@ -90,20 +78,20 @@ def _convolve(address):  # type: ignore[no-untyped-def]
     zero, inputs, outputs, strip = task.zero, task.inputs, task.outputs, task.strip
     x = numbers(task.x, (task.images, task.height, task.width * inputs), zero)
     y = numbers(task.y, (task.images, task.height, task.width * outputs), zero)
-    kernel = numbers(task.kernel, (6,), 0)
-    own = numbers(task.places, (thread() + 1, 36 * strip * (inputs + outputs)), zero)[thread()]
+    kernel = numbers(task.kernel, (POINTS,), 0)
+    own = numbers(task.places, (thread() + 1, PLACES * strip * (inputs + outputs)), zero)[thread()]
     down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
-    tiles = task.images * task.height * task.width // 16
+    tiles = task.images * task.height * task.width // PIXELS
     first = take(address) * strip
     while first < tiles:
         count = min(strip, tiles - first)
-        before = own[: 36 * count * inputs].reshape(36, count, inputs)
-        after = own[36 * count * inputs : 36 * count * (inputs + outputs)].reshape(36, count, outputs)
-        gather(x, inputs, first, count, down, before.reshape(36, count * inputs))
-        for place in range(36):
-            right = numbers(kernel[place // 6], (6, inputs * outputs), zero)[place % 6]
+        before = own[: PLACES * count * inputs].reshape(PLACES, count, inputs)
+        after = own[PLACES * count * inputs : PLACES * count * (inputs + outputs)].reshape(PLACES, count, outputs)
+        gather(x, inputs, first, count, down, before.reshape(PLACES, count * inputs))
+        for place in range(PLACES):
+            right = numbers(kernel[place // POINTS], (POINTS, inputs * outputs), zero)[place % POINTS]
             multiply(before[place], right, after[place])
-        scatter(after.reshape(36, count * outputs), outputs, first, count, up, y)
+        scatter(after.reshape(PLACES, count * outputs), outputs, first, count, up, y)
         first = take(address) * strip
 
 
@@ -112,8 +100,8 @@ def _gather(address):  # type: ignore[no-untyped-def]
     zero, inputs, outputs = task.zero, task.inputs, task.outputs
     x = numbers(task.x, (task.images, task.height, task.width * inputs), zero)
     y = numbers(task.y, (task.images, task.height, task.width * outputs), zero)
-    places = numbers(task.places, (36, task.count * inputs), zero)
-    gradients = numbers(task.gradients, (36, task.count * outputs), zero)
+    places = numbers(task.places, (PLACES, task.count * inputs), zero)
+    gradients = numbers(task.gradients, (PLACES, task.count * outputs), zero)
     down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
     at = take(address) * task.strip
     while at < task.count:
@@ -126,14 +114,14 @@ def _gather(address):  # type: ignore[no-untyped-def]
 def _sum(address):  # type: ignore[no-untyped-def]
     task = fields(address)
     zero, count, inputs, outputs = task.zero, task.count, task.inputs, task.outputs
-    gradients = numbers(task.gradients, (36, count, outputs), zero)
-    total = numbers(task.total, (6,), 0)
+    gradients = numbers(task.gradients, (PLACES, count, outputs), zero)
+    total = numbers(task.total, (POINTS,), 0)
     near = np.full((TOGETHER, WIDTH), zero)
     panels = inputs // WIDTH
     k = take(address)
-    while k < 36 * panels:
+    while k < PLACES * panels:
         place, column = k // panels, k % panels * WIDTH
-        result = numbers(total[place // 6], (6, outputs, inputs), zero)[place % 6]
+        result = numbers(total[place // POINTS], (POINTS, outputs, inputs), zero)[place % POINTS]
         for first in range(0, count, TOGETHER):
             last = min(first + TOGETHER, count)
             for tile in range(first, last):

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from defectory.errors import InvalidInput
+from services.generator.stylegan2 import gate
 from services.generator.stylegan2.networks import Generator
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -44,8 +45,13 @@ def configure(device: torch.device, *, tf32: bool = False, search: bool = False)
     torch.backends.cudnn.deterministic = not search
 
 
-def wanted_by(settings: Mapping[str, str]) -> Device:
-    """The device that a service is set to, of what its jobs are told."""
+def set_up(settings: Mapping[str, str]) -> Device:
+    """Let this process convolve as a service is set to; the device that it is set to.
+
+    Args:
+        settings: of the service, as its jobs are told them.
+    """
+    gate.switch("off" if settings.get("compiled_loops") == "off" else "auto")
     return "cuda" if settings.get("device") == "cuda" else "auto"
 
 

@@ -9,9 +9,10 @@ from PIL import Image
 
 from defectory.errors import DefectoryError
 from defectory.imaging import decode, encode_png
+from defectory.imaging.sheet import contact_sheet
 from defectory.storage import ObjectStore
 from defectory.storage.store import NOT_NOW
-from services.generator.rendering import render, sheet
+from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.judging import Snapshot
 from services.generator.video import encode_webp
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 def draw_sheet(generator: Generator) -> np.ndarray:
     """What a generator makes of fixed seeds: (H, W, C) uint8."""
-    return sheet(render(generator, SHEET_SEEDS, truncation_psi=1.0, noise_mode="const"), SHEET_COLUMNS)
+    return contact_sheet(render(generator, SHEET_SEEDS, truncation_psi=1.0, noise_mode="const"), SHEET_COLUMNS)
 
 
 def write_sheet(store: ObjectStore, prefix: str, images_seen: int, picture: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
 from defectory.errors import InvalidInput
@@ -9,11 +10,12 @@ from defectory.storage import open_store
 from services.classifier.acceptance import Answers
 from services.classifier.bundle import weights_bytes
 from services.classifier.card import Preprocessing
-from services.classifier.confusion import decided
+from services.classifier.confusion import Confusion
 from services.classifier.data import lines_to_calibrate_on, load_images, split_parts
 from services.classifier.decision import DecisionRule
 from services.classifier.evaluation import evaluate
 from services.classifier.model import build
+from services.classifier.outcome import decided
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
 
@@ -22,6 +24,17 @@ LABELS = ("crack", "good", "stain")
 
 def line(number: int, label: str, **fields: object) -> ManifestLine:
     return ManifestLine(uri=f"u{number}", sha256=f"{number:064x}", width=1, height=1, label=label, **fields)
+
+
+def test_the_figures_of_a_table_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    truth, guessed = rng.integers(0, 4, 200), rng.integers(0, 3, 200)  # the last class is never claimed
+    found = Confusion.of(truth, guessed, 5)  # and one more is not there either
+    labels = list(range(5))
+    np.testing.assert_array_equal(found.counts, confusion_matrix(truth, guessed, labels=labels))
+    expected = precision_recall_fscore_support(truth, guessed, labels=labels, zero_division=0)
+    for ours, theirs in zip((found.precision, found.recall, found.f1, found.shown), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs)
 
 
 def test_decisions_are_counted_by_label_and_by_kind() -> None:

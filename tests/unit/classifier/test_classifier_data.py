@@ -11,8 +11,9 @@ from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
 from services.explainer.panels import Wanted, explain_manifest
 from services.explainer.scoring import masked_images
-from services.filter.judging import Scores, judge_manifest
+from services.filter.judging import judge_manifest
 from services.filter.policies import Policy
+from services.filter.scores import Scores
 from services.filter.verdicts import Score
 from tests.contract.datasets import make_dataset, with_bad_files
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import grpc
 import numpy as np
@@ -10,19 +11,20 @@ import pytest
 
 from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2
-from defectory.api.explainer.v1 import explainer_pb2_grpc
+from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput, Unavailable
 from defectory.serving.manifests import Manifests
 from defectory.storage import open_store
 from services.classifier.servicer import ClassifierServicer
-from services.classifier.serving.answering import Answer
+from services.classifier.serving.answering import Answer, Source
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import Decided
-from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps, explainer_at
+from services.classifier.serving.explainer_client import explainer_at
+from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps
 from services.classifier.serving.registry import Served
 from tests.patience import PATIENT_S
 
-IMAGES = [classifier_pb2.ImageSource(content=bytes([number])) for number in range(4)]
+IMAGES = [Source(f"images[{number}]", bytes([number]), "") for number in range(4)]
 LABELS = ["a", "b", "c", "d"]
 
 
@@ -53,7 +55,7 @@ class Caller:
 
 
 def test_every_image_has_the_heatmap_of_its_label() -> None:
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
+    def explain(model: str, image: Source, label: str, caller: Caller) -> bytes:
         return b"%b %b %b" % (model.encode(), image.content, label.encode())
 
     found = Heatmaps(explain, 1000).of("parts/1", IMAGES, LABELS, Caller())
@@ -63,7 +65,7 @@ def test_every_image_has_the_heatmap_of_its_label() -> None:
 def test_heatmaps_too_large_for_an_answer_are_not_all_asked_for() -> None:
     asked: list[str] = []
 
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
+    def explain(model: str, image: Source, label: str, caller: Caller) -> bytes:
         asked.append(label)
         return bytes(100)
 
@@ -77,7 +79,7 @@ def test_heatmaps_too_large_for_an_answer_are_not_all_asked_for() -> None:
 def test_no_heatmap_is_asked_for_after_the_deadline() -> None:
     asked: list[str] = []
 
-    def explain(model: str, image: classifier_pb2.ImageSource, label: str, caller: Caller) -> bytes:
+    def explain(model: str, image: Source, label: str, caller: Caller) -> bytes:
         asked.append(label)
         return b"x"
 
@@ -106,16 +108,47 @@ class SlowExplainer(explainer_pb2_grpc.ExplainerServiceServicer):
         context.abort(grpc.StatusCode.CANCELLED, "it has gone")
 
 
-@pytest.fixture
-def slow() -> Iterator[tuple[SlowExplainer, str]]:
-    servicer = SlowExplainer()
+class ExplainerThatNotes(explainer_pb2_grpc.ExplainerServiceServicer):
+    """Answers with the label, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[explainer_pb2.ExplainRequest] = []
+
+    def Explain(  # noqa: N802
+        self, request: explainer_pb2.ExplainRequest, context: grpc.ServicerContext
+    ) -> explainer_pb2.ExplainResponse:
+        self.requests.append(request)
+        return explainer_pb2.ExplainResponse(heatmap=request.label.encode())
+
+
+@contextmanager
+def served(servicer: explainer_pb2_grpc.ExplainerServiceServicer) -> Iterator[str]:
+    """The address that it answers at."""
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
         explainer_pb2_grpc.add_ExplainerServiceServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        yield servicer, f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}"
         server.stop(0).wait()
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[SlowExplainer, str]]:
+    servicer = SlowExplainer()
+    with served(servicer) as address:
+        yield servicer, address
+
+
+def test_the_explainer_is_asked_with_the_bytes_or_the_uri_as_the_caller_gave_them() -> None:
+    servicer = ExplainerThatNotes()
+    with served(servicer) as address:
+        explain = explainer_at(address)
+        assert explain("parts/1", Source("images[0]", b"png"), "crack", Caller()) == b"crack"
+        explain("parts/1", Source("images[1]", uri="s3://b/x.png"), "good", Caller())
+    by_bytes, by_uri = servicer.requests
+    assert (by_bytes.model, by_bytes.label, by_bytes.image.content) == ("parts/1", "crack", b"png")
+    assert (by_uri.image.WhichOneof("source"), by_uri.image.uri) == ("uri", "s3://b/x.png")
 
 
 def test_the_heatmap_of_a_caller_who_has_gone_is_given_up(slow: tuple[SlowExplainer, str]) -> None:
@@ -132,7 +165,7 @@ def test_the_heatmap_of_a_caller_who_has_gone_is_given_up(slow: tuple[SlowExplai
 def test_without_a_deadline_no_heatmap_is_waited_for_for_ever(
     slow: tuple[SlowExplainer, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.classifier.serving.heatmaps.LONGEST_S", 0.3)
+    monkeypatch.setattr("services.classifier.serving.explainer_client.LONGEST_S", 0.3)
     with pytest.raises(Unavailable):
         explainer_at(slow[1])("parts/1", IMAGES[0], "a", Caller())
 
@@ -155,7 +188,9 @@ def test_what_is_explained_is_the_decision() -> None:
             return None
 
     heatmaps = Heatmaps(lambda model, image, label, caller: label.encode(), 1000)
-    request = classifier_pb2.ClassifyRequest(model="parts", images=IMAGES[:1], heatmap=True)
+    request = classifier_pb2.ClassifyRequest(
+        model="parts", images=[classifier_pb2.ImageSource(content=b"\0")], heatmap=True
+    )
     (found,) = (
         ClassifierServicer(store, None, Answering(), heatmaps, Manifests()).Classify(request, Context()).classifications
     )

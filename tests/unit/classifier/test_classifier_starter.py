@@ -30,10 +30,7 @@ def narrow() -> Network:
 
 
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")  # beside which there is no ../shared
-
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(**said: object) -> None:
         raise OSError("no network")
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.errors import FailedPrecondition, InvalidInput, WeightsMissing
+from defectory.weights import FILE
 from services.classifier import weights
 from services.classifier.model import Network, build
 from services.classifier.settings import PUBLISHED_WIDTHS, training_settings
-from services.classifier.weights import FILE, load_imagenet
+from services.classifier.weights import load_imagenet
 from tests.unit.classifier.classifier_samples import ARCHITECTURE
 
 
@@ -41,6 +42,26 @@ def test_a_missing_width_is_named(network: Network, tmp_path: Path, monkeypatch:
     wrong.write_bytes(b"no weights")
     with pytest.raises(InvalidInput, match=r"width multiplier 0\.35"):
         load_imagenet(network, 0.35, {"weights": str(wrong)})
+
+
+def test_they_are_searched_where_somebody_said_and_not_beside_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(**said: object) -> None:
+        raise ValueError("no network")
+
+    wide = build(ARCHITECTURE.model_copy(update={"width_multiplier": 1.0}))
+    monkeypatch.setattr(weights.keras.applications, "MobileNetV2", absent)
+    (tmp_path / "shared" / "weights").mkdir(parents=True)
+    wide.base.save_weights(tmp_path / "shared" / "weights" / FILE)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(WeightsMissing):
+        load_imagenet(wide, 1.0, {"shared": ""})
+    assert load_imagenet(wide, 1.0, {"shared": "../shared"}) == FILE
+    assert load_imagenet(wide, 1.0, {"weights": f"../shared/weights/{FILE}"}) == f"../shared/weights/{FILE}"
+    with pytest.raises(InvalidInput, match="there is no such file"):  # what is named is meant, whatever lies elsewhere
+        load_imagenet(wide, 1.0, {"weights": "other.weights.h5", "shared": "../shared"})
 
 
 def test_only_published_widths_start_from_imagenet() -> None:

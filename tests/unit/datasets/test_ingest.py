@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.groups import FINE, find_groups
 from defectory.datasets.ingest import ingest
 from defectory.datasets.manifest import read_card, read_manifest
 from defectory.datasets.prepared import squares
@@ -143,7 +143,7 @@ def test_photographs_of_one_part_are_found() -> None:
             moved = np.roll(smooth, (dy, dx), axis=(0, 1)) * exposure + random.normal(0, 3, (120, 120))
             images.append(np.clip(moved, 0, 255).astype(np.uint8))
             truth.append(number)
-    groups = find_groups(np.stack([describe(i) for i in images]))
+    groups = find_groups(np.stack([FINE.describe(i) for i in images]))
     same = np.equal.outer(truth, truth)
     found = np.equal.outer(groups, groups)
     off = ~np.eye(len(truth), dtype=bool)

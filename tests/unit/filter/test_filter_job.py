@@ -10,7 +10,7 @@ from defectory.api.filter.v1 import filter_pb2 as pb
 from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
 from services.filter import jobs
-from services.filter.judging import Scores
+from services.filter.scores import Scores
 from services.filter.verdicts import Score
 from tests.contract.datasets import make_dataset
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectory.datasets.groups import describe, find_groups
+from defectory.datasets.groups import FINE, find_groups
 from defectory.errors import FailedPrecondition
 from defectory.imaging import decode
 from orchestrator.cables import KINDS, draw_cable
@@ -97,7 +97,7 @@ def pieces_of_tiles(shared: Path) -> list[np.ndarray]:
             if row["tile"] not in photos:
                 data = (shared / "data/magnetic_tile" / row["image"]).read_bytes()
                 photos[row["tile"]] = np.asarray(decode(data).convert("L"))
-    groups = find_groups(np.stack([describe(photo) for photo in photos.values()]))
+    groups = find_groups(np.stack([FINE.describe(photo) for photo in photos.values()]))
     _, first = np.unique(groups, return_index=True)
     return [
         cv2.resize(piece, (96, 96), interpolation=cv2.INTER_AREA)

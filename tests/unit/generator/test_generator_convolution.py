@@ -1,18 +1,11 @@
 """The 3x3 convolution: the same numbers as torch's own, whatever algorithm carries it out, and right derivatives."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from services.generator.stylegan2 import convolution, kernels, strided, winograd
-
-ROOT = Path(__file__).parents[3]
+from services.generator.stylegan2 import convolution, gate, kernels, strided, winograd
 
 # An odd count of tiles, a single image, many strips, a row's tiles in several strips, rows that vectors do not divide.
 SHAPES = [(3, 64, 32, 12, 8), (1, 32, 32, 8, 20), (2, 32, 96, 32, 32), (7, 64, 64, 8, 8), (5, 32, 32, 4, 4)]
@@ -57,15 +50,8 @@ def test_kernel_gradient_equals_autograds(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(winograd.correlate(x, gradient), expected)
 
 
-def test_in_single_precision_the_error_stays_far_below_a_grey_level() -> None:
-    x, weight, _ = sample(4, 256, 128, 16, 16)
-    exact = F.conv2d(x, weight, padding=1)
-    y = winograd.convolve(x.float(), kernels.transformed(weight.float()))
-    assert (y - exact).abs().max() < 1e-4 * exact.std()
-
-
 def test_derivatives_of_both_orders_agree_with_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "pays", lambda *_: True)
+    monkeypatch.setattr(gate, "winograd_pays", lambda *_: True)
     x, weight, _ = sample(1, 32, 32, 4, 8)
     x.requires_grad_()
     weight.requires_grad_()
@@ -90,7 +76,7 @@ def test_the_kernel_gradient_between_resolutions_equals_autograds(size: tuple[in
 def test_halving_and_doubling_have_derivatives_of_both_orders(
     monkeypatch: pytest.MonkeyPatch, ours: bool, channels: int
 ) -> None:
-    monkeypatch.setattr(strided, "pays", lambda *_: ours)
+    monkeypatch.setattr(gate, "strided_pays", lambda *_: ours)
     rng = torch.Generator().manual_seed(1)
     x, y, weight = (
         torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
@@ -103,19 +89,6 @@ def test_halving_and_doubling_have_derivatives_of_both_orders(
         assert torch.autograd.gradgradcheck(function, (given, weight), fast_mode=True)
 
 
-def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
-    wide, kernel = torch.empty(16, 256, 32, 32), torch.empty(256, 256, 3, 3)
-    assert winograd.pays(wide, kernel)
-    assert not winograd.pays(wide, kernel[:16])
-    assert not winograd.pays(wide, kernel[:100])  # no multiple of a panel
-    assert not winograd.pays(wide[:, :, :, :30], kernel)
-    assert not winograd.pays(wide.double(), kernel.double())
-    assert winograd.pays(wide[:, :, :4, :4], kernel)
-    assert not winograd.pays(wide[:15, :, :4, :4], kernel)  # fewer tiles are worth no transform of the kernels
-    assert strided.pays(wide, wide)
-    assert not any(strided.pays(x, wide) for x in (wide[:, :32], wide[:, :100], wide.double()))
-
-
 def test_the_number_of_threads_changes_no_bit() -> None:
     x, weight, gradient = (t.float() for t in sample(5, 64, 32, 12, 20))
     threads, found = torch.get_num_threads(), []
@@ -125,21 +98,3 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     torch.set_num_threads(threads)
     for one, three in zip(*found, strict=True):
         assert torch.equal(one, three)
-
-
-ELSEWHERE = """
-import torch
-from services.generator.stylegan2 import kernels, winograd
-x, weight = torch.randn(2, 32, 8, 8), torch.randn(64, 32, 3, 3)
-y = winograd.convolve(x, kernels.transformed(weight))
-torch.testing.assert_close(y, torch.nn.functional.conv2d(x, weight, padding=1), rtol=1e-3, atol=1e-3)
-"""
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [{"XDG_CACHE_HOME": "/proc/none"}, {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}],
-    ids=["no folder that can be written to", "a processor without AVX-512"],
-)
-def test_loops_are_compiled_anywhere(environment: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "-c", ELSEWHERE], env=os.environ | environment, cwd=ROOT, check=True)

@@ -11,7 +11,7 @@ from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
 from defectory.imaging import decode
 from defectory.storage import ObjectStore
 from services.generator import bundle, synthesis
-from services.generator.rendering import latents_of, render, sheet
+from services.generator.rendering import latents_of, render
 from services.generator.stylegan2.networks import Architecture, Generator, build
 from services.generator.stylegan2.precision import use_precision
 from services.generator.synthesis import SynthesisSettings
@@ -60,12 +60,6 @@ def test_random_noise_differs_between_seeds_of_one_latent(generator: Generator) 
     assert not np.array_equal(first, second)
     first, second = render(generator, [1, 2], truncation_psi=0.0, noise_mode="const")
     np.testing.assert_array_equal(first, second)
-
-
-def test_a_sheet_shows_images_in_rows() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None, None] + np.zeros((3, 2, 2, 1), np.uint8) + 1
-    found = sheet(images, columns=2)[..., 0]
-    np.testing.assert_array_equal(found, [[1, 1, 2, 2]] * 2 + [[3, 3, 0, 0]] * 2)
 
 
 def make(store: ObjectStore, count: int, dataset: str = "fake", stop_at: int | None = None, **given) -> str:

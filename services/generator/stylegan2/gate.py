@@ -1,0 +1,82 @@
+"""The one gate in front of the compiled loops: whether they can be used, whether they are to be, and where they pay.
+
+Nothing here, nor what imports only this, imports Numba: a process that computes on a GPU never does, and one where
+Numba is missing convolves by torch alone.
+"""
+
+from functools import cache
+from typing import Literal
+
+import structlog
+import torch
+from torch import Tensor
+
+from services.generator.stylegan2.matrices import PIXELS, TILE
+
+PANEL = 32  # channels that lie together, of which the loops take whole panels
+LEAST_WIDTH = 32  # channels below which Winograd's transforms cost more than the multiplications that it saves
+LEAST_TILES = 16  # of a batch, below which the transforms of the kernels do
+LEAST_STRIDED_WIDTH = 64  # channels below which torch's own gradient between two resolutions is as fast
+
+Use = Literal["auto", "off"]
+
+log = structlog.get_logger(__name__)
+
+
+class _Switch:
+    """Of the whole process, as torch's own are for the libraries that it convolves with."""
+
+    use: Use = "auto"
+
+
+def switch(use: Use) -> None:
+    """Let the loops be used wherever they can be and pay, or nowhere."""
+    if use == "off" and _Switch.use != "off":
+        log.info("compiled loops are turned off: torch convolves")
+    _Switch.use = use
+
+
+def available() -> bool:
+    """Whether the loops can be used here, and are to be."""
+    return _Switch.use != "off" and not obstacle()
+
+
+@cache
+def obstacle() -> str:
+    """What keeps this process from using the loops, empty where nothing does: found, and logged, once.
+
+    Numba and llvmlite are needed, the OpenMP runtime that torch is linked with, and a processor with fused
+    multiply-adds of vectors.
+    """
+    try:
+        from services.generator.stylegan2 import products, strided, winograd  # noqa: F401  # all that there is to import
+
+        reason = products.lacking()
+    except Exception as error:  # whatever ails a library that is not needed, torch convolves
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        log.warning("compiled loops cannot be used: torch convolves, which takes up to twice as long", reason=reason)
+    return reason
+
+
+def winograd_pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether Winograd's algorithm is faster for activations (N, I, H, W) and a kernel (O, I, 3, 3)."""
+    n, _, height, width = x.shape
+    enough = n * height * width >= LEAST_TILES * PIXELS
+    return enough and height % TILE == 0 and width % TILE == 0 and winograd_fits(weight)
+
+
+def winograd_fits(weight: Tensor) -> bool:
+    """Whether a kernel (O, I, 3, 3) is wide enough and whole panels, on this device and in this precision."""
+    return _fits(weight, weight.shape[1], weight.shape[0], LEAST_WIDTH)
+
+
+def strided_pays(x: Tensor, y: Tensor) -> bool:
+    """Whether `strided.kernel_gradient` is faster for activations (N, I, 2H + 1, 2W + 1) and (N, O, H, W)."""
+    return _fits(x, x.shape[1], y.shape[1], LEAST_STRIDED_WIDTH)
+
+
+def _fits(like: Tensor, inputs: int, outputs: int, least: int) -> bool:
+    """Whether so many channels are whole panels and at least so many, and tensors like this one float32 on a CPU."""
+    wide = min(inputs, outputs) >= least and inputs % PANEL == 0 and outputs % PANEL == 0
+    return wide and like.dtype == torch.float32 and like.device.type == "cpu" and available()

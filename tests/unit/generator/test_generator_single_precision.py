@@ -1,0 +1,109 @@
+"""The compiled loops in float32 beside direct sums in float64, at the shapes that networks have."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from services.generator.stylegan2 import convolution, gate, products
+from services.generator.stylegan2.networks import Architecture
+
+ROOT = Path(__file__).parents[3]
+
+# The largest error in a deviation of what comes out: a twentieth of a grey level of pictures from -1 to 1.
+FAR_BELOW_A_GREY_LEVEL = 2 / 255 / 20
+ROUNDING = 2e-5  # the root mean square of all errors: float32 keeps some 6e-8 of a number, and Winograd's sums cancel
+
+
+def shapes_in_use() -> list[tuple[int, int, int, int]]:
+    """(batch, inputs, outputs, side in px) of a generator's and a discriminator's 3x3 convolutions at 64 and 128 px."""
+    found = set()
+    for batch, architecture in ((16, Architecture(resolution_px=64)), (8, Architecture(resolution_px=128))):
+        for side in architecture.resolutions:
+            width, below = architecture.width(side), architecture.width(max(4, side // 2))
+            found |= {(batch, width, width, side), (batch, width, below, side)}
+    return sorted(found - {(8, 512, 512, 4)})  # which is too few tiles
+
+
+def pair(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Activations and a kernel, of float32's numbers."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(n, inputs, height, width, generator=rng)
+    return x.contiguous(memory_format=torch.channels_last), torch.randn(outputs, inputs, 3, 3, generator=rng)
+
+
+def check(found: Tensor, exact: Tensor) -> None:
+    error, deviation = found.double() - exact, float(exact.std())
+    assert float(error.abs().max()) < FAR_BELOW_A_GREY_LEVEL * deviation
+    assert float(error.square().mean().sqrt()) < ROUNDING * deviation
+
+
+@pytest.mark.parametrize(("n", "inputs", "outputs", "side_px"), shapes_in_use())
+def test_a_convolution_and_its_gradients(n: int, inputs: int, outputs: int, side_px: int) -> None:
+    x, weight = pair(n, inputs, outputs, side_px, side_px)
+    assert gate.winograd_pays(x, weight)
+    gradient = torch.randn(n, outputs, side_px, side_px, generator=torch.Generator().manual_seed(1))
+    ours, direct = [], []
+    for results, kind, function in (
+        (ours, torch.float32, convolution.convolve),
+        (direct, torch.float64, lambda x, weight: F.conv2d(x, weight, padding=1)),
+    ):
+        a, b = x.to(kind).requires_grad_(), weight.to(kind).requires_grad_()
+        y = function(a, b)
+        results += [y.detach(), *torch.autograd.grad(y, (a, b), gradient.to(kind))]
+    for found, exact in zip(ours, direct, strict=True):
+        check(found, exact)
+
+
+@pytest.mark.parametrize(
+    ("n", "inputs", "outputs", "side_px"), [shape for shape in shapes_in_use() if min(shape[1:3]) >= 64]
+)
+def test_the_gradient_of_a_kernel_that_halves_the_resolution(n: int, inputs: int, outputs: int, side_px: int) -> None:
+    x, weight = pair(n, inputs, outputs, side_px + 1, side_px + 1)
+    y = torch.randn(n, outputs, side_px // 2, side_px // 2, generator=torch.Generator().manual_seed(1))
+    assert gate.strided_pays(x, y)
+    found, exact = (
+        torch.autograd.grad(function(x.to(kind), w), w, y.to(kind))[0]
+        for function, kind, w in (
+            (convolution.halve, torch.float32, weight.clone().requires_grad_()),
+            (lambda x, w: F.conv2d(x, w, stride=2), torch.float64, weight.double().requires_grad_()),
+        )
+    )
+    check(found, exact)
+
+
+LANES = """
+import torch
+from services.generator.stylegan2 import gate, kernels, products, strided, winograd
+assert gate.available()
+assert products.LANES == {lanes}, products.LANES
+rng = torch.Generator().manual_seed(0)
+for n, inputs, outputs, side in ((3, 96, 64, 8), (5, 32, 96, 12)):
+    x, gradient = torch.randn(n, inputs, side, side, generator=rng), torch.randn(n, outputs, side, side, generator=rng)
+    weight = torch.randn(outputs, inputs, 3, 3, generator=rng)
+    exact = torch.nn.functional.conv2d(x.double(), weight.double(), padding=1)
+    assert (winograd.convolve(x, kernels.transformed(weight)) - exact).abs().max() < 1e-4 * exact.std()
+    exact = torch.nn.grad.conv2d_weight(x.double(), weight.shape, gradient.double(), padding=1)
+    assert (winograd.correlate(x, gradient) - exact).abs().max() < 1e-4 * exact.std()
+    low = torch.randn(n, outputs, side // 2 - 1, side // 2 - 1, generator=rng)
+    high = x[:, :, 1:, 1:]
+    exact = torch.nn.grad.conv2d_weight(high.double(), weight.shape, low.double(), stride=2)
+    assert (strided.kernel_gradient(high, low) - exact).abs().max() < 1e-4 * exact.std()
+"""
+
+
+def test_vectors_of_eight_numbers_give_the_same_on_a_processor_that_has_longer_ones() -> None:
+    haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
+    subprocess.run([sys.executable, "-c", LANES.format(lanes=8)], env=os.environ | haswell, cwd=ROOT, check=True)
+
+
+def test_loops_are_compiled_where_no_folder_can_be_written_to() -> None:
+    script = LANES.format(lanes=products.LANES)
+    subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"XDG_CACHE_HOME": "/proc/none"}, check=True, cwd=ROOT
+    )
