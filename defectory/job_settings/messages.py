@@ -4,7 +4,7 @@ A message leaves out what is None. What it leaves out, or has at zero without sa
 setting's default. An enum's value NAME_OF_ENUM_CHOICE is the setting "choice".
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
@@ -30,7 +30,9 @@ def fill(message: Filled, settings: JobSettings) -> Filled:
         if field.message_type is not None:  # a map
             getattr(message, field.name).update(value)
         else:
-            setattr(message, field.name, _number(field.enum_type, value) if field.enum_type else value)
+            setattr(
+                message, field.name, _number(cast(EnumDescriptor, field.enum_type), value) if field.enum_type else value
+            )
     return message
 
 
@@ -47,7 +49,7 @@ def read(settings: type[Read], message: Message, within: str = "") -> Read:
     values: dict[str, Any] = {}
     for name, value in given(message).items():
         if name in settings.model_fields:
-            enum = fields[name].enum_type
+            enum = cast(EnumDescriptor | None, fields[name].enum_type)
             values[name] = _choice(name, enum, value) if enum else value
     return validated(settings, values, within)
 
