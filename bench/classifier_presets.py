@@ -61,7 +61,7 @@ class Bench:
     def attempt(self, dataset: str, values: Mapping[str, Any], cycles: int) -> dict[str, Any]:
         """Train, and return what the log keeps."""
         lines = read_manifest(self._store, self._store.uri(f"datasets/{dataset}/manifest.jsonl"))
-        labels, settings = check(lines, values, cycles)
+        labels, settings = check(lines, values)
         features = self._cache / f"{dataset}-{settings.input_px}.npz"  # of the frozen base: the same for every trial
         shared: dict[Stage, dict[str, np.ndarray]] = {"pooled": dict(np.load(features))} if features.exists() else {}
         if shared and Schedule(settings, len(lines)).embeds(settings.epochs - 1):  # nothing will look at the images

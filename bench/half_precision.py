@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from bench.environment import as_worker
 from bench.record import record
+from defectory.job_settings.rendering import HALF_RESOLUTIONS, Precision
 from services.generator.starter import NAME, read_card, read_tensors
 from services.generator.starter.drawing import draw
 from services.generator.stylegan2.networks import Architecture, Generator, build
-from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
+from services.generator.stylegan2.precision import use_precision
 from services.generator.tensors import under
 from services.generator.training import settings
 from services.generator.training.trainer import PATH_INTERVAL, R1_INTERVAL, Trainer

@@ -16,13 +16,13 @@ from bench.record import record
 from bench.results import percent
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import FailedPrecondition
+from defectory.job_settings.explaining import DEFAULT_METHOD
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.report.comparison import Estimate, decide, interval
 from orchestrator.report.heat import COARSE, FEW, too_coarse
 from services.classifier.bundle import load_cycle
-from services.explainer.choices import DEFAULT_METHOD
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
 from services.explainer.methods import METHODS

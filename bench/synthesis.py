@@ -114,7 +114,9 @@ def write_model(store: ObjectStore, work: Work) -> bundle.GeneratorCard:
     for name, value in tensors.items():
         if name.endswith("noise_strength"):
             value.fill_(0.1)
-    chosen = settings.resolve(architecture.model_dump(), size_px=work.resolution_px, channels=architecture.channels)
+    chosen = settings.resolve(
+        {"channel_base": work.channel_base}, size_px=work.resolution_px, channels=architecture.channels
+    )
     fields = {
         "name": f"bench-{work.resolution_px}", "version": "1", "label": "bench", "architecture": architecture,
         "kimg": 0, "augment_p": 0, "manifest_uri": "", "content_hash": "", "training_images": 0, "settings": chosen,

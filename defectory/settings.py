@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from defectory.datasets.manifest import MAX_LINES, Reading
 from defectory.errors import InvalidInput
+from defectory.validation import validated
 
 DEFAULT_PORTS = {"generator": 50051, "classifier": 50052, "filter": 50053, "explainer": 50054}
 DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, "explainer": 9104}
@@ -97,11 +98,7 @@ def read_settings(service: str, kind: type[Settings], arguments: Sequence[str], 
     if not values["store"]:
         right = "give --store or DEFECTORY_STORE: file:///folder or s3://bucket/prefix"
         raise InvalidInput(f"no store: {right}", {"store": right})
-    try:
-        settings = kind.model_validate(values)
-    except ValidationError as error:
-        fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
-        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
+    settings = validated(kind, values)
     _check_tls(settings)
     return settings
 

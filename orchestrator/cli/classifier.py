@@ -9,6 +9,7 @@ import typer
 
 from defectory.errors import InvalidInput
 from defectory.exit_codes import EXIT_CODES
+from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
@@ -27,12 +28,12 @@ from orchestrator.cli.options import (
 )  # fmt: skip
 from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.sections import in_sections
+from orchestrator.cli.setting_options import with_settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
-SET_HELP = "Any other setting of a pipeline's classifier section; repeatable."
 CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
 SKIPPED_NAMES = 3  # that are shown
 DECIDED = "decision_agreement"  # of an export; absent where the model has no operating point
@@ -40,50 +41,12 @@ SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
 @app.command()
+@with_settings({"input_px": "input", "width_multiplier": "width", "good_label": "good"})
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
-    preset: Annotated[str, typer.Option("--preset", help="Where the defaults come from: paper or best.")] = "paper",
-    target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
-    good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
-    cycles: Annotated[int, typer.Option("--cycles", help="Trainings with different seeds.")] = 5,
-    folds: Annotated[
-        int,
-        typer.Option(
-            "--folds",
-            min=0,
-            max=100,
-            help="For a judge of synthetic images: every cycle leaves out another of so many parts; at most --cycles.",
-        ),
-    ] = 0,
-    at_once: Annotated[
-        int, typer.Option("--at-once", min=0, max=64, help="Cycles side by side; 0: as many as the cores allow.")
-    ] = 0,
-    input_px: Annotated[int, typer.Option("--input", metavar="PX", help="Side in pixels; 0: the dataset's.")] = 0,
-    batch: Annotated[int, typer.Option("--batch", help="Images a step.")] = 32,
-    steps: Annotated[
-        int, typer.Option("--steps-per-epoch", min=0, max=1_000_000, help="0: every training image once.")
-    ] = 0,
-    width: Annotated[
-        float | None,
-        typer.Option("--width", help="Width multiplier; of ImageNet weights 0.35, 0.5, 0.75, 1, 1.3 or 1.4."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs a cycle.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of Adam.")] = None,
-    trainable: Annotated[str | None, typer.Option("--trainable-base", help="none, top or all.")] = None,
-    augment: Annotated[float | None, typer.Option("--augment", help="Strength of random changes, 0 to 1.")] = None,
-    mirror_x: Annotated[
-        bool | None, typer.Option("--mirror-x", help="Also show images mirrored left to right.")
-    ] = None,
-    mirror_y: Annotated[
-        bool | None, typer.Option("--mirror-y", help="Also show images mirrored top to bottom.")
-    ] = None,
-    real_share: Annotated[
-        float | None, typer.Option("--real-share", help="Of real images a batch; 1: no others.")
-    ] = None,
-    synthetic_cap: Annotated[int, typer.Option("--synthetic-cap", help="Synthetic images a label; 0: all.")] = 0,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
-    initial: Annotated[str, typer.Option("--initial-weights", help="imagenet, starter or random.")] = "imagenet",
+    training: ClassifierTraining,
+    cycles: FoldedCycles,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
     store: Store = "",
@@ -93,41 +56,30 @@ def train(
 
     \b
     defectory classifier train screws --name screws --preset best --target recall=0.99
-    defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --set l2=0.001
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --l2 0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2
-    from orchestrator.pipeline.classifier_steps import began_from, training_settings
-    from orchestrator.pipeline.settings import ClassifierSettings, validated
+    from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.classifier_steps import began_from
 
-    settings = validated(
-        ClassifierSettings,
-        {
-            "preset": preset, "target": target, "good_label": good, "input_px": input_px, "width_multiplier": width,
-            "epochs": epochs, "cycles": cycles, "at_once": at_once, "batch": batch, "learning_rate": learning_rate,
-            "steps_per_epoch": steps, "trainable_base": trainable, "augment": augment, "mirror_x": mirror_x,
-            "mirror_y": mirror_y, "real_share": real_share, "synthetic_cap": synthetic_cap, "initial_weights": initial,
-            **_given_settings(setting or []),
-        },
-    )  # fmt: skip
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = classifier_pb2.TrainClassifierRequest(
-        manifest_uri=manifest_uri, name=name, cycles=settings.cycles, seed=seed, folds=folds,
-        at_once=settings.at_once,
-        settings=training_settings(settings, settings.steps_per_epoch, settings.initial_weights),
-    )  # fmt: skip
+        manifest_uri=manifest_uri, name=name, seed=seed, settings=fill(classifier_pb2.TrainingSettings(), training)
+    )
+    request = fill(request, cycles)
     request.request_id = derived_request_id(
         "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
     )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
         made = services.clients.operate("classifier", "TrainClassifier", request, services.report).classifier
-        if began_from(made, settings.initial_weights) == "starter" and settings.initial_weights == "imagenet":
+        if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
     result = {
         "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
-        "initial_weights": began_from(made, settings.initial_weights),
+        "initial_weights": began_from(made, training.initial_weights),
         "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
         "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
         **_acceptance(store_, made.card_uri),
@@ -145,15 +97,6 @@ def _first_of(names: list[str]) -> str:
     """How many, and the first of them."""
     shown = ", ".join(names[:SKIPPED_NAMES])
     return f"{len(names)}: {shown}{', …' if len(names) > SKIPPED_NAMES else ''}" if names else "0"
-
-
-def _given_settings(items: list[str]) -> dict[str, str]:
-    """The pairs of `--set`; their values are read by the settings' own types."""
-    pairs = [item.partition("=") for item in items]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise InvalidInput(f"--set {name}: use NAME=VALUE, e.g. --set l2=0.001", {"set": "use NAME=VALUE"})
-    return {name: value for name, _, value in pairs}
 
 
 def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from defectory.errors import InvalidInput, NotFound
+from defectory.job_settings.explaining import ExplainingMany
 from orchestrator.cli.options import (
     AsJson,
     Session,
@@ -19,28 +20,20 @@ from orchestrator.cli.options import (
     store_url,
 )  # fmt: skip
 from orchestrator.cli.output import emit
+from orchestrator.cli.setting_options import with_settings
 
 
+@with_settings()
 def explain(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="IMAGE|DATASET", help="An image file, or a dataset's name.")],
     models: Annotated[list[str], typer.Option("--model", help="Classifier; again for another beside it.")],
+    how: ExplainingMany,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Overlay of a single image.")] = Path(
         "overlay.png"
     ),
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
     split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, max=10_000, help="Images of a dataset, evenly over its labels.")
-    ] = 16,
-    method: Annotated[
-        str, typer.Option("--method", help="grad-cam, grad-cam++, hires-cam or ablation-cam.")
-    ] = "grad-cam",
-    box_rule: Annotated[str, typer.Option("--box-rule", help="share, percentile or otsu.")] = "share",
-    box_threshold: Annotated[
-        float | None,
-        typer.Option("--box-threshold", help="Of the rule: share of the maximum (0.15), or percentile (0.9)."),
-    ] = None,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -53,21 +46,13 @@ def explain(
     defectory explain part1.png --model screws --box-rule percentile --box-threshold 0.95
     defectory explain screws --model screws.baseline --model screws.expanded --limit 16
     """
-    from defectory.api.explainer.v1 import explainer_pb2
-    from orchestrator.pipeline.settings import ExplainSettings, validated
-
     is_file = Path(source).is_file()
     manifest_uri = "" if is_file else _manifest_of(source, store)
     _check_effect(context, is_file, models)
-    validated(ExplainSettings, {"method": method, "box_rule": box_rule, "box_threshold": box_threshold, "limit": limit})
-    how = {
-        "method": method, "box_rule": explainer_pb2.BoxRule.Value(f"BOX_RULE_{box_rule.upper()}"),
-        "box_threshold": box_threshold,
-    }  # fmt: skip
     if is_file:
         _explain_file(Path(source), models[0], label, how, out, store_url(store), as_json)
     else:
-        _explain_dataset(source, manifest_uri, models, split, limit, how, store, as_json)
+        _explain_dataset(source, manifest_uri, models, split, how, store, as_json)
 
 
 def _manifest_of(dataset: str, store: str) -> str:
@@ -92,13 +77,15 @@ def _check_effect(context: typer.Context, is_file: bool, models: list[str]) -> N
         raise InvalidInput(f"--model is given {len(models)} times for an image file: {right}", {"--model": right})
 
 
-def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out: Path, url: str, as_json: bool) -> None:
+def _explain_file(image: Path, model: str, label: str, how: ExplainingMany, out: Path, url: str, as_json: bool) -> None:
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
+    from defectory.job_settings.messages import fill
 
     request = explainer_pb2.ExplainRequest(
-        model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label, **how
+        model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label
     )
+    request = fill(request, how)
     with session(url) as services, services.step(f"explain {image}"):
         response = services.clients.call("explainer", "Explain", request)
     cells = [response.heat_rows, response.heat_columns]
@@ -130,19 +117,20 @@ def _explain_dataset(
     manifest_uri: str,
     models: list[str],
     split: str,
-    limit: int,
-    how: dict[str, Any],
+    how: ExplainingMany,
     store: str,
     as_json: bool,
 ) -> None:
     from defectory.api.explainer.v1 import explainer_pb2
+    from defectory.job_settings.messages import fill
     from defectory.models import resolve
 
     store_ = opened(store)
     request = explainer_pb2.ExplainImagesRequest(
         models=["/".join(resolve(store_, "classifier", model)) for model in models], manifest_uri=manifest_uri,
-        split=split, limit=limit, **how,
+        split=split,
     )  # fmt: skip
+    request = fill(request, how)
     request.request_id = derived_request_id("explain", content_of(store_, manifest_uri), request)
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store)) as services, services.step(f"explain {dataset}"):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from defectory.job_settings.filtering import Filtering
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -15,27 +16,16 @@ from orchestrator.cli.options import (
     store_url,
 )  # fmt: skip
 from orchestrator.cli.output import emit
+from orchestrator.cli.setting_options import with_settings
 
 
+@with_settings({"label_thresholds": "label_threshold", "label_lower_thresholds": "label_lower_threshold"})
 def filter_images(
     dataset: Annotated[str, typer.Argument(help="Synthetic dataset, by name or by its manifest's URI.")],
     real: Annotated[str, typer.Option("--real", help="Dataset of the real images.")],
     judge: Annotated[str, typer.Option("--judge", help="Classifier that judges: train it with --folds.")],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
-    policy: Annotated[str, typer.Option("--policy", help="confident, informative, band or none.")] = "confident",
-    threshold: Annotated[
-        float, typer.Option("--threshold", help="Of the mean of the cycles' probabilities, uncalibrated.")
-    ] = 0.9,
-    label_threshold: Annotated[
-        list[str] | None,
-        typer.Option("--label-threshold", metavar="LABEL=VALUE", help="Threshold of one label; again for another."),
-    ] = None,
-    lower_threshold: Annotated[float, typer.Option("--lower-threshold", help="Of the policy band.")] = 0.5,
-    label_lower_threshold: Annotated[
-        list[str] | None,
-        typer.Option("--label-lower-threshold", metavar="LABEL=VALUE", help="Of the policy band, of one label."),
-    ] = None,
-    novelty_gate: Annotated[bool, typer.Option(help="Reject near-copies, near-duplicates and outliers.")] = True,
+    filtering: Filtering,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -49,30 +39,16 @@ def filter_images(
     defectory filter more-screws --real screws --judge screws-judge --out good-screws --label-threshold defect=0.7
     """
     from defectory.api.filter.v1 import filter_pb2
+    from defectory.job_settings.messages import fill
     from defectory.models import resolve
-    from orchestrator.pipeline.settings import FilterSettings, validated
 
-    by_label, lower_by_label = (
-        dict(part.rpartition("=")[::2] for part in given or []) for given in (label_threshold, label_lower_threshold)
-    )
-    settings = validated(
-        FilterSettings,
-        {
-            "policy": policy, "threshold": threshold, "lower_threshold": lower_threshold, "label_thresholds": by_label,
-            "label_lower_thresholds": lower_by_label,
-        },
-    )  # fmt: skip
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
     request = filter_pb2.FilterImagesRequest(
         manifest_uri=manifest_uri, real_manifest_uri=real_uri,
-        judge_model="/".join(resolve(store_, "classifier", judge)),
-        policy=filter_pb2.Policy.Value(f"POLICY_{policy.upper()}"), threshold=threshold, novelty_gate=novelty_gate,
-        dataset=out, label_thresholds=dict(settings.label_thresholds),
+        judge_model="/".join(resolve(store_, "classifier", judge)), dataset=out,
     )  # fmt: skip
-    if policy == "band":
-        request.lower_threshold = lower_threshold
-        request.label_lower_thresholds.update(settings.label_lower_thresholds)
+    request = fill(request, filtering)
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
     with session(store_url(store)) as services, services.step(f"filter {dataset}"):

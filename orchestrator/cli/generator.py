@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.generator_training import GeneratorTraining
+from defectory.job_settings.rendering import NoisyRendering, PreviewRendering, Truncation
 from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
@@ -21,27 +23,11 @@ from orchestrator.cli.options import (
     stored_file,
 )  # fmt: skip
 from orchestrator.cli.output import emit
+from orchestrator.cli.setting_options import with_settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Generators: one StyleGAN2-ADA a label.")
 ClassLabel = Annotated[
     str, typer.Option("--class", metavar="LABEL", help="Class of a class-conditional model; else all in turn.")
-]
-Psi = Annotated[float, typer.Option("--truncation-psi", help="Truncation psi in [0, 2]; 1: none.")]
-Cutoff = Annotated[
-    int | None,
-    typer.Option(
-        "--truncation-cutoff",
-        metavar="STYLES",
-        min=0,
-        max=64,
-        help="Truncate only so many styles, the coarsest; else all.",
-    ),
-]
-Precision = Annotated[
-    str, typer.Option("--precision", help="Of the highest resolutions: fp32, bf16 (CPUs with avx512_bf16) or fp16.")
-]
-HalfResolutions = Annotated[
-    int, typer.Option("--half-resolutions", min=1, max=8, help="Highest resolutions that --precision is for.")
 ]
 DEFAULT_COUNT = 100
 MAX_NUMBERS = 1_000_000  # in a list of seeds
@@ -51,111 +37,19 @@ SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256
 
 
 @app.command()
+@with_settings({"r1_gamma": "gamma", "augment_mode": "augment", "resolution_px": "resolution"})
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    training: GeneratorTraining,
     label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")] = "",
     labels: Annotated[
         str, typer.Option("--labels", metavar="A,B,…", help="In place of it: labels of one class-conditional model.")
     ] = "",
-    config: Annotated[
-        str,
-        typer.Option("--config", help="Defaults: small, auto, stylegan2, paper256, paper512, paper1024 or cifar."),
-    ] = "small",
-    resolution: Annotated[
-        int, typer.Option("--resolution", min=0, max=1024, metavar="PX", help="Side in pixels; 0: the dataset's.")
-    ] = 0,
-    channel_base: Annotated[
-        int | None,
-        typer.Option(
-            "--channel-base",
-            min=256,
-            max=65536,
-            help="Channels at r: min(base / r, 512); by --config, or as --init has.",
-        ),
-    ] = None,
-    channel_max: Annotated[
-        int | None, typer.Option("--channel-max", min=8, max=1024, help="At most so many, in place of 512.")
-    ] = None,
-    z_dim: Annotated[
-        int | None,
-        typer.Option("--z-dim", min=8, max=1024, help="Size of the latent z; by --config, or as --init has."),
-    ] = None,
-    w_dim: Annotated[
-        int | None,
-        typer.Option("--w-dim", min=8, max=1024, help="Size of the latent w; by --config, or as --init has."),
-    ] = None,
-    mapping_layers: Annotated[
-        int | None,
-        typer.Option("--mapping-layers", min=1, max=16, help="Of the mapping network; by --config, or as --init has."),
-    ] = None,
-    kimg: Annotated[
-        float | None, typer.Option("--kimg", help="Thousands of images shown to the discriminator; small: 300.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=2, max=1024, help="Images a step; small: 16.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Of both optimisers; small: 0.002.")
-    ] = None,
-    mirror_x: Annotated[bool, typer.Option("--mirror-x", help="Also show real images mirrored.")] = False,
-    mirror_y: Annotated[bool, typer.Option("--mirror-y", help="Also show real images upside down.")] = False,
-    augment: Annotated[
-        str, typer.Option("--augment", help="ada (as often as r_t asks for), fixed (with --augment-p) or none.")
-    ] = "ada",
-    augment_p: Annotated[
-        float | None, typer.Option("--augment-p", help="Probability of each transformation with fixed, above 0 to 0.8.")
-    ] = None,
-    augment_target: Annotated[
-        float | None, typer.Option("--augment-target", help="Target of r_t with ada, between 0 and 1; 0.6.")
-    ] = None,
-    augment_preset: Annotated[str, typer.Option("--augment-preset", help="blit, geom, color, bg, bgc, ...")] = "bgc",
-    snapshot_kimg: Annotated[float, typer.Option("--snapshot-kimg", help="Between checkpoints; 0: kimg / 10.")] = 0.0,
-    keep_checkpoints: Annotated[
-        int, typer.Option("--keep-checkpoints", min=1, max=100, help="Newest checkpoints that stay.")
-    ] = 2,
-    measured: Annotated[
-        int,
-        typer.Option(
-            "--measured-images", min=0, max=10_000, help="Images measured at a snapshot, watched for leaks; 0: none."
-        ),
-    ] = 200,
-    ship: Annotated[str, typer.Option("--ship", help="best (by KID on held-out images) or last.")] = "best",
-    patience: Annotated[
-        int,
-        typer.Option(
-            "--patience", min=0, max=10_000, help="Snapshots without a better one that end it early; 0: never."
-        ),
-    ] = 0,
-    leak_guard: Annotated[
-        bool, typer.Option("--leak-guard/--no-leak-guard", help="Milder augmentation where it leaks into the images.")
-    ] = True,
-    seed: Seed = 0,
-    r1_gamma: Annotated[
-        float | None, typer.Option("--gamma", help="Weight of the R1 penalty; 1 suits few images.")
-    ] = None,
-    style_mixing: Annotated[
-        float | None, typer.Option("--style-mixing", help="Probability of style mixing, 0 to 1; small: 0.9.")
-    ] = None,
-    path_length_weight: Annotated[
-        float | None,
-        typer.Option("--path-length-weight", help="Of path-length regularisation, 0 or more; small: 2."),
-    ] = None,
-    ema_kimg: Annotated[
-        float | None,
-        typer.Option("--ema-kimg", help="Half-life of the averaged weights, above 0; small: batch * 10 / 32."),
-    ] = None,
     init: Annotated[
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
-    freeze_d: Annotated[
-        int, typer.Option("--freeze-d", min=0, max=8, help="Highest resolutions of D that stay as --init has them.")
-    ] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    precision: Precision = "fp32",
-    half_resolutions: HalfResolutions = 4,
-    tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU round the factors of fp32 products.")] = False,
-    micro_batch: Annotated[
-        int, typer.Option("--micro-batch", min=0, max=1024, help="Images computed at once; 0: the whole batch.")
-    ] = 0,
+    seed: Seed = 0,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -166,26 +60,13 @@ def train(
     defectory generator train screws --labels bent,cut,dirt --name screws-defects --init screws-good
     """
     from defectory.api.generator.v1 import generator_pb2
-    from orchestrator.pipeline.settings import GeneratorSettings, validated
-    from orchestrator.pipeline.synthetic_steps import generator_outputs, training_settings
+    from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.synthetic_steps import generator_outputs
 
-    given = {
-        "channel_base": channel_base, "channel_max": channel_max, "z_dim": z_dim, "w_dim": w_dim,
-        "mapping_layers": mapping_layers, "kimg": kimg, "batch": batch, "learning_rate": learning_rate,
-        "r1_gamma": r1_gamma, "config": config, "device": device, "precision": precision, "tf32": tf32,
-        "half_resolutions": half_resolutions, "micro_batch": micro_batch,
-        "mirror_x": mirror_x, "mirror_y": mirror_y, "augment_mode": augment, "augment_preset": augment_preset,
-        "augment_p": augment_p, "augment_target": augment_target, "style_mixing": style_mixing,
-        "path_length_weight": path_length_weight, "ema_kimg": ema_kimg, "freeze_d": freeze_d,
-        "snapshot_kimg": snapshot_kimg, "keep_checkpoints": keep_checkpoints, "measured_images": measured, "ship": ship,
-        "patience": patience, "leak_guard": leak_guard,
-    }  # fmt: skip
-    settings = validated(GeneratorSettings, {name: value for name, value in given.items() if value is not None})
-    message = training_settings(settings, resolution)
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.TrainGeneratorRequest(
-        manifest_uri=manifest_uri, label=label, name=name, settings=message,
+        manifest_uri=manifest_uri, label=label, name=name, settings=fill(generator_pb2.TrainingSettings(), training),
         seed=seed, initial_model=init, labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
@@ -196,8 +77,10 @@ def train(
 
 
 @app.command()
+@with_settings({"noise_mode": "noise"})
 def synthesize(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
+    rendering: NoisyRendering,
     dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write; else derived.")] = "",
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="Number of images; 100, where no --seeds are.")
@@ -206,12 +89,7 @@ def synthesize(
     first_seed: Annotated[
         int, typer.Option("--first-seed", min=0, max=SEED_LIMIT - 1, help="Image i has seed FIRST + i.")
     ] = 0,
-    psi: Psi = 1.0,
-    cutoff: Cutoff = None,
-    noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "random",
     class_label: ClassLabel = "",
-    precision: Precision = "fp32",
-    half_resolutions: HalfResolutions = 4,
     restore_size: Annotated[
         bool, typer.Option("--restore-size", help="Undo the stretch to a square: as large as the photographs were.")
     ] = False,
@@ -226,6 +104,7 @@ def synthesize(
     defectory generator synthesize --model screws-defect --seeds 0-9,42 --noise const --out pictures
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.job_settings.messages import fill
 
     if seeds and count is not None:
         right = "a count (with --first-seed) or seeds one by one, not both"
@@ -234,9 +113,9 @@ def synthesize(
     chosen = parse_numbers(seeds, "seeds") if seeds else []
     request = generator_pb2.SynthesizeRequest(
         model=with_version(store_, model), count=len(chosen) or count or DEFAULT_COUNT, first_seed=first_seed,
-        seeds=chosen, truncation_psi=psi, noise_mode=noise, class_label=class_label, restore_size=restore_size,
-        precision=precision, half_resolutions=half_resolutions, truncation_cutoff=cutoff,
+        seeds=chosen, class_label=class_label, restore_size=restore_size,
     )  # fmt: skip
+    request = fill(request, rendering)
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
     request.request_id = derived_request_id("synthesize", request)
@@ -276,12 +155,12 @@ def import_(
 
 
 @app.command()
+@with_settings()
 def metrics(
     model: Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')],
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
+    truncation: Truncation,
     count: Annotated[int, typer.Option("--count", min=10, max=10_000, help="Images to make.")] = 500,
-    psi: Psi = 1.0,
-    cutoff: Cutoff = None,
     fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
     as_json: AsJson = False,
@@ -292,17 +171,14 @@ def metrics(
     defectory generator metrics screws-good --dataset screws
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.job_settings.messages import fill
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.EvaluateGeneratorRequest(
-        model=with_version(store_, model),
-        manifest_uri=manifest_uri,
-        count=count,
-        truncation_psi=psi,
-        fid=fid,
-        truncation_cutoff=cutoff,
+        model=with_version(store_, model), manifest_uri=manifest_uri, count=count, fid=fid
     )
+    request = fill(request, truncation)
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):
         found = services.clients.operate("generator", "EvaluateGenerator", request, services.report)
@@ -311,15 +187,12 @@ def metrics(
 
 
 @app.command()
+@with_settings({"noise_mode": "noise"})
 def preview(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
+    rendering: PreviewRendering,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, e.g. 0-9,42; at most 64.")] = "0-15",
-    psi: Psi = 1.0,
-    cutoff: Cutoff = None,
-    noise: Annotated[str, typer.Option("--noise", help="const, random or none.")] = "const",
     class_label: ClassLabel = "",
-    precision: Precision = "fp32",
-    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
     store: Store = "",
     as_json: AsJson = False,
@@ -330,12 +203,10 @@ def preview(
     defectory generator preview --model screws-defect --seeds 0-9,42 --out pictures
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.job_settings.messages import fill
 
     numbers = parse_numbers(seeds, "seeds")
-    request = generator_pb2.PreviewRequest(
-        model=model, seeds=numbers, truncation_psi=psi, noise_mode=noise, class_label=class_label, precision=precision,
-        half_resolutions=half_resolutions, truncation_cutoff=cutoff,
-    )  # fmt: skip
+    request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
     with session(store_url(store)) as services, services.step(f"preview {model}"):
         response = services.clients.call("generator", "Preview", request)
     out.mkdir(parents=True, exist_ok=True)

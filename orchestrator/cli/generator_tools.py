@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from defectory.job_settings.rendering import Rendering
 from defectory.storage.taking import take_files
-from orchestrator.cli.generator import Cutoff, HalfResolutions, Precision, Psi, Seed, app, parse_numbers, with_version
+from orchestrator.cli.generator import Seed, app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -19,6 +20,7 @@ from orchestrator.cli.options import (
     stored_file,
 )
 from orchestrator.cli.output import emit
+from orchestrator.cli.setting_options import with_settings
 
 MAX_STYLES = 18  # of a network of 1024 px: two a size
 Model = Annotated[str, typer.Argument(metavar="MODEL", help='"name" (its newest version) or "name/version".')]
@@ -56,20 +58,18 @@ def export(
 
 
 @app.command()
+@with_settings()
 def interpolate(
     model: Model,
+    rendering: Rendering,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds that the film goes through, 2 to 64.")] = "0-3",
     frames: Annotated[int, typer.Option("--frames", min=2, max=3600, help="Frames of the film.")] = 60,
     space: Annotated[str, typer.Option("--space", help="w (straight) or z (along the sphere).")] = "w",
     loop: Annotated[bool, typer.Option("--loop", help="Go back to the first seed.")] = False,
     fps: Annotated[float, typer.Option("--fps", help="Frames a second.")] = 24.0,
-    psi: Psi = 1.0,
-    cutoff: Cutoff = None,
     class_labels: Annotated[
         str, typer.Option("--class", metavar="A[,B,…]", help="Class of all seeds, or one a seed (w only).")
     ] = "",
-    precision: Precision = "fp32",
-    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
     store: Store = "",
     as_json: AsJson = False,
@@ -81,13 +81,14 @@ def interpolate(
     defectory generator interpolate screws-defects --seeds 7,7 --class bent,cut --out bent-to-cut.webp
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.job_settings.messages import fill
 
     store_ = opened(store)
     request = generator_pb2.InterpolateRequest(
         model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
-        truncation_psi=psi, format=out.suffix.removeprefix("."), fps=fps, precision=precision,
-        half_resolutions=half_resolutions, class_labels=_names(class_labels), truncation_cutoff=cutoff,
+        format=out.suffix.removeprefix("."), fps=fps, class_labels=_names(class_labels),
     )  # fmt: skip
+    request = fill(request, rendering)
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
         made = services.clients.operate("generator", "Interpolate", request, services.report)
@@ -96,18 +97,16 @@ def interpolate(
 
 
 @app.command()
+@with_settings()
 def mix(
     model: Model,
+    rendering: Rendering,
     rows: Annotated[str, typer.Option("--rows", help="Seeds that give the chosen styles, 1 to 32.")] = "0-3",
     columns: Annotated[str, typer.Option("--columns", help="Seeds that give all other styles, 1 to 32.")] = "10-15",
     styles: Annotated[str, typer.Option("--styles", help="Styles of the rows: 0 is the coarsest, two a size.")] = "0-2",
-    psi: Psi = 1.0,
-    cutoff: Cutoff = None,
     class_labels: Annotated[
         str, typer.Option("--class", metavar="A[,B]", help="Class of all seeds, or that of rows and of columns.")
     ] = "",
-    precision: Precision = "fp32",
-    half_resolutions: HalfResolutions = 4,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
     store: Store = "",
     as_json: AsJson = False,
@@ -119,13 +118,14 @@ def mix(
     defectory generator mix screws-defects --class bent,cut --styles 4-7 --out mix.png
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.job_settings.messages import fill
 
     store_ = opened(store)
     request = generator_pb2.MixStylesRequest(
         model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
-        styles=parse_numbers(styles, "styles", MAX_STYLES), truncation_psi=psi, precision=precision,
-        half_resolutions=half_resolutions, class_labels=_names(class_labels), truncation_cutoff=cutoff,
+        styles=parse_numbers(styles, "styles", MAX_STYLES), class_labels=_names(class_labels),
     )  # fmt: skip
+    request = fill(request, rendering)
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
         made = services.clients.operate("generator", "MixStyles", request, services.report)

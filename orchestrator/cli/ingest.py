@@ -66,9 +66,10 @@ def ingest(
     defectory ingest photos/ --name screws --groups parts.csv --size 128 --labels kinds
     defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
+    from defectory.validation import validated
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
-    from orchestrator.pipeline.settings import DataSettings, validated
+    from orchestrator.pipeline.settings import DataSettings
 
     values = {
         "directory": str(directory), "size_px": size, "fit": fit, "labels": labels, "seed": seed,

@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from defectory.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
+from orchestrator.cli.described import Described, described, described_entry, in_schema
 
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line
@@ -118,36 +119,23 @@ def settings_page() -> str:
     """
     from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings
 
-    of_a_service = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}
     rows = ["| variable | default | range | meaning |", "|---|---|---|---|"]
-    for name, field in ServiceSettings.model_fields.items():
-        ports = of_a_service.get(name)
-        default = ", ".join(f"{service} `{port}`" for service, port in ports.items()) if ports else _default(field)
-        rows.append(f"| `DEFECTORY_{name.upper()}` | {default} | {_range(field)} | {field.description} |")
+    ports = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}
+    for name, told in described(ServiceSettings).items():
+        defaults = [f"{service} `{port}`" for service, port in ports.get(name, {}).items()]
+        rows.append(_row(f"DEFECTORY_{name.upper()}", told, ", ".join(defaults)))
     tables = ["\n".join(rows)]
     for service in DEFAULT_PORTS:
         command = [sys.executable, "-m", f"services.{service}", "--schema"]
-        schema = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["properties"]
+        schema = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         own = [
-            f"| `DEFECTORY_{name.upper()}` | {_shown(entry)} | {_bounds(entry)} | {entry['description']} |"
-            for name, entry in schema.items()
+            _row(f"DEFECTORY_{name.upper()}", described_entry(entry))
+            for name, entry in in_schema(schema)
             if name not in ServiceSettings.model_fields
         ]
         if own:
             tables.append("\n".join([f"## Of the {service}\n", *rows[:2], *own]))
     return "\n\n".join([GENERATED, SETTINGS_INTRO.strip(), *tables, SETTINGS_BESIDE.strip()]) + "\n"
-
-
-def _shown(entry: dict[str, Any]) -> str:
-    """The default of a JSON Schema's property."""
-    return f"`{entry['default']}`" if entry["default"] != "" else ""
-
-
-def _bounds(entry: dict[str, Any]) -> str:
-    """The range of a JSON Schema's property."""
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f"{sign} {entry[name]}" for name, sign in signs.items() if name in entry]
-    return ", ".join(found or entry.get("enum", []))
 
 
 def ingest_page() -> str:
@@ -171,28 +159,17 @@ def _section(field: FieldInfo) -> Any:
 
 
 def _table(title: str, model: Any) -> str:
-    rows = [
-        f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |"
-        for name, field in model.model_fields.items()
-        if _section(field) is None
-    ]
+    rows = [_row(name, told) for name, told in described(model).items()]
     doc = (model.__doc__ or "").splitlines()[0]
     return f"## Settings: {title}\n\n{doc}\n\n| setting | default | range | meaning |\n|---|---|---|---|\n" + "\n".join(
         rows
     )
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return "" if field.default in (None, "", (), {}) else f"`{field.default}`"
-
-
-def _range(field: FieldInfo) -> str:
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    found = [f"{sign} {getattr(m, name)}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)]
-    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str) and choice]
-    return ", ".join(found or choices)
+def _row(name: str, told: Described, default: str = "") -> str:
+    """A setting as a row of a table."""
+    default = default or ("required" if told.required else f"`{told.default}`" if told.default else "")
+    return f"| `{name}` | {default} | {told.range or ', '.join(told.choices)} | {told.sentence} |"
 
 
 def main() -> int:

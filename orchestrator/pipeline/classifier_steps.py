@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from defectory.errors import FailedPrecondition, WeightsMissing
+from defectory.job_settings.messages import fill
 from orchestrator.pipeline.settings import ClassifierSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 from orchestrator.pipeline.synthetic_steps import labels_of, quota
@@ -161,11 +162,8 @@ def training_settings(settings: ClassifierSettings, steps: int, initial_weights:
     """The message of the settings."""
     from defectory.api.classifier.v1 import classifier_pb2
 
-    message = classifier_pb2.TrainingSettings(steps_per_epoch=steps, initial_weights=initial_weights)
-    for name, value in settings.model_dump(exclude={"cycles", "at_once", "steps_per_epoch", "initial_weights"}).items():
-        if value is not None:
-            setattr(message, name, value)
-    return message
+    chosen = settings.model_copy(update={"steps_per_epoch": steps, "initial_weights": initial_weights})
+    return fill(classifier_pb2.TrainingSettings(), chosen)
 
 
 def evaluate_inputs(arm: Arm) -> Callable[[StepInputs], Mapping[str, Any]]:
@@ -213,18 +211,14 @@ def explain(context: StepContext) -> Outputs:
     """Show on the same test images what each arm's classifier looked at."""
     from defectory.api.explainer.v1 import explainer_pb2
 
-    settings = context.settings.explain
     request = explainer_pb2.ExplainImagesRequest(
         request_id=context.request_id(),
         models=[model_of(context, "baseline"), model_of(context, "expanded")],
         manifest_uri=context.outputs["ingest"]["manifest_uri"],
         split="test",
-        limit=settings.limit,
         output_prefix=f"runs/{context.run}/explain",
-        method=settings.method,
-        box_rule=explainer_pb2.BoxRule.Value(f"BOX_RULE_{settings.box_rule.upper()}"),
-        box_threshold=settings.box_threshold,
     )
+    request = fill(request, context.settings.explain)
     response = context.services.operate("explainer", "ExplainImages", request, context.on_report)
     return {
         "explanations_uri": response.explanations_uri,

@@ -1,25 +1,26 @@
-"""Settings of a pipeline: one typed definition from which the YAML file, its schema and the docs come."""
+"""Settings of a pipeline: those of its jobs, and what the line itself adds to them."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from defectory.errors import InvalidInput, NotFound
+from defectory.job_settings.base import JobSettings, filled_in
+from defectory.job_settings.classifier_training import ClassifierRecipe, Cycles
+from defectory.job_settings.explaining import ExplainingMany
+from defectory.job_settings.filtering import Filtering
+from defectory.job_settings.generator_training import GeneratorRecipe
+from defectory.job_settings.rendering import NoisyRendering
+from defectory.validation import validated
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
-Section = TypeVar("Section", bound=BaseModel)
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataSettings(_Section):
+class DataSettings(JobSettings):
     """What is ingested, and how it is split."""
 
     directory: str = Field(description="folder or table of photographs (docs/ingest.md); relative to the pipeline file")
@@ -63,82 +64,15 @@ class DataSettings(_Section):
         return self
 
 
-class GeneratorSettings(_Section):
+class GeneratorSettings(GeneratorRecipe):
     """How one StyleGAN2-ADA a label is trained."""
 
     labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
-    config: Literal["small", "auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = Field(
-        "small", description="configuration that absent settings come from"
-    )
-    channel_base: int | None = Field(
-        None, ge=256, le=65536, description="channels at resolution r: min(channel_base / r, max); small: 4096"
-    )
-    channel_max: int | None = Field(None, ge=8, le=1024, description="upper bound of the channels of any layer; 512")
-    z_dim: int | None = Field(None, ge=8, le=1024, description="size of the latent z; small: by channel_base")
-    w_dim: int | None = Field(
-        None, ge=8, le=1024, description="size of the intermediate latent w; small: by channel_base"
-    )
-    mapping_layers: int | None = Field(None, ge=1, le=16, description="layers of the mapping network; small: 2")
-    kimg: float | None = Field(
-        None, ge=1e-3, le=100_000, description="thousands of images shown to the discriminator, a label; small: 300"
-    )
-    batch: int | None = Field(None, ge=2, le=1024, description="images a step; small: 16")
-    learning_rate: float | None = Field(
-        None, ge=1e-9, le=1, description="learning rate of both optimisers; small: 0.002"
-    )
-    r1_gamma: float | None = Field(
-        None, ge=0, le=1e38, description="weight of the R1 penalty; absent: by the configuration"
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where it is computed; auto: a GPU if there is one"
-    )
-    precision: Literal["fp32", "fp16", "bf16"] = Field("fp32", description="arithmetic of the highest resolutions")
-    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
-    tf32: bool = Field(False, description="let a GPU round the factors of fp32 products to 10 bits")
-    micro_batch: int = Field(0, ge=0, le=1024, description="images computed at once, gradients are added up; 0: all")
-    mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
-    mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
-    augment_mode: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive augmentation, fixed, or none")
-    augment_preset: str = Field("bgc", description="transformations: blit, geom, color, bg, bgc, …")
-    augment_target: float | None = Field(
-        None, ge=1e-3, lt=1, description="target of the overfitting heuristic r_t with augment_mode ada; 0.6"
-    )
-    augment_p: Share = Field(
-        0.0, description="probability of each transformation: above 0, up to 0.8 with augment_mode fixed, else 0"
-    )
-    style_mixing: float | None = Field(
-        None, ge=0, le=1, description="probability that a batch mixes two styles; small: 0.9, cifar: 0"
-    )
-    path_length_weight: float | None = Field(
-        None, ge=0, le=1e38, description="weight of path-length regularisation; small: 2, cifar: 0"
-    )
-    ema_kimg: float | None = Field(
-        None,
-        ge=1e-3,
-        le=100_000,
-        description="half-life of the averaged weights in thousands of images; small: batch * 10 / 32",
-    )
-    freeze_d: int = Field(
-        0,
-        ge=0,
-        le=16,
-        description="highest resolutions of D that stay as the initial model has them; without one, none do",
-    )
-    snapshot_kimg: float = Field(
-        0.0, ge=0, le=100_000, description="thousands of images between checkpoints; 0: kimg / 10"
-    )
-    keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay")
-    measured_images: int = Field(
-        200, ge=0, le=10_000, description="images made at a snapshot to be measured, watched for leaks; 0: none"
-    )
-    ship: Literal["best", "last"] = Field("best", description="snapshot that becomes the model: best by KID, or last")
-    patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
-    leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
     start_label: str = Field(
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )
-    transfer_kimg: float | None = Field(
-        None, ge=1e-3, le=100_000, description="kimg of the labels that start from another's generator; absent: kimg"
+    transfer_kimg: float | None = filled_in(
+        GeneratorRecipe, "kimg", None, "kimg of the labels that start from another's generator; absent: kimg"
     )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
     initial_model: str = Field(
@@ -146,7 +80,7 @@ class GeneratorSettings(_Section):
     )
 
 
-class SynthesisSettings(_Section):
+class SynthesisSettings(NoisyRendering):
     """How many synthetic images, and how they are drawn."""
 
     quota: int = Field(500, ge=1, le=1_000_000, description="accepted images wanted a label")
@@ -155,91 +89,32 @@ class SynthesisSettings(_Section):
     )
     surplus: float = Field(1.25, ge=1, le=10, description="images of the first round, in multiples of the quota")
     max_rounds: int = Field(4, ge=1, le=50, description="rounds of synthesis and filtering before it is left at that")
-    truncation_psi: float = Field(1.0, ge=0, le=2, description="truncation psi; 1: none")
-    noise_mode: Literal["const", "random", "none"] = Field("random", description="noise of the synthesis network")
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="arithmetic of the highest resolutions")
-    half_resolutions: int = Field(4, ge=1, le=8, description="highest resolutions that precision is for")
 
 
-class FilterSettings(_Section):
+class FilterSettings(Filtering):
     """Which synthetic images are kept."""
 
-    policy: Literal["confident", "informative", "band", "none"] = Field("confident", description="what is kept")
-    threshold: Share = Field(0.9, description="confidence threshold")
-    lower_threshold: Share = Field(0.5, description="lower threshold of the policy band")
-    label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
-    label_lower_thresholds: Mapping[str, Share] = Field({}, description="lower threshold of single labels (band)")
-    novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")
     judge_cycles: int = Field(
         3, ge=2, le=100, description="cycles of the judge, each of which leaves out another part of the real images"
     )
 
 
-class ClassifierSettings(_Section):
+class ClassifierSettings(ClassifierRecipe, Cycles):
     """How a classifier is trained; what is absent is as its preset says. The same for baseline and expanded."""
 
-    preset: Literal["paper", "best"] = Field("paper", description="where the defaults come from: docs/classifier.md")
-    input_px: int = Field(0, ge=0, le=512, description="side of the network's input in pixels; 0: the dataset's size")
-    width_multiplier: float | None = Field(
-        None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet has 0.35, 0.5, 0.75, 1, 1.3 and 1.4"
+    steps_per_epoch: int = filled_in(
+        ClassifierRecipe,
+        "steps_per_epoch",
+        0,
+        "steps an epoch, in both arms; 0: as many as show the full expanded set once",
     )
-    head_units: int | None = Field(None, ge=8, le=4096, description="units of the dense layer")
-    dropout: float | None = Field(None, ge=0, lt=1, description="dropout rate before the dense layer")
-    l2: float | None = Field(None, ge=0, le=10, description="L2 factor of the head")
-    trainable_base: Literal["none", "top", "all"] | None = Field(
-        None, description="layers of the base that are trained"
-    )
-    epochs: int | None = Field(None, ge=1, le=10_000, description="epochs a cycle")
-    learning_rate: float | None = Field(None, ge=1e-9, le=1, description="learning rate (Adam)")
-    base_rate: float | None = Field(
-        None, ge=1e-6, le=1, description="the base's learning rate as a share of the head's"
-    )
-    decay: Literal["none", "cosine"] | None = Field(None, description="of the learning rate, after the warm-up")
-    warmup_epochs: int | None = Field(
-        None, ge=0, le=10_000, description="epochs, of all, in which only the head learns"
-    )
-    warmup_rate: float | None = Field(None, ge=1e-9, le=1, description="learning rate of the warm-up")
-    batch: int = Field(32, ge=1, le=1024, description="images a step")
-    focal_gamma: float | None = Field(None, ge=0, le=10, description="gamma of the focal loss")
-    label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
-    class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
-    augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")
-    mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
-    mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
-    cycles: int = Field(5, ge=1, le=100, description="training cycles with different seeds, an arm")
-    at_once: int = Field(
-        0, ge=0, le=64, description="cycles trained side by side, for the same weights; 0: as many as the cores allow"
-    )
-    steps_per_epoch: int = Field(
-        0, ge=0, le=1_000_000, description="steps an epoch, in both arms; 0: as many as show the full expanded set once"
-    )
-    real_share: float | None = Field(
-        None, ge=1e-3, le=1, description="share of real images a batch; 1: no others; absent: as they come"
-    )
-    synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
-    initial_weights: Literal["imagenet", "starter", "random"] = Field(
-        "imagenet", description="where the base starts; imagenet: from the starter where ImageNet weights are not found"
-    )
-    good_label: str = Field("good", description="label of good parts, for the operating point")
-    target: str = Field("", description="of the operating point: recall=SHARE or overkill=SHARE; empty: none")
 
 
-class ExplainSettings(_Section):
+class ExplainSettings(ExplainingMany):
     """How test images are explained."""
 
-    limit: int = Field(16, ge=1, le=10_000, description="test images explained, evenly over the labels")
-    method: Literal["grad-cam", "grad-cam++", "hires-cam", "ablation-cam"] = Field(
-        "grad-cam", description="how heat is found"
-    )
-    box_rule: Literal["share", "percentile", "otsu"] = Field(
-        "share", description="which heat belongs to a box: a share of the maximum, the hottest pixels, or Otsu's choice"
-    )
-    box_threshold: float | None = Field(
-        None, gt=0, lt=1, description="value of the box rule; absent: 0.15 for share, 0.9 for percentile"
-    )
 
-
-class PipelineSettings(_Section):
+class PipelineSettings(JobSettings):
     """A pipeline file."""
 
     name: str = Field("", max_length=32, description="name of the run and of all that it makes; empty: the file's name")
@@ -282,19 +157,6 @@ def read_pipeline_file(path: Path) -> dict[str, Any]:
 def run_name(text: str) -> str:
     """A run name made from a file's or folder's name."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:32].strip("-_") or "run"
-
-
-def validated(model: type[Section], values: Mapping[str, Any]) -> Section:
-    """The settings that the values say.
-
-    Raises:
-        InvalidInput: names every field that is wrong.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        fields = {".".join(map(str, e["loc"])) or "settings": e["msg"] for e in error.errors()}
-        raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
 
 
 def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:

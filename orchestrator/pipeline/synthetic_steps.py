@@ -6,8 +6,8 @@ from typing import Any
 
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.errors import InvalidInput
+from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
-from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
@@ -88,7 +88,7 @@ def generators(context: StepContext) -> Outputs:
             manifest_uri=context.outputs["ingest"]["manifest_uri"],
             label=label,
             name=context.name(label),
-            settings=training_settings(settings, context.settings.data.size_px),
+            settings=fill(generator_pb2.TrainingSettings(resolution_px=context.settings.data.size_px), settings),
             seed=context.settings.seed,
             initial_model=initial,
         )
@@ -113,19 +113,6 @@ def generator_outputs(generator: Any) -> dict[str, Any]:
         "weights_sha256": generator.weights_sha256,
         "card_uri": generator.card_uri,
     }
-
-
-def training_settings(settings: GeneratorSettings, resolution_px: int) -> Any:
-    """The message of the settings."""
-    from defectory.api.generator.v1 import generator_pb2
-
-    message = generator_pb2.TrainingSettings(resolution_px=resolution_px)
-    for name, value in settings.model_dump(
-        exclude={"labels", "initial_models", "initial_model", "start_label", "transfer_kimg"}
-    ).items():
-        if value is not None:
-            setattr(message, name, value)
-    return message
 
 
 def filter_inputs(context: StepInputs) -> Mapping[str, Any]:
@@ -203,18 +190,14 @@ def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
 def _synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int) -> str:
     from defectory.api.generator.v1 import generator_pb2
 
-    synthesis = context.settings.synthesis
     request = generator_pb2.SynthesizeRequest(
         request_id=context.request_id(f"synthesise {label} {number}"),
         model=model,
         count=count,
         first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made,
-        truncation_psi=synthesis.truncation_psi,
-        noise_mode=synthesis.noise_mode,
-        precision=synthesis.precision,
-        half_resolutions=synthesis.half_resolutions,
         dataset=context.name(label, f"r{number}"),
     )
+    request = fill(request, context.settings.synthesis)
     uri: str = context.services.operate("generator", "Synthesize", request, context.on_report).manifest_uri
     return uri
 
@@ -222,20 +205,14 @@ def _synthesise(context: StepContext, label: str, model: str, number: int, made:
 def _judge(context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]) -> Any:
     from defectory.api.filter.v1 import filter_pb2
 
-    rules, judge = context.settings.filter, context.outputs["judge"]
+    judge = context.outputs["judge"]
     request = filter_pb2.FilterImagesRequest(
         request_id=context.request_id(f"judge {label} {number}"),
         manifest_uri=synthetic_uri,
         real_manifest_uri=context.outputs["ingest"]["manifest_uri"],
         judge_model=f"{judge['name']}/{judge['version']}",
-        policy=filter_pb2.Policy.Value(f"POLICY_{rules.policy.upper()}"),
-        threshold=rules.threshold,
-        label_thresholds=dict(rules.label_thresholds),
-        novelty_gate=rules.novelty_gate,
         dataset=context.name(label, f"r{number}", "judged"),
         accepted_manifest_uris=accepted_uris,
     )
-    if rules.policy == "band":
-        request.lower_threshold = rules.lower_threshold
-        request.label_lower_thresholds.update(rules.label_lower_thresholds)
+    request = fill(request, context.settings.filter)
     return context.services.operate("filter", "FilterImages", request, context.on_report)

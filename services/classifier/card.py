@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from defectory.datasets.manifest import ManifestLine, bits_of
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
+from defectory.job_settings.classifier_training import MAX_CYCLES
 from defectory.models import version_prefix
 from services.classifier.architecture import MAX_LABELS, TARGET_LAYER, Architecture, Label
 from services.classifier.decision import TEMPERATURES, DecisionRule
@@ -17,7 +18,6 @@ from services.classifier.settings import TrainingSettings
 
 KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
-MAX_CYCLES = 100
 MAX_SQUARE_PX = 1024  # the largest that a generator makes
 MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
 SHA256 = r"^[0-9a-f]{64}$"

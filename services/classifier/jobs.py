@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
+from defectory.job_settings.classifier_training import FoldedCycles
+from defectory.job_settings.messages import read
 from defectory.serving.manifests import reading_of
 from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
 from defectory.storage.keys import check_output_prefix
 from services.classifier import evaluation, recalibration, scoring
 from services.classifier.exporting import export
-from services.classifier.messages import DEFAULT_CYCLES, to_message
+from services.classifier.messages import to_message
 from services.classifier.training import run
 
 
@@ -24,12 +26,11 @@ def train_classifier(request: pb.TrainClassifierRequest, job: JobContext) -> pb.
         job.operation_id,
         request.name,
         request.manifest_uri,
-        {**given(request.settings), "folds": request.folds},
-        cycles=request.cycles or DEFAULT_CYCLES,
+        given(request.settings),
+        cycles=read(FoldedCycles, request),
         seed=request.seed,
         sources=job.settings,
         report=report,
-        at_once=request.at_once,
         reading=reading_of(job),
     )
     return pb.TrainClassifierResponse(classifier=to_message(job.store, card))

@@ -1,10 +1,8 @@
-"""What callers of the classifier see of its cards, and mean by what they leave out."""
+"""What callers of the classifier see of its cards."""
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard
-
-DEFAULT_CYCLES = 5
 
 
 def to_message(store: ObjectStore, card: ClassifierCard) -> pb.Classifier:

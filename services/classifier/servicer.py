@@ -10,6 +10,8 @@ from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import check_manifest, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
+from defectory.job_settings.classifier_training import FoldedCycles
+from defectory.job_settings.messages import read
 from defectory.models import check_name, check_seed, list_models
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.manifests import Manifests
@@ -23,7 +25,7 @@ from services.classifier.card import KIND
 from services.classifier.cards import read_card
 from services.classifier.data import labels_to_calibrate_on
 from services.classifier.exporting import FORMATS
-from services.classifier.messages import DEFAULT_CYCLES, to_message
+from services.classifier.messages import to_message
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
@@ -31,7 +33,6 @@ from services.classifier.target import check_target, parse_target
 from services.classifier.training.check import check
 
 JOBS = "services.classifier.jobs:"
-MAX_AT_ONCE = 64
 
 
 class CardsServicer(classifier_pb2_grpc.ClassifierServiceServicer):
@@ -74,19 +75,12 @@ class WorkServicer(CardsServicer):
         """Check the request and start the training."""
         check_name(request.name)
         check_seed(request.seed)
-        if not 0 <= request.at_once <= MAX_AT_ONCE:
-            right = f"use 0 to {MAX_AT_ONCE}"
-            raise InvalidInput(f"at_once {request.at_once}: {right}", {"at_once": right})
-        if request.folds == 1 or not 0 <= request.folds <= 100:
-            raise InvalidInput(f"folds {request.folds}: use 0, or 2 to 100", {"folds": "use 0, or 2 to 100"})
-        cycles = request.cycles or DEFAULT_CYCLES
-        if request.folds > cycles:
-            right = f"use at most as many as cycles, {cycles}, so that every image is left out once"
-            raise InvalidInput(f"folds {request.folds}: {right}", {"folds": right})
+        cycles = read(FoldedCycles, request)
+        if cycles.folds > cycles.cycles:
+            right = f"use at most as many as cycles, {cycles.cycles}, so that every image is left out once"
+            raise InvalidInput(f"folds {cycles.folds}: {right}", {"folds": right})
         with self._manifests.read_for(context) as reading:
-            labels, _ = check(
-                read_manifest(self._store, request.manifest_uri, reading), given(request.settings), cycles
-            )
+            labels, _ = check(read_manifest(self._store, request.manifest_uri, reading), given(request.settings))
         check_labels(labels, "manifest_uri")
         return self._operations.start(JOBS + "train_classifier", request)
 

@@ -1,11 +1,20 @@
-"""How a classifier is trained: one typed definition with ranges, and the presets its defaults come from."""
+"""How a classifier is trained with every default filled in, and the presets that they come from."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.base import filled_in
+from defectory.job_settings.classifier_training import (
+    LARGEST_PX,
+    MAX_CYCLES,
+    SMALLEST_PX,
+    ClassifierTraining,
+    PresetName,
+)
+from defectory.validation import validated
 from services.classifier.target import parse_target
 
 BASE_PX = 224  # side of the images that the base's ImageNet weights come from
@@ -23,67 +32,57 @@ BEST: Mapping[str, Any] = {
 MAX_EPOCH_IMAGES = 10_000_000  # shown in an epoch: their order is drawn at once
 PUBLISHED_WIDTHS = 0.35, 0.5, 0.75, 1.0, 1.3, 1.4  # of which there are ImageNet weights
 STARTER_WIDTH = 1.0  # of the starter classifier
-PRESETS: Mapping[str, Mapping[str, Any]] = {"paper": {}, "best": BEST}
+PRESETS: Mapping[PresetName, Mapping[str, Any]] = {"paper": {}, "best": BEST}
 
 
-class TrainingSettings(BaseModel):
-    """Settings of a training; what the paper leaves open is named in docs/classifier.md with its reason."""
+class TrainingSettings(ClassifierTraining):
+    """Settings of a training; what the paper leaves open is named in docs/classifier.md with its reason.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Those of ClassifierTraining that a preset fills in stand here again, with the paper's value.
+    """
 
-    preset: Literal["paper", "best"] = "paper"
-    # The network.
-    input_px: int = Field(64, ge=32, le=512)
-    width_multiplier: float = Field(1.0, ge=0.35, le=1.4)
-    head_units: int = Field(256, ge=8, le=4096)
-    dropout: float = Field(0.3, ge=0, lt=1)
-    l2: float = Field(0.01, ge=0, le=10)
-    initial_weights: Literal["imagenet", "starter", "random"] = "imagenet"
-    trainable_base: Literal["none", "top", "all"] = "all"
-    # The loss.
-    focal_gamma: float = Field(2.0, ge=0, le=10)  # beyond, nothing but the worst image has a gradient
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    class_balance: float = Field(0.0, ge=0, le=1)  # loss weight of a label: (images / labels / its images) ** this
-    # The steps.
-    epochs: int = Field(40, ge=1, le=10_000)
-    batch: int = Field(32, ge=1, le=1024)
-    steps_per_epoch: int = Field(0, ge=0, le=1_000_000)  # 0: as many as show every training image once
-    learning_rate: float = Field(1e-5, ge=1e-9, le=1)
-    base_rate: float = Field(1.0, ge=1e-6, le=1)  # the base's learning rate as a share of the head's
-    decay: Literal["none", "cosine"] = "none"  # of the rate after the warm-up, to 0 at the last step
-    warmup_epochs: int = Field(0, ge=0, le=10_000)  # of `epochs`, with the base frozen and images as they are
-    warmup_rate: float = Field(1e-3, ge=1e-9, le=1)
-    patience: int = Field(
-        0, ge=0, le=10_000
-    )  # epochs without a better one on validation that end a cycle; 0: it runs through
-    # The images.
-    real_share: float | None = Field(None, ge=1e-3, le=1)
-    folds: int = Field(0, ge=0, le=100)  # above 1: cycle i leaves out fold i of the training groups; 0: none does
-    synthetic_cap: int = Field(0, ge=0, le=1_000_000)  # synthetic training images a label; 0: all
-    augment: float = Field(0.0, ge=0, le=1)  # strength of shifts, turns, scales and changes of light
-    mirror_x: bool = False
-    mirror_y: bool = False
-    # What is asked of the result.
-    good_label: str = "good"
-    target: str = ""
+    input_px: int = Field(64, ge=SMALLEST_PX, le=LARGEST_PX, description="side of the network's input in pixels")
+    width_multiplier: float = filled_in(ClassifierTraining, "width_multiplier", 1.0)
+    head_units: int = filled_in(ClassifierTraining, "head_units", 256)
+    dropout: float = filled_in(ClassifierTraining, "dropout", 0.3)
+    l2: float = filled_in(ClassifierTraining, "l2", 0.01)
+    trainable_base: Literal["none", "top", "all"] = filled_in(ClassifierTraining, "trainable_base", "all")
+    focal_gamma: float = filled_in(ClassifierTraining, "focal_gamma", 2.0)
+    label_smoothing: float = filled_in(ClassifierTraining, "label_smoothing", 0.0)
+    class_balance: float = filled_in(ClassifierTraining, "class_balance", 0.0)
+    epochs: int = filled_in(ClassifierTraining, "epochs", 40)
+    learning_rate: float = filled_in(ClassifierTraining, "learning_rate", 1e-5)
+    base_rate: float = filled_in(ClassifierTraining, "base_rate", 1.0)
+    decay: Literal["none", "cosine"] = filled_in(ClassifierTraining, "decay", "none")
+    warmup_epochs: int = filled_in(ClassifierTraining, "warmup_epochs", 0)
+    warmup_rate: float = filled_in(ClassifierTraining, "warmup_rate", 1e-3)
+    patience: int = filled_in(ClassifierTraining, "patience", 0)
+    augment: float = filled_in(ClassifierTraining, "augment", 0.0)
+    mirror_x: bool = filled_in(ClassifierTraining, "mirror_x", False)
+    mirror_y: bool = filled_in(ClassifierTraining, "mirror_y", False)
+    folds: int = Field(0, ge=0, le=MAX_CYCLES, description="cycle i leaves out fold i of the training groups; 0: none")
 
 
-def training_settings(values: Mapping[str, Any], dataset_px: int) -> TrainingSettings:
+def training_settings(values: Mapping[str, Any], dataset_px: int, folds: int = 0) -> TrainingSettings:
     """Settings with their preset's values filled in.
 
     Args:
-        dataset_px: longest side of the pictures. Where no input is asked for, it is that of the images that the base's
-            weights come from, or less where no picture has more.
+        values: fields of ClassifierTraining; a missing name takes the preset's value.
+        dataset_px: longest side of the dataset's pictures. Where no input is asked for, it is that of the images that
+            the base's weights come from, or less where no picture has more.
+        folds: of the training images, of which every cycle leaves one out; 0: none is left out.
 
     Raises:
         InvalidInput: a value out of range, no such preset, or ImageNet weights asked for a width that has none.
     """
-    chosen = PRESETS.get(str(values.get("preset", "paper")), {})
-    try:
-        settings = TrainingSettings.model_validate({"input_px": max(32, min(BASE_PX, dataset_px)), **chosen, **values})
-    except ValidationError as error:
-        fields = {f"settings.{'.'.join(map(str, e['loc']))}": e["msg"] for e in error.errors()}
-        raise InvalidInput("; ".join(f"{k}: {v}" for k, v in fields.items()), fields) from error
+    asked = validated(ClassifierTraining, values, "settings")
+    given = asked.model_dump(exclude_none=True, exclude_unset=True)
+    if not asked.input_px:
+        given.pop("input_px", None)
+    of_dataset = max(SMALLEST_PX, min(BASE_PX, dataset_px))
+    settings = TrainingSettings.model_validate(
+        {"input_px": of_dataset, **PRESETS[asked.preset], **given, "folds": folds}
+    )
     parse_target(settings.target)
     if settings.warmup_epochs > settings.epochs:
         right = f"use at most epochs, {settings.epochs}"

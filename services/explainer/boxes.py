@@ -1,14 +1,14 @@
 """Boxes around what drove a decision: connected parts of the heatmap above a threshold, by one of three rules."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.explaining import BoxRuleName, Explaining
 
-Rule = Literal["share", "percentile", "otsu"]
 DEFAULT_SHARE = 0.15  # of the maximum: Grad-CAM's own rule, and the paper's
 DEFAULT_PERCENTILE = 0.9
 
@@ -26,12 +26,12 @@ class BoxRule:
         InvalidInput: no such rule, a value out of range, or one for `otsu`.
     """
 
-    name: Rule = "share"
+    name: BoxRuleName = "share"
     value: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in get_args(Rule):
-            right = f"use {', '.join(get_args(Rule))}"
+        if self.name not in get_args(BoxRuleName):
+            right = f"use {', '.join(get_args(BoxRuleName))}"
             raise InvalidInput(f"box_rule {self.name!r}: {right}", {"box_rule": right})
         if self.value is not None and (self.name == "otsu" or not 0 < self.value < 1):
             right = "leave it out" if self.name == "otsu" else "use more than 0 and less than 1"
@@ -67,6 +67,11 @@ class Box:
     def to_dict(self) -> dict[str, float]:
         """As plain values."""
         return asdict(self)
+
+
+def rule_of(how: Explaining) -> BoxRule:
+    """The rule of the boxes; InvalidInput for a value that it has no use for."""
+    return BoxRule(how.box_rule, how.box_threshold)
 
 
 def find_boxes(heatmap: np.ndarray, rule: BoxRule | None = None) -> list[Box]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from defectory.errors import InvalidInput
+from defectory.job_settings.explaining import DEFAULT_METHOD
 from services.classifier.model import Network
-from services.explainer.choices import DEFAULT_METHOD, check_method
 from services.explainer.methods import METHODS
 from services.explainer.methods.view import View
 
@@ -35,7 +36,9 @@ class Cam:
     """One network, one method."""
 
     def __init__(self, network: Network, method: str = DEFAULT_METHOD) -> None:
-        check_method(method)
+        if method not in METHODS:
+            right = f"use {', '.join(METHODS)}"
+            raise InvalidInput(f"method {method!r}: {right}", {"method": right})
         last = network.top.layers[-1]
         self._method = METHODS[method]
         self._backbone = network.backbone

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.explaining import DEFAULT_METHOD
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load
 from services.explainer.background import ALARM, heat_on_background
 from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
-from services.explainer.choices import DEFAULT_METHOD
 from services.explainer.overlay import onto_picture
 from services.explainer.picture import Picture, read_picture
 

@@ -10,9 +10,9 @@ from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, 
 from defectory.datasets.pictures import memory_of, picture_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
+from defectory.job_settings.explaining import ExplainingMany
 from defectory.storage.store import ObjectStore
-from services.explainer.boxes import BoxRule
-from services.explainer.choices import DEFAULT_LIMIT, DEFAULT_METHOD
+from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.overlay import heatmap_png, overlay, overlay_png, thumbnail, titled_sheet
 from services.explainer.scoring import SANITY_IMAGES, masked_images, masked_lines, moved, score, summarise
@@ -26,17 +26,14 @@ class Wanted:
     """What to explain.
 
     Attributes:
-        models: each "name" or "name/version". limit: pictures are made of so many images, in [1, MAX_LIMIT],
-            evenly over labels.
+        models: each "name" or "name/version". how: its limit is of the pictures that are made.
     """
 
     models: Sequence[str]
     manifest_uri: str
     output_prefix: str
     split: str = "test"
-    limit: int = DEFAULT_LIMIT
-    method: str = DEFAULT_METHOD
-    rule: BoxRule = field(default_factory=BoxRule)
+    how: ExplainingMany = field(default_factory=ExplainingMany)
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def explain_manifest(
         InvalidInput: no images in the split. Corrupted: an image or a mask is not the one that its line describes.
     """
     lines = read_manifest(store, wanted.manifest_uri, reading)
-    shown = _readable(store, choose(lines, wanted.split, wanted.limit))
+    shown = _readable(store, choose(lines, wanted.split, wanted.how.limit))
     if not shown:
         right = "give a manifest with readable images of this split"
         raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
@@ -83,9 +80,9 @@ def explain_manifest(
     sheet: list[list[np.ndarray]] = [[] for _ in shown[:SHEET_ROWS]]
     titles = ["image"]
     for number, model in enumerate(wanted.models):
-        explainer = Explainer(store, model, wanted.method)
+        explainer = Explainer(store, model, wanted.how.method)
         titles.append(explainer.card.full_name)
-        for place, (line, explanation) in enumerate(_explained(store, explainer, shown, wanted.rule)):
+        for place, (line, explanation) in enumerate(_explained(store, explainer, shown, rule_of(wanted.how))):
             rows.append(_put(store, wanted, explainer, line, explanation))
             if place < SHEET_ROWS:
                 view = overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
@@ -141,7 +138,7 @@ def _put(
     model = explainer.card.full_name
     key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.sha256}"
     probability = explanation.probabilities[explanation.predicted]
-    caption = f"{wanted.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
+    caption = f"{wanted.how.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
     picture = overlay_png(explanation.shown, explanation.heatmap, explanation.shown_boxes, caption)
     store.put(f"{key}-overlay.png", picture)
     store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
@@ -151,7 +148,7 @@ def _put(
         "label": line.label,
         "kind": line.kind,
         "model": model,
-        "method": wanted.method,
+        "method": wanted.how.method,
         "predicted": explanation.predicted,
         "probability": probability,
         "overlay_uri": store.uri(f"{key}-overlay.png"),

@@ -9,6 +9,8 @@ from google.longrunning import operations_pb2
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.errors import InvalidInput
+from defectory.job_settings.explaining import Explaining, ExplainingMany
+from defectory.job_settings.messages import read
 from defectory.memory import memory_for
 from defectory.models import resolve
 from defectory.serving.admission import Admission
@@ -18,12 +20,10 @@ from defectory.storage.fetching import fetched
 from defectory.storage.keys import check_output_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
-from services.explainer.boxes import BoxRule
-from services.explainer.choices import MAX_LIMIT, check_method
+from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.loaded import Loaded
 from services.explainer.overlay import heatmap_png, overlay_png
 from services.explainer.picture import megapixels, size_in_words
-from services.explainer.requests import method_of, rule_of
 
 if TYPE_CHECKING:
     from services.explainer.explanation import Explainer
@@ -42,10 +42,10 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
 
     def Explain(self, request: pb.ExplainRequest, context: grpc.ServicerContext) -> pb.ExplainResponse:
         """Explain one image."""
-        check_method(method_of(request))
-        rule, caller = rule_of(request), GrpcCaller(context)
+        how = read(Explaining, request)
+        rule, caller = rule_of(how), GrpcCaller(context)
         caller.check()  # it may have stood in line behind others
-        explainer = self._loaded.get(request.model, method_of(request), caller.remaining_s)
+        explainer = self._loaded.get(request.model, how.method, caller.remaining_s)
         labels = [request.label] if request.label else []
         for label in labels:
             explainer.check_label(label)
@@ -84,13 +84,9 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         """Check the request and start."""
         if not request.models:
             raise InvalidInput("models: name at least one", {"models": "name at least one"})
-        check_method(method_of(request))
-        rule_of(request)
+        rule_of(read(ExplainingMany, request))
         for model in GrpcCaller(context).each(request.models):
             resolve(self._store, KIND, model)
         self._store.head(self._store.key(request.manifest_uri))
         check_output_prefix(request.output_prefix)
-        if not 0 <= request.limit <= MAX_LIMIT:
-            right = f"use 1 to {MAX_LIMIT}"
-            raise InvalidInput(f"limit {request.limit}: {right}", {"limit": right})
         return self._operations.start("services.explainer.jobs:explain_images", request)

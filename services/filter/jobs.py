@@ -1,6 +1,8 @@
 """The filter's long-running work."""
 
 from defectory.api.filter.v1 import filter_pb2 as pb
+from defectory.job_settings.filtering import Filtering, Thresholds
+from defectory.job_settings.messages import read
 from defectory.models import resolve
 from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
@@ -13,14 +15,7 @@ from services.filter.scores import Scores
 
 def policy_of(request: pb.FilterImagesRequest) -> Policy:
     """The policy that a request asks for; InvalidInput for thresholds out of range."""
-    policy = request.policy or pb.POLICY_CONFIDENT
-    return Policy(
-        name=pb.Policy.Name(policy).removeprefix("POLICY_").lower(),  # type: ignore[arg-type]
-        threshold=request.threshold if request.HasField("threshold") else 0.9,
-        lower_threshold=request.lower_threshold if request.HasField("lower_threshold") else 0.5,
-        label_thresholds=dict(request.label_thresholds),
-        label_lower_thresholds=dict(request.label_lower_thresholds),
-    )
+    return Policy(read(Thresholds, request))
 
 
 def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.FilterImagesResponse:
@@ -41,7 +36,7 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.real_manifest_uri,
         list(request.accepted_manifest_uris),
         policy_of(request),
-        request.novelty_gate if request.HasField("novelty_gate") else True,
+        read(Filtering, request).novelty_gate,
         request.dataset,
         score,
         lambda real: doubts(job.store, judge, real, reading),

@@ -100,8 +100,8 @@ def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy)
     known = set(next(iter(scores.by_image.values())).probabilities)  # all scores have the same labels
     for name, labels in (
         ("manifest_uri", {x.label for x in lines}),
-        ("label_thresholds", set(policy.label_thresholds)),
-        ("label_lower_thresholds", set(policy.label_lower_thresholds)),
+        ("label_thresholds", set(policy.rule.label_thresholds)),
+        ("label_lower_thresholds", set(policy.rule.label_lower_thresholds)),
     ):
         if labels - known:
             right = f"the judge knows {listed(sorted(known))}"

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.rendering import HALF_RESOLUTIONS, Precision
 from services.generator import latents
 from services.generator.rendering import batch_size, classes_of
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.placing import place
-from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
-from services.generator.synthesis import SEED_LIMIT, look_problems
+from services.generator.stylegan2.precision import use_precision
+from services.generator.synthesis import SEED_LIMIT
 
 Space = Literal["w", "z"]
 SPACES = ("w", "z")
@@ -45,9 +46,7 @@ def check(settings: InterpolationSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(
-        settings.truncation_psi, settings.truncation_cutoff, "const", settings.precision, settings.half_resolutions
-    )
+    wrong = {}
     if not 2 <= len(settings.seeds) <= MAX_STOPS or not all(0 <= seed < SEED_LIMIT for seed in settings.seeds):
         wrong["seeds"] = f"a list of {len(settings.seeds)}: 2 to {MAX_STOPS}, each from 0 to 2^32 - 1"
     if not len(settings.seeds) <= settings.frames <= MAX_FRAMES:

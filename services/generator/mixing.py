@@ -11,10 +11,11 @@ import torch
 
 from defectory.errors import InvalidInput
 from defectory.imaging.sheet import contact_sheet
+from defectory.job_settings.rendering import HALF_RESOLUTIONS, Precision
 from services.generator import latents
 from services.generator.stylegan2.networks import Generator
-from services.generator.stylegan2.precision import HALF_RESOLUTIONS, Precision, use_precision
-from services.generator.synthesis import SEED_LIMIT, look_problems
+from services.generator.stylegan2.precision import use_precision
+from services.generator.synthesis import SEED_LIMIT
 
 MAX_SIDE = 32  # seeds a row or column
 
@@ -41,9 +42,7 @@ def check(settings: MixSettings) -> None:
     Raises:
         InvalidInput: names every field that is not.
     """
-    wrong = look_problems(
-        settings.truncation_psi, settings.truncation_cutoff, "const", settings.precision, settings.half_resolutions
-    )
+    wrong = {}
     for name, seeds in (("rows", settings.rows), ("columns", settings.columns)):
         if not 1 <= len(seeds) <= MAX_SIDE or not all(0 <= seed < SEED_LIMIT for seed in seeds):
             wrong[name] = f"a list of {len(seeds)} seeds: 1 to {MAX_SIDE}, each from 0 to 2^32 - 1"

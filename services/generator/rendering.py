@@ -5,18 +5,16 @@ second stream of the same seed. Every batch is filled up to one size, so that ea
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from defectory.errors import FailedPrecondition
+from defectory.job_settings.rendering import NoiseMode
 from services.generator.stylegan2.networks import Generator, Noise
 from services.generator.stylegan2.placing import place
 
-NoiseMode = Literal["const", "random", "none"]
-NOISE_MODES = ("const", "random", "none")
 NOISE_STREAM = 1
 
 

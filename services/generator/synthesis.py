@@ -25,18 +25,13 @@ from defectory.datasets.manifest import (
 )
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import encode_png
+from defectory.job_settings.rendering import HALF_RESOLUTIONS, NoiseMode, Precision
 from defectory.models import check_name
 from defectory.storage import ObjectStore
 from services.generator.bundle import GeneratorCard
-from services.generator.rendering import NOISE_MODES, NoiseMode, batch_size, render
+from services.generator.rendering import batch_size, render
 from services.generator.stylegan2.networks import Generator
-from services.generator.stylegan2.precision import (
-    HALF_RESOLUTIONS,
-    MAX_HALF_RESOLUTIONS,
-    PRECISIONS,
-    Precision,
-    use_precision,
-)
+from services.generator.stylegan2.precision import use_precision
 
 PART_IMAGES = 256  # images whose lines are written together: so much is computed again after a kill
 WRITERS = 8
@@ -83,7 +78,7 @@ class SynthesisSettings:
 
 
 def check(settings: SynthesisSettings, dataset: str) -> None:
-    """See that every setting is in its range.
+    """See that count and seeds are in their range.
 
     Raises:
         InvalidInput: names every field that is not.
@@ -95,7 +90,6 @@ def check(settings: SynthesisSettings, dataset: str) -> None:
         wrong["first_seed"] = f"{settings.first_seed}: 0 to 2^32 - count"
     if settings.seeds:
         wrong |= _seed_problems(settings)
-    wrong |= problems_of(settings)
     if wrong:
         raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
     check_name(dataset, "dataset")
@@ -109,34 +103,6 @@ def _seed_problems(settings: SynthesisSettings) -> dict[str, str]:
     if settings.count != len(seeds) or settings.first_seed:
         return {"seeds": "given together with another count or a first_seed: leave those out"}
     return {}
-
-
-def problems_of(settings: SynthesisSettings) -> dict[str, str]:
-    """What is wrong with how the pictures are to look, by field."""
-    look = settings.truncation_psi, settings.truncation_cutoff, settings.noise_mode
-    return look_problems(*look, settings.precision, settings.half_resolutions)
-
-
-def look_problems(
-    truncation_psi: float,
-    truncation_cutoff: int | None,
-    noise_mode: str,
-    precision: str,
-    half_resolutions: int = HALF_RESOLUTIONS,
-) -> dict[str, str]:
-    """What is wrong with truncation, noise mode and arithmetic, by field."""
-    wrong = {}
-    if not 0 <= truncation_psi <= 2:
-        wrong["truncation_psi"] = f"{truncation_psi}: 0 to 2"
-    if truncation_cutoff is not None and truncation_cutoff < 0:
-        wrong["truncation_cutoff"] = f"{truncation_cutoff}: at least 0, or leave it out for all styles"
-    if noise_mode not in NOISE_MODES:
-        wrong["noise_mode"] = f"{noise_mode!r}: use {', '.join(NOISE_MODES)}"
-    if precision not in PRECISIONS:
-        wrong["precision"] = f"{precision!r}: use {', '.join(PRECISIONS)}"
-    if not 1 <= half_resolutions <= MAX_HALF_RESOLUTIONS:
-        wrong["half_resolutions"] = f"{half_resolutions}: 1 to {MAX_HALF_RESOLUTIONS}"
-    return wrong
 
 
 def synthesize(

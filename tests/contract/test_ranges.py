@@ -2,9 +2,7 @@
 
 import inspect
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -23,12 +21,8 @@ from services.classifier.settings import training_settings
 from services.filter.service_settings import FilterSettings
 from services.generator.service_settings import GeneratorServiceSettings
 from services.generator.training.settings import resolve
+from tests.contract.proto_comments import RANGE, comments, value_of
 
-PROTO = Path(__file__).parents[2] / "proto"
-NUMBER = r"(-?[\d.]+(?:e-?\d+)?(?:\^\d+)?)"
-RANGE = re.compile(
-    rf"\b[Ii]n ([\[(]){NUMBER}, (?:{NUMBER}|[a-z2][^\])]*)([\])])|>= ?0|\[number of seeds, \d+\]|from 0, the coarsest"
-)
 TRAININGS: Mapping[str, tuple[Descriptor, Callable[..., object], Mapping[str, Any]]] = {
     "classifier": (
         classifier_pb2.TrainingSettings.DESCRIPTOR,
@@ -46,21 +40,6 @@ WHOLE = {FieldDescriptor.CPPTYPE_INT32: 31, FieldDescriptor.CPPTYPE_INT64: 63}
 REAL = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
-def comments(message: Descriptor) -> dict[str, str]:
-    """What the proto says of each field of a message."""
-    text = (PROTO / message.file.name).read_text()
-    body = re.search(rf"^message {message.name} {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)
-    assert body
-    found: dict[str, str] = {}
-    said: list[str] = []
-    for line in map(str.strip, body[1].splitlines()):
-        if line.startswith("//"):
-            said.append(line.removeprefix("//").strip())
-        elif field := re.search(r"(\w+) = \d+", line):
-            found[field[1]], said = " ".join(said), []
-    return found
-
-
 def numbers(message: Descriptor) -> Iterator[FieldDescriptor]:
     return (field for field in message.fields if field.cpp_type in (*WHOLE, *REAL))
 
@@ -71,11 +50,6 @@ def extremes(field: FieldDescriptor) -> list[float]:
     else:
         found = [-math.inf, -1e308, -1.0, -5e-324, 5e-324, 1e-300, 1e300, math.inf, math.nan]
     return [*found, 0] if field.has_presence else found
-
-
-def value_of(text: str) -> float:
-    base, _, power = text.partition("^")
-    return float(base) ** int(power or 1)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from typing import Any
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import InvalidInput
-from services.classifier.card import MAX_CYCLES
 from services.classifier.data import check_no_leak, lines_of
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.target import check_target, parse_target
 
 
 def check(
-    lines: list[ManifestLine], values: Mapping[str, Any], cycles: int
+    lines: list[ManifestLine], values: Mapping[str, Any], folds: int = 0
 ) -> tuple[tuple[str, ...], TrainingSettings]:
     """(labels, settings) of a training that can be done.
 
@@ -23,11 +22,9 @@ def check(
     if len(labels) < 2:
         right = "give training images of at least two labels"
         raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
-    if not 1 <= cycles <= MAX_CYCLES:
-        right = f"use 1 to {MAX_CYCLES}"
-        raise InvalidInput(f"cycles {cycles}: {right}", {"cycles": right})
     check_no_leak(lines)
-    settings = training_settings(values, max(line.network_px or max(line.width, line.height) for line in lines))
+    longest = max(line.network_px or max(line.width, line.height) for line in lines)
+    settings = training_settings(values, longest, folds)
     validation = [line.label for line in lines if line.split == "validation"]
     check_target(labels, settings.good_label, parse_target(settings.target), validation)
     return labels, settings

@@ -11,6 +11,7 @@ import structlog
 
 from defectory.datasets.manifest import DEFAULT_READING, Reading, content_hash, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
+from defectory.job_settings.classifier_training import FoldedCycles
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import answers_of, calibrate, draw_line
@@ -42,43 +43,43 @@ def train(
     manifest_uri: str,
     values: Mapping[str, Any],
     *,
-    cycles: int,
+    cycles: FoldedCycles,
     seed: int,
     sources: Mapping[str, str],
     report: Report,
-    at_once: int = 0,
     reading: Reading = DEFAULT_READING,
 ) -> ClassifierCard:
     """Train all cycles and write the version's card last.
 
     Args:
-        values: settings that differ from their preset's. at_once: cycles trained side by side, in processes; 0: as
-            many as pay here. The weights are the same.
+        values: fields of ClassifierTraining, those that differ from their preset's.
+        cycles: how many, and how many of them in processes side by side, which changes no weight.
     """
     version = reserve_version(store, KIND, name, operation_id)
     prefix = version_prefix(KIND, name, version)
     if store.exists(prefix + "model.json"):
         return read_card(store, f"{name}/{version}")
     lines = lines_of(read_manifest(store, manifest_uri, reading), *SPLIT_NAMES)
-    labels, settings = check(lines, values, cycles)
+    labels, settings = check(lines, values, cycles.folds)
     lines = cap_synthetic(lines, settings.synthetic_cap)
-    at_once = at_once or cycles_at_once(settings, sum(line.split == "train" for line in lines), cycles)
-    total = cycles * settings.epochs
+    count, images = cycles.cycles, sum(line.split == "train" for line in lines)
+    at_once = cycles.at_once or cycles_at_once(settings, images, count)
+    total = count * settings.epochs
     report("reading images", 0, total, {})
-    done = [0] * cycles
+    done = [0] * count
 
     def on_epoch(cycle: int, epochs: int, measured: Mapping[str, float]) -> None:
         done[cycle] = epochs
-        stage = f"training {cycles} cycles" if at_once > 1 else f"training, cycle {cycle + 1} of {cycles}"
+        stage = f"training {count} cycles" if at_once > 1 else f"training, cycle {cycle + 1} of {count}"
         report(stage, sum(done), total, measured)
 
     if at_once > 1:
-        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), cycles, at_once, on_epoch)
+        run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), count, at_once, on_epoch)
     prepared = prepare(store, lines, labels, settings, sources)
     hold_to_base(store, prefix, prepared)
     shared: dict[Stage, dict[str, np.ndarray]] = {}
     results = []
-    for cycle in range(cycles):
+    for cycle in range(count):
         parts = without_fold(prepared.parts, cycle, settings.folds)
         features = {} if settings.folds else shared  # with folds no two cycles learn from the same images
         results.append(

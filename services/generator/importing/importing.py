@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from defectory.errors import Corrupted, InvalidInput
+from defectory.job_settings.generator_training import ShapeSettings
 from defectory.storage import ObjectStore
 from services.generator import bundle
 from services.generator import tensors as tensor_files
@@ -42,7 +43,12 @@ def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, labe
         generator, discriminator = build(architecture, 0)
     weights = conversion.generator_tensors(official)
     _check(weights, generator.state_dict(), "G_ema")
-    settings = resolve(architecture.model_dump(), size_px=architecture.resolution_px, channels=architecture.channels)
+    settings = resolve(
+        architecture.model_dump(include=set(ShapeSettings.model_fields)),
+        size_px=architecture.resolution_px,
+        channels=architecture.channels,
+        classes=architecture.classes,
+    )
     sha256 = hashlib.sha256(data).hexdigest()
     fields = _card_fields(name, version, label, architecture, sha256) | {"settings": settings}
     if judge is not None:

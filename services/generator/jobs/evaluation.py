@@ -5,10 +5,12 @@ import numpy as np
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
+from defectory.job_settings.messages import read
+from defectory.job_settings.rendering import Truncation
 from defectory.serving.manifests import reading_of
 from defectory.serving.operations.context import JobContext
-from services.generator import bundle, synthesis
-from services.generator.jobs.messages import require, truncation_of
+from services.generator import bundle
+from services.generator.jobs.messages import require
 from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import Reference, check_held_out
 from services.generator.metrics.fid import check_count
@@ -29,15 +31,12 @@ def plan_evaluation(request: generator_pb2.EvaluateGeneratorRequest) -> Synthesi
     """
     require(request.model, "model")
     require(request.manifest_uri, "manifest_uri")
-    psi, cutoff = truncation_of(request)
+    truncation = read(Truncation, request)
     count = request.count or DEFAULT_EVALUATED
-    chosen = SynthesisSettings(count=count, truncation_psi=psi, truncation_cutoff=cutoff)
-    wrong = synthesis.problems_of(chosen)
     if not MIN_EVALUATED <= count <= MAX_EVALUATED:
-        wrong["count"] = f"{count}: {MIN_EVALUATED} to {MAX_EVALUATED}"
-    if wrong:
-        raise InvalidInput("; ".join(f"{k} is {v}" for k, v in wrong.items()), wrong)
-    return chosen
+        right = f"{MIN_EVALUATED} to {MAX_EVALUATED}"
+        raise InvalidInput(f"count is {count}: {right}", {"count": right})
+    return SynthesisSettings(count=count, **truncation.model_dump())
 
 
 def evaluate_generator(

@@ -1,14 +1,12 @@
 """What the jobs' requests and responses share: required fields, a card as a message."""
 
 import hashlib
-from typing import Any
 
 from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
-from services.generator.stylegan2.precision import HALF_RESOLUTIONS
 from services.generator.training.snapshots import HISTORY
 
 
@@ -47,17 +45,6 @@ def require(value: str, field: str) -> None:
     """InvalidInput when a field is empty."""
     if not value:
         raise InvalidInput(f"{field} is empty", {field: "required"})
-
-
-def truncation_of(request: Any) -> tuple[float, int | None]:
-    """Truncation psi (absent: 1) and cutoff (absent: None) of a request whose fields have presence; not yet checked."""
-    psi = float(request.truncation_psi) if request.HasField("truncation_psi") else 1.0
-    return psi, int(request.truncation_cutoff) if request.HasField("truncation_cutoff") else None
-
-
-def arithmetic_of(request: Any) -> tuple[Any, int]:
-    """Precision and the number of highest resolutions that it is for, of a request with both; not yet checked."""
-    return request.precision or "fp32", request.half_resolutions or HALF_RESOLUTIONS
 
 
 def write_file(job: JobContext, name: str, data: bytes) -> tuple[str, str]:

@@ -3,11 +3,13 @@
 from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.imaging import encode_png
+from defectory.job_settings.messages import read
+from defectory.job_settings.rendering import Rendering
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle, interpolation, mixing, mp4, video
 from services.generator.interpolation import InterpolationSettings
-from services.generator.jobs.messages import arithmetic_of, require, truncation_of, write_file
+from services.generator.jobs.messages import require, write_file
 from services.generator.mixing import MixSettings
 from services.generator.training.device import on_best_device, set_up
 
@@ -23,18 +25,14 @@ def plan_interpolation(request: generator_pb2.InterpolateRequest, store: ObjectS
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
-    precision, half_resolutions = arithmetic_of(request)
-    psi, cutoff = truncation_of(request)
+    rendering = read(Rendering, request)
     chosen = InterpolationSettings(
         seeds=tuple(request.seeds),
         frames=request.frames or DEFAULT_FRAMES,
         space=request.space or "w",  # type: ignore[arg-type]  # checked below
         loop=request.loop,
-        truncation_psi=psi,
-        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, len(request.seeds), "seeds"),
-        precision=precision,
-        half_resolutions=half_resolutions,
+        **rendering.model_dump(),
     )
     interpolation.check(chosen)
     if (request.format or "webp") not in FORMATS:
@@ -69,17 +67,13 @@ def plan_mix(request: generator_pb2.MixStylesRequest, store: ObjectStore) -> Mix
     """
     require(request.model, "model")
     card = bundle.read_card(store, request.model)
-    precision, half_resolutions = arithmetic_of(request)
-    psi, cutoff = truncation_of(request)
+    rendering = read(Rendering, request)
     chosen = MixSettings(
         rows=tuple(request.rows),
         columns=tuple(request.columns),
         styles=tuple(request.styles),
-        truncation_psi=psi,
-        truncation_cutoff=cutoff,
         classes=card.class_indices(request.class_labels, 2, "sides, rows and columns"),
-        precision=precision,
-        half_resolutions=half_resolutions,
+        **rendering.model_dump(),
     )
     mixing.check(chosen)
     mixing.check_styles(chosen, card.architecture.styles)

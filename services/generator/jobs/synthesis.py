@@ -2,9 +2,11 @@
 
 from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
+from defectory.job_settings.messages import read
+from defectory.job_settings.rendering import NoisyRendering, PreviewRendering
 from defectory.serving.operations.context import JobContext
 from services.generator import bundle, synthesis
-from services.generator.jobs.messages import arithmetic_of, require, truncation_of
+from services.generator.jobs.messages import require
 from services.generator.training.device import on_best_device, set_up
 
 MAX_PREVIEW = 64
@@ -13,19 +15,13 @@ MAX_PREVIEW = 64
 def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.SynthesisSettings:
     """Check a request; InvalidInput names every field that is wrong."""
     require(request.model, "model")
-    precision, half_resolutions = arithmetic_of(request)
-    psi, cutoff = truncation_of(request)
     chosen = synthesis.SynthesisSettings(
         count=request.count or len(request.seeds),
         seeds=tuple(request.seeds),
         first_seed=request.first_seed,
-        truncation_psi=psi,
-        truncation_cutoff=cutoff,
-        noise_mode=request.noise_mode or "random",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
         restore_size=request.restore_size,
-        precision=precision,
-        half_resolutions=half_resolutions,
+        **read(NoisyRendering, request).model_dump(),
     )
     synthesis.check(chosen, request.dataset)
     return chosen
@@ -33,19 +29,13 @@ def plan_synthesis(request: generator_pb2.SynthesizeRequest) -> synthesis.Synthe
 
 def plan_preview(request: generator_pb2.PreviewRequest) -> synthesis.SynthesisSettings:
     """Check a request; InvalidInput names every field that is wrong."""
-    precision, half_resolutions = arithmetic_of(request)
-    psi, cutoff = truncation_of(request)
     chosen = synthesis.SynthesisSettings(
         count=len(request.seeds),
         seeds=tuple(request.seeds),
-        truncation_psi=psi,
-        truncation_cutoff=cutoff,
-        noise_mode=request.noise_mode or "const",  # type: ignore[arg-type]  # checked in the next line
         label=request.class_label,
-        precision=precision,
-        half_resolutions=half_resolutions,
+        **read(PreviewRendering, request).model_dump(),
     )
-    wrong = synthesis.problems_of(chosen)
+    wrong = {}
     if not 1 <= chosen.count <= MAX_PREVIEW:
         wrong["seeds"] = f"{chosen.count} seeds: 1 to {MAX_PREVIEW}"
     elif not all(0 <= seed < synthesis.SEED_LIMIT for seed in chosen.seeds):

@@ -22,6 +22,7 @@ from defectory.datasets.manifest import (
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.models import check_name, check_seed, reserve_version, version_prefix
 from defectory.serving.manifests import reading_of
+from defectory.serving.messages import given
 from defectory.serving.operations.context import JobContext
 from defectory.storage import ObjectStore
 from services.generator import bundle
@@ -70,7 +71,7 @@ def plan_training(
         require(request.label, "label")
     require(request.manifest_uri, "manifest_uri")
     check_seed(request.seed)
-    values = _given(request.settings)
+    values = given(request.settings)
     every_line = read_manifest(store, request.manifest_uri, reading)
     classes: Sequence[int] = ()
     if request.labels:
@@ -191,11 +192,6 @@ def _write(
     }
     write_history(store, prefix, course.history)
     return bundle.write(store, {**fields, **results}, shipped.weights)
-
-
-def _given(message: generator_pb2.TrainingSettings) -> dict[str, Any]:
-    """Settings that were given: those with presence when they are present, the others when they are not zero."""
-    return {field.name: value for field, value in message.ListFields()}
 
 
 def _pinned(store: ObjectStore, prefix: str, initial_model: str) -> str:

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from defectory.job_settings.base import filled_in
+from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, ShapeSettings
 from services.generator.stylegan2.layers import (
     EqualConv2d,
     EqualLinear,
@@ -37,20 +39,18 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resolution_px: int = Field(ge=8, le=1024, description="side of the square image, a power of two")
+    resolution_px: int = Field(ge=SMALLEST_PX, le=LARGEST_PX, description="side of the square image, a power of two")
     channels: Literal[1, 3, 4] = Field(3, description="channels of the image: grey, RGB or RGBA")
-    channel_base: int = Field(4096, ge=256, le=65536, description="channels at resolution r: channel_base / r")
-    channel_max: int = Field(512, ge=8, le=1024, description="upper bound of the channels of any layer")
-    z_dim: int = Field(512, ge=8, le=1024, description="size of the latent z")
-    w_dim: int = Field(512, ge=8, le=1024, description="size of the intermediate latent w")
-    mapping_layers: int = Field(2, ge=1, le=16, description="layers of the mapping network")
+    channel_base: int = filled_in(ShapeSettings, "channel_base", 4096)
+    channel_max: int = filled_in(ShapeSettings, "channel_max", 512)
+    z_dim: int = filled_in(ShapeSettings, "z_dim", 512)
+    w_dim: int = filled_in(ShapeSettings, "w_dim", 512)
+    mapping_layers: int = filled_in(ShapeSettings, "mapping_layers", 2)
     classes: int = Field(0, ge=0, le=1000, description="classes to choose from; 0: unconditional")
-    conv_clamp: float | None = Field(
-        None, ge=1e-3, le=1e6, description="bound of every layer's output, which fp16 needs"
-    )
-    deviation_group: int = Field(4, ge=1, le=1024, description="samples a group of the minibatch deviation")
-    deviation_features: int = Field(1, ge=1, le=64, description="features that the minibatch deviation appends")
-    discriminator_skips: bool = Field(True, description="a skip beside every block of the discriminator (resnet)")
+    conv_clamp: float | None = filled_in(ShapeSettings, "conv_clamp", None)
+    deviation_group: int = filled_in(ShapeSettings, "deviation_group", 4)
+    deviation_features: int = filled_in(ShapeSettings, "deviation_features", 1)
+    discriminator_skips: bool = filled_in(ShapeSettings, "discriminator_skips", True)
 
     @field_validator("resolution_px")
     @classmethod

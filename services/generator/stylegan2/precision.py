@@ -7,15 +7,11 @@ normalised beforehand, no scaling of the loss.
 Weights, styles, images, the losses and all optimiser states stay in fp32; activations of a block are what is halved.
 """
 
-from typing import Literal, get_args
-
 import torch
 
+from defectory.job_settings.rendering import Precision
 from services.generator.stylegan2.networks import Discriminator, DiscriminatorBlock, Generator, SynthesisBlock
 
-Precision = Literal["fp32", "fp16", "bf16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-HALF_RESOLUTIONS, MAX_HALF_RESOLUTIONS = 4, 8  # as published [1]; more than a network of 1024 px has
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 CLAMP = 256.0  # bound of every layer's output in fp16 [1]
 LOWEST_PX = 8  # 4 px, with the minibatch deviation, always stays in fp32

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from defectory.job_settings.generator_training import P_LIMIT
+
 INTERVAL = 4  # batches between two adjustments
-P_LIMIT = 0.8  # beyond it augmentations leak into what is generated (section 2.3, figure 4)
 
 
 class AugmentControl:

@@ -14,13 +14,15 @@ appendix D; the values are those of the official implementation's presets). Wher
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
-ConfigName = Literal["small", "auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"]
-NAMES: tuple[str, ...] = get_args(ConfigName)
+from defectory.job_settings.generator_training import ConfigName
+
 SMALL_BASE = 8192  # below this channel_base the latents are small too
 SMALL_LATENT, FULL_LATENT = 64, 512
 RAMP = 0.05  # at the start the average's half-life is at most this share of the images seen so far
+COMMON: Mapping[str, Any] = {"style_mixing": 0.9, "path_length_weight": 2.0, "channel_max": 512}
+SMALL: Mapping[str, Any] = {"channel_base": 4096, "batch": 16, "learning_rate": 0.002, "kimg": 300.0}
 
 _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "stylegan2": {
@@ -47,21 +49,19 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-def defaults(name: str, resolution_px: int, batch: int | None, channel_base: int | None) -> dict[str, Any]:
+def defaults(name: ConfigName, resolution_px: int, batch: int | None, channel_base: int | None) -> dict[str, Any]:
     """Settings of a configuration, by name.
 
     Args:
-        name: one of `NAMES`.
         resolution_px: of the images.
         batch, channel_base: where they are given, what depends on them follows.
     """
-    common: dict[str, Any] = {"style_mixing": 0.9, "path_length_weight": 2.0, "channel_max": 512}
     if name in _PUBLISHED:
-        return common | {"z_dim": FULL_LATENT, "w_dim": FULL_LATENT} | dict(_PUBLISHED[name])
+        return {**COMMON, "z_dim": FULL_LATENT, "w_dim": FULL_LATENT, **_PUBLISHED[name]}
     found = _auto(resolution_px) if name == "auto" else _small(channel_base)
     count = batch or found["batch"]
     return {
-        **common,
+        **COMMON,
         "mapping_layers": 2,
         "deviation_group": min(count, 4),
         "r1_gamma": 0.0002 * resolution_px**2 / count,
@@ -83,6 +83,5 @@ def _auto(resolution_px: int) -> dict[str, Any]:
 
 
 def _small(channel_base: int | None) -> dict[str, Any]:
-    base = channel_base or 4096
-    latent = SMALL_LATENT if base < SMALL_BASE else FULL_LATENT
-    return {"channel_base": 4096, "z_dim": latent, "w_dim": latent, "batch": 16, "learning_rate": 0.002, "kimg": 300.0}
+    latent = SMALL_LATENT if (channel_base or SMALL["channel_base"]) < SMALL_BASE else FULL_LATENT
+    return {**SMALL, "z_dim": latent, "w_dim": latent}

@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.generator_training import Device
 from services.generator.stylegan2 import gate
 from services.generator.stylegan2.networks import Generator
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 def choose(device: Device) -> torch.device:

@@ -1,5 +1,7 @@
 """Every method against a case done by hand, torch's gradients and tf-keras-vis, on the same weights."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
@@ -10,10 +12,10 @@ from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 from tf_keras_vis.utils.scores import CategoricalScore
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.explaining import Method
 from services.classifier.architecture import Architecture
 from services.classifier.model import Network, build
 from services.explainer.cam import Cam
-from services.explainer.choices import METHOD_NAMES
 from services.explainer.methods import METHODS
 from services.explainer.methods.view import View
 
@@ -185,4 +187,4 @@ def test_an_unknown_method_names_those_there_are(network: Network) -> None:
 
 
 def test_every_method_can_be_chosen() -> None:
-    assert tuple(METHODS) == METHOD_NAMES
+    assert tuple(METHODS) == get_args(Method)

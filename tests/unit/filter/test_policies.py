@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import InvalidInput
+from defectory.job_settings.filtering import Thresholds
+from defectory.validation import validated
 from services.filter.novelty import Finding
 from services.filter.policies import Policy
 from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
@@ -14,48 +16,52 @@ from services.filter.verdicts import Score, count_verdicts, decide, threshold_cu
 PROBABILITY = st.floats(0, 1)
 
 
+def policy(name: str = "confident", **thresholds: object) -> Policy:
+    return Policy(validated(Thresholds, {"policy": name, **thresholds}))
+
+
 @given(PROBABILITY, PROBABILITY)
 def test_confident_and_informative_divide_everything(p: float, threshold: float) -> None:
     probabilities = {"defect": p, "good": 1 - p}
-    confident = Policy("confident", threshold).keeps("defect", probabilities)
-    assert confident != Policy("informative", threshold).keeps("defect", probabilities)
+    confident = policy("confident", threshold=threshold).keeps("defect", probabilities)
+    assert confident != policy("informative", threshold=threshold).keeps("defect", probabilities)
     assert confident == (p >= threshold and p >= 1 - p)
-    assert Policy("none", threshold).keeps("defect", probabilities)
+    assert policy("none", threshold=threshold).keeps("defect", probabilities)
 
 
 @given(PROBABILITY, st.tuples(PROBABILITY, PROBABILITY).map(sorted))
 def test_band(p: float, ends: list[float]) -> None:
-    policy = Policy("band", threshold=ends[1], lower_threshold=ends[0])
-    assert policy.keeps("a", {"a": p, "b": 1 - p}) == (ends[0] <= p < ends[1])
+    band = policy("band", threshold=ends[1], lower_threshold=ends[0])
+    assert band.keeps("a", {"a": p, "b": 1 - p}) == (ends[0] <= p < ends[1])
 
 
 def test_a_labels_own_threshold() -> None:
-    policy = Policy("confident", 0.9, label_thresholds={"a": 0.6})
-    assert policy.keeps("a", {"a": 0.7, "b": 0.3})
-    assert not policy.keeps("b", {"a": 0.3, "b": 0.7})
+    own = policy("confident", label_thresholds={"a": 0.6})
+    assert own.keeps("a", {"a": 0.7, "b": 0.3})
+    assert not own.keeps("b", {"a": 0.3, "b": 0.7})
 
 
 def test_a_labels_own_band() -> None:
-    policy = Policy("band", 0.9, 0.5, label_thresholds={"a": 0.4}, label_lower_thresholds={"a": 0.2})
-    assert [policy.keeps("a", {"a": p, "b": 1 - p}) for p in (0.1, 0.2, 0.4, 0.6)] == [False, True, False, False]
-    assert [policy.keeps("b", {"a": 1 - p, "b": p}) for p in (0.2, 0.5, 0.9)] == [False, True, False]
+    own = policy("band", label_thresholds={"a": 0.4}, label_lower_thresholds={"a": 0.2})
+    assert [own.keeps("a", {"a": p, "b": 1 - p}) for p in (0.1, 0.2, 0.4, 0.6)] == [False, True, False, False]
+    assert [own.keeps("b", {"a": 1 - p, "b": p}) for p in (0.2, 0.5, 0.9)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
-    ("policy", "field"),
+    ("rule", "field"),
     [
-        ({"name": "band", "label_thresholds": {"a": 0.4}}, "label_lower_thresholds[a]"),
-        ({"name": "band", "label_lower_thresholds": {"a": 0.95}}, "label_lower_thresholds[a]"),
-        ({"label_lower_thresholds": {"a": 2}}, "label_lower_thresholds[a]"),
+        ({"name": "band", "label_thresholds": {"a": 0.4}}, "label_lower_thresholds.a"),
+        ({"name": "band", "label_lower_thresholds": {"a": 0.95}}, "label_lower_thresholds.a"),
+        ({"label_lower_thresholds": {"a": 2}}, "label_lower_thresholds.a"),
         ({"threshold": 1.1}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"label_thresholds": {"a": -0.1}}, "label_thresholds[a]"),
+        ({"label_thresholds": {"a": -0.1}}, "label_thresholds.a"),
         ({"name": "band", "threshold": 0.4, "lower_threshold": 0.5}, "lower_threshold"),
     ],
 )
-def test_thresholds_out_of_range(policy: dict, field: str) -> None:
+def test_thresholds_out_of_range(rule: dict, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        Policy(**policy)
+        policy(**rule)
     assert field in caught.value.fields
 
 

@@ -93,14 +93,16 @@ def trained(store: ObjectStore) -> Callable[[Any], Message]:
     return lambda request: pb.TrainClassifierResponse(classifier=made)
 
 
-def test_every_setting_may_come_by_set(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_of_a_training_is_an_option(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     services = recorded(monkeypatch, trained(store))
-    values = ("cycles=2", "initial_weights=random", "steps_per_epoch=7", "l2=0.5")
-    said(store, "classifier", "train", "parts", "--name", "x", *(word for v in values for word in ("--set", v)))
+    values = "--cycles 2 --initial-weights random --steps-per-epoch 7 --l2 0.5 --patience 0 --no-mirror-x"
+    said(store, "classifier", "train", "parts", "--name", "x", *values.split())
     (request,) = services.asked
     assert request.cycles == 2
     assert (request.settings.initial_weights, request.settings.steps_per_epoch) == ("random", 7)
     assert request.settings.l2 == 0.5
+    assert (request.settings.HasField("patience"), request.settings.HasField("mirror_x")) == (True, True)
+    assert not request.settings.HasField("mirror_y")
 
 
 def test_training_and_evaluation_say_how_many_images_were_skipped(

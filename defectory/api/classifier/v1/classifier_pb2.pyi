@@ -231,7 +231,7 @@ class TrainClassifierRequest(_message.Message):
     one part in one fold), in [2, cycles]; 0: every cycle learns from all.
     """
     at_once: _builtins.int
-    """Cycles trained side by side, each in a process of its own, in [1, 64]; 0: as many as the service has cores, up to 4, and
+    """Cycles trained side by side, each in a process of its own, in [0, 64]; 0: as many as the service has cores, up to 4, and
     one where more would not be faster. The weights are the same to the bit.
     """
     @_builtins.property

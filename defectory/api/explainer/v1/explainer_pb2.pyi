@@ -67,7 +67,7 @@ class ExplainRequest(_message.Message):
     box_threshold: _builtins.float
     """Value of the box rule, in (0, 1)."""
     method: _builtins.str
-    """"grad-cam" (default), "grad-cam++", "hires-cam" or "ablation-cam"."""
+    """"grad-cam", "grad-cam++", "hires-cam" or "ablation-cam"; default "grad-cam"."""
     box_rule: Global___BoxRule.ValueType
     """Which heat belongs to a box."""
     @_builtins.property
@@ -246,7 +246,7 @@ class ExplainImagesRequest(_message.Message):
     box_threshold: _builtins.float
     """Value of the box rule, in (0, 1)."""
     method: _builtins.str
-    """"grad-cam" (default), "grad-cam++", "hires-cam" or "ablation-cam"."""
+    """"grad-cam", "grad-cam++", "hires-cam" or "ablation-cam"; default "grad-cam"."""
     box_rule: Global___BoxRule.ValueType
     """Which heat belongs to a box."""
     @_builtins.property

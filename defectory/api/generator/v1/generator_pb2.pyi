@@ -86,7 +86,9 @@ class TrainingSettings(_message.Message):
     augment_mode: _builtins.str
     """ADA: "ada" (adaptive), "fixed" or "none"; default "ada"."""
     augment_preset: _builtins.str
-    """ADA preset: "blit", "geom", "color", "bg", "bgc", ... ; default "bgc"."""
+    """ADA preset: "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn" or "bgcfnc"; default
+    "bgc".
+    """
     augment_target: _builtins.float
     """Target of the overfitting heuristic r_t with augment_mode "ada", in [0.001, 1); default 0.6."""
     augment_p: _builtins.float
@@ -471,7 +473,7 @@ class SynthesizeRequest(_message.Message):
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     truncation_cutoff: _builtins.int
-    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
+    """Styles that are truncated, from the coarsest on, two a resolution, in [0, 64]; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, at most 100000 of them, all different, each in [0, 2^32); empty: from first_seed on."""
@@ -600,7 +602,7 @@ class EvaluateGeneratorRequest(_message.Message):
     more about their number than about the generator.
     """
     truncation_cutoff: _builtins.int
-    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
+    """Styles that are truncated, from the coarsest on, two a resolution, in [0, 64]; absent, or beyond the last: all."""
     def __init__(
         self,
         *,
@@ -731,7 +733,7 @@ class PreviewRequest(_message.Message):
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     truncation_cutoff: _builtins.int
-    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
+    """Styles that are truncated, from the coarsest on, two a resolution, in [0, 64]; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds of the images, 1 to 64 of them, each in [0, 2^32)."""
@@ -893,7 +895,7 @@ class InterpolateRequest(_message.Message):
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     truncation_cutoff: _builtins.int
-    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
+    """Styles that are truncated, from the coarsest on, two a resolution, in [0, 64]; absent, or beyond the last: all."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that the film goes through, 2 to 64 of them, each in [0, 2^32)."""
@@ -993,7 +995,7 @@ class MixStylesRequest(_message.Message):
     half_resolutions: _builtins.int
     """Highest resolutions that precision is for, in [1, 8]; 0: 4."""
     truncation_cutoff: _builtins.int
-    """Styles that are truncated, from the coarsest on, two a resolution, >= 0; absent, or beyond the last: all."""
+    """Styles that are truncated, from the coarsest on, two a resolution, in [0, 64]; absent, or beyond the last: all."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seeds that give the chosen styles, one a row, 1 to 32 of them, each in [0, 2^32)."""
