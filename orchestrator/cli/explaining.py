@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -19,6 +19,17 @@ from orchestrator.cli.options import (
     store_url,
 )  # fmt: skip
 from orchestrator.cli.output import emit
+
+if TYPE_CHECKING:
+    from defectory.api.explainer.v1.explainer_pb2 import BoxRule
+
+
+class How(TypedDict):
+    """How is explained, as both requests have it."""
+
+    method: str
+    box_rule: "BoxRule.ValueType"
+    box_threshold: float | None
 
 
 def explain(
@@ -60,10 +71,9 @@ def explain(
     manifest_uri = "" if is_file else _manifest_of(source, store)
     _check_effect(context, is_file, models)
     validated(ExplainSettings, {"method": method, "box_rule": box_rule, "box_threshold": box_threshold, "limit": limit})
-    how = {
-        "method": method, "box_rule": explainer_pb2.BoxRule.Value(f"BOX_RULE_{box_rule.upper()}"),
-        "box_threshold": box_threshold,
-    }  # fmt: skip
+    how = How(
+        method=method, box_rule=explainer_pb2.BoxRule.Value(f"BOX_RULE_{box_rule.upper()}"), box_threshold=box_threshold
+    )
     if is_file:
         _explain_file(Path(source), models[0], label, how, out, store_url(store), as_json)
     else:
@@ -92,22 +102,25 @@ def _check_effect(context: typer.Context, is_file: bool, models: list[str]) -> N
         raise InvalidInput(f"--model is given {len(models)} times for an image file: {right}", {"--model": right})
 
 
-def _explain_file(image: Path, model: str, label: str, how: dict[str, Any], out: Path, url: str, as_json: bool) -> None:
+def _explain_file(image: Path, model: str, label: str, how: "How", out: Path, url: str, as_json: bool) -> None:
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
+    from orchestrator.pipeline.methods import EXPLAIN
 
     request = explainer_pb2.ExplainRequest(
         model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label, **how
     )
     with session(url) as services, services.step(f"explain {image}"):
-        response = services.clients.call("explainer", "Explain", request)
+        response = services.clients.call(EXPLAIN, request)
     cells = [response.heat_rows, response.heat_columns]
     _warn_of_coarse(services, model, cells)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
-    result = {"model": model, "predicted": response.predicted_label, "probabilities": dict(response.probabilities)}
-    result |= {
+    result = {
+        "model": model,
+        "predicted": response.predicted_label,
+        "probabilities": dict(response.probabilities),
         "label": response.label,
         "boxes": boxes,
         "cells": cells,
@@ -131,12 +144,13 @@ def _explain_dataset(
     models: list[str],
     split: str,
     limit: int,
-    how: dict[str, Any],
+    how: "How",
     store: str,
     as_json: bool,
 ) -> None:
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import EXPLAIN_IMAGES
 
     store_ = opened(store)
     request = explainer_pb2.ExplainImagesRequest(
@@ -146,7 +160,7 @@ def _explain_dataset(
     request.request_id = derived_request_id("explain", content_of(store_, manifest_uri), request)
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store)) as services, services.step(f"explain {dataset}"):
-        made = services.clients.operate("explainer", "ExplainImages", request, services.report)
+        made = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
     for model in json.loads(store_.get(store_.key(made.summary_uri)))["models"]:
         _warn_of_coarse(services, model["model"], model["cells"])
     result = {"dataset": dataset, "manifest_uri": manifest_uri, "models": list(request.models)}

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 
 from orchestrator.cli.options import (
     AsJson,
@@ -88,10 +89,10 @@ def ingest(
     with Display() as display:
         display.started("ingest", str(directory))
         result = ingest_folder_outputs(data, opened(store), name, display.progress, display.warn)
-    emit(result, as_json)
+    emit(result.model_dump(mode="json"), as_json)
 
 
-def summary_in_words(summary: Mapping[str, Any]) -> str:
+def summary_in_words(summary: Mapping[str, JsonValue]) -> str:
     """What was recognised in a folder, for a person."""
     from defectory.datasets.layouts.summary import in_words, warnings
 

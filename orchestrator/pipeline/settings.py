@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defectory.errors import InvalidInput, NotFound
+from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
 Section = TypeVar("Section", bound=BaseModel)
@@ -253,10 +254,13 @@ class PipelineSettings(_Section):
     synthesis: SynthesisSettings = SynthesisSettings()
     filter: FilterSettings = FilterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    arms: Arms = Field(
+        DEFAULT_ARMS, description="what is compared with the first of them; baseline and expanded stand for themselves"
+    )
     explain: ExplainSettings = ExplainSettings()
 
 
-def read_pipeline_file(path: Path) -> dict[str, Any]:
+def read_pipeline_file(path: Path) -> dict[str, object]:
     """The mapping in a YAML file, with data.directory and data.groups made absolute against the file's folder.
 
     Raises:
@@ -284,7 +288,7 @@ def run_name(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:32].strip("-_") or "run"
 
 
-def validated(model: type[Section], values: Mapping[str, Any]) -> Section:
+def validated(model: type[Section], values: Mapping[str, object]) -> Section:
     """The settings that the values say.
 
     Raises:
@@ -297,22 +301,23 @@ def validated(model: type[Section], values: Mapping[str, Any]) -> Section:
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
 
 
-def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:
+def resolve(values: Mapping[str, object], preset: Mapping[str, object]) -> PipelineSettings:
     """Settings from a preset's values and, over them, a pipeline's.
 
     Raises:
         InvalidInput: names every field that is wrong.
     """
-    settings = validated(PipelineSettings, _merged(preset, values))
+    settings = validated(PipelineSettings, merged(preset, values))
     if not re.fullmatch(RUN_NAME, settings.name):
         right = "use 1 to 32 of a-z, 0-9, '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})
     return settings
 
 
-def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(lower)
+def merged(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
+    """Values with others over them, section by section."""
+    result = dict(lower)
     for key, value in upper.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
