@@ -255,7 +255,7 @@ class PipelineSettings(_Section):
     filter: FilterSettings = FilterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     arms: Arms = Field(
-        DEFAULT_ARMS, description="what is compared with the first of them; baseline and expanded stand for themselves"
+        DEFAULT_ARMS, description="what is trained, and compared with the first: a list of entries as below"
     )
     explain: ExplainSettings = ExplainSettings()
 
