@@ -56,6 +56,7 @@ class ArmContent:
 
     Attributes:
         images: split -> label -> images that it was trained on, chosen by and measured on.
+        unfiltered: synthetic images that it was trained on as they were made; none of other arms.
         reliability: reliability.svg, before and after the temperature; None where its version drew none.
         recipe: how its classifier was trained, in words. steps: of the optimiser, a cycle.
     """
@@ -63,6 +64,7 @@ class ArmContent:
     settings: ArmSettings
     trained: TrainedArm
     images: dict[str, dict[str, int]]
+    unfiltered: list[ManifestLine]
     metrics: Metrics
     evaluation: Evaluation
     reliability: bytes | None
@@ -192,11 +194,15 @@ def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
     classifier = outputs[trained(arm.name)]
     own = dataset_of(arm.name)
     card = read_document(store, classifier.card_uri, Card)
+    lines = []
+    if arm.trains_on == "synthetic" and own in outputs:
+        lines = read_manifest(store, outputs[own].manifest_uri, reading_from_environment())
     folder = store.key(classifier.metrics_uri).rpartition("/")[0]
     return ArmContent(
         settings=arm,
         trained=classifier,
         images=outputs[own].counts if own in outputs else outputs[INGEST].counts,
+        unfiltered=[line for line in lines if line.origin == "synthetic"],
         metrics=read_document(store, classifier.metrics_uri, Metrics),
         evaluation=read_document(store, outputs[evaluated(arm.name)].evaluation_uri, Evaluation),
         reliability=_file(store, f"{folder}/reliability.svg"),

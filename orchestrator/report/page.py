@@ -213,6 +213,10 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
         accepted = [x for x in judged if x.verdict == "accepted"]
         groups = [("real, for training", real), ("synthetic, accepted", accepted)]
         groups += [
+            (f"synthetic, as made, in {arm.title}", [x for x in arm.unfiltered if x.label == label])
+            for arm in content.arms
+        ]
+        groups += [
             (f"rejected: {text}", [x for x in judged if x.reasons and x.reasons[0] == reason])
             for reason, text in REASONS.items()
         ]

@@ -50,6 +50,7 @@ def test_four_arms(tmp_path: Path) -> None:
     table = page[page.index('id="comparison"') : page.index('id="curves"')]
     assert re.findall(r"</span>([^<]+)</th>", table) == TITLES
     assert [f"taken for, {title}" in table for title in TITLES] == [True] * 4
+    assert len(re.findall(r"synthetic, as made, in unfiltered \(6\)", page)) == 2, "a sheet a label"
     panels = re.findall(r'alt="heatmap, ([^"]+)"', page)
     assert panels == TITLES * LINE["explain"]["limit"]
     assert [f"after temperature scaling, {title}" in page for title in TITLES] == [True] * 4

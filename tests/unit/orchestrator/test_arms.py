@@ -1,5 +1,6 @@
 """Arms: what a pipeline file may say of them, which steps they make, and what each is trained on."""
 
+import ast
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+import orchestrator
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.storage.memory import MemoryStore
@@ -93,6 +95,16 @@ def test_an_arms_settings_lie_over_the_pipelines() -> None:
     assert augmented.classifier_settings(ClassifierSettings(augment=0.2)).augment == 0.2
     stronger = ArmSettings(name="x", trains_on="augmented", classifier={"augment": 1})
     assert stronger.classifier_settings(pipeline).augment == 1
+
+
+def test_no_module_but_the_arms_own_knows_an_arm_by_name() -> None:
+    names = {arm.name for arm in DEFAULT_ARMS} | {arm.shown for arm in DEFAULT_ARMS}
+    knowing = set()
+    for path in Path(orchestrator.__file__ or "").parent.rglob("*.py"):
+        constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+        if any(node.value in names for node in constants if isinstance(node.value, str)):
+            knowing.add(path.name)
+    assert knowing == {"arms.py"}
 
 
 def test_every_arm_has_a_colour_of_its_own() -> None:

@@ -103,6 +103,13 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
             "card_uri": put(store, f"{folder}/model.json", card()),
         }  # fmt: skip
         steps[f"{arm.name}-evaluate"] = evaluated
+        if arm.trains_on == "synthetic":
+            made = images(store, 3, 400, origin="synthetic", label="good", split="train")
+            name = f"run.{arm.name}"
+            steps[f"{arm.name}-dataset"] = {
+                "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *made], {}),
+                "content_hash": "0", "counts": {"train": {"defect": 2, "good": 5}}, "synthetic": {"good": 3},
+            }  # fmt: skip
     settings = resolve({"name": "run", "data": {"directory": "photos"}, "arms": arms, "filter": {"threshold": 0.8}}, {})
     pipeline = {
         "name": "run", "preset": "", "settings": settings.model_dump(mode="json"), "contract_version": 1,

@@ -163,6 +163,10 @@ def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
         assert colour in drawn, colour
     labels = page[page.index("Label by label") : page.index('id="curves"')]
     assert [f"taken for, {title}" in labels for title in titles] == [True] * 4
+    assert "good – synthetic, as made, in unfiltered (3)" in page
+    counted = re.search(r"<tr><td>training images</td>(.*?)</tr>", table, re.S)
+    assert counted is not None
+    assert re.findall(r">(\d+)</td>", counted[1]) == ["4", "4", "7", "4"]
     panel = page[page.index('<div class="panels">') : page.index('id="settings"')]
     assert re.findall(r'alt="heatmap, ([^"]+)"', panel) == titles
     assert len(re.findall(r"moves the heat onto the defects", page)) == 3
