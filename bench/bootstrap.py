@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from orchestrator.report.comparison import RESAMPLES, Estimate
+from orchestrator.pipeline.outputs import Estimate
+from orchestrator.report.comparison import RESAMPLES
 
 
 def over_parts(parts: Sequence[str], measure: Callable[[np.ndarray], np.ndarray], seed: int = 0) -> list[Estimate]:

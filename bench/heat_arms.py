@@ -1,7 +1,8 @@
 """Does training on synthetic images move the heat onto the defect? `python -m bench.heat_arms --store URL --run NAME`.
 
-Every cycle's network of both arms of a finished run explains the same masked test images. Two sources of chance are
-kept apart, as where the report compares both arms: the cycles' seeds, and the choice of test parts.
+Every cycle's network of a finished run's first arm, and of its first arm on synthetic images, explains the same masked
+test images. Two sources of chance are kept apart, as where the report compares arms: the cycles' seeds, and the choice
+of test parts.
 """
 
 import argparse
@@ -19,8 +20,10 @@ from defectory.errors import FailedPrecondition
 from defectory.job_settings.explaining import DEFAULT_METHOD
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import INGEST, Estimate, Key, Read, trained
 from orchestrator.pipeline.run_record import RunRecord
-from orchestrator.report.comparison import Estimate, decide, interval
+from orchestrator.report.comparison import decide, interval
 from orchestrator.report.heat import COARSE, FEW, too_coarse
 from services.classifier.bundle import load_cycle
 from services.explainer.explanation import Explainer
@@ -28,7 +31,6 @@ from services.explainer.localisation import Localisation, max_box_acc_v2
 from services.explainer.methods import METHODS
 from services.explainer.scoring import masked_images, masked_lines, score
 
-ARMS = {"baseline": "real only", "expanded": "real + synthetic"}  # step -> as the report calls it
 COLUMNS = ("arm", "hottest point on the defect", "heat on the defect", "MaxBoxAccV2", "images without heat")
 INSIDE = 1  # of a row's figures, the one that the sentence is about
 
@@ -40,10 +42,12 @@ class Arm:
     """One arm's networks on the same images.
 
     Attributes:
+        title: as the report calls it.
         cycles: seed -> each image's score, in one order for all cycles and both arms.
         cells: (h, w) of a heatmap before it is enlarged.
     """
 
+    title: str
     model: str
     cycles: dict[int, list[Localisation]]
     cells: tuple[int, int]
@@ -55,10 +59,12 @@ class Moved:
     """What the table says; a figure a column each, in [0, 1]: see `figures`.
 
     Attributes:
-        arms: one row an arm, means over cycles. chance: what even heat gives; None where nobody knows.
+        titles: of the arms. arms: one row an arm, means over cycles.
+        chance: what even heat gives; None where nobody knows.
         over_cycles: second arm less the first, paired by seed. over_parts: the same, test parts drawn anew.
     """
 
+    titles: list[str]
     arms: list[list[Estimate]]
     chance: list[float | None]
     over_cycles: list[Estimate]
@@ -89,30 +95,47 @@ class Moved:
 
 
 def read_arms(store: ObjectStore, run: str, method: str) -> tuple[list[Arm], list[str]]:
-    """Both arms of a run (real only, real + synthetic) and the part that each masked test image shows.
+    """Two arms of a run (see `arms_of`) and the part that each masked test image shows.
 
     Raises:
         NotFound: no such run. FailedPrecondition: an arm has not finished, or no test image has a mask.
     """
     recorded = RunRecord(store, run)
-    recorded.pipeline()
-    outputs = {}
-    for step in ("ingest", *ARMS):
-        finished = recorded.step(step)
-        if finished is None:
-            raise FailedPrecondition(f"run {run!r} has not finished its step {step!r}; `defectory run` goes on with it")
-        outputs[step] = finished.outputs
-    lines = masked_lines(read_manifest(store, outputs["ingest"]["manifest_uri"]), "test")
+
+    def finished(key: Key[Read]) -> Read:
+        record = recorded.step(key)
+        if record is None:
+            raise FailedPrecondition(
+                f"run {run!r} has not finished its step {key.step!r}; `defectory run` goes on with it"
+            )
+        return record.outputs
+
+    compared = arms_of(recorded)
+    models = [finished(trained(arm.name)).full_name for arm in compared]
+    lines = masked_lines(read_manifest(store, finished(INGEST).manifest_uri), "test")
     masked = list(masked_images(store, lines))
     if not masked:
         raise FailedPrecondition(
             f"no test image of run {run!r} has a mask; ingest keeps those of ground_truth/<kind>/<name>_mask.png"
         )
-    arms = [score_cycles(store, f"{outputs[step]['name']}/{outputs[step]['version']}", masked, method) for step in ARMS]
+    arms = [score_cycles(store, arm.shown, model, masked, method) for arm, model in zip(compared, models, strict=True)]
     return arms, [line.group or line.sha256 for line, _, _ in masked]
 
 
-def score_cycles(store: ObjectStore, model: str, masked: Sequence[Masked], method: str) -> Arm:
+def arms_of(recorded: RunRecord) -> list[ArmSettings]:
+    """A run's first arm, and its first one on synthetic images.
+
+    Raises:
+        FailedPrecondition: it has none of those.
+    """
+    arms = recorded.pipeline().arms
+    synthetic = [arm for arm in arms if arm.takes_synthetic]
+    if not synthetic:
+        raise FailedPrecondition(f"no arm of run {recorded.name!r} trains on synthetic images")
+    return [arms[0], synthetic[0]]
+
+
+def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[Masked], method: str) -> Arm:
     """Explain the images with the network of every cycle that the model's version keeps."""
     explainer = Explainer(store, model, method)
     cycles = {}
@@ -120,7 +143,7 @@ def score_cycles(store: ObjectStore, model: str, masked: Sequence[Masked], metho
         load_cycle(store, explainer.card, explainer.network, number)  # the explainer's graph reads these variables
         found = score(explainer, masked)
         cycles[cycle.seed] = [found[line.sha256] for line, _, _ in masked]
-    return Arm(explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)
+    return Arm(title, explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)
 
 
 def compare_heat(first: Arm, second: Arm, groups: Sequence[str]) -> Moved:
@@ -141,6 +164,7 @@ def compare_heat(first: Arm, second: Arm, groups: Sequence[str]) -> Moved:
 
     some = first.cycles[seeds[0]]
     return Moved(
+        titles=[first.title, second.title],
         arms=[[interval(column) for column in figures(arm, sorted(arm.cycles)).T] for arm in (first, second)],
         chance=[float(np.mean([x.chance for x in some])), float(np.mean([x.area for x in some])), None, None],
         over_cycles=[interval(column) for column in differences().T],
@@ -168,7 +192,7 @@ def figures(arm: Arm, seeds: Sequence[int], images: np.ndarray | None = None) ->
 
 def table(moved: Moved) -> list[list[str]]:
     """The rows of the table, in percent; differences in points."""
-    rows = [[name, *map(percent, row)] for name, row in zip(ARMS.values(), moved.arms, strict=True)]
+    rows = [[name, *map(percent, row)] for name, row in zip(moved.titles, moved.arms, strict=True)]
     rows.append(["chance", *("–" if share is None else f"{share * 100:.1f}" for share in moved.chance)])
     for name, row in (
         (f"difference over {moved.pairs} cycles, paired", moved.over_cycles),

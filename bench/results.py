@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
-from orchestrator.report.comparison import Comparison, Estimate
+from orchestrator.pipeline.arms import colours
+from orchestrator.pipeline.outputs import GENERATORS, Estimate
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
 from orchestrator.report.figures import curves, sheet
 
@@ -26,8 +27,8 @@ def write_results(store: ObjectStore, run: str, folder: Path, tiles: Path | None
     pictures.mkdir(parents=True, exist_ok=True)
     sections = [
         f"# {run}\n\nWritten by `python -m bench.results {run}` from the files of the run that `{command}` made.",
-        f"**{content.comparison.verdict}**",
-        _table(content.comparison),
+        f"**{content.verdict}**",
+        _table(content),
         _test_set(content, tiles),
         _counts(content),
         "## While they trained\n\n" + "\n\n".join(_curves(content, pictures)),
@@ -38,12 +39,18 @@ def write_results(store: ObjectStore, run: str, folder: Path, tiles: Path | None
     return page
 
 
-def _table(comparison: Comparison) -> str:
-    rows = ["| on the test set | real only | real + synthetic |", "|---|---|---|"]
-    rows += [f"| {m} | {percent(comparison.baseline[m])} | {percent(comparison.expanded[m])} |" for m in METRICS]
-    rows.append(f"| difference in F1 over {comparison.cycles} cycles, paired | | {percent(comparison.difference)} |")
-    rows.append(f"| difference in F1 over independent parts, bootstrap | | {percent(comparison.by_group)} |")
-    return "\n".join(rows) + "\n\nMeans over cycles with 95% intervals, in percent. The epoch is chosen on validation."
+def _table(content: RunContent) -> str:
+    comparison = content.comparison
+    arms, differences = comparison.arms, comparison.differences.values()
+    rows = [["on the test set", *arms], ["---"] * (len(arms) + 1)]
+    rows += [[metric, *(percent(arm[metric]) for arm in arms.values())] for metric in METRICS]
+    over_cycles = [percent(difference.over_cycles) for difference in differences]
+    rows.append([f"difference in F1 over {comparison.cycles} cycles, paired", "", *over_cycles])
+    by_group = [percent(difference.by_group) for difference in differences]
+    rows.append(["difference in F1 over independent parts, bootstrap", "", *by_group])
+    rows.append(["recipe", *content.recipes.values()])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines) + "\n\nMeans over cycles with 95% intervals, in percent. The epoch is chosen on validation."
 
 
 def _test_set(content: RunContent, tiles: Path | None) -> str:
@@ -69,8 +76,7 @@ def _tile(tiles: dict[str, str], source: str) -> str:
 
 
 def _counts(content: RunContent) -> str:
-    counts = content.steps["ingest"]["counts"]
-    labels = content.steps["ingest"]["labels"]
+    counts, labels = content.ingested.counts, content.ingested.labels
     rows = [
         "## From photographs to training images",
         "",
@@ -85,20 +91,22 @@ def _counts(content: RunContent) -> str:
     for key in ("made", "accepted", *REASONS):
         name = {"made": "synthesised", "accepted": "accepted"}.get(key, f"rejected: {REASONS.get(key, '')}")
         rows.append(f"| {name} | " + " | ".join(str(reasons.get(x, {}).get(key, 0)) for x in labels) + " |")
-    for label, made in content.steps.get("generators", {}).items():
-        rows += ["", f"Generator of {label}: {made['kimg']:.1f} kimg, augmentation p {made['augment_p']:.2f}."]
+    generators = content.outputs[GENERATORS].root if GENERATORS in content.outputs else {}
+    for label, made in generators.items():
+        rows += ["", f"Generator of {label}: {made.kimg:.1f} kimg, augmentation p {made.augment_p:.2f}."]
     return "\n".join(rows)
 
 
 def _curves(content: RunContent, pictures: Path) -> Iterator[str]:
     for split in content.splits():
         path = pictures / f"curves-{split}.svg"
-        path.write_bytes(curves(content.metrics, split))
+        metrics = {arm.title: arm.metrics for arm in content.arms}
+        path.write_bytes(curves(metrics, colours(content.pipeline.arms), split))
         yield f"![loss, accuracy and F1 per epoch, {split}]({pictures.name}/{path.name})"
 
 
 def _sheets(store: ObjectStore, content: RunContent, pictures: Path) -> Iterator[str]:
-    for label in content.steps["ingest"]["labels"]:
+    for label in content.ingested.labels:
         real = [x for x in content.real if x.label == label and x.split == "train"]
         judged = content.judged.get(label, [])
         for title, lines in (

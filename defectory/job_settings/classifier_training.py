@@ -10,6 +10,7 @@ PresetName = Literal["paper", "best"]
 InitialWeights = Literal["imagenet", "starter", "random"]
 MAX_CYCLES = 100
 SMALLEST_PX, LARGEST_PX = 32, 512  # side of the network's input
+SMALLEST_SQUARE_PX, LARGEST_SQUARE_PX = 8, 1024  # what a generator can make
 
 
 class ClassifierRecipe(JobSettings):
@@ -17,7 +18,12 @@ class ClassifierRecipe(JobSettings):
 
     preset: PresetName = Field("paper", description="where the defaults come from: docs/classifier.md")
     input_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(
-        0, description="side of the network's input in pixels; 0: the dataset's size, best: 224"
+        0, description="side of the network's input in pixels; 0: 224, or less where no picture has more"
+    )
+    square_px: Annotated[int, ZeroOr(SMALLEST_SQUARE_PX, LARGEST_SQUARE_PX)] = Field(
+        0,
+        description="side of the square that every picture comes through, in pixels; 0: the input's, or that of "
+        "synthetic images among them",
     )
     width_multiplier: float | None = Field(
         None, ge=0.35, le=1.4, description="alpha of MobileNetV2; ImageNet has 0.35, 0.5, 0.75, 1, 1.3 and 1.4"

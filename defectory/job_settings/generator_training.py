@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from defectory.job_settings.base import JobSettings, ZeroOr
 from defectory.job_settings.rendering import Arithmetic
@@ -126,13 +126,17 @@ class LearningSettings(Arithmetic):
     )
 
 
-class GeneratorRecipe(LearningSettings, ShapeSettings):
-    """How a generator is trained, whatever the size of its images."""
-
-
-class GeneratorTraining(GeneratorRecipe):
+class GeneratorTraining(LearningSettings, ShapeSettings):
     """How a generator is trained."""
 
     resolution_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(
-        0, description="side of the square image in pixels, a power of two; 0: the dataset's"
+        0,
+        description="side of the square image in pixels, a power of two; 0: 64, or less where a picture has less",
     )
+
+    @field_validator("resolution_px")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError("must be a power of two: 8, 16, 32, 64, 128, 256, 512 or 1024")
+        return value

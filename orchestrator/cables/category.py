@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +93,7 @@ def _write_whole(path: Path, data: bytes) -> None:
     os.replace(unfinished, path)  # noqa: PTH105  # the same as Path.replace, and says what matters: it is atomic
 
 
-def _claim(directory: Path, how: dict[str, Any]) -> None:
+def _claim(directory: Path, how: dict[str, object]) -> None:
     """Note how the folder is drawn, or see that it was drawn so."""
     record = directory / RECORD
     if not record.exists():

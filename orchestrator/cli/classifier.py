@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,13 +30,18 @@ from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.sections import in_sections
 from orchestrator.cli.setting_options import with_settings
 
+if TYPE_CHECKING:
+    from defectory.api.classifier.v1.classifier_pb2 import Classification
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Classifiers: MobileNetV2 with the paper's head.")
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
 SKIPPED_NAMES = 3  # that are shown
-DECIDED = "decision_agreement"  # of an export; absent where the model has no operating point
+DECIDED: Literal["decision_agreement"] = (
+    "decision_agreement"  # of an export; absent where the model has no operating point
+)
 SHOWN = ["model", "labels", "input_px", "cycles", "weights_sha256"]
 
 
@@ -61,6 +66,7 @@ def train(
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.job_settings.messages import fill
     from orchestrator.pipeline.classifier_steps import began_from
+    from orchestrator.pipeline.methods import TRAIN_CLASSIFIER
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
@@ -72,7 +78,7 @@ def train(
         "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
     )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
-        made = services.clients.operate("classifier", "TrainClassifier", request, services.report).classifier
+        made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
         if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
@@ -133,6 +139,7 @@ def calibrate(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import CALIBRATE_CLASSIFIER
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
@@ -142,7 +149,7 @@ def calibrate(
     )
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"calibrate {full}"):
-        made = services.clients.operate("classifier", "CalibrateClassifier", request, services.report).classifier
+        made = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
     result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
     emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
 
@@ -165,6 +172,7 @@ def export(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import EXPORT_CLASSIFIER
 
     store_ = opened(store)
     full = "/".join(resolve(store_, "classifier", model))
@@ -173,7 +181,7 @@ def export(
     content = content_of(store_, manifest_uri) if manifest_uri else ""
     request.request_id = derived_request_id("export", content, request)
     with session(store_url(store)) as services, services.step(f"export {full}"):
-        made = services.clients.operate("classifier", "ExportClassifier", request, services.report)
+        made = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
         if made.differs:
             decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
             services.doubt(
@@ -208,6 +216,7 @@ def evaluate(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import EVALUATE_CLASSIFIER
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
@@ -215,15 +224,15 @@ def evaluate(
     request = classifier_pb2.EvaluateClassifierRequest(model=full, manifest_uri=manifest_uri, split=split)
     request.request_id = derived_request_id("evaluate", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"evaluate {full}"):
-        response = services.clients.operate("classifier", "EvaluateClassifier", request, services.report)
-    result: dict[str, Any] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
+        response = services.clients.operate(EVALUATE_CLASSIFIER, request, services.report)
+    result: dict[str, object] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
     evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
     result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
     result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
     text = {**result, "skipped": _skipped(evaluation["skipped"])}
-    if "confusion" in result:
-        labels = list(result["labels"])
-        rows = [dict(zip(labels, row, strict=True)) for row in result["confusion"]]
+    if decisions := evaluation.get("decisions"):
+        labels = list(decisions["labels"])
+        rows = [dict(zip(labels, row, strict=True)) for row in decisions["confusion"]]
         text["confusion"] = dict(zip(labels, rows, strict=True))
     emit(result, as_json, in_sections(text))
 
@@ -265,7 +274,7 @@ def classify(
         "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
         "left_out": given.left_out,
     }  # fmt: skip
-    said = {True: "yes", False: "no", None: ""}
+    said: dict[object, str] = {True: "yes", False: "no", None: ""}
     cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
     if given.left_out:
         sys.stderr.write(f"left out, no images by their names: {_first_of(given.left_out)}\n")
@@ -276,20 +285,23 @@ def classify(
         raise typer.Exit(EXIT_CODES[InvalidInput])
 
 
-def _classified(services: Session, model: str, images: list[str], failed: dict[str, str]) -> tuple[str, dict[str, Any]]:
+def _classified(
+    services: Session, model: str, images: list[str], failed: dict[str, str]
+) -> "tuple[str, dict[str, Classification]]":
     """(the version that answered, image -> its classification); `failed` gets the others -> why."""
     from defectory.api.classifier.v1 import classifier_pb2
     from orchestrator.cli.pictures import OF_ONE_IMAGE, blamed, calls
+    from orchestrator.pipeline.methods import CLASSIFY
     from orchestrator.pipeline.progress import Report
 
-    found: dict[str, Any] = {}
+    found: dict[str, Classification] = {}
     version = ""
     for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
         while call:  # the service refuses a call for the first image that is none: the others are asked for again
             asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
             request = classifier_pb2.ClassifyRequest(model=asked, images=call.values())
             try:
-                response = services.clients.call("classifier", "Classify", request)
+                response = services.clients.call(CLASSIFY, request)
             except OF_ONE_IMAGE as error:
                 wrong = blamed(error, list(call))
                 if wrong is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, dataset_uri, opened
 from orchestrator.cli.output import emit, table
 from orchestrator.cli.sections import in_sections
@@ -34,7 +35,7 @@ def list_(store: Store = "", as_json: AsJson = False) -> None:
     cards, broken = list_datasets(store_)
     for reason in broken:
         sys.stderr.write(f"left out: {reason}\n")
-    rows: list[Any] = [{**card, **_by_split(card), "labels": ", ".join(card.get("labels", []))} for card in cards]
+    rows = [{**card, **_by_split(card), "labels": ", ".join(card.get("labels", []))} for card in cards]
     emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else f"there is no dataset in {store_.url}")
 
 
@@ -126,7 +127,7 @@ def export(
     emit(result, as_json)
 
 
-def _lines(store: Any, dataset: str) -> "Sequence[ManifestLine]":
+def _lines(store: ObjectStore, dataset: str) -> "Sequence[ManifestLine]":
     from defectory.datasets.manifest import read_manifest
     from defectory.settings import reading_from_environment
 

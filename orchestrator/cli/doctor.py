@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import typer
 
@@ -53,7 +53,7 @@ def doctor(store: Store = "", weights: Weights = "", as_json: AsJson = False) ->
     text = "\n".join(
         f"{signs[f.state]} {f.what}: {f.found}" + (f"\n      -> {f.mend}" if f.mend else "") for f in findings
     )
-    rows: list[Any] = [asdict(f) for f in findings]
+    rows = [asdict(f) for f in findings]
     emit({"ok": not wrong, "findings": rows}, as_json, text)
     if wrong:
         raise typer.Exit(EXIT_CODES[FailedPrecondition])

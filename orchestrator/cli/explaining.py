@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -21,6 +21,17 @@ from orchestrator.cli.options import (
 )  # fmt: skip
 from orchestrator.cli.output import emit
 from orchestrator.cli.setting_options import with_settings
+
+if TYPE_CHECKING:
+    from defectory.api.explainer.v1.explainer_pb2 import BoxRule
+
+
+class How(TypedDict):
+    """How is explained, as both requests have it."""
+
+    method: str
+    box_rule: "BoxRule.ValueType"
+    box_threshold: float | None
 
 
 @with_settings()
@@ -81,20 +92,23 @@ def _explain_file(image: Path, model: str, label: str, how: ExplainingMany, out:
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import EXPLAIN
 
     request = explainer_pb2.ExplainRequest(
         model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label
     )
     request = fill(request, how)
     with session(url) as services, services.step(f"explain {image}"):
-        response = services.clients.call("explainer", "Explain", request)
+        response = services.clients.call(EXPLAIN, request)
     cells = [response.heat_rows, response.heat_columns]
     _warn_of_coarse(services, model, cells)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
-    result = {"model": model, "predicted": response.predicted_label, "probabilities": dict(response.probabilities)}
-    result |= {
+    result = {
+        "model": model,
+        "predicted": response.predicted_label,
+        "probabilities": dict(response.probabilities),
         "label": response.label,
         "boxes": boxes,
         "cells": cells,
@@ -124,6 +138,7 @@ def _explain_dataset(
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import EXPLAIN_IMAGES
 
     store_ = opened(store)
     request = explainer_pb2.ExplainImagesRequest(
@@ -134,7 +149,7 @@ def _explain_dataset(
     request.request_id = derived_request_id("explain", content_of(store_, manifest_uri), request)
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store)) as services, services.step(f"explain {dataset}"):
-        made = services.clients.operate("explainer", "ExplainImages", request, services.report)
+        made = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
     for model in json.loads(store_.get(store_.key(made.summary_uri)))["models"]:
         _warn_of_coarse(services, model["model"], model["cells"])
     result = {"dataset": dataset, "manifest_uri": manifest_uri, "models": list(request.models)}

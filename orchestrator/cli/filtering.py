@@ -41,6 +41,7 @@ def filter_images(
     from defectory.api.filter.v1 import filter_pb2
     from defectory.job_settings.messages import fill
     from defectory.models import resolve
+    from orchestrator.pipeline.methods import FILTER_IMAGES
 
     store_ = opened(store)
     manifest_uri, real_uri = dataset_uri(store_, dataset), dataset_uri(store_, real)
@@ -52,7 +53,7 @@ def filter_images(
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
     with session(store_url(store)) as services, services.step(f"filter {dataset}"):
-        made = services.clients.operate("filter", "FilterImages", request, services.report)
+        made = services.clients.operate(FILTER_IMAGES, request, services.report)
     result = {
         "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),
         "counts": dict(made.verdicts), "reasons": dict(made.reasons), "curve_uri": made.curve_uri,

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from defectory.errors import InvalidInput
 from defectory.job_settings.generator_training import GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering, PreviewRendering, Truncation
+from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
 from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
@@ -61,7 +62,8 @@ def train(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
-    from orchestrator.pipeline.synthetic_steps import generator_outputs
+    from orchestrator.pipeline.methods import TRAIN_GENERATOR
+    from orchestrator.pipeline.synthetic_steps import trained_generator
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
@@ -71,8 +73,8 @@ def train(
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"generator {name}"):
-        made = services.clients.operate("generator", "TrainGenerator", request, services.report).generator
-    outputs = generator_outputs(made)
+        made = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
+    outputs = trained_generator(made).model_dump()
     emit({"model": f"{made.name}/{made.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs}, as_json)
 
 
@@ -105,6 +107,7 @@ def synthesize(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import SYNTHESIZE
 
     if seeds and count is not None:
         right = "a count (with --first-seed) or seeds one by one, not both"
@@ -120,7 +123,7 @@ def synthesize(
     request.dataset = dataset
     request.request_id = derived_request_id("synthesize", request)
     with session(store_url(store)) as services, services.step(f"synthesize {dataset}"):
-        made = services.clients.operate("generator", "Synthesize", request, services.report)
+        made = services.clients.operate(SYNTHESIZE, request, services.report)
     files = _export(store_, made.manifest_uri, out) if out else []
     result = {"dataset": dataset, "manifest_uri": made.manifest_uri, "model": request.model, "count": made.count}
     emit({**result, "content_hash": content_of(store_, made.manifest_uri), "files": len(files)}, as_json)
@@ -143,13 +146,14 @@ def import_(
     defectory generator import screws.safetensors --name screws-defect
     """
     from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.pipeline.methods import IMPORT_GENERATOR
 
     uri = stored_file(opened(store), file)
     field = "safetensors_uri" if file.suffix.lower() == ".safetensors" else "pickle_uri"
     request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
     with session(store_url(store)) as services, services.step(f"import {name}"):
-        made = services.clients.operate("generator", "ImportGenerator", request, services.report).generator
+        made = services.clients.operate(IMPORT_GENERATOR, request, services.report).generator
     shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
     emit({**shown, "label": made.label, "weights_sha256": made.weights_sha256}, as_json)
 
@@ -172,6 +176,7 @@ def metrics(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import EVALUATE_GENERATOR
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
@@ -181,7 +186,7 @@ def metrics(
     request = fill(request, truncation)
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"metrics {model}"):
-        found = services.clients.operate("generator", "EvaluateGenerator", request, services.report)
+        found = services.clients.operate(EVALUATE_GENERATOR, request, services.report)
     values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
     emit({"model": request.model, "dataset": dataset, "held_out_images": found.held_out_images, **values}, as_json)
 
@@ -204,11 +209,12 @@ def preview(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import PREVIEW
 
     numbers = parse_numbers(seeds, "seeds")
     request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
     with session(store_url(store)) as services, services.step(f"preview {model}"):
-        response = services.clients.call("generator", "Preview", request)
+        response = services.clients.call(PREVIEW, request)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f"seed{seed:06d}.png" for seed in numbers]
     for file, image in zip(files, response.images, strict=True):
@@ -264,7 +270,7 @@ def parse_numbers(text: str, field: str, limit: int = SEED_LIMIT) -> list[int]:
     return numbers
 
 
-def with_version(store: Any, model: str) -> str:
+def with_version(store: ObjectStore, model: str) -> str:
     """ "name/version" of "name" (its newest version) or "name/version"; NotFound."""
     from defectory.models import resolve
 
@@ -287,7 +293,7 @@ def _sheet(images: list[bytes]) -> bytes:
     return encode_png(sheet)
 
 
-def _export(store: Any, manifest_uri: str, out: Path) -> list[Path]:
+def _export(store: ObjectStore, manifest_uri: str, out: Path) -> list[Path]:
     from defectory.datasets.manifest import read_manifest
     from defectory.settings import reading_from_environment
 

@@ -1,11 +1,12 @@
 """`defectory generator`: export, interpolate, mix, project: looking into a generator, and taking it elsewhere."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from defectory.job_settings.rendering import Rendering
+from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
 from orchestrator.cli.generator import Seed, app, parse_numbers, with_version
 from orchestrator.cli.options import (
@@ -44,13 +45,14 @@ def export(
     defectory generator export screws-defect --out screws.onnx
     """
     from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.pipeline.methods import EXPORT_GENERATOR
 
     store_ = opened(store)
     form = form or (out.suffix.removeprefix(".") if out else "") or "safetensors"
     request = generator_pb2.ExportGeneratorRequest(model=with_version(store_, model), format=form)
     request.request_id = derived_request_id("export", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"export {request.model}"):
-        made = services.clients.operate("generator", "ExportGenerator", request, services.report)
+        made = services.clients.operate(EXPORT_GENERATOR, request, services.report)
     out = out or Path(f"{request.model.replace('/', '-')}.{form}")
     take_files(store_, [(made.file_uri, out, "")])
     result = {"model": request.model, "format": form, "file": str(out), "sha256": made.sha256, "bytes": made.size_bytes}
@@ -82,6 +84,7 @@ def interpolate(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import INTERPOLATE
 
     store_ = opened(store)
     request = generator_pb2.InterpolateRequest(
@@ -91,7 +94,7 @@ def interpolate(
     request = fill(request, rendering)
     request.request_id = derived_request_id("film", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"film of {request.model}"):
-        made = services.clients.operate("generator", "Interpolate", request, services.report)
+        made = services.clients.operate(INTERPOLATE, request, services.report)
     take_files(store_, [(made.file_uri, out, "")])
     emit({"model": request.model, "frames": made.frames, "file": str(out), "sha256": made.sha256}, as_json)
 
@@ -119,6 +122,7 @@ def mix(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.methods import MIX_STYLES
 
     store_ = opened(store)
     request = generator_pb2.MixStylesRequest(
@@ -128,7 +132,7 @@ def mix(
     request = fill(request, rendering)
     request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
     with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
-        made = services.clients.operate("generator", "MixStyles", request, services.report)
+        made = services.clients.operate(MIX_STYLES, request, services.report)
     take_files(store_, [(made.sheet_uri, out, "")])
     emit({"model": request.model, "mixtures": made.count, "file": str(out)}, as_json)
 
@@ -161,6 +165,7 @@ def project(
     defectory generator project photo.jpg --model screws-defects --class cut --dataset screws
     """
     from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.pipeline.methods import PROJECT_IMAGE
 
     store_ = opened(store)
     uri = image if "://" in image else stored_file(store_, _existing(image))
@@ -171,7 +176,7 @@ def project(
     held_out = content_of(store_, request.manifest_uri) if request.manifest_uri else ""
     request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
     with session(store_url(store)) as services, services.step(f"project onto {request.model}"):
-        found = services.clients.operate("generator", "ProjectImage", request, services.report)
+        found = services.clients.operate(PROJECT_IMAGE, request, services.report)
     files = [(found.picture_uri, out / "projection.png", ""), (found.latents_uri, out / "projection.npz", "")]
     take_files(store_, files)
     values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
@@ -184,7 +189,7 @@ def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
 
 
-def _weights(store: Any, model: str) -> str:
+def _weights(store: ObjectStore, model: str) -> str:
     """The hash of a model's weights: files made of other weights under the same name are not taken for these."""
     from defectory.models import read_model_card
 

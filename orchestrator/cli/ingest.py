@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 
 from orchestrator.cli.options import (
     AsJson,
@@ -30,8 +31,7 @@ def ingest(
     good: Good = "",
     masks: Masks = "auto",
     keep_splits: KeepSplits = False,
-    size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the network's square image.")] = 64,
-    fit: Annotated[str, typer.Option("--fit", help="How an image becomes square: stretch, crop or pad.")] = "stretch",
+    fit: Annotated[str, typer.Option("--fit", help="How a picture becomes square: stretch, crop or pad.")] = "stretch",
     labels: Annotated[str, typer.Option("--labels", help="binary (good / defect) or kinds.")] = "binary",
     keep_alpha: Annotated[
         bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
@@ -63,7 +63,7 @@ def ingest(
     \b
     defectory ingest photos/ --dry-run
     defectory ingest photos/ --name screws
-    defectory ingest photos/ --name screws --groups parts.csv --size 128 --labels kinds
+    defectory ingest photos/ --name screws --groups parts.csv --labels kinds
     defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
     from defectory.validation import validated
@@ -72,7 +72,7 @@ def ingest(
     from orchestrator.pipeline.settings import DataSettings
 
     values = {
-        "directory": str(directory), "size_px": size, "fit": fit, "labels": labels, "seed": seed,
+        "directory": str(directory), "fit": fit, "labels": labels, "seed": seed,
         "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
         "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
         "keep_splits": keep_splits,
@@ -89,10 +89,10 @@ def ingest(
     with Display() as display:
         display.started("ingest", str(directory))
         result = ingest_folder_outputs(data, opened(store), name, display.progress, display.warn)
-    emit(result, as_json)
+    emit(result.model_dump(mode="json"), as_json)
 
 
-def summary_in_words(summary: Mapping[str, Any]) -> str:
+def summary_in_words(summary: Mapping[str, JsonValue]) -> str:
     """What was recognised in a folder, for a person."""
     from defectory.datasets.layouts.summary import in_words, warnings
 

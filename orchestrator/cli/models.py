@@ -1,7 +1,7 @@
 """Listing and showing models, straight from the store."""
 
 import sys
-from typing import Any
+from collections.abc import Mapping
 
 from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
@@ -14,7 +14,7 @@ LEFT_OUT = ("golden", "history")  # of a card as text
 
 def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: bool) -> None:
     """Print the models of a kind, newest version of each name first; one whose card is broken is named and left out."""
-    rows: list[Any] = []
+    rows: list[dict[str, object]] = []
     for name, version in list_models(store, kind):
         try:
             card = read_model_card(store, kind, name, version)
@@ -24,18 +24,20 @@ def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: b
         shape = card.get("architecture")
         known = {**shape, **card} if isinstance(shape, dict) else card
         rows.append({**_main_weights(card), **known, "model": f"{name}/{version}", "name": name, "version": version})
-    cells = [{**row, "cycles": len(row["cycles"])} if "cycles" in row else row for row in rows]
+    cells = [{**row, "cycles": len(x)} if isinstance(x := row.get("cycles"), list) else row for row in rows]
     text = table(cells, columns) if rows else f"there is no {kind} in {store.url}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)
 
 
-def _main_weights(card: dict[str, Any]) -> dict[str, str]:
+def _main_weights(card: Mapping[str, object]) -> dict[str, str]:
     """The hash of a classifier's main cycle, which stands for the model; a generator's card has its own."""
-    try:
-        return {"weights_sha256": card["cycles"][card["main_cycle"]]["weights"]["sha256"]}
-    except (KeyError, IndexError, TypeError):
-        return {}  # a card from elsewhere: it is listed all the same
+    match card:
+        case {"cycles": list(cycles), "main_cycle": int(main)} if 0 <= main < len(cycles):
+            match cycles[main]:
+                case {"weights": {"sha256": str(digest)}}:
+                    return {"weights_sha256": digest}
+    return {}  # a card from elsewhere: it is listed all the same
 
 
 def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None:

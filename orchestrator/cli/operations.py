@@ -3,7 +3,7 @@
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,8 +31,8 @@ def list_(
     defectory operations list --service classifier
     """
     store_ = opened(store)
-    rows: list[Any] = [_row(store_, *names) for names in list_operations(store_, service)]
-    rows.sort(key=lambda row: row["created"])
+    rows = [_row(store_, *names) for names in list_operations(store_, service)]
+    rows.sort(key=lambda row: str(row["created"]))
     columns = ["operation", "state", "stage", "done", "created", "updated", "restarts", "error"]
     emit({"operations": rows}, as_json, table(rows, columns) if rows else f"there are none in {store_.url}")
 
@@ -75,9 +75,9 @@ def _ended(store: ObjectStore, service: str, operation_id: str) -> State | None:
     return state
 
 
-def _row(store: ObjectStore, service: str, operation_id: str) -> dict[str, Any]:
+def _row(store: ObjectStore, service: str, operation_id: str) -> dict[str, str | int]:
     """An operation as it is listed; times are UTC. One that cannot be read says so and hides no other."""
-    row: dict[str, Any] = {
+    row: dict[str, str | int] = {
         "operation": f"operations/{service}/{operation_id}", "job": "", "state": UNREADABLE, "stage": "", "done": "",
         "created": "", "updated": "", "restarts": 0, "error": "",
     }  # fmt: skip

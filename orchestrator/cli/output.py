@@ -2,13 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from defectory.errors import DefectoryError, InvalidInput
 
 
-def emit(result: Mapping[str, Any], as_json: bool, text: str = "") -> None:
+def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
     """Print a command's result: the object, or the text (by default its fields, one a line)."""
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
@@ -26,20 +25,20 @@ def emit_error(error: DefectoryError, as_json: bool) -> None:
         emit({"error": {"kind": type(error).__name__, "message": str(error), "fields": fields}}, as_json=True)
 
 
-def in_lines(result: Mapping[str, Any]) -> str:
+def in_lines(result: Mapping[str, object]) -> str:
     """`name  value`, one a line, names aligned."""
     width = max((len(name) for name in result), default=0)
     return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in result.items())
 
 
-def table(rows: list[Mapping[str, Any]], columns: list[str]) -> str:
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Rows under their column names, aligned."""
-    cells = [columns, *([_plain(row.get(column, "")) for column in columns] for row in rows)]
+    cells = [list(columns), *([_plain(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else str(value)

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused
+
+if TYPE_CHECKING:
+    from defectory.api.classifier.v1.classifier_pb2 import ImageSource
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")  # of the formats that are decoded
 OF_ONE_IMAGE = (InvalidInput, NotFound, Refused, Corrupted)  # errors that may be one image's alone
@@ -44,7 +47,9 @@ def named(arguments: Sequence[str]) -> Named:
     return Named(list(images), left_out)
 
 
-def calls(images: Sequence[str], most: int, most_bytes: int, failed: dict[str, str]) -> Iterator[dict[str, Any]]:
+def calls(
+    images: Sequence[str], most: int, most_bytes: int, failed: dict[str, str]
+) -> "Iterator[dict[str, ImageSource]]":
     """The images, parted into calls that a service takes: image -> classifier_pb2.ImageSource.
 
     Args:
@@ -53,7 +58,7 @@ def calls(images: Sequence[str], most: int, most_bytes: int, failed: dict[str, s
     """
     from defectory.api.classifier.v1 import classifier_pb2
 
-    call: dict[str, Any] = {}
+    call: dict[str, ImageSource] = {}
     size = 0
     for image in images:
         try:
@@ -65,8 +70,8 @@ def calls(images: Sequence[str], most: int, most_bytes: int, failed: dict[str, s
         if call and (len(call) == most or size + more > most_bytes):
             yield call
             call, size = {}, 0
-        source = {"uri": image} if content is None else {"content": content}
-        call[image] = classifier_pb2.ImageSource(**source)
+        source = classifier_pb2.ImageSource
+        call[image] = source(uri=image) if content is None else source(content=content)
         size += more
     if call:
         yield call

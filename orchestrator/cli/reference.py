@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from defectory.exit_codes import EVICTED, EXIT_CODES, INTERNAL, INTERRUPTED, OK, USAGE
 from orchestrator.cli.described import Described, described, described_entry, in_schema
+from orchestrator.pipeline.arms import ArmSettings
 
 GENERATED = "<!-- made by `make docs`; do not edit -->"
 CLI_INTRO = """# The command line
@@ -30,6 +31,22 @@ PIPELINE_INTRO = """# Pipeline files
 
 A pipeline file is YAML. Only `data.directory` is required; everything else has a default, which `preset` may change.
 Paths are relative to the file. `defectory run --schema` prints the JSON Schema.
+"""
+ARMS_BELOW = """
+An entry that is only the name of a default arm stands for it. The first arm is what the others are compared with:
+
+```yaml
+arms:
+  - baseline
+  - expanded
+  - name: rare-first
+    trains_on: balanced
+    classifier: {epochs: 30}
+```
+
+All arms take the same number of steps an epoch: as many as show the largest training set once. Where images are changed
+at random (`augmented`), a frozen base cannot embed each of them once for all epochs: such an arm takes minutes where
+the others take seconds. Arms on edited or reviewed images, or on more real ones, are not there yet.
 """
 SETTINGS_INTRO = """# Settings of a service
 
@@ -84,11 +101,13 @@ def _exit_codes() -> str:
 
 def pipeline_page() -> str:
     """Steps, presets and every setting with default, range and meaning."""
-    from orchestrator.pipeline.line import LINE
+    from orchestrator.pipeline.arms import DEFAULT_ARMS
+    from orchestrator.pipeline.line import line_of
     from orchestrator.pipeline.presets import PRESETS
     from orchestrator.pipeline.settings import PipelineSettings
 
-    steps = "\n".join(f"1. `{s.name}` reads {', '.join(f'`{n}`' for n in s.needs) or 'the photographs'}" for s in LINE)
+    line = line_of(DEFAULT_ARMS)
+    steps = "\n".join(f"1. `{s.name}` reads {', '.join(f'`{n}`' for n in s.needs) or 'the photographs'}" for s in line)
     rules = (
         "A step whose inputs (settings, outputs of the steps that it reads, files) have not changed is skipped. "
         "`--from STEP` computes a step and all after it anew; `--dry-run` says what would run, and why."
@@ -101,8 +120,9 @@ def pipeline_page() -> str:
     ]
     tables = [_table("the file itself", PipelineSettings)]
     for name, field in PipelineSettings.model_fields.items():
-        if _section(field) is not None:
-            tables.append(_table(f"`{name}`", _section(field)))
+        if section := _section(field):
+            tables.append(_table(f"`{name}`", section))
+    tables.append(f"{_table('an entry of `arms`', ArmSettings)}\n\n{ARMS_BELOW.strip()}")
     parts = [
         GENERATED,
         PIPELINE_INTRO.strip(),
@@ -145,7 +165,7 @@ def ingest_page() -> str:
     return f"{GENERATED}\n\n{page()}"
 
 
-def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
@@ -153,12 +173,12 @@ def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _section(field: FieldInfo) -> Any:
+def _section(field: FieldInfo) -> type[BaseModel] | None:
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _table(title: str, model: Any) -> str:
+def _table(title: str, model: type[BaseModel]) -> str:
     rows = [_row(name, told) for name, told in described(model).items()]
     doc = (model.__doc__ or "").splitlines()[0]
     return f"## Settings: {title}\n\n{doc}\n\n| setting | default | range | meaning |\n|---|---|---|---|\n" + "\n".join(

@@ -21,18 +21,16 @@ def report(
     \b
     defectory report demo --out demo.html
     """
-    from orchestrator.pipeline.run_record import RunRecord
     from orchestrator.report import build_report
 
     store_ = opened(store)
-    RunRecord(store_, run).pipeline()
     html, summary = build_report(store_, run)
     key = f"runs/{run}/report.html"
     store_.put(key, html)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(html)
-    result = {"run": run, "report_uri": store_.uri(key), "summary": summary}
+    result = {"run": run, "report_uri": store_.uri(key), "summary": summary.model_dump(mode="json")}
     emit(result, as_json, f"report: {out or path_or_uri(store_.uri(key))}")
 
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
 
 from orchestrator.cli.ingest import summary_in_words
 from orchestrator.cli.options import (
@@ -27,6 +28,8 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import emit, table
 
 if TYPE_CHECKING:
+    from defectory.storage import ObjectStore
+    from orchestrator.pipeline.outputs import Model
     from orchestrator.pipeline.plan import Decision
     from orchestrator.pipeline.runner import RunResult
     from orchestrator.pipeline.settings import PipelineSettings
@@ -58,7 +61,7 @@ def run(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the line: ingest, baseline, generators, synthesis and filter, expanded, explain, report.
+    """Run the line: ingest, the arms on real images, generators, synthesis and filter, the other arms, explain, report.
 
     What is finished is not computed again: the same command continues a run that was stopped or killed.
 
@@ -86,11 +89,11 @@ def run(
     if dry_run:
         emit_plan(_plan(opened, settings, first, weights), recognise(settings.data), settings.name, as_json)
         return
-    emit_result(_run(url, opened, settings, first, weights), as_json)
+    emit_result(_run(url, opened, settings, first, weights), settings, as_json)
 
 
 def read_settings(
-    source: Path, preset: str, name: str, allow_random_weights: bool, data: Mapping[str, Any] = MappingProxyType({})
+    source: Path, preset: str, name: str, allow_random_weights: bool, data: Mapping[str, object] = MappingProxyType({})
 ) -> "PipelineSettings":
     """The pipeline's settings from a file or folder and the options over it.
 
@@ -98,89 +101,97 @@ def read_settings(
         data: settings of `data` that were given as options; those that are empty were not.
     """
     from orchestrator.pipeline import presets
-    from orchestrator.pipeline.settings import read_pipeline_file, resolve, run_name
+    from orchestrator.pipeline.settings import merged, read_pipeline_file, resolve, run_name
 
     if source.is_dir() or source.suffix.lower() == ".csv":
         full = source.expanduser().resolve()
-        values: dict[str, Any] = {"name": run_name(full.stem), "data": {"directory": str(full)}}
+        values: dict[str, object] = {"name": run_name(full.stem), "data": {"directory": str(full)}}
         preset = preset or "quick"
     else:
         values = read_pipeline_file(source)
     values |= {"name": name} if name else {}
     values |= {"allow_random_weights": True} if allow_random_weights else {}
-    if given := {key: value for key, value in data.items() if value or isinstance(value, float)}:
-        values["data"] = {**values.get("data", {}), **given}
+    given = {key: value for key, value in data.items() if value or isinstance(value, float)}
+    values = merged(values, {"data": given} if given else {})
     chosen = preset or str(values.get("preset") or "")
     return resolve({**values, "preset": chosen}, presets.preset(chosen))
 
 
-def _plan(store: Any, settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":
-    from orchestrator.pipeline.line import LINE
+def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":
+    from orchestrator.pipeline.line import line_of
     from orchestrator.pipeline.plan import make_plan
     from orchestrator.pipeline.run_record import RunRecord
 
     record = RunRecord(store, settings.name)
-    return make_plan(LINE, settings, record, store.url, first=first, weights=weights_file(weights))
+    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_file(weights))
 
 
-def _run(url: str, store: Any, settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
+def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
-    from orchestrator.pipeline.line import LINE
+    from orchestrator.pipeline.line import line_of
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.runner import run_line
 
     with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
         services = ServiceClients(endpoints, display.warn)
-        return run_line(LINE, store, settings, services, display, first=first, weights=weights_file(weights))
+        line = line_of(settings.arms)
+        return run_line(line, store, settings, services, display, first=first, weights=weights_file(weights))
 
 
-def emit_plan(plan: "list[Decision]", summary: Mapping[str, Any], name: str, as_json: bool) -> None:
+def emit_plan(plan: "list[Decision]", summary: Mapping[str, JsonValue], name: str, as_json: bool) -> None:
     """Print what was recognised in the folder, and what would run."""
     from dataclasses import asdict
 
-    rows: list[Any] = [asdict(decision) for decision in plan]
+    rows = [asdict(decision) for decision in plan]
     text = summary_in_words(summary) + "\n\n" + table(rows, ["step", "action", "why"])
     emit({"run": name, "source": summary, "plan": rows}, as_json, text)
 
 
-def emit_result(result: "RunResult", as_json: bool) -> None:
+def emit_result(result: "RunResult", settings: "PipelineSettings", as_json: bool) -> None:
     """Print what was made: the report's place last."""
+    from orchestrator.pipeline import outputs as keys
+
     outputs = result.outputs
+    ingested, reported = outputs[keys.INGEST], outputs[keys.REPORT]
+    generators = outputs[keys.GENERATORS].root if keys.GENERATORS in outputs else {}
+    filtered = outputs[keys.FILTER].root if keys.FILTER in outputs else {}
+    classifiers = {arm.name: outputs[keys.trained(arm.name)] for arm in settings.arms}
+    own = {arm.name: outputs[keys.dataset_of(arm.name)] for arm in settings.arms if arm.has_own_dataset}
     made = {
         "run": result.run,
-        "dataset": outputs["ingest"]["dataset"],
-        "manifest_uri": outputs["ingest"]["manifest_uri"],
-        "content_hash": outputs["ingest"]["content_hash"],
-        "images": outputs["ingest"]["images"],
-        "counts": outputs["expanded-dataset"]["counts"],
-        "skipped_files": outputs["ingest"]["skipped"],
-        "expanded": {k: outputs["expanded-dataset"][k] for k in ("dataset", "manifest_uri", "content_hash")},
+        "dataset": ingested.dataset,
+        "manifest_uri": ingested.manifest_uri,
+        "content_hash": ingested.content_hash,
+        "images": ingested.images,
+        "counts": ingested.counts,
+        "skipped_files": ingested.skipped,
+        "arms": {name: dataset.model_dump() for name, dataset in own.items()},
         "models": {
-            "baseline": _model(outputs["baseline"]),
-            "expanded": _model(outputs["expanded"]),
-            "generators": {label: _model(made) for label, made in outputs["generators"].items()},
+            **{name: _model(model) for name, model in classifiers.items()},
+            "generators": {label: _model(model) for label, model in generators.items()},
         },
-        "accepted": {label: f["accepted"] for label, f in outputs["filter"].items()},
-        "metrics": {arm: outputs[f"{arm}-evaluate"]["metrics"] for arm in ("baseline", "expanded")},
+        "accepted": {label: of_label.accepted for label, of_label in filtered.items()},
+        "metrics": {arm.name: outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms},
         "steps": {"ran": result.ran, "skipped": result.skipped},
-        "summary": outputs["report"]["summary"],
-        "report_uri": outputs["report"]["report_uri"],
+        "summary": reported.summary.model_dump(mode="json"),
+        "report_uri": reported.report_uri,
     }
-    emit(made, as_json, _in_words(made))
+    emit(made, as_json, _in_words(result, settings))
 
 
-def _model(output: dict[str, Any]) -> dict[str, str]:
-    return {k: output[k] for k in ("name", "version", "weights_sha256")}
+def _model(model: "Model") -> dict[str, str]:
+    return {"name": model.name, "version": model.version, "weights_sha256": model.weights_sha256}
 
 
-def _in_words(made: dict[str, Any]) -> str:
+def _in_words(result: "RunResult", settings: "PipelineSettings") -> str:
     from orchestrator.cli.report import path_or_uri
+    from orchestrator.pipeline.outputs import INGEST, REPORT, evaluated
 
-    f1 = {arm: metrics.get("f1", float("nan")) for arm, metrics in made["metrics"].items()}
-    lines = [f"macro-F1 on the test split, mean over cycles: {f1['baseline']:.3f} -> {f1['expanded']:.3f}"]
-    if made["skipped_files"]:
-        lines.append(
-            f"{len(made['skipped_files'])} files were skipped; `defectory run … --json` and the report list them"
-        )
-    return "\n".join([*lines, made["summary"]["verdict"], f"report: {path_or_uri(made['report_uri'])}"])
+    metrics = {arm.shown: result.outputs[evaluated(arm.name)].metrics for arm in settings.arms}
+    f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.3f}" for title, figures in metrics.items())
+    lines = [f"macro-F1 on the test split, mean over cycles: {f1}"]
+    if skipped := result.outputs[INGEST].skipped:
+        lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
+    reported = result.outputs[REPORT]
+    return "\n".join([*lines, reported.summary.verdict, f"report: {path_or_uri(reported.report_uri)}"])

@@ -1,14 +1,13 @@
 """A nested result for a person: one line a value, and a short table where things of a kind stand side by side."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from orchestrator.cli.output import in_lines, table
 
 
-def in_sections(result: Mapping[str, Any]) -> str:
+def in_sections(result: Mapping[str, object]) -> str:
     """Values under their dotted names, then the tables, each under its name."""
-    lines: dict[str, Any] = {}
+    lines: dict[str, object] = {}
     tables = []
     for name, value in _parts(result):
         rows = _rows(value)
@@ -20,7 +19,7 @@ def in_sections(result: Mapping[str, Any]) -> str:
     return "\n\n".join([in_lines(lines), *tables])
 
 
-def _parts(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _parts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """(dotted name, value); a mapping that is no table gives its own values."""
     for name, value in result.items():
         figure = _figure(value)
@@ -30,18 +29,20 @@ def _parts(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{name}", figure
 
 
-def _rows(value: Any) -> list[Mapping[str, Any]]:
+def _rows(value: object) -> list[Mapping[str, object]]:
     """The rows of mappings side by side; none for anything else."""
     if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
         return [dict(_parts(row)) for row in value]
     if isinstance(value, Mapping) and len(value) > 1:
-        rows = {name: _figure(row) for name, row in value.items()}
-        if all(isinstance(row, Mapping) for row in rows.values()):
-            return [{"": name, **dict(_parts(row))} for name, row in rows.items()]
+        rows = [(name, _figure(row)) for name, row in value.items()]
+        parts: list[Mapping[str, object]] = [
+            {"": name, **dict(_parts(row))} for name, row in rows if isinstance(row, Mapping)
+        ]
+        return parts if len(parts) == len(rows) else []
     return []
 
 
-def _figure(value: Any) -> Any:
+def _figure(value: object) -> object:
     """A rate or an estimate in words; anything else as it is."""
     match value:
         case {"count": count, "of": of, "low": low, "high": high}:

@@ -1,20 +1,34 @@
 """Calls to the services: start an operation, watch it, and take it up again where a service went away."""
 
-import importlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import grpc
+from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
+from defectory.api.classifier.v1 import classifier_pb2_grpc
+from defectory.api.explainer.v1 import explainer_pb2_grpc
+from defectory.api.filter.v1 import filter_pb2_grpc
+from defectory.api.generator.v1 import generator_pb2_grpc
 from defectory.errors import Cancelled, DefectoryError, Unavailable
 from defectory.serving.channel import from_environment
 from defectory.serving.operations.client import cancel, wait_for
 from defectory.serving.status import error_from_rpc
+from orchestrator.pipeline.methods import Call, Method, Operation
 from orchestrator.pipeline.progress import Report
 
 CALL_TIMEOUT_S = 120.0  # of a call that answers at once; the first one loads the model
 ReportCallback = Callable[[Report], None]
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Answer = TypeVar("Answer", bound=Message)
+STUBS = {
+    "classifier": classifier_pb2_grpc.ClassifierServiceStub,
+    "explainer": explainer_pb2_grpc.ExplainerServiceStub,
+    "filter": filter_pb2_grpc.FilterServiceStub,
+    "generator": generator_pb2_grpc.GeneratorServiceStub,
+}
 
 
 class Endpoints(Protocol):
@@ -30,10 +44,10 @@ class Endpoints(Protocol):
 class Services(Protocol):
     """What the steps need of the services."""
 
-    def operate(self, service: str, method: str, request: Message, on_report: ReportCallback) -> Any:
+    def operate(self, method: Operation[Request, Response], request: Request, on_report: ReportCallback) -> Response:
         """Start a long-running operation, wait for it and return its response."""
 
-    def call(self, service: str, method: str, request: Message) -> Any:
+    def call(self, method: Call[Request, Response], request: Request) -> Response:
         """A call that answers at once."""
 
 
@@ -48,7 +62,7 @@ class ServiceClients:
         self._endpoints = endpoints
         self._warn = warn
 
-    def operate(self, service: str, method: str, request: Message, on_report: ReportCallback) -> Any:
+    def operate(self, method: Operation[Request, Response], request: Request, on_report: ReportCallback) -> Response:
         """Start a long-running operation, wait for it and return its response.
 
         Raises:
@@ -65,38 +79,35 @@ class ServiceClients:
 
         while True:
             try:
-                return self._operate_once(service, method, request, see)
+                return self._operate_once(method, request, see)
             except DefectoryError as error:
                 if at_failure is not None and furthest.done <= at_failure:
                     raise
-                if not self._taken_up(service, error):
+                if not self._taken_up(method.service, error):
                     raise
                 at_failure = furthest.done
 
-    def call(self, service: str, method: str, request: Message) -> Any:
+    def call(self, method: Call[Request, Response], request: Request) -> Response:
         """A call that answers at once.
 
         Raises:
             DefectoryError: what it failed with.
         """
-        try:
-            with from_environment(self._endpoints.address(service)) as channel:
-                return getattr(_stub(service, channel), method)(request, timeout=CALL_TIMEOUT_S)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from error
+        with from_environment(self._endpoints.address(method.service)) as channel:
+            return _answer(channel, method, request, method.response)
 
     def cancel(self, service: str, operation: str) -> None:
         """Ask an operation to stop."""
         with from_environment(self._endpoints.address(service)) as channel:
             cancel(channel, operation)
 
-    def _operate_once(self, service: str, method: str, request: Message, on_report: ReportCallback) -> Any:
-        with from_environment(self._endpoints.address(service)) as channel:
-            try:
-                operation = getattr(_stub(service, channel), method)(request, timeout=CALL_TIMEOUT_S)
-            except grpc.RpcError as error:
-                raise error_from_rpc(error) from error
-            return wait_for(channel, operation, lambda progress: on_report(Report.of(progress)))
+    def _operate_once(
+        self, method: Operation[Request, Response], request: Request, on_report: ReportCallback
+    ) -> Response:
+        with from_environment(self._endpoints.address(method.service)) as channel:
+            operation = _answer(channel, method, request, operations_pb2.Operation)
+            response = wait_for(channel, operation, lambda progress: on_report(Report.of(progress)))
+        return _of_type(method, response, method.response)
 
     def _taken_up(self, service: str, error: DefectoryError) -> bool:
         """Whether asking again makes sense: a service had died, or said that it was not to be had for a while."""
@@ -118,6 +129,16 @@ class _Furthest:
         self.done = max(self.done, report.done)
 
 
-def _stub(service: str, channel: grpc.Channel) -> Any:
-    module = importlib.import_module(f"defectory.api.{service}.v1.{service}_pb2_grpc")
-    return getattr(module, f"{service.capitalize()}ServiceStub")(channel)
+def _answer(channel: grpc.Channel, method: Method[Request, Response], request: Request, kind: type[Answer]) -> Answer:
+    """What the method answers at once: its response, or the operation that it started."""
+    stub = STUBS[method.service](channel)
+    try:
+        return _of_type(method, getattr(stub, method.name)(request, timeout=CALL_TIMEOUT_S), kind)
+    except grpc.RpcError as error:
+        raise error_from_rpc(error) from error
+
+
+def _of_type(method: Method[Request, Response], message: Message, kind: type[Answer]) -> Answer:
+    if not isinstance(message, kind):
+        raise TypeError(f"{method.name} answered with {type(message).__name__}, not {kind.__name__}")
+    return message

@@ -1,9 +1,11 @@
-"""Steps that make datasets in this process: ingest, and the expanded dataset."""
+"""Steps that make datasets in this process: ingest, and what an arm is trained on."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source
@@ -14,14 +16,16 @@ from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.hashing import fingerprint
+from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.settings import DataSettings
-from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
+from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 
-def ingest_inputs(context: StepInputs) -> Mapping[str, Any]:
+def ingest_inputs(context: StepInputs) -> Inputs:
     """The settings and the files as they lie there; where the folder is does not matter."""
     data = context.settings.data
     groups = fingerprint(Path(data.groups)) if data.groups else []
@@ -32,7 +36,7 @@ def ingest_inputs(context: StepInputs) -> Mapping[str, Any]:
     }
 
 
-def ingest(context: StepContext) -> Outputs:
+def ingest(context: StepContext) -> Ingested:
     """Read the folder into a dataset with splits.
 
     Raises:
@@ -43,13 +47,13 @@ def ingest(context: StepContext) -> Outputs:
     )
 
 
-def recognise(data: DataSettings) -> dict[str, Any]:
+def recognise(data: DataSettings) -> dict[str, JsonValue]:
     """What is recognised at the folder, before any photograph is read; see `layouts.summary.summarise`."""
     source = read_source(Path(data.directory), _choices(data))
     return summarise(with_groups(source, Path(data.groups)) if data.groups else source, data.labels)
 
 
-def say_source(summary: Mapping[str, Any], on_report: ReportCallback, warn: Callable[[str], None]) -> None:
+def say_source(summary: Mapping[str, JsonValue], on_report: ReportCallback, warn: Callable[[str], None]) -> None:
     """Say what was recognised: figures as lines, whatever can go wrong as warnings."""
     for text in in_words(summary):
         on_report(Report("", 0, 0, "", text=text))
@@ -57,12 +61,12 @@ def say_source(summary: Mapping[str, Any], on_report: ReportCallback, warn: Call
         warn(text)
 
 
-def check_labels(summary: Mapping[str, Any], least: int) -> None:
+def check_labels(labels: Sequence[str], least: int) -> None:
     """InvalidInput unless so many labels are there."""
-    if len(summary["becomes"]) < least:
+    if len(labels) < least:
         right = "give photographs of another label, too; `defectory ingest` and `generator train` take one label"
         raise InvalidInput(
-            f"all photographs are labelled {summary['becomes'][0]}, and the line compares classifiers: {right}",
+            f"all photographs are labelled {labels[0]}, and the line compares classifiers: {right}",
             {"data.directory": right},
         )
 
@@ -79,7 +83,7 @@ def ingest_folder_outputs(
     warn: Callable[[str], None],
     *,
     least_labels: int = 1,
-) -> Outputs:
+) -> Ingested:
     """Say what was recognised in a folder, read it into the dataset `name`, and say what became of it."""
     from defectory.datasets.ingest import ingest as ingest_folder
     from defectory.datasets.tiles import Tiling
@@ -87,7 +91,7 @@ def ingest_folder_outputs(
     def on_source(source: Source) -> None:
         summary = summarise(source, data.labels)
         say_source(summary, on_report, warn)
-        check_labels(summary, least_labels)
+        check_labels(summary["becomes"], least_labels)
 
     result = ingest_folder(
         Path(data.directory),
@@ -107,9 +111,8 @@ def ingest_folder_outputs(
         on_source=on_source,
         report=lambda stage, done, total, unit: on_report(Report(stage, done, total, unit)),
     )
-    skipped = [[path, reason] for path, reason in result.skipped]
-    if skipped:
-        warn(f"{len(skipped)} files were skipped, e.g. {skipped[0][0]}: {skipped[0][1]}")
+    if result.skipped:
+        warn(f"{len(result.skipped)} files were skipped, e.g. {result.skipped[0][0]}: {result.skipped[0][1]}")
     for note in result.card["notes"]:
         warn(note)
     if result.card["warning"]:
@@ -126,64 +129,90 @@ def ingest_folder_outputs(
     right = "it is so in the splits that were kept" if kept else "give more photographs of it, or other shares"
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
-    return {
-        "dataset": name,
-        "manifest_uri": result.manifest_uri,
-        "content_hash": content_hash(lines),
-        "images": len(lines),
-        "labels": sorted({line.label for line in lines}),
-        "skipped": skipped,
-        "source": result.card["source"],
-        "counts": counts(lines),
-        "independent_groups": {
+    return Ingested(
+        dataset=name,
+        manifest_uri=result.manifest_uri,
+        content_hash=content_hash(lines),
+        images=len(lines),
+        labels=sorted({line.label for line in lines}),
+        skipped=result.skipped,
+        source=result.card["source"],
+        counts=counts(lines),
+        independent_groups={
             split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
             for split in ("train", "validation", "test")
         },
-        "bits": result.card["bits"],
-        "notes": result.card["notes"],
-        "drawn": result.card["drawn"],
-    }
+        bits=result.card["bits"],
+        notes=result.card["notes"],
+        drawn=result.card["drawn"],
+    )
 
 
-def expanded_dataset_inputs(context: StepInputs) -> Mapping[str, Any]:
-    """Real lines, accepted lines, quotas."""
-    return {
-        "real": context.outputs["ingest"]["content_hash"],
-        "manifest": context.outputs["ingest"]["manifest_uri"],
-        "filter": context.outputs["filter"],
-    }
+def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
+    """The real lines and, where the arm takes some, all that synthesis and filter have made."""
+
+    def inputs(context: StepInputs) -> Inputs:
+        real = context.outputs[INGEST]
+        known: Inputs = {"real": real.content_hash, "manifest": real.manifest_uri}
+        if not arm.takes_synthetic:
+            return {**known, "trains_on": arm.trains_on}
+        # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.
+        chosen: Inputs = {} if arm.trains_on == "filtered" else {"trains_on": arm.trains_on}
+        return {**known, **chosen, "filter": context.outputs[FILTER].model_dump(mode="json")}
+
+    return inputs
 
 
-def expanded_dataset(context: StepContext) -> Outputs:
-    """Real lines as they are, and of every label's accepted synthetic lines as many as its quota, to train on."""
-    real = read_manifest(context.store, context.outputs["ingest"]["manifest_uri"], reading_from_environment())
-    synthetic: list[ManifestLine] = []
-    for judged in context.outputs["filter"].values():
-        accepted = [
-            line
-            for one_round in judged["rounds"]
-            for line in read_manifest(context.store, one_round["manifest_uri"], reading_from_environment())
-            if line.verdict == "accepted"
-        ]
-        synthetic += [line.model_copy(update={"split": "train"}) for line in accepted[: judged["quota"]]]
-    if not synthetic:
-        raise FailedPrecondition(
-            "no synthetic image was accepted, so there is nothing to expand the training set with; "
-            "train the generators longer (generator.kimg) or lower filter.threshold"
+def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
+    """Make what an arm is trained on: the real lines as they are, and what is added to train on."""
+
+    def work(context: StepContext) -> ArmDataset:
+        real = read_manifest(context.store, context.outputs[INGEST].manifest_uri, reading_from_environment())
+        if arm.takes_synthetic:
+            added = [
+                line.model_copy(update={"split": "train"})
+                for filtered in context.outputs[FILTER].root.values()
+                for line in _synthetic(context.store, filtered, as_made=arm.trains_on == "synthetic")
+            ]
+            if not added:
+                raise FailedPrecondition(
+                    f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
+                    "train the generators longer (generator.kimg) or lower filter.threshold"
+                )
+        else:
+            added = balancing(real)
+        lines = real + added
+        name = context.name(arm.name)
+        card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": arm.name}
+        return ArmDataset(
+            dataset=name,
+            manifest_uri=write_dataset(context.store, name, lines, card),
+            content_hash=content_hash(lines),
+            counts=counts(lines),
+            synthetic=dict(Counter(line.label for line in added if line.origin == "synthetic")),
         )
-    lines = real + synthetic
-    card = {"run": context.run, "parents": [context.outputs["ingest"]["dataset"]], "purpose": "expanded"}
-    manifest_uri = write_dataset(context.store, context.name("expanded"), lines, card)
-    return {
-        "dataset": context.name("expanded"),
-        "manifest_uri": manifest_uri,
-        "content_hash": content_hash(lines),
-        "counts": counts(lines),
-        "synthetic": dict(Counter(line.label for line in synthetic)),
-    }
+
+    return work
 
 
-def counts(lines: list[ManifestLine]) -> dict[str, dict[str, int]]:
+def _synthetic(store: ObjectStore, filtered: FilteredLabel, *, as_made: bool) -> list[ManifestLine]:
+    """As many of a label's synthetic lines as its quota: of those accepted, or the first of all that were made."""
+    uris = [one.synthetic_manifest_uri if as_made else one.manifest_uri for one in filtered.rounds]
+    lines = [line for uri in uris for line in read_manifest(store, uri, reading_from_environment())]
+    return [line for line in lines if as_made or line.verdict == "accepted"][: filtered.quota]
+
+
+def balancing(lines: list[ManifestLine]) -> list[ManifestLine]:
+    """Training lines to repeat, so that an epoch draws every label as often as the most frequent one."""
+    by_label: dict[str, list[ManifestLine]] = {}
+    for line in lines:
+        if line.split == "train":
+            by_label.setdefault(line.label, []).append(line)
+    most = max(map(len, by_label.values()))
+    return [again for rare in by_label.values() for again in islice(cycle(rare), most - len(rare))]
+
+
+def counts(lines: list[ManifestLine]) -> Counts:
     """split -> label -> number of images."""
     found: dict[str, dict[str, int]] = {}
     for line in lines:

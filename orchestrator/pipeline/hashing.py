@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput, NotFound
@@ -14,7 +13,7 @@ from defectory.errors import InvalidInput, NotFound
 CONTRACT_VERSION = 1
 
 
-def input_hash(step: str, inputs: Mapping[str, Any], store_url: str) -> str:
+def input_hash(step: str, inputs: Mapping[str, object], store_url: str) -> str:
     """SHA-256 over a step's name, its inputs and the contract's version; URIs count relative to the store."""
     root = store_url.rstrip("/") + "/"
     canonical = json.dumps([CONTRACT_VERSION, step, _relative(inputs, root)], sort_keys=True, separators=(",", ":"))
@@ -52,7 +51,7 @@ def fingerprint(path: Path) -> list[tuple[str, int, int]]:
     return [(name, status[name].st_size, status[name].st_mtime_ns) for name in files]
 
 
-def _relative(value: Any, root: str) -> Any:
+def _relative(value: object, root: str) -> object:
     if isinstance(value, str):
         return value.removeprefix(root)
     if isinstance(value, Mapping):

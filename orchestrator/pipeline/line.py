@@ -1,55 +1,81 @@
-"""The line: its steps in their order."""
+"""The line: its steps in their order, made from its arms."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
 
 from orchestrator.pipeline import classifier_steps, data_steps, synthetic_steps
-from orchestrator.pipeline.step import Outputs, Step, StepContext, StepInputs
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import (
+    EXPLAIN,
+    FILTER,
+    GENERATORS,
+    INGEST,
+    JUDGE,
+    REPORT,
+    Reported,
+    dataset_of,
+    evaluated,
+    trained,
+)
+from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
 
 
-def _report_inputs(context: StepInputs) -> Mapping[str, Any]:
-    return {"settings": context.settings.model_dump(exclude={"data": {"directory", "groups"}}), **context.outputs}
+def line_of(arms: Sequence[ArmSettings]) -> Line:
+    """The steps of a run with these arms: arms on real images, synthesis where an arm takes it, the other arms, report.
+
+    Args:
+        arms: the first is what the others are compared with; it takes no synthetic images.
+    """
+    first = arms[0]
+    steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest)]
+    for arm in arms:
+        if not arm.takes_synthetic:
+            steps += _arm(arm, first)
+    if any(arm.takes_synthetic for arm in arms):
+        judged = (INGEST.step, JUDGE.step, GENERATORS.step)
+        steps += [
+            Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge),
+            Step(GENERATORS, (INGEST.step,), synthetic_steps.generators_inputs, synthetic_steps.generators),
+            Step(FILTER, judged, synthetic_steps.filter_inputs, synthetic_steps.synthesise_and_filter),
+        ]
+    for arm in arms:
+        if arm.takes_synthetic:
+            steps += _arm(arm, first)
+    explained = (INGEST.step, *(arm.name for arm in arms))
+    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain))
+    return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
 
 
-def _report(context: StepContext) -> Outputs:
+def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
+    """An arm's own steps: its training images where they are others, its classifier, and how good that is."""
+    needs = [INGEST.step] if arm is first or arm.has_own_start else [INGEST.step, first.name]
+    if arm.has_own_dataset:
+        images = dataset_of(arm.name)
+        sources = (INGEST.step, FILTER.step) if arm.takes_synthetic else (INGEST.step,)
+        yield Step(images, sources, data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
+        needs.append(images.step)
+    classifier = trained(arm.name)
+    yield Step(classifier, tuple(needs), classifier_steps.train_inputs(arm), classifier_steps.train(arm))
+    yield Step(
+        evaluated(arm.name),
+        (INGEST.step, classifier.step),
+        classifier_steps.evaluate_inputs(arm),
+        classifier_steps.evaluate(arm),
+    )
+
+
+def _report_inputs(context: StepInputs) -> Inputs:
+    return {
+        "settings": context.settings.model_dump(mode="json", exclude={"data": {"directory", "groups"}}),
+        **context.outputs.as_json(),
+    }
+
+
+def _report(context: StepContext) -> Reported:
     from orchestrator.report import build_report
 
     html, summary = build_report(context.store, context.run)
     key = f"runs/{context.run}/report.html"
     context.store.put(key, html)
-    return {"report_uri": context.store.uri(key), "summary": summary}
-
-
-_BEFORE_REPORT = (
-    Step("ingest", (), data_steps.ingest_inputs, data_steps.ingest),
-    Step("baseline", ("ingest",), classifier_steps.train_inputs("baseline"), classifier_steps.train("baseline")),
-    Step(
-        "baseline-evaluate",
-        ("ingest", "baseline"),
-        classifier_steps.evaluate_inputs("baseline"),
-        classifier_steps.evaluate("baseline"),
-    ),
-    Step("judge", ("ingest", "baseline"), classifier_steps.judge_inputs, classifier_steps.judge),
-    Step("generators", ("ingest",), synthetic_steps.generators_inputs, synthetic_steps.generators),
-    Step(
-        "filter",
-        ("ingest", "judge", "generators"),
-        synthetic_steps.filter_inputs,
-        synthetic_steps.synthesise_and_filter,
-    ),
-    Step("expanded-dataset", ("ingest", "filter"), data_steps.expanded_dataset_inputs, data_steps.expanded_dataset),
-    Step(
-        "expanded",
-        ("ingest", "baseline", "expanded-dataset"),
-        classifier_steps.train_inputs("expanded"),
-        classifier_steps.train("expanded"),
-    ),
-    Step(
-        "expanded-evaluate",
-        ("ingest", "expanded"),
-        classifier_steps.evaluate_inputs("expanded"),
-        classifier_steps.evaluate("expanded"),
-    ),
-    Step("explain", ("ingest", "baseline", "expanded"), classifier_steps.explain_inputs, classifier_steps.explain),
-)
-LINE = (*_BEFORE_REPORT, Step("report", tuple(step.name for step in _BEFORE_REPORT), _report_inputs, _report))
+    return Reported(report_uri=context.store.uri(key), summary=summary)

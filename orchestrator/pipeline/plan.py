@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel
+
 from defectory.errors import InvalidInput
 from orchestrator.pipeline.hashing import input_hash
-from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.outputs import OfStep, Outputs
+from orchestrator.pipeline.run_record import RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
-from orchestrator.pipeline.step import Outputs, Step, StepInputs
+from orchestrator.pipeline.step import Step, StepInputs
 
 
 @dataclass(frozen=True)
@@ -20,19 +23,32 @@ class Decision:
     why: str
 
 
-def decide(step: Step, inputs: StepInputs, record: RunRecord, store_url: str) -> tuple[str, Decision]:
-    """(input hash, decision) for a step whose upstream outputs are known."""
+def decide(
+    step: Step[OfStep], inputs: StepInputs, record: RunRecord, store_url: str
+) -> tuple[str, StepRecord[OfStep] | None, Decision]:
+    """(input hash, what is remembered where it is skipped, decision) for a step whose upstream outputs are known."""
     hash_ = input_hash(step.name, step.inputs(inputs), store_url)
-    remembered = record.step(step.name)
+    remembered = record.step(step.key)
     if remembered is None:
-        return hash_, Decision(step.name, "run", "it has not finished yet")
+        return hash_, None, Decision(step.name, "run", unfinished(step.name, record))
     if remembered.input_hash != hash_:
-        return hash_, Decision(step.name, "run", "its inputs have changed")
-    return hash_, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")
+        return hash_, None, Decision(step.name, "run", "its inputs have changed")
+    return hash_, remembered, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")
+
+
+def unfinished(step: str, record: RunRecord) -> str:
+    """Why a step counts as not finished."""
+    return "another version has left a record that is read no more" if record.has(step) else "it has not finished yet"
 
 
 def make_plan(
-    line: Sequence[Step], settings: PipelineSettings, record: RunRecord, store_url: str, *, first: str, weights: str
+    line: Sequence[Step[BaseModel]],
+    settings: PipelineSettings,
+    record: RunRecord,
+    store_url: str,
+    *,
+    first: str,
+    weights: str,
 ) -> list[Decision]:
     """What a run would do, as far as it can be known before it runs.
 
@@ -40,26 +56,25 @@ def make_plan(
         first: step from which everything is forced; empty: none.
     """
     forced = set(steps_from(line, first))
-    outputs: dict[str, Outputs] = {}
+    outputs = Outputs({})
     decisions: dict[str, Decision] = {}
     for step in line:
         unsettled = [name for name in step.needs if decisions[name].action != "skip"]
         if step.name in forced:
             decision = Decision(step.name, "run", f"forced by --from {first}")
-        elif unsettled and record.step(step.name) is not None:
+        elif unsettled and record.step(step.key) is not None:
             decision = Decision(step.name, "maybe", f"depends on what {', '.join(unsettled)} will make")
         elif unsettled:
-            decision = Decision(step.name, "run", "it has not finished yet")
+            decision = Decision(step.name, "run", unfinished(step.name, record))
         else:
-            _, decision = decide(step, StepInputs(settings, weights, outputs), record, store_url)
+            _, remembered, decision = decide(step, StepInputs(settings, weights, outputs), record, store_url)
+            if remembered is not None:
+                outputs.add(step.name, remembered.outputs)
         decisions[step.name] = decision
-        remembered = record.step(step.name)
-        if decision.action == "skip" and remembered is not None:
-            outputs[step.name] = remembered.outputs
     return list(decisions.values())
 
 
-def steps_from(line: Sequence[Step], first: str) -> list[str]:
+def steps_from(line: Sequence[Step[BaseModel]], first: str) -> list[str]:
     """Names of the steps from `first` on; none for "".
 
     Raises:

@@ -4,11 +4,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
+
+from defectory.api.operations.v1 import operations_pb2
 
 PLAIN_INTERVAL_S = 15.0  # between lines where standard error is no terminal
 
@@ -29,7 +40,7 @@ class Report:
     text: str = ""  # a line for a person to read
 
     @classmethod
-    def of(cls, progress: Any) -> "Report":
+    def of(cls, progress: operations_pb2.Progress) -> "Report":
         """From a Progress message."""
         remaining = float(progress.remaining.seconds) if progress.HasField("remaining") else None
         return cls(
@@ -73,7 +84,7 @@ class Display:
             SpinnerColumn(), TextColumn("[bold]{task.fields[step]}"), BarColumn(bar_width=24), _Counts(),
             TimeElapsedColumn(), console=self._console, transient=True,
         )  # fmt: skip
-        self._task: Any = None
+        self._task: TaskID | None = None
         self._last_line = 0.0
         self._step = ""
         self._sample_uri = ""  # that was told last

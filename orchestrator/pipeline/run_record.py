@@ -2,22 +2,60 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Generic
+
+from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
 from defectory.errors import Corrupted, NotFound
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
+from orchestrator.pipeline.outputs import Key, Read
+
+ARMS = TypeAdapter(tuple[ArmSettings, ...])
 
 
-@dataclass(frozen=True)
-class StepRecord:
+class StepRecord(BaseModel, Generic[Read]):
     """A finished step. Times are ISO 8601, UTC."""
+
+    model_config = ConfigDict(frozen=True)
 
     step: str
     input_hash: str
     started: str
     finished: str
-    outputs: dict[str, Any]
+    outputs: SerializeAsAny[Read]  # whole, also where only a part of its type is known
+
+
+class RecordedPipeline(BaseModel):
+    """The pipeline as resolved. Its settings are kept as they were written: another version may have had others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    preset: str
+    settings: dict[str, JsonValue]
+    contract_version: int
+    versions: dict[str, str]
+
+    @property
+    def arms(self) -> tuple[ArmSettings, ...]:
+        """The run's arms, in their order; runs from before arms were settings have the default two."""
+        written = self.settings.get("arms")
+        return DEFAULT_ARMS if written is None else ARMS.validate_python(written)
+
+    def section(self, name: str) -> Mapping[str, JsonValue]:
+        """A section of the settings; empty where the run's version had none of that name."""
+        section = self.settings.get(name)
+        return section if isinstance(section, dict) else {}
+
+
+class Forced(BaseModel):
+    """How often each step was forced, and the step from which a run that has not finished forces."""
+
+    model_config = ConfigDict(frozen=True)
+
+    counts: dict[str, int] = {}
+    pending: str = ""
 
 
 class RunRecord:
@@ -28,54 +66,64 @@ class RunRecord:
         self.prefix = f"runs/{name}/"
         self._store = store
 
-    def step(self, step: str) -> StepRecord | None:
-        """The record of a finished step; None where it has not finished (or its record is not whole)."""
-        values = self._read(self._step_key(step))
+    def step(self, key: Key[Read]) -> StepRecord[Read] | None:
+        """The record of a finished step; None where it has not finished, or another version wrote it otherwise."""
+        values = self._read(self._step_key(key.step))
         try:
-            return StepRecord(**values) if values is not None else None
-        except TypeError:
-            return None  # written by another version: the step runs again, and finds its operations
+            return None if values is None else StepRecord[key.model].model_validate(values)  # type: ignore[name-defined]
+        except ValidationError:
+            return None  # the step runs again, and finds its operations
 
-    def finish(self, record: StepRecord) -> None:
+    def has(self, step: str) -> bool:
+        """Whether there is a record of the step, readable or not."""
+        return self._store.exists(self._step_key(step))
+
+    def finish(self, record: StepRecord[Read]) -> None:
         """Remember a finished step."""
-        self._write(self._step_key(record.step), asdict(record))
+        self._write(self._step_key(record.step), record)
 
-    def write_pipeline(self, pipeline: Mapping[str, Any]) -> str:
+    def write_pipeline(self, pipeline: RecordedPipeline) -> str:
         """Write the pipeline as resolved and return its URI."""
         self._write(self.prefix + "pipeline.json", pipeline)
         return self._store.uri(self.prefix + "pipeline.json")
 
-    def pipeline(self) -> dict[str, Any]:
+    def pipeline(self) -> RecordedPipeline:
         """The pipeline as resolved.
 
         Raises:
-            NotFound: no such run.
+            NotFound: no such run. Corrupted: it is not what a run writes.
         """
-        values = self._read(self.prefix + "pipeline.json")
+        key = self.prefix + "pipeline.json"
+        values = self._read(key)
         if values is None:
             raise NotFound(f"there is no run {self.name!r} in {self._store.url}; `defectory run` makes one")
-        return values
+        try:
+            return RecordedPipeline.model_validate(values)
+        except ValidationError as error:
+            raise Corrupted(f"{key} is not what a run writes ({error.errors()[0]['msg']}); run again") from error
 
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""
-        return dict((self._read(self._forced_key) or {}).get("counts", {}))
+        return dict(self._forced().counts)
 
     def force(self, first: str, steps: Sequence[str]) -> None:
         """Forget `steps`; the same `first` again, before the run has finished, is the continuation of that wish."""
-        forced = self._read(self._forced_key) or {}
-        if forced.get("pending") == first:
+        forced = self._forced()
+        if forced.pending == first:
             return
-        counts = forced.get("counts", {})
-        counts.update({step: counts.get(step, 0) + 1 for step in steps})
-        self._write(self._forced_key, {"counts": counts, "pending": first})
+        counts = {**forced.counts, **{step: forced.counts.get(step, 0) + 1 for step in steps}}
+        self._write(self._forced_key, Forced(counts=counts, pending=first))
         for step in steps:
             self._store.delete(self._step_key(step))
 
     def finish_run(self) -> None:
         """Close a forced run: the next --from forces again."""
-        forced = self._read(self._forced_key)
-        if forced and forced.get("pending"):
-            self._write(self._forced_key, {**forced, "pending": ""})
+        forced = self._forced()
+        if forced.pending:
+            self._write(self._forced_key, Forced(counts=forced.counts))
+
+    def _forced(self) -> Forced:
+        return Forced.model_validate(self._read(self._forced_key) or {})
 
     @property
     def _forced_key(self) -> str:
@@ -84,16 +132,15 @@ class RunRecord:
     def _step_key(self, step: str) -> str:
         return f"{self.prefix}steps/{step}.json"
 
-    def _write(self, key: str, value: Mapping[str, Any]) -> None:
-        self._store.put(key, json.dumps(value, indent=2, sort_keys=True).encode())
+    def _write(self, key: str, value: BaseModel) -> None:
+        self._store.put(key, json.dumps(value.model_dump(mode="json"), indent=2, sort_keys=True).encode())
 
-    def _read(self, key: str) -> dict[str, Any] | None:
+    def _read(self, key: str) -> object:
         try:
             data = self._store.get(key)
         except NotFound:
             return None
         try:
-            values: dict[str, Any] = json.loads(data)
+            return json.loads(data)
         except ValueError as error:
             raise Corrupted(f"{key} is not JSON ({error}); delete it, and the step runs again") from error
-        return values

@@ -2,20 +2,22 @@
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+
+from pydantic import BaseModel
 
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
+from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.plan import decide, steps_from
 from orchestrator.pipeline.progress import Watcher
-from orchestrator.pipeline.run_record import RunRecord, StepRecord
+from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
-from orchestrator.pipeline.step import Outputs, Step, StepContext, StepInputs
+from orchestrator.pipeline.step import Step, StepContext, StepInputs
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class RunResult:
     """What a run made, and what it had to do for it."""
 
     run: str
-    outputs: Mapping[str, Outputs]
+    outputs: Outputs
     ran: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
 def run_line(
-    line: Sequence[Step],
+    line: Sequence[Step[BaseModel]],
     store: ObjectStore,
     settings: PipelineSettings,
     services: Services,
@@ -53,43 +55,45 @@ def run_line(
     if forced_steps:
         record.force(first, forced_steps)
     forced = record.forced()
-    outputs: dict[str, Outputs] = {}
+    outputs = Outputs({})
     result = RunResult(settings.name, outputs)
     for step in line:
-        upstream = {name: outputs[name] for name in step.needs}
-        hash_, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
-        remembered = record.step(step.name)
-        if decision.action == "skip" and remembered is not None:
+        upstream = outputs.of(step.needs)
+        hash_, remembered, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
+        if remembered is not None:
             watcher.skipped(step.name, decision.why)
-            outputs[step.name] = remembered.outputs
+            outputs.add(step.name, remembered.outputs)
             result.skipped.append(step.name)
             continue
         context = StepContext(
             settings, weights, upstream, store, services, watcher.progress, watcher.warn,
             step.name, hash_, forced.get(step.name, 0),
         )  # fmt: skip
-        outputs[step.name] = _run_step(step, context, record, watcher, decision.why)
+        outputs.add(step.name, _run_step(step, context, record, watcher, decision.why))
         result.ran.append(step.name)
     record.finish_run()
     return result
 
 
-def resolved_pipeline(settings: PipelineSettings) -> dict[str, Any]:
+def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
     """What `pipeline.json` says: every setting, and the versions that it ran with."""
-    return {
-        "name": settings.name,
-        "preset": settings.preset,
-        "settings": settings.model_dump(mode="json"),
-        "contract_version": CONTRACT_VERSION,
-        "versions": {"defectory": version("defectory"), "python": platform.python_version()},
-    }
+    return RecordedPipeline(
+        name=settings.name,
+        preset=settings.preset,
+        settings=settings.model_dump(mode="json"),
+        contract_version=CONTRACT_VERSION,
+        versions={"defectory": version("defectory"), "python": platform.python_version()},
+    )
 
 
-def _run_step(step: Step, context: StepContext, record: RunRecord, watcher: Watcher, why: str) -> Outputs:
+def _run_step(step: Step[OfStep], context: StepContext, record: RunRecord, watcher: Watcher, why: str) -> OfStep:
     watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
-    record.finish(StepRecord(step.name, context.input_hash, started, _now(), outputs))
+    finished = StepRecord[OfStep](
+        step=step.name, input_hash=context.input_hash, started=started, finished=_now(), outputs=outputs
+    )
+    record.finish(finished)
     watcher.finished(step.name, time.monotonic() - clock)
     return outputs
 

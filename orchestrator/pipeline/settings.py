@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, model_validator
@@ -13,9 +13,10 @@ from defectory.job_settings.base import JobSettings, filled_in
 from defectory.job_settings.classifier_training import ClassifierRecipe, Cycles
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.job_settings.filtering import Filtering
-from defectory.job_settings.generator_training import GeneratorRecipe
+from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
+from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
 
@@ -30,8 +31,7 @@ class DataSettings(JobSettings):
         "auto", description="what can be a mask by name or content is one where it is plain, always, or never"
     )
     keep_splits: bool = Field(False, description="keep the folder's own splits; else all is split anew by group")
-    size_px: int = Field(64, ge=8, le=1024, description="side of the network's square image, a power of two, in pixels")
-    fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image becomes square")
+    fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how a picture becomes square for a network")
     keep_alpha: bool = Field(False, description="keep the transparency of images (RGBA); else it lies on white")
     bits: int | None = Field(
         None, ge=8, le=16, description="bits that the values of 16-bit files use (10, 12, 14, …); absent: found"
@@ -57,22 +57,27 @@ class DataSettings(JobSettings):
     )
     seed: int = Field(0, ge=0, le=2**62, description="seed of the split")
 
-    @model_validator(mode="after")
-    def _power_of_two(self) -> "DataSettings":
-        if self.size_px & (self.size_px - 1):
-            raise ValueError("size_px must be a power of two: 32, 64, 128, 256, 512 or 1024")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _moved(cls, values: object) -> object:
+        if isinstance(values, dict) and "size_px" in values:
+            raise ValueError("pictures keep their size; size_px is generator.resolution_px (and classifier.input_px)")
+        return values
 
 
-class GeneratorSettings(GeneratorRecipe):
+class GeneratorSettings(GeneratorTraining):
     """How one StyleGAN2-ADA a label is trained."""
+
+    resolution_px: int = Field(
+        64, ge=SMALLEST_PX, le=LARGEST_PX, description="side of the square image in pixels, a power of two"
+    )
 
     labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
     start_label: str = Field(
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )
     transfer_kimg: float | None = filled_in(
-        GeneratorRecipe, "kimg", None, "kimg of the labels that start from another's generator; absent: kimg"
+        GeneratorTraining, "kimg", None, "kimg of the labels that start from another's generator; absent: kimg"
     )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
     initial_model: str = Field(
@@ -128,10 +133,13 @@ class PipelineSettings(JobSettings):
     synthesis: SynthesisSettings = SynthesisSettings()
     filter: FilterSettings = FilterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    arms: Arms = Field(
+        DEFAULT_ARMS, description="what is trained, and compared with the first: a list of entries as below"
+    )
     explain: ExplainSettings = ExplainSettings()
 
 
-def read_pipeline_file(path: Path) -> dict[str, Any]:
+def read_pipeline_file(path: Path) -> dict[str, object]:
     """The mapping in a YAML file, with data.directory and data.groups made absolute against the file's folder.
 
     Raises:
@@ -159,22 +167,23 @@ def run_name(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:32].strip("-_") or "run"
 
 
-def resolve(values: Mapping[str, Any], preset: Mapping[str, Any]) -> PipelineSettings:
+def resolve(values: Mapping[str, object], preset: Mapping[str, object]) -> PipelineSettings:
     """Settings from a preset's values and, over them, a pipeline's.
 
     Raises:
         InvalidInput: names every field that is wrong.
     """
-    settings = validated(PipelineSettings, _merged(preset, values))
+    settings = validated(PipelineSettings, merged(preset, values))
     if not re.fullmatch(RUN_NAME, settings.name):
         right = "use 1 to 32 of a-z, 0-9, '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})
     return settings
 
 
-def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(lower)
+def merged(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
+    """Values with others over them, section by section."""
+    result = dict(lower)
     for key, value in upper.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic
+
+from pydantic import BaseModel
 
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import ReportCallback, Services
 from orchestrator.pipeline.hashing import object_name, request_id
+from orchestrator.pipeline.outputs import Key, OfStep, Outputs
 from orchestrator.pipeline.settings import PipelineSettings
 
-Outputs = dict[str, Any]
+Inputs = Mapping[str, object]  # hashed: strings, numbers, lists and mappings
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class StepInputs:
 
     settings: PipelineSettings
     weights: str  # ImageNet weights file as the user named it; empty: searched for
-    outputs: Mapping[str, Outputs]  # of the steps before
+    outputs: Outputs  # of the steps before
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,18 @@ class StepContext(StepInputs):
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[OfStep]):
     """A step of the line."""
 
-    name: str
+    key: Key[OfStep]
     needs: tuple[str, ...]  # steps whose outputs it reads
-    inputs: Callable[[StepInputs], Mapping[str, Any]]  # everything that its outputs depend on
-    work: Callable[[StepContext], Outputs]
+    inputs: Callable[[StepInputs], Inputs]  # everything that its outputs depend on
+    work: Callable[[StepContext], OfStep]
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.key.step
+
+
+Line = tuple[Step[BaseModel], ...]

@@ -1,14 +1,25 @@
 """Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering to the quotas."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from defectory.api.filter.v1 import filter_pb2
+from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.errors import InvalidInput
 from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
-from orchestrator.pipeline.step import Outputs, StepContext, StepInputs
+from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
+from orchestrator.pipeline.outputs import (
+    GENERATORS,
+    INGEST,
+    JUDGE,
+    Filtered,
+    FilteredLabel,
+    Generators,
+    Round,
+    TrainedGenerator,
+)
+from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
 OUTLIER_ALARM = 0.5  # share of outliers from which the generator is to blame, not the single image
@@ -23,7 +34,7 @@ def labels_of(context: StepInputs) -> list[str]:
     Raises:
         InvalidInput: the settings name a label that no training image has.
     """
-    present = sorted(context.outputs["ingest"]["counts"].get("train", {}))
+    present = sorted(context.outputs[INGEST].counts.get("train", {}))
     wanted = list(context.settings.generator.labels) or present
     named = [*wanted, *context.settings.synthesis.quotas, *context.settings.generator.initial_models]
     unknown = sorted(set(named) - set(present))
@@ -46,8 +57,8 @@ def start_label(context: StepInputs) -> str:
         raise InvalidInput(f"start_label {wanted!r} gets no generator: {right}", {"generator.start_label": right})
     if wanted != "auto":
         return wanted
-    counts = context.outputs["ingest"]["counts"]["train"]
-    return str(max(labels, key=lambda label: counts[label]))
+    counts = context.outputs[INGEST].counts["train"]
+    return max(labels, key=lambda label: counts[label])
 
 
 def quota(context: StepInputs, label: str) -> int:
@@ -55,128 +66,119 @@ def quota(context: StepInputs, label: str) -> int:
     return context.settings.synthesis.quotas.get(label, context.settings.synthesis.quota)
 
 
-def generators_inputs(context: StepInputs) -> Mapping[str, Any]:
+def generators_inputs(context: StepInputs) -> Inputs:
     """The training images, labels, settings and seed."""
     return {
-        "real": context.outputs["ingest"]["content_hash"],
-        "manifest": context.outputs["ingest"]["manifest_uri"],
+        "real": context.outputs[INGEST].content_hash,
+        "manifest": context.outputs[INGEST].manifest_uri,
         "labels": labels_of(context),
         "settings": context.settings.generator.model_dump(exclude={"labels"}),
-        "size_px": context.settings.data.size_px,
         "seed": context.settings.seed,
     }
 
 
-def generators(context: StepContext) -> Outputs:
+def generators(context: StepContext) -> Generators:
     """Train one generator a label."""
-    from defectory.api.generator.v1 import generator_pb2
-
-    outputs: Outputs = {}
+    outputs: dict[str, TrainedGenerator] = {}
     given = context.settings.generator.initial_models
     first = start_label(context)
     for label in sorted(labels_of(context), key=lambda label: label != first):  # sorted is stable: only `first` moves
         settings = context.settings.generator
         initial = given.get(label, "")
         if first in outputs and not initial:
-            initial = f"{outputs[first]['name']}/{outputs[first]['version']}"
+            initial = outputs[first].full_name
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
         initial = initial or settings.initial_model
         if not initial:  # there is nothing yet that were worth keeping
             settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(
             request_id=context.request_id(label),
-            manifest_uri=context.outputs["ingest"]["manifest_uri"],
+            manifest_uri=context.outputs[INGEST].manifest_uri,
             label=label,
             name=context.name(label),
-            settings=fill(generator_pb2.TrainingSettings(resolution_px=context.settings.data.size_px), settings),
+            settings=fill(generator_pb2.TrainingSettings(), settings),
             seed=context.settings.seed,
             initial_model=initial,
         )
-        generator = context.services.operate("generator", "TrainGenerator", request, context.on_report).generator
+        generator = context.services.operate(TRAIN_GENERATOR, request, context.on_report).generator
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
-        outputs[label] = generator_outputs(generator)
-    return outputs
+        outputs[label] = trained_generator(generator)
+    return Generators(outputs)
 
 
-def generator_outputs(generator: Any) -> dict[str, Any]:
+def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:
     """What a run remembers of a generator."""
-    return {
-        "name": generator.name,
-        "version": generator.version,
-        "kimg": generator.kimg,
-        "augment_p": generator.augment_p,
-        "sample_uri": generator.sample_uri,
-        "shipped_kimg": generator.shipped_kimg,
-        "shipped_reason": generator.shipped_reason,
-        "leaks": list(generator.leaks),
-        "weights_sha256": generator.weights_sha256,
-        "card_uri": generator.card_uri,
-    }
+    return TrainedGenerator(
+        name=generator.name,
+        version=generator.version,
+        kimg=generator.kimg,
+        augment_p=generator.augment_p,
+        sample_uri=generator.sample_uri,
+        shipped_kimg=generator.shipped_kimg,
+        shipped_reason=generator.shipped_reason,
+        leaks=list(generator.leaks),
+        weights_sha256=generator.weights_sha256,
+        card_uri=generator.card_uri,
+    )
 
 
-def filter_inputs(context: StepInputs) -> Mapping[str, Any]:
+def filter_inputs(context: StepInputs) -> Inputs:
     """The generators, the judge, quotas and rules."""
     return {
-        "real": context.outputs["ingest"]["content_hash"],
-        "manifest": context.outputs["ingest"]["manifest_uri"],
-        "judge": {k: context.outputs["judge"][k] for k in ("name", "version", "weights_sha256")},
-        "generators": {
-            label: {k: made[k] for k in ("name", "version", "weights_sha256")}
-            for label, made in context.outputs["generators"].items()
-        },
+        "real": context.outputs[INGEST].content_hash,
+        "manifest": context.outputs[INGEST].manifest_uri,
+        "judge": context.outputs[JUDGE].identity(),
+        "generators": {label: made.identity() for label, made in context.outputs[GENERATORS].root.items()},
         "synthesis": context.settings.synthesis.model_dump(),
         "filter": context.settings.filter.model_dump(exclude={"judge_cycles"}),
         "seed": context.settings.seed,
     }
 
 
-def synthesise_and_filter(context: StepContext) -> Outputs:
+def synthesise_and_filter(context: StepContext) -> Filtered:
     """For every label: make images, have them judged, and make more until the quota is met."""
-    outputs: Outputs = {}
-    for label, generator in context.outputs["generators"].items():
-        wanted = quota(context, label)
-        outputs[label] = _rounds(context, label, f"{generator['name']}/{generator['version']}", wanted)
-        got = outputs[label]["accepted"]
-        if got < wanted:
+    outputs: dict[str, FilteredLabel] = {}
+    for label, generator in context.outputs[GENERATORS].root.items():
+        filtered = outputs[label] = _rounds(context, label, generator.full_name, quota(context, label))
+        if filtered.accepted < filtered.quota:
             context.warn(
-                f"{label}: {got} of {wanted} wanted images were accepted in {len(outputs[label]['rounds'])} rounds; "
-                "the line goes on with these"
+                f"{label}: {filtered.accepted} of {filtered.quota} wanted images were accepted in "
+                f"{len(filtered.rounds)} rounds; the line goes on with these"
             )
-        made = sum(count for judged in outputs[label]["rounds"] for count in judged["verdicts"].values())
-        strange = sum(judged["reasons"].get("outlier", 0) for judged in outputs[label]["rounds"])
+        made = sum(count for judged in filtered.rounds for count in judged.verdicts.values())
+        strange = sum(judged.reasons.get("outlier", 0) for judged in filtered.rounds)
         if strange > OUTLIER_ALARM * made:
             context.warn(
                 f"{label}: {strange} of {made} synthetic images are farther from every real one than real ones are "
                 "from each other: the generator has not learned enough. Look at its sample sheet; train it longer, or "
                 "from another start"
             )
-    return outputs
+    return Filtered(outputs)
 
 
-def _rounds(context: StepContext, label: str, model: str, wanted: int) -> dict[str, Any]:
-    rounds: list[dict[str, Any]] = []
+def _rounds(context: StepContext, label: str, model: str, wanted: int) -> FilteredLabel:
+    rounds: list[Round] = []
     accepted = made = 0
     while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
         count = round_size(wanted, accepted, made, context.settings.synthesis.surplus)
         number = len(rounds) + 1
         synthetic_uri = _synthesise(context, label, model, number, made, count)
-        judged = _judge(context, label, number, synthetic_uri, [r["manifest_uri"] for r in rounds])
+        judged = _judge(context, label, number, synthetic_uri, [one.manifest_uri for one in rounds])
+        lines = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
         rounds.append(
-            {
-                "synthetic_manifest_uri": synthetic_uri,
-                "manifest_uri": judged.manifest_uri,
-                "content_hash": content_hash(
-                    read_manifest(context.store, judged.manifest_uri, reading_from_environment())
-                ),
-                "verdicts": dict(judged.verdicts),
-                "reasons": dict(judged.reasons),
-                "curve_uri": judged.curve_uri,
-            }
+            Round(
+                synthetic_manifest_uri=synthetic_uri,
+                manifest_uri=judged.manifest_uri,
+                content_hash=content_hash(lines),
+                verdicts=dict(judged.verdicts),
+                reasons=dict(judged.reasons),
+                curve_uri=judged.curve_uri,
+            )
         )
         made += count
         accepted += judged.verdicts.get("accepted", 0)
-    return {"rounds": rounds, "quota": wanted, "accepted": accepted}
+    return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 
 def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
@@ -188,8 +190,6 @@ def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
 
 
 def _synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int) -> str:
-    from defectory.api.generator.v1 import generator_pb2
-
     request = generator_pb2.SynthesizeRequest(
         request_id=context.request_id(f"synthesise {label} {number}"),
         model=model,
@@ -198,21 +198,19 @@ def _synthesise(context: StepContext, label: str, model: str, number: int, made:
         dataset=context.name(label, f"r{number}"),
     )
     request = fill(request, context.settings.synthesis)
-    uri: str = context.services.operate("generator", "Synthesize", request, context.on_report).manifest_uri
-    return uri
+    return context.services.operate(SYNTHESIZE, request, context.on_report).manifest_uri
 
 
-def _judge(context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]) -> Any:
-    from defectory.api.filter.v1 import filter_pb2
-
-    judge = context.outputs["judge"]
+def _judge(
+    context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]
+) -> filter_pb2.FilterImagesResponse:
     request = filter_pb2.FilterImagesRequest(
         request_id=context.request_id(f"judge {label} {number}"),
         manifest_uri=synthetic_uri,
-        real_manifest_uri=context.outputs["ingest"]["manifest_uri"],
-        judge_model=f"{judge['name']}/{judge['version']}",
+        real_manifest_uri=context.outputs[INGEST].manifest_uri,
+        judge_model=context.outputs[JUDGE].full_name,
         dataset=context.name(label, f"r{number}", "judged"),
         accepted_manifest_uris=accepted_uris,
     )
     request = fill(request, context.settings.filter)
-    return context.services.operate("filter", "FilterImages", request, context.on_report)
+    return context.services.operate(FILTER_IMAGES, request, context.on_report)

@@ -1,71 +1,106 @@
-"""Did the synthetic images help? Paired over cycles, and over independent parts; then a plain sentence.
+"""Which arm is better? Paired over cycles, and over independent parts; then a plain sentence about each.
 
-Two sources of chance are kept apart: the cycles' seeds (paired t-test, the same seed in both arms) and the choice of
-test parts (bootstrap over groups, since photographs of one part are not independent). A difference counts when neither
-explains it.
+Every arm is compared with the first. Two sources of chance are kept apart: the cycles' seeds (paired t-test, the same
+seed in all arms) and the choice of test parts (bootstrap over groups, since photographs of one part are not
+independent). A difference counts when neither explains it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
 from defectory.statistics import student_half_width
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import Estimate, Outcome
+from orchestrator.report.documents import Evaluation
 
 METRICS = ("f1", "accuracy", "precision", "recall", "loss")
 RESAMPLES = 2000
 MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
-Outcome = Literal["helped", "hurt", "no difference", "cannot tell"]
+ADDED = {  # what an arm has that one on real images has not
+    "balanced": "drawing every label equally often",
+    "augmented": "augmentation",
+    "synthetic": "the unfiltered synthetic images",
+    "filtered": "the synthetic images",
+}
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95% interval (None where one cycle gives none)."""
+class Difference:
+    """An arm less the first one."""
 
-    mean: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Both arms on the same test images."""
-
-    baseline: dict[str, Estimate]
-    expanded: dict[str, Estimate]
-    cycles: int
-    difference: Estimate  # of macro-F1 over cycles, paired by seed
+    cycles: int  # pairs
+    over_cycles: Estimate  # of macro-F1, paired by seed
     p_value: float | None  # paired t-test over cycles
-    by_group: Estimate  # of the difference in macro-F1, bootstrap over groups
-    test_images: int
-    test_groups: int
+    by_group: Estimate  # of macro-F1, bootstrap over groups
     outcome: Outcome
     verdict: str
 
 
-def compare(baseline: Mapping[str, Any], expanded: Mapping[str, Any]) -> Comparison:
-    """Compare two evaluations (evaluation.json of the classifier) of the same test images."""
-    f1 = [np.array([c["metrics"]["f1"] for c in arm["cycles"]]) for arm in (baseline, expanded)]
-    paired = min(map(len, f1))
-    differences = f1[1][:paired] - f1[0][:paired]
-    over_cycles = interval(differences)
-    by_group = group_bootstrap(baseline, expanded)
-    groups = {i["group"] or i["sha256"] for i in baseline["images"] if not i.get("augmentation")}
-    outcome = decide(over_cycles, by_group)
+@dataclass(frozen=True)
+class Comparison:
+    """All arms on the same test images.
+
+    Attributes:
+        arms: title -> metric -> mean over cycles. differences: title -> what it does better than the first; in order.
+    """
+
+    arms: dict[str, dict[str, Estimate]]
+    differences: dict[str, Difference]
+    cycles: int  # of the arm that has fewest
+    test_images: int
+    test_groups: int
+
+    @property
+    def verdict(self) -> str:
+        """A sentence on every arm but the first."""
+        return " ".join(difference.verdict for difference in self.differences.values())
+
+
+def compare(evaluations: Mapping[str, Evaluation], subjects: Mapping[str, str]) -> Comparison:
+    """Compare every arm with the first on the same test images.
+
+    Args:
+        evaluations: title -> what was measured, two arms at least. subjects: see `subjects_of`.
+    """
+    (_, first), *others = evaluations.items()
+    groups = len({image.part for image in first.images if not image.augmentation})
     return Comparison(
-        baseline={m: interval(np.array([c["metrics"][m] for c in baseline["cycles"]])) for m in METRICS},
-        expanded={m: interval(np.array([c["metrics"][m] for c in expanded["cycles"]])) for m in METRICS},
-        cycles=paired,
-        difference=over_cycles,
-        p_value=paired_p_value(differences),
-        by_group=by_group,
-        test_images=len(baseline["images"]),
-        test_groups=len(groups),
-        outcome=outcome,
-        verdict=sentence(outcome, over_cycles, by_group, len(groups), paired),
+        arms={title: {m: interval(_over_cycles(arm, m)) for m in METRICS} for title, arm in evaluations.items()},
+        differences={title: _difference(first, arm, subjects[title], groups) for title, arm in others},
+        cycles=min(len(arm.cycles) for arm in evaluations.values()),
+        test_images=len(first.images),
+        test_groups=groups,
     )
+
+
+def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int) -> Difference:
+    paired = min(len(first.cycles), len(arm.cycles))
+    differences = _over_cycles(arm, "f1")[:paired] - _over_cycles(first, "f1")[:paired]
+    over_cycles, by_group = interval(differences), group_bootstrap(first, arm)
+    outcome = decide(over_cycles, by_group)
+    verdict = sentence(outcome, over_cycles, by_group, groups, paired, subject)
+    return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict)
+
+
+def _over_cycles(arm: Evaluation, metric: str) -> np.ndarray:
+    return np.array([cycle.metrics[metric] for cycle in arm.cycles])
+
+
+def subjects_of(arms: tuple[ArmSettings, ...]) -> dict[str, str]:
+    """title -> what is judged when the arm is compared with the first: what it adds, or the arm where that is not all.
+
+    An arm adds one thing if it is trained by the first one's settings, on what the first one has and something more.
+    """
+    first, *others = arms
+    subjects = {}
+    for arm in others:
+        alone = [x.trains_on for x in others].count(arm.trains_on) == 1
+        same = first.trains_on == "real" and arm.classifier == first.classifier
+        subjects[arm.shown] = ADDED[arm.trains_on] if alone and same and arm.trains_on != "real" else f"“{arm.shown}”"
+    return subjects
 
 
 def interval(values: np.ndarray) -> Estimate:
@@ -84,13 +119,12 @@ def paired_p_value(differences: np.ndarray) -> float | None:
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
-def group_bootstrap(baseline: Mapping[str, Any], expanded: Mapping[str, Any], seed: int = 0) -> Estimate:
-    """Difference in macro-F1 (mean over cycles), and its 95% interval when test parts are drawn anew."""
-    images = baseline["images"]
-    labels = list(baseline["labels"])
-    truth = np.array([labels.index(i["label"]) for i in images])
-    _, group = np.unique([i["group"] or i["sha256"] for i in images], return_inverse=True)
-    predicted = [np.array([i["probabilities"] for i in arm["images"]]).argmax(axis=2).T for arm in (baseline, expanded)]
+def group_bootstrap(first: Evaluation, second: Evaluation, seed: int = 0) -> Estimate:
+    """Difference in macro-F1 (second less first, means over cycles), and its 95% interval when parts are drawn anew."""
+    images, labels = first.images, first.labels
+    truth = np.array([labels.index(image.label) for image in images])
+    _, group = np.unique([image.part for image in images], return_inverse=True)
+    predicted = [np.array([i.probabilities for i in arm.images]).argmax(axis=2).T for arm in (first, second)]
     ones = np.ones((1, len(images)))
     point = _mean_f1(truth, predicted[1], ones, len(labels)) - _mean_f1(truth, predicted[0], ones, len(labels))
     random = np.random.default_rng(seed)
@@ -129,8 +163,14 @@ def decide(over_cycles: Estimate, by_group: Estimate) -> Outcome:
     return "cannot tell"
 
 
-def sentence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int) -> str:
-    """The verdict for a person, with the intervals that decide it."""
+def sentence(
+    outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int, subject: str
+) -> str:
+    """The verdict for a person, with the intervals that decide it.
+
+    Args:
+        subject: what is judged, as it stands within a sentence.
+    """
     named = {
         f"over {groups} independent test parts": by_group,
         f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
@@ -140,21 +180,16 @@ def sentence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups
         spans = {where: x for where, x in spans.items() if cycles < 2 or x.low <= 0 <= x.high}  # type: ignore[operator]
     points = f"{abs(by_group.mean) * 100:.1f} points of F1"
     span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
+    starts = subject[0].upper() + subject[1:]
     if outcome == "helped":
-        return f"The synthetic images helped: {points} better (95% interval {span})."
+        return f"{starts} helped: {points} better (95% interval {span})."
     if outcome == "hurt":
-        return f"The synthetic images did harm: {points} worse (95% interval {span})."
+        return f"{starts} did harm: {points} worse (95% interval {span})."
     if outcome == "no difference":
-        return (
-            "The synthetic images made no difference that matters: less than "
-            f"{MATTERS * 100:.0f} points (95% interval {span})."
-        )
+        return f"{starts} made no difference that matters: less than {MATTERS * 100:.0f} points (95% interval {span})."
     direction = "better" if by_group.mean > 0 else "worse"
     why = "there was one training cycle only" if cycles < 2 else "chance alone can explain the difference"
-    return (
-        f"This data cannot tell whether the synthetic images helped: {points} {direction}, but {why} "
-        f"(95% interval {span})."
-    )
+    return f"This data cannot tell whether {subject} helped: {points} {direction}, but {why} (95% interval {span})."
 
 
 def _points(value: float | None) -> str:

@@ -1,36 +1,65 @@
-"""The tables of what both arms' main cycles take for what on the test images, at their operating points."""
+"""The tables of what every arm's main cycle takes for what on the test images, at its operating point."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+
+from orchestrator.report.documents import Decisions, Rate
 
 
-def label_rows(decisions: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A row a label.
+@dataclass(frozen=True)
+class Taken:
+    """A label in one arm. taken: label -> images of this one that were taken for it, without zeros."""
+
+    precision: float | None
+    recall: float | None
+    taken: dict[str, int]
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A label in all arms."""
+
+    label: str
+    images: int
+    arms: list[Taken]
+
+
+@dataclass(frozen=True)
+class EscapeRow:
+    """A kind of defect, and how many pass in every arm."""
+
+    kind: str
+    of: int
+    arms: list[Rate]
+
+
+def label_rows(decisions: Mapping[str, Decisions]) -> Iterator[LabelRow]:
+    """A row a label that all arms know.
 
     Args:
-        decisions: arm -> "decisions" of its evaluation.json.
-
-    Yields:
-        {"label", "images", "arms": for each arm {"precision", "recall", "taken": {label: images taken for it}}}.
+        decisions: arm's title -> what it decided.
     """
-    for label in _common(decisions, "labels"):
-        arms = []
-        for found in decisions.values():
-            names = list(found["labels"])
-            row = found["confusion"][names.index(label)]
-            figures = {name: found["labels"][label][name] for name in ("precision", "recall")}
-            arms.append({**figures, "taken": {name: n for name, n in zip(names, row, strict=True) if n}})
-        yield {"label": label, "images": next(iter(decisions.values()))["labels"][label]["images"], "arms": arms}
-
-
-def escape_rows(decisions: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A row a kind of defect: {"kind", "of", "arms": for each arm {"count", "of", "low", "high"}}."""
-    for kind in _common(decisions, "escapes"):
-        arms = [found["escapes"][kind] for found in decisions.values()]
-        yield {"kind": kind, "of": arms[0]["of"], "arms": arms}
-
-
-def _common(decisions: Mapping[str, Mapping[str, Any]], part: str) -> list[str]:
-    """What every arm has, in the first one's order."""
     arms = list(decisions.values())
-    return [name for name in (arms[0][part] if arms else {}) if all(name in arm[part] for arm in arms)]
+    for label in _common([list(arm.labels) for arm in arms]):
+        yield LabelRow(label, arms[0].labels[label].images, [_taken(arm, label) for arm in arms])
+
+
+def _taken(arm: Decisions, label: str) -> Taken:
+    names = list(arm.labels)
+    row = arm.confusion[names.index(label)]
+    figures = arm.labels[label]
+    taken = {name: images for name, images in zip(names, row, strict=True) if images}
+    return Taken(figures.precision, figures.recall, taken)
+
+
+def escape_rows(decisions: Mapping[str, Decisions]) -> Iterator[EscapeRow]:
+    """A row a kind of defect that all arms have met."""
+    arms = list(decisions.values())
+    for kind in _common([list(arm.escapes) for arm in arms]):
+        rates = [arm.escapes[kind] for arm in arms]
+        yield EscapeRow(kind, rates[0].of, rates)
+
+
+def _common(names: list[list[str]]) -> list[str]:
+    """What every arm has, in the first one's order."""
+    return [name for name in (names[0] if names else []) if all(name in others for others in names)]

@@ -1,10 +1,8 @@
 """Collects what a run left in the store, for the report's page and for result pages."""
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,10 +11,35 @@ from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.report.comparison import Comparison, compare
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import (
+    EXPLAIN,
+    FILTER,
+    GENERATORS,
+    INGEST,
+    Ingested,
+    Key,
+    Outputs,
+    Read,
+    TrainedArm,
+    dataset_of,
+    evaluated,
+    trained,
+)
+from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord
+from orchestrator.report import recipe
+from orchestrator.report.comparison import Comparison, compare, subjects_of
+from orchestrator.report.documents import (
+    Card,
+    Evaluation,
+    Explanation,
+    Heat,
+    Metrics,
+    ThresholdCurve,
+    parsed,
+    read_document,
+)
 
-NEEDED = ("ingest", "baseline", "baseline-evaluate", "expanded", "expanded-evaluate")
-OPTIONAL = ("generators", "filter", "expanded-dataset", "explain")
 SHEET_IMAGES = 24
 REASONS = {
     "confidence": "the judge was not sure that it shows what it should",
@@ -28,26 +51,66 @@ REASONS = {
 
 
 @dataclass(frozen=True)
+class ArmContent:
+    """What an arm left.
+
+    Attributes:
+        images: split -> label -> images that it was trained on, chosen by and measured on.
+        unfiltered: synthetic images that it was trained on as they were made; none of other arms.
+        reliability: reliability.svg, before and after the temperature; None where its version drew none.
+        recipe: how its classifier was trained, in words. steps: of the optimiser, a cycle.
+    """
+
+    settings: ArmSettings
+    trained: TrainedArm
+    images: dict[str, dict[str, int]]
+    unfiltered: list[ManifestLine]
+    metrics: Metrics
+    evaluation: Evaluation
+    reliability: bytes | None
+    recipe: str
+    steps: int
+
+    @property
+    def title(self) -> str:
+        """What the report calls it."""
+        return self.settings.shown
+
+
+@dataclass(frozen=True)
 class RunContent:
     """A run as the report tells it."""
 
     run: str
-    pipeline: dict[str, Any]
-    steps: dict[str, dict[str, Any]]  # step -> its outputs
-    metrics: dict[str, dict[str, Any]]  # arm -> metrics.json
-    reliability: dict[str, bytes]  # arm -> reliability.svg, before and after the temperature
+    pipeline: RecordedPipeline
+    outputs: Outputs
+    arms: list[ArmContent]  # the first is what the others are compared with
     comparison: Comparison
-    decisions: dict[str, dict[str, Any]]  # arm -> what its main cycle decided on the test images (evaluation.json)
     real: list[ManifestLine]
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
-    curves: dict[str, dict[str, Any]]  # label -> threshold curve over all its rounds
-    explanations: list[dict[str, Any]]
-    heat: dict[str, Any]  # summary.json of the explanations: where the heat lies; empty without any
+    curves: dict[str, ThresholdCurve]  # label -> over all its rounds
+    explanations: list[Explanation]
+    heat: Heat  # where it lies; without models where nothing was explained
+
+    @property
+    def ingested(self) -> Ingested:
+        """What became of the photographs."""
+        return self.outputs[INGEST]
+
+    @property
+    def recipes(self) -> dict[str, str]:
+        """title -> how the arm's classifier was trained."""
+        return {arm.title: arm.recipe for arm in self.arms}
+
+    @property
+    def verdict(self) -> str:
+        """The comparison in sentences, and by which recipes it was made."""
+        return f"{self.comparison.verdict} {recipe.sentence(self.recipes)}"
 
     def splits(self) -> list[str]:
-        """The splits that both arms were measured on after every epoch."""
-        first = self.metrics["real only"]["cycles"][0]["epochs"][0]
-        return [split for split in ("validation", "test") if split in first]
+        """The splits that all arms were measured on after every epoch."""
+        first = self.arms[0].metrics.cycles[0].epochs[0]
+        return [split for split in ("validation", "test") if first.of(split) is not None]
 
     def reasons(self) -> dict[str, dict[str, int]]:
         """label -> {"made", "accepted", reason: rejected images}."""
@@ -65,70 +128,107 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
 
     Raises:
         NotFound: no such run. FailedPrecondition: a step that the report needs has not finished.
+        Corrupted: a document that is not what a service writes.
     """
-    try:
-        pipeline = json.loads(store.get(f"runs/{run}/pipeline.json"))
-    except NotFound:
-        raise NotFound(f"there is no run {run!r} in {store.url}; `defectory run` makes one") from None
-    steps = {}
-    for step in (*NEEDED, *OPTIONAL):
-        key = f"runs/{run}/steps/{step}.json"
-        if store.exists(key):
-            steps[step] = json.loads(store.get(key))["outputs"]
-        elif step in NEEDED:
-            raise FailedPrecondition(f"run {run!r} has not finished its step {step!r}; `defectory run` goes on with it")
-
-    def document(uri: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(store.get(store.key(uri)))
-        return content
-
-    judged, threshold_curves = {}, {}
-    for label, made in steps.get("filter", {}).items():
-        judged[label] = [
-            x for r in made["rounds"] for x in read_manifest(store, r["manifest_uri"], reading_from_environment())
-        ]
-        if made["rounds"]:
-            threshold_curves[label] = whole_curve(document(made["rounds"][0]["curve_uri"]), judged[label])
-    arms = {"real only": steps["baseline"]["metrics_uri"], "real + synthetic": steps["expanded"]["metrics_uri"]}
-    evaluations = [document(steps[f"{step}-evaluate"]["evaluation_uri"]) for step in ("baseline", "expanded")]
-    explanations, heat = [], {}
-    if "explain" in steps:
-        heat = document(steps["explain"]["summary_uri"])
-        data = store.get(store.key(steps["explain"]["explanations_uri"]))
-        explanations = [json.loads(line) for line in data.splitlines()]
+    record = RunRecord(store, run)
+    pipeline = record.pipeline()
+    outputs = _outputs(record, pipeline.arms)
+    arms = [_arm(store, outputs, arm) for arm in pipeline.arms]
+    judged, curves = {}, {}
+    if FILTER in outputs:
+        for label, filtered in outputs[FILTER].root.items():
+            judged[label] = [
+                line
+                for one in filtered.rounds
+                for line in read_manifest(store, one.manifest_uri, reading_from_environment())
+            ]
+            if filtered.rounds:
+                first = read_document(store, filtered.rounds[0].curve_uri, ThresholdCurve)
+                curves[label] = whole_curve(first, judged[label])
+    explanations, heat = [], Heat()
+    if EXPLAIN in outputs:
+        explained = outputs[EXPLAIN]
+        heat = read_document(store, explained.summary_uri, Heat)
+        data = store.get(store.key(explained.explanations_uri))
+        explanations = [parsed(line, Explanation, explained.explanations_uri) for line in data.splitlines()]
     return RunContent(
         run=run,
         pipeline=pipeline,
-        steps=steps,
-        metrics={arm: document(uri) for arm, uri in arms.items()},
-        reliability=_beside(store, arms, "reliability.svg"),
-        comparison=compare(*evaluations),
-        decisions={arm: x["decisions"] for arm, x in zip(arms, evaluations, strict=True) if "decisions" in x},
-        real=read_manifest(store, steps["ingest"]["manifest_uri"], reading_from_environment()),
+        outputs=outputs,
+        arms=arms,
+        comparison=compare({arm.title: arm.evaluation for arm in arms}, subjects_of(pipeline.arms)),
+        real=read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment()),
         judged=judged,
-        curves=threshold_curves,
+        curves=curves,
         explanations=explanations,
         heat=heat,
     )
 
 
-def whole_curve(first: Mapping[str, Any], lines: Sequence[ManifestLine]) -> dict[str, Any]:
+def _outputs(record: RunRecord, arms: Sequence[ArmSettings]) -> Outputs:
+    """What the steps handed on; of those that a page can do without, what is there."""
+    outputs = Outputs({})
+
+    def read(key: Key[Read], needed: bool) -> None:
+        remembered = record.step(key)
+        if remembered is not None:
+            outputs.add(key.step, remembered.outputs)
+        elif needed:
+            raise FailedPrecondition(
+                f"run {record.name!r} has not finished its step {key.step!r}; `defectory run` goes on with it"
+            )
+
+    read(INGEST, True)
+    for arm in arms:
+        read(trained(arm.name), True)
+        read(evaluated(arm.name), True)
+        if arm.has_own_dataset:
+            read(dataset_of(arm.name), False)
+    read(GENERATORS, False)
+    read(FILTER, False)
+    read(EXPLAIN, False)
+    return outputs
+
+
+def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
+    classifier = outputs[trained(arm.name)]
+    own = dataset_of(arm.name)
+    card = read_document(store, classifier.card_uri, Card)
+    lines = []
+    if arm.trains_on == "synthetic" and own in outputs:
+        lines = read_manifest(store, outputs[own].manifest_uri, reading_from_environment())
+    folder = store.key(classifier.metrics_uri).rpartition("/")[0]
+    return ArmContent(
+        settings=arm,
+        trained=classifier,
+        images=outputs[own].counts if own in outputs else outputs[INGEST].counts,
+        unfiltered=[line for line in lines if line.origin == "synthetic"],
+        metrics=read_document(store, classifier.metrics_uri, Metrics),
+        evaluation=read_document(store, outputs[evaluated(arm.name)].evaluation_uri, Evaluation),
+        reliability=_file(store, f"{folder}/reliability.svg"),
+        recipe=recipe.in_words(card.settings),
+        steps=classifier.steps_per_epoch * card.settings.epochs,
+    )
+
+
+def _file(store: ObjectStore, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except NotFound:
+        return None
+
+
+def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> ThresholdCurve:
     """The first round's threshold curve, with what every threshold would keep of the images of all rounds.
 
     Args:
         lines: judged, with their scores.
     """
     kept = {}
-    for label in first["kept"]:
+    for label in first.kept:
         p = np.array([line.scores[label] for line in lines if line.label == label and line.scores])
-        kept[label] = [float((p >= t).mean()) for t in first["thresholds"]] if len(p) else []
-    return {**first, "kept": kept}
-
-
-def _beside(store: ObjectStore, arms: Mapping[str, str], name: str) -> dict[str, bytes]:
-    """The file of this name beside each arm's metrics.json; an arm without one is left out."""
-    keys = {arm: f"{store.key(uri).rpartition('/')[0]}/{name}".lstrip("/") for arm, uri in arms.items()}
-    return {arm: store.get(key) for arm, key in keys.items() if store.exists(key)}
+        kept[label] = [float((p >= t).mean()) for t in first.thresholds] if len(p) else []
+    return first.model_copy(update={"kept": kept})
 
 
 def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:

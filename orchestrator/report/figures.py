@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,8 +14,8 @@ from PIL import Image
 from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import families
 from defectory.statistics import student_half_width
+from orchestrator.report.documents import Metrics, ThresholdCurve
 
-ARM_COLOURS = {"real only": "#8a5a00", "real + synthetic": "#0b6bcb"}
 METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
 TILE_PX = 96
 GAP_PX = 4
@@ -27,23 +26,23 @@ def data_uri(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> bytes:
+def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> bytes:
     """Loss, accuracy and F1 against the epoch, mean and 95% band over cycles, one line an arm, as SVG.
 
     Args:
-        arms: name -> metrics.json. split: "validation" or "test".
+        arms: title -> how it trained. colours: title -> #rrggbb. split: "validation" or "test".
     """
     figure = Figure(figsize=(11, 3.1), layout="constrained")
     FigureCanvasSVG(figure)
     for axis, (metric, title) in zip(figure.subplots(1, 3), METRIC_NAMES.items(), strict=True):
         for name, metrics in arms.items():
-            values = np.array([[e[split][metric] for e in c["epochs"]] for c in metrics["cycles"]])
+            values = _by_epoch(metrics, split, metric)
             epochs = np.arange(1, values.shape[1] + 1)
             mean = values.mean(axis=0)
-            axis.plot(epochs, mean, label=name, color=ARM_COLOURS.get(name))
+            axis.plot(epochs, mean, label=name, color=colours[name])
             if len(values) > 1:
                 half = student_half_width(values)
-                axis.fill_between(epochs, mean - half, mean + half, alpha=0.2, linewidth=0, color=ARM_COLOURS.get(name))
+                axis.fill_between(epochs, mean - half, mean + half, alpha=0.2, linewidth=0, color=colours[name])
         axis.set(title=title, xlabel="epoch")
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
@@ -51,7 +50,13 @@ def curves(arms: Mapping[str, Mapping[str, Any]], split: str) -> bytes:
     return _svg(figure)
 
 
-def threshold_chart(curve: Mapping[str, Any], threshold: float) -> bytes:
+def _by_epoch(metrics: Metrics, split: str, metric: str) -> np.ndarray:
+    """(cycles, epochs) of a metric."""
+    measured = [[epoch.of(split) for epoch in cycle.epochs] for cycle in metrics.cycles]
+    return np.array([[figures[metric] for figures in cycle if figures is not None] for cycle in measured])
+
+
+def threshold_chart(curve: ThresholdCurve, threshold: float) -> bytes:
     """Share of images kept against the confidence threshold, one line a label, as SVG.
 
     Real images that no judge was trained on are drawn dashed: what a threshold costs among images as they should be.
@@ -59,12 +64,12 @@ def threshold_chart(curve: Mapping[str, Any], threshold: float) -> bytes:
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     FigureCanvasSVG(figure)
     axis = figure.subplots()
-    for label, kept in curve["kept"].items():
+    for label, kept in curve.kept.items():
         if kept:
-            line = axis.plot(curve["thresholds"], np.array(kept) * 100, label=f"{label}, synthetic")[0]
-            if real := curve["real"].get(label):
+            line = axis.plot(curve.thresholds, np.array(kept) * 100, label=f"{label}, synthetic")[0]
+            if real := curve.real.get(label):
                 axis.plot(
-                    curve["thresholds"], np.array(real) * 100, label=f"{label}, real (validation)", linestyle="--",
+                    curve.thresholds, np.array(real) * 100, label=f"{label}, real (validation)", linestyle="--",
                     color=line.get_color(), alpha=0.7,
                 )  # fmt: skip
     axis.axvline(threshold, color="grey", linestyle=":", linewidth=1)

@@ -1,46 +1,73 @@
-"""Where the heat lies, as the report tells it: both arms side by side, and a plain sentence."""
+"""Where the heat lies, as the report tells it: all arms side by side, and a plain sentence on each."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.report.documents import Heat, Moved
 
 COARSE = 9  # cells of a heatmap below which no score says anything
 FEW = 10  # masked images below which a difference is not spoken of
 
-# What a row of summary.json's model is called, and what a person needs to know to read it.
-ROWS = (
-    ("pointing", "hottest point on the defect (pointing game)", "pointing_by_chance"),
-    ("inside", "share of the heat on the defect", "inside_by_chance"),
-)
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A score: one share a model, and what even heat gives (None: nobody knows)."""
+
+    what: str
+    values: list[float]
+    chance: float | None
 
 
-def heat_table(summary: Mapping[str, Any]) -> list[tuple[str, list[float], float | None]]:
-    """(what, one share a model, the share that chance gives); empty without masked images."""
-    models = summary.get("models", [])
-    if not models or not all(model["masked"] for model in models):
+def heat_table(heat: Heat) -> list[HeatRow]:
+    """The scores of all models; empty without masked images."""
+    models = heat.models
+    if not models or not all(model.masked for model in models):
         return []
-    rows: list[tuple[str, list[float], float | None]] = [
-        (what, [model[key] for model in models], models[0][chance]) for key, what, chance in ROWS
+    first = models[0]
+    return [
+        HeatRow(
+            "hottest point on the defect (pointing game)",
+            [model.pointing for model in models],
+            first.pointing_by_chance,
+        ),
+        HeatRow("share of the heat on the defect", [model.inside for model in models], first.inside_by_chance),
+        HeatRow("boxes that meet the defect's (MaxBoxAccV2)", [model.max_box_acc_v2["mean"] for model in models], None),
+        HeatRow("images whose heat lies beside the defect", [model.beside / model.masked for model in models], None),
     ]
-    rows.append(("boxes that meet the defect's (MaxBoxAccV2)", [m["max_box_acc_v2"]["mean"] for m in models], None))
-    rows.append(("images whose heat lies beside the defect", [m["beside"] / m["masked"] for m in models], None))
-    return rows
 
 
-def heat_sentence(summary: Mapping[str, Any]) -> str:
-    """Whether the second arm's heat lies on the defect more than the first's; empty without masked images."""
-    moved, models = summary.get("moved"), summary.get("models", [])
-    if not moved:
-        return ""
-    height, width = models[0]["cells"]
-    if height * width < COARSE:
-        return too_coarse((height, width))
-    span = f"{moved['inside'] * 100:+.1f} points of the heat, 95% interval over {moved['parts']} parts "
-    span += f"{moved['low'] * 100:+.1f} to {moved['high'] * 100:+.1f}"
-    if moved["images"] < FEW or moved["low"] <= 0 <= moved["high"]:
-        unknown = "cannot tell whether training on synthetic images moves the heat"
-        return f"These {moved['images']} masked images {unknown} ({span})."
-    direction = "onto the defects" if moved["inside"] > 0 else "away from the defects"
-    return f"Training on synthetic images moves the heat {direction} ({span})."
+def training_as(arms: tuple[ArmSettings, ...]) -> dict[str, str]:
+    """title -> how the arm is trained, as it stands in the sentence on its heat."""
+    if len(arms) == 2 and arms[1].takes_synthetic and arms[1].classifier == arms[0].classifier:
+        return {arms[1].shown: "training on synthetic images"}
+    return {arm.shown: f"training as “{arm.shown}”" for arm in arms[1:]}
+
+
+def heat_sentences(heat: Heat, training: Mapping[str, str]) -> Iterator[str]:
+    """Whether each arm's heat lies on the defect more than the first one's; nothing without masked images.
+
+    Args:
+        heat: of the arms in their order. training: see `training_as`.
+    """
+    for how, model in zip(training.values(), heat.models[1:], strict=False):
+        if model.moved is None:
+            continue
+        height, width = heat.models[0].cells
+        if height * width < COARSE:
+            yield too_coarse((height, width))
+            return
+        yield moved_sentence(model.moved, how)
+
+
+def moved_sentence(moved: Moved, how: str) -> str:
+    """Whether the heat lies on the defect more than the first arm's."""
+    span = f"{moved.inside * 100:+.1f} points of the heat, 95% interval over {moved.parts} parts "
+    span += f"{moved.low * 100:+.1f} to {moved.high * 100:+.1f}"
+    if moved.images < FEW or moved.low <= 0 <= moved.high:
+        return f"These {moved.images} masked images cannot tell whether {how} moves the heat ({span})."
+    direction = "onto the defects" if moved.inside > 0 else "away from the defects"
+    return f"{how[0].upper()}{how[1:]} moves the heat {direction} ({span})."
 
 
 def too_coarse(cells: tuple[int, int]) -> str:
@@ -52,14 +79,14 @@ def too_coarse(cells: tuple[int, int]) -> str:
     )
 
 
-def sanity_sentence(summary: Mapping[str, Any]) -> str:
+def sanity_sentence(heat: Heat) -> str:
     """What the randomisation check says of the models; empty where it could not be made."""
-    checks = {model["model"]: model["sanity"] for model in summary.get("models", [])}
-    known = {name: check for name, check in checks.items() if check["passed"] is not None}
+    checks = {model.model: model.sanity for model in heat.models}
+    known = {name: check for name, check in checks.items() if check.passed is not None}
     if not known:
         return ""
-    failed = sorted(name for name, check in known.items() if not check["passed"])
-    correlations = ", ".join(f"{check['stages']['everything']:.2f}" for check in known.values())
+    failed = sorted(name for name, check in known.items() if not check.passed)
+    correlations = ", ".join(f"{check.stages['everything']:.2f}" for check in known.values())
     if failed:
         return (
             f"Do not trust the heatmaps of {', '.join(failed)}: they hardly change when the network's weights are made "

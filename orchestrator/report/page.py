@@ -4,25 +4,31 @@ import io
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel
 
 from defectory.datasets.layouts.summary import in_words, warnings
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
-from orchestrator.report.comparison import METRICS, Estimate
+from orchestrator.pipeline.arms import colours
+from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
+from orchestrator.report.comparison import METRICS, Comparison
 from orchestrator.report.confusion import escape_rows, label_rows
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
+from orchestrator.report.documents import Explanation
 from orchestrator.report.figures import curves, data_uri, sheet, threshold_chart
-from orchestrator.report.heat import heat_sentence, heat_table, sanity_sentence
+from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
-PAPER = {"baseline": {"f1": "81.59%", "accuracy": "81.88%"}, "expanded": {"f1": "94.99%", "accuracy": "95.05%"}}
+PAPER = {
+    "paper, real only": {"f1": "81.59%", "accuracy": "81.88%"},
+    "paper, real + synthetic": {"f1": "94.99%", "accuracy": "95.05%"},
+}
 PANEL_IMAGES = 8
 STARTS = {
     "imagenet": "ImageNet weights",
@@ -32,15 +38,52 @@ STARTS = {
 SVG = "image/svg+xml"
 
 
-def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
-    """(report.html, summary) of a run.
+class FilterRules(BaseModel):
+    """What of the filter's settings a chart shows."""
 
-    The summary holds outcome, verdict, both arms' metrics with intervals, the difference, and the counts by reason.
+    threshold: float
+    label_thresholds: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Some images of a label side by side. count: of all that there are; image: a data URI."""
+
+    label: str
+    title: str
+    count: int
+    image: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an arm looked at on an image."""
+
+    title: str
+    explanation: Explanation
+    image: str  # the overlay, a data URI
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A test image, and what every arm looked at."""
+
+    label: str
+    kind: str
+    original: str  # a data URI
+    arms: list[Shown]
+
+
+def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
+    """(report.html, summary) of a run.
 
     Raises:
         NotFound, FailedPrecondition: no such run, or one that has not come far enough.
     """
     content = read_run(store, run)
+    arms = content.pipeline.arms
+    decisions = {arm.title: arm.evaluation.decisions for arm in content.arms if arm.evaluation.decisions is not None}
+    metrics = {arm.title: arm.metrics for arm in content.arms}
     environment = Environment(
         loader=PackageLoader("orchestrator.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -49,17 +92,21 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
     environment.filters["estimate"] = estimate
     html = environment.get_template("report.html").render(
         content=content,
+        arms=content.arms,
         comparison=content.comparison,
+        outcome=_outcome(content.comparison),
         metrics=METRICS,
-        label_rows=list(label_rows(content.decisions)),
-        escape_rows=list(escape_rows(content.decisions)),
+        deciding=list(decisions),
+        label_rows=list(label_rows(decisions)),
+        escape_rows=list(escape_rows(decisions)),
         paper=PAPER,
         reasons=content.reasons(),
         reason_texts=REASONS,
         warnings=list(_warnings(content)),
         recognised=_recognised(content),
-        curves={split: data_uri(curves(content.metrics, split), SVG) for split in content.splits()},
-        reliability={arm: data_uri(drawing, SVG) for arm, drawing in content.reliability.items()},
+        colours=colours(arms),
+        curves={split: data_uri(curves(metrics, colours(arms), split), SVG) for split in content.splits()},
+        reliability={arm.title: data_uri(arm.reliability, SVG) for arm in content.arms if arm.reliability is not None},
         threshold_charts={
             label: data_uri(threshold_chart(curve, _threshold(content, label)), SVG)
             for label, curve in content.curves.items()
@@ -67,29 +114,51 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, dict[str, Any]]:
         sheets=list(_sheets(store, content)),
         panels=list(_panels(store, content)),
         heat_rows=heat_table(content.heat),
-        heat_sentences=[text for text in (heat_sentence(content.heat), sanity_sentence(content.heat)) if text],
-        masked=min((model["masked"] for model in content.heat.get("models", [])), default=0),
-        settings=list(flatten(content.pipeline)),
-        outputs=list(flatten({k: v for k, v in content.steps.items() if k != "filter"})),
-        start=STARTS.get(content.steps["baseline"].get("initial_weights", ""), ""),
+        heat_sentences=[
+            *heat_sentences(content.heat, training_as(arms)), *filter(None, [sanity_sentence(content.heat)])
+        ],
+        masked=min((model.masked for model in content.heat.models), default=0),
+        settings=list(flatten(content.pipeline.model_dump(mode="json"))),
+        outputs=list(flatten({k: v for k, v in content.outputs.as_json().items() if k != "filter"})),
+        start=_start(content),
         versions=_versions(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
+    )  # fmt: skip
+    return html.encode(), _summary(content)
+
+
+def _summary(content: RunContent) -> RunSummary:
     comparison = content.comparison
-    summary = {
-        "outcome": comparison.outcome,
-        "verdict": comparison.verdict,
-        "baseline": {name: asdict(value) for name, value in comparison.baseline.items()},
-        "expanded": {name: asdict(value) for name, value in comparison.expanded.items()},
-        "difference_f1": asdict(comparison.difference),
-        "difference_f1_by_group": asdict(comparison.by_group),
-        "p_value": comparison.p_value,
-        "test_images": comparison.test_images,
-        "test_groups": comparison.test_groups,
-        "synthetic": content.reasons(),
-        "heat": content.heat,
-    }
-    return html.encode(), summary
+    names = {arm.title: arm.settings.name for arm in content.arms}
+    return RunSummary(
+        verdict=content.verdict,
+        arms={
+            names[title]: ArmSummary(title=title, recipe=content.recipes[title], metrics=metrics)
+            for title, metrics in comparison.arms.items()
+        },
+        differences={
+            names[title]: DifferenceSummary(
+                outcome=x.outcome, verdict=x.verdict, f1=x.over_cycles, f1_by_group=x.by_group, p_value=x.p_value
+            )
+            for title, x in comparison.differences.items()
+        },
+        test_images=comparison.test_images,
+        test_groups=comparison.test_groups,
+        synthetic=content.reasons(),
+        heat=content.heat.model_dump(mode="json"),
+    )
+
+
+def _outcome(comparison: Comparison) -> str:
+    """By what the verdict is coloured: what all arms did; where they differ, nobody can tell in a word."""
+    outcomes = {difference.outcome for difference in comparison.differences.values()}
+    return outcomes.pop() if len(outcomes) == 1 else "no difference"
+
+
+def _start(content: RunContent) -> str:
+    """Where all bases started; empty where they did not start alike, or it is not known."""
+    starts = {arm.trained.initial_weights for arm in content.arms}
+    return STARTS.get(starts.pop(), "") if len(starts) == 1 else ""
 
 
 def percent(value: float | None) -> str:
@@ -103,7 +172,7 @@ def estimate(value: Estimate, metric: str = "f1") -> str:
     return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """("a.b", value) of nested mappings, for a table."""
     for name, value in sorted(values.items()):
         if isinstance(value, Mapping) and value:
@@ -113,34 +182,40 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _threshold(content: RunContent, label: str) -> float:
-    rules = content.pipeline.get("settings", content.pipeline).get("filter", {})
-    return float(rules.get("label_thresholds", {}).get(label, rules.get("threshold", 0.9)))
+    rules = FilterRules.model_validate(content.pipeline.section("filter"))
+    return rules.label_thresholds.get(label, rules.threshold)
 
 
 def _warnings(content: RunContent) -> Iterator[str]:
-    if drawn := content.steps["ingest"].get("drawn"):
-        yield f"Drawn data: {drawn}. No figure here says anything about photographs."
-    if content.steps["baseline"].get("initial_weights") == "random":
-        yield "Random weights: no ImageNet weights were found, so both arms start from nothing. Expect low figures."
-    wanted = content.pipeline.get("settings", {}).get("classifier", {}).get("initial_weights")
-    if wanted == "imagenet" and content.steps["baseline"].get("initial_weights") == "starter":
-        yield "No ImageNet weights were found: both arms start from the starter classifier, which saw drawn parts only."
+    if content.ingested.drawn:
+        yield f"Drawn data: {content.ingested.drawn}. No figure here says anything about photographs."
+    start = content.arms[0].trained.initial_weights
+    wanted = content.pipeline.section("classifier").get("initial_weights")
+    if start == "random":
+        yield "Random weights: no ImageNet weights were found, so every arm starts from nothing. Expect low figures."
+    if wanted == "imagenet" and start == "starter":
+        yield (
+            "No ImageNet weights were found: every arm starts from the starter classifier, which saw drawn parts only."
+        )
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
 
 
 def _recognised(content: RunContent) -> list[str]:
-    """How ingest read the folder, and what it left out; nothing of runs that did not keep it."""
-    source = content.steps["ingest"].get("source")
-    return [*in_words(source), *warnings(source)] if source else []
+    """How ingest read the folder, and what it left out."""
+    return [*in_words(content.ingested.source), *warnings(content.ingested.source)]
 
 
-def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]:
+def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
     for label in sorted({line.label for line in content.real}):
         real = [x for x in content.real if x.label == label and x.split == "train" and x.origin == "real"]
         judged = content.judged.get(label, [])
         accepted = [x for x in judged if x.verdict == "accepted"]
         groups = [("real, for training", real), ("synthetic, accepted", accepted)]
+        groups += [
+            (f"synthetic, as made, in {arm.title}", [x for x in arm.unfiltered if x.label == label])
+            for arm in content.arms
+        ]
         groups += [
             (f"rejected: {text}", [x for x in judged if x.reasons and x.reasons[0] == reason])
             for reason, text in REASONS.items()
@@ -148,7 +223,7 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]
         for title, lines in groups:
             images = [i for i in some_images(store, lines) if _is_image(i)]
             if images:
-                yield {"label": label, "title": title, "count": len(lines), "image": data_uri(sheet(images, 12))}
+                yield Sheet(label, title, len(lines), data_uri(sheet(images, 12)))
 
 
 def _is_image(data: bytes) -> bool:
@@ -160,21 +235,22 @@ def _is_image(data: bytes) -> bool:
     return True
 
 
-def _panels(store: ObjectStore, content: RunContent) -> Iterator[dict[str, Any]]:
-    by_image: dict[str, list[dict[str, Any]]] = {}
+def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:
+    by_image: dict[str, list[Explanation]] = {}
     for row in content.explanations:
-        by_image.setdefault(row["sha256"], []).append(row)
-    baseline = content.steps["baseline"]["name"]
+        by_image.setdefault(row.sha256, []).append(row)
+    titles = {arm.trained.full_name: arm.title for arm in content.arms}
     for rows in list(by_image.values())[:PANEL_IMAGES]:
-        arms = []
         try:
-            original = data_uri(store.get(store.key(rows[0]["uri"])))
-            for row in rows:
-                arm = "real only" if row["model"].rpartition("/")[0] == baseline else "real + synthetic"
-                arms.append({"arm": arm, "row": row, "image": data_uri(store.get(store.key(row["overlay_uri"])))})
+            original = data_uri(store.get(store.key(rows[0].uri)))
+            shown = [
+                Shown(titles[row.model], row, data_uri(store.get(store.key(row.overlay_uri))))
+                for row in rows
+                if row.model in titles
+            ]
         except DefectoryError:
             continue  # a panel that was deleted takes no other with it
-        yield {"label": rows[0]["label"], "kind": rows[0].get("kind", ""), "original": original, "arms": arms}
+        yield Panel(rows[0].label, rows[0].kind, original, shown)
 
 
 def _versions() -> dict[str, str]:

@@ -41,18 +41,21 @@ class Preprocessing(_Part):
     scaled_to: tuple[Literal[-1], Literal[1]] = (-1, 1)  # what its first layer makes of it
 
     @classmethod
-    def of(cls, lines: Iterable[ManifestLine], input_px: int) -> "Preprocessing":
+    def of(cls, lines: Iterable[ManifestLine], input_px: int, square_px: int = 0) -> "Preprocessing":
         """How a dataset's pictures become the network's input of a side of `input_px`.
 
         All of them come through the same square. Where some hold no finer detail than a generator makes, none of them
         keeps any: else blur would tell what is synthetic, and with it the label. Where photographs are not all to
         become square in the same way, nothing can be repeated, and every picture is stretched.
+
+        Args:
+            square_px: side of that square, where it is asked for.
         """
         lines = list(lines)
         bits = bits_of(lines)
         fits = {line.fit for line in lines if line.is_real}
         fit = fits.pop() if len(fits) == 1 else ""
-        square_px = min([side for line in lines if (side := line.network_px)] or [input_px])
+        square_px = square_px or min([side for line in lines if (side := line.network_px)] or [input_px])
         return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= MAX_SQUARE_PX else cls(bits=bits)
 
     def input_of(self, data: bytes | Opened, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:

@@ -74,6 +74,7 @@ def explain_manifest(
         right = "give a manifest with readable images of this split"
         raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
     masked = masked_lines(lines, wanted.split)
+    groups = {line.sha256: line.group or line.sha256 for line in masked}
     total = (len(shown) + len(masked)) * len(wanted.models)
     rows: list[dict[str, object]] = []
     summaries, scores = [], []
@@ -90,11 +91,10 @@ def explain_manifest(
         scores.append(score(explainer, masked_images(store, masked)))
         files = [picture_of(store, line) for line in shown[:SANITY_IMAGES]]
         summaries.append(summarise(explainer, scores[-1], files))
+        if number:
+            summaries[-1]["moved"] = moved(scores[0], scores[-1], groups)
         report((number + 1) * total // len(wanted.models), total)
     summary: dict[str, object] = {"split": wanted.split, "models": summaries}
-    if len(scores) == 2:
-        groups = {line.sha256: line.group or line.sha256 for line in masked}
-        summary["moved"] = moved(scores[0], scores[1], groups)
     captions = [line.kind or line.label for line in shown[:SHEET_ROWS]]
     documents = {
         "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),

@@ -23,7 +23,7 @@ from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
 from services.filter.scores import Scores
-from services.filter.structure import SIZE, Whitening, structures
+from services.filter.structure import FINE, Whitening, structures
 from services.filter.verdicts import count_verdicts, decide, threshold_curve
 
 JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
@@ -129,7 +129,7 @@ def _gate(
     report: Report,
 ) -> Gate:
     # Photographs are compared as the generator saw them: their finer detail would set every synthetic image apart.
-    side_px = min([side for x in lines if (side := x.network_px)] or [SIZE])
+    side_px = min([side for x in lines if (side := x.network_px)] or [FINE.size_px])
     train, train_raw = _read(
         store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings], side_px
     )

@@ -59,7 +59,7 @@ def prepare(
     if settings.initial_weights != "random":
         initial_weights = load_base(trainer.network, settings.width_multiplier, settings.initial_weights, sources)
         base_sha256 = trainer.keep_base()
-    preprocessing = Preprocessing.of(lines, settings.input_px)
+    preprocessing = Preprocessing.of(lines, settings.input_px, settings.square_px)
     images = load_images(store, lines, settings.input_px, preprocessing)
     return Prepared(trainer, split_parts(images, labels), images.skipped, initial_weights, base_sha256, preprocessing)
 

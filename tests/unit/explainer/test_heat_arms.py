@@ -14,7 +14,8 @@ from defectory.datasets.manifest import ManifestLine, Split, write_dataset
 from defectory.errors import FailedPrecondition
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore, open_store
-from orchestrator.pipeline.run_record import RunRecord, StepRecord
+from orchestrator.pipeline.outputs import Ingested, Output, TrainedArm
+from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
 from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
 from services.classifier.cards import write_card
@@ -74,20 +75,34 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(f"file://{tmp_path}/store")
 
 
-def finish(store: ObjectStore, step: str, **outputs: str) -> None:
-    RunRecord(store, "r").finish(StepRecord(step, "", "", "", outputs))
+def finish(store: ObjectStore, step: str, output: Output) -> None:
+    RunRecord(store, "r").finish(StepRecord[Output](step=step, input_hash="", started="", finished="", outputs=output))
+
+
+def ingested(manifest_uri: str) -> Ingested:
+    return Ingested(
+        dataset="d", manifest_uri=manifest_uri, content_hash="", counts={}, images=5, labels=[], skipped=[], source={},
+        bits=16,
+    )  # fmt: skip
+
+
+def classifier(name: str) -> TrainedArm:
+    return TrainedArm(
+        name=name, version="1", weights_sha256="", metrics_uri="", card_uri="", initial_weights="", steps_per_epoch=1
+    )
 
 
 def test_every_cycle_of_both_arms_is_scored_with_its_own_weights(store: ObjectStore) -> None:
     masked = [put_image(store, number, "test", masked=True) for number in MASKED_TEST]
     others = [put_image(store, 4, "test", masked=False), put_image(store, 5, "train", masked=True)]
-    RunRecord(store, "r").write_pipeline({})
-    finish(store, "ingest", manifest_uri=write_dataset(store, "d", masked + others, {}))
+    pipeline = RecordedPipeline(name="r", preset="", settings={}, contract_version=1, versions={})
+    RunRecord(store, "r").write_pipeline(pipeline)
+    finish(store, "ingest", ingested(write_dataset(store, "d", masked + others, {})))
     expected = [put_cycles(store, "a", (0, 1), drawn=0), put_cycles(store, "b", (1, 0), drawn=1)]  # in another order
-    finish(store, "baseline", name="a", version="1")
+    finish(store, "baseline", classifier("a"))
     with pytest.raises(FailedPrecondition, match="'expanded'"):
         read_arms(store, "r", "grad-cam")
-    finish(store, "expanded", name="b", version="1")
+    finish(store, "expanded", classifier("b"))
 
     (first, second), groups = read_arms(store, "r", "grad-cam")
     moved = compare_heat(first, second, groups)
@@ -113,7 +128,7 @@ def arm(shares: dict[int, list[float]], cells: int = 7) -> Arm:
         seed: [Localisation(s > 0.5, 0.2, s, 0.1, np.full(len(THRESHOLDS), s), s == 0) for s in row]
         for seed, row in shares.items()
     }
-    return Arm("m/1", found, (cells, cells), cells * 32)
+    return Arm("m", "m/1", found, (cells, cells), cells * 32)
 
 
 def shares(mean: float, cycles: int = 3, images: int = 20) -> dict[int, list[float]]:

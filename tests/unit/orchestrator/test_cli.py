@@ -27,7 +27,8 @@ from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.options import weights_file
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
-from orchestrator.pipeline.line import LINE
+from orchestrator.pipeline.arms import DEFAULT_ARMS
+from orchestrator.pipeline.line import line_of
 from services.classifier.service_settings import ClassifierSettings
 from tests.patience import PATIENT_S
 
@@ -402,4 +403,4 @@ def test_versions_are_labelled(tmp_path: Path) -> None:
 def test_the_page_on_the_architecture_names_the_steps_of_the_line() -> None:
     page = (ROOT / "docs/architecture.md").read_text().partition("\nSteps: ")[2].partition(". ")[0]
     named = [part.split()[0] for part in re.sub(r"\([^)]*\)", "", page).split("→")]
-    assert named == [step.name for step in LINE]
+    assert named == [step.name for step in line_of(DEFAULT_ARMS)]

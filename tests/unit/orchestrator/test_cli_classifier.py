@@ -35,10 +35,10 @@ class Recorded:
         self.warnings: list[str] = []
         self._answer = answer
 
-    def operate(self, service: str, method: str, request: Message, on_report: Callable[..., None]) -> Message:
-        return self.call(service, method, request)
+    def operate(self, method: object, request: Message, on_report: Callable[..., None]) -> Message:
+        return self.call(method, request)
 
-    def call(self, service: str, method: str, request: Message) -> Message:
+    def call(self, method: object, request: Message) -> Message:
         self.asked.append(request)
         return self._answer(request)
 

@@ -16,14 +16,17 @@ from defectory.datasets.manifest import ManifestLine, read_manifest, write_datas
 from defectory.errors import FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
-from orchestrator.pipeline.line import LINE
+from orchestrator.pipeline.arms import DEFAULT_ARMS
+from orchestrator.pipeline.line import line_of
+from orchestrator.pipeline.methods import Call, Operation
+from orchestrator.pipeline.outputs import FILTER, INGEST, dataset_of
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings, resolve
 
-STEPS = tuple(step for step in LINE if step.name != "report")
+STEPS = tuple(step for step in line_of(DEFAULT_ARMS) if step.name != "report")
 
 
 class Silent:
@@ -56,12 +59,12 @@ class Answers:
         self._store = store
         self._fail = fail
 
-    def operate(self, service: str, method: str, request: Any, on_report: Any) -> Any:
-        self._fail(method, request)
-        self.asked.append((method, request))
-        return getattr(self, method)(request)
+    def operate(self, method: Operation[Any, Any], request: Any, on_report: Any) -> Any:
+        self._fail(method.name, request)
+        self.asked.append((method.name, request))
+        return getattr(self, method.name)(request)
 
-    def call(self, service: str, method: str, request: Any) -> Any:
+    def call(self, method: Call[Any, Any], request: Any) -> Any:
         raise AssertionError("the line makes no such call")
 
     def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
@@ -149,18 +152,18 @@ def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos:
     # 12 made, 8 accepted; 2 wanted at an acceptance of 2/3, a tenth more: 4 made, 3 accepted.
     assert [r.count for m, r in services.asked if m == "Synthesize"] == [12, 4, 12, 4]
     assert [r.first_seed for m, r in services.asked if m == "Synthesize"] == [0, 12, 0, 12]
-    assert {label: made["accepted"] for label, made in outputs["filter"].items()} == {"good": 11, "defect": 11}
-    assert outputs["expanded-dataset"]["synthetic"] == {"good": 10, "defect": 10}
+    assert {label: made.accepted for label, made in outputs[FILTER].root.items()} == {"good": 11, "defect": 11}
+    assert outputs[dataset_of("expanded")].synthetic == {"good": 10, "defect": 10}
     judged = [r for m, r in services.asked if m == "FilterImages"]
-    assert list(judged[1].accepted_manifest_uris) == [outputs["filter"]["defect"]["rounds"][0]["manifest_uri"]]
+    assert list(judged[1].accepted_manifest_uris) == [outputs[FILTER].root["defect"].rounds[0].manifest_uri]
     assert {r.judge_model for r in judged} == {"line.judge/1"}
 
 
 def test_real_lines_are_in_the_expanded_dataset_as_they_were(photos: Path) -> None:
     store = MemoryStore()
     outputs = go(store, settings_for(photos), Answers(store)).outputs
-    real = read_manifest(store, outputs["ingest"]["manifest_uri"])
-    expanded = read_manifest(store, outputs["expanded-dataset"]["manifest_uri"])
+    real = read_manifest(store, outputs[INGEST].manifest_uri)
+    expanded = read_manifest(store, outputs[dataset_of("expanded")].manifest_uri)
     assert expanded[: len(real)] == real
     assert {(line.split, line.origin) for line in expanded[len(real) :]} == {("train", "synthetic")}
 
@@ -173,7 +176,7 @@ def test_both_arms_take_the_same_number_of_steps_of_the_same_settings(photos: Pa
     asked = {r.name: r for m, r in services.asked if m == "TrainClassifier"}
     baseline, expanded = (asked[f"line.{arm}"].settings for arm in ("baseline", "expanded"))
     assert baseline == expanded
-    train = sum(outputs["ingest"]["counts"]["train"].values())
+    train = sum(outputs[INGEST].counts["train"].values())
     assert baseline.steps_per_epoch == -(-(train + 20) // 8)
 
 
@@ -185,7 +188,7 @@ def test_the_judge_is_no_arm_and_no_cycle_of_it_knows_all_real_images(photos: Pa
     judge, baseline = asked["line.judge"], asked["line.baseline"]
     assert (judge.folds, judge.cycles, baseline.folds) == (4, 4, 0)
     assert judge.settings == baseline.settings
-    assert judge.manifest_uri == outputs["ingest"]["manifest_uri"]
+    assert judge.manifest_uri == outputs[INGEST].manifest_uri
     assert not set(range(judge.seed, judge.seed + 4)) & set(range(baseline.seed, baseline.seed + baseline.cycles))
     again = Answers(store)
     assert "judge" in go(store, settings_for(photos, filter={"judge_cycles": 2}), again).ran
@@ -222,7 +225,7 @@ def test_a_run_that_stopped_goes_on_with_the_same_request_ids(photos: Path, brok
     result = go(store, settings_for(photos), after)
     assert not set(result.ran) & {"ingest", "baseline", "baseline-evaluate"}
     assert after.ids(broken) == undisturbed.ids(broken)
-    assert result.outputs["expanded-dataset"]["content_hash"] == expected.outputs["expanded-dataset"]["content_hash"]
+    assert result.outputs[dataset_of("expanded")] == expected.outputs[dataset_of("expanded")]
 
 
 @pytest.mark.parametrize(

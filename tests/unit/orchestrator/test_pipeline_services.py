@@ -14,12 +14,14 @@ from google.longrunning import operations_pb2
 from rich.console import Console
 
 from defectory.api.filter.v1 import filter_pb2
+from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import Cancelled, DefectoryError, InvalidInput, NotFound, Unavailable
 from defectory.serving.probe import is_serving
 from defectory.settings import ServiceSettings
 from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
 from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
+from orchestrator.pipeline.methods import FILTER_IMAGES, PREVIEW
 from orchestrator.pipeline.progress import Display, Report, in_words
 from tests.patience import PATIENT_S
 
@@ -117,7 +119,7 @@ class Scripted(ServiceClients):
         super().__init__(endpoints, lambda text: None)
         self.script = script
 
-    def _operate_once(self, service: str, method: str, request: Any, on_report: Any) -> Any:
+    def _operate_once(self, method: Any, request: Any, on_report: Any) -> Any:
         done, end = self.script.pop(0)
         on_report(Report("", done, 100, "images"))
         if isinstance(end, DefectoryError):
@@ -126,7 +128,7 @@ class Scripted(ServiceClients):
 
 
 def operate(clients: ServiceClients) -> Any:
-    return clients.operate("filter", "FilterImages", filter_pb2.FilterImagesRequest(), lambda report: None)
+    return clients.operate(FILTER_IMAGES, filter_pb2.FilterImagesRequest(), lambda report: None)
 
 
 def test_an_operation_is_asked_for_again_after_its_service_crashed() -> None:
@@ -156,14 +158,14 @@ def test_other_errors_are_not_tried_again(error: DefectoryError) -> None:
 def test_an_absent_service_is_unavailable() -> None:
     clients = ServiceClients(Endpoints(restarted=False), lambda text: None)
     with pytest.raises(Unavailable):
-        clients.call("filter", "FilterImages", filter_pb2.FilterImagesRequest())
+        clients.call(PREVIEW, generator_pb2.PreviewRequest())
     with pytest.raises(Unavailable):
         clients.cancel("filter", operations_pb2.Operation(name="operations/filter/x").name)
 
 
 def test_a_warning_of_the_work_is_said_once() -> None:
     class Warned(ServiceClients):
-        def _operate_once(self, service: str, method: str, request: Any, on_report: Any) -> Any:
+        def _operate_once(self, method: Any, request: Any, on_report: Any) -> Any:
             for warning in ("", "no KID", "no KID"):
                 on_report(Report("", 0, 9, "kimg", warning=warning))
 

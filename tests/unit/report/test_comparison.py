@@ -5,25 +5,30 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import Estimate
 from orchestrator.report.comparison import (
-    Estimate,
+    Comparison,
+    Difference,
     compare,
     decide,
     group_bootstrap,
     interval,
     paired_p_value,
     sentence,
+    subjects_of,
 )
+from orchestrator.report.documents import Evaluation
 
 
-def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: int = 2, seed: int = 0) -> dict:
+def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: int = 2, seed: int = 0) -> Evaluation:
     """An evaluation whose predictions are right with this probability."""
     random = np.random.default_rng(seed)
     truth = np.arange(images) // per_group % 2
     right = random.random((cycles, images)) < accuracy
     predicted = np.where(right, truth, 1 - truth)
     labels = ["defect", "good"]
-    return {
+    document = {
         "labels": labels,
         "cycles": [
             {
@@ -42,6 +47,13 @@ def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: i
             for i in range(images)
         ],
     }  # fmt: skip
+    return Evaluation.model_validate(document)
+
+
+def compared(first: Evaluation, second: Evaluation) -> tuple[Comparison, Difference]:
+    """Two arms, the first of which is trained on real images, the second on synthetic ones as well."""
+    comparison = compare({"real": first, "both": second}, {"both": "the synthetic images"})
+    return comparison, comparison.differences["both"]
 
 
 def test_intervals_and_test_are_students() -> None:
@@ -56,7 +68,7 @@ def test_intervals_and_test_are_students() -> None:
 
 def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
     a, b = evaluation(0.7, seed=1), evaluation(0.9, seed=2)
-    expected = np.mean([c["metrics"]["f1"] for c in b["cycles"]]) - np.mean([c["metrics"]["f1"] for c in a["cycles"]])
+    expected = np.mean([c.metrics["f1"] for c in b.cycles]) - np.mean([c.metrics["f1"] for c in a.cycles])
     found = group_bootstrap(a, b)
     assert found.mean == pytest.approx(expected)
     assert found.low < found.mean < found.high
@@ -65,11 +77,10 @@ def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
 def test_parts_photographed_often_do_not_narrow_the_interval() -> None:
     single = group_bootstrap(evaluation(0.7, per_group=1, seed=3), evaluation(0.8, per_group=1, seed=4))
     a, b = evaluation(0.7, per_group=1, seed=3), evaluation(0.8, per_group=1, seed=4)
-    for arm in (a, b):
-        arm["images"] = [image for image in arm["images"] for _ in range(4)]  # four photographs of every part
-        for number, image in enumerate(arm["images"]):
-            arm["images"][number] = {**image, "group": image["group"]}
-    repeated = group_bootstrap(a, b)
+    four_photographs_of_every_part = [
+        arm.model_copy(update={"images": [image for image in arm.images for _ in range(4)]}) for arm in (a, b)
+    ]
+    repeated = group_bootstrap(*four_photographs_of_every_part)
     assert (repeated.low, repeated.high) == (pytest.approx(single.low), pytest.approx(single.high))
 
 
@@ -77,19 +88,19 @@ def test_parts_photographed_often_do_not_narrow_the_interval() -> None:
     ("before", "after", "outcome"), [(0.6, 0.95, "helped"), (0.95, 0.6, "hurt"), (0.8, 0.81, "cannot tell")]
 )
 def test_verdicts(before: float, after: float, outcome: str) -> None:
-    comparison = compare(evaluation(before, seed=1), evaluation(after, seed=2))
-    assert comparison.outcome == outcome
+    comparison, difference = compared(evaluation(before, seed=1), evaluation(after, seed=2))
+    assert difference.outcome == outcome
     assert comparison.test_groups == 100
     assert "100 independent" in comparison.verdict
 
 
 def test_the_same_predictions_make_no_difference() -> None:
     same = evaluation(0.9)
-    assert compare(same, same).outcome == "no difference"
+    assert compared(same, same)[1].outcome == "no difference"
 
 
 def test_one_cycle_cannot_tell() -> None:
-    assert compare(evaluation(0.6, cycles=1), evaluation(0.99, cycles=1)).outcome == "cannot tell"
+    assert compared(evaluation(0.6, cycles=1), evaluation(0.99, cycles=1))[1].outcome == "cannot tell"
 
 
 def test_both_sources_of_chance_have_a_say() -> None:
@@ -120,9 +131,51 @@ OVER_CYCLES = "over 3 training cycles, on 12 independent test parts"
     ],
 )
 def test_the_verdict_names_the_intervals_that_decide_it(over_cycles: Estimate, by_group: Estimate, named: str) -> None:
-    assert named in sentence(decide(over_cycles, by_group), over_cycles, by_group, groups=12, cycles=3)
+    assert named in sentence(decide(over_cycles, by_group), over_cycles, by_group, 12, 3, "it")
 
 
 def test_the_verdict_of_one_cycle_has_the_only_interval_that_there_is() -> None:
-    said = sentence("cannot tell", Estimate(0.158, None, None), ABOVE, groups=12, cycles=1)
+    said = sentence("cannot tell", Estimate(0.158, None, None), ABOVE, 12, 1, "it")
     assert "one training cycle only (95% interval over 12 independent test parts: +6.3 to +28.0)" in said
+
+
+def arm(name: str, trains_on: str, **fields) -> ArmSettings:
+    return ArmSettings(name=name, trains_on=trains_on, **fields)
+
+
+def test_every_arm_is_compared_with_the_first_and_gets_a_sentence() -> None:
+    arms = (arm("real", "real"), arm("good", "filtered"), arm("bad", "synthetic"), arm("same", "balanced"))
+    first = evaluation(0.8, seed=1)
+    measured = {
+        "real": first, "good": evaluation(0.99, seed=2), "bad": evaluation(0.55, seed=3), "same": first,
+    }  # fmt: skip
+    comparison = compare(measured, subjects_of(arms))
+    assert list(comparison.arms) == ["real", "good", "bad", "same"]
+    assert {title: x.outcome for title, x in comparison.differences.items()} == {
+        "good": "helped", "bad": "hurt", "same": "no difference",
+    }  # fmt: skip
+    for title in ("good", "bad"):
+        expected = np.mean([c.metrics["f1"] for c in measured[title].cycles]) - comparison.arms["real"]["f1"].mean
+        assert comparison.differences[title].over_cycles.mean == pytest.approx(expected)
+    told = [
+        comparison.verdict.index(words)
+        for words in (
+            "The synthetic images helped", "The unfiltered synthetic images did harm",
+            "Drawing every label equally often made no difference",
+        )
+    ]  # fmt: skip
+    assert told == sorted(told)
+
+
+@pytest.mark.parametrize(
+    ("others", "subjects"),
+    [
+        ([arm("b", "filtered", title="both")], {"both": "the synthetic images"}),
+        ([arm("b", "filtered"), arm("c", "filtered")], {"b": "“b”", "c": "“c”"}),
+        ([arm("b", "filtered", classifier={"epochs": 3})], {"b": "“b”"}),
+        ([arm("b", "real", classifier={"epochs": 3})], {"b": "“b”"}),
+        ([arm("b", "augmented"), arm("c", "filtered")], {"b": "augmentation", "c": "the synthetic images"}),
+    ],
+)
+def test_what_is_judged_is_what_an_arm_adds_where_it_adds_one_thing(others: list[ArmSettings], subjects: dict) -> None:
+    assert subjects_of((arm("a", "real"), *others)) == subjects

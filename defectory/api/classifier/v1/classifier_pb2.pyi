@@ -53,8 +53,11 @@ class TrainingSettings(_message.Message):
     AUGMENT_FIELD_NUMBER: _builtins.int
     MIRROR_X_FIELD_NUMBER: _builtins.int
     MIRROR_Y_FIELD_NUMBER: _builtins.int
+    SQUARE_PX_FIELD_NUMBER: _builtins.int
     input_px: _builtins.int
-    """Side of the network's input in pixels, in [32, 512]; default: the dataset's size. Images are resized to it bilinearly."""
+    """Side of the network's input in pixels, in [32, 512]; default: 224, or less where no picture has more. Images are resized to it
+    bilinearly.
+    """
     width_multiplier: _builtins.float
     """Width multiplier (alpha) of MobileNetV2, in [0.35, 1.4]; default 1. ImageNet weights were
     published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
@@ -120,6 +123,10 @@ class TrainingSettings(_message.Message):
     """Whether images are also shown mirrored left to right; default false."""
     mirror_y: _builtins.bool
     """Whether images are also shown mirrored top to bottom; default false."""
+    square_px: _builtins.int
+    """Side of the square that every picture comes through before it gets the input's size, in pixels, in [8, 1024]; default: the
+    input's, or the smallest side of synthetic images among them, whose lack of detail would else give them away.
+    """
     def __init__(
         self,
         *,
@@ -150,10 +157,11 @@ class TrainingSettings(_message.Message):
         augment: _builtins.float | None = ...,
         mirror_x: _builtins.bool | None = ...,
         mirror_y: _builtins.bool | None = ...,
+        square_px: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "preset", b"preset", "real_share", b"real_share", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "preset", b"preset", "real_share", b"real_share", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__augment: _TypeAlias = _typing.Literal["augment"]  # noqa: Y015
     _WhichOneofArgType__augment: _TypeAlias = _typing.Literal["_augment", b"_augment"]  # noqa: Y015

@@ -296,7 +296,8 @@ class ExplainImagesResponse(_message.Message):
     """Images explained."""
     summary_uri: _builtins.str
     """URI of summary.json: for each model how well the heat of all masked images of the split meets their masks, and the
-    parameter-randomisation check; for two models how much more of the second one's heat lies on the defect.
+    parameter-randomisation check; for every model but the first how much more of its heat
+    lies on the defect than of the first one's.
     """
     sheet_uri: _builtins.str
     """URI of a contact sheet (PNG): the images, and each model's overlay beside them."""

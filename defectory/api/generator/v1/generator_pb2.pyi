@@ -62,7 +62,9 @@ class TrainingSettings(_message.Message):
     TF32_FIELD_NUMBER: _builtins.int
     MICRO_BATCH_FIELD_NUMBER: _builtins.int
     resolution_px: _builtins.int
-    """Side of the square image in pixels, a power of two in [8, 1024]; default: the dataset's size."""
+    """Side of the square image in pixels, a power of two in [8, 1024]; default: 64, or less where a
+    picture has less.
+    """
     channel_base: _builtins.int
     """Channels at resolution r are min(channel_base / r, channel_max), in [256, 65536]; default 4096."""
     channel_max: _builtins.int

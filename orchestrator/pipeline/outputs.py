@@ -1,0 +1,249 @@
+"""What each step hands on: one model a step, and the typed key under which the others read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
+
+Counts = dict[str, dict[str, int]]  # split -> label -> images
+OfStep = TypeVar("OfStep", bound=BaseModel, covariant=True)
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Output(BaseModel):
+    """What a step hands on; fields that another version wrote as well are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Dataset(Output):
+    """A dataset with splits."""
+
+    dataset: str
+    manifest_uri: str
+    content_hash: str
+    counts: Counts
+
+
+class Ingested(Dataset):
+    """The dataset of the photographs."""
+
+    images: int
+    labels: list[str]
+    skipped: list[tuple[str, str]]  # (file, why)
+    source: dict[str, JsonValue]  # what was recognised in the folder: layouts.summary.summarise
+    independent_groups: dict[str, int] = {}  # split -> parts, without augmented copies
+    bits: int
+    notes: list[str] = []
+    drawn: str = ""  # what the pictures are where they are drawings; empty: photographs
+
+
+class ArmDataset(Dataset):
+    """What an arm is trained on, with everybody's validation and test images."""
+
+    synthetic: dict[str, int]  # label -> synthetic training images
+
+
+class Model(Output):
+    """A version of a model."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+    @property
+    def full_name(self) -> str:
+        """ "name/version"."""
+        return f"{self.name}/{self.version}"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """Name, version and weights: what a step that uses it depends on."""
+        return {"name": self.name, "version": self.version, "weights_sha256": self.weights_sha256}
+
+
+class TrainedArm(Model):
+    """An arm's classifier."""
+
+    metrics_uri: str
+    card_uri: str
+    initial_weights: str  # where its base started: imagenet, starter or random
+    steps_per_epoch: int
+
+
+class EvaluatedArm(Output):
+    """An arm's classifier on the test split."""
+
+    evaluation_uri: str
+    metrics: dict[str, float]  # means over cycles
+
+
+class TrainedJudge(Model):
+    """The classifier that judges synthetic images."""
+
+    cycles: int
+
+
+class TrainedGenerator(Model):
+    """A label's generator."""
+
+    kimg: float
+    augment_p: float
+    sample_uri: str
+    shipped_kimg: float
+    shipped_reason: str
+    leaks: list[str]
+    card_uri: str
+
+
+class Generators(RootModel[dict[str, TrainedGenerator]]):
+    """label -> its generator."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Round(Output):
+    """A round of synthesis and filtering."""
+
+    synthetic_manifest_uri: str
+    manifest_uri: str  # with verdicts
+    content_hash: str  # of the manifest with verdicts
+    verdicts: dict[str, int]
+    reasons: dict[str, int]
+    curve_uri: str  # images kept against the threshold
+
+
+class FilteredLabel(Output):
+    """A label's synthetic images."""
+
+    rounds: list[Round]
+    quota: int  # accepted images wanted
+    accepted: int
+
+
+class Filtered(RootModel[dict[str, FilteredLabel]]):
+    """label -> its synthetic images."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Explained(Output):
+    """What the arms' classifiers looked at on test images."""
+
+    explanations_uri: str
+    summary_uri: str
+    sheet_uri: str
+    count: int  # images
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval (None where one cycle gives none)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+Outcome = Literal["helped", "hurt", "no difference", "cannot tell"]
+
+
+class ArmSummary(Output):
+    """An arm in figures."""
+
+    title: str
+    recipe: str  # how its classifier was trained, in words
+    metrics: dict[str, Estimate]  # over cycles, on the test split
+
+
+class DifferenceSummary(Output):
+    """What an arm does better than the first."""
+
+    outcome: Outcome
+    verdict: str
+    f1: Estimate  # of macro-F1 over cycles, paired by seed
+    f1_by_group: Estimate  # the same, test parts drawn anew
+    p_value: float | None
+
+
+class RunSummary(Output):
+    """A run in figures."""
+
+    verdict: str
+    arms: dict[str, ArmSummary]
+    differences: dict[str, DifferenceSummary]  # of every arm but the first
+    test_images: int
+    test_groups: int
+    synthetic: dict[str, dict[str, int]]  # label -> made, accepted, and rejected images by reason
+    heat: JsonValue  # where the heat lies: summary.json of the explanations
+
+
+class Reported(Output):
+    """The report."""
+
+    report_uri: str
+    summary: RunSummary
+
+
+@dataclass(frozen=True)
+class Key(Generic[OfStep]):
+    """A step by its name, and the model of what it hands on."""
+
+    step: str
+    model: type[OfStep]
+
+
+INGEST = Key("ingest", Ingested)
+JUDGE = Key("judge", TrainedJudge)
+GENERATORS = Key("generators", Generators)
+FILTER = Key("filter", Filtered)
+EXPLAIN = Key("explain", Explained)
+REPORT = Key("report", Reported)
+
+
+def trained(arm: str) -> Key[TrainedArm]:
+    """The step that trains an arm's classifier."""
+    return Key(arm, TrainedArm)
+
+
+def evaluated(arm: str) -> Key[EvaluatedArm]:
+    """The step that measures it."""
+    return Key(f"{arm}-evaluate", EvaluatedArm)
+
+
+def dataset_of(arm: str) -> Key[ArmDataset]:
+    """The step that makes what it is trained on, where that is not the ingested dataset itself."""
+    return Key(f"{arm}-dataset", ArmDataset)
+
+
+class Outputs:
+    """What steps have handed on, each under its key."""
+
+    def __init__(self, made: Mapping[str, BaseModel]) -> None:
+        self._made = dict(made)  # step -> its output
+
+    def __getitem__(self, key: Key[Read]) -> Read:
+        output = self._made[key.step]
+        if not isinstance(output, key.model):
+            raise TypeError(f"step {key.step} handed on {type(output).__name__}, not {key.model.__name__}")
+        return output
+
+    def __contains__(self, key: Key[BaseModel]) -> bool:
+        return key.step in self._made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Outputs) and self._made == other._made
+
+    __hash__ = None  # type: ignore[assignment]  # grows while a run goes on
+
+    def add(self, step: str, output: BaseModel) -> None:
+        """Keep what a step handed on."""
+        self._made[step] = output
+
+    def of(self, steps: tuple[str, ...]) -> "Outputs":
+        """Those of some steps only."""
+        return Outputs({step: self._made[step] for step in steps})
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """step -> its output, as the record has it."""
+        return {step: output.model_dump(mode="json") for step, output in self._made.items()}

@@ -1,0 +1,209 @@
+"""What the services write of a run, as far as the report reads it: metrics, evaluations, curves, explanations."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from defectory.errors import Corrupted
+from defectory.storage.store import ObjectStore
+
+Document = TypeVar("Document", bound="Written")
+Figures = dict[str, float]  # metric -> value
+
+
+class Written(BaseModel):
+    """A document of a service; fields that the report does not read are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Epoch(Written):
+    """An epoch, as it measured; a split that was not measured is absent."""
+
+    train: Figures | None = None
+    validation: Figures | None = None
+    test: Figures | None = None
+
+    def of(self, split: str) -> Figures | None:
+        """What was measured on a split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+class TrainedCycle(Written):
+    """A cycle of a training."""
+
+    epochs: list[Epoch]
+
+
+class Metrics(Written):
+    """metrics.json of a classifier: how it trained."""
+
+    cycles: list[TrainedCycle]
+
+
+class Recipe(Written):
+    """The settings in a classifier's card by which a person knows a recipe."""
+
+    preset: str
+    input_px: int
+    width_multiplier: float
+    trainable_base: str
+    epochs: int
+    augment: float
+    real_share: float | None = None
+    synthetic_cap: int = 0
+
+
+class Card(Written):
+    """model.json of a classifier."""
+
+    settings: Recipe
+
+
+class EvaluatedCycle(Written):
+    """A cycle on the test images."""
+
+    metrics: Figures
+
+
+class EvaluatedImage(Written):
+    """A test image: probabilities[cycle][label]."""
+
+    sha256: str
+    label: str
+    group: str
+    augmentation: str = ""
+    probabilities: list[list[float]]
+
+    @property
+    def part(self) -> str:
+        """What it shows: photographs of one part are not independent."""
+        return self.group or self.sha256
+
+
+class LabelFigures(Written):
+    """A label's test images at the operating point."""
+
+    images: int
+    precision: float | None
+    recall: float | None
+
+
+class Rate(Written):
+    """A share with its 95% interval by Clopper and Pearson."""
+
+    count: int
+    of: int
+    low: float
+    high: float
+
+
+class Decisions(Written):
+    """What the main cycle decided: confusion[truth][decision] in the order of `labels`; defects that pass, by kind."""
+
+    confusion: list[list[int]]
+    labels: dict[str, LabelFigures]
+    escapes: dict[str, Rate]
+
+
+class Evaluation(Written):
+    """evaluation.json of a classifier; earlier versions wrote no decisions."""
+
+    labels: list[str]
+    cycles: list[EvaluatedCycle]
+    images: list[EvaluatedImage]
+    decisions: Decisions | None = None
+
+
+class ThresholdCurve(Written):
+    """curve.json of the filter: label -> share of images kept at each threshold."""
+
+    thresholds: list[float]
+    kept: dict[str, list[float]]
+    real: dict[str, list[float]]
+
+
+class Explanation(Written):
+    """A line of explanations.jsonl: what one classifier looked at on one test image."""
+
+    uri: str
+    sha256: str
+    label: str
+    kind: str = ""
+    model: str
+    method: str
+    predicted: str
+    probability: float
+    overlay_uri: str
+    on_background: bool
+
+
+class Sanity(Written):
+    """The parameter-randomisation check: rank correlation by stage, and whether it is low enough (None: not made)."""
+
+    stages: dict[str, float]
+    passed: bool | None
+
+
+class Moved(Written):
+    """How much more of a classifier's heat lies on the defect than of the first one's, with its 95% interval."""
+
+    images: int
+    parts: int
+    inside: float
+    low: float
+    high: float
+
+
+class HeatOfModel(Written):
+    """Where a classifier's heat lies; shares are absent without masked images."""
+
+    model: str
+    masked: int
+    cells: tuple[int, int]
+    sanity: Sanity
+    pointing: float = 0.0
+    pointing_by_chance: float = 0.0
+    inside: float = 0.0
+    inside_by_chance: float = 0.0
+    beside: int = 0
+    max_box_acc_v2: dict[str, float] = {}
+    moved: Moved | None = None  # of every model but the first
+
+
+class Heat(Written):
+    """summary.json of the explanations."""
+
+    models: list[HeatOfModel] = Field(default=[])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_two_models(cls, values: object) -> object:
+        """Until any number of models were compared, what the second one moved stood beside the two."""
+        match values:
+            case {"moved": moved, "models": [first, dict(second)]}:
+                return {"models": [first, {**second, "moved": moved}]}
+        return values
+
+
+def read_document(store: ObjectStore, uri: str, kind: type[Document]) -> Document:
+    """A JSON document of the store.
+
+    Raises:
+        NotFound: there is none. Corrupted: it is not what the service writes.
+    """
+    return parsed(store.get(store.key(uri)), kind, uri)
+
+
+def parsed(data: bytes, kind: type[Document], name: str) -> Document:
+    """A document from its JSON.
+
+    Raises:
+        Corrupted: it is not what the service writes; says so of `name`.
+    """
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise Corrupted(f"{name} is no {kind.__name__}: {where}: {wrong['msg']}; compute its step again") from error

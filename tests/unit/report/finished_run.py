@@ -1,0 +1,150 @@
+"""A finished run as it lies in a store: what the services and the steps leave, of any arms."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
+from defectory.datasets.layouts.summary import summarise
+from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.imaging import encode_png
+from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
+from orchestrator.pipeline.settings import resolve
+
+LABELS = ("defect", "good")
+
+
+def put(store: MemoryStore, key: str, content: object) -> str:
+    store.put(key, json.dumps(content).encode())
+    return store.uri(key)
+
+
+def images(store: MemoryStore, count: int, seed: int, **fields) -> list[ManifestLine]:
+    found = []
+    for i in range(count):
+        data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
+        key = f"images/{seed + i}.png"
+        store.put(key, data)
+        digest = hashlib.sha256(data).hexdigest()
+        line = {"uri": store.uri(key), "sha256": digest, "width": 16, "height": 16, "label": LABELS[i % 2]}
+        found.append(ManifestLine(**{**line, **fields}))
+    return found
+
+
+def metrics() -> dict:
+    measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
+    epochs = [{"epoch": e, "train": measured, "validation": measured, "test": measured} for e in (1, 2)]
+    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1)]}
+
+
+def card(preset: str = "best", input_px: int = 224) -> dict:
+    return {
+        "settings": {
+            "preset": preset, "input_px": input_px, "width_multiplier": 1.0, "trainable_base": "none", "epochs": 60,
+            "augment": 0.0,
+        }
+    }  # fmt: skip
+
+
+def evaluation(test: list[ManifestLine]) -> dict:
+    measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
+    rows = [
+        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7]]}
+        for x in test
+    ]
+    decisions = {
+        "confusion": [[1, 1], [0, 2]],
+        "labels": {
+            "defect": {"images": 2, "precision": 1.0, "recall": 0.5, "f1": 0.6667},
+            "good": {"images": 2, "precision": 0.6667, "recall": 1.0, "f1": 0.8},
+        },
+        "escapes": {"crack": {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}},
+    }
+    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows, "decisions": decisions}
+
+
+def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
+    """A run named "run"; every arm's reliability.svg holds its name."""
+    store = MemoryStore()
+    train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
+    real = write_dataset(store, "run", [*train, *test], {})
+    model = {
+        "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
+        "inside_by_chance": 0.05, "beside": 3, "max_box_acc_v2": {"mean": 0.25},
+        "sanity": {"stages": {"everything": 0.1}, "passed": True},
+    }  # fmt: skip
+    moved = {"images": 30, "parts": 20, "inside": 0.2, "low": 0.1, "high": 0.3}
+    models = [{**model, "model": f"run.{arms[0].name}/1"}]
+    models += [{**model, "model": f"run.{arm.name}/1", "inside": 0.5, "moved": moved} for arm in arms[1:]]
+    evaluated = {"evaluation_uri": put(store, "v", evaluation(test)), "metrics": {"f1": 0.8}}
+    steps: dict[str, object] = {
+        "ingest": {
+            "dataset": "run", "manifest_uri": real, "content_hash": "0", "images": 8, "labels": LABELS,
+            "counts": {"train": {"defect": 2, "good": 2}}, "skipped": [], "bits": 16,
+            "source": summarise(Source(Path("photos"), "mvtec", (SourceFile("x.png", "good"),), "good",
+                                       (LeftOut("y.png", "it has no label"),), reason="it holds train/good")),
+        },
+        "filter": {"good": {"rounds": _rounds(store), "quota": 2, "accepted": 2}},
+        "explain": {
+            "explanations_uri": _explanations(store, arms, test), "summary_uri": put(store, "s", {"models": models}),
+            "sheet_uri": "x", "count": 1,
+        },
+    }  # fmt: skip
+    for arm in arms:
+        folder = f"models/{arm.name}"
+        store.put(f"{folder}/reliability.svg", f"<svg>{arm.name}</svg>".encode())
+        steps[arm.name] = {
+            "name": f"run.{arm.name}", "version": "1", "weights_sha256": "0", "initial_weights": "imagenet",
+            "steps_per_epoch": 3, "metrics_uri": put(store, f"{folder}/metrics.json", metrics()),
+            "card_uri": put(store, f"{folder}/model.json", card()),
+        }  # fmt: skip
+        steps[f"{arm.name}-evaluate"] = evaluated
+        if arm.trains_on == "synthetic":
+            made = images(store, 3, 400, origin="synthetic", label="good", split="train")
+            name = f"run.{arm.name}"
+            steps[f"{arm.name}-dataset"] = {
+                "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *made], {}),
+                "content_hash": "0", "counts": {"train": {"defect": 2, "good": 5}}, "synthetic": {"good": 3},
+            }  # fmt: skip
+    settings = resolve({"name": "run", "data": {"directory": "photos"}, "arms": arms, "filter": {"threshold": 0.8}}, {})
+    pipeline = {
+        "name": "run", "preset": "", "settings": settings.model_dump(mode="json"), "contract_version": 1,
+        "versions": {"defectory": "0.1.0"},
+    }  # fmt: skip
+    put(store, "runs/run/pipeline.json", pipeline)
+    for step, outputs in steps.items():
+        record = {"step": step, "input_hash": "0", "started": "", "finished": "", "outputs": outputs}
+        put(store, f"runs/run/steps/{step}.json", record)
+    return store
+
+
+def _rounds(store: MemoryStore) -> list[dict]:
+    """Two rounds of synthetic images of good parts: 4 and 1, of which 2 were accepted."""
+    rejected = images(store, 2, 300, origin="synthetic", label="good", verdict="rejected", reasons=("outlier",))
+    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted", scores={"good": 0.95})
+    later = images(store, 1, 320, origin="synthetic", label="good", verdict="rejected", scores={"good": 0.2})
+    curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
+    counted = {"synthetic_manifest_uri": "x", "content_hash": "0", "verdicts": {}, "reasons": {}}
+    return [
+        {
+            **counted, "manifest_uri": write_dataset(store, "judged", [*rejected, *accepted], {}),
+            "curve_uri": put(store, "c", curve),
+        },
+        {
+            **counted, "manifest_uri": write_dataset(store, "judged2", later, {}),
+            "curve_uri": put(store, "c2", {**curve, "kept": {"good": [1, 0, 0]}}),
+        },
+    ]  # fmt: skip
+
+
+def _explanations(store: MemoryStore, arms: Sequence[ArmSettings], test: list[ManifestLine]) -> str:
+    row = {
+        "uri": test[0].uri, "sha256": test[0].sha256, "label": "defect", "kind": "crack", "method": "grad-cam++",
+        "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].uri, "on_background": True,
+    }  # fmt: skip
+    store.put("e", b"".join(json.dumps({**row, "model": f"run.{arm.name}/1"}).encode() + b"\n" for arm in arms))
+    return store.uri("e")

@@ -1,0 +1,98 @@
+"""A run that version 0.1.0 finished, before arms were settings: it is still reported, and its steps are known again."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.main import app
+from orchestrator.pipeline.arms import DEFAULT_ARMS
+from orchestrator.pipeline.line import line_of
+from orchestrator.pipeline.outputs import FILTER, INGEST, JUDGE, REPORT, Outputs, dataset_of, evaluated, trained
+from orchestrator.pipeline.plan import decide
+from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.settings import resolve
+from orchestrator.pipeline.step import StepInputs
+from orchestrator.report import build_report
+
+FILES = Path(__file__).parents[2] / "files/run_of_0_1_0.tar.xz"  # of `make demo`: its documents, without pictures
+WRITTEN_AT = b"file:///srv/store"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    store = open_store(f"file://{tmp_path}/store")
+    with tarfile.open(FILES) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            assert file is not None
+            store.put(member.name, file.read().replace(WRITTEN_AT, store.url.encode()))
+    return store
+
+
+def test_it_is_reported(store: ObjectStore) -> None:
+    html, summary = build_report(store, "demo")
+    page = html.decode()
+    assert summary.verdict.startswith(
+        "This data cannot tell whether the synthetic images helped: 2.8 points of F1 worse, but chance alone can "
+        "explain the difference (95% interval over 58 independent test parts: -9.0 to +2.3; over 3 training cycles, on "
+        "58 independent test parts: -11.6 to +5.9)."
+    )
+    assert summary.verdict.endswith("Recipe of both arms: best, 96 px, top of the base trained, 8 epochs.")
+    assert summary.arms["baseline"].metrics["f1"].mean == pytest.approx(0.9008841623567801)
+    assert summary.synthetic["good"] == {"made": 330, "accepted": 31, "confidence": 289, "outlier": 69}
+    assert summary.heat["models"][1]["moved"]["inside"] == 0.0161  # which stood beside the models
+    assert "real + synthetic" in page
+    assert "<tr><td>training images</td>" in page
+
+
+def test_the_command_reports_it(store: ObjectStore, tmp_path: Path) -> None:
+    out = tmp_path / "demo.html"
+    done = CliRunner().invoke(app, ["report", "demo", "--out", str(out), "--store", store.url])
+    assert done.exit_code == 0, done.output
+    assert "chance alone can explain the difference" in out.read_text()
+
+
+def test_its_outputs_are_read_as_they_were_written(store: ObjectStore) -> None:
+    record = RunRecord(store, "demo")
+    assert record.pipeline().arms == DEFAULT_ARMS
+    filtered = record.step(FILTER)
+    assert filtered is not None
+    assert {label: (x.quota, x.accepted) for label, x in filtered.outputs.root.items()} == {
+        "defect": (60, 84), "good": (60, 31),
+    }  # fmt: skip
+    expanded = record.step(dataset_of("expanded"))
+    assert expanded is not None
+    assert expanded.outputs.synthetic == {"defect": 60, "good": 31}
+
+
+def test_a_run_with_the_same_settings_goes_on_from_it(store: ObjectStore) -> None:
+    settings = resolve({"name": "demo", "data": {"directory": "/srv/cables"}}, preset("demo"))
+    record = RunRecord(store, "demo")
+    outputs, whys = Outputs({}), {}
+    for step in line_of(settings.arms):
+        remembered = record.step(step.key)
+        if step.key not in (INGEST, REPORT):  # the photographs are not there; the report is written anew
+            _, _, decision = decide(step, StepInputs(settings, "", outputs), record, store.url)
+            whys[step.name] = decision.why
+        if remembered is not None:
+            outputs.add(step.name, remembered.outputs)
+    assert {step: "with the same inputs" in why for step, why in whys.items()} == dict.fromkeys(whys, True)
+    assert {JUDGE.step, trained("expanded").step, evaluated("expanded").step} <= whys.keys()
+
+
+def test_what_another_version_summed_up_otherwise_is_written_anew_and_the_plan_says_why(store: ObjectStore) -> None:
+    record = RunRecord(store, "demo")
+    settings = resolve({"name": "demo", "data": {"directory": "/srv/cables"}}, preset("demo"))
+    line = line_of(settings.arms)
+    outputs = Outputs({})
+    for step in line[:-1]:
+        remembered = record.step(step.key)
+        assert remembered is not None, step.name
+        outputs.add(step.name, remembered.outputs)
+    _, remembered, decision = decide(line[-1], StepInputs(settings, "", outputs), record, store.url)
+    assert remembered is None
+    assert decision.why == "another version has left a record that is read no more"
