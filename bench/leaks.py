@@ -140,7 +140,7 @@ def describe(pixels: np.ndarray) -> Described:
 
 
 def tiles(kind: str) -> Images:
-    """Photographs of magnetic tiles of a kind, as `ingest --size 64` has them."""
+    """Photographs of magnetic tiles of a kind, as a generator of 64 px learns from them."""
     root = Path(os.environ.get("DEFECTORY_SHARED", "../shared")) / "data/magnetic_tile"
     with (root / "tiles.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if Path(row["image"]).parent.name == kind]

@@ -40,7 +40,7 @@ COLOURS: Mapping[str, str] = {"from the starter": "#0b6bcb", "from nothing": "#8
 def train_both(photos: Path, store_url: str, settings: Sequence[str]) -> None:
     """Ingest, then train one after the other; what is finished is not done again."""
     if not open_store(store_url).exists(f"datasets/{DATASET}/dataset.json"):
-        _defectory(["ingest", str(photos), "--name", DATASET, "--size", "64", "--store", store_url])
+        _defectory(["ingest", str(photos), "--name", DATASET, "--store", store_url])
     for initial in RUNS.values():
         start = ["--init", initial] if initial else []
         command = ["generator", "train", DATASET, "--label", LABEL, "--name", _model(initial), "--store", store_url]

@@ -79,14 +79,14 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "one/good").mkdir(parents=True)
     Image.new("L", (32, 32)).save(tmp_path / "one/good/a.png")
-    (tmp_path / "bad.yaml").write_text("data: {directory: x, size_px: 33}")
+    (tmp_path / "bad.yaml").write_text("data: {directory: x}\ngenerator: {resolution_px: 33}")
     for arguments, code, text in (
         (("ingest", str(tmp_path / "none"), "--name", "x"), 4, "does not exist"),
         (("ingest", str(tmp_path / "empty"), "--name", "x"), 3, ""),
         (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "at least 3 different parts"),
         (("ingest", str(tmp_path / "one"), "--name", "No Name"), 3, "name"),
         (("ingest", str(tmp_path / "one"), "--name", "x", "--fit", "melt"), 3, "stretch"),
-        (("run", str(tmp_path / "bad.yaml")), 3, "size_px"),
+        (("run", str(tmp_path / "bad.yaml")), 3, "resolution_px"),
         (("run", str(tmp_path / "none.yaml")), 4, "none.yaml"),
         (("report", "none"), 4, "none"),
     ):

@@ -58,7 +58,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_ingest_prints_one_object_that_names_what_was_made(photos: Path, tmp_path: Path) -> None:
     store = f"file://{tmp_path}/store"
-    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", "--store", store, "--json")
+    done = defectory("ingest", str(photos), "--name", "x", "--store", store, "--json")
     made = json.loads(done.stdout)
     assert done.returncode == 0
     assert made["dataset"] == "x"
@@ -69,7 +69,7 @@ def test_ingest_prints_one_object_that_names_what_was_made(photos: Path, tmp_pat
 
 
 def test_shares_reach_the_split(photos: Path, tmp_path: Path) -> None:
-    arguments = ("--size", "16", "--test-share", "0.4", "--validation-share", "0.2", "--json")
+    arguments = ("--test-share", "0.4", "--validation-share", "0.2", "--json")
     made = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
     assert sum(made["counts"]["test"].values()) == 6
 
@@ -79,7 +79,7 @@ def test_what_a_split_lacks_is_said_while_it_can_be_mended(photos: Path, tmp_pat
     splits = {"good": ("train", "validation", "test"), "defect": ("train", "train", "validation")}
     rows = [f"{row},{splits[row.partition('/')[0]][number % 3]}" for number, row in enumerate(rows)]
     (photos / "list.csv").write_text("image,label,group,split\n" + "\n".join(rows))
-    arguments = ("--name", "x", "--size", "16", "--store", f"file://{tmp_path}/store")
+    arguments = ("--name", "x", "--store", f"file://{tmp_path}/store")
     done = defectory("ingest", str(photos / "list.csv"), *arguments)
     assert "! the test split has no image of defect" in done.stderr
     assert "split has no image of good" not in done.stderr
@@ -95,7 +95,7 @@ def test_what_is_recognised_is_said_first_and_a_dry_run_makes_nothing(photos: Pa
     summary = json.loads(defectory("ingest", str(photos), "--dry-run", "--json", cwd=tmp_path).stdout)
     assert (summary["layout"], summary["good"], summary["labels"]) == ("folders", "good", {"good": 9, "defect": 8})
     assert not (tmp_path / ".defectory").exists()
-    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", cwd=tmp_path)
+    done = defectory("ingest", str(photos), "--name", "x", cwd=tmp_path)
     assert [line for line in said.splitlines() if line.strip() not in done.stderr] == []
     assert done.stderr.index("layout  folders") < done.stderr.index("files were skipped")
 
@@ -118,14 +118,14 @@ def test_binary_labels_that_turn_into_kinds_are_said_and_good_can_be_named(photo
     (photos / "good").rename(photos / "scratch")
     said = defectory("ingest", str(photos), "--dry-run", cwd=tmp_path).stdout
     assert "no label means a good part, so binary labels turn into kinds: defect, scratch; --good LABEL" in said
-    arguments = ("--name", "x", "--size", "16", "--good", "scratch", "--json")
+    arguments = ("--name", "x", "--good", "scratch", "--json")
     made = json.loads(defectory("ingest", str(photos), *arguments, cwd=tmp_path).stdout)
     assert made["labels"] == ["defect", "good"]
 
 
 def test_one_label_is_ingested_and_the_line_asks_for_two(photos: Path, tmp_path: Path) -> None:
     (photos / "defect").rename(tmp_path / "elsewhere")
-    done = defectory("ingest", str(photos), "--name", "x", "--size", "16", "--json", cwd=tmp_path)
+    done = defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["labels"] == ["good"]
     assert "enough for a generator, not for a classifier" in done.stderr
     refused = defectory("run", str(photos), "--preset", "demo", "--allow-random-weights", cwd=tmp_path)
@@ -277,7 +277,7 @@ def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) ->
     [
         (("bake",), 2),
         (("ingest",), 2),
-        (("ingest", "x", "--size", "big", "--name", "x"), 2),
+        (("ingest", "x", "--seed", "big", "--name", "x"), 2),
         (("serve", "oven"), 3),
         (("run",), 3),
         (("run", ".", "--preset", "fast"), 3),
@@ -348,11 +348,11 @@ def test_numbers_out_of_range_are_told_with_the_right_one(
 
 
 def test_an_error_is_one_object_with_its_fields(tmp_path: Path) -> None:
-    (tmp_path / "p.yaml").write_text("data: {directory: x, size_px: 3}\nfilter: {threshold: 2}")
+    (tmp_path / "p.yaml").write_text("data: {directory: x, tile_px: -3}\nfilter: {threshold: 2}")
     done = defectory("run", "p.yaml", "--json", cwd=tmp_path)
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == "InvalidInput"
-    assert set(error["fields"]) == {"data.size_px", "filter.threshold"}
+    assert set(error["fields"]) == {"data.tile_px", "filter.threshold"}
     assert "filter.threshold" in done.stderr
 
 

@@ -124,7 +124,8 @@ def photos(tmp_path: Path) -> Path:
 def settings_for(photos: Path, **sections: Any) -> PipelineSettings:
     values = {
         "name": "line",
-        "data": {"directory": str(photos), "size_px": 16},
+        "data": {"directory": str(photos)},
+        "generator": {"resolution_px": 16},
         "synthesis": {"quota": 10, "surplus": 1.2, "max_rounds": 3},
         **sections,
     }
@@ -187,6 +188,8 @@ def test_the_judge_is_no_arm_and_no_cycle_of_it_knows_all_real_images(photos: Pa
     asked = {r.name: r for m, r in services.asked if m == "TrainClassifier"}
     judge, baseline = asked["line.judge"], asked["line.baseline"]
     assert (judge.folds, judge.cycles, baseline.folds) == (4, 4, 0)
+    assert (judge.settings.square_px, baseline.settings.square_px) == (16, 0)  # a judge sees what a generator can make
+    judge.settings.ClearField("square_px")
     assert judge.settings == baseline.settings
     assert judge.manifest_uri == outputs[INGEST].manifest_uri
     assert not set(range(judge.seed, judge.seed + 4)) & set(range(baseline.seed, baseline.seed + baseline.cycles))
@@ -233,7 +236,7 @@ def test_a_run_that_stopped_goes_on_with_the_same_request_ids(photos: Path, brok
     [
         ({"explain": {"limit": 3}}, {"explain"}),
         ({"filter": {"threshold": 0.5}}, {"filter", "expanded-dataset", "expanded"}),
-        ({"generator": {"kimg": 2}}, {"generators"}),
+        ({"generator": {"resolution_px": 16, "kimg": 2}}, {"generators"}),
         ({"allow_random_weights": True}, set()),
     ],
 )

@@ -41,15 +41,16 @@ def training_message(settings: ClassifierSettings) -> dict:
 
 def test_the_paper_preset_has_the_papers_figures() -> None:
     settings = resolve({"name": "x", "data": DATA}, preset("paper"))
-    assert (settings.data.size_px, settings.generator.kimg, settings.synthesis.quota) == (512, 300, 3584)
+    assert (settings.generator.resolution_px, settings.generator.kimg, settings.synthesis.quota) == (512, 300, 3584)
     assert (settings.classifier.learning_rate, settings.classifier.epochs, settings.classifier.cycles) == (1e-5, 40, 5)
 
 
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"data": {**DATA, "size_px": 48}}, "data"),
-        ({"data": {**DATA, "size_px": 4}}, "data.size_px"),
+        ({"data": DATA, "generator": {"resolution_px": 48}}, "generator.resolution_px"),
+        ({"data": {**DATA, "size_px": 64}}, "data"),
+        ({"data": DATA, "generator": {"resolution_px": 4}}, "generator.resolution_px"),
         ({"data": DATA, "generator": {"kimg": -1}}, "generator.kimg"),
         ({"data": DATA, "generator": {"kimgs": 3}}, "generator.kimgs"),
         ({"data": DATA, "filter": {"policy": "bold"}}, "filter.policy"),

@@ -13,8 +13,9 @@ from orchestrator.pipeline import methods
 from orchestrator.pipeline.methods import Method, Operation
 
 ORCHESTRATOR = Path(methods.__file__).parents[1]
-# Pages are made of commands, fields and JSON Schemas as they come; cards of datasets are what any version wrote.
-UNTYPED = {"cli/reference.py": 5, "cli/dataset.py": 4}
+# Options and pages are made of commands, fields and JSON Schemas as they come; cards of datasets are what any version
+# wrote.
+UNTYPED = {"cli/reference.py": 5, "cli/dataset.py": 4, "cli/described.py": 8, "cli/setting_options.py": 12}
 PROTOS = {
     "classifier": classifier_pb2.DESCRIPTOR,
     "explainer": explainer_pb2.DESCRIPTOR,
