@@ -39,6 +39,7 @@ from orchestrator.report.documents import (
     parsed,
     read_document,
 )
+from orchestrator.report.figures import TILE_PX, reduced
 
 SHEET_IMAGES = 24
 REASONS = {
@@ -232,12 +233,12 @@ def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> Thresho
 
 
 def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:
-    """The files of at most `count` lines, spread evenly over them; one that cannot be read is left out."""
+    """At most `count` lines' pictures, small, spread evenly over them; one that cannot be read is left out."""
     step = max(1, len(lines) // count)
     found = []
     for line in lines[::step][:count]:
         try:
-            found.append(picture_of(store, line))
+            found.append(reduced(picture_of(store, line), TILE_PX, line.bits))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
     return found

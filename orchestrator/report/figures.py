@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageOps
 
+from defectory.imaging import FULL_DEPTH, decode, encode_png
 from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import families
 from defectory.statistics import student_half_width
@@ -24,6 +25,17 @@ GAP_PX = 4
 def data_uri(data: bytes, kind: str = "image/png") -> str:
     """Bytes as a data: URI."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def reduced(data: bytes, side_px: int, bits: int = FULL_DEPTH) -> bytes:
+    """A picture's file as PNG, neither side longer than `side_px`: a page that holds it can be sent.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    image = decode(data, needed_px=side_px, bits=bits)
+    image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    return encode_png(image)
 
 
 def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> bytes:
@@ -85,8 +97,9 @@ def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
     tiles = []
     for data in images:
         with Image.open(io.BytesIO(data)) as image:
-            tiles.append(np.asarray(image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)))
-    sheet_ = contact_sheet(tiles, min(columns, len(tiles)), gap_px=GAP_PX, ground=255)
+            whole = ImageOps.contain(image.convert("RGB"), (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+            tiles.append(np.asarray(whole))
+    sheet_ = contact_sheet(tiles, min(columns, len(tiles)), tile_px=(TILE_PX, TILE_PX), gap_px=GAP_PX, ground=255)
     buffer = io.BytesIO()
     Image.fromarray(sheet_).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

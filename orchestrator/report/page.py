@@ -1,6 +1,5 @@
 """Builds report.html from a run's content."""
 
-import io
 import json
 import platform
 from collections.abc import Iterator, Mapping
@@ -9,11 +8,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel
 
 from defectory.datasets.layouts.summary import in_words, warnings
 from defectory.errors import DefectoryError
+from defectory.imaging import FULL_DEPTH
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
@@ -21,7 +20,7 @@ from orchestrator.report.comparison import METRICS, Comparison
 from orchestrator.report.confusion import escape_rows, label_rows
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
 from orchestrator.report.documents import Explanation
-from orchestrator.report.figures import curves, data_uri, sheet, threshold_chart
+from orchestrator.report.figures import curves, data_uri, reduced, sheet, threshold_chart
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
@@ -30,6 +29,7 @@ PAPER = {
     "paper, real + synthetic": {"f1": "94.99%", "accuracy": "95.05%"},
 }
 PANEL_IMAGES = 8
+PANEL_PX = 320  # of a picture in a panel, longest side
 STARTS = {
     "imagenet": "ImageNet weights",
     "starter": "the starter classifier, which learned from drawn parts and surfaces",
@@ -208,7 +208,7 @@ def _recognised(content: RunContent) -> list[str]:
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
     for label in sorted({line.label for line in content.real}):
-        real = [x for x in content.real if x.label == label and x.split == "train" and x.origin == "real"]
+        real = [x for x in content.real if x.label == label and x.split == "train" and x.is_real]
         judged = content.judged.get(label, [])
         accepted = [x for x in judged if x.verdict == "accepted"]
         groups = [("real, for training", real), ("synthetic, accepted", accepted)]
@@ -221,18 +221,9 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
             for reason, text in REASONS.items()
         ]
         for title, lines in groups:
-            images = [i for i in some_images(store, lines) if _is_image(i)]
+            images = some_images(store, lines)
             if images:
                 yield Sheet(label, title, len(lines), data_uri(sheet(images, 12)))
-
-
-def _is_image(data: bytes) -> bool:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-    except (UnidentifiedImageError, OSError):
-        return False
-    return True
 
 
 def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:
@@ -240,17 +231,20 @@ def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:
     for row in content.explanations:
         by_image.setdefault(row.sha256, []).append(row)
     titles = {arm.trained.full_name: arm.title for arm in content.arms}
+    bits = {line.sha256: line.bits for line in content.real}
     for rows in list(by_image.values())[:PANEL_IMAGES]:
         try:
-            original = data_uri(store.get(store.key(rows[0].uri)))
+            original = _small(store, rows[0].uri, bits.get(rows[0].sha256, FULL_DEPTH))
             shown = [
-                Shown(titles[row.model], row, data_uri(store.get(store.key(row.overlay_uri))))
-                for row in rows
-                if row.model in titles
+                Shown(titles[row.model], row, _small(store, row.overlay_uri)) for row in rows if row.model in titles
             ]
         except DefectoryError:
             continue  # a panel that was deleted takes no other with it
         yield Panel(rows[0].label, rows[0].kind, original, shown)
+
+
+def _small(store: ObjectStore, uri: str, bits: int = FULL_DEPTH) -> str:
+    return data_uri(reduced(store.get(store.key(uri)), PANEL_PX, bits))
 
 
 def _versions() -> dict[str, str]:
