@@ -14,3 +14,6 @@ class GeneratorServiceSettings(ServiceSettings):
         "auto",
         description="auto: a GPU where there is one; cuda: it neither starts nor works without one",
     )
+    processes: int = Field(
+        1, ge=1, le=64, description="processes that train a generator together, one a GPU; other work is done in one"
+    )
