@@ -42,6 +42,9 @@ def serve(
     device: Annotated[
         str, typer.Option("--device", help="For the generator: auto, or cuda, which does not start without a GPU.")
     ] = "",
+    processes: Annotated[
+        int | None, typer.Option("--processes", help="For the generator: that train together, one a GPU.")
+    ] = None,
     weights: Weights = "",
     store: Store = "",
     as_json: AsJson = False,
@@ -66,7 +69,7 @@ def serve(
         "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
         "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
-        "--device": device or None, "--role": role or None,
+        "--device": device or None, "--role": role or None, "--processes": processes,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

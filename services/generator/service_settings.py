@@ -18,3 +18,6 @@ class GeneratorServiceSettings(ServiceSettings):
         "auto",
         description="convolutions on a CPU; auto: by compiled loops where they can be used; off: by torch alone",
     )
+    processes: int = Field(
+        1, ge=1, le=64, description="processes that train a generator together, one a GPU; other work is done in one"
+    )

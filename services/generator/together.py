@@ -1,25 +1,31 @@
-"""One process of a training on several GPUs: `services.generator.torchrun` starts one for each."""
+"""One process of a training on several GPUs, of an operation (several.py starts them) or of a Job (torchrun.py)."""
 
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import structlog
 import torch
 from google.protobuf import json_format
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.errors import DefectoryError, InvalidInput
+from defectory.errors import Cancelled, DefectoryError, InvalidInput
 from defectory.exit_codes import EVICTED, OK, exit_code
 from defectory.memory import keep_freed_memory
 from defectory.serving.logs import configure_logs
-from defectory.serving.operations.context import NOTHING, Interrupted
+from defectory.serving.operations.context import NOTHING, Interrupted, StoredJobContext
+from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
+from defectory.serving.operations.record import read_record, write_record
+from defectory.serving.operations.runner import Workplace
+from defectory.serving.operations.worker import enter, not_well, request_of, well
 from defectory.storage import ObjectStore, open_store
 from services.generator.jobs import train_generator
 from services.generator.training import distributed
-from services.generator.training.device import choose, configure
+from services.generator.training.device import choose, configure, wanted_by
 from services.generator.training.distributed import World
 
 log = structlog.get_logger(__name__)
@@ -55,6 +61,82 @@ class TogetherContext:
             self._said = stage, int(done)
             shown = {name: round(value, 5) for name, value in values.items()}
             log.info(stage, done=done, total=total, unit=unit, sample_uri=sample_uri, warning=warning, **shown)
+
+
+class AgreeingContext:
+    """JobContext of a process of an operation's training: what the first is asked, by whomever, all of them do."""
+
+    def __init__(self, own: StoredJobContext, world: World, device: torch.device) -> None:
+        self.store = own.store
+        self.operation_id = own.operation_id
+        self.settings = own.settings
+        self._own = own
+        self._world = world
+        self._device = device
+
+    def report(
+        self,
+        stage: str,
+        done: float,
+        total: int,
+        unit: str,
+        *,
+        values: Mapping[str, float] = NOTHING,
+        sample_uri: str = "",
+        warning: str = "",
+    ) -> None:
+        """Write progress, if this is the first, and agree on whether to stop."""
+        cancelled = False
+        if self._world.writes:
+            try:
+                self._own.report(stage, done, total, unit, values=values, sample_uri=sample_uri, warning=warning)
+            except Cancelled:
+                cancelled = True
+            except Interrupted:
+                pass  # as `stop` says
+        asked = torch.tensor([float(self._own.stop), float(cancelled)], device=self._device)
+        stops, cancels = self._world.total(asked).tolist()
+        if cancels:
+            raise Cancelled(f"operation {self.operation_id} was cancelled")
+        if stops:
+            raise Interrupted
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Which of several processes on this machine one is, and where they meet."""
+
+    rank: int
+    size: int
+    port: int
+
+
+def work(workplace: Workplace, operation_id: str, seat: Seat) -> None:
+    """Be one process of an operation's training, in a fork; the first stores how it ended.
+
+    What nobody expected ends a process with 1, and the others with it: each saw another end of the same fault.
+    """
+    own = enter(workplace, operation_id)
+    os.environ.update(
+        RANK=str(seat.rank), LOCAL_RANK=str(seat.rank), WORLD_SIZE=str(seat.size),
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(seat.port),
+    )  # fmt: skip
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // seat.size))  # they would take all cores each
+    record = read_record(own.store, workplace.service, operation_id)
+    request = cast(generator_pb2.TrainGeneratorRequest, request_of(record))
+    try:
+        device = choose(request.settings.device or wanted_by(own.settings))  # type: ignore[arg-type]  # checked before
+        configure(device)
+        world = distributed.join(gpu=device.type == "cuda")
+        ended = well(record, train_generator(request, AgreeingContext(own, world, device), world))
+        distributed.leave()  # not after an error, as in `main`
+    except Interrupted:
+        distributed.leave()
+        sys.exit(EXIT_INTERRUPTED)
+    except DefectoryError as error:
+        ended = not_well(record, error)
+    if seat.rank == 0:
+        write_record(own.store, workplace.service, ended)
 
 
 def main() -> int:

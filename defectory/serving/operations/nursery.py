@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 
@@ -56,7 +57,11 @@ class Nursery:
 
     def start(self, operation_id: str, job: str) -> "ForkedWork":
         """A worker at work on an operation; Unavailable where none can be forked."""
-        process = self._context.Process(target=worker.main, args=(self._workplace, operation_id), name=operation_id)
+        return self.fork(worker.main, (self._workplace, operation_id), operation_id)
+
+    def fork(self, target: Callable[..., None], arguments: tuple[object, ...], name: str) -> "ForkedWork":
+        """A fork that calls what it is given; Unavailable where none can be made."""
+        process = self._context.Process(target=target, args=arguments, name=name)
         _started(process)
         return ForkedWork(process)
 
@@ -66,6 +71,11 @@ class ForkedWork:
 
     def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
+
+    @property
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` can wait for: ready once it has ended."""
+        return self._process.sentinel
 
     def wait(self) -> int:
         """Wait until it has ended; two threads that read how would take it from each other."""

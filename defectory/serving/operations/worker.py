@@ -24,6 +24,12 @@ from defectory.storage import ObjectStore, open_store
 
 def main(workplace: Workplace, operation_id: str) -> None:
     """Run an operation, store how it ended, and leave; the exit code says only whether it ended."""
+    context = enter(workplace, operation_id)
+    sys.exit(run(context.store, workplace.service, context))
+
+
+def enter(workplace: Workplace, operation_id: str) -> StoredJobContext:
+    """Make a fork a worker: it dies with its service, and SIGTERM sets its context's `stop`."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # see nursery.py
     die_with_parent()
     call_itself(operation_id)
@@ -37,7 +43,7 @@ def main(workplace: Workplace, operation_id: str) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
-    sys.exit(run(store, workplace.service, context))
+    return context
 
 
 def run(store: ObjectStore, service: str, context: StoredJobContext) -> int:
@@ -45,27 +51,35 @@ def run(store: ObjectStore, service: str, context: StoredJobContext) -> int:
     record = read_record(store, service, context.operation_id)
     try:
         job, request = _load(record)
-        response = job(request, context)
-        ended = record.model_copy(update={"state": State.SUCCEEDED, "response": pack(response), "status": ""})
+        ended = well(record, job(request, context))
     except Interrupted:
         return EXIT_INTERRUPTED
-    except Cancelled as error:
-        ended = _not_well(record, State.CANCELLED, error)
     except Exception as error:  # whatever went wrong belongs to the operation: its caller must learn of it
-        ended = _not_well(record, State.FAILED, error)
+        ended = not_well(record, error)
     write_record(store, service, ended)
     return 0
 
 
-def _load(record: OperationRecord) -> tuple[Callable[[Any, StoredJobContext], Message], Message]:
-    module, _, function = record.job.partition(":")
-    job = getattr(importlib.import_module(module), function)
-    packed = unpack_any(record.request)
-    request = symbol_database.Default().GetSymbol(packed.TypeName())()  # type: ignore[attr-defined]
-    request.ParseFromString(packed.value)
-    return job, request
+def well(record: OperationRecord, response: Message) -> OperationRecord:
+    """The record of an operation that succeeded."""
+    return record.model_copy(update={"state": State.SUCCEEDED, "response": pack(response), "status": ""})
 
 
-def _not_well(record: OperationRecord, state: State, error: Exception) -> OperationRecord:
+def not_well(record: OperationRecord, error: Exception) -> OperationRecord:
+    """The record of an operation that was cancelled or failed."""
+    state = State.CANCELLED if isinstance(error, Cancelled) else State.FAILED
     status = base64.b64encode(to_status(error).SerializeToString()).decode()
     return record.model_copy(update={"state": state, "status": status})
+
+
+def request_of(record: OperationRecord) -> Message:
+    """What was asked."""
+    packed = unpack_any(record.request)
+    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()  # type: ignore[attr-defined]
+    request.ParseFromString(packed.value)
+    return request
+
+
+def _load(record: OperationRecord) -> tuple[Callable[[Any, StoredJobContext], Message], Message]:
+    module, _, function = record.job.partition(":")
+    return getattr(importlib.import_module(module), function), request_of(record)
