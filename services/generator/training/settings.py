@@ -15,7 +15,7 @@ from defectory.job_settings.generator_training import (
     LearningSettings,
     ShapeSettings,
 )
-from defectory.validation import validated
+from defectory.validation import validated, why_of
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.precision import CLAMP
 from services.generator.training import configurations
@@ -99,7 +99,7 @@ def resolve(
     try:
         settings = TrainingSettings.model_validate({**learning, "architecture": shape})
     except ValidationError as error:
-        fields = {_field(part["loc"]): part["msg"] for part in error.errors()}
+        fields = {_field(part["loc"]): why_of(part) for part in error.errors()}
         summary = "; ".join(f"{name}: {why}" for name, why in fields.items())
         raise InvalidInput(f"training settings: {summary}", fields) from error
     _check_together(settings)
