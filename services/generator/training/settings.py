@@ -15,6 +15,7 @@ from defectory.job_settings.generator_training import (
     LearningSettings,
     ShapeSettings,
 )
+from defectory.job_settings.rendering import Arithmetic
 from defectory.validation import validated, why_of
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.precision import CLAMP
@@ -24,7 +25,7 @@ from services.generator.training.configurations import COMMON, SMALL
 MAX_SNAPSHOTS = 10_000  # of a training: each is a checkpoint and a sheet in the store
 
 
-class TrainingSettings(LearningSettings):
+class TrainingSettings(Arithmetic, LearningSettings):
     """Everything that shapes a training, apart from its data and its seed.
 
     Those of LearningSettings that a configuration fills in stand here again, as what always has a value.
