@@ -6,7 +6,7 @@ import pytest
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
-from defectory.job_settings.filtering import Thresholds
+from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
 from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
@@ -36,7 +36,7 @@ def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
         manifest,
         manifest,
         [],
-        Policy(Thresholds(policy="none")),
+        Policy(Filtering(policy="none")),
         False,
         "judged",
         lambda _: scores,
