@@ -11,8 +11,8 @@ PolicyName = Literal["confident", "informative", "band", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Thresholds(JobSettings):
-    """A rule with its thresholds, which are probabilities of the intended label: the mean over the judge's cycles."""
+class Filtering(JobSettings):
+    """Which synthetic images are kept; thresholds are probabilities of the intended label, the mean over cycles."""
 
     policy: PolicyName = Field(
         "confident",
@@ -24,9 +24,4 @@ class Thresholds(JobSettings):
     label_lower_thresholds: Mapping[str, Share] = Field(
         {}, description="lower threshold of single labels, with the policy band"
     )
-
-
-class Filtering(Thresholds):
-    """Which synthetic images are kept."""
-
     novelty_gate: bool = Field(True, description="reject near-copies, near-duplicates and outliers")

@@ -54,7 +54,7 @@ class ShapeSettings(JobSettings):
     )
 
 
-class LearningSettings(Arithmetic):
+class LearningSettings(JobSettings):
     """How the networks learn, apart from their shape, the data and the seed."""
 
     config: ConfigName = Field("small", description="configuration that absent settings come from")
@@ -126,7 +126,7 @@ class LearningSettings(Arithmetic):
     )
 
 
-class GeneratorTraining(LearningSettings, ShapeSettings):
+class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the last one's fields come first
     """How a generator is trained."""
 
     resolution_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(

@@ -39,12 +39,13 @@ def explain(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="IMAGE|DATASET", help="An image file, or a dataset's name.")],
     models: Annotated[list[str], typer.Option("--model", help="Classifier; again for another beside it.")],
-    how: ExplainingMany,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Overlay of a single image.")] = Path(
         "overlay.png"
     ),
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
     split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
+    *,
+    how: ExplainingMany,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:

@@ -42,7 +42,6 @@ SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
-    training: GeneratorTraining,
     label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")] = "",
     labels: Annotated[
         str, typer.Option("--labels", metavar="A,B,…", help="In place of it: labels of one class-conditional model.")
@@ -50,6 +49,8 @@ def train(
     init: Annotated[
         str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
     ] = "",
+    *,
+    training: GeneratorTraining,
     seed: Seed = 0,
     store: Store = "",
     as_json: AsJson = False,
@@ -82,7 +83,6 @@ def train(
 @with_settings({"noise_mode": "noise"})
 def synthesize(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    rendering: NoisyRendering,
     dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write; else derived.")] = "",
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="Number of images; 100, where no --seeds are.")
@@ -96,6 +96,8 @@ def synthesize(
         bool, typer.Option("--restore-size", help="Undo the stretch to a square: as large as the photographs were.")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write the PNG files here.")] = None,
+    *,
+    rendering: NoisyRendering,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -163,8 +165,9 @@ def import_(
 def metrics(
     model: Annotated[str, typer.Argument(help='"name" (its newest version) or "name/version".')],
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset with images of its label, by name or URI.")],
-    truncation: Truncation,
     count: Annotated[int, typer.Option("--count", min=10, max=10_000, help="Images to make.")] = 500,
+    *,
+    truncation: Truncation,
     fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
     store: Store = "",
     as_json: AsJson = False,
@@ -195,10 +198,11 @@ def metrics(
 @with_settings({"noise_mode": "noise"})
 def preview(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    rendering: PreviewRendering,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, e.g. 0-9,42; at most 64.")] = "0-15",
     class_label: ClassLabel = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
+    *,
+    rendering: PreviewRendering,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:

@@ -63,7 +63,6 @@ def export(
 @with_settings()
 def interpolate(
     model: Model,
-    rendering: Rendering,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds that the film goes through, 2 to 64.")] = "0-3",
     frames: Annotated[int, typer.Option("--frames", min=2, max=3600, help="Frames of the film.")] = 60,
     space: Annotated[str, typer.Option("--space", help="w (straight) or z (along the sphere).")] = "w",
@@ -73,6 +72,8 @@ def interpolate(
         str, typer.Option("--class", metavar="A[,B,…]", help="Class of all seeds, or one a seed (w only).")
     ] = "",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
+    *,
+    rendering: Rendering,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +104,6 @@ def interpolate(
 @with_settings()
 def mix(
     model: Model,
-    rendering: Rendering,
     rows: Annotated[str, typer.Option("--rows", help="Seeds that give the chosen styles, 1 to 32.")] = "0-3",
     columns: Annotated[str, typer.Option("--columns", help="Seeds that give all other styles, 1 to 32.")] = "10-15",
     styles: Annotated[str, typer.Option("--styles", help="Styles of the rows: 0 is the coarsest, two a size.")] = "0-2",
@@ -111,6 +111,8 @@ def mix(
         str, typer.Option("--class", metavar="A[,B]", help="Class of all seeds, or that of rows and of columns.")
     ] = "",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
+    *,
+    rendering: Rendering,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:

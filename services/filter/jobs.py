@@ -1,7 +1,7 @@
 """The filter's long-running work."""
 
 from defectory.api.filter.v1 import filter_pb2 as pb
-from defectory.job_settings.filtering import Filtering, Thresholds
+from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.messages import read
 from defectory.models import resolve
 from defectory.serving.manifests import reading_of
@@ -15,14 +15,14 @@ from services.filter.scores import Scores
 
 def policy_of(request: pb.FilterImagesRequest) -> Policy:
     """The policy that a request asks for; InvalidInput for thresholds out of range."""
-    return Policy(read(Thresholds, request))
+    return Policy(read(Filtering, request))
 
 
 def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.FilterImagesResponse:
     """Give every image of a manifest its verdict."""
     judge = "/".join(resolve(job.store, KIND, request.judge_model))  # once: a label may move while the job runs
 
-    reading = reading_of(job)
+    reading, policy = reading_of(job), policy_of(request)
 
     def report(stage: str, done: int, total: int) -> None:
         job.report(stage, done, total, "images")
@@ -35,8 +35,8 @@ def filter_images(request: pb.FilterImagesRequest, job: JobContext) -> pb.Filter
         request.manifest_uri,
         request.real_manifest_uri,
         list(request.accepted_manifest_uris),
-        policy_of(request),
-        read(Filtering, request).novelty_gate,
+        policy,
+        policy.rule.novelty_gate,
         request.dataset,
         score,
         lambda real: doubts(job.store, judge, real, reading),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from defectory.errors import InvalidInput
-from defectory.job_settings.filtering import Thresholds
+from defectory.job_settings.filtering import Filtering
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Policy:
         InvalidInput: a band that ends below its start.
     """
 
-    rule: Thresholds = field(default_factory=Thresholds)
+    rule: Filtering = field(default_factory=Filtering)
 
     def __post_init__(self) -> None:
         if self.rule.policy != "band":

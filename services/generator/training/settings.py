@@ -15,7 +15,8 @@ from defectory.job_settings.generator_training import (
     LearningSettings,
     ShapeSettings,
 )
-from defectory.validation import validated
+from defectory.job_settings.rendering import Arithmetic
+from defectory.validation import validated, why_of
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.precision import CLAMP
 from services.generator.training import configurations
@@ -24,7 +25,7 @@ from services.generator.training.configurations import COMMON, SMALL
 MAX_SNAPSHOTS = 10_000  # of a training: each is a checkpoint and a sheet in the store
 
 
-class TrainingSettings(LearningSettings):
+class TrainingSettings(Arithmetic, LearningSettings):
     """Everything that shapes a training, apart from its data and its seed.
 
     Those of LearningSettings that a configuration fills in stand here again, as what always has a value.
@@ -99,7 +100,7 @@ def resolve(
     try:
         settings = TrainingSettings.model_validate({**learning, "architecture": shape})
     except ValidationError as error:
-        fields = {_field(part["loc"]): part["msg"] for part in error.errors()}
+        fields = {_field(part["loc"]): why_of(part) for part in error.errors()}
         summary = "; ".join(f"{name}: {why}" for name, why in fields.items())
         raise InvalidInput(f"training settings: {summary}", fields) from error
     _check_together(settings)

@@ -6,6 +6,7 @@ import pytest
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
+from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
 from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
@@ -32,7 +33,16 @@ def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
     scores = Scores({x.sha256: Score(half, half) for x in lines}, {x.sha256: [1.0, 0.0] for x in lines})
     manifest = store.uri("datasets/parts/manifest.jsonl")
     judge_manifest(
-        store, manifest, manifest, [], Policy("none"), False, "judged", lambda _: scores, lambda _: [], lambda *_: None
+        store,
+        manifest,
+        manifest,
+        [],
+        Policy(Filtering(policy="none")),
+        False,
+        "judged",
+        lambda _: scores,
+        lambda _: [],
+        lambda *_: None,
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import InvalidInput
-from defectory.job_settings.filtering import Thresholds
+from defectory.job_settings.filtering import Filtering
 from defectory.validation import validated
 from services.filter.novelty import Finding
 from services.filter.policies import Policy
@@ -17,7 +17,7 @@ PROBABILITY = st.floats(0, 1)
 
 
 def policy(name: str = "confident", **thresholds: object) -> Policy:
-    return Policy(validated(Thresholds, {"policy": name, **thresholds}))
+    return Policy(validated(Filtering, {"policy": name, **thresholds}))
 
 
 @given(PROBABILITY, PROBABILITY)
