@@ -25,7 +25,7 @@ from defectory.serving.operations.worker import enter, not_well, request_of, wel
 from defectory.storage import ObjectStore, open_store
 from services.generator.jobs import train_generator
 from services.generator.training import distributed
-from services.generator.training.device import choose, configure, wanted_by
+from services.generator.training.device import choose, configure, set_up
 from services.generator.training.distributed import World
 
 log = structlog.get_logger(__name__)
@@ -125,7 +125,8 @@ def work(workplace: Workplace, operation_id: str, seat: Seat) -> None:
     record = read_record(own.store, workplace.service, operation_id)
     request = cast(generator_pb2.TrainGeneratorRequest, request_of(record))
     try:
-        device = choose(request.settings.device or wanted_by(own.settings))  # type: ignore[arg-type]  # checked before
+        wanted = set_up(own.settings)
+        device = choose(request.settings.device or wanted)  # type: ignore[arg-type]  # checked before
         configure(device)
         world = distributed.join(gpu=device.type == "cuda")
         ended = well(record, train_generator(request, AgreeingContext(own, world, device), world))
