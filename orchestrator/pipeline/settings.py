@@ -105,13 +105,13 @@ class FilterSettings(Filtering):
 
 
 class ClassifierSettings(ClassifierRecipe, Cycles):
-    """How a classifier is trained; what is absent is as its preset says. The same for baseline and expanded."""
+    """How a classifier is trained; what is absent is as its preset says. An arm may have settings over these."""
 
     steps_per_epoch: int = filled_in(
         ClassifierRecipe,
         "steps_per_epoch",
         0,
-        "steps an epoch, in both arms; 0: as many as show the full expanded set once",
+        "steps an epoch, in every arm; 0: as many as show the largest training set once",
     )
 
 

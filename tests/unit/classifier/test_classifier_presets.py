@@ -19,7 +19,7 @@ def test_the_page_names_every_setting_in_which_the_presets_differ() -> None:
     for name, (paper, best) in rows.items():
         assert best == str(PRESETS["best"][name])
         default = getattr(defaults, name)
-        assert paper == ("the dataset's size" if name == "input_px" else f"{default:g}" if default != "all" else "all")
+        assert paper == ("224, or less" if name == "input_px" else f"{default:g}" if default != "all" else "all")
 
 
 def test_the_paper_is_the_default_at_the_size_of_the_dataset() -> None:
