@@ -50,9 +50,9 @@ the others take seconds. Arms on edited or reviewed images, or on more real ones
 """
 SETTINGS_INTRO = """# Settings of a service
 
-Read once, at the start: from the flag (`--metrics-port`), else from the variable (`DEFECTORY_METRICS_PORT`), else the
-default. A value out of range ends the start with the setting's name. The token has no flag, since a flag shows in the
-list of processes.
+Settings are read once, at the start: from the flag (`--metrics-port`), else from the variable
+(`DEFECTORY_METRICS_PORT`), else the default. A value out of range ends the start with the setting's name. The token has
+no flag, since a flag shows in the list of processes.
 """
 SETTINGS_BESIDE = """## Variables beside them
 

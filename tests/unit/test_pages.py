@@ -12,6 +12,8 @@ from orchestrator.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(page for folder in (".", "docs/**", "services/**") for page in ROOT.glob(f"{folder}/*.md"))
+OF_TODAY = [page for page in PAGES if page.parent.name != "decisions" and page.name != "CHANGELOG.md"]
+TOP = ("bench", "defectory", "deploy", "docs", "examples", "findings", "orchestrator", "proto", "services", "tests")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -34,6 +36,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=named)
+def test_files_that_are_named_exist(page: Path) -> None:
+    names = re.findall(rf"`((?:{'|'.join(TOP)})/[\w./-]+)`", page.read_text())
+    assert [name for name in names if "/X/" not in name and not (ROOT / name).exists()] == []
 
 
 def commands(page: Path) -> list[list[str]]:
