@@ -32,7 +32,7 @@ OF_THE_LINE = {
     "freeze_d": {"orchestrator/pipeline/synthetic_steps.py"},  # not without an initial model
     "augment_p": {"orchestrator/pipeline/synthetic_steps.py", "orchestrator/cli/generator.py"},  # that it ended with
     "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
-    "resolution_px": {"orchestrator/pipeline/synthetic_steps.py", "orchestrator/cli/generator.py"},  # the dataset's
+    "resolution_px": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/generator.py"},  # a judge
     "initial_weights": {  # an arm starts as the first one did
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
     },
