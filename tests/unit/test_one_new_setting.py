@@ -30,14 +30,19 @@ ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
     "freeze_d": {"orchestrator/pipeline/synthetic_steps.py"},  # not without an initial model
-    "augment_p": {"orchestrator/pipeline/synthetic_steps.py", "orchestrator/cli/generator.py"},  # that it ended with
+    "augment_p": {  # that it ended with
+        "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
+    },
     "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
     "resolution_px": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/generator.py"},  # a judge
     "initial_weights": {  # an arm starts as the first one did
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
     },
     "steps_per_epoch": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py"},  # equal
-    "input_px": {"orchestrator/report/heat.py", "orchestrator/cli/classifier.py"},  # coarse heat; a column of the list
+    "input_px": {  # coarse heat; a column of the list; the recipe that an arm had; where a setting of before has gone
+        "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/report/documents.py",
+        "orchestrator/report/recipe.py", "orchestrator/pipeline/settings.py",
+    },
 }  # fmt: skip
 NAMES_OF_OPTIONS = re.compile(r"@with_settings\(\{.*?\}\)", re.DOTALL)
 
