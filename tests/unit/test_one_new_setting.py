@@ -34,7 +34,10 @@ OF_THE_LINE = {
         "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
     },
     "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
-    "resolution_px": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/generator.py"},  # a judge
+    "resolution_px": {  # a judge sees no more; what a pipeline says of it is never left open; a column of the list
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py", "orchestrator/cli/generator.py",
+    },
+    "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
     },
