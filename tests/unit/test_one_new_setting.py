@@ -42,7 +42,10 @@ OF_THE_LINE = {
     "initial_weights": {  # an arm starts as the first one did
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
     },
-    "steps_per_epoch": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py"},  # equal
+    "steps_per_epoch": {  # equal in all arms, and told
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
+        "orchestrator/pipeline/outputs.py", "orchestrator/report/content.py",
+    },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
         "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/pipeline/settings.py",
     },
