@@ -40,8 +40,8 @@ OF_THE_LINE = {
     },
     "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
-        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/arms.py", "orchestrator/pipeline/outputs.py",
-        "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/arms.py",
+        "orchestrator/pipeline/outputs.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
