@@ -1,13 +1,14 @@
 """What a network needs of a dataset's pictures: made of them on demand, and kept in the store where that is costly."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
 from defectory.datasets.pictures import memory_of, refusing_others
 from defectory.errors import DefectoryError, InvalidInput, NotFound
-from defectory.imaging import decode, encode_png, to_square
+from defectory.imaging import FULL_DEPTH, decode, decoding, encode_png, read_header, to_square
 from defectory.storage.fetching import verified
 from defectory.storage.parallel import in_order
 from defectory.storage.store import NOT_NOW, ObjectStore
@@ -75,13 +76,18 @@ def _prepared(
     kept_key = f"prepared/{line.sha256}/{recipe}.png"  # by content: datasets that have the picture share it
     kept = line.width * line.height >= KEPT_FROM_PIXELS
     if kept:
-        try:
-            return np.asarray(decode(store.get(kept_key), keep_alpha=True))
-        except (NotFound, InvalidInput):  # not there, or broken: it is made anew
-            pass
+        with suppress(NotFound, InvalidInput):  # not there, or broken: it is made anew
+            return _as_stored(store.get(kept_key))
     content = verified(store.get(key), line.uri, line.sha256)
     with memory_of(line):
         image = make(content, line)
     if kept:
         store.put(kept_key, encode_png(image))
     return image
+
+
+def _as_stored(png: bytes) -> np.ndarray:
+    """The channels that were stored: an opaque image of a dataset with alpha keeps its alpha."""
+    opened = read_header(png)
+    with decoding(opened):
+        return np.asarray(opened.load(0, FULL_DEPTH))

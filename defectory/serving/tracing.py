@@ -32,4 +32,4 @@ def tracing_interceptors(service: str, environ: Mapping[str, str]) -> list[grpc.
     provider = TracerProvider(resource=Resource.create({"service.name": f"defectory-{service}"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     atexit.register(provider.shutdown)  # the last spans leave before the process does
-    return [server_interceptor(tracer_provider=provider)]
+    return [server_interceptor(tracer_provider=provider)]  # type: ignore[no-untyped-call]

@@ -17,10 +17,10 @@ import typer
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage.check import check_store
+from defectory.weights import in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
 
-WEIGHTS_FILE = "mobilenet_v2_imagenet_no_top.weights.h5"
 KERAS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 NEEDED_BY = {
     "grpcio": "everything", "protobuf": "everything", "numpy": "everything", "pillow": "everything",
@@ -139,11 +139,10 @@ def _weights(given: str) -> Finding:
         if Path(named).is_file():
             return Finding("ImageNet weights", "ok", named)
         return Finding("ImageNet weights", "wrong", f"{named} does not exist", "mend --weights or DEFECTORY_WEIGHTS")
-    shared = Path(os.environ.get("DEFECTORY_SHARED", "../shared"))
-    keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    for path in (shared / "weights" / WEIGHTS_FILE, keras / "models" / KERAS_FILE):
-        if path.is_file():
-            return Finding("ImageNet weights", "ok", str(path))
+    keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / KERAS_FILE
+    found = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or (keras if keras.is_file() else None)
+    if found:
+        return Finding("ImageNet weights", "ok", str(found))
     mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS, or the starter is used"
     return Finding("ImageNet weights", "note", "not on this machine", mend)
 

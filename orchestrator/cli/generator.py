@@ -285,16 +285,13 @@ def _sheet(images: list[bytes]) -> bytes:
     """PNG files of one size as one picture, about square."""
     import math
 
-    from PIL import Image
+    import numpy as np
 
     from defectory.imaging import decode, encode_png
+    from defectory.imaging.sheet import contact_sheet
 
-    decoded = [decode(image) for image in images]
-    columns, (width, height) = math.ceil(math.sqrt(len(decoded))), decoded[0].size
-    sheet = Image.new(decoded[0].mode, (columns * width, -(-len(decoded) // columns) * height))
-    for number, image in enumerate(decoded):
-        sheet.paste(image, (number % columns * width, number // columns * height))
-    return encode_png(sheet)
+    columns = math.ceil(math.sqrt(len(images)))
+    return encode_png(contact_sheet([np.asarray(decode(image)) for image in images], columns))
 
 
 def _export(store: ObjectStore, manifest_uri: str, out: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from google.longrunning import operations_pb2
 from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
 from defectory.errors import Corrupted
 from defectory.imaging import encode_png
+from defectory.job_settings.generator_training import Device
 from defectory.models import list_models, resolve
 from defectory.serving.caller import GrpcCaller
 from defectory.serving.manifests import Manifests
@@ -21,7 +22,7 @@ from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import use_precision
 from services.generator.synthesis import SynthesisSettings
-from services.generator.training.device import Device, on_best_device
+from services.generator.training.device import on_best_device
 
 TRAIN_JOB = "services.generator.jobs:train_generator"
 SYNTHESIZE_JOB = "services.generator.jobs:synthesize"

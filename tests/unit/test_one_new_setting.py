@@ -30,14 +30,26 @@ ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
     "freeze_d": {"orchestrator/pipeline/synthetic_steps.py"},  # not without an initial model
-    "augment_p": {"orchestrator/pipeline/synthetic_steps.py", "orchestrator/cli/generator.py"},  # that it ended with
-    "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
-    "resolution_px": {"orchestrator/pipeline/synthetic_steps.py", "orchestrator/cli/generator.py"},  # the dataset's
-    "initial_weights": {  # an arm starts as the first one did
-        "orchestrator/pipeline/classifier_steps.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
+    "augment_p": {  # that it ended with
+        "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
     },
-    "steps_per_epoch": {"orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py"},  # equal
-    "input_px": {"orchestrator/report/heat.py", "orchestrator/cli/classifier.py"},  # coarse heat; a column of the list
+    "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
+    "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; a column of the list
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
+        "orchestrator/cli/generator.py",
+    },
+    "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
+    "initial_weights": {  # an arm starts as the first one did
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/arms.py",
+        "orchestrator/pipeline/outputs.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
+    },
+    "steps_per_epoch": {  # equal in all arms, and told
+        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
+        "orchestrator/pipeline/outputs.py", "orchestrator/report/content.py",
+    },
+    "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
+        "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/pipeline/settings.py",
+    },
 }  # fmt: skip
 NAMES_OF_OPTIONS = re.compile(r"@with_settings\(\{.*?\}\)", re.DOTALL)
 
@@ -104,6 +116,8 @@ def test_neither_the_line_nor_a_command_names_a_setting_without_a_reason(model: 
     files = [path for path in (ROOT / "orchestrator").rglob("*.py") if path.name != "presets.py"]
     texts = {str(path.relative_to(ROOT)): NAMES_OF_OPTIONS.sub("", path.read_text()) for path in files}
     del texts["orchestrator/cli/setting_options.py"]  # its example
+    for told in ("recipe", "documents"):  # an arm's recipe, in words
+        del texts[f"orchestrator/report/{told}.py"]
     for name in (name for name in model.model_fields if "_" in name):
         naming = {path for path, text in texts.items() if re.search(rf"\b{name}\b", text)}
         assert naming <= OF_THE_LINE.get(name, set()), name

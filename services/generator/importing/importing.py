@@ -9,6 +9,7 @@ from torch import Tensor
 
 from defectory.errors import Corrupted, InvalidInput
 from defectory.job_settings.generator_training import ShapeSettings
+from defectory.models import version_prefix
 from defectory.storage import ObjectStore
 from services.generator import bundle
 from services.generator import tensors as tensor_files
@@ -54,7 +55,7 @@ def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, labe
     if judge is not None:
         judging = conversion.discriminator_tensors(judge)
         _check(judging, discriminator.state_dict(), "D")
-        checkpoints = Checkpoints(store, bundle.version_prefix(bundle.KIND, name, version), IDENTITY)
+        checkpoints = Checkpoints(store, version_prefix(bundle.KIND, name, version), IDENTITY)
         checkpoints.save(0, {f"d/{key}": value for key, value in judging.items()}, {})
     return bundle.write(store, fields, weights)
 

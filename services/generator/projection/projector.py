@@ -69,7 +69,7 @@ def project(
         distances = distance(generator.synthesis(generator.styles_of(moved), noise))
         loss = distances.sum() + NOISE_PENALTY * sum(whiteness(x) for x in noise)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             for x in noise:

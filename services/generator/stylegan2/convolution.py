@@ -27,7 +27,8 @@ def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
         kernel: see `prepared`, where it is known from before
     """
-    if torch.jit.is_tracing() or not gate.winograd_pays(x, weight):
+    tracing = torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+    if tracing or not gate.winograd_pays(x, weight):
         return F.conv2d(x, weight, padding=1)
     if _learns(x, weight):
         y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]

@@ -110,7 +110,10 @@ class _Transposed(torch.autograd.Function):
         ctx.save_for_backward(weight)
         ctx.how = stride, padding
         if len(weight) > shape[1]:  # several filters a channel
-            return conv2d_input(shape, weight, y, stride=stride, padding=padding, groups=shape[1])
+            whole: Tensor = conv2d_input(  # type: ignore[no-untyped-call]
+                shape, weight, y, stride=stride, padding=padding, groups=shape[1]
+            )
+            return whole
         # torch's own transpose is slower and leaves channels-last layout, which slows all that comes after it.
         reach = weight.shape[-1] - 1
         n, channels, *sides = shape

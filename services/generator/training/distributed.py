@@ -78,7 +78,8 @@ class World:
             return
         together = torch.cat([gradient.flatten() for gradient in gradients])  # one message, not one a parameter
         dist.all_reduce(together)
-        for gradient, summed in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        parts = torch.split(together, [g.numel() for g in gradients])
+        for gradient, summed in zip(gradients, parts, strict=True):
             gradient.copy_(summed.view_as(gradient))
 
     def parts(self, count: int, micro_batch: int) -> Iterator[tuple[slice, float]]:

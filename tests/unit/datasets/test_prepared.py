@@ -63,6 +63,15 @@ def test_what_is_made_of_a_large_picture_is_kept_and_of_a_small_one_not() -> Non
         assert isinstance(found, DefectoryError)
 
 
+@pytest.mark.parametrize(("colour", "shape"), [("L", (32, 32)), ("RGB", (32, 32, 3)), ("RGBA", (32, 32, 4))])
+def test_what_is_kept_has_the_channels_that_it_was_made_with(colour: str, shape: tuple[int, ...]) -> None:
+    store = MemoryStore()
+    line = put(store, 1024, 1024, colour=colour)
+    first, kept = one(store, line), one(store, line)
+    assert first.shape == kept.shape == shape
+    np.testing.assert_array_equal(first, kept)
+
+
 def test_a_kept_image_that_is_broken_is_made_anew() -> None:
     store = MemoryStore()
     line = put(store, 1024, 1024)
