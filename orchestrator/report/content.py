@@ -21,6 +21,7 @@ from orchestrator.pipeline.outputs import (
     Key,
     Outputs,
     Read,
+    Round,
     TrainedArm,
     dataset_of,
     evaluated,
@@ -34,7 +35,9 @@ from orchestrator.report.documents import (
     Evaluation,
     Explanation,
     Heat,
+    JudgedCard,
     Metrics,
+    Probe,
     ThresholdCurve,
     parsed,
     read_document,
@@ -90,6 +93,7 @@ class RunContent:
     real: list[ManifestLine]
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
+    probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
     explanations: list[Explanation]
     heat: Heat  # where it lies; without models where nothing was explained
 
@@ -135,7 +139,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     pipeline = record.pipeline()
     outputs = _outputs(record, pipeline.arms)
     arms = [_arm(store, outputs, arm) for arm in pipeline.arms]
-    judged, curves = {}, {}
+    judged, curves, probes = {}, {}, {}
     if FILTER in outputs:
         for label, filtered in outputs[FILTER].root.items():
             judged[label] = [
@@ -146,6 +150,8 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
             if filtered.rounds:
                 first = read_document(store, filtered.rounds[0].curve_uri, ThresholdCurve)
                 curves[label] = whole_curve(first, judged[label])
+            if (probe := _probe(store, filtered.rounds, label)) is not None:
+                probes[label] = probe
     explanations, heat = [], Heat()
     if EXPLAIN in outputs:
         explained = outputs[EXPLAIN]
@@ -161,6 +167,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         real=read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment()),
         judged=judged,
         curves=curves,
+        probes=probes,
         explanations=explanations,
         heat=heat,
     )
@@ -210,6 +217,13 @@ def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
         recipe=recipe.in_words(card.settings),
         steps=classifier.steps_per_epoch * card.settings.epochs,
     )
+
+
+def _probe(store: ObjectStore, rounds: Sequence[Round], label: str) -> Probe | None:
+    """Of the round with the most accepted images: one generator made those of all rounds, and only the seeds differ."""
+    cards = [read_document(store, f"{one.manifest_uri.rpartition('/')[0]}/dataset.json", JudgedCard) for one in rounds]
+    probes = [probe for card in cards if (probe := card.probe.get(label)) is not None]
+    return max(probes, key=lambda probe: probe.synthetic, default=None)
 
 
 def _file(store: ObjectStore, key: str) -> bytes | None:

@@ -123,6 +123,22 @@ class ThresholdCurve(Written):
     real: dict[str, list[float]]
 
 
+class Probe(Written):
+    """How well a small classifier tells a label's accepted images from real ones: AUROC with its 95% interval."""
+
+    auroc: float
+    low: float
+    high: float
+    real: int
+    synthetic: int
+
+
+class JudgedCard(Written):
+    """dataset.json of judged images: label -> probe, None of too few images; earlier versions made none."""
+
+    probe: dict[str, Probe | None] = {}
+
+
 class Explanation(Written):
     """A line of explanations.jsonl: what one classifier looked at on one test image."""
 

@@ -22,6 +22,7 @@ from orchestrator.report.content import REASONS, RunContent, read_run, some_imag
 from orchestrator.report.documents import Explanation
 from orchestrator.report.figures import curves, data_uri, reduced, sheet, threshold_chart
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
+from orchestrator.report.shortcut import probe_rows, shortcut_warning
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {
@@ -102,6 +103,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         paper=PAPER,
         reasons=content.reasons(),
         reason_texts=REASONS,
+        probe_rows=list(probe_rows(content.probes)),
         warnings=list(_warnings(content)),
         recognised=_recognised(content),
         colours=colours(arms),
@@ -199,6 +201,8 @@ def _warnings(content: RunContent) -> Iterator[str]:
         )
     if content.comparison.test_groups < 30:
         yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
+    if warning := shortcut_warning(content.probes):
+        yield warning
 
 
 def _recognised(content: RunContent) -> list[str]:

@@ -22,6 +22,7 @@ from defectory.storage.store import ObjectStore
 from services.filter.features import unit_rows
 from services.filter.novelty import Finding, Prepared, judge, limits
 from services.filter.policies import Policy
+from services.filter.probe import probe_labels
 from services.filter.scores import Scores
 from services.filter.structure import FINE, Whitening, structures
 from services.filter.verdicts import count_verdicts, decide, threshold_curve
@@ -83,11 +84,14 @@ def judge_manifest(
     reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     warnings = doubts(real)
+    training = [x for x in real if x.split == "train"]
+    probes = probe_labels(training, judged, real_scores.embeddings, scores.embeddings)
     card = {
         JUDGED: manifest_uri,
         "verdicts": verdicts,
         "reasons": reasons,
         "limits": gate.limits,
+        "probe": {label: probe.to_dict() if probe else None for label, probe in probes.items()},
         "warnings": warnings,
     }
     return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons, warnings)

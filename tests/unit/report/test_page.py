@@ -109,6 +109,42 @@ def test_a_run_of_an_earlier_version_has_no_such_table(run: MemoryStore) -> None
     assert "Label by label" not in build_report(run, "run")[0].decode()
 
 
+def probed(store: MemoryStore, dataset: str, **figures) -> None:
+    """Let a judged dataset's card have a probe of good parts."""
+    key = f"datasets/{dataset}/dataset.json"
+    probe = {"auroc": 0.5, "low": 0.4, "high": 0.6, "real": 30, "synthetic": 20, **figures}
+    put(store, key, {**json.loads(store.get(key)), "probe": {"good": probe if figures else None}})
+
+
+def test_a_run_whose_images_were_not_probed_speaks_of_no_probe(run: MemoryStore) -> None:
+    assert "told from real ones" not in build_report(run, "run")[0].decode()
+    for dataset in ("judged", "judged2"):
+        probed(run, dataset)  # too few images
+    assert "told from real ones" not in build_report(run, "run")[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("low", "meaning", "warned"),
+    [
+        (0.31, "these features do not tell them apart", False),
+        (0.62, "some give themselves away", False),
+        (0.91, "a classifier can learn what is synthetic in place of what is defective", True),
+    ],
+)
+def test_the_page_says_whether_synthetic_images_can_be_told(
+    run: MemoryStore, low: float, meaning: str, warned: bool
+) -> None:
+    probed(run, "judged", auroc=0.9512, low=low, high=0.987, synthetic=40)
+    probed(run, "judged2", auroc=0.5, low=0.4, high=0.6, synthetic=12)  # the smaller round does not count
+    page = build_report(run, "run")[0].decode()
+    table = page[page.index("Can synthetic images be told from real ones?") :]
+    row = re.findall(r"<tr>(.*?)</tr>", table, re.S)[1]
+    figures = f"0.95 [{low}, 0.99]"
+    assert re.findall(r"<td[^>]*>([^<]+)</td>", row) == ["good", "30", "40", figures, meaning]
+    warnings = re.findall(r'<div class="warning">(.*?)</div>', page)
+    assert [figures in warning for warning in warnings if "synthetic" in warning] == [True] * warned
+
+
 def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
     model = {"model": "run.baseline/1", "masked": 0, "cells": [1, 1], "sanity": {"stages": {}, "passed": None}}
     put(run, "s", {"models": [model, {**model, "moved": None}]})

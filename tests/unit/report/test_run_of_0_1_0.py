@@ -57,6 +57,7 @@ def test_it_is_reported(store: ObjectStore) -> None:
     assert summary.heat["models"][1]["moved"]["inside"] == 0.0161  # which stood beside the models
     assert "real + synthetic" in page
     assert "<tr><td>training images</td>" in page
+    assert "told from real ones" not in page
 
 
 def test_the_command_reports_it(store: ObjectStore, tmp_path: Path) -> None:
