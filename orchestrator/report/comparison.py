@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from defectory.statistics import student_half_width
+from defectory.statistics import DIFFERENCE, FEWEST_CYCLES, Bounds, bounds_of, mean_interval
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import Estimate, Outcome
 from orchestrator.report.documents import Evaluation
@@ -68,7 +68,10 @@ def compare(evaluations: Mapping[str, Evaluation], subjects: Mapping[str, str]) 
     (_, first), *others = evaluations.items()
     groups = len({image.part for image in first.images if not image.augmentation})
     return Comparison(
-        arms={title: {m: interval(_over_cycles(arm, m)) for m in METRICS} for title, arm in evaluations.items()},
+        arms={
+            title: {m: interval(_over_cycles(arm, m), bounds_of(m)) for m in METRICS}
+            for title, arm in evaluations.items()
+        },
         differences={title: _difference(first, arm, subjects[title], groups) for title, arm in others},
         cycles=min(len(arm.cycles) for arm in evaluations.values()),
         test_images=len(first.images),
@@ -79,7 +82,7 @@ def compare(evaluations: Mapping[str, Evaluation], subjects: Mapping[str, str]) 
 def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int) -> Difference:
     paired = min(len(first.cycles), len(arm.cycles))
     differences = _over_cycles(arm, "f1")[:paired] - _over_cycles(first, "f1")[:paired]
-    over_cycles, by_group = interval(differences), group_bootstrap(first, arm)
+    over_cycles, by_group = interval(differences, DIFFERENCE), group_bootstrap(first, arm)
     outcome = decide(over_cycles, by_group)
     verdict = sentence(outcome, over_cycles, by_group, groups, paired, subject)
     return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict)
@@ -103,18 +106,18 @@ def subjects_of(arms: tuple[ArmSettings, ...]) -> dict[str, str]:
     return subjects
 
 
-def interval(values: np.ndarray) -> Estimate:
-    """Mean and 95% interval by Student's t."""
+def interval(values: np.ndarray, bounds: Bounds) -> Estimate:
+    """Mean over cycles and its 95% interval within bounds; of too few cycles their values instead."""
     mean = float(values.mean())
-    if len(values) < 2:
-        return Estimate(mean, None, None)
-    half = float(student_half_width(values))
-    return Estimate(mean, mean - half, mean + half)
+    ends = mean_interval(values, bounds)
+    if ends is None:
+        return Estimate(mean, None, None, tuple(map(float, values)))
+    return Estimate(mean, float(ends[0]), float(ends[1]))
 
 
 def paired_p_value(differences: np.ndarray) -> float | None:
-    """Two-sided p of the paired t-test; None where it is not defined (one cycle, or no spread)."""
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    """Two-sided p of the paired t-test; None where it says nothing (few cycles, or no spread)."""
+    if len(differences) < FEWEST_CYCLES or np.ptp(differences) == 0:
         return None
     return float(stats.ttest_1samp(differences, 0).pvalue)
 

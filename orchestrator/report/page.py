@@ -167,8 +167,10 @@ def percent(value: float | None) -> str:
 
 
 def estimate(value: Estimate, metric: str = "f1") -> str:
-    """A mean with its interval; a loss as it is, everything else in per cent."""
+    """A mean with its interval, or few cycles' own values; a loss as it is, everything else in per cent."""
     show = (lambda x: f"{x:.4f}") if metric == "loss" else percent
+    if value.singles:
+        return ", ".join(map(show, value.singles))
     return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
 
 

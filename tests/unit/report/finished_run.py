@@ -38,7 +38,7 @@ def images(store: MemoryStore, count: int, seed: int, **fields) -> list[Manifest
 def metrics() -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     epochs = [{"epoch": e, "train": measured, "validation": measured, "test": measured} for e in (1, 2)]
-    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1)]}
+    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1, 2)]}
 
 
 def card(preset: str = "best", input_px: int = 224) -> dict:
@@ -53,7 +53,7 @@ def card(preset: str = "best", input_px: int = 224) -> dict:
 def evaluation(test: list[ManifestLine]) -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     rows = [
-        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7]]}
+        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]]}
         for x in test
     ]
     decisions = {
@@ -64,7 +64,7 @@ def evaluation(test: list[ManifestLine]) -> dict:
         },
         "escapes": {"crack": {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}},
     }
-    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows, "decisions": decisions}
+    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 3, "images": rows, "decisions": decisions}
 
 
 def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:

@@ -58,12 +58,17 @@ def compared(first: Evaluation, second: Evaluation) -> tuple[Comparison, Differe
 
 def test_intervals_and_test_are_students() -> None:
     values = np.array([0.8, 0.82, 0.79, 0.85, 0.81])
-    found = interval(values)
+    found = interval(values, (0, 1))
     low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.002), pytest.approx(high, abs=0.002))
     assert paired_p_value(values - 0.75) == pytest.approx(stats.ttest_rel(values, np.full(5, 0.75)).pvalue)
-    assert interval(values[:1]) == Estimate(0.8, None, None)
     assert paired_p_value(np.zeros(5)) is None
+
+
+def test_two_cycles_have_values_and_nothing_else() -> None:
+    assert interval(np.array([0.8]), (0, 1)) == Estimate(0.8, None, None, (0.8,))
+    assert interval(np.array([0.5, 1.0]), (0, 1)) == Estimate(0.75, None, None, (0.5, 1.0))
+    assert paired_p_value(np.array([0.1, 0.11])) is None
 
 
 def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
