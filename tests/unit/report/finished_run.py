@@ -64,7 +64,15 @@ def evaluation(test: list[ManifestLine]) -> dict:
         },
         "escapes": {"crack": {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}},
     }
-    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 3, "images": rows, "decisions": decisions}
+    escape = {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}
+    overkill = {"count": 0, "of": 2, "low": 0.0, "high": 0.8419}
+    return {
+        "labels": LABELS,
+        "cycles": [{"metrics": measured}] * 3,
+        "images": rows,
+        "decisions": decisions,
+        "operating_point": {"good": "good", "measured": {"escape": escape, "overkill": overkill}},
+    }
 
 
 def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
@@ -117,7 +125,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
     }  # fmt: skip
     put(store, "runs/run/pipeline.json", pipeline)
     for step, outputs in steps.items():
-        record = {"step": step, "input_hash": "0", "started": "", "finished": "", "outputs": outputs}
+        record = {"step": step, "input_hash": "0", "started": "", "finished": "", "outputs": outputs, "warnings": []}
         put(store, f"runs/run/steps/{step}.json", record)
     return store
 
