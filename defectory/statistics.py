@@ -1,18 +1,63 @@
-"""Intervals of a few repetitions."""
+"""Intervals that stay where their figures can lie: of means over training cycles, and of rates over parts."""
+
+import math
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
+
+CONFIDENCE = 0.95
+FEWEST_CYCLES = 3  # below it the spread is not known: the single values are shown, and no interval
+Bounds = tuple[float, float]
+SHARE: Bounds = (0.0, 1.0)
+LOSS: Bounds = (0.0, math.inf)
+DIFFERENCE: Bounds = (-1.0, 1.0)  # of two shares
 
 
-def student_half_width(values: np.ndarray) -> np.ndarray:
-    """Half of the 95% interval of the mean by Student's t, over the first axis: two repetitions at least.
+def bounds_of(metric: str) -> Bounds:
+    """Where a classifier's metric can lie: a loss has no upper bound, all others are shares."""
+    return LOSS if metric == "loss" else SHARE
+
+
+def mean_interval(values: np.ndarray, bounds: Bounds = SHARE) -> tuple[np.ndarray, np.ndarray] | None:
+    """The 95% interval of a mean over training cycles, within bounds; None below FEWEST_CYCLES.
+
+    Student's t on the scale that has no bounds: the logit of a figure with two, the logarithm of one with a lower
+    bound only. The standard error is carried there by the delta method at the mean (Agresti, Categorical Data Analysis,
+    3rd ed., section 16.1), so that a single cycle on the bound itself does no harm and the mean lies in its interval.
 
     Args:
-        values: (N, ...), N >= 2.
+        values: (N, ...), each within the bounds. bounds: (lowest, highest); the highest may be infinite.
 
     Returns:
-        float64 (...).
+        (lower ends, upper ends), float64 (...) each.
     """
     array = np.asarray(values, dtype=float)
     count = len(array)
-    return np.asarray(stats.t.ppf(0.975, count - 1) * array.std(axis=0, ddof=1) / np.sqrt(count))
+    if count < FEWEST_CYCLES:
+        return None
+    lowest, highest = bounds
+    mean = array.mean(axis=0)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * array.std(axis=0, ddof=1) / math.sqrt(count)
+    above, below = mean - lowest, highest - mean
+    inside = (above > 0) & (below > 0)  # on a bound all cycles are alike
+    above = np.where(inside, above, 1.0)
+    if math.isinf(highest):
+        ends = [lowest + above * np.exp(sign * half / above) for sign in (-1, 1)]
+    else:
+        below, width = np.where(inside, below, 1.0), highest - lowest
+        ends = [
+            lowest + width * special.expit(np.log(above / below) + sign * half * width / (above * below))
+            for sign in (-1, 1)
+        ]
+    low, high = (np.where(inside, end, mean) for end in ends)
+    return low, high
+
+
+def rate_interval(count: int, of: int) -> tuple[float, float]:
+    """The 95% interval of a rate by Clopper and Pearson: it holds the true rate at least so often.
+
+    Args:
+        count: of the `of` >= 1 that were looked at.
+    """
+    interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
+    return float(interval.low), float(interval.high)

@@ -37,6 +37,7 @@ from defectory.storage.store import ObjectStore
 
 Report = Callable[[str, int, int, str], None]  # stage, done, total, unit
 WORKERS = 4
+FEW_TESTED = 30  # parts in the test split below which an interval is wide enough to be spoken of
 DRAWN_FILE = "drawn.txt"  # beside images that no camera took: says what they are, and follows them into every report
 
 
@@ -312,7 +313,9 @@ def _check_trained(lines: Sequence[ManifestLine], source: Source) -> None:
 
 def _warning(lines: Sequence[ManifestLine]) -> str:
     tested = len({line.group for line in lines if line.split == "test"})
-    return f"the test split holds {tested} independent parts only: intervals will be wide" if tested < 20 else ""
+    return (
+        f"the test split holds {tested} independent parts only: intervals will be wide" if tested < FEW_TESTED else ""
+    )
 
 
 def _few_validated(lines: Sequence[ManifestLine]) -> str:

@@ -138,11 +138,16 @@ class Explained(Output):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95% interval (None where one cycle gives none)."""
+    """A mean with its 95% interval.
+
+    Attributes:
+        low, high: None where fewer than three cycles give no interval. singles: their values.
+    """
 
     mean: float
     low: float | None
     high: float | None
+    singles: tuple[float, ...] = ()
 
 
 Outcome = Literal["helped", "hurt", "no difference", "cannot tell"]

@@ -88,6 +88,7 @@ class Display:
         self._last_line = 0.0
         self._step = ""
         self._sample_uri = ""  # that was told last
+        self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -133,7 +134,10 @@ class Display:
         self._console.print(Text(f"✔ {step}: skipped, {why}", style="dim"))
 
     def warn(self, text: str) -> None:
-        """Say it in a colour that is seen."""
+        """Say it in a colour that is seen; the same words once only."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         self._console.print(Text(f"! {text}", style="bold yellow"), soft_wrap=True)
 
     def _end(self) -> None:

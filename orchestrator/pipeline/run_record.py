@@ -15,7 +15,7 @@ ARMS = TypeAdapter(tuple[ArmSettings, ...])
 
 
 class StepRecord(BaseModel, Generic[Read]):
-    """A finished step. Times are ISO 8601, UTC."""
+    """A finished step. Times are ISO 8601, UTC; warnings are what a person should read of it, in their order."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,6 +23,7 @@ class StepRecord(BaseModel, Generic[Read]):
     input_hash: str
     started: str
     finished: str
+    warnings: tuple[str, ...] = ()
     outputs: SerializeAsAny[Read]  # whole, also where only a part of its type is known
 
 

@@ -14,7 +14,7 @@ from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
 from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.plan import decide, steps_from
-from orchestrator.pipeline.progress import Watcher
+from orchestrator.pipeline.progress import Report, Watcher
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Step, StepContext, StepInputs
@@ -65,11 +65,12 @@ def run_line(
             outputs.add(step.name, remembered.outputs)
             result.skipped.append(step.name)
             continue
+        heard = _Heard(watcher)
         context = StepContext(
-            settings, weights, upstream, store, services, watcher.progress, watcher.warn,
+            settings, weights, upstream, store, services, heard.progress, heard.warn,
             step.name, hash_, forced.get(step.name, 0),
         )  # fmt: skip
-        outputs.add(step.name, _run_step(step, context, record, watcher, decision.why))
+        outputs.add(step.name, _run_step(step, context, record, heard, decision.why))
         result.ran.append(step.name)
     record.finish_run()
     return result
@@ -86,15 +87,39 @@ def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
     )
 
 
-def _run_step(step: Step[OfStep], context: StepContext, record: RunRecord, watcher: Watcher, why: str) -> OfStep:
-    watcher.started(step.name, why)
+class _Heard:
+    """Passes on what a step says, and keeps what it warned of: the report tells it again."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.warnings: dict[str, None] = {}  # in their order, each once
+
+    def warn(self, text: str) -> None:
+        """A warning of the step itself."""
+        self.warnings[text] = None
+        self.watcher.warn(text)
+
+    def progress(self, report: Report) -> None:
+        """A service's report: whoever watches the operation has told its warning already."""
+        if report.warning:
+            self.warnings[report.warning] = None
+        self.watcher.progress(report)
+
+
+def _run_step(step: Step[OfStep], context: StepContext, record: RunRecord, heard: _Heard, why: str) -> OfStep:
+    heard.watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
     finished = StepRecord[OfStep](
-        step=step.name, input_hash=context.input_hash, started=started, finished=_now(), outputs=outputs
+        step=step.name,
+        input_hash=context.input_hash,
+        started=started,
+        finished=_now(),
+        outputs=outputs,
+        warnings=tuple(heard.warnings),
     )
     record.finish(finished)
-    watcher.finished(step.name, time.monotonic() - clock)
+    heard.watcher.finished(step.name, time.monotonic() - clock)
     return outputs
 
 

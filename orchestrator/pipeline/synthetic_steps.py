@@ -8,6 +8,7 @@ from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.errors import InvalidInput
 from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
+from orchestrator.pipeline.accepted import warnings_of
 from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
 from orchestrator.pipeline.outputs import (
     GENERATORS,
@@ -22,7 +23,6 @@ from orchestrator.pipeline.outputs import (
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
-OUTLIER_ALARM = 0.5  # share of outliers from which the generator is to blame, not the single image
 MAX_ROUND = 4  # largest round, in multiples of the quota
 SEEDS = 2**31  # first seeds of different run seeds lie in [0, SEEDS)
 SEED_STRIDE = 1_000_003  # prime, so that runs with neighbouring seeds share no images
@@ -141,19 +141,8 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
     outputs: dict[str, FilteredLabel] = {}
     for label, generator in context.outputs[GENERATORS].root.items():
         filtered = outputs[label] = _rounds(context, label, generator.full_name, quota(context, label))
-        if filtered.accepted < filtered.quota:
-            context.warn(
-                f"{label}: {filtered.accepted} of {filtered.quota} wanted images were accepted in "
-                f"{len(filtered.rounds)} rounds; the line goes on with these"
-            )
-        made = sum(count for judged in filtered.rounds for count in judged.verdicts.values())
-        strange = sum(judged.reasons.get("outlier", 0) for judged in filtered.rounds)
-        if strange > OUTLIER_ALARM * made:
-            context.warn(
-                f"{label}: {strange} of {made} synthetic images are farther from every real one than real ones are "
-                "from each other: the generator has not learned enough. Look at its sample sheet; train it longer, or "
-                "from another start"
-            )
+        for warning in warnings_of(label, filtered):
+            context.warn(warning)
     return Filtered(outputs)
 
 
@@ -213,4 +202,7 @@ def _judge(
         accepted_manifest_uris=accepted_uris,
     )
     request = fill(request, context.settings.filter)
-    return context.services.operate(FILTER_IMAGES, request, context.on_report)
+    judged = context.services.operate(FILTER_IMAGES, request, context.on_report)
+    for warning in judged.warnings:
+        context.warn(warning)
+    return judged

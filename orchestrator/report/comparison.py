@@ -5,13 +5,13 @@ seed in all arms) and the choice of test parts (bootstrap over groups, since pho
 independent). A difference counts when neither explains it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from defectory.statistics import student_half_width
+from defectory.statistics import DIFFERENCE, FEWEST_CYCLES, Bounds, bounds_of, mean_interval
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import Estimate, Outcome
 from orchestrator.report.documents import Evaluation
@@ -59,30 +59,43 @@ class Comparison:
         return " ".join(difference.verdict for difference in self.differences.values())
 
 
-def compare(evaluations: Mapping[str, Evaluation], subjects: Mapping[str, str]) -> Comparison:
+def compare(
+    evaluations: Mapping[str, Evaluation], subjects: Mapping[str, str], short: Collection[str] = ()
+) -> Comparison:
     """Compare every arm with the first on the same test images.
 
     Args:
         evaluations: title -> what was measured, two arms at least. subjects: see `subjects_of`.
+        short: titles of arms that got fewer synthetic images than wanted: none of them is said to be any better.
     """
     (_, first), *others = evaluations.items()
     groups = len({image.part for image in first.images if not image.augmentation})
     return Comparison(
-        arms={title: {m: interval(_over_cycles(arm, m)) for m in METRICS} for title, arm in evaluations.items()},
-        differences={title: _difference(first, arm, subjects[title], groups) for title, arm in others},
+        arms={
+            title: {m: interval(_over_cycles(arm, m), bounds_of(m)) for m in METRICS}
+            for title, arm in evaluations.items()
+        },
+        differences={title: _difference(first, arm, subjects[title], groups, title in short) for title, arm in others},
         cycles=min(len(arm.cycles) for arm in evaluations.values()),
         test_images=len(first.images),
         test_groups=groups,
     )
 
 
-def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int) -> Difference:
+def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int, short: bool) -> Difference:
     paired = min(len(first.cycles), len(arm.cycles))
     differences = _over_cycles(arm, "f1")[:paired] - _over_cycles(first, "f1")[:paired]
-    over_cycles, by_group = interval(differences), group_bootstrap(first, arm)
+    over_cycles, by_group = interval(differences, DIFFERENCE), group_bootstrap(first, arm)
     outcome = decide(over_cycles, by_group)
-    verdict = sentence(outcome, over_cycles, by_group, groups, paired, subject)
+    if short and outcome != "hurt":
+        outcome, verdict = "cannot tell", _of_a_short_arm(subject)
+    else:
+        verdict = sentence(outcome, over_cycles, by_group, groups, paired, subject)
     return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict)
+
+
+def _of_a_short_arm(subject: str) -> str:
+    return f"This run cannot tell whether {subject} helped: fewer synthetic images than wanted were accepted."
 
 
 def _over_cycles(arm: Evaluation, metric: str) -> np.ndarray:
@@ -103,18 +116,18 @@ def subjects_of(arms: tuple[ArmSettings, ...]) -> dict[str, str]:
     return subjects
 
 
-def interval(values: np.ndarray) -> Estimate:
-    """Mean and 95% interval by Student's t."""
+def interval(values: np.ndarray, bounds: Bounds) -> Estimate:
+    """Mean over cycles and its 95% interval within bounds; of too few cycles their values instead."""
     mean = float(values.mean())
-    if len(values) < 2:
-        return Estimate(mean, None, None)
-    half = float(student_half_width(values))
-    return Estimate(mean, mean - half, mean + half)
+    ends = mean_interval(values, bounds)
+    if ends is None:
+        return Estimate(mean, None, None, tuple(map(float, values)))
+    return Estimate(mean, float(ends[0]), float(ends[1]))
 
 
 def paired_p_value(differences: np.ndarray) -> float | None:
-    """Two-sided p of the paired t-test; None where it is not defined (one cycle, or no spread)."""
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    """Two-sided p of the paired t-test; None where it says nothing (few cycles, or no spread)."""
+    if len(differences) < FEWEST_CYCLES or np.ptp(differences) == 0:
         return None
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
@@ -175,10 +188,16 @@ def sentence(
         f"over {groups} independent test parts": by_group,
         f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
     }
-    spans = {where: x for where, x in named.items() if x.low is not None and x.high is not None}
-    if outcome == "cannot tell":  # an interval without 0 in it is not why
-        spans = {where: x for where, x in spans.items() if cycles < 2 or x.low <= 0 <= x.high}  # type: ignore[operator]
     points = f"{abs(by_group.mean) * 100:.1f} points of F1"
+    direction = "better" if by_group.mean > 0 else "worse"
+    unsure = f"This data cannot tell whether {subject} helped: {points} {direction}, but"
+    if cycles < FEWEST_CYCLES:
+        few = "was one training cycle" if cycles == 1 else f"were {cycles} training cycles"
+        by_cycle = ", ".join(map(_points, over_cycles.singles))
+        return f"{unsure} there {few} only, and chance shows in {FEWEST_CYCLES} at least (by cycle: {by_cycle})."
+    spans = {where: x for where, x in named.items() if x.low is not None and x.high is not None}
+    if outcome == "cannot tell":  # an interval that is clear by itself is not why
+        spans = {where: x for where, x in spans.items() if decide(x, x) == "cannot tell"} or spans
     span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
     starts = subject[0].upper() + subject[1:]
     if outcome == "helped":
@@ -187,9 +206,7 @@ def sentence(
         return f"{starts} did harm: {points} worse (95% interval {span})."
     if outcome == "no difference":
         return f"{starts} made no difference that matters: less than {MATTERS * 100:.0f} points (95% interval {span})."
-    direction = "better" if by_group.mean > 0 else "worse"
-    why = "there was one training cycle only" if cycles < 2 else "chance alone can explain the difference"
-    return f"This data cannot tell whether {subject} helped: {points} {direction}, but {why} (95% interval {span})."
+    return f"{unsure} chance alone can explain the difference (95% interval {span})."
 
 
 def _points(value: float | None) -> str:

@@ -11,12 +11,14 @@ from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.accepted import is_short, warnings_of
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
     EXPLAIN,
     FILTER,
     GENERATORS,
     INGEST,
+    JUDGE,
     Ingested,
     Key,
     Outputs,
@@ -28,7 +30,7 @@ from orchestrator.pipeline.outputs import (
     trained,
 )
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord
-from orchestrator.report import recipe
+from orchestrator.report import mistakes, recipe
 from orchestrator.report.comparison import Comparison, compare, subjects_of
 from orchestrator.report.documents import (
     Card,
@@ -88,6 +90,7 @@ class RunContent:
     run: str
     pipeline: RecordedPipeline
     outputs: Outputs
+    warned: dict[str, tuple[str, ...]]  # step -> what it warned of
     arms: list[ArmContent]  # the first is what the others are compared with
     comparison: Comparison
     real: list[ManifestLine]
@@ -108,9 +111,25 @@ class RunContent:
         return {arm.title: arm.recipe for arm in self.arms}
 
     @property
+    def shortage(self) -> list[str]:
+        """What is said first where an arm got fewer synthetic images than wanted, and what to do; empty else."""
+        if FILTER not in self.outputs or not any(arm.settings.trains_on == "filtered" for arm in self.arms):
+            return []
+        short = {label: x for label, x in self.outputs[FILTER].root.items() if is_short(x)}
+        return [warning for label, filtered in short.items() for warning in warnings_of(label, filtered)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the run's steps warned of, each once, without what the verdict says."""
+        texts = dict.fromkeys(text for texts in self.warned.values() for text in texts)
+        return [text for text in texts if text not in self.shortage]
+
+    @property
     def verdict(self) -> str:
-        """The comparison in sentences, and by which recipes it was made."""
-        return f"{self.comparison.verdict} {recipe.sentence(self.recipes)}"
+        """What stands against it, both kinds of mistakes, the comparison, and by which recipes it was made."""
+        counted = mistakes.sentence({arm.title: arm.evaluation for arm in self.arms})
+        said = [*(f"{text[0].upper()}{text[1:]}." for text in self.shortage), counted, self.comparison.verdict]
+        return " ".join([*filter(None, said), recipe.sentence(self.recipes)])
 
     def splits(self) -> list[str]:
         """The splits that all arms were measured on after every epoch."""
@@ -137,7 +156,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     """
     record = RunRecord(store, run)
     pipeline = record.pipeline()
-    outputs = _outputs(record, pipeline.arms)
+    outputs, warned = _steps(record, pipeline.arms)
     arms = [_arm(store, outputs, arm) for arm in pipeline.arms]
     judged, curves, probes = {}, {}, {}
     if FILTER in outputs:
@@ -158,12 +177,15 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         heat = read_document(store, explained.summary_uri, Heat)
         data = store.get(store.key(explained.explanations_uri))
         explanations = [parsed(line, Explanation, explained.explanations_uri) for line in data.splitlines()]
+    lacks = FILTER in outputs and any(map(is_short, outputs[FILTER].root.values()))
+    short = {arm.title for arm in arms if lacks and arm.settings.trains_on == "filtered"}
     return RunContent(
         run=run,
         pipeline=pipeline,
         outputs=outputs,
+        warned=warned,
         arms=arms,
-        comparison=compare({arm.title: arm.evaluation for arm in arms}, subjects_of(pipeline.arms)),
+        comparison=compare({arm.title: arm.evaluation for arm in arms}, subjects_of(pipeline.arms), short),
         real=read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment()),
         judged=judged,
         curves=curves,
@@ -173,14 +195,15 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     )
 
 
-def _outputs(record: RunRecord, arms: Sequence[ArmSettings]) -> Outputs:
-    """What the steps handed on; of those that a page can do without, what is there."""
-    outputs = Outputs({})
+def _steps(record: RunRecord, arms: Sequence[ArmSettings]) -> tuple[Outputs, dict[str, tuple[str, ...]]]:
+    """What the steps handed on and warned of; of those that a page can do without, what is there."""
+    outputs, warned = Outputs({}), {}
 
     def read(key: Key[Read], needed: bool) -> None:
         remembered = record.step(key)
         if remembered is not None:
             outputs.add(key.step, remembered.outputs)
+            warned[key.step] = remembered.warnings
         elif needed:
             raise FailedPrecondition(
                 f"run {record.name!r} has not finished its step {key.step!r}; `defectory run` goes on with it"
@@ -192,10 +215,9 @@ def _outputs(record: RunRecord, arms: Sequence[ArmSettings]) -> Outputs:
         read(evaluated(arm.name), True)
         if arm.has_own_dataset:
             read(dataset_of(arm.name), False)
-    read(GENERATORS, False)
-    read(FILTER, False)
-    read(EXPLAIN, False)
-    return outputs
+    for key in (JUDGE, GENERATORS, FILTER, EXPLAIN):
+        read(key, False)
+    return outputs, warned
 
 
 def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:

@@ -98,6 +98,19 @@ class Rate(Written):
     high: float
 
 
+class Rates(Written):
+    """Defective images that pass, of all defective ones, and good ones that are rejected, of all good ones."""
+
+    escape: Rate
+    overkill: Rate
+
+
+class OperatingPoint(Written):
+    """Where the main cycle draws the line; its errors are absent where the split lacks good or defective images."""
+
+    measured: Rates | None = None
+
+
 class Decisions(Written):
     """What the main cycle decided: confusion[truth][decision] in the order of `labels`; defects that pass, by kind."""
 
@@ -113,6 +126,7 @@ class Evaluation(Written):
     cycles: list[EvaluatedCycle]
     images: list[EvaluatedImage]
     decisions: Decisions | None = None
+    operating_point: OperatingPoint | None = None  # None: no label is that of good parts
 
 
 class ThresholdCurve(Written):

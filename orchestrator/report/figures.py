@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from defectory.imaging import FULL_DEPTH, decode, encode_png
 from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import families
-from defectory.statistics import student_half_width
+from defectory.statistics import Bounds, bounds_of, mean_interval
 from orchestrator.report.documents import Metrics, ThresholdCurve
 
 METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
@@ -39,27 +39,38 @@ def reduced(data: bytes, side_px: int, bits: int = FULL_DEPTH) -> bytes:
 
 
 def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> bytes:
-    """Loss, accuracy and F1 against the epoch, mean and 95% band over cycles, one line an arm, as SVG.
+    """Loss, accuracy and F1 against the epoch, as SVG: mean and 95% band over cycles, or few cycles' own lines.
 
     Args:
         arms: title -> how it trained. colours: title -> #rrggbb. split: "validation" or "test".
     """
+    return _svg(curves_figure(arms, colours, split))
+
+
+def curves_figure(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> Figure:
+    """The same before it is drawn."""
     figure = Figure(figsize=(11, 3.1), layout="constrained")
     FigureCanvasSVG(figure)
     for axis, (metric, title) in zip(figure.subplots(1, 3), METRIC_NAMES.items(), strict=True):
         for name, metrics in arms.items():
             values = _by_epoch(metrics, split, metric)
             epochs = np.arange(1, values.shape[1] + 1)
-            mean = values.mean(axis=0)
-            axis.plot(epochs, mean, label=name, color=colours[name])
-            if len(values) > 1:
-                half = student_half_width(values)
-                axis.fill_between(epochs, mean - half, mean + half, alpha=0.2, linewidth=0, color=colours[name])
-        axis.set(title=title, xlabel="epoch")
+            band = mean_interval(values, bounds_of(metric))
+            lines = values if band is None else values.mean(axis=0, keepdims=True)
+            for number, line in enumerate(lines):
+                axis.plot(epochs, line, label="" if number else name, color=colours[name], clip_on=False)
+            if band is not None:
+                axis.fill_between(epochs, *band, alpha=0.2, linewidth=0, color=colours[name])
+        axis.set(title=title, xlabel="epoch", ylim=_within(axis.get_ylim(), bounds_of(metric)))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False)
-    return _svg(figure)
+    return figure
+
+
+def _within(limits: tuple[float, float], bounds: Bounds) -> tuple[float, float]:
+    """An axis' limits, no farther than its figures can lie."""
+    return max(limits[0], bounds[0]), min(limits[1], bounds[1])
 
 
 def _by_epoch(metrics: Metrics, split: str, metric: str) -> np.ndarray:
@@ -78,14 +89,14 @@ def threshold_chart(curve: ThresholdCurve, threshold: float) -> bytes:
     axis = figure.subplots()
     for label, kept in curve.kept.items():
         if kept:
-            line = axis.plot(curve.thresholds, np.array(kept) * 100, label=f"{label}, synthetic")[0]
+            line = axis.plot(curve.thresholds, np.array(kept) * 100, label=f"{label}, synthetic", clip_on=False)[0]
             if real := curve.real.get(label):
                 axis.plot(
                     curve.thresholds, np.array(real) * 100, label=f"{label}, real (validation)", linestyle="--",
-                    color=line.get_color(), alpha=0.7,
+                    color=line.get_color(), alpha=0.7, clip_on=False,
                 )  # fmt: skip
     axis.axvline(threshold, color="grey", linestyle=":", linewidth=1)
-    axis.set(xlabel="confidence threshold", ylabel="kept, %", xlim=(0, 1), ylim=(0, 102))
+    axis.set(xlabel="confidence threshold", ylabel="kept, %", xlim=(0, 1), ylim=(0, 100))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)

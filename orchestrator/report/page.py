@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from defectory.datasets.layouts.summary import in_words, warnings
 from defectory.errors import DefectoryError
 from defectory.imaging import FULL_DEPTH
+from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
@@ -22,6 +23,7 @@ from orchestrator.report.content import REASONS, RunContent, read_run, some_imag
 from orchestrator.report.documents import Explanation
 from orchestrator.report.figures import curves, data_uri, reduced, sheet, threshold_chart
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
+from orchestrator.report.mistakes import rates_of
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
@@ -97,6 +99,8 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         comparison=content.comparison,
         outcome=_outcome(content.comparison),
         metrics=METRICS,
+        fewest_cycles=FEWEST_CYCLES,
+        rates=rates_of({arm.title: arm.evaluation for arm in content.arms}),
         deciding=list(decisions),
         label_rows=list(label_rows(decisions)),
         escape_rows=list(escape_rows(decisions)),
@@ -169,8 +173,10 @@ def percent(value: float | None) -> str:
 
 
 def estimate(value: Estimate, metric: str = "f1") -> str:
-    """A mean with its interval; a loss as it is, everything else in per cent."""
+    """A mean with its interval, or few cycles' own values; a loss as it is, everything else in per cent."""
     show = (lambda x: f"{x:.4f}") if metric == "loss" else percent
+    if value.singles:
+        return ", ".join(map(show, value.singles))
     return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
 
 
@@ -189,25 +195,18 @@ def _threshold(content: RunContent, label: str) -> float:
 
 
 def _warnings(content: RunContent) -> Iterator[str]:
+    """What a person should know before he believes a figure; each once."""
     if content.ingested.drawn:
         yield f"Drawn data: {content.ingested.drawn}. No figure here says anything about photographs."
-    start = content.arms[0].trained.initial_weights
-    wanted = content.pipeline.section("classifier").get("initial_weights")
-    if start == "random":
-        yield "Random weights: no ImageNet weights were found, so every arm starts from nothing. Expect low figures."
-    if wanted == "imagenet" and start == "starter":
-        yield (
-            "No ImageNet weights were found: every arm starts from the starter classifier, which saw drawn parts only."
-        )
-    if content.comparison.test_groups < 30:
-        yield f"Small test set: it holds {content.comparison.test_groups} independent parts only."
+    yield from content.warnings
     if warning := shortcut_warning(content.probes):
         yield warning
 
 
 def _recognised(content: RunContent) -> list[str]:
-    """How ingest read the folder, and what it left out."""
-    return [*in_words(content.ingested.source), *warnings(content.ingested.source)]
+    """How ingest read the folder, and what it left out, where no warning says so."""
+    left = [text for text in warnings(content.ingested.source) if text not in content.warnings]
+    return [*in_words(content.ingested.source), *left]
 
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from defectory.statistics import rate_interval
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
 from services.classifier.data import Part, own_images
 from services.classifier.decision import calibrated, defect_probability
 from services.classifier.model import Network, probabilities
-from services.classifier.operating_point import choose_threshold, errors_at, interval
+from services.classifier.operating_point import choose_threshold, errors_at
 from services.classifier.target import Target
 
 NO_TARGET_THRESHOLD = 0.5
@@ -94,5 +95,5 @@ def calibration_error(answers: Answers, temperature: float) -> CalibrationError:
 
 def rate(count: int, of: int) -> Rate:
     """`count` of `of`, at least 1, with its interval."""
-    low, high = interval(count, of)
+    low, high = rate_interval(count, of)
     return Rate(count=count, of=of, low=low, high=high)

@@ -139,7 +139,7 @@ class OperatingPoint(_Part):
 
 
 class Estimate(_Part):
-    """Mean over cycles and its 95% interval (Student's t); no interval from a single cycle."""
+    """Mean over cycles and its 95% interval (`defectory.statistics.mean_interval`); no interval below three cycles."""
 
     mean: float
     low: float | None = None

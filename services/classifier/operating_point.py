@@ -1,11 +1,8 @@
 """Where the line between good and defective is drawn to meet a target, and the rates of both errors at it."""
 
 import numpy as np
-from scipy import stats
 
 from services.classifier.target import Target
-
-CONFIDENCE = 0.95
 
 
 def choose_threshold(defective: np.ndarray, scores: np.ndarray, target: Target) -> float:
@@ -28,12 +25,6 @@ def choose_threshold(defective: np.ndarray, scores: np.ndarray, target: Target) 
     highest = passed[_at_most(target.value, len(passed))]
     above = scores[scores > highest]
     return float((highest + above.min()) / 2 if len(above) else (highest + 2) / 2)
-
-
-def interval(count: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a rate by Clopper and Pearson: it holds the true rate at least so often."""
-    found = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
-    return float(found.low), float(found.high)
 
 
 def errors_at(defective: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[tuple[int, int], tuple[int, int]]:

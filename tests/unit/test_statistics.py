@@ -1,15 +1,52 @@
-"""Intervals against scipy's own."""
+"""Intervals against SciPy's and R's own, and where they must not leave what a figure can be."""
 
 import numpy as np
-from scipy import stats
+import pytest
+from scipy import special, stats
 
-from defectory.statistics import student_half_width
+from defectory.statistics import DIFFERENCE, LOSS, SHARE, bounds_of, mean_interval
 
 
-def test_the_interval_is_scipys_over_every_column() -> None:
-    values = np.random.default_rng(0).normal(size=(5, 3))
-    halves = student_half_width(values)
-    assert halves.shape == (3,)
-    for column, half in zip(values.T, halves, strict=True):
-        low, high = stats.t.interval(0.95, len(column) - 1, column.mean(), stats.sem(column))
-        np.testing.assert_allclose([column.mean() - half, column.mean() + half], [low, high])
+def ends_of(values: object, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    ends = mean_interval(np.asarray(values), bounds)
+    assert ends is not None
+    return ends
+
+
+@pytest.mark.parametrize("bounds", [SHARE, DIFFERENCE, LOSS])
+def test_of_a_small_spread_far_from_the_bounds_it_is_students_over_every_column(bounds: tuple[float, float]) -> None:
+    values = 0.4 + 1e-4 * np.random.default_rng(0).normal(size=(5, 3))
+    low, high = ends_of(values, bounds)
+    for column, *found in zip(values.T, low, high, strict=True):
+        expected = stats.t.interval(0.95, len(column) - 1, column.mean(), stats.sem(column))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_ends_lie_evenly_around_the_mean_on_the_logit_scale() -> None:
+    values = np.array([0.9, 0.97, 0.99, 1.0])
+    low, high = ends_of(values, SHARE)
+    mean = values.mean()
+    half = stats.t.ppf(0.975, 3) * stats.sem(values) / (mean * (1 - mean))
+    np.testing.assert_allclose(special.logit([low, high]), special.logit(mean) + np.array([-half, half]))
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [
+        ([0.0, 0.5, 1.0], SHARE), ([0.05, 0.95, 1.0], SHARE), ([1.0, 1.0, 0.9], SHARE), ([1.0, 1.0, 1.0], SHARE),
+        ([0.0, 0.0, 0.0], SHARE), ([-1.0, 1.0, 0.9], DIFFERENCE), ([0.0, 0.01, 2.0], LOSS), ([0.0, 0.0, 0.0], LOSS),
+    ],
+)  # fmt: skip
+def test_no_end_is_impossible(values: list[float], bounds: tuple[float, float]) -> None:
+    low, high = ends_of(values, bounds)
+    assert bounds[0] <= low <= np.mean(values) <= high <= bounds[1]
+
+
+def test_below_three_cycles_there_is_none() -> None:
+    assert mean_interval(np.array([0.5]), SHARE) is None
+    assert mean_interval(np.array([[0.5, 0.6], [0.7, 0.9]]), SHARE) is None
+
+
+def test_only_a_loss_may_be_above_one() -> None:
+    assert bounds_of("loss") == (0, np.inf)
+    assert {bounds_of(metric) for metric in ("f1", "accuracy", "precision", "recall")} == {(0, 1)}

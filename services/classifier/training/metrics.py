@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from defectory.statistics import student_half_width
+from defectory.statistics import bounds_of, mean_interval
 from services.classifier.confusion import Confusion
 
 EPSILON = 1e-7  # Keras' own: probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm
@@ -36,20 +36,17 @@ def focal_loss(labels: np.ndarray, probabilities: np.ndarray, gamma: float) -> f
     return float(np.mean(-((1 - p) ** gamma) * np.log(p)))
 
 
-def mean_and_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-    """Mean and its 95% interval by Student's t over cycles; no interval from a single one."""
+def mean_and_interval(metric: str, values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """A metric's mean over cycles and its 95% interval, where it can lie; no interval below three cycles."""
     array = np.asarray(values, dtype=float)
-    mean = float(array.mean())
-    if len(array) < 2:
-        return mean, None
-    half = float(student_half_width(array))
-    return mean, (mean - half, mean + half)
+    ends = mean_interval(array, bounds_of(metric))
+    return float(array.mean()), (float(ends[0]), float(ends[1])) if ends else None
 
 
 def summarise(cycles: Sequence[Mapping[str, float]]) -> dict[str, dict[str, object]]:
     """{"f1": {"mean": …, "interval": [low, high] or null}, …} over the cycles' metrics."""
     summary: dict[str, dict[str, object]] = {}
     for name in cycles[0]:
-        mean, interval = mean_and_interval([cycle[name] for cycle in cycles])
+        mean, interval = mean_and_interval(name, [cycle[name] for cycle in cycles])
         summary[name] = {"mean": mean, "interval": list(interval) if interval else None}
     return summary

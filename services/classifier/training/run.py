@@ -142,10 +142,12 @@ def _main_cycle(results: Sequence[CycleResult]) -> int:
 def _estimates(results: Sequence[CycleResult]) -> dict[str, dict[str, Estimate]]:
     best = [result.epochs[result.card.best_epoch - 1] for result in results]
     splits = [split for split in ("train", "validation", "test") if split in best[0]]
-    return {split: {name: _estimate([e[split][name] for e in best]) for name in best[0][split]} for split in splits}
+    return {
+        split: {name: _estimate(name, [e[split][name] for e in best]) for name in best[0][split]} for split in splits
+    }
 
 
-def _estimate(values: Sequence[float]) -> Estimate:
-    mean, interval = mean_and_interval(values)
+def _estimate(metric: str, values: Sequence[float]) -> Estimate:
+    mean, interval = mean_and_interval(metric, values)
     low, high = interval or (None, None)
     return Estimate(mean=mean, low=low, high=high)

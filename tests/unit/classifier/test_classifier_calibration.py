@@ -7,9 +7,10 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from defectory.errors import InvalidInput
+from defectory.statistics import rate_interval
 from services.classifier.acceptance import Answers, calibrate, draw_line
 from services.classifier.calibration import expected_calibration_error, fit_temperature, reliability
-from services.classifier.operating_point import choose_threshold, errors_at, interval
+from services.classifier.operating_point import choose_threshold, errors_at
 from services.classifier.target import Target, check_target, parse_target
 
 NONE = Answers(np.zeros(0, int), np.zeros((0, 2)))
@@ -93,7 +94,7 @@ def test_a_good_part_that_is_surely_defective_can_still_be_let_pass() -> None:
 
 @pytest.mark.parametrize(("count", "of"), [(0, 14), (1, 14), (7, 14), (14, 14), (3, 500)])
 def test_intervals_are_those_of_clopper_and_pearson(count: int, of: int) -> None:
-    assert interval(count, of) == pytest.approx(proportion_confint(count, of, alpha=0.05, method="beta"), abs=1e-9)
+    assert rate_interval(count, of) == pytest.approx(proportion_confint(count, of, alpha=0.05, method="beta"), abs=1e-9)
 
 
 @pytest.mark.parametrize(

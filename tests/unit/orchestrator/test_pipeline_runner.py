@@ -19,7 +19,7 @@ from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.methods import Call, Operation
-from orchestrator.pipeline.outputs import FILTER, INGEST, dataset_of
+from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
@@ -210,6 +210,30 @@ def test_a_generator_that_has_not_learned_enough_is_said_to_be_so(photos: Path) 
     calm = Silent()
     run_line(STEPS, store, settings_for(photos, name="calm"), Answers(store), calm)
     assert not [text for text in calm.warnings if "not learned enough" in text]
+
+
+def test_a_step_remembers_what_it_warned_of_each_once(photos: Path) -> None:
+    class Doubtful(Answers):
+        def operate(self, method: Operation[Any, Any], request: Any, on_report: Any) -> Any:
+            if method.name == "TrainGenerator":
+                on_report(Report("", 1, 9, "kimg", warning="no KID"))
+            return super().operate(method, request, on_report)
+
+        def FilterImages(self, request: Any) -> Any:  # noqa: N802
+            made = super().FilterImages(request)
+            made.warnings.append("the judge knows all real images")
+            return made
+
+    store, watcher = MemoryStore(), Silent()
+    run_line(STEPS, store, settings_for(photos), Doubtful(store), watcher)
+    record = RunRecord(store, "line")
+    generators, filtered, ingested = (record.step(key) for key in (GENERATORS, FILTER, INGEST))
+    assert generators is not None
+    assert filtered is not None
+    assert ingested is not None
+    assert generators.warnings == ("no KID",)
+    assert filtered.warnings == ("the judge knows all real images",)
+    assert ingested.warnings == tuple(dict.fromkeys(x for x in watcher.warnings if x not in filtered.warnings))
 
 
 @pytest.mark.parametrize("broken", ["TrainGenerator", "FilterImages", "ExplainImages"])

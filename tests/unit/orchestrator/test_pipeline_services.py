@@ -174,6 +174,14 @@ def test_a_warning_of_the_work_is_said_once() -> None:
     assert told == ["no KID"]
 
 
+def test_the_same_warning_of_two_steps_is_shown_once() -> None:
+    shown = io.StringIO()
+    with Display(Console(file=shown, width=80)) as display:
+        for text in ("few parts", "no KID", "few parts"):
+            display.warn(text)
+    assert shown.getvalue().split("\n")[:3] == ["! few parts", "! no KID", ""]
+
+
 def test_every_new_sheet_of_samples_is_told_once() -> None:
     shown = io.StringIO()
     with Display(Console(file=shown, width=40)) as display:

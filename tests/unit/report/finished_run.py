@@ -38,7 +38,7 @@ def images(store: MemoryStore, count: int, seed: int, **fields) -> list[Manifest
 def metrics() -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     epochs = [{"epoch": e, "train": measured, "validation": measured, "test": measured} for e in (1, 2)]
-    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1)]}
+    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1, 2)]}
 
 
 def card(preset: str = "best", input_px: int = 224) -> dict:
@@ -53,7 +53,7 @@ def card(preset: str = "best", input_px: int = 224) -> dict:
 def evaluation(test: list[ManifestLine]) -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     rows = [
-        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7]]}
+        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]]}
         for x in test
     ]
     decisions = {
@@ -64,7 +64,15 @@ def evaluation(test: list[ManifestLine]) -> dict:
         },
         "escapes": {"crack": {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}},
     }
-    return {"labels": LABELS, "cycles": [{"metrics": measured}] * 2, "images": rows, "decisions": decisions}
+    escape = {"count": 1, "of": 2, "low": 0.0126, "high": 0.9874}
+    overkill = {"count": 0, "of": 2, "low": 0.0, "high": 0.8419}
+    return {
+        "labels": LABELS,
+        "cycles": [{"metrics": measured}] * 3,
+        "images": rows,
+        "decisions": decisions,
+        "operating_point": {"good": "good", "measured": {"escape": escape, "overkill": overkill}},
+    }
 
 
 def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
@@ -117,7 +125,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
     }  # fmt: skip
     put(store, "runs/run/pipeline.json", pipeline)
     for step, outputs in steps.items():
-        record = {"step": step, "input_hash": "0", "started": "", "finished": "", "outputs": outputs}
+        record = {"step": step, "input_hash": "0", "started": "", "finished": "", "outputs": outputs, "warnings": []}
         put(store, f"runs/run/steps/{step}.json", record)
     return store
 

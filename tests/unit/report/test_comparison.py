@@ -58,12 +58,17 @@ def compared(first: Evaluation, second: Evaluation) -> tuple[Comparison, Differe
 
 def test_intervals_and_test_are_students() -> None:
     values = np.array([0.8, 0.82, 0.79, 0.85, 0.81])
-    found = interval(values)
+    found = interval(values, (0, 1))
     low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.002), pytest.approx(high, abs=0.002))
     assert paired_p_value(values - 0.75) == pytest.approx(stats.ttest_rel(values, np.full(5, 0.75)).pvalue)
-    assert interval(values[:1]) == Estimate(0.8, None, None)
     assert paired_p_value(np.zeros(5)) is None
+
+
+def test_two_cycles_have_values_and_nothing_else() -> None:
+    assert interval(np.array([0.8]), (0, 1)) == Estimate(0.8, None, None, (0.8,))
+    assert interval(np.array([0.5, 1.0]), (0, 1)) == Estimate(0.75, None, None, (0.5, 1.0))
+    assert paired_p_value(np.array([0.1, 0.11])) is None
 
 
 def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
@@ -134,9 +139,33 @@ def test_the_verdict_names_the_intervals_that_decide_it(over_cycles: Estimate, b
     assert named in sentence(decide(over_cycles, by_group), over_cycles, by_group, 12, 3, "it")
 
 
-def test_the_verdict_of_one_cycle_has_the_only_interval_that_there_is() -> None:
-    said = sentence("cannot tell", Estimate(0.158, None, None), ABOVE, 12, 1, "it")
-    assert "one training cycle only (95% interval over 12 independent test parts: +6.3 to +28.0)" in said
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [((0.158,), "was one training cycle only"), ((0.1, 0.216), "were 2 training cycles only")],
+)
+def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tuple[float, ...], why: str) -> None:
+    over_cycles = interval(np.array(values), (-1, 1))
+    said = sentence(decide(over_cycles, ABOVE), over_cycles, ABOVE, 12, len(values), "it")
+    by_cycle = ", ".join(f"{100 * value:+.1f}" for value in values)
+    assert f"15.8 points of F1 better, but there {why}" in said
+    assert f"(by cycle: {by_cycle})." in said
+    assert "interval" not in said
+
+
+def test_intervals_that_contradict_each_other_are_both_quoted() -> None:
+    said = sentence(decide(ABOVE, BELOW), ABOVE, BELOW, 12, 3, "it")
+    assert "-20.0 to -1.0" in said
+    assert "+6.3 to +28.0" in said
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(0.95, "cannot tell"), (0.6, "cannot tell"), (0.3, "hurt")])
+def test_an_arm_that_got_too_few_synthetic_images_is_never_better_but_may_be_worse(after: float, outcome: str) -> None:
+    first = evaluation(0.6, seed=1)
+    arm = first if after == 0.6 else evaluation(after, seed=2)
+    comparison = compare({"real": first, "both": arm}, {"both": "the synthetic images"}, ["both"])
+    assert comparison.differences["both"].outcome == outcome
+    assert ("fewer synthetic images than wanted were accepted" in comparison.verdict) == (outcome == "cannot tell")
+    assert "better" not in comparison.verdict
 
 
 def arm(name: str, trains_on: str, **fields) -> ArmSettings:

@@ -19,6 +19,18 @@ def run() -> MemoryStore:
     return finished_run()
 
 
+def warn(store: MemoryStore, step: str, *warnings: str) -> None:
+    """Let a step have warned of something."""
+    record = json.loads(store.get(f"runs/run/steps/{step}.json"))
+    put(store, f"runs/run/steps/{step}.json", {**record, "warnings": warnings})
+
+
+def warned_on(page: str) -> list[str]:
+    """What the page warns of."""
+    section = re.search(r'id="warnings">(.*?)</section>', page, re.S)
+    return re.findall(r"<li>(.*?)</li>", section[1]) if section else []
+
+
 def change(store: MemoryStore, step: str, **outputs) -> None:
     """Let a step have handed on something else."""
     record = json.loads(store.get(f"runs/run/steps/{step}.json"))
@@ -50,26 +62,67 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     assert 'src="http' not in page
 
 
-def test_the_page_says_where_the_bases_started_and_warns_only_of_what_was_not_wanted(run: MemoryStore) -> None:
+def test_the_page_says_where_the_bases_started(run: MemoryStore) -> None:
     assert ", and started from ImageNet weights." in build_report(run, "run")[0].decode()
     for arm in ("baseline", "expanded"):
         change(run, arm, initial_weights="starter")
-    pipeline = json.loads(run.get("runs/run/pipeline.json"))
-    for wanted, warned in (("imagenet", True), ("starter", False)):
-        pipeline["settings"]["classifier"]["initial_weights"] = wanted
-        put(run, "runs/run/pipeline.json", pipeline)
-        page = build_report(run, "run")[0].decode()
-        assert "started from the starter classifier, which learned from drawn parts and surfaces." in page
-        assert ("No ImageNet weights were found" in page) == warned
-
-
-def test_that_the_test_set_is_small_is_said_once(run: MemoryStore) -> None:
-    said_by_earlier_runs = "the test split holds 4 independent parts only: intervals will be wide"
-    change(run, "ingest", split_warning=said_by_earlier_runs)
     page = build_report(run, "run")[0].decode()
-    assert re.findall(r'<div class="warning">(.*?)</div>', page) == [
-        "Small test set: it holds 4 independent parts only."
-    ]
+    assert "started from the starter classifier, which learned from drawn parts and surfaces." in page
+
+
+def test_what_the_steps_warned_of_is_said_once_and_in_their_order(run: MemoryStore) -> None:
+    assert warned_on(build_report(run, "run")[0].decode()) == []
+    left_out = "left out: 1 file, it has no label (y.png)"  # which the page would say of the folder
+    warn(run, "ingest", "the test split holds 4 independent parts only", left_out)
+    warn(run, "baseline", "no weights were found")
+    warn(run, "expanded", "no weights were found")
+    page = build_report(run, "run")[0].decode()
+    assert warned_on(page) == ["the test split holds 4 independent parts only", left_out, "no weights were found"]
+    assert page.count(left_out) == 1
+
+
+def test_both_kinds_of_mistakes_are_said_first_and_stand_in_the_table(run: MemoryStore) -> None:
+    html, summary = build_report(run, "run")
+    assert summary.verdict.startswith(
+        "Defective parts that passed: real only 1 of 2, real + synthetic 1 of 2. "
+        "Good parts that were rejected: real only 0 of 2, real + synthetic 0 of 2. "
+    )
+    row = re.search(r"<tr><td>defective images that passed</td>(.*?)</tr>", html.decode(), re.S)
+    assert row is not None
+    assert re.findall(r">([^<>]+)</td>", row[1]) == ["1 of 2: 50.0% [1.3%, 98.7%]"] * 2
+
+
+def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
+    document = json.loads(run.get("v"))
+    document["images"][0]["group"] = document["images"][1]["group"]
+    put(run, "v", document)
+    assert build_report(run, "run")[1].verdict.startswith("Defective photographs that passed:")
+
+
+def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore) -> None:
+    document = json.loads(run.get("v"))
+    put(run, "v", {**document, "operating_point": None})
+    html, summary = build_report(run, "run")
+    assert summary.verdict.startswith("The synthetic images made no difference")
+    assert "that passed</td>" not in html.decode()
+
+
+def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_announced(run: MemoryStore) -> None:
+    judged = {"verdicts": {"accepted": 2, "rejected": 3}, "reasons": {"outlier": 3}}
+    record = json.loads(run.get("runs/run/steps/filter.json"))
+    rounds = record["outputs"]["good"]["rounds"]
+    rounds[0] |= judged
+    change(run, "filter", good={"rounds": rounds, "quota": 150, "accepted": 2})
+    few = "ood: only 2 of the 150 synthetic images wanted were accepted, of 5 that were made"
+    warn(run, "filter", f"g{few}", "another")
+    html, summary = build_report(run, "run")
+    page = html.decode()
+    assert summary.verdict.startswith(f"G{few}. Good: 3 of 5 synthetic images are farther from every real one")
+    assert "the generator has not learned enough. Look at its sample sheet; train it longer" in summary.verdict
+    assert "This run cannot tell whether the synthetic images helped" in summary.verdict
+    assert summary.differences["expanded"].outcome == "cannot tell"
+    assert warned_on(page) == ["another"]
+    assert page.count(few) == 1
 
 
 def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryStore) -> None:

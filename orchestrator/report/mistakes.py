@@ -1,0 +1,32 @@
+"""What a person on the line asks first: how many defective parts passed, and how many good ones were rejected."""
+
+from collections.abc import Callable, Mapping
+
+from orchestrator.report.documents import Evaluation, Rate, Rates
+
+
+def rates_of(evaluations: Mapping[str, Evaluation]) -> dict[str, Rates]:
+    """Arm's title -> both errors of the cycle that is served; empty where not every arm has them."""
+    points = {title: arm.operating_point for title, arm in evaluations.items()}
+    found = {title: point.measured for title, point in points.items() if point is not None and point.measured}
+    return found if len(found) == len(evaluations) else {}
+
+
+def sentence(evaluations: Mapping[str, Evaluation]) -> str:
+    """Both errors of every arm in counts, of how many; empty where no label is that of good parts.
+
+    E.g. "Defective parts that passed: real only 4 of 4, real + synthetic 3 of 4. Good parts that were rejected: …"
+    """
+    rates = rates_of(evaluations)
+    if not rates:
+        return ""
+    own = [image for image in next(iter(evaluations.values())).images if not image.augmentation]
+    counted = "parts" if len({image.part for image in own}) == len(own) else "photographs"
+
+    def each(rate: Callable[[Rates], Rate]) -> str:
+        return ", ".join(f"{title} {rate(both).count} of {rate(both).of}" for title, both in rates.items())
+
+    return (
+        f"Defective {counted} that passed: {each(lambda both: both.escape)}. "
+        f"Good {counted} that were rejected: {each(lambda both: both.overkill)}."
+    )
