@@ -46,6 +46,17 @@ TileOverlap = Annotated[
 KeepSplits = Annotated[
     bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
 ]
+Fit = Annotated[str, typer.Option("--fit", help="How a picture becomes square: stretch, crop or pad; else stretch.")]
+Labels = Annotated[
+    str, typer.Option("--labels", help="binary (good / defect) or kinds, one label a kind of defect; else binary.")
+]
+Groups = Annotated[
+    Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
+]
+TestShare = Annotated[float | None, typer.Option("--test-share", help="Share of groups in the test split; 0.15.")]
+ValidationShare = Annotated[
+    float | None, typer.Option("--validation-share", help="Share of groups in the validation split; 0.15.")
+]
 DEFAULT_FOLDER = ".defectory"
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 

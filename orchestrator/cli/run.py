@@ -1,7 +1,7 @@
 """`defectory run`: the whole line, from a folder of photographs to a report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +14,18 @@ from orchestrator.cli.options import (
     AsJson,
     Bits,
     Cut,
+    Fit,
     Good,
+    Groups,
     KeepSplits,
+    Labels,
     LayoutName,
     Masks,
     Store,
+    TestShare,
     TileOverlap,
     TilePx,
+    ValidationShare,
     Weights,
     store_url,
     weights_file,
@@ -41,11 +46,20 @@ def run(
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="Defaults: paper, quick or demo. For a DIR: quick.")] = "",
     name: Annotated[str, typer.Option("--name", help="Name of the run; default: the file's or folder's.")] = "",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Any setting of docs/pipeline.md, as often as needed."),
+    ] = None,
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
     layout: LayoutName = "",
     good: Good = "",
     masks: Masks = "",
     keep_splits: KeepSplits = False,
+    fit: Fit = "",
+    labels: Labels = "",
+    groups: Groups = None,
+    test_share: TestShare = None,
+    validation_share: ValidationShare = None,
     bits: Bits = None,
     tile: Cut = False,
     tile_px: TilePx = 0,
@@ -67,6 +81,7 @@ def run(
 
     \b
     defectory run photos/ --preset quick
+    defectory run photos/ --set generator.kimg=1 --set data.validation_share=0.4
     defectory run examples/magnetic_tile.yaml --dry-run
     defectory run examples/magnetic_tile.yaml --from filter
     """
@@ -81,9 +96,12 @@ def run(
     if source is None:
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
-    data = {"layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "bits": bits, "tile": tile,
-            "tile_px": tile_px, "tile_overlap": tile_overlap}  # fmt: skip
-    settings = read_settings(source, preset, name, allow_random_weights, data)
+    data = {
+        "layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "fit": fit, "labels": labels,
+        "groups": str(groups) if groups else "", "test_share": test_share, "validation_share": validation_share,
+        "bits": bits, "tile": tile, "tile_px": tile_px, "tile_overlap": tile_overlap,
+    }  # fmt: skip
+    settings = read_settings(source, preset, name, allow_random_weights, data, assignments or ())
     url = store_url(store)
     opened = open_store(url)
     if dry_run:
@@ -93,28 +111,35 @@ def run(
 
 
 def read_settings(
-    source: Path, preset: str, name: str, allow_random_weights: bool, data: Mapping[str, object] = MappingProxyType({})
+    source: Path,
+    preset: str,
+    name: str,
+    allow_random_weights: bool,
+    data: Mapping[str, object] = MappingProxyType({}),
+    assignments: Sequence[str] = (),
 ) -> "PipelineSettings":
-    """The pipeline's settings from a file or folder and the options over it.
+    """The pipeline's settings from a file or folder, the options over it, and the assignments over both.
 
     Args:
         data: settings of `data` that were given as options; those that are empty were not.
+        assignments: "generator.kimg=1"; paths in them are relative to where the command was typed.
     """
     from orchestrator.pipeline import presets
-    from orchestrator.pipeline.settings import merged, read_pipeline_file, resolve, run_name
+    from orchestrator.pipeline.assignments import assigned
+    from orchestrator.pipeline.settings import absolute, merged, read_pipeline_file, resolve, run_name
 
     if source.is_dir() or source.suffix.lower() == ".csv":
         full = source.expanduser().resolve()
-        values: dict[str, object] = {"name": run_name(full.stem), "data": {"directory": str(full)}}
-        preset = preset or "quick"
+        values: dict[str, object] = {"name": run_name(full.stem), "preset": "quick", "data": {"directory": str(full)}}
     else:
         values = read_pipeline_file(source)
-    values |= {"name": name} if name else {}
-    values |= {"allow_random_weights": True} if allow_random_weights else {}
     given = {key: value for key, value in data.items() if value or isinstance(value, float)}
-    values = merged(values, {"data": given} if given else {})
-    chosen = preset or str(values.get("preset") or "")
-    return resolve({**values, "preset": chosen}, presets.preset(chosen))
+    options: dict[str, object] = {"data": given} if given else {}
+    options |= {"name": name} if name else {}
+    options |= {"preset": preset} if preset else {}
+    options |= {"allow_random_weights": True} if allow_random_weights else {}
+    values = merged(values, absolute(merged(options, assigned(assignments)), Path.cwd()))
+    return resolve(values, presets.preset(str(values.get("preset") or "")))
 
 
 def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":

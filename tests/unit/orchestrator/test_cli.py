@@ -27,6 +27,7 @@ from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.options import weights_file
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
+from orchestrator.cli.run import read_settings as read_run_settings
 from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
 from services.classifier.service_settings import ClassifierSettings
@@ -146,6 +147,34 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path:
     plan = json.loads(done.stdout)["plan"]
     assert [(d["step"], d["action"]) for d in plan][:2] == [("ingest", "run"), ("baseline", "run")]
     assert not list(open_store(f"file://{tmp_path}/.defectory").list())
+
+
+def test_settings_are_set_by_path_and_the_advised_options_are_ones_of_run(photos: Path, tmp_path: Path) -> None:
+    (photos / "parts.csv").write_text("image,group\n")
+    settings = read_run_settings(
+        photos,
+        "",
+        "",
+        False,
+        {"validation_share": 0.2, "groups": ""},
+        ("generator.kimg=1", "data.validation_share=0.4"),
+    )
+    assert (settings.preset, settings.generator.kimg, settings.generator.transfer_kimg) == ("quick", 1, 1)
+    assert settings.data.validation_share == 0.4
+    options = ("--validation-share", "0.4", "--test-share", "0.2", "--fit", "pad", "--labels", "kinds")
+    done = defectory("run", str(photos), "--dry-run", *options, "--set", "seed=3", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    wrong = defectory("run", str(photos), "--dry-run", "--set", "generator.kimgs=1", cwd=tmp_path)
+    assert wrong.returncode == EXIT_CODES[InvalidInput]
+    assert wrong.stderr.count("did you mean `generator.kimg`?") == 1
+
+
+def test_paths_that_are_set_are_relative_to_where_the_command_was_typed(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = read_run_settings(photos, "demo", "", False, {}, ("data.groups=parts.csv",))
+    assert settings.data.groups == str(tmp_path.resolve() / "parts.csv")
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:
