@@ -67,6 +67,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
     ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Write what would run as a pipeline file to edit; run nothing."),
+    ] = None,
     weights: Weights = "",
     allow_random_weights: Annotated[
         bool, typer.Option("--allow-random-weights", help="Go on from random weights where there are no others.")
@@ -82,11 +86,13 @@ def run(
     \b
     defectory run photos/ --preset quick
     defectory run photos/ --set generator.kimg=1 --set data.validation_share=0.4
+    defectory run photos/ --write pipeline.yaml
     defectory run examples/magnetic_tile.yaml --dry-run
     defectory run examples/magnetic_tile.yaml --from filter
     """
     from defectory.errors import InvalidInput
     from defectory.storage import open_store
+    from orchestrator.cli.pipeline_file import write_pipeline_file
     from orchestrator.pipeline.data_steps import recognise
     from orchestrator.pipeline.settings import PipelineSettings
 
@@ -102,6 +108,10 @@ def run(
         "bits": bits, "tile": tile, "tile_px": tile_px, "tile_overlap": tile_overlap,
     }  # fmt: skip
     settings = read_settings(source, preset, name, allow_random_weights, data, assignments or ())
+    if write is not None:
+        write_pipeline_file(settings, write)
+        emit({"pipeline_file": str(write)}, as_json, f"{write} is what would run; `defectory run {write}` runs it")
+        return
     url = store_url(store)
     opened = open_store(url)
     if dry_run:
