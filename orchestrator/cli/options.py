@@ -137,6 +137,20 @@ def weights_file(given: str) -> str:
     return named if named == STARTER else absolute(named)
 
 
+def weights_content(given: str) -> str:
+    """What stands for the weights that a person named where a change of them counts: a file by what it holds.
+
+    A file that only the service can see goes by its path.
+    """
+    import hashlib
+
+    named = weights_file(given)
+    if named == STARTER or not Path(named).is_file():
+        return named
+    with Path(named).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def absolute(path: str) -> str:
     """A file that a service is told of; the service may run elsewhere."""
     return str(Path(path).expanduser().absolute()) if path else ""

@@ -28,6 +28,7 @@ from orchestrator.cli.options import (
     ValidationShare,
     Weights,
     store_url,
+    weights_content,
     weights_file,
 )
 from orchestrator.cli.output import emit, table
@@ -158,7 +159,7 @@ def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weight
     from orchestrator.pipeline.run_record import RunRecord
 
     record = RunRecord(store, settings.name)
-    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_file(weights))
+    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content(weights))
 
 
 def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
@@ -171,7 +172,7 @@ def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: st
     with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
         services = ServiceClients(endpoints, display.warn)
         line = line_of(settings.arms)
-        return run_line(line, store, settings, services, display, first=first, weights=weights_file(weights))
+        return run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
 
 
 def emit_plan(plan: "list[Decision]", summary: Mapping[str, JsonValue], name: str, as_json: bool) -> None:
