@@ -69,11 +69,14 @@ def ingest(
     defectory ingest photos/ --name screws --groups parts.csv --labels kinds
     defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
+    from defectory.datasets.layouts.table import TABLE_ENDINGS
     from defectory.validation import validated
+    from orchestrator.cli.sources import check_exists
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.settings import DataSettings
 
+    check_exists(directory, "folder or table", (*TABLE_ENDINGS, ".json"))
     values = {
         "directory": str(directory), "fit": fit, "labels": labels, "seed": seed,
         "groups": str(groups) if groups else None,

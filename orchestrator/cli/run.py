@@ -135,11 +135,14 @@ def read_settings(
         data: settings of `data` that were given as options; those that are empty were not.
         assignments: "generator.kimg=1"; paths in them are relative to where the command was typed.
     """
+    from defectory.datasets.layouts.table import TABLE_ENDINGS
+    from orchestrator.cli.sources import PIPELINES, check_exists
     from orchestrator.pipeline import presets
     from orchestrator.pipeline.assignments import assigned
     from orchestrator.pipeline.settings import absolute, merged, read_pipeline_file, resolve, run_name
 
-    if source.is_dir() or source.suffix.lower() == ".csv":
+    check_exists(source, "folder or pipeline file", (*PIPELINES, *TABLE_ENDINGS))
+    if source.is_dir() or source.suffix.lower() in TABLE_ENDINGS:
         full = source.expanduser().resolve()
         values: dict[str, object] = {"name": run_name(full.stem), "preset": "quick", "data": {"directory": str(full)}}
     else:

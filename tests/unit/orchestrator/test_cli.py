@@ -17,7 +17,7 @@ from PIL import Image
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
-from defectory.errors import InvalidInput
+from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
@@ -175,6 +175,23 @@ def test_paths_that_are_set_are_relative_to_where_the_command_was_typed(
     monkeypatch.chdir(tmp_path)
     settings = read_run_settings(photos, "demo", "", False, {}, ("data.groups=parts.csv",))
     assert settings.data.groups == str(tmp_path.resolve() / "parts.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "said"),
+    [
+        ("run", "photo", "there is no folder or pipeline file `photo`; did you mean `photos`?"),
+        ("run", "line.yml", "there is no folder or pipeline file `line.yml`; did you mean `line.yaml`?"),
+        ("ingest", "Fotos", "there is no folder or table `Fotos`; did you mean `photos`?"),
+        ("ingest", "elsewhere/x", "there is no folder or table `elsewhere/x`\n"),
+    ],
+)
+def test_what_is_not_there_names_what_is_alike(command: str, typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "line.yaml").write_text("data: {directory: photos}")
+    done = defectory(command, typed, "--dry-run", cwd=tmp_path)
+    assert done.returncode == EXIT_CODES[NotFound]
+    assert said in done.stderr
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:
