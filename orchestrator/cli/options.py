@@ -124,7 +124,10 @@ def session(url: str, weights: str = "") -> Iterator[Session]:
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.progress import Display
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
+    with (
+        Display() as display,
+        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+    ):
         yield Session(ServiceClients(endpoints, display.warn), display)
 
 

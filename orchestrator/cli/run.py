@@ -172,7 +172,10 @@ def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: st
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.runner import run_line
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
+    with (
+        Display() as display,
+        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+    ):
         services = ServiceClients(endpoints, display.warn)
         line = line_of(settings.arms)
         return run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from defectory.errors import InvalidInput, NotFound
-from defectory.exit_codes import EXIT_CODES
+from defectory.exit_codes import EVICTED, EXIT_CODES, INTERRUPTED
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
@@ -192,6 +193,20 @@ def test_what_is_not_there_names_what_is_alike(command: str, typed: str, said: s
     done = defectory(command, typed, "--dry-run", cwd=tmp_path)
     assert done.returncode == EXIT_CODES[NotFound]
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, EVICTED)])
+def test_a_signal_is_answered_with_the_command_that_goes_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator.cli.main", "up", "--any-port", "--store", str(tmp_path / "a store")]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "starting generator …\n"
+        process.send_signal(number)
+        said = process.communicate(timeout=PATIENT_S)[1]
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert said.splitlines()[-2] == "stopped; the same command goes on where this one was:"
+    assert said.splitlines()[-1] == f"  defectory up --any-port --store '{tmp_path}/a store'"
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:
