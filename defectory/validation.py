@@ -1,7 +1,8 @@
 """From values that somebody gave to a model, with an error that names each one that is wrong."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,9 +25,39 @@ def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        wrong = [(_name(part["loc"], within), _shown(part["input"]), why_of(part)) for part in error.errors()]
-        summary = "; ".join(f"{name}{value}: {why}" for name, value, why in wrong)
-        raise InvalidInput(summary, {name: why for name, _, why in wrong}) from error
+        sentences, fields = [], {}
+        for part in error.errors():
+            name = _name(part["loc"], within)
+            if part["type"] == "extra_forbidden":
+                fields[name] = unknown(model, name, within)
+                sentences.append(fields[name])
+            else:
+                fields[name] = why_of(part)
+                sentences.append(f"{name}{_shown(part['input'])}: {fields[name]}")
+        raise InvalidInput("; ".join(sentences), fields) from error
+
+
+def unknown(model: type[BaseModel], name: str, within: str = "") -> str:
+    """That a model has no setting of that name, and which one may be meant: of the same last word, else alike."""
+    paths = [_name((path,), within) for path in _paths(model)]
+    last = name.rpartition(".")[2]
+    meant = [path for path in paths if path.rpartition(".")[2] == last] or get_close_matches(name, paths, 1)
+    meant = meant or [path for path in paths if path.rpartition(".")[2] in get_close_matches(last, _words(paths), 1)]
+    return f"no such setting `{name}`" + (f"; did you mean `{meant[0]}`?" if meant else "")
+
+
+def _paths(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Every setting of a model by its path, those of its sections too: "generator.kimg"."""
+    for name, field in model.model_fields.items():
+        yield before + name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _paths(kind, f"{before}{name}.")
+
+
+def _words(paths: list[str]) -> list[str]:
+    """The last words of paths."""
+    return [path.rpartition(".")[2] for path in paths]
 
 
 def why_of(part: ErrorDetails) -> str:

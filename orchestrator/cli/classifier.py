@@ -24,7 +24,7 @@ from orchestrator.cli.options import (
     opened,
     session,
     store_url,
-    weights_file,
+    weights_content,
 )  # fmt: skip
 from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.sections import in_sections
@@ -75,7 +75,7 @@ def train(
     )
     request = fill(request, cycles)
     request.request_id = derived_request_id(
-        "classifier-train", content_of(store_, manifest_uri), weights_file(weights), request
+        "classifier-train", content_of(store_, manifest_uri), weights_content(weights), request
     )
     with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
         made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier

@@ -11,13 +11,18 @@ from orchestrator.cli.options import (
     AsJson,
     Bits,
     Cut,
+    Fit,
     Good,
+    Groups,
     KeepSplits,
+    Labels,
     LayoutName,
     Masks,
     Store,
+    TestShare,
     TileOverlap,
     TilePx,
+    ValidationShare,
     opened,
 )
 from orchestrator.cli.output import emit
@@ -31,8 +36,8 @@ def ingest(
     good: Good = "",
     masks: Masks = "auto",
     keep_splits: KeepSplits = False,
-    fit: Annotated[str, typer.Option("--fit", help="How a picture becomes square: stretch, crop or pad.")] = "stretch",
-    labels: Annotated[str, typer.Option("--labels", help="binary (good / defect) or kinds.")] = "binary",
+    fit: Fit = "stretch",
+    labels: Labels = "binary",
     keep_alpha: Annotated[
         bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
     ] = False,
@@ -40,12 +45,10 @@ def ingest(
     tile: Cut = False,
     tile_px: TilePx = 0,
     tile_overlap: TileOverlap = None,
-    groups: Annotated[
-        Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
-    ] = None,
+    groups: Groups = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the split.")] = 0,
-    test_share: Annotated[float, typer.Option("--test-share", help="Share of the test split.")] = 0.15,
-    validation_share: Annotated[float, typer.Option("--validation-share", help="Share of validation.")] = 0.15,
+    test_share: TestShare = None,
+    validation_share: ValidationShare = None,
     grow_test_to: Annotated[
         int, typer.Option("--grow-test-to", metavar="N", help="Grow the test split to N by marked, augmented copies.")
     ] = 0,
@@ -66,19 +69,23 @@ def ingest(
     defectory ingest photos/ --name screws --groups parts.csv --labels kinds
     defectory ingest strips/ --name web --bits 12 --tile --tile-overlap 0.5
     """
+    from defectory.datasets.layouts.table import TABLE_ENDINGS
     from defectory.validation import validated
+    from orchestrator.cli.sources import check_exists
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.settings import DataSettings
 
+    check_exists(directory, "folder or table", (*TABLE_ENDINGS, ".json"))
     values = {
         "directory": str(directory), "fit": fit, "labels": labels, "seed": seed,
-        "groups": str(groups) if groups else None, "test_share": test_share, "validation_share": validation_share,
+        "groups": str(groups) if groups else None,
         "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
         "keep_splits": keep_splits,
         "bits": bits, "tile": tile, "tile_px": tile_px,
-        **({} if tile_overlap is None else {"tile_overlap": tile_overlap}),
     }  # fmt: skip
+    shares = {"tile_overlap": tile_overlap, "test_share": test_share, "validation_share": validation_share}
+    values |= {name: share for name, share in shares.items() if share is not None}
     data = validated(DataSettings, values)
     if dry_run:
         summary = recognise(data)

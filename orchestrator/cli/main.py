@@ -1,5 +1,6 @@
 """`defectory`: puts the commands together and turns errors into messages and exit codes."""
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -84,22 +85,32 @@ def _root(
     del version  # its callback has answered
 
 
-class Terminated(BaseException):
-    """SIGTERM: a pod is evicted, a machine goes down. Not an Exception, so that nothing swallows it."""
+class Stopped(BaseException):
+    """Ctrl-C, or SIGTERM: a pod is evicted, a machine goes down.
+
+    Not an Exception, so that nothing swallows it, and no KeyboardInterrupt, of which the parser of commands makes an
+    end without a word.
+    """
+
+    def __init__(self, by: int) -> None:
+        super().__init__(by)
+        self.exit_code = EVICTED if by == signal.SIGTERM else INTERRUPTED
 
 
 def main() -> None:
     """Run the command line and end the process with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     as_json = "--json" in sys.argv
     try:
         app()
     except DefectoryError as error:
         emit_error(error, as_json)
         sys.exit(exit_code(error))
-    except (KeyboardInterrupt, Terminated) as stopped:
-        sys.stderr.write("\nstopped; the same command goes on where this one was\n")
-        sys.exit(EVICTED if isinstance(stopped, Terminated) else INTERRUPTED)
+    except Stopped as stopped:
+        again = shlex.join(["defectory", *sys.argv[1:]])
+        sys.stderr.write(f"\nstopped; the same command goes on where this one was:\n  {again}\n")
+        sys.exit(stopped.exit_code)
     except Exception as error:
         from traceback import print_exc
 
@@ -108,8 +119,8 @@ def main() -> None:
         sys.exit(INTERNAL)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(by: int, _frame: FrameType | None) -> None:
+    raise Stopped(by)
 
 
 if __name__ == "__main__":

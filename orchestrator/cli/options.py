@@ -46,6 +46,17 @@ TileOverlap = Annotated[
 KeepSplits = Annotated[
     bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
 ]
+Fit = Annotated[str, typer.Option("--fit", help="How a picture becomes square: stretch, crop or pad; else stretch.")]
+Labels = Annotated[
+    str, typer.Option("--labels", help="binary (good / defect) or kinds, one label a kind of defect; else binary.")
+]
+Groups = Annotated[
+    Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
+]
+TestShare = Annotated[float | None, typer.Option("--test-share", help="Share of groups in the test split; 0.15.")]
+ValidationShare = Annotated[
+    float | None, typer.Option("--validation-share", help="Share of groups in the validation split; 0.15.")
+]
 DEFAULT_FOLDER = ".defectory"
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 
@@ -113,7 +124,10 @@ def session(url: str, weights: str = "") -> Iterator[Session]:
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.progress import Display
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
+    with (
+        Display() as display,
+        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+    ):
         yield Session(ServiceClients(endpoints, display.warn), display)
 
 
@@ -124,6 +138,20 @@ def weights_file(given: str) -> str:
     """
     named = given or os.environ.get("DEFECTORY_WEIGHTS", "")
     return named if named == STARTER else absolute(named)
+
+
+def weights_content(given: str) -> str:
+    """What stands for the weights that a person named where a change of them counts: a file by what it holds.
+
+    A file that only the service can see goes by its path.
+    """
+    import hashlib
+
+    named = weights_file(given)
+    if named == STARTER or not Path(named).is_file():
+        return named
+    with Path(named).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def absolute(path: str) -> str:

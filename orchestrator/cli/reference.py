@@ -31,6 +31,11 @@ PIPELINE_INTRO = """# Pipeline files
 
 A pipeline file is YAML. Only `data.directory` is required; everything else has a default, which `preset` may change.
 Paths are relative to the file. `defectory run --schema` prints the JSON Schema.
+
+Any setting can also be typed: `defectory run photos/ --set generator.kimg=1 --set data.validation_share=0.4` takes it
+by its path, with the value as YAML has it, over what the file and the other options say. A `kimg` that is given also
+bounds a `transfer_kimg` that only the preset gives. `--write pipeline.yaml` writes what such a command would run, every
+setting with its sentence and range, to start from: `defectory run pipeline.yaml` then plans the same.
 """
 ARMS_BELOW = """
 An entry that is only the name of a default arm stands for it. The first arm is what the others are compared with:

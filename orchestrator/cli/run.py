@@ -1,7 +1,7 @@
 """`defectory run`: the whole line, from a folder of photographs to a report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -14,15 +14,21 @@ from orchestrator.cli.options import (
     AsJson,
     Bits,
     Cut,
+    Fit,
     Good,
+    Groups,
     KeepSplits,
+    Labels,
     LayoutName,
     Masks,
     Store,
+    TestShare,
     TileOverlap,
     TilePx,
+    ValidationShare,
     Weights,
     store_url,
+    weights_content,
     weights_file,
 )
 from orchestrator.cli.output import emit, table
@@ -41,11 +47,20 @@ def run(
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="Defaults: paper, quick or demo. For a DIR: quick.")] = "",
     name: Annotated[str, typer.Option("--name", help="Name of the run; default: the file's or folder's.")] = "",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Any setting of docs/pipeline.md, as often as needed."),
+    ] = None,
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
     layout: LayoutName = "",
     good: Good = "",
     masks: Masks = "",
     keep_splits: KeepSplits = False,
+    fit: Fit = "",
+    labels: Labels = "",
+    groups: Groups = None,
+    test_share: TestShare = None,
+    validation_share: ValidationShare = None,
     bits: Bits = None,
     tile: Cut = False,
     tile_px: TilePx = 0,
@@ -53,6 +68,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
     ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Write what would run as a pipeline file to edit; run nothing."),
+    ] = None,
     weights: Weights = "",
     allow_random_weights: Annotated[
         bool, typer.Option("--allow-random-weights", help="Go on from random weights where there are no others.")
@@ -67,11 +86,14 @@ def run(
 
     \b
     defectory run photos/ --preset quick
+    defectory run photos/ --set generator.kimg=1 --set data.validation_share=0.4
+    defectory run photos/ --write pipeline.yaml
     defectory run examples/magnetic_tile.yaml --dry-run
     defectory run examples/magnetic_tile.yaml --from filter
     """
     from defectory.errors import InvalidInput
     from defectory.storage import open_store
+    from orchestrator.cli.pipeline_file import write_pipeline_file
     from orchestrator.pipeline.data_steps import recognise
     from orchestrator.pipeline.settings import PipelineSettings
 
@@ -81,9 +103,16 @@ def run(
     if source is None:
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
-    data = {"layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "bits": bits, "tile": tile,
-            "tile_px": tile_px, "tile_overlap": tile_overlap}  # fmt: skip
-    settings = read_settings(source, preset, name, allow_random_weights, data)
+    data = {
+        "layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "fit": fit, "labels": labels,
+        "groups": str(groups) if groups else "", "test_share": test_share, "validation_share": validation_share,
+        "bits": bits, "tile": tile, "tile_px": tile_px, "tile_overlap": tile_overlap,
+    }  # fmt: skip
+    settings = read_settings(source, preset, name, allow_random_weights, data, assignments or ())
+    if write is not None:
+        write_pipeline_file(settings, write)
+        emit({"pipeline_file": str(write)}, as_json, f"{write} is what would run; `defectory run {write}` runs it")
+        return
     url = store_url(store)
     opened = open_store(url)
     if dry_run:
@@ -93,28 +122,38 @@ def run(
 
 
 def read_settings(
-    source: Path, preset: str, name: str, allow_random_weights: bool, data: Mapping[str, object] = MappingProxyType({})
+    source: Path,
+    preset: str,
+    name: str,
+    allow_random_weights: bool,
+    data: Mapping[str, object] = MappingProxyType({}),
+    assignments: Sequence[str] = (),
 ) -> "PipelineSettings":
-    """The pipeline's settings from a file or folder and the options over it.
+    """The pipeline's settings from a file or folder, the options over it, and the assignments over both.
 
     Args:
         data: settings of `data` that were given as options; those that are empty were not.
+        assignments: "generator.kimg=1"; paths in them are relative to where the command was typed.
     """
+    from defectory.datasets.layouts.table import TABLE_ENDINGS
+    from orchestrator.cli.sources import PIPELINES, check_exists
     from orchestrator.pipeline import presets
-    from orchestrator.pipeline.settings import merged, read_pipeline_file, resolve, run_name
+    from orchestrator.pipeline.assignments import assigned
+    from orchestrator.pipeline.settings import absolute, merged, read_pipeline_file, resolve, run_name
 
-    if source.is_dir() or source.suffix.lower() == ".csv":
+    check_exists(source, "folder or pipeline file", (*PIPELINES, *TABLE_ENDINGS))
+    if source.is_dir() or source.suffix.lower() in TABLE_ENDINGS:
         full = source.expanduser().resolve()
-        values: dict[str, object] = {"name": run_name(full.stem), "data": {"directory": str(full)}}
-        preset = preset or "quick"
+        values: dict[str, object] = {"name": run_name(full.stem), "preset": "quick", "data": {"directory": str(full)}}
     else:
         values = read_pipeline_file(source)
-    values |= {"name": name} if name else {}
-    values |= {"allow_random_weights": True} if allow_random_weights else {}
     given = {key: value for key, value in data.items() if value or isinstance(value, float)}
-    values = merged(values, {"data": given} if given else {})
-    chosen = preset or str(values.get("preset") or "")
-    return resolve({**values, "preset": chosen}, presets.preset(chosen))
+    options: dict[str, object] = {"data": given} if given else {}
+    options |= {"name": name} if name else {}
+    options |= {"preset": preset} if preset else {}
+    options |= {"allow_random_weights": True} if allow_random_weights else {}
+    values = merged(values, absolute(merged(options, assigned(assignments)), Path.cwd()))
+    return resolve(values, presets.preset(str(values.get("preset") or "")))
 
 
 def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":
@@ -123,7 +162,7 @@ def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weight
     from orchestrator.pipeline.run_record import RunRecord
 
     record = RunRecord(store, settings.name)
-    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_file(weights))
+    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content(weights))
 
 
 def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
@@ -133,10 +172,13 @@ def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: st
     from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.runner import run_line
 
-    with Display() as display, EmbeddedServices(url, log_folder(url), weights=weights_file(weights)) as endpoints:
+    with (
+        Display() as display,
+        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+    ):
         services = ServiceClients(endpoints, display.warn)
         line = line_of(settings.arms)
-        return run_line(line, store, settings, services, display, first=first, weights=weights_file(weights))
+        return run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
 
 
 def emit_plan(plan: "list[Decision]", summary: Mapping[str, JsonValue], name: str, as_json: bool) -> None:

@@ -97,7 +97,13 @@ def up(
     ports = {} if any_port else {name: (DEFAULT_PORTS[name], DEFAULT_METRICS_PORTS[name]) for name in SERVICES}
     environ = {name: value for name, value in os.environ.items() if not _is_address(name)}
     with EmbeddedServices(
-        url, log_folder(url), weights=weights_file(weights), ports=ports, resume="always", environ=environ
+        url,
+        log_folder(url),
+        weights=weights_file(weights),
+        ports=ports,
+        resume="always",
+        environ=environ,
+        say=_say,
     ) as services:
         for name in SERVICES:
             sys.stderr.write(f"starting {name} …\n")
@@ -117,3 +123,7 @@ def up(
 
 def _is_address(variable: str) -> bool:
     return variable.startswith("DEFECTORY_") and variable.endswith("_ADDRESS")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"\n{text}\n")

@@ -126,7 +126,8 @@ def ingest_folder_outputs(
         )
     lines = read_manifest(store, result.manifest_uri, reading_from_environment())
     kept = bool(result.card["source"]["splits"])
-    right = "it is so in the splits that were kept" if kept else "give more photographs of it, or other shares"
+    larger = "give more photographs of it, or a larger --test-share or --validation-share"
+    right = "it is so in the splits that were kept" if kept else larger
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
     return Ingested(
@@ -177,7 +178,7 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
             if not added:
                 raise FailedPrecondition(
                     f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
-                    "train the generators longer (generator.kimg) or lower filter.threshold"
+                    "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
                 )
         else:
             added = balancing(real)

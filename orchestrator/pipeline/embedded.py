@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
 LOG_TAIL_LINES = 12
+STOPPING = "stopping; a checkpoint is being written (once more stops without it)"
 
 
 def log_folder(store_url: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -50,6 +51,7 @@ class EmbeddedServices:
         weights: ImageNet weights file for the classifier; empty: it looks for one.
         ports: service -> (gRPC port, metrics port); others take any free port.
         resume: when a service takes up unfinished operations; a run asks for its own.
+        say: is told at once that a signal stops the children, which takes as long as a step of their work.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class EmbeddedServices:
         ports: Mapping[str, tuple[int, int]] | None = None,
         resume: str = "on-request",
         environ: Mapping[str, str] = os.environ,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._say = say
         self._store_url = store_url
         self._logs = logs
         self._weights = weights
@@ -76,6 +80,8 @@ class EmbeddedServices:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and not isinstance(error, Exception) and self._children:
+            self._say(STOPPING)
         self.close()
 
     def address(self, service: str) -> str:

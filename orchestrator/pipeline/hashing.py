@@ -15,8 +15,7 @@ CONTRACT_VERSION = 1
 
 def input_hash(step: str, inputs: Mapping[str, object], store_url: str) -> str:
     """SHA-256 over a step's name, its inputs and the contract's version; URIs count relative to the store."""
-    root = store_url.rstrip("/") + "/"
-    canonical = json.dumps([CONTRACT_VERSION, step, _relative(inputs, root)], sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps([CONTRACT_VERSION, step, relative(inputs, store_url)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -51,11 +50,12 @@ def fingerprint(path: Path) -> list[tuple[str, int, int]]:
     return [(name, status[name].st_size, status[name].st_mtime_ns) for name in files]
 
 
-def _relative(value: object, root: str) -> object:
+def relative(value: object, store_url: str) -> object:
+    """A value in which URIs of the store are keys of it, wherever it lies."""
     if isinstance(value, str):
-        return value.removeprefix(root)
+        return value.removeprefix(store_url.rstrip("/") + "/")
     if isinstance(value, Mapping):
-        return {str(k): _relative(v, root) for k, v in value.items()}
+        return {str(key): relative(part, store_url) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_relative(v, root) for v in value]
+        return [relative(part, store_url) for part in value]
     return value

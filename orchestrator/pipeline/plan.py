@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from defectory.errors import InvalidInput
-from orchestrator.pipeline.hashing import input_hash
+from orchestrator.pipeline.known_inputs import KnownInputs, changes
 from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.run_record import RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
@@ -25,15 +25,17 @@ class Decision:
 
 def decide(
     step: Step[OfStep], inputs: StepInputs, record: RunRecord, store_url: str
-) -> tuple[str, StepRecord[OfStep] | None, Decision]:
-    """(input hash, what is remembered where it is skipped, decision) for a step whose upstream outputs are known."""
-    hash_ = input_hash(step.name, step.inputs(inputs), store_url)
+) -> tuple[KnownInputs, StepRecord[OfStep] | None, Decision]:
+    """(inputs, what is remembered where it is skipped, decision) for a step whose upstream outputs are known."""
+    known = KnownInputs.of(step.name, step.inputs(inputs), store_url)
     remembered = record.step(step.key)
     if remembered is None:
-        return hash_, None, Decision(step.name, "run", unfinished(step.name, record))
-    if remembered.input_hash != hash_:
-        return hash_, None, Decision(step.name, "run", "its inputs have changed")
-    return hash_, remembered, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")
+        return known, None, Decision(step.name, "run", unfinished(step.name, record))
+    if remembered.input_hash != known.hash:
+        which = changes(remembered.inputs, known.by_name) if remembered.inputs else ""
+        why = "its inputs have changed" + (f": {which}" if which else "")
+        return known, None, Decision(step.name, "run", why)
+    return known, remembered, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")
 
 
 def unfinished(step: str, record: RunRecord) -> str:

@@ -21,6 +21,7 @@ class StepRecord(BaseModel, Generic[Read]):
 
     step: str
     input_hash: str
+    inputs: dict[str, str] = {}  # by name, see known_inputs; empty: an older version left it out
     started: str
     finished: str
     warnings: tuple[str, ...] = ()

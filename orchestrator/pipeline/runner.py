@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
+from orchestrator.pipeline.known_inputs import KnownInputs
 from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.plan import decide, steps_from
 from orchestrator.pipeline.progress import Report, Watcher
@@ -44,7 +45,7 @@ def run_line(
 
     Args:
         first: step from which everything is computed anew; empty: only what is not there yet.
-        weights: ImageNet weights file as the user named it.
+        weights: content of the ImageNet weights that the user named; see `StepInputs`.
 
     Raises:
         DefectoryError: a step failed; the same call goes on where it was.
@@ -59,7 +60,7 @@ def run_line(
     result = RunResult(settings.name, outputs)
     for step in line:
         upstream = outputs.of(step.needs)
-        hash_, remembered, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
+        known, remembered, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
         if remembered is not None:
             watcher.skipped(step.name, decision.why)
             outputs.add(step.name, remembered.outputs)
@@ -68,9 +69,9 @@ def run_line(
         heard = _Heard(watcher)
         context = StepContext(
             settings, weights, upstream, store, services, heard.progress, heard.warn,
-            step.name, hash_, forced.get(step.name, 0),
+            step.name, known.hash, forced.get(step.name, 0),
         )  # fmt: skip
-        outputs.add(step.name, _run_step(step, context, record, heard, decision.why))
+        outputs.add(step.name, _run_step(step, context, known, record, heard, decision.why))
         result.ran.append(step.name)
     record.finish_run()
     return result
@@ -106,13 +107,16 @@ class _Heard:
         self.watcher.progress(report)
 
 
-def _run_step(step: Step[OfStep], context: StepContext, record: RunRecord, heard: _Heard, why: str) -> OfStep:
+def _run_step(
+    step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, heard: _Heard, why: str
+) -> OfStep:
     heard.watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
     finished = StepRecord[OfStep](
         step=step.name,
-        input_hash=context.input_hash,
+        input_hash=known.hash,
+        inputs=dict(known.by_name),
         started=started,
         finished=_now(),
         outputs=outputs,

@@ -153,13 +153,22 @@ def read_pipeline_file(path: Path) -> dict[str, object]:
         raise InvalidInput(f"{path} is not a pipeline file: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InvalidInput(f"{path} is not a pipeline file: it must hold a mapping, e.g. 'data: {{directory: photos}}'")
-    data = values.get("data")
-    if isinstance(data, dict):
-        for key in ("directory", "groups"):
-            if isinstance(data.get(key), str):
-                data[key] = str((path.parent / Path(data[key]).expanduser()).resolve())
+    values = absolute(values, path.parent)
     values.setdefault("name", run_name(path.stem))
     return values
+
+
+def absolute(values: Mapping[str, object], folder: Path) -> dict[str, object]:
+    """A pipeline's values in which data.directory and data.groups no longer depend on the folder that they meant."""
+    data = values.get("data")
+    if not isinstance(data, Mapping):
+        return dict(values)
+    paths = {
+        key: str((folder / Path(data[key]).expanduser()).resolve())
+        for key in ("directory", "groups")
+        if isinstance(data.get(key), str)
+    }
+    return {**values, "data": {**data, **paths}}
 
 
 def run_name(text: str) -> str:
@@ -170,14 +179,26 @@ def run_name(text: str) -> str:
 def resolve(values: Mapping[str, object], preset: Mapping[str, object]) -> PipelineSettings:
     """Settings from a preset's values and, over them, a pipeline's.
 
+    A `kimg` of the pipeline also bounds the preset's `transfer_kimg`: who asks for short trainings means all of them.
+
     Raises:
         InvalidInput: names every field that is wrong.
     """
     settings = validated(PipelineSettings, merged(preset, values))
+    settings = settings.model_copy(update={"generator": _bounded(settings.generator, values.get("generator"))})
     if not re.fullmatch(RUN_NAME, settings.name):
         right = "use 1 to 32 of a-z, 0-9, '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"name {settings.name!r} is not a run's name: {right}", {"name": right})
     return settings
+
+
+def _bounded(generator: GeneratorSettings, own: object) -> GeneratorSettings:
+    """A generator's settings whose inherited transfer_kimg is no longer than the kimg that was asked for."""
+    if not isinstance(own, Mapping) or "transfer_kimg" in own or own.get("kimg") is None:
+        return generator
+    if generator.kimg is None or generator.transfer_kimg is None:
+        return generator
+    return generator.model_copy(update={"transfer_kimg": min(generator.kimg, generator.transfer_kimg)})
 
 
 def merged(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:

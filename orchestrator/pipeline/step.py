@@ -20,7 +20,7 @@ class StepInputs:
     """What the hash of a step may be made from."""
 
     settings: PipelineSettings
-    weights: str  # ImageNet weights file as the user named it; empty: searched for
+    weights: str  # content of the weights that the user named, or starter; empty: they are searched for
     outputs: Outputs  # of the steps before
 
 

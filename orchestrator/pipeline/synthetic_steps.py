@@ -2,6 +2,8 @@
 
 import math
 
+from google.protobuf.json_format import MessageToDict
+
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, read_manifest
@@ -9,6 +11,7 @@ from defectory.errors import InvalidInput
 from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
 from orchestrator.pipeline.accepted import warnings_of
+from orchestrator.pipeline.hashing import input_hash, request_id
 from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
 from orchestrator.pipeline.outputs import (
     GENERATORS,
@@ -92,7 +95,6 @@ def generators(context: StepContext) -> Generators:
         if not initial:  # there is nothing yet that were worth keeping
             settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(
-            request_id=context.request_id(label),
             manifest_uri=context.outputs[INGEST].manifest_uri,
             label=label,
             name=context.name(label),
@@ -100,11 +102,19 @@ def generators(context: StepContext) -> Generators:
             seed=context.settings.seed,
             initial_model=initial,
         )
+        request.request_id = _training_id(context, label, request)
         generator = context.services.operate(TRAIN_GENERATOR, request, context.on_report).generator
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = trained_generator(generator)
     return Generators(outputs)
+
+
+def _training_id(context: StepContext, label: str, request: generator_pb2.TrainGeneratorRequest) -> str:
+    """The id of a label's training, by what this generator depends on: no other label's setting repeats it."""
+    asked = MessageToDict(request, preserving_proto_field_name=True)
+    inputs = {"real": context.outputs[INGEST].content_hash, "request": asked}
+    return request_id(context.step, input_hash(context.step, inputs, context.store.url), label, context.forced)
 
 
 def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:

@@ -17,6 +17,15 @@ _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
 def unrecognised(tree: Tree) -> InvalidInput:
     """The error for it."""
+    pictures = tree.pictures()
+    if pictures and not tree.named and not any("/" in path for path in pictures) and not is_no_label(_name(tree)):
+        right = f"give the folder above, {tree.root.absolute().parent}"
+        others = "; ".join(_files(tree))
+        return InvalidInput(
+            f"{tree.root} holds {len(pictures)} images but no class folders{f' ({others})' if others else ''}; where "
+            f"{_name(tree)} is their label, {right}",
+            {"directory": right},
+        )
     seen = "; ".join(_seen(tree))
     return InvalidInput(
         f"{tree.root} holds no images that a folder or a table gives a label{f' ({seen})' if seen else ''}; use class"
@@ -33,8 +42,11 @@ def _seen(tree: Tree) -> Iterator[str]:
     folders = sorted({str(PurePosixPath(path).parent) for path in pictures})
     where = ", ".join("the folder itself" if folder == "." else folder for folder in folders[:3])
     yield f"{len(pictures)} pictures lie in {where}{', …' if len(folders) > 3 else ''}"
-    if folders == ["."] and not is_no_label(tree.root.absolute().name):
-        yield f"where {tree.root.absolute().name} is their label, give {tree.root.absolute().parent}"
+
+
+def _name(tree: Tree) -> str:
+    """What the root is called."""
+    return tree.root.absolute().name
 
 
 def unread(tree: Tree) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from PIL import Image
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
-from defectory.errors import InvalidInput
-from defectory.exit_codes import EXIT_CODES
+from defectory.errors import InvalidInput, NotFound
+from defectory.exit_codes import EVICTED, EXIT_CODES, INTERRUPTED
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
@@ -27,6 +28,7 @@ from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.options import weights_file
 from orchestrator.cli.reference import cli_page, ingest_page, pipeline_page, settings_page
+from orchestrator.cli.run import read_settings as read_run_settings
 from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
 from services.classifier.service_settings import ClassifierSettings
@@ -146,6 +148,65 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path:
     plan = json.loads(done.stdout)["plan"]
     assert [(d["step"], d["action"]) for d in plan][:2] == [("ingest", "run"), ("baseline", "run")]
     assert not list(open_store(f"file://{tmp_path}/.defectory").list())
+
+
+def test_settings_are_set_by_path_and_the_advised_options_are_ones_of_run(photos: Path, tmp_path: Path) -> None:
+    (photos / "parts.csv").write_text("image,group\n")
+    settings = read_run_settings(
+        photos,
+        "",
+        "",
+        False,
+        {"validation_share": 0.2, "groups": ""},
+        ("generator.kimg=1", "data.validation_share=0.4"),
+    )
+    assert (settings.preset, settings.generator.kimg, settings.generator.transfer_kimg) == ("quick", 1, 1)
+    assert settings.data.validation_share == 0.4
+    options = ("--validation-share", "0.4", "--test-share", "0.2", "--fit", "pad", "--labels", "kinds")
+    done = defectory("run", str(photos), "--dry-run", *options, "--set", "seed=3", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    wrong = defectory("run", str(photos), "--dry-run", "--set", "generator.kimgs=1", cwd=tmp_path)
+    assert wrong.returncode == EXIT_CODES[InvalidInput]
+    assert wrong.stderr.count("did you mean `generator.kimg`?") == 1
+
+
+def test_paths_that_are_set_are_relative_to_where_the_command_was_typed(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = read_run_settings(photos, "demo", "", False, {}, ("data.groups=parts.csv",))
+    assert settings.data.groups == str(tmp_path.resolve() / "parts.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "said"),
+    [
+        ("run", "photo", "there is no folder or pipeline file `photo`; did you mean `photos`?"),
+        ("run", "line.yml", "there is no folder or pipeline file `line.yml`; did you mean `line.yaml`?"),
+        ("ingest", "Fotos", "there is no folder or table `Fotos`; did you mean `photos`?"),
+        ("ingest", "elsewhere/x", "there is no folder or table `elsewhere/x`\n"),
+    ],
+)
+def test_what_is_not_there_names_what_is_alike(command: str, typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "line.yaml").write_text("data: {directory: photos}")
+    done = defectory(command, typed, "--dry-run", cwd=tmp_path)
+    assert done.returncode == EXIT_CODES[NotFound]
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, EVICTED)])
+def test_a_signal_is_answered_with_the_command_that_goes_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator.cli.main", "up", "--any-port", "--store", str(tmp_path / "a store")]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "starting generator …\n"
+        process.send_signal(number)
+        said = process.communicate(timeout=PATIENT_S)[1]
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert said.splitlines()[-2] == "stopped; the same command goes on where this one was:"
+    assert said.splitlines()[-1] == f"  defectory up --any-port --store '{tmp_path}/a store'"
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:

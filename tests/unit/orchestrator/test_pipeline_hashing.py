@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from defectory.errors import InvalidInput, NotFound
 from defectory.models import NAME
+from orchestrator.cli.options import weights_content
 from orchestrator.pipeline.hashing import fingerprint, input_hash, object_name, request_id
+from orchestrator.pipeline.known_inputs import KnownInputs, changes
 from orchestrator.pipeline.synthetic_steps import round_size
 
 
@@ -60,3 +62,31 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 )
 def test_rounds_are_as_large_as_the_acceptance_asks_for_within_bounds(accepted: int, made: int, size: int) -> None:
     assert round_size(100, accepted, made, 1.25) == size
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"a": {"kimg": 40.0}}, {"a": {"kimg": 1.0}}, "a.kimg from 40 to 1"),
+        ({"a": 1}, {"a": 1, "b": "x"}, "b from nothing to x"),
+        ({"real": "a" * 64}, {"real": "b" * 64}, "real (other content)"),
+        ({"files": [["x", 1]] * 40}, {"files": [["x", 2]] * 40}, "files (other content)"),
+        ({"files": [["x", 1]] * 40}, {"files": [["x", 1]] * 41}, "files from 40 entries to 41 entries"),
+        ({"model": "file:///s/models/a/1"}, {"model": "file:///s/models/a/2"}, "model from models/a/1 to models/a/2"),
+        (dict.fromkeys("abcde", 0), dict.fromkeys("abcde", 1), "a from 0 to 1, b from 0 to 1, c from 0 to 1, 2 more"),
+        ({"a": {}}, {"a": {"b": 1}}, "a.b from nothing to 1, a from {} to nothing"),
+    ],
+)
+def test_changes_are_named_from_what_to_what(before: dict, now: dict, said: str) -> None:
+    known = [KnownInputs.of("s", inputs, "file:///s").by_name for inputs in (before, now)]
+    assert changes(*known) == said
+
+
+def test_weights_count_by_what_the_file_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEFECTORY_WEIGHTS", raising=False)
+    for name, content in (("one.h5", b"same"), ("two.h5", b"same"), ("three.h5", b"other")):
+        (tmp_path / name).write_bytes(content)
+    one, two, three = (weights_content(str(tmp_path / name)) for name in ("one.h5", "two.h5", "three.h5"))
+    assert one == two != three
+    assert (weights_content(""), weights_content("starter")) == ("", "starter")
+    assert weights_content("/elsewhere/w.h5") == "/elsewhere/w.h5"

@@ -270,6 +270,51 @@ def test_a_changed_setting_runs_only_what_it_changes(photos: Path, change: dict,
     assert set(go(store, settings_for(photos, **change), Answers(store)).ran) == ran
 
 
+def test_what_one_label_is_trained_for_repeats_no_other_labels_training(photos: Path) -> None:
+    store = MemoryStore()
+    first, longer, other_seed = Answers(store), Answers(store), Answers(store)
+    generator = {"kimg": 8, "transfer_kimg": 2, "start_label": "good"}
+    go(store, settings_for(photos, generator=generator), first)
+    go(store, settings_for(photos, generator={**generator, "transfer_kimg": 4}), longer)
+    good, defect = first.ids("TrainGenerator")
+    assert longer.ids("TrainGenerator")[0] == good, "the service finds the finished training"
+    assert longer.ids("TrainGenerator")[1] != defect
+    go(
+        store,
+        settings_for(photos, seed=1, generator={"kimg": 8, "transfer_kimg": 2, "start_label": "good"}),
+        other_seed,
+    )
+    assert not set(other_seed.ids("TrainGenerator")) & {good, defect}
+
+
+def test_a_plan_names_what_has_changed_from_what_to_what(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    record = RunRecord(store, "line")
+    go(store, settings, Answers(store))
+
+    def whys(settings: PipelineSettings, weights: str = "") -> dict[str, str]:
+        return {d.step: d.why for d in make_plan(STEPS, settings, record, store.url, first="", weights=weights)}
+
+    changed = settings_for(photos, generator={"resolution_px": 16, "kimg": 2, "labels": ["good"]}, explain={"limit": 3})
+    assert whys(changed)["generators"] == (
+        'its inputs have changed: labels from ["defect", "good"] to ["good"], settings.kimg from null to 2'
+    )
+    assert whys(settings, "5" * 64)["baseline"] == 'its inputs have changed: start.file from "" to content'
+    (photos / "good/0.png").unlink()
+    assert whys(settings)["ingest"] == "its inputs have changed: files from 24 entries to 23 entries"
+
+
+def test_a_record_of_before_says_that_something_changed(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    record = RunRecord(store, "line")
+    go(store, settings, Answers(store))
+    remembered = record.step(INGEST)
+    assert remembered is not None
+    record.finish(remembered.model_copy(update={"inputs": {}, "input_hash": "0" * 64}))
+    plan = make_plan(STEPS, settings, record, store.url, first="", weights="")
+    assert plan[0].why == "its inputs have changed"
+
+
 def test_a_touched_photograph_is_read_again_but_nothing_is_trained_again(photos: Path) -> None:
     import os
 

@@ -20,7 +20,7 @@ from defectory.serving.probe import is_serving
 from defectory.settings import ServiceSettings
 from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
-from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
+from orchestrator.pipeline.embedded import STOPPING, EmbeddedServices, log_folder
 from orchestrator.pipeline.methods import FILTER_IMAGES, PREVIEW
 from orchestrator.pipeline.progress import Display, Report, in_words
 from tests.patience import PATIENT_S
@@ -53,6 +53,27 @@ def test_a_killed_service_is_started_again_on_its_port_and_stopped_at_the_end(
             services.revive("filter")
         assert services.status()[0][3] == pid
     assert gone(pid)
+
+
+@pytest.mark.parametrize(("error", "said"), [(KeyboardInterrupt(), [STOPPING]), (NotFound("it"), [])])
+def test_who_is_stopped_by_a_signal_is_told_before_the_children_have_ended(
+    tmp_path: Path, elsewhere: dict[str, str], error: BaseException, said: list[str]
+) -> None:
+    heard: list[tuple[str, bool]] = []
+    services = EmbeddedServices(
+        f"file://{tmp_path}/store", tmp_path / "logs", environ=elsewhere,
+        say=lambda text: heard.append((text, services.status()[0][4])),
+    )  # fmt: skip
+
+    def work() -> None:
+        with services:
+            services.address("filter")
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
+    assert heard == [(text, True) for text in said]
+    assert services.status() == []
 
 
 def test_what_a_dead_service_said_is_in_the_error(tmp_path: Path, elsewhere: dict[str, str]) -> None:

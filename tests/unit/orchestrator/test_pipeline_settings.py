@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from defectory.errors import InvalidInput, NotFound
+from orchestrator.pipeline.assignments import assigned
 from orchestrator.pipeline.classifier_steps import training_settings
 from orchestrator.pipeline.presets import PRESETS, preset
 from orchestrator.pipeline.settings import ClassifierSettings, read_pipeline_file, resolve, run_name
@@ -63,6 +64,54 @@ def test_a_wrong_setting_is_named(values: dict, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         resolve({"name": "x", **values}, {})
     assert field in caught.value.fields
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("generator.kimgs=1", "no such setting `generator.kimgs`; did you mean `generator.kimg`?"),
+        ("kimg=1", "no such setting `kimg`; did you mean `generator.kimg`?"),
+        ("classifier.validation_share=0.4", "no such setting `classifier.validation_share`; did you mean "
+         "`data.validation_share`?"),
+        ("colour=red", "no such setting `colour`"),
+        ("generator.kimg=much", "generator.kimg 'much': Input should be a valid number"),
+        ("data.test_share=0.7", "data.test_share 0.7: Input should be less than 0.5"),
+        ("generator.kimg", "--set generator.kimg: use PATH=VALUE"),
+        ("generator..kimg=1", "use PATH=VALUE"),
+        ("generator.labels=[good", "generator.labels '[good': its value is not YAML"),
+    ],
+)  # fmt: skip
+def test_an_assignment_that_cannot_be_names_its_setting(assignment: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        resolve({"name": "x", "data": DATA, **assigned([assignment])}, {})
+    assert message in str(caught.value)
+
+
+def test_assignments_reach_any_setting_with_values_as_yaml_has_them() -> None:
+    texts = ("generator.kimg=1", "generator.learning_rate=1e-3", "generator.labels=[good, defect]", "seed=7",
+             "synthesis.quotas.defect=20", "synthesis.quotas={good: 5}", "generator.mirror_x=yes", "data.bits=null",
+             "classifier.preset=best", "data.good=a=b", "generator.kimg=2", "arms=[baseline, expanded]")  # fmt: skip
+    values = assigned(texts)
+    settings = resolve({"name": "x", **values, "data": {**DATA, **values["data"]}}, preset("quick"))
+    assert (settings.generator.kimg, settings.generator.learning_rate, settings.seed) == (2, 0.001, 7)
+    assert (settings.generator.labels, settings.generator.mirror_x) == (("good", "defect"), True)
+    assert settings.synthesis.quotas == {"defect": 20, "good": 5}
+    assert (settings.data.bits, settings.data.good, settings.classifier.preset) == (None, "a=b", "best")
+
+
+@pytest.mark.parametrize(
+    ("own", "kimg", "transfer_kimg"),
+    [
+        ({}, 40, 15),
+        ({"kimg": 1}, 1, 1),
+        ({"kimg": 100}, 100, 15),
+        ({"kimg": 1, "transfer_kimg": 3}, 1, 3),
+        ({"transfer_kimg": 3}, 40, 3),
+    ],
+)
+def test_kimg_bounds_the_transfer_kimg_of_a_preset(own: dict, kimg: float, transfer_kimg: float) -> None:
+    generator = resolve({"name": "x", "data": DATA, "generator": own}, preset("quick")).generator
+    assert (generator.kimg, generator.transfer_kimg) == (kimg, transfer_kimg)
 
 
 def test_an_unknown_preset_lists_those_there_are() -> None:
