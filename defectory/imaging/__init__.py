@@ -403,10 +403,10 @@ def network_input_of(
 
     Args:
         data: as `decode` takes it.
-        square_px: side of the dataset's images, to which ingest made photographs square: they become so here too,
-            and an image that is so already stays as it is. 0: nothing is known of it, the image is stretched.
-        fit: how they were made square.
-        bits: that the values of their 16-bit files used.
+        square_px: side of the square that pictures come through first; one that is such a square already stays as it
+            is. 0: nothing is known of it, the image is stretched.
+        fit: how a picture becomes square.
+        bits: that the values of 16-bit files use.
 
     Raises:
         InvalidInput: as `decode`.

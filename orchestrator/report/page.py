@@ -15,6 +15,7 @@ from defectory.errors import DefectoryError
 from defectory.imaging import FULL_DEPTH
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
+from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
 from orchestrator.report.comparison import METRICS, Comparison
@@ -45,6 +46,8 @@ class FilterRules(BaseModel):
     """What of the filter's settings a chart shows."""
 
     threshold: float
+    policy: str = ""
+    novelty_gate: bool = True
     label_thresholds: dict[str, float] = {}
 
 
@@ -104,7 +107,8 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         deciding=list(decisions),
         label_rows=list(label_rows(decisions)),
         escape_rows=list(escape_rows(decisions)),
-        paper=PAPER,
+        paper=PAPER if _shows_cables(content) else {},
+        unfiltered=_unfiltered(content),
         reasons=content.reasons(),
         reason_texts=REASONS,
         probe_rows=list(probe_rows(content.probes)),
@@ -189,6 +193,22 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
             yield prefix + name, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
+def _shows_cables(content: RunContent) -> bool:
+    """Whether the photographs are of what the paper measured: its kinds of fault, and no others."""
+    kinds = {line.kind for line in content.real if line.is_real and line.kind}
+    return kinds <= FAULTS.keys() and bool(kinds - {"combined"})  # other parts have combined faults, too
+
+
+def _unfiltered(content: RunContent) -> str:
+    """What "accepted" does not mean where the judge was not asked; empty where he was."""
+    rules = FilterRules.model_validate(content.pipeline.section("filter")) if content.judged else None
+    if rules is None or rules.policy != "none":
+        return ""
+    return "the judge was off (filter.policy none): " + (
+        "only copies and outliers were rejected" if rules.novelty_gate else "nothing was rejected"
+    )
+
+
 def _threshold(content: RunContent, label: str) -> float:
     rules = FilterRules.model_validate(content.pipeline.section("filter"))
     return rules.label_thresholds.get(label, rules.threshold)
@@ -214,7 +234,8 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
         real = [x for x in content.real if x.label == label and x.split == "train" and x.is_real]
         judged = content.judged.get(label, [])
         accepted = [x for x in judged if x.verdict == "accepted"]
-        groups = [("real, for training", real), ("synthetic, accepted", accepted)]
+        how = f"; {off}" if (off := _unfiltered(content)) else ""
+        groups = [("real, for training", real), (f"synthetic, accepted{how}", accepted)]
         groups += [
             (f"synthetic, as made, in {arm.title}", [x for x in arm.unfiltered if x.label == label])
             for arm in content.arms

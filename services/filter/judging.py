@@ -25,7 +25,7 @@ from services.filter.policies import Policy
 from services.filter.probe import probe_labels
 from services.filter.scores import Scores
 from services.filter.structure import FINE, Whitening, structures
-from services.filter.verdicts import count_verdicts, decide, threshold_curve
+from services.filter.verdicts import count_verdicts, decide, threshold_curve, too_strict
 
 JUDGED = "judged"  # of a dataset's card: the manifest that the filter judged; no other dataset has it
 Report = Callable[[str, int, int], None]
@@ -39,7 +39,7 @@ class Judgement:
     curve_uri: str
     verdicts: dict[str, int]
     reasons: dict[str, int]
-    warnings: list[str]  # what speaks against the judge
+    warnings: list[str]  # what speaks against the judge, or its threshold
 
 
 def check_inputs(store: ObjectStore, uris: Iterable[str]) -> None:
@@ -81,9 +81,10 @@ def judge_manifest(
     curve_key = f"datasets/{dataset}/curve.json"
     # No judge was trained on validation images: what share of them is kept is what can be asked of synthetic ones.
     unseen = [x for x in real if x.split == "validation" and x.sha256 in real_scores.by_image]
+    made = {line.label for line in lines}
     reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
-    warnings = doubts(real)
+    warnings = [*doubts(real), *too_strict([line for line in reference if line.label in made], policy)]
     training = [x for x in real if x.split == "train"]
     probes = probe_labels(training, judged, real_scores.embeddings, scores.embeddings)
     card = {

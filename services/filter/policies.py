@@ -48,6 +48,10 @@ class Policy:
             return lower <= p < threshold
         return True
 
+    def threshold(self, label: str) -> float:
+        """The label's own threshold, or the one of all labels."""
+        return self.rule.label_thresholds.get(label, self.rule.threshold)
+
     def _bounds(self, label: str) -> tuple[float, float]:
         lower = self.rule.label_lower_thresholds.get(label, self.rule.lower_threshold)
-        return lower, self.rule.label_thresholds.get(label, self.rule.threshold)
+        return lower, self.threshold(label)

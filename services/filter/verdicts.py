@@ -69,6 +69,27 @@ def count_verdicts(lines: Sequence[ManifestLine]) -> tuple[dict[str, int], dict[
     return dict(verdicts), dict(Counter(reason for line in lines for reason in line.reasons))
 
 
+def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
+    """A warning a label of whose real images as they should be the policy rejects most; only of one that wants them.
+
+    Args:
+        reference: real images that no judge was trained on, with their scores.
+    """
+    if policy.rule.policy != "confident":
+        return []
+    warnings = []
+    for label in sorted({line.label for line in reference}):
+        own = [line for line in reference if line.label == label and line.scores]
+        kept = sum(policy.keeps(label, line.scores) for line in own)
+        if 2 * kept < len(own):
+            warnings.append(
+                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images, so it rejects good "
+                f"synthetic ones as well: its threshold of {policy.threshold(label):g} is too strict. Lower "
+                "filter.threshold, or give the judge more photographs to learn from"
+            )
+    return warnings
+
+
 def threshold_curve(lines: Sequence[ManifestLine], reference: Sequence[ManifestLine]) -> dict[str, object]:
     """Share of the images with at least a probability of their label, by label.
 

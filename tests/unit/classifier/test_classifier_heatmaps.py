@@ -13,9 +13,8 @@ from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput, Unavailable
-from defectory.serving.manifests import Manifests
 from defectory.storage import open_store
-from services.classifier.servicer import ClassifierServicer
+from services.classifier.servicer import ServingServicer
 from services.classifier.serving.answering import Answer, Source
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import Decided
@@ -192,6 +191,6 @@ def test_what_is_explained_is_the_decision() -> None:
         model="parts", images=[classifier_pb2.ImageSource(content=b"\0")], heatmap=True
     )
     (found,) = (
-        ClassifierServicer(store, None, Answering(), heatmaps, Manifests()).Classify(request, Context()).classifications
+        ServingServicer(store, Answering(), heatmaps).Classify(request, Context()).classifications
     )
     assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")

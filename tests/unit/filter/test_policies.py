@@ -11,7 +11,7 @@ from defectory.job_settings.filtering import Filtering
 from defectory.validation import validated
 from services.filter.novelty import Finding
 from services.filter.policies import Policy
-from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve
+from services.filter.verdicts import Score, count_verdicts, decide, threshold_curve, too_strict
 
 PROBABILITY = st.floats(0, 1)
 
@@ -99,3 +99,25 @@ def test_every_reason_is_kept_and_counted() -> None:
     assert curve["kept"]["a"][90] == pytest.approx(2 / 3, abs=1e-3)
     assert (curve["real"]["a"][90], curve["real"]["a"][96]) == (1, 0)
     assert threshold_curve(judged, [])["real"] == {"a": []}
+
+
+def real(label: str, *confidences: float) -> list[ManifestLine]:
+    """Real validation images of a label, and how sure the judge is of each."""
+    other = {"good": "defect", "defect": "good"}[label]
+    return [
+        ManifestLine(
+            uri="u", sha256=f"{number:064x}", width=8, height=8, label=label, split="validation",
+            scores={label: p, other: 1 - p},
+        )
+        for number, p in enumerate(confidences)
+    ]  # fmt: skip
+
+
+def test_a_threshold_that_rejects_most_real_images_is_warned_of_by_label() -> None:
+    reference = [*real("good", 0.95, 0.8, 0.7), *real("defect", 0.95, 0.92, 0.3)]
+    (warning,) = too_strict(reference, policy("confident", threshold=0.9))
+    assert warning.startswith("good: the judge would reject 2 of 3 real validation images")
+    assert "its threshold of 0.9 is too strict" in warning
+    assert too_strict(reference, policy("confident", threshold=0.9, label_thresholds={"good": 0.75})) == []
+    assert too_strict(real("good", 0.95, 0.8), policy("confident", threshold=0.9)) == []  # half is not most
+    assert too_strict(reference, policy("none", threshold=0.9)) == []

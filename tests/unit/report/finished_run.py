@@ -75,11 +75,16 @@ def evaluation(test: list[ManifestLine]) -> dict:
     }
 
 
-def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
-    """A run named "run"; every arm's reliability.svg holds its name."""
+def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, str] = ("", "")) -> MemoryStore:
+    """A run named "run"; every arm's reliability.svg holds its name.
+
+    Args:
+        kinds: of the photographs, one and the other.
+    """
     store = MemoryStore()
     train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
-    real = write_dataset(store, "run", [*train, *test], {})
+    real = [x.model_copy(update={"kind": kinds[i % 2]}) for i, x in enumerate([*train, *test])]
+    manifest_uri = write_dataset(store, "run", real, {})
     model = {
         "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
         "inside_by_chance": 0.05, "beside": 3, "max_box_acc_v2": {"mean": 0.25},
@@ -91,7 +96,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS) -> MemoryStore:
     evaluated = {"evaluation_uri": put(store, "v", evaluation(test)), "metrics": {"f1": 0.8}}
     steps: dict[str, object] = {
         "ingest": {
-            "dataset": "run", "manifest_uri": real, "content_hash": "0", "images": 8, "labels": LABELS,
+            "dataset": "run", "manifest_uri": manifest_uri, "content_hash": "0", "images": 8, "labels": LABELS,
             "counts": {"train": {"defect": 2, "good": 2}}, "skipped": [], "bits": 16,
             "source": summarise(Source(Path("photos"), "mvtec", (SourceFile("x.png", "good"),), "good",
                                        (LeftOut("y.png", "it has no label"),), reason="it holds train/good")),

@@ -224,6 +224,38 @@ def test_a_document_that_no_service_writes_is_named(run: MemoryStore) -> None:
         build_report(run, "run")
 
 
+def settle(store: MemoryStore, **filter_: object) -> None:
+    """Let the run have filtered by these settings."""
+    pipeline = json.loads(store.get("runs/run/pipeline.json"))
+    pipeline["settings"]["filter"] |= filter_
+    put(store, "runs/run/pipeline.json", pipeline)
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"), [(True, "only copies and outliers were rejected"), (False, "nothing was rejected")]
+)
+def test_accepted_says_beside_the_sheet_that_the_filter_was_off(run: MemoryStore, gate: bool, said: str) -> None:
+    assert "filter.policy none" not in build_report(run, "run")[0].decode()
+    settle(run, policy="none", novelty_gate=gate)
+    page = build_report(run, "run")[0].decode()
+    off = f"the judge was off (filter.policy none): {said}"
+    assert f"<h3>good – synthetic, accepted; {off} (2)</h3>" in page
+    assert f"Accepted says little here: {off}." in page
+
+
+@pytest.mark.parametrize(
+    ("kinds", "shown"),
+    [
+        (("", "cable_swap"), True), (("combined", "bent_wire"), True), (("", ""), False), (("", "combined"), False),
+        (("", "scratch"), False), (("cable_swap", "scratch"), False),
+    ],
+)  # fmt: skip
+def test_the_papers_figures_stand_beside_cables_only(kinds: tuple[str, str], shown: bool) -> None:
+    page = build_report(finished_run(kinds=kinds), "run")[0].decode()
+    assert ("94.99%" in page) == shown
+    assert ("measured on MVTec" in page) == shown
+
+
 FOUR = (
     *DEFAULT_ARMS,
     ArmSettings(name="raw", trains_on="synthetic", title="unfiltered"),
@@ -241,12 +273,12 @@ def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
         assert f"{subject} made no difference that matters" in summary.verdict.replace("&#34;", '"'), subject
     table = page[page.index('id="comparison"') : page.index("Label by label")]
     heads = re.findall(r'<th class="number">(?:<span[^>]*></span>)?([^<]+)</th>', table)
-    assert heads == [*titles, "paper, real only", "paper, real + synthetic"]
+    assert heads == titles
     cells = re.search(r"<tr><td>f1</td>(.*?)</tr>", table, re.S)
     assert cells is not None
-    assert re.findall(r">([^<]+)</td>", cells[1]) == ["80.0% [80.0%, 80.0%]"] * 4 + ["81.59%", "94.99%"]
+    assert re.findall(r">([^<]+)</td>", cells[1]) == ["80.0% [80.0%, 80.0%]"] * 4
     rows = [re.findall(r"<t[dh]", row) for row in re.findall(r"<tr>(.*?)</tr>", table, re.S)]
-    assert {len(row) for row in rows} == {7}, "every row of the table is as wide as its head"
+    assert {len(row) for row in rows} == {5}, "every row of the table is as wide as its head"
     drawn = base64.b64decode(re.findall(r'<img class="chart"[^>]*base64,([^"]+)', page)[0]).decode()
     for colour in ("#8a5a00", "#0b6bcb", "#123456"):
         assert colour in drawn, colour
