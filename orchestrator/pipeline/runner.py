@@ -23,12 +23,13 @@ from orchestrator.pipeline.step import Step, StepContext, StepInputs
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run made, and what it had to do for it."""
+    """What a run made, and what it had to do for it; seconds of the steps that ran."""
 
     run: str
     outputs: Outputs
     ran: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def run_line(
@@ -70,7 +71,8 @@ def run_line(
             settings, weights, upstream, store, services, watcher.progress, watcher.warn,
             step.name, known.hash, forced.get(step.name, 0),
         )  # fmt: skip
-        outputs.add(step.name, _run_step(step, context, known, record, watcher, decision.why))
+        own, result.seconds[step.name] = _run_step(step, context, known, record, watcher, decision.why)
+        outputs.add(step.name, own)
         result.ran.append(step.name)
     record.finish_run()
     return result
@@ -89,7 +91,8 @@ def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
 
 def _run_step(
     step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, watcher: Watcher, why: str
-) -> OfStep:
+) -> tuple[OfStep, float]:
+    """What the step made, and the seconds that it took."""
     watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
@@ -98,8 +101,9 @@ def _run_step(
         outputs=outputs,
     )  # fmt: skip
     record.finish(finished)
-    watcher.finished(step.name, time.monotonic() - clock)
-    return outputs
+    seconds = round(time.monotonic() - clock, 1)
+    watcher.finished(step.name, seconds)
+    return outputs, seconds
 
 
 def _now() -> str:
