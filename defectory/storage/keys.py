@@ -7,7 +7,8 @@ from defectory.errors import InvalidInput, Refused
 # One form for every store: no hidden files, no traversal, nothing that a file system or URL would read otherwise.
 SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._=+-]{0,199}"
 KEY = re.compile(rf"{SEGMENT}(/{SEGMENT})*")
-OWN = ("checks", "datasets", "exports", "imports", "models", "operations", "prepared")  # first parts of keys that no caller gives
+# First parts of keys that no caller gives.
+OWN = ("checks", "datasets", "exports", "imports", "models", "operations", "prepared")
 BEHIND = 250  # characters that the names of files below a caller's prefix take at most
 MAX_KEY = 900  # S3 allows 1024 bytes, of which a prefix takes its share
 

@@ -35,7 +35,6 @@ from orchestrator.cli.output import emit, table
 
 if TYPE_CHECKING:
     from defectory.storage import ObjectStore
-    from orchestrator.pipeline.outputs import Model
     from orchestrator.pipeline.plan import Decision
     from orchestrator.pipeline.runner import RunResult
     from orchestrator.pipeline.settings import PipelineSettings
@@ -94,6 +93,7 @@ def run(
     from defectory.errors import InvalidInput
     from defectory.storage import open_store
     from orchestrator.cli.pipeline_file import write_pipeline_file
+    from orchestrator.cli.run_result import emit_result
     from orchestrator.pipeline.data_steps import recognise
     from orchestrator.pipeline.settings import PipelineSettings
 
@@ -118,7 +118,7 @@ def run(
     if dry_run:
         emit_plan(_plan(opened, settings, first, weights), recognise(settings.data), settings.name, as_json)
         return
-    emit_result(_run(url, opened, settings, first, weights), settings, as_json)
+    emit_result(_run(url, opened, settings, first, weights), settings, as_json, store)
 
 
 def read_settings(
@@ -188,52 +188,3 @@ def emit_plan(plan: "list[Decision]", summary: Mapping[str, JsonValue], name: st
     rows = [asdict(decision) for decision in plan]
     text = summary_in_words(summary) + "\n\n" + table(rows, ["step", "action", "why"])
     emit({"run": name, "source": summary, "plan": rows}, as_json, text)
-
-
-def emit_result(result: "RunResult", settings: "PipelineSettings", as_json: bool) -> None:
-    """Print what was made: the report's place last."""
-    from orchestrator.pipeline import outputs as keys
-
-    outputs = result.outputs
-    ingested, reported = outputs[keys.INGEST], outputs[keys.REPORT]
-    generators = outputs[keys.GENERATORS].root if keys.GENERATORS in outputs else {}
-    filtered = outputs[keys.FILTER].root if keys.FILTER in outputs else {}
-    classifiers = {arm.name: outputs[keys.trained(arm.name)] for arm in settings.arms}
-    own = {arm.name: outputs[keys.dataset_of(arm.name)] for arm in settings.arms if arm.has_own_dataset}
-    made = {
-        "run": result.run,
-        "dataset": ingested.dataset,
-        "manifest_uri": ingested.manifest_uri,
-        "content_hash": ingested.content_hash,
-        "images": ingested.images,
-        "counts": ingested.counts,
-        "skipped_files": ingested.skipped,
-        "arms": {name: dataset.model_dump() for name, dataset in own.items()},
-        "models": {
-            **{name: _model(model) for name, model in classifiers.items()},
-            "generators": {label: _model(model) for label, model in generators.items()},
-        },
-        "accepted": {label: of_label.accepted for label, of_label in filtered.items()},
-        "metrics": {arm.name: outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms},
-        "steps": {"ran": result.ran, "skipped": result.skipped},
-        "summary": reported.summary.model_dump(mode="json"),
-        "report_uri": reported.report_uri,
-    }
-    emit(made, as_json, _in_words(result, settings))
-
-
-def _model(model: "Model") -> dict[str, str]:
-    return {"name": model.name, "version": model.version, "weights_sha256": model.weights_sha256}
-
-
-def _in_words(result: "RunResult", settings: "PipelineSettings") -> str:
-    from orchestrator.cli.report import path_or_uri
-    from orchestrator.pipeline.outputs import INGEST, REPORT, evaluated
-
-    metrics = {arm.shown: result.outputs[evaluated(arm.name)].metrics for arm in settings.arms}
-    f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.3f}" for title, figures in metrics.items())
-    lines = [f"macro-F1 on the test split, mean over cycles: {f1}"]
-    if skipped := result.outputs[INGEST].skipped:
-        lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
-    reported = result.outputs[REPORT]
-    return "\n".join([*lines, reported.summary.verdict, f"report: {path_or_uri(reported.report_uri)}"])

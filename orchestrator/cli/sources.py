@@ -27,5 +27,5 @@ def _alike(path: Path, endings: tuple[str, ...]) -> Path | None:
         return None
     beside = [one for one in sorted(path.parent.iterdir()) if one.is_dir() or one.suffix.lower() in endings]
     names = {one.name.lower(): one for one in beside if not one.name.startswith(".")}
-    found = get_close_matches(path.name.lower(), names, 1)
-    return names[found[0]] if found else None
+    alike = get_close_matches(path.name.lower(), names, 1)
+    return names[alike[0]] if alike else None

@@ -23,12 +23,13 @@ from orchestrator.pipeline.step import Step, StepContext, StepInputs
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run made, and what it had to do for it."""
+    """What a run made, and what it had to do for it; seconds of the steps that ran."""
 
     run: str
     outputs: Outputs
     ran: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def run_line(
@@ -71,7 +72,8 @@ def run_line(
             settings, weights, upstream, store, services, heard.progress, heard.warn,
             step.name, known.hash, forced.get(step.name, 0),
         )  # fmt: skip
-        outputs.add(step.name, _run_step(step, context, known, record, heard, decision.why))
+        own, result.seconds[step.name] = _run_step(step, context, known, record, heard, decision.why)
+        outputs.add(step.name, own)
         result.ran.append(step.name)
     record.finish_run()
     return result
@@ -109,7 +111,8 @@ class _Heard:
 
 def _run_step(
     step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, heard: _Heard, why: str
-) -> OfStep:
+) -> tuple[OfStep, float]:
+    """What the step made, and the seconds that it took."""
     heard.watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
@@ -123,8 +126,9 @@ def _run_step(
         warnings=tuple(heard.warnings),
     )
     record.finish(finished)
-    heard.watcher.finished(step.name, time.monotonic() - clock)
-    return outputs
+    seconds = round(time.monotonic() - clock, 1)
+    heard.watcher.finished(step.name, seconds)
+    return outputs, seconds
 
 
 def _now() -> str:

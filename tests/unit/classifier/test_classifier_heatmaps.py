@@ -190,7 +190,5 @@ def test_what_is_explained_is_the_decision() -> None:
     request = classifier_pb2.ClassifyRequest(
         model="parts", images=[classifier_pb2.ImageSource(content=b"\0")], heatmap=True
     )
-    (found,) = (
-        ServingServicer(store, Answering(), heatmaps).Classify(request, Context()).classifications
-    )
+    (found,) = ServingServicer(store, Answering(), heatmaps).Classify(request, Context()).classifications
     assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")

@@ -144,6 +144,7 @@ def test_a_second_run_asks_nothing(photos: Path) -> None:
     assert again.asked == []
     assert second.skipped == [step.name for step in STEPS]
     assert second.outputs == first.outputs
+    assert (list(first.seconds), second.seconds) == (first.ran, {})
 
 
 def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos: Path) -> None:

@@ -1,0 +1,81 @@
+"""What a finished run says: the verdict first, where its time went, where the report lies, and what to type next."""
+
+import shlex
+
+from orchestrator.cli.output import emit
+from orchestrator.cli.report import path_or_uri
+from orchestrator.pipeline import outputs as keys
+from orchestrator.pipeline.outputs import Model
+from orchestrator.pipeline.progress import clock
+from orchestrator.pipeline.runner import RunResult
+from orchestrator.pipeline.settings import PipelineSettings
+
+
+def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, store: str = "") -> None:
+    """Print what was made.
+
+    Args:
+        store: as it was given to the command; the next commands are given the same.
+    """
+    outputs = result.outputs
+    ingested, reported = outputs[keys.INGEST], outputs[keys.REPORT]
+    generators = outputs[keys.GENERATORS].root if keys.GENERATORS in outputs else {}
+    filtered = outputs[keys.FILTER].root if keys.FILTER in outputs else {}
+    classifiers = {arm.name: outputs[keys.trained(arm.name)] for arm in settings.arms}
+    own = {arm.name: outputs[keys.dataset_of(arm.name)] for arm in settings.arms if arm.has_own_dataset}
+    made = {
+        "run": result.run,
+        "dataset": ingested.dataset,
+        "manifest_uri": ingested.manifest_uri,
+        "content_hash": ingested.content_hash,
+        "images": ingested.images,
+        "counts": ingested.counts,
+        "skipped_files": ingested.skipped,
+        "arms": {name: dataset.model_dump() for name, dataset in own.items()},
+        "models": {
+            **{name: _model(model) for name, model in classifiers.items()},
+            "generators": {label: _model(model) for label, model in generators.items()},
+        },
+        "accepted": {label: of_label.accepted for label, of_label in filtered.items()},
+        "metrics": {arm.name: outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms},
+        "steps": {"ran": result.ran, "skipped": result.skipped, "seconds": result.seconds},
+        "summary": reported.summary.model_dump(mode="json"),
+        "report_uri": reported.report_uri,
+    }
+    emit(made, as_json, in_words(result, settings, store))
+
+
+def _model(model: Model) -> dict[str, str]:
+    return {"name": model.name, "version": model.version, "weights_sha256": model.weights_sha256}
+
+
+def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
+    """The end of a run for a person."""
+    metrics = {arm.shown: result.outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms}
+    f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.3f}" for title, figures in metrics.items())
+    reported = result.outputs[keys.REPORT]
+    lines = ["", reported.summary.verdict, f"macro-F1 on the test split, mean over cycles: {f1}"]
+    if skipped := result.outputs[keys.INGEST].skipped:
+        lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
+    lines += [f"time: {_times(result)}", f"report: {path_or_uri(reported.report_uri)}", "next:"]
+    return "\n".join([*lines, *(f"  {command}" for command in next_commands(result, settings, store))])
+
+
+def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> list[str]:
+    """What a person does with the best classifier: have a photograph classified, and see why."""
+    best = max(settings.arms, key=lambda arm: result.outputs[keys.evaluated(arm.name)].metrics.get("f1", 0.0))
+    model = result.outputs[keys.trained(best.name)].name
+    where = f" --store {shlex.quote(store)}" if store else ""
+    return [
+        f"defectory classifier classify {model} part.png{where}",
+        f"defectory explain part.png --model {model} --out part-why.png{where}",
+    ]
+
+
+def _times(result: RunResult) -> str:
+    """Where the time went, the longest step first; steps that took less than a second are not worth a word."""
+    if not result.ran:
+        return "none, everything was there"
+    longest = sorted(result.seconds.items(), key=lambda item: -item[1])
+    steps = ", ".join(f"{step} {clock(seconds)}" for step, seconds in longest if seconds >= 1)
+    return f"{clock(sum(result.seconds.values()))} in all" + (f": {steps}" if steps else "")

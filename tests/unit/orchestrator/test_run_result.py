@@ -1,0 +1,71 @@
+"""The end of a run: verdict, time by step, report, and what to type next."""
+
+import shlex
+
+import pytest
+from typer.main import get_command
+
+from orchestrator.cli.main import app
+from orchestrator.cli.run_result import in_words, next_commands
+from orchestrator.pipeline.outputs import EvaluatedArm, Ingested, Outputs, Reported, RunSummary, TrainedArm
+from orchestrator.pipeline.runner import RunResult
+from orchestrator.pipeline.settings import resolve
+
+SETTINGS = resolve({"name": "run", "data": {"directory": "x"}}, {})
+INGESTED = Ingested(
+    dataset="run", manifest_uri="memory://m", content_hash="0", images=9, labels=["good"],
+    skipped=[("good/a.png", "it is broken")], counts={}, source={}, bits=16,
+)  # fmt: skip
+REPORTED = Reported(
+    report_uri="file:///store/runs/run/report.html",
+    summary=RunSummary(
+        verdict="Both passed 4 of 4.", arms={}, differences={}, test_images=9, test_groups=9, synthetic={}, heat=None
+    ),
+)
+
+
+def trained(arm: str) -> TrainedArm:
+    return TrainedArm(
+        name=f"run.{arm}", version="1", weights_sha256="", metrics_uri="", card_uri="", initial_weights="random",
+        steps_per_epoch=1,
+    )  # fmt: skip
+
+
+def result(baseline: float, expanded: float, **fields) -> RunResult:  # type: ignore[no-untyped-def]
+    figures = {"baseline": baseline, "expanded": expanded}
+    steps = {"ingest": INGESTED, "report": REPORTED, **{arm: trained(arm) for arm in figures}}
+    steps |= {f"{arm}-evaluate": EvaluatedArm(evaluation_uri="e", metrics={"f1": f1}) for arm, f1 in figures.items()}
+    return RunResult("run", Outputs(steps), **fields)
+
+
+def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_type_next() -> None:
+    seconds = {"ingest": 0.4, "baseline": 62.0, "generators": 3700.0}
+    lines = in_words(result(0.5, 0.75, ran=list(seconds), seconds=seconds), SETTINGS, "").strip().splitlines()
+    assert lines == [
+        "Both passed 4 of 4.",
+        "macro-F1 on the test split, mean over cycles: real only 0.500, real + synthetic 0.750",
+        "1 files were skipped; `defectory run … --json` and the report list them",
+        "time: 1:02:42 in all: generators 1:01:40, baseline 1:02",
+        "report: /store/runs/run/report.html",
+        "next:",
+        "  defectory classifier classify run.expanded part.png",
+        "  defectory explain part.png --model run.expanded --out part-why.png",
+    ]
+
+
+def test_a_run_that_had_nothing_to_do_says_so() -> None:
+    assert "time: none, everything was there" in in_words(result(0.5, 0.5), SETTINGS, "")
+
+
+@pytest.mark.parametrize(("baseline", "expanded", "best"), [(0.8, 0.7, "run.baseline"), (0.7, 0.7, "run.baseline")])
+def test_the_next_commands_are_of_the_best_arm_and_can_be_typed(baseline: float, expanded: float, best: str) -> None:
+    for command in next_commands(result(baseline, expanded), SETTINGS, "a store"):
+        name, *words = shlex.split(command)
+        assert name == "defectory"
+        assert best in words
+        assert words[-2:] == ["--store", "a store"]
+        parser = get_command(app)
+        while words[0] in getattr(parser, "commands", {}):
+            parser = parser.commands[words.pop(0)]
+        assert not hasattr(parser, "commands"), "it is a command, no group of them"
+        parser.make_context(parser.name, words)  # which refuses options and words that it does not know
