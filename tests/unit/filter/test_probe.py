@@ -89,9 +89,9 @@ def test_what_differs_clearly_is_told_apart_also_by_one_channel_of_many() -> Non
 
 
 def test_what_is_drawn_alike_is_not_told_apart() -> None:
-    intervals = [probe(drawn(40, seed), drawn(70, 1000 + seed)) for seed in range(40)]
+    intervals = [probe(drawn(40, seed), drawn(70, 1000 + seed)) for seed in range(150)]
     held = [found is not None and found.low <= 0.5 <= found.high for found in intervals]
-    assert sum(held) >= 35, "of 40 intervals of 95%"
+    assert sum(held) >= 140, "of 150 intervals of 95%; without CROSS_FITTED some 134"
     areas = [found.auroc for found in intervals if found is not None]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.03)
 

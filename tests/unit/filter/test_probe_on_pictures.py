@@ -1,0 +1,42 @@
+"""The probe on a network's features: it sees the blur of pictures that go two paths, and none where all go one."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.imaging import network_input, to_square
+from orchestrator.cables.drawing import draw_cable
+from services.classifier import starter
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build
+from services.filter.probe import Probe, Sample, probe
+
+EACH, INPUT_PX, MADE_PX = 50, 224, 64
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    network = build(Architecture(labels=("defect", "good"), input_px=INPUT_PX))
+    starter.load(network.base)
+    return network
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image.Image]:
+    return [Image.fromarray(draw_cable(seed, size_px=INPUT_PX).image) for seed in range(2 * EACH)]
+
+
+def told(network: Network, real: list[Image.Image], made: list[Image.Image], square_px: int) -> Probe:
+    images = np.stack([network_input(image, INPUT_PX, square_px=square_px) for image in [*real, *made]])
+    embeddings = network.embed.predict(images, batch_size=25, verbose=0)
+    parts = [str(seed) for seed in range(2 * EACH)]
+    found = probe(Sample(embeddings[:EACH], parts[:EACH]), Sample(embeddings[EACH:], parts[EACH:]))
+    assert found is not None
+    return found
+
+
+def test_blur_gives_pictures_away_unless_all_go_one_path(network: Network, pictures: list[Image.Image]) -> None:
+    real, made = pictures[::2], [to_square(image, MADE_PX, "stretch") for image in pictures[1::2]]
+    assert told(network, real, made, square_px=0).low > 0.95
+    one_path = told(network, real, made, square_px=MADE_PX)
+    assert one_path.low < 0.5 < one_path.high
