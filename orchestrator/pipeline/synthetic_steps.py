@@ -161,8 +161,8 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
         if strange > OUTLIER_ALARM * made:
             context.warn(
                 f"{label}: {strange} of {made} synthetic images are farther from every real one than real ones are "
-                "from each other: the generator has not learned enough. Look at its sample sheet; train it longer, or "
-                "from another start"
+                "from each other: the generator has not learned enough. Look at its sample sheet; train it longer "
+                "(--set generator.kimg=…), or from another start (--set generator.initial_model=starter)"
             )
     return Filtered(outputs)
 
