@@ -1,12 +1,16 @@
 """`defectory explain`: what a classifier looked at."""
 
 import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from defectory.errors import InvalidInput, NotFound
+from defectory.exit_codes import EXIT_CODES
 from defectory.job_settings.explaining import ExplainingMany
 from orchestrator.cli.options import (
     AsJson,
@@ -19,7 +23,7 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit
+from orchestrator.cli.output import emit, table
 from orchestrator.cli.setting_options import with_settings
 
 if TYPE_CHECKING:
@@ -37,11 +41,14 @@ class How(TypedDict):
 @with_settings()
 def explain(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="IMAGE|DATASET", help="An image file, or a dataset's name.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IMAGE|DIR|DATASET", help="An image file, a folder of them, or a dataset's name.")
+    ],
     models: Annotated[list[str], typer.Option("--model", help="Classifier; again for another beside it.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Overlay of a single image.")] = Path(
-        "overlay.png"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE|DIR", help="Overlay of an image (overlay.png), those of a DIR (overlays)."),
+    ] = None,
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
     split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
     *,
@@ -51,20 +58,49 @@ def explain(
 ) -> None:
     """Show by a heatmap, with boxes, what drove a classifier's decision.
 
-    Of a dataset, the heat of every masked image of the split is scored against its mask as well.
+    Of a dataset, the heat of every masked image of the split is scored against its mask as well. Of a folder, an image
+    that is broken is named, the others are explained, and the exit code is 3.
 
     \b
     defectory explain part1.png --model screws --out part1-why.png
+    defectory explain shots/ --model screws --out why
     defectory explain part1.png --model screws --box-rule percentile --box-threshold 0.95
     defectory explain screws --model screws.baseline --model screws.expanded --limit 16
     """
-    is_file = Path(source).is_file()
-    manifest_uri = "" if is_file else _manifest_of(source, store)
-    _check_effect(context, is_file, models)
-    if is_file:
-        _explain_file(Path(source), models[0], label, how, out, store_url(store), as_json)
+    images = _images_of(source, store)
+    manifest_uri = "" if images else _manifest_of(source, store)
+    _check_effect(context, bool(images), models)
+    if Path(source).is_file():
+        result = _explain_files({source: out or Path("overlay.png")}, models[0], label, how, store_url(store))
+        emit(result["explanations"][0], as_json)
+    elif images:
+        outs = {image: _beside(out or Path("overlays"), Path(image).relative_to(source)) for image in images}
+        _emit_folder(_explain_files(outs, models[0], label, how, store_url(store)), as_json)
     else:
         _explain_dataset(source, manifest_uri, models, split, how, store, as_json)
+
+
+def _images_of(source: str, store: str) -> list[str]:
+    """The image files that are meant: one, or those of a folder; none where it is a dataset.
+
+    A dataset comes before the folder of its name, which it is often made from: `photos/` is the folder.
+    """
+    from orchestrator.cli.pictures import named
+
+    if Path(source).is_file():
+        return [source]
+    if not Path(source).is_dir():
+        return []
+    if "/" not in source:
+        with suppress(NotFound, InvalidInput):
+            _manifest_of(source, store)
+            return []
+    return named([source]).images
+
+
+def _beside(folder: Path, image: Path) -> Path:
+    """Where the overlay of a folder's image goes: `a/part.jpg` to `a/part.jpg.png`, so that no two share one."""
+    return folder / image.parent / f"{image.name}.png"
 
 
 def _manifest_of(dataset: str, store: str) -> str:
@@ -76,20 +112,51 @@ def _manifest_of(dataset: str, store: str) -> str:
         raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
 
 
-def _check_effect(context: typer.Context, is_file: bool, models: list[str]) -> None:
+def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> None:
     """InvalidInput for options that would change nothing."""
-    what, without = ("an image file", ("split", "limit")) if is_file else ("a dataset", ("out", "label"))
+    what, without = ("an image file", ("split", "limit")) if of_files else ("a dataset", ("out", "label"))
     sources = {f"--{name}": context.get_parameter_source(name) for name in without}
     given = [option for option, source in sources.items() if source is not None and source.name != "DEFAULT"]
     if given:
         right = f"leave it out: it says nothing of {what}"
         raise InvalidInput(f"{', '.join(given)}: {right}", dict.fromkeys(given, right))
-    if is_file and len(models) > 1:
+    if of_files and len(models) > 1:
         right = "give one classifier; a dataset is explained with several side by side"
         raise InvalidInput(f"--model is given {len(models)} times for an image file: {right}", {"--model": right})
 
 
-def _explain_file(image: Path, model: str, label: str, how: ExplainingMany, out: Path, url: str, as_json: bool) -> None:
+def _explain_files(
+    outs: Mapping[str, Path], model: str, label: str, how: ExplainingMany, url: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Explain images in one session; a single one that cannot be is an error, of several it is named.
+
+    Args:
+        outs: image -> where its overlay goes.
+    """
+    from orchestrator.cli.pictures import OF_ONE_IMAGE
+    from orchestrator.pipeline.progress import Report
+
+    explanations: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    what = next(iter(outs)) if len(outs) == 1 else f"{len(outs)} images"
+    with session(url) as services, services.step(f"explain {what}"):
+        for image, out in outs.items():
+            try:
+                explanations.append(_explained(services, Path(image), model, label, how, out))
+            except OF_ONE_IMAGE as error:
+                if len(outs) == 1 or not error.fields.keys() & {"image"}:
+                    raise
+                failed.append({"image": image, "error": str(error)})
+            services.report(Report("explaining", len(explanations) + len(failed), len(outs), "images"))
+        for cells in {tuple(one["cells"]): one["cells"] for one in explanations}.values():
+            _warn_of_coarse(services, model, cells)
+    return {"explanations": explanations, "failed": failed}
+
+
+def _explained(
+    services: Session, image: Path, model: str, label: str, how: ExplainingMany, out: Path
+) -> dict[str, Any]:
+    """Explain one image file, and write its overlay."""
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
@@ -98,25 +165,31 @@ def _explain_file(image: Path, model: str, label: str, how: ExplainingMany, out:
     request = explainer_pb2.ExplainRequest(
         model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label
     )
-    request = fill(request, how)
-    with session(url) as services, services.step(f"explain {image}"):
-        response = services.clients.call(EXPLAIN, request)
-    cells = [response.heat_rows, response.heat_columns]
-    _warn_of_coarse(services, model, cells)
+    response = services.clients.call(EXPLAIN, fill(request, how))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
-    result = {
+    return {
+        "image": str(image),
         "model": model,
         "predicted": response.predicted_label,
         "probabilities": dict(response.probabilities),
         "label": response.label,
         "boxes": boxes,
-        "cells": cells,
+        "cells": [response.heat_rows, response.heat_columns],
         "on_background": response.on_background,
         "overlay": str(out),
     }
-    emit(result, as_json)
+
+
+def _emit_folder(result: Mapping[str, list[dict[str, Any]]], as_json: bool) -> None:
+    """Print what a folder's images show; those that could not be explained make the exit code that of a bad input."""
+    for one in result["failed"]:
+        sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
+    text = table(result["explanations"], ["image", "predicted", "label", "on_background", "overlay"])
+    emit({**result, "count": len(result["explanations"])}, as_json, text)
+    if result["failed"]:
+        raise typer.Exit(EXIT_CODES[InvalidInput])
 
 
 def _warn_of_coarse(services: Session, model: str, cells: list[int]) -> None:

@@ -32,10 +32,18 @@ class KnownInputs:
         return cls(input_hash(step, inputs, store_url), dict(_by_name(relative(inputs, store_url))))
 
 
-def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Which inputs are others than before: "settings.kimg from 40 to 1, seed from 0 to 7"."""
+def changes(before: Mapping[str, str], now: Mapping[str, str], section: str = "") -> str:
+    """Which inputs are others than before: "generator.kimg from 40 to 1, seed from 0 to 7".
+
+    Args:
+        section: of the pipeline, whose settings a step calls `settings`: they are named as a person types them.
+    """
+    typed = f"{section}." if section else ""
     names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
-    said = [_change(name, before.get(name, ABSENT), now.get(name, ABSENT)) for name in names[:MOST_NAMED]]
+    said = [
+        _change(re.sub(r"^settings\.", typed, name), before.get(name, ABSENT), now.get(name, ABSENT))
+        for name in names[:MOST_NAMED]
+    ]
     more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
     return ", ".join(said + more)
 

@@ -28,22 +28,24 @@ def line_of(arms: Sequence[ArmSettings]) -> Line:
         arms: the first is what the others are compared with; it takes no synthetic images.
     """
     first = arms[0]
-    steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest)]
+    steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")]
     for arm in arms:
         if not arm.takes_synthetic:
             steps += _arm(arm, first)
     if any(arm.takes_synthetic for arm in arms):
         judged = (INGEST.step, JUDGE.step, GENERATORS.step)
         steps += [
-            Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge),
-            Step(GENERATORS, (INGEST.step,), synthetic_steps.generators_inputs, synthetic_steps.generators),
+            Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge, "classifier"),
+            Step(
+                GENERATORS, (INGEST.step,), synthetic_steps.generators_inputs, synthetic_steps.generators, "generator"
+            ),
             Step(FILTER, judged, synthetic_steps.filter_inputs, synthetic_steps.synthesise_and_filter),
         ]
     for arm in arms:
         if arm.takes_synthetic:
             steps += _arm(arm, first)
     explained = (INGEST.step, *(arm.name for arm in arms))
-    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain))
+    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain, "explain"))
     return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
 
 
@@ -56,7 +58,7 @@ def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
         yield Step(images, sources, data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
         needs.append(images.step)
     classifier = trained(arm.name)
-    yield Step(classifier, tuple(needs), classifier_steps.train_inputs(arm), classifier_steps.train(arm))
+    yield Step(classifier, tuple(needs), classifier_steps.train_inputs(arm), classifier_steps.train(arm), "classifier")
     yield Step(
         evaluated(arm.name),
         (INGEST.step, classifier.step),

@@ -32,7 +32,7 @@ def decide(
     if remembered is None:
         return known, None, Decision(step.name, "run", unfinished(step.name, record))
     if remembered.input_hash != known.hash:
-        which = changes(remembered.inputs, known.by_name) if remembered.inputs else ""
+        which = changes(remembered.inputs, known.by_name, step.section) if remembered.inputs else ""
         why = "its inputs have changed" + (f": {which}" if which else "")
         return known, None, Decision(step.name, "run", why)
     return known, remembered, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")

@@ -58,6 +58,7 @@ class Step(Generic[OfStep]):
     needs: tuple[str, ...]  # steps whose outputs it reads
     inputs: Callable[[StepInputs], Inputs]  # everything that its outputs depend on
     work: Callable[[StepContext], OfStep]
+    section: str = ""  # of the pipeline's settings, where its inputs `settings` are from; empty: from all
 
     @property
     def name(self) -> str:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2
+from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
 from orchestrator.cli.options import Session
@@ -232,6 +234,42 @@ def test_explaining_a_file_says_that_it_works(
     said(store, "explain", "part.png", "--model", "a")
     assert services.steps == ["explain part.png"]
     assert Path("overlay.png").read_bytes() == b"png"
+
+
+def test_a_folder_is_explained_image_by_image_and_a_broken_one_is_named(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: Any) -> Message:
+        if request.image.content == b"broken":
+            raise InvalidInput("image: it is broken", {"image": "it is broken"})
+        return explainer_pb2.ExplainResponse(overlay=b"why " + request.image.content, predicted_label="good")
+
+    services = recorded(monkeypatch, answer, "explaining")
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("a.png", b"1"), ("deep/a.jpg", b"2"), ("bad.png", b"broken"), ("notes.txt", b"3")):
+        (tmp_path / "shots" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "shots" / name).write_bytes(content)
+    done = CliRunner().invoke(app, ["explain", "shots", "--model", "m", "--out", "why", "--json", "--store", store.url])
+    assert done.exit_code == EXIT_CODES[InvalidInput], done.output
+    assert services.steps == ["explain 3 images"]
+    written = {str(path.relative_to(tmp_path)): path.read_bytes() for path in Path(tmp_path, "why").rglob("*.*")}
+    assert written == {"why/a.png.png": b"why 1", "why/deep/a.jpg.png": b"why 2"}
+    result = json.loads(done.stdout)
+    assert [one["image"] for one in result["explanations"]] == ["shots/a.png", "shots/deep/a.jpg"]
+    assert result["failed"] == [{"image": "shots/bad.png", "error": "image: it is broken"}]
+
+
+def test_a_dataset_comes_before_the_folder_that_it_was_made_from(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = recorded(monkeypatch, lambda _: explainer_pb2.ExplainResponse(overlay=b"png"), "explaining")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/1.png").write_bytes(b"x")
+    said(store, "explain", "parts/", "--model", "a")
+    assert services.steps == ["explain parts/1.png"]
+    refused = CliRunner().invoke(app, ["explain", "parts", "--model", "a", "--out", "x", "--store", store.url])
+    assert "it says nothing of a dataset" in str(refused.exception)
 
 
 def test_exports_of_two_formats_lie_side_by_side_in_one_folder(
