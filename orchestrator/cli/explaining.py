@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -127,7 +127,7 @@ def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> 
 
 def _explain_files(
     outs: Mapping[str, Path], model: str, label: str, how: ExplainingMany, url: str
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[dict[str, object]]]:
     """Explain images in one session; a single one that cannot be is an error, of several it is named.
 
     Args:
@@ -136,27 +136,31 @@ def _explain_files(
     from orchestrator.cli.pictures import OF_ONE_IMAGE
     from orchestrator.pipeline.progress import Report
 
-    explanations: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
+    explanations: list[dict[str, object]] = []
+    failed: list[dict[str, object]] = []
+    cells: set[tuple[int, int]] = set()
     what = next(iter(outs)) if len(outs) == 1 else f"{len(outs)} images"
     with session(url) as services, services.step(f"explain {what}"):
         for image, out in outs.items():
             try:
-                explanations.append(_explained(services, Path(image), model, label, how, out))
+                explanation, cells_of_it = _explained(services, Path(image), model, label, how, out)
             except OF_ONE_IMAGE as error:
                 if len(outs) == 1 or not error.fields.keys() & {"image"}:
                     raise
                 failed.append({"image": image, "error": str(error)})
+            else:
+                explanations.append(explanation)
+                cells.add(cells_of_it)
             services.report(Report("explaining", len(explanations) + len(failed), len(outs), "images"))
-        for cells in {tuple(one["cells"]): one["cells"] for one in explanations}.values():
-            _warn_of_coarse(services, model, cells)
+        for rows, columns in sorted(cells):
+            _warn_of_coarse(services, model, [rows, columns])
     return {"explanations": explanations, "failed": failed}
 
 
 def _explained(
     services: Session, image: Path, model: str, label: str, how: ExplainingMany, out: Path
-) -> dict[str, Any]:
-    """Explain one image file, and write its overlay."""
+) -> tuple[dict[str, object], tuple[int, int]]:
+    """Explain one image file, and write its overlay: what came of it, and the rows and columns of its heat."""
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
@@ -169,20 +173,22 @@ def _explained(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(response.overlay)
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
-    return {
+    cells = response.heat_rows, response.heat_columns
+    explanation = {
         "image": str(image),
         "model": model,
         "predicted": response.predicted_label,
         "probabilities": dict(response.probabilities),
         "label": response.label,
         "boxes": boxes,
-        "cells": [response.heat_rows, response.heat_columns],
+        "cells": list(cells),
         "on_background": response.on_background,
         "overlay": str(out),
     }
+    return explanation, cells
 
 
-def _emit_folder(result: Mapping[str, list[dict[str, Any]]], as_json: bool) -> None:
+def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -> None:
     """Print what a folder's images show; those that could not be explained make the exit code that of a bad input."""
     for one in result["failed"]:
         sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
