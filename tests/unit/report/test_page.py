@@ -220,6 +220,22 @@ def test_the_papers_figures_stand_beside_cables_only(kinds: tuple[str, str], sho
     assert ("measured on MVTec" in page) == shown
 
 
+def test_a_word_of_the_field_is_explained_where_it_stands(run: MemoryStore) -> None:
+    page = " ".join(build_report(run, "run")[0].decode().split())
+    sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', page))
+    for section, clause in (
+        ("comparison", "An arm is one way of training the classifier"),
+        ("comparison", "a cycle is one whole training of it"),
+        ("comparison", "p: how often chance alone gives such a difference"),
+        ("reliability", "ECE: how far the confidence claimed lies from the accuracy"),
+        ("reliability", "The temperature is the one number"),
+        ("counts", "The judge is a classifier trained for this only"),
+        ("settings", "kimg counts thousands of images"),
+        ("settings", "KID (kernel inception distance) is how different"),
+    ):
+        assert clause in sections[section], clause
+
+
 FOUR = (
     *DEFAULT_ARMS,
     ArmSettings(name="raw", trains_on="synthetic", title="unfiltered"),
