@@ -79,8 +79,8 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         return []
     warnings = []
     for label in sorted({line.label for line in reference}):
-        own = [line for line in reference if line.label == label and line.scores]
-        kept = sum(policy.keeps(label, line.scores) for line in own)
+        own = [line.scores for line in reference if line.label == label and line.scores]
+        kept = sum(policy.keeps(label, scores) for scores in own)
         if 2 * kept < len(own):
             warnings.append(
                 f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images: so it "

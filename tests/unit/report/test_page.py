@@ -188,6 +188,16 @@ def test_a_document_that_no_service_writes_is_named(run: MemoryStore) -> None:
         build_report(run, "run")
 
 
+def test_the_reason_why_no_heat_is_shown_stands_under_the_picture(run: MemoryStore) -> None:
+    rows = [json.loads(line) for line in run.get("e").splitlines()]
+    rows[0] |= {"unclear": "no heat: nothing spoke for the label"}
+    run.put("e", b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    page = build_report(run, "run")[0].decode()
+    assert re.findall(r'<span class="wrong">([^<]+)</span></figcaption>', page) == [
+        "no heat: nothing spoke for the label", "heat on the background",
+    ]  # fmt: skip
+
+
 def settle(store: MemoryStore, **filter_: object) -> None:
     """Let the run have filtered by these settings."""
     pipeline = json.loads(store.get("runs/run/pipeline.json"))
