@@ -17,14 +17,15 @@ from bench.record import record
 from bench.results import percent
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import FailedPrecondition
-from defectory.job_settings.explaining import DEFAULT_METHOD
+from defectory.job_settings.explaining import DEFAULT_METHOD, FEWEST_CELLS
+from defectory.statistics import DIFFERENCE, SHARE
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import INGEST, Estimate, Key, Read, trained
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.report.comparison import decide, interval
-from orchestrator.report.heat import COARSE, FEW, too_coarse
+from orchestrator.report.heat import FEW, too_coarse
 from services.classifier.bundle import load_cycle
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
@@ -77,7 +78,7 @@ class Moved:
     @property
     def sentence(self) -> str:
         """Whether the heat moved, for a person."""
-        if np.prod(self.cells) < COARSE:
+        if np.prod(self.cells) < FEWEST_CELLS:
             return too_coarse(self.cells)
         parts = self.over_parts[INSIDE]
         span = f"{_points(parts.mean)} points of the heat; 95% interval over {self.pairs} pairs of cycles "
@@ -165,9 +166,9 @@ def compare_heat(first: Arm, second: Arm, groups: Sequence[str]) -> Moved:
     some = first.cycles[seeds[0]]
     return Moved(
         titles=[first.title, second.title],
-        arms=[[interval(column) for column in figures(arm, sorted(arm.cycles)).T] for arm in (first, second)],
+        arms=[[interval(column, SHARE) for column in figures(arm, sorted(arm.cycles)).T] for arm in (first, second)],
         chance=[float(np.mean([x.chance for x in some])), float(np.mean([x.area for x in some])), None, None],
-        over_cycles=[interval(column) for column in differences().T],
+        over_cycles=[interval(column, DIFFERENCE) for column in differences().T],
         over_parts=over_parts(groups, lambda images: differences(images).mean(axis=0)),
         pairs=len(seeds),
         images=len(groups),
@@ -207,7 +208,7 @@ def _points(share: float | None) -> str:
 
 
 def _span(estimate: Estimate) -> str:
-    return "none, of one cycle" if estimate.low is None else f"{_points(estimate.low)} to {_points(estimate.high)}"
+    return "none, of so few cycles" if estimate.low is None else f"{_points(estimate.low)} to {_points(estimate.high)}"
 
 
 def main() -> None:

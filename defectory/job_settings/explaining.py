@@ -8,6 +8,7 @@ from defectory.job_settings.base import JobSettings
 
 Method = Literal["grad-cam", "grad-cam++", "hires-cam", "ablation-cam"]
 DEFAULT_METHOD: Method = "grad-cam"
+FEWEST_CELLS = 9  # of a heatmap before it is enlarged, below which it cannot say where
 BoxRuleName = Literal["share", "percentile", "otsu"]
 
 

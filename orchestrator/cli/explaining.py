@@ -200,9 +200,10 @@ def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -
 
 def _warn_of_coarse(services: Session, model: str, cells: list[int]) -> None:
     """Of heat that says nothing of where: with one cell, the whole picture is as hot."""
-    from orchestrator.report.heat import COARSE, too_coarse
+    from defectory.job_settings.explaining import FEWEST_CELLS
+    from orchestrator.report.heat import too_coarse
 
-    if 0 < cells[0] * cells[1] < COARSE:
+    if 0 < cells[0] * cells[1] < FEWEST_CELLS:
         services.warn(f"{model}: {too_coarse((cells[0], cells[1]))}")
 
 

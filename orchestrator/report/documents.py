@@ -166,6 +166,12 @@ class Explanation(Written):
     probability: float
     overlay_uri: str
     on_background: bool
+    unclear: str = ""
+
+    @property
+    def doubt(self) -> str:
+        """Why its heat says nothing of the part; empty where it does."""
+        return self.unclear or ("heat on the background" if self.on_background else "")
 
 
 class Sanity(Written):

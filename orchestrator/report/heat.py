@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
+from defectory.job_settings.explaining import FEWEST_CELLS
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.report.documents import Heat, Moved
 
-COARSE = 9  # cells of a heatmap below which no score says anything
 FEW = 10  # masked images below which a difference is not spoken of
 
 
@@ -20,9 +21,9 @@ class HeatRow:
 
 
 def heat_table(heat: Heat) -> list[HeatRow]:
-    """The scores of all models; empty without masked images."""
+    """The scores of all models; empty without masked images, or where heat cannot say where."""
     models = heat.models
-    if not models or not all(model.masked for model in models):
+    if not models or not all(model.masked and prod(model.cells) >= FEWEST_CELLS for model in models):
         return []
     first = models[0]
     return [
@@ -50,13 +51,15 @@ def heat_sentences(heat: Heat, training: Mapping[str, str]) -> Iterator[str]:
     Args:
         heat: of the arms in their order. training: see `training_as`.
     """
+    if not heat.models:
+        return
+    height, width = heat.models[0].cells
+    if height * width < FEWEST_CELLS:
+        yield too_coarse((height, width))
+        return
     for how, model in zip(training.values(), heat.models[1:], strict=False):
         if model.moved is None:
             continue
-        height, width = heat.models[0].cells
-        if height * width < COARSE:
-            yield too_coarse((height, width))
-            return
         yield moved_sentence(model.moved, how)
 
 
@@ -71,7 +74,7 @@ def moved_sentence(moved: Moved, how: str) -> str:
 
 
 def too_coarse(cells: tuple[int, int]) -> str:
-    """What is said instead where heatmaps have fewer than COARSE cells (h, w)."""
+    """What is said instead where heatmaps have fewer than FEWEST_CELLS cells (h, w)."""
     height, width = cells
     return (
         f"The heatmaps have {height}×{width} cells only: too coarse to say where the heat lies. Larger images "

@@ -14,6 +14,7 @@ from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
 from services.explainer.overlay import onto_picture
 from services.explainer.picture import Picture, read_picture
+from services.explainer.unclear import why_unclear
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Explanation:
     shown_boxes: list[Box]  # on what is shown
     boxes: list[Box]  # in pixels of the image as it came
     background: float | None  # share of the heat that lies on the background; None where none can be told
+    unclear: str  # why the heat says nothing of a part; empty: it does
 
     @property
     def on_background(self) -> bool:
@@ -89,7 +91,9 @@ class Explainer:
     ) -> Explanation:
         height, width = picture.shown.shape[:2]
         heatmap = onto_picture(heat, width, height, self.card.preprocessing.fit)
-        boxes = find_boxes(heatmap, rule)
+        share = heat_on_background(picture.shown, heatmap)
+        unclear = why_unclear(heat, share)
+        boxes = [] if unclear else find_boxes(heatmap, rule)
         return Explanation(
             predicted=self.labels[decided],
             probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
@@ -98,7 +102,8 @@ class Explainer:
             heatmap=heatmap,
             shown_boxes=boxes,
             boxes=[box.enlarged(*picture.enlargement) for box in boxes],
-            background=heat_on_background(picture.shown, heatmap),
+            background=share,
+            unclear=unclear,
         )
 
     def check_label(self, label: str) -> None:

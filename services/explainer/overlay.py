@@ -86,6 +86,22 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     return encode_png(sheet)
 
 
+def without_heat(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """The RGB image (uint8 (height, width, 3)) in grey, enlarged to be seen, above why it has no heat.
+
+    Args:
+        lines: two at most.
+    """
+    scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
+    grey = Image.fromarray(image).convert("L").convert("RGB").resize((image.shape[1] * scale, image.shape[0] * scale))
+    sheet = Image.new("RGB", (grey.width, grey.height + LEGEND_PX), "white")
+    sheet.paste(grey)
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    for number, line in enumerate(lines):
+        lettering.draw(pen, 4, grey.height + 4 + 15 * number, lettering.fitting(line, grey.width - 8))
+    return np.asarray(sheet)
+
+
 def thumbnail(picture: np.ndarray) -> np.ndarray:
     """A picture (uint8 (height, width, 3)) as a contact sheet shows it: its longer side is TILE_PX."""
     tile = Image.fromarray(picture)

@@ -14,8 +14,9 @@ from defectory.job_settings.explaining import ExplainingMany
 from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.explanation import Explainer, Explanation
-from services.explainer.overlay import heatmap_png, overlay, overlay_png, thumbnail, titled_sheet
-from services.explainer.scoring import SANITY_IMAGES, masked_images, masked_lines, moved, score, summarise
+from services.explainer.overlay import heatmap_png, thumbnail, titled_sheet
+from services.explainer.panel import panel_png, view
+from services.explainer.scoring import SANITY_IMAGES, counted, masked_images, masked_lines, moved, score, summarise
 
 BATCH = 32
 SHEET_ROWS = 24
@@ -86,9 +87,10 @@ def explain_manifest(
         for place, (line, explanation) in enumerate(_explained(store, explainer, shown, rule_of(wanted.how))):
             rows.append(_put(store, wanted, explainer, line, explanation))
             if place < SHEET_ROWS:
-                view = overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
-                sheet[place] += [thumbnail(picture) for picture in ([] if number else [explanation.shown]) + [view]]
-        scores.append(score(explainer, masked_images(store, masked)))
+                sheet[place] += [
+                    thumbnail(picture) for picture in ([] if number else [explanation.shown]) + [view(explanation)]
+                ]
+        scores.append(counted(score(explainer, masked_images(store, masked)), explainer.cells))
         files = [picture_of(store, line) for line in shown[:SANITY_IMAGES]]
         summaries.append(summarise(explainer, scores[-1], files))
         if number:
@@ -139,8 +141,7 @@ def _put(
     key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.sha256}"
     probability = explanation.probabilities[explanation.predicted]
     caption = f"{wanted.how.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
-    picture = overlay_png(explanation.shown, explanation.heatmap, explanation.shown_boxes, caption)
-    store.put(f"{key}-overlay.png", picture)
+    store.put(f"{key}-overlay.png", panel_png(explanation, caption))
     store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
     return {
         "uri": line.uri,
@@ -156,4 +157,5 @@ def _put(
         "boxes": [box.to_dict() for box in explanation.boxes],
         "background": explanation.background,
         "on_background": explanation.on_background,
+        "unclear": explanation.unclear,
     }

@@ -1,5 +1,6 @@
 """Scores a classifier's heatmaps on all images of a split whose defect is masked, and compares two classifiers."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -9,6 +10,7 @@ from defectory.datasets.manifest import ManifestLine
 from defectory.datasets.pictures import memory_of, with_masks
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
+from defectory.job_settings.explaining import FEWEST_CELLS
 from defectory.storage.store import ObjectStore
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
@@ -57,6 +59,16 @@ def score(explainer: Explainer, images: Iterable[tuple[ManifestLine, bytes, np.n
         for (line, _, mask), explanation in zip(part, explained, strict=True):
             found[line.sha256] = localise(explanation.heatmap, mask)
     return found
+
+
+def counted(scores: Mapping[str, Localisation], cells: tuple[int, int]) -> dict[str, Localisation]:
+    """The scores that say something: none of heatmaps of too few cells (h, w), none where nothing spoke for the label.
+
+    Heat on the background is a miss, and counts as one: left out, it would flatter a network that looks there.
+    """
+    if math.prod(cells) < FEWEST_CELLS:
+        return {}
+    return {image: found for image, found in scores.items() if not found.empty}
 
 
 def summarise(explainer: Explainer, scores: Mapping[str, Localisation], files: Sequence[bytes]) -> dict[str, object]:

@@ -22,7 +22,8 @@ from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND
 from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.loaded import Loaded
-from services.explainer.overlay import heatmap_png, overlay_png
+from services.explainer.overlay import heatmap_png
+from services.explainer.panel import panel_png
 from services.explainer.picture import megapixels, size_in_words
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             probabilities=found.probabilities,
             label=found.label,
             heatmap=heatmap_png(found.heatmap),
-            overlay=overlay_png(found.shown, found.heatmap, found.shown_boxes, caption),
+            overlay=panel_png(found, caption),
             boxes=[pb.Box(**vars(box)) for box in found.boxes],
             background=found.background,
             on_background=found.on_background,

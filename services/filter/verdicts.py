@@ -83,9 +83,9 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         kept = sum(policy.keeps(label, scores) for scores in own)
         if 2 * kept < len(own):
             warnings.append(
-                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images, so it "
-                f"rejects good synthetic ones as well: its threshold of {policy.threshold(label):g} is too strict. "
-                "Lower filter.threshold, or give the judge more photographs to learn from"
+                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images: so it "
+                f"rejects good synthetic ones, too. Its threshold of {policy.threshold(label):g} is too strict. Lower "
+                "filter.threshold, or give the judge more photographs to learn from"
             )
     return warnings
 

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.cables import draw_cable
 from services.explainer.background import background, heat_on_background
 from services.explainer.localisation import THRESHOLDS, localise, max_box_acc_v2
-from services.explainer.scoring import moved
+from services.explainer.scoring import counted, moved
 
 
 def square(left: int, top: int, side: int, size: int = 100) -> np.ndarray:
@@ -99,3 +99,13 @@ def test_where_nothing_parts_them_no_background_is_told() -> None:
     for image in (noise, flat):
         assert heat_on_background(image, np.ones((64, 64), np.float32)) is None
     assert heat_on_background(noise, np.zeros((64, 64), np.float32)) is None
+
+
+def test_heat_that_says_nothing_is_not_counted_but_heat_beside_the_defect_is() -> None:
+    mask = square(20, 30, 20)
+    scores = {
+        "none": localise(np.zeros(mask.shape, np.float32), mask),
+        "beside": localise(square(70, 70, 20).astype(np.float32), mask),
+    }
+    assert list(counted(scores, (3, 3))) == ["beside"]
+    assert counted(scores, (2, 4)) == {}

@@ -6,7 +6,8 @@ from PIL import Image
 
 from defectory.imaging import to_square
 from services.explainer.boxes import Box
-from services.explainer.overlay import OPACITY, ROWS, coloured, onto_picture, overlay
+from services.explainer.overlay import OPACITY, ROWS, coloured, onto_picture, overlay, without_heat
+from services.explainer.unclear import why_unclear
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -42,3 +43,35 @@ def test_rows_blended_in_blocks_are_blended_as_one() -> None:
 def test_a_box_of_a_large_image_covers_what_it_covered_where_it_was_shown() -> None:
     assert Box(0, 10, 2048, 5, 0.5).enlarged(8660 / 2048, 3) == Box(0, 30, 8660, 15, 0.5)
     assert Box(1, 2, 3, 4, 0.1).enlarged(1, 1) == Box(1, 2, 3, 4, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("heat", "background", "why"),
+    [
+        (np.ones((2, 4)), None, "2x4 cells are too coarse"),
+        (np.zeros((3, 3)), None, "nothing spoke for the label"),
+        (np.eye(3), 0.6, "it lies on the background"),
+        (np.eye(3), 0.4, ""),
+        (np.eye(3), None, ""),
+    ],
+)
+def test_heat_that_says_nothing_is_known_with_its_reason(heat: np.ndarray, background: float | None, why: str) -> None:
+    said = why_unclear(heat, background)
+    assert why in said
+    assert bool(said) == bool(why)
+
+
+@pytest.mark.parametrize("width", [32, 900])
+def test_a_picture_without_heat_is_grey_above_its_reason(width: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (width // 2, width, 3)).astype(np.uint8)
+    plain, said = (without_heat(image, lines) for lines in ([""], ["nothing spoke for the label"]))
+    assert plain.shape == said.shape
+    scale = said.shape[1] // width
+    assert said.shape[1] == width * scale >= 256
+    top = width // 2 * scale
+    assert (said == said[..., :1]).all()
+    np.testing.assert_array_equal(plain[:top], said[:top])
+    grey = image @ [0.299, 0.587, 0.114]  # luma of ITU-R 601
+    assert said[:top, :, 0].mean() == pytest.approx(grey.mean(), abs=1)
+    assert (plain[top:] == 255).all()
+    assert (said[top:] < 128).any()

@@ -48,6 +48,14 @@ def test_the_table_has_both_arms_and_chance() -> None:
     assert rows[3].values == [0.25, 0.25]
 
 
+def test_coarse_heat_is_said_to_be_so_though_none_of_it_was_counted() -> None:
+    bare = {"model": "a/1", "masked": 0, "cells": [2, 2], "sanity": {"stages": {}, "passed": None}}
+    given = Heat.model_validate({"models": [bare, bare]})
+    assert "2×2 cells only" in said_of(given)
+    assert heat_table(given) == []
+    assert heat_table(summary(0.1, 0.3, cells=2)) == []  # of a version that counted it
+
+
 def test_without_masks_nothing_is_said() -> None:
     bare = {"model": "a/1", "masked": 0, "cells": [7, 7], "sanity": {"stages": {}, "passed": None}}
     for given in (Heat(), Heat.model_validate({"models": [bare, {**bare, "moved": None}]})):

@@ -224,6 +224,16 @@ def test_a_document_that_no_service_writes_is_named(run: MemoryStore) -> None:
         build_report(run, "run")
 
 
+def test_the_reason_why_no_heat_is_shown_stands_under_the_picture(run: MemoryStore) -> None:
+    rows = [json.loads(line) for line in run.get("e").splitlines()]
+    rows[0] |= {"unclear": "no heat: nothing spoke for the label"}
+    run.put("e", b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    page = build_report(run, "run")[0].decode()
+    assert re.findall(r'<span class="wrong">([^<]+)</span></figcaption>', page) == [
+        "no heat: nothing spoke for the label", "heat on the background",
+    ]  # fmt: skip
+
+
 def settle(store: MemoryStore, **filter_: object) -> None:
     """Let the run have filtered by these settings."""
     pipeline = json.loads(store.get("runs/run/pipeline.json"))
@@ -254,6 +264,22 @@ def test_the_papers_figures_stand_beside_cables_only(kinds: tuple[str, str], sho
     page = build_report(finished_run(kinds=kinds), "run")[0].decode()
     assert ("94.99%" in page) == shown
     assert ("measured on MVTec" in page) == shown
+
+
+def test_a_word_of_the_field_is_explained_where_it_stands(run: MemoryStore) -> None:
+    page = " ".join(build_report(run, "run")[0].decode().split())
+    sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', page))
+    for section, clause in (
+        ("comparison", "An arm is one way of training the classifier"),
+        ("comparison", "a cycle is one whole training of it"),
+        ("comparison", "p: how often chance alone gives such a difference"),
+        ("reliability", "ECE: how far the confidence claimed lies from the accuracy"),
+        ("reliability", "The temperature is the one number"),
+        ("counts", "The judge is a classifier trained for this only"),
+        ("settings", "kimg counts thousands of images"),
+        ("settings", "KID (kernel inception distance) is how different"),
+    ):
+        assert clause in sections[section], clause
 
 
 FOUR = (

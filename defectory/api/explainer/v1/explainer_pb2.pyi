@@ -139,7 +139,9 @@ class ExplainResponse(_message.Message):
     2048 pixels, scaled down to these.
     """
     overlay: _builtins.bytes
-    """The image, of the heatmap's size (small ones enlarged), under the coloured heatmap with its boxes and a legend, PNG."""
+    """The image, of the heatmap's size (small ones enlarged), under the coloured heatmap with its boxes and a legend, PNG.
+    In grey with the reason where the heat says nothing: fewer than nine cells, nothing spoke for the label, on the background.
+    """
     background: _builtins.float
     """Share of the heat that lies on the background, in [0, 1]; absent where no background can be told from the part."""
     on_background: _builtins.bool
@@ -154,7 +156,7 @@ class ExplainResponse(_message.Message):
 
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Box]:
-        """Boxes around what drove the decision, largest first."""
+        """Boxes around what drove the decision, largest first; none where the heat says nothing."""
 
     def __init__(
         self,
@@ -290,7 +292,8 @@ class ExplainImagesResponse(_message.Message):
     SHEET_URI_FIELD_NUMBER: _builtins.int
     explanations_uri: _builtins.str
     """URI of explanations.jsonl: a line an image and model with "uri", "sha256", "label", "model", "predicted", "probability",
-    "overlay_uri", "heatmap_uri", "boxes", "background" and "on_background".
+    "overlay_uri", "heatmap_uri", "boxes", "background", "on_background" and
+    "unclear" (why the heat says nothing; empty: it does).
     """
     count: _builtins.int
     """Images explained."""
