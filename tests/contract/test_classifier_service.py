@@ -10,7 +10,6 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import stats
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
@@ -90,10 +89,8 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
     for split, found in metrics["summary"].items():
         for name, said in found.items():
             values = np.array([c["epochs"][c["best_epoch"] - 1][split][name] for c in metrics["cycles"]])
-            wanted = [values.mean()] * 3
-            if np.ptp(values):  # SciPy's interval of no spread is not a number
-                wanted[1:] = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
-            assert [said["mean"], said["low"], said["high"]] == pytest.approx(wanted), (split, name)
+            assert said["mean"] == pytest.approx(values.mean()), (split, name)
+            assert (said["low"], said["high"]) == (None, None), "two cycles have no interval"
     assert list(trained.labels) == ["defect", "good"]
     assert stub.GetClassifier(pb.GetClassifierRequest(model="judge")).classifier == trained
     assert trained in stub.ListClassifiers(pb.ListClassifiersRequest()).classifiers
