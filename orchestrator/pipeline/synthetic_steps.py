@@ -3,6 +3,7 @@
 import math
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
@@ -102,7 +103,7 @@ def generators(context: StepContext) -> Generators:
             seed=context.settings.seed,
             initial_model=initial,
         )
-        request.request_id = _training_id(context, label, request)
+        request.request_id = _identified(context, label, request)[0]
         generator = context.services.operate(TRAIN_GENERATOR, request, context.on_report).generator
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
@@ -110,11 +111,12 @@ def generators(context: StepContext) -> Generators:
     return Generators(outputs)
 
 
-def _training_id(context: StepContext, label: str, request: generator_pb2.TrainGeneratorRequest) -> str:
-    """The id of a label's training, by what this generator depends on: no other label's setting repeats it."""
+def _identified(context: StepContext, part: str, request: Message) -> tuple[str, str]:
+    """(id, short digest) of an operation by what it depends on: a setting of something else does not repeat it."""
     asked = MessageToDict(request, preserving_proto_field_name=True)
     inputs = {"real": context.outputs[INGEST].content_hash, "request": asked}
-    return request_id(context.step, input_hash(context.step, inputs, context.store.url), label, context.forced)
+    hash_ = input_hash(context.step, inputs, context.store.url)
+    return request_id(context.step, hash_, part, context.forced), hash_[:8]
 
 
 def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:
@@ -190,13 +192,11 @@ def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
 
 def _synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int) -> str:
     request = generator_pb2.SynthesizeRequest(
-        request_id=context.request_id(f"synthesise {label} {number}"),
-        model=model,
-        count=count,
-        first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made,
-        dataset=context.name(label, f"r{number}"),
+        model=model, count=count, first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made
     )
     request = fill(request, context.settings.synthesis)
+    request.request_id, digest = _identified(context, f"synthesise {label} {number}", request)
+    request.dataset = context.name(label, f"r{number}", digest)  # rounds of other settings keep theirs
     return context.services.operate(SYNTHESIZE, request, context.on_report).manifest_uri
 
 
@@ -204,14 +204,14 @@ def _judge(
     context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]
 ) -> filter_pb2.FilterImagesResponse:
     request = filter_pb2.FilterImagesRequest(
-        request_id=context.request_id(f"judge {label} {number}"),
         manifest_uri=synthetic_uri,
         real_manifest_uri=context.outputs[INGEST].manifest_uri,
         judge_model=context.outputs[JUDGE].full_name,
-        dataset=context.name(label, f"r{number}", "judged"),
         accepted_manifest_uris=accepted_uris,
     )
     request = fill(request, context.settings.filter)
+    request.request_id, digest = _identified(context, f"judge {label} {number}", request)
+    request.dataset = context.name(label, f"r{number}", "judged", digest)
     judged = context.services.operate(FILTER_IMAGES, request, context.on_report)
     for warning in judged.warnings:
         context.warn(warning)

@@ -256,6 +256,22 @@ def test_a_run_that_stopped_goes_on_with_the_same_request_ids(photos: Path, brok
     assert result.outputs[dataset_of("expanded")] == expected.outputs[dataset_of("expanded")]
 
 
+def test_rounds_of_other_settings_are_left_alone(photos: Path) -> None:
+    store = MemoryStore()
+    first = go(store, settings_for(photos), Answers(store)).outputs[FILTER].root
+    before = {uri: store.get(store.key(uri)) for x in first.values() for r in x.rounds for uri in
+              (r.manifest_uri, r.synthetic_manifest_uri)}  # fmt: skip
+    milder = go(store, settings_for(photos, filter={"threshold": 0.5}), Answers(store)).outputs[FILTER].root
+    larger = go(store, settings_for(photos, synthesis={"quota": 20}), Answers(store)).outputs[FILTER].root
+    assert {uri: store.get(store.key(uri)) for uri in before} == before
+    for label, made in first.items():
+        assert milder[label].rounds[0].manifest_uri != made.rounds[0].manifest_uri
+        # The same images are judged otherwise; another number of them is something else.
+        assert milder[label].rounds[0].synthetic_manifest_uri == made.rounds[0].synthetic_manifest_uri
+        assert larger[label].rounds[0].synthetic_manifest_uri != made.rounds[0].synthetic_manifest_uri
+    assert go(store, settings_for(photos), Answers(store)).outputs[FILTER].root == first
+
+
 @pytest.mark.parametrize(
     ("change", "ran"),
     [
