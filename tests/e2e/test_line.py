@@ -81,7 +81,7 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     Image.new("L", (32, 32)).save(tmp_path / "one/good/a.png")
     (tmp_path / "bad.yaml").write_text("data: {directory: x}\ngenerator: {resolution_px: 33}")
     for arguments, code, text in (
-        (("ingest", str(tmp_path / "none"), "--name", "x"), 4, "does not exist"),
+        (("ingest", str(tmp_path / "none"), "--name", "x"), 4, "there is no folder or table"),
         (("ingest", str(tmp_path / "empty"), "--name", "x"), 3, ""),
         (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "at least 3 different parts"),
         (("ingest", str(tmp_path / "one"), "--name", "No Name"), 3, "name"),

@@ -9,7 +9,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.job_settings.filtering import Thresholds
+from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
 from services.filter.judging import judge_manifest
 from services.filter.policies import Policy
@@ -209,7 +209,7 @@ def test_the_judged_dataset_has_it_of_training_images_without_augmented_copies(s
         return Scores(scores, embeddings)
 
     judge_manifest(
-        store, synthetic_uri, real_uri, [], Policy(Thresholds(policy="none")), False, "judged", score,
+        store, synthetic_uri, real_uri, [], Policy(Filtering(policy="none")), False, "judged", score,
         lambda _: [], lambda *_: None,
     )  # fmt: skip
     card = json.loads(store.get("datasets/judged/dataset.json"))["probe"]

@@ -194,8 +194,9 @@ def test_the_page_says_whether_synthetic_images_can_be_told(
     row = re.findall(r"<tr>(.*?)</tr>", table, re.S)[1]
     figures = f"0.95 [{low}, 0.99]"
     assert re.findall(r"<td[^>]*>([^<]+)</td>", row) == ["good", "30", "40", figures, meaning]
-    warnings = re.findall(r'<div class="warning">(.*?)</div>', page)
-    assert [figures in warning for warning in warnings if "synthetic" in warning] == [True] * warned
+    section = re.search(r'<section class="warning" id="warnings">(.*?)</section>', page, re.S)
+    warnings = re.findall(r"<li>(.*?)</li>", section[1], re.S) if section else []
+    assert [figures in warning for warning in warnings if "Synthetic images show" in warning] == [True] * warned
 
 
 def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
