@@ -63,7 +63,7 @@ def test_a_slow_store_starves_neither_health_nor_the_other_callers(folder: Objec
         took = time.monotonic() - started
         assert [call.result().name for call in calls] == [f"operations/count-r{number // 2}" for number in range(40)]
         assert looks > 10
-        assert slowest < CALL_S / 2
+        assert slowest < CALL_S  # it waits for no call of the store, however slow the machine
         assert took < CALLERS * 3 * CALL_S / 2  # a start asks the store three times at least: half of one by one
         service.kill()  # the work itself is not waited for
 
