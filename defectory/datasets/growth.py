@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from defectory.datasets.manifest import ManifestLine, original_key
-from defectory.datasets.pictures import memory_of, picture_of
+from defectory.datasets.pictures import image_of, memory_of, picture_of
 from defectory.errors import InvalidInput
-from defectory.imaging import decode, encode_png
+from defectory.imaging import encode_png
 from defectory.storage.store import ObjectStore
 
 AUGMENTATIONS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
@@ -77,8 +77,7 @@ def grow_test(
 
 def _copy(store: ObjectStore, dataset: str, line: ManifestLine, augmentation: str) -> ManifestLine:
     with memory_of(line):
-        image = decode(picture_of(store, line), keep_alpha=line.colour == "RGBA", bits=line.bits)
-        png = encode_png(AUGMENTATIONS[augmentation](image))
+        png = encode_png(AUGMENTATIONS[augmentation](image_of(picture_of(store, line), line)))
     sha256 = hashlib.sha256(png).hexdigest()
     key = original_key(dataset, sha256, "png")
     store.put(key, png)

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from PIL import Image
+
 from defectory.datasets.manifest import ManifestLine
 from defectory.errors import Corrupted, DefectoryError
+from defectory.imaging import decode
 from defectory.memory import memory_for
 from defectory.storage.fetching import verified
 from defectory.storage.parallel import parallel_get
@@ -44,6 +47,19 @@ def with_masks(
     uris = [uri for line in lines for uri in (line.uri, line.mask_uri)]
     found = _verified(store, uris, [sha256 for line in lines for sha256 in (line.sha256, line.mask_sha256)])
     return zip(found, found, strict=True)
+
+
+def image_of(content: bytes, line: ManifestLine, needed_px: int = 0) -> Image.Image:
+    """A line's file as its dataset has it: upright, of 8 bits, in the dataset's colours.
+
+    Args:
+        needed_px: as `defectory.imaging.decode` takes it.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    image = decode(content, needed_px=needed_px, keep_alpha=line.colour in ("", "RGBA"), bits=line.bits)
+    return image.convert(line.colour) if line.colour else image
 
 
 def memory_of(line: ManifestLine) -> AbstractContextManager[None]:

@@ -6,9 +6,9 @@ from contextlib import suppress
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.datasets.pictures import memory_of, refusing_others
+from defectory.datasets.pictures import image_of, memory_of, refusing_others
 from defectory.errors import DefectoryError, InvalidInput, NotFound
-from defectory.imaging import FULL_DEPTH, decode, decoding, encode_png, read_header, to_square
+from defectory.imaging import FULL_DEPTH, decoding, encode_png, read_header, to_square
 from defectory.storage.fetching import verified
 from defectory.storage.parallel import in_order
 from defectory.storage.store import NOT_NOW, ObjectStore
@@ -58,10 +58,7 @@ def squares(store: ObjectStore, lines: Sequence[ManifestLine], size_px: int) -> 
         return f"square-{size_px}-{line.fit or 'stretch'}-{line.colour or 'own'}-{line.bits}"
 
     def make(content: bytes, line: ManifestLine) -> np.ndarray:
-        image = decode(content, needed_px=size_px, keep_alpha=line.colour in ("", "RGBA"), bits=line.bits)
-        if line.colour:
-            image = image.convert(line.colour)
-        return np.asarray(to_square(image, size_px, line.fit or "stretch"))
+        return np.asarray(to_square(image_of(content, line, size_px), size_px, line.fit or "stretch"))
 
     return prepared(store, lines, recipe, make)
 

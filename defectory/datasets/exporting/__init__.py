@@ -12,6 +12,7 @@ import numpy as np
 from defectory.datasets.exporting import coco, datumaro, folders, mvtec, table, yolo
 from defectory.datasets.exporting.picture import Exported, Picture, Write, file_of, names_of
 from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.pictures import image_of
 from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
 from defectory.imaging import UPRIGHT, decode, encode_png, read_header
 from defectory.imaging.png import is_png, is_wide
@@ -123,8 +124,7 @@ def _as_png(path: Path, line: ManifestLine) -> None:
     content = path.read_bytes()
     if is_png(content) and not is_wide(content) and read_header(content).orientation() == UPRIGHT:
         return
-    image = decode(content, keep_alpha=line.colour == "RGBA", bits=line.bits)
-    path.write_bytes(encode_png(image.convert(line.colour) if line.colour else image))
+    path.write_bytes(encode_png(image_of(content, line)))
 
 
 def _mask(store: ObjectStore, line: ManifestLine) -> np.ndarray:
