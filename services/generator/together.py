@@ -31,16 +31,14 @@ from services.generator.training.distributed import World
 log = structlog.get_logger(__name__)
 
 
-class TogetherContext:
-    """JobContext of a process among several: all stop at the same report, when one was asked to."""
+class LoggedContext:
+    """JobContext of a Job that no service watches: progress goes to the log; `stop` is set by its signal handler."""
 
-    def __init__(self, store: ObjectStore, operation_id: str, world: World, device: torch.device) -> None:
+    def __init__(self, store: ObjectStore, operation_id: str) -> None:
         self.store = store
         self.operation_id = operation_id
         self.settings: Mapping[str, str] = {"compiled_loops": os.environ.get("DEFECTORY_COMPILED_LOOPS", "")}
         self.stop = False
-        self._world = world
-        self._device = device
         self._said: tuple[str, int] = ("", -1)
 
     def report(
@@ -54,19 +52,19 @@ class TogetherContext:
         sample_uri: str = "",
         warning: str = "",
     ) -> None:
-        """Agree on whether to stop, and log what changed."""
-        if float(self._world.total(torch.tensor(float(self.stop), device=self._device))) > 0:
+        """Log what changed."""
+        if self.stop:
             raise Interrupted
-        if self._world.writes and (stage, int(done)) != self._said:
+        if (stage, int(done)) != self._said:
             self._said = stage, int(done)
             shown = {name: round(value, 5) for name, value in values.items()}
             log.info(stage, done=done, total=total, unit=unit, sample_uri=sample_uri, warning=warning, **shown)
 
 
 class AgreeingContext:
-    """JobContext of a process of an operation's training: what the first is asked, by whomever, all of them do."""
+    """JobContext of a process among several: what one is asked, by whomever, all of them do at the same report."""
 
-    def __init__(self, own: StoredJobContext, world: World, device: torch.device) -> None:
+    def __init__(self, own: StoredJobContext | LoggedContext, world: World, device: torch.device) -> None:
         self.store = own.store
         self.operation_id = own.operation_id
         self.settings = own.settings
@@ -85,7 +83,7 @@ class AgreeingContext:
         sample_uri: str = "",
         warning: str = "",
     ) -> None:
-        """Write progress, if this is the first, and agree on whether to stop."""
+        """Say how far the work is, if this is the first, and agree on whether to stop."""
         cancelled = False
         if self._world.writes:
             try:
@@ -166,15 +164,15 @@ def _train(request: generator_pb2.TrainGeneratorRequest, store: ObjectStore) -> 
     device = choose(request.settings.device or "auto")  # type: ignore[arg-type]  # checked with the other settings
     configure(device)
     world = distributed.join(gpu=device.type == "cuda")
-    job = TogetherContext(store, request.request_id, world, device)
+    own = LoggedContext(store, request.request_id)
 
     def stop(*_: object) -> None:
-        job.stop = True
+        own.stop = True
 
     signal.signal(signal.SIGTERM, stop)
     code = OK
     try:
-        made = train_generator(request, job, world).generator
+        made = train_generator(request, AgreeingContext(own, world, device), world).generator
         if world.writes:
             log.info("trained", model=f"{made.name}/{made.version}", weights_sha256=made.weights_sha256)
     except Interrupted:

@@ -15,7 +15,7 @@ from defectory.serving.operations.context import Interrupted
 from defectory.storage import ObjectStore, open_store
 from services.generator import bundle
 from services.generator.jobs import train_generator
-from services.generator.together import TogetherContext
+from services.generator.together import AgreeingContext, LoggedContext
 from services.generator.training.checkpoints import newest_tensors, read_checkpoint_card
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.read_only import ReadOnly
@@ -75,7 +75,7 @@ def outcome(store: ObjectStore) -> tuple[dict[str, torch.Tensor], dict[str, Any]
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     stores = [open_store(f"file://{tmp_path}/{name}") for name in ("one", "two")]
     wanted = [request(store) for store in stores]
-    train_generator(wanted[0], TogetherContext(stores[0], "together", ALONE, torch.device("cpu")))
+    train_generator(wanted[0], AgreeingContext(LoggedContext(stores[0], "together"), ALONE, torch.device("cpu")))
     process = launched(stores[1], wanted[1], tmp_path)
     process.communicate(timeout=PATIENT_S)
     assert process.returncode == 0
@@ -143,9 +143,10 @@ def test_the_launcher_ends_with_the_code_of_the_error(tmp_path: Path, fault: dic
 
 def test_a_stop_of_one_process_stops_the_training(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
-    job = TogetherContext(store, "together", ALONE, torch.device("cpu"))
+    own = LoggedContext(store, "together")
+    job = AgreeingContext(own, ALONE, torch.device("cpu"))
     job.report("training", 0, 1, "kimg")
-    job.stop = True
+    own.stop = True
     with pytest.raises(Interrupted):
         job.report("training", 0, 1, "kimg")
 

@@ -14,7 +14,7 @@ from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.errors import Corrupted, Exhausted, Refused, Unavailable
 from defectory.storage import ObjectStore
 from services.generator.jobs import train_generator
-from services.generator.together import TogetherContext
+from services.generator.together import AgreeingContext, LoggedContext
 from services.generator.training.distributed import ALONE
 from services.generator.training.snapshots import VIDEO
 from services.generator.training.storing import GIVE_UP_S, if_possible, until_possible
@@ -104,7 +104,7 @@ def test_a_store_that_goes_away_at_the_very_end_is_waited_for(
     request = pb.TrainGeneratorRequest(
         name="parts", manifest_uri=write_images(folder, "x", [("good", "train")] * 4), label="good", settings=settings
     )
-    made = train_generator(request, TogetherContext(away, "it", ALONE, torch.device("cpu"))).generator
+    made = train_generator(request, AgreeingContext(LoggedContext(away, "it"), ALONE, torch.device("cpu"))).generator
     assert away.failed == [VIDEO, "checkpoints/"]
     assert folder.exists(folder.key(made.video_uri))
     cards = [x.key for x in folder.list("models/generator/parts/1/checkpoints/") if x.key.endswith(".json")]
