@@ -126,6 +126,13 @@ class LearningSettings(JobSettings):
     )
 
 
+def power_of_two(px: int) -> int:
+    """The side, or ValueError: every resolution of a network is twice the one before."""
+    if px & (px - 1):
+        raise ValueError("must be a power of two: 8, 16, 32, 64, 128, 256, 512 or 1024")
+    return px
+
+
 class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the last one's fields come first
     """How a generator is trained."""
 
@@ -134,9 +141,4 @@ class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the las
         description="side of the square image in pixels, a power of two; 0: 64, or less where a picture has less",
     )
 
-    @field_validator("resolution_px")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            raise ValueError("must be a power of two: 8, 16, 32, 64, 128, 256, 512 or 1024")
-        return value
+    _sides = field_validator("resolution_px")(power_of_two)

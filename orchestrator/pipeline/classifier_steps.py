@@ -24,7 +24,7 @@ from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.pipeline.synthetic_steps import labels_of, quota
 
 JUDGE_SEED = 1_000_000  # so that no cycle of the judge starts as one of the arms' cycles does
-NOT_ASKED = {"cycles", "at_once", "steps_per_epoch", "initial_weights"}  # beside the settings, in the request
+BESIDE = {"at_once", "steps_per_epoch", "initial_weights"}  # settings that an input of their own, or none, stands for
 RANDOM_WARNING = (
     "NO IMAGENET WEIGHTS were found: every arm starts from random weights. "
     "The comparison stays fair, but its figures are far from what pretrained weights give"
@@ -67,7 +67,7 @@ def _trained_from(context: StepInputs, arm: ArmSettings) -> Inputs:
     return {
         "dataset": dataset.content_hash,
         "manifest": dataset.manifest_uri,
-        "settings": settings.model_dump(exclude={"steps_per_epoch", "initial_weights", "at_once"}),
+        "settings": settings.model_dump(exclude=BESIDE),
         "steps_per_epoch": settings.steps_per_epoch or steps_per_epoch(context),
         "seed": context.settings.seed,
     }
@@ -165,7 +165,7 @@ def judge_inputs(context: StepInputs) -> Inputs:
     return {
         "dataset": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
-        "settings": judges_recipe(context).model_dump(exclude={"steps_per_epoch", "initial_weights", "at_once"}),
+        "settings": judges_recipe(context).model_dump(exclude=BESIDE),
         "steps_per_epoch": steps_per_epoch(context),
         "seed": context.settings.seed,
         "start": {"as": first_start(context), "file": context.weights},

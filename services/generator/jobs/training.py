@@ -50,7 +50,7 @@ class TrainingPlan:
     lines: Sequence[ManifestLine]
     classes: Sequence[int]  # of every line, the index of its label; empty: one label
     lines_held_out: Sequence[ManifestLine]
-    size_px: int  # resolution where none was asked for
+    resolution_px: int
     values: Mapping[str, Any]  # settings that were given
     initial_model: str  # "name/version" or empty
 
@@ -79,8 +79,8 @@ def plan_training(
     else:
         lines = data.select(every_line, request.label)
     held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
-    size_px = data.default_resolution([*lines, *held_out])
-    resolved = settings.resolve(values, size_px=size_px, channels=3, classes=len(request.labels))
+    default_px = data.default_resolution([*lines, *held_out])
+    resolved = settings.resolve(values, size_px=default_px, channels=3, classes=len(request.labels))
     if resolved.freeze_d and not request.initial_model:
         right = "0, for without an initial model the layers would stay random"
         raise InvalidInput(f"freeze_d is {resolved.freeze_d}: {right}", {"settings.freeze_d": right})
@@ -89,7 +89,7 @@ def plan_training(
         right = f"0, for no snapshot could be the better one by KID: {why_not}"
         raise InvalidInput(f"patience is {resolved.patience}: {right}", {"settings.patience": right})
     initial = transfer.full_name(store, request.initial_model) if request.initial_model else ""
-    return TrainingPlan(lines, classes, held_out, size_px, values, initial)
+    return TrainingPlan(lines, classes, held_out, resolved.architecture.resolution_px, values, initial)
 
 
 def train_generator(
@@ -108,10 +108,10 @@ def train_generator(
     job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store, reading_of(job))
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
-    images = data.load(job.store, plan.lines, plan.values.get("resolution_px") or plan.size_px)
+    images = data.load(job.store, plan.lines, plan.resolution_px)
     chosen = settings.resolve(
         plan.values,
-        size_px=plan.size_px,
+        size_px=plan.resolution_px,
         channels=images.pixels.shape[1],
         classes=len(request.labels),
         initial=transfer.architecture_of(job.store, initial) if initial else None,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import Tensor, nn
 
 from defectory.job_settings.base import filled_in
-from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, ShapeSettings
+from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, ShapeSettings, power_of_two
 from services.generator.stylegan2.layers import (
     EqualConv2d,
     EqualLinear,
@@ -52,12 +52,7 @@ class Architecture(BaseModel):
     deviation_features: int = filled_in(ShapeSettings, "deviation_features", 1)
     discriminator_skips: bool = filled_in(ShapeSettings, "discriminator_skips", True)
 
-    @field_validator("resolution_px")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            raise ValueError("must be a power of two")
-        return value
+    _sides = field_validator("resolution_px")(power_of_two)
 
     @model_validator(mode="after")
     def _features_divide(self) -> "Architecture":
