@@ -80,7 +80,7 @@ def test_pieces_are_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         encoded(palette.convert("1"), "PNG", transparency=0),
     ]
     pieces = [decode(data) for data in files]
-    monkeypatch.setattr("defectory.imaging._TILE_PIXELS", 1 << 30)
+    monkeypatch.setattr("defectory.imaging.eight_bits._TILE_PIXELS", 1 << 30)
     for data, found in zip(files, pieces, strict=True):
         whole = decode(data)
         assert (found.mode, found.info) == (whole.mode, {})
