@@ -37,11 +37,18 @@ class ZeroOr:
 def filled_in(settings: type[JobSettings], name: str, default: Any = ..., description: str = "") -> Any:
     """A setting as it is where its default is known: the same range and sentence, never None.
 
+    Nor is it the zero that stands apart in its range (`ZeroOr`), which leaves the choice to others as None does.
+
     Args:
         settings: where the setting is defined.
         default: its value where nothing says another; ...: it is always said.
         description: in place of its sentence, where the default means something else.
     """
     field = settings.model_fields[name]
-    bounds = {key: getattr(part, key) for part in field.metadata for key in BOUNDS if hasattr(part, key)}
+    bounds: dict[str, Any] = {}
+    for part in field.metadata:
+        if isinstance(part, ZeroOr):
+            bounds |= {"ge": part.least, "le": part.most}
+        else:
+            bounds |= {key: getattr(part, key) for key in BOUNDS if hasattr(part, key)}
     return Field(default, description=description or field.description, **bounds)

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from defectory.job_settings import generator_training as generator
 from defectory.job_settings.base import JobSettings, ZeroOr
 
 PresetName = Literal["paper", "best"]
 InitialWeights = Literal["imagenet", "starter", "random"]
 MAX_CYCLES = 100
 SMALLEST_PX, LARGEST_PX = 32, 512  # side of the network's input
-SMALLEST_SQUARE_PX, LARGEST_SQUARE_PX = 8, 1024  # what a generator can make
 
 
 class ClassifierRecipe(JobSettings):
@@ -20,7 +20,7 @@ class ClassifierRecipe(JobSettings):
     input_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(
         0, description="side of the network's input in pixels; 0: 224, or less where no picture has more"
     )
-    square_px: Annotated[int, ZeroOr(SMALLEST_SQUARE_PX, LARGEST_SQUARE_PX)] = Field(
+    square_px: Annotated[int, ZeroOr(generator.SMALLEST_PX, generator.LARGEST_PX)] = Field(
         0,
         description="side of the square that every picture comes through, in pixels; 0: the input's, or that of "
         "synthetic images among them",

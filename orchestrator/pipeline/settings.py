@@ -13,7 +13,7 @@ from defectory.job_settings.base import JobSettings, filled_in
 from defectory.job_settings.classifier_training import ClassifierRecipe, Cycles
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.job_settings.filtering import Filtering
-from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, GeneratorTraining
+from defectory.job_settings.generator_training import GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
@@ -68,8 +68,8 @@ class DataSettings(JobSettings):
 class GeneratorSettings(GeneratorTraining):
     """How one StyleGAN2-ADA a label is trained."""
 
-    resolution_px: int = Field(
-        64, ge=SMALLEST_PX, le=LARGEST_PX, description="side of the square image in pixels, a power of two"
+    resolution_px: int = filled_in(
+        GeneratorTraining, "resolution_px", 64, "side of the square image in pixels, a power of two"
     )
 
     labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")

@@ -11,6 +11,7 @@ from defectory.datasets.manifest import ManifestLine, bits_of
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
 from defectory.job_settings.classifier_training import MAX_CYCLES
+from defectory.job_settings.generator_training import LARGEST_PX
 from defectory.models import version_prefix
 from services.classifier.architecture import MAX_LABELS, TARGET_LAYER, Architecture, Label
 from services.classifier.decision import TEMPERATURES, DecisionRule
@@ -18,7 +19,6 @@ from services.classifier.settings import TrainingSettings
 
 KIND = "classifier"
 FORMAT: Literal[2] = 2  # 1, which had no calibration and HDF5 weights, is refused: such models are trained again
-MAX_SQUARE_PX = 1024  # the largest that a generator makes
 MAX_WEIGHTS_BYTES = 256 << 20  # the widest network with the largest head and the most labels has 70 MB
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -31,7 +31,7 @@ class Preprocessing(_Part):
     """How an image becomes the network's input, as `defectory.imaging.network_input_of` does it: one way only."""
 
     colour: Literal["rgb"] = "rgb"  # grey images get three equal channels
-    square_px: int = Field(0, ge=0, le=MAX_SQUARE_PX)  # an image is first made a square of this side; 0: it is not
+    square_px: int = Field(0, ge=0, le=LARGEST_PX)  # an image is first made a square of this side; 0: it is not
     fit: Fit = "stretch"  # how
     bits: int = Field(
         FULL_DEPTH, ge=8, le=FULL_DEPTH
@@ -56,7 +56,7 @@ class Preprocessing(_Part):
         fits = {line.fit for line in lines if line.is_real}
         fit = fits.pop() if len(fits) == 1 else ""
         square_px = square_px or min([side for line in lines if (side := line.network_px)] or [input_px])
-        return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= MAX_SQUARE_PX else cls(bits=bits)
+        return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= LARGEST_PX else cls(bits=bits)
 
     def input_of(self, data: bytes | Opened, size_px: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """What the network sees of a file, or of what `read_header` made of it: uint8 (size, size, 3).

@@ -8,7 +8,6 @@ from pydantic import Field
 from defectory.errors import InvalidInput
 from defectory.job_settings.base import filled_in
 from defectory.job_settings.classifier_training import (
-    LARGEST_PX,
     MAX_CYCLES,
     SMALLEST_PX,
     ClassifierTraining,
@@ -41,7 +40,7 @@ class TrainingSettings(ClassifierTraining):
     Those of ClassifierTraining that a preset fills in stand here again, with the paper's value.
     """
 
-    input_px: int = Field(64, ge=SMALLEST_PX, le=LARGEST_PX, description="side of the network's input in pixels")
+    input_px: int = filled_in(ClassifierTraining, "input_px", 64, "side of the network's input in pixels")
     width_multiplier: float = filled_in(ClassifierTraining, "width_multiplier", 1.0)
     head_units: int = filled_in(ClassifierTraining, "head_units", 256)
     dropout: float = filled_in(ClassifierTraining, "dropout", 0.3)

@@ -3,11 +3,11 @@
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
@@ -16,10 +16,12 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import InvalidInput
 from defectory.settings import ServiceSettings
 from orchestrator.pipeline import settings as pipeline
+from services.classifier import settings as classifier_settings
 from services.classifier.service_settings import ClassifierSettings
 from services.classifier.settings import training_settings
 from services.filter.service_settings import FilterSettings
 from services.generator.service_settings import GeneratorServiceSettings
+from services.generator.training import settings as generator_settings
 from services.generator.training.settings import resolve
 from tests.contract.proto_comments import RANGE, comments, value_of
 
@@ -121,3 +123,22 @@ def test_no_setting_takes_a_number_beyond_all_others(model: type[BaseModel], nam
     with pytest.raises(ValidationError) as caught:
         model.model_validate({name: {"good": value} if mapped else value})
     assert name in {error["loc"][0] for error in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "least", "most"),
+    [
+        (pipeline.GeneratorSettings, "resolution_px", 8, 1024),
+        (generator_settings.TrainingSettings, "snapshot_kimg", 1e-3, 100_000),
+        (classifier_settings.TrainingSettings, "input_px", 32, 512),
+    ],
+)
+def test_the_zero_that_leaves_a_setting_open_is_refused_where_it_is_filled_in(
+    model: type[BaseModel], name: str, least: float, most: float
+) -> None:
+    field = model.model_fields[name]
+    check: TypeAdapter[float] = TypeAdapter(Annotated[field.annotation, field])
+    assert [check.validate_python(end) for end in (least, most)] == [least, most]
+    for value in (0, least / 2, most * 2):
+        with pytest.raises(ValidationError):
+            check.validate_python(value)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import Tensor, nn
 
 from defectory.job_settings.base import filled_in
-from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, ShapeSettings, power_of_two
+from defectory.job_settings.generator_training import GeneratorTraining, ShapeSettings, power_of_two
 from services.generator.stylegan2.layers import (
     EqualConv2d,
     EqualLinear,
@@ -39,7 +39,9 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resolution_px: int = Field(ge=SMALLEST_PX, le=LARGEST_PX, description="side of the square image, a power of two")
+    resolution_px: int = filled_in(
+        GeneratorTraining, "resolution_px", description="side of the square image, a power of two"
+    )
     channels: Literal[1, 3, 4] = Field(3, description="channels of the image: grey, RGB or RGBA")
     channel_base: int = filled_in(ShapeSettings, "channel_base", 4096)
     channel_max: int = filled_in(ShapeSettings, "channel_max", 512)

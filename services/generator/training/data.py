@@ -13,11 +13,12 @@ from defectory.datasets.manifest import ManifestLine, content_hash
 from defectory.datasets.prepared import squares
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, listed
 from defectory.imaging import is_grey
+from defectory.job_settings.generator_training import SMALLEST_PX
 from defectory.storage import ObjectStore
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.placing import place
 
-DEFAULT_PX, SMALLEST_PX = 64, 8
+DEFAULT_PX = 64
 
 
 @dataclass(frozen=True)

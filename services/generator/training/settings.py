@@ -41,8 +41,8 @@ class TrainingSettings(Arithmetic, LearningSettings):
     path_length_weight: float = filled_in(LearningSettings, "path_length_weight", COMMON["path_length_weight"])
     ema_kimg: float = filled_in(LearningSettings, "ema_kimg")
     ema_ramp: float = filled_in(LearningSettings, "ema_ramp", configurations.RAMP)
-    snapshot_kimg: float = Field(
-        ge=SMALLEST_KIMG, le=LARGEST_KIMG, description="thousands of images between checkpoints and sample sheets"
+    snapshot_kimg: float = filled_in(
+        LearningSettings, "snapshot_kimg", description="thousands of images between checkpoints and sample sheets"
     )
     augment_kimg: float = Field(
         ge=SMALLEST_KIMG, le=LARGEST_KIMG, description="thousands of images in which p can go from 0 to 1"
