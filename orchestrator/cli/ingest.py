@@ -7,51 +7,21 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from orchestrator.cli.options import (
-    AsJson,
-    Bits,
-    Cut,
-    Fit,
-    Good,
-    Groups,
-    KeepSplits,
-    Labels,
-    LayoutName,
-    Masks,
-    Store,
-    TestShare,
-    TileOverlap,
-    TilePx,
-    ValidationShare,
-    opened,
-)
+from orchestrator.cli.options import AsJson, Store, opened
 from orchestrator.cli.output import emit
+from orchestrator.cli.setting_options import with_settings
+from orchestrator.pipeline.data_settings import DataSettings, IngestSettings
+
+NAMES = {"test_augmentations": "test_augmentation"}
 
 
+@with_settings(NAMES)
 def ingest(
     directory: Annotated[Path, typer.Argument(help="A folder in one of the layouts of docs/ingest.md, or a table.")],
+    *,
     name: Annotated[str, typer.Option("--name", help="Name of the dataset; needed unless --dry-run.")] = "",
     store: Store = "",
-    layout: LayoutName = "",
-    good: Good = "",
-    masks: Masks = "auto",
-    keep_splits: KeepSplits = False,
-    fit: Fit = "stretch",
-    labels: Labels = "binary",
-    keep_alpha: Annotated[
-        bool, typer.Option("--keep-alpha", help="Keep transparency (RGBA); else it lies on white.")
-    ] = False,
-    bits: Bits = None,
-    tile: Cut = False,
-    tile_px: TilePx = 0,
-    tile_overlap: TileOverlap = None,
-    groups: Groups = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the split.")] = 0,
-    test_share: TestShare = None,
-    validation_share: ValidationShare = None,
-    grow_test_to: Annotated[
-        int, typer.Option("--grow-test-to", metavar="N", help="Grow the test split to N by marked, augmented copies.")
-    ] = 0,
+    reading: IngestSettings,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is recognised and what would be left out; make nothing.")
     ] = False,
@@ -74,19 +44,9 @@ def ingest(
     from orchestrator.cli.sources import check_exists
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
     from orchestrator.pipeline.progress import Display
-    from orchestrator.pipeline.settings import DataSettings
 
     check_exists(directory, "folder or table", (*TABLE_ENDINGS, ".json"))
-    values = {
-        "directory": str(directory), "fit": fit, "labels": labels, "seed": seed,
-        "groups": str(groups) if groups else None,
-        "grow_test_to": grow_test_to, "keep_alpha": keep_alpha, "layout": layout, "good": good, "masks": masks,
-        "keep_splits": keep_splits,
-        "bits": bits, "tile": tile, "tile_px": tile_px,
-    }  # fmt: skip
-    shares = {"tile_overlap": tile_overlap, "test_share": test_share, "validation_share": validation_share}
-    values |= {name: share for name, share in shares.items() if share is not None}
-    data = validated(DataSettings, values)
+    data = validated(DataSettings, {"directory": str(directory), **reading.model_dump(exclude_unset=True)})
     if dry_run:
         summary = recognise(data)
         emit(summary, as_json, summary_in_words(summary))

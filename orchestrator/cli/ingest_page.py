@@ -14,8 +14,8 @@ defectory ingest photos/ --name screws    # says the same first, then does it
 
 It says the layout and by what it was recognised, the labels with their counts and which of them is good, splits, masks,
 groups, and of everything that is left out how many files and why. With `--json` the dry run gives the same as one
-object. `defectory run` takes the same options, a pipeline file has them under `data:`, and what was recognised is kept
-in the dataset's card (`source`).
+object. `defectory run` takes the same options (of which `--seed` is its `--split-seed`), a pipeline file has them under
+`data:`, and what was recognised is kept in the dataset's card (`source`).
 
 A folder that can be read in several ways is refused: the readings are listed, each with the option that chooses it.
 

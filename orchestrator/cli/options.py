@@ -24,39 +24,6 @@ Weights = Annotated[
         "--weights", metavar="FILE|starter", help="ImageNet weights of MobileNetV2, or starter (DEFECTORY_WEIGHTS)."
     ),
 ]
-LayoutName = Annotated[
-    str, typer.Option("--layout", metavar="NAME", help="How the folder is laid out (docs/ingest.md); else recognised.")
-]
-Good = Annotated[
-    str, typer.Option("--good", metavar="LABEL", help="Label of good parts; else good, ok, pass, normal, …")
-]
-Masks = Annotated[
-    str, typer.Option("--masks", help="Files that can be masks are: auto (where it is plain), all or none.")
-]
-Bits = Annotated[
-    int | None, typer.Option("--bits", metavar="N", help="Bits that the values of 16-bit files use. Else found.")
-]
-Cut = Annotated[bool, typer.Option("--tile", help="Cut photographs into overlapping square tiles.")]
-TilePx = Annotated[
-    int, typer.Option("--tile-px", metavar="PX", help="Cut into tiles of this side; 0: the photograph's shorter side.")
-]
-TileOverlap = Annotated[
-    float | None, typer.Option("--tile-overlap", help="Least overlap of neighbouring tiles, a share of the side; 0.25.")
-]
-KeepSplits = Annotated[
-    bool, typer.Option("--keep-splits", help="Keep the folder's own splits; else all is split anew by group.")
-]
-Fit = Annotated[str, typer.Option("--fit", help="How a picture becomes square: stretch, crop or pad; else stretch.")]
-Labels = Annotated[
-    str, typer.Option("--labels", help="binary (good / defect) or kinds, one label a kind of defect; else binary.")
-]
-Groups = Annotated[
-    Path | None, typer.Option("--groups", metavar="CSV", help="image,group: photographs of one part. Else found.")
-]
-TestShare = Annotated[float | None, typer.Option("--test-share", help="Share of groups in the test split; 0.15.")]
-ValidationShare = Annotated[
-    float | None, typer.Option("--validation-share", help="Share of groups in the validation split; 0.15.")
-]
 DEFAULT_FOLDER = ".defectory"
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 

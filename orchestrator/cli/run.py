@@ -9,29 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
-from orchestrator.cli.ingest import summary_in_words
-from orchestrator.cli.options import (
-    AsJson,
-    Bits,
-    Cut,
-    Fit,
-    Good,
-    Groups,
-    KeepSplits,
-    Labels,
-    LayoutName,
-    Masks,
-    Store,
-    TestShare,
-    TileOverlap,
-    TilePx,
-    ValidationShare,
-    Weights,
-    store_url,
-    weights_content,
-    weights_file,
-)
+from orchestrator.cli.ingest import NAMES, summary_in_words
+from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_content, weights_file
 from orchestrator.cli.output import emit, table
+from orchestrator.cli.setting_options import with_settings
+from orchestrator.pipeline.data_settings import IngestSettings
 
 if TYPE_CHECKING:
     from defectory.storage import ObjectStore
@@ -40,10 +22,12 @@ if TYPE_CHECKING:
     from orchestrator.pipeline.settings import PipelineSettings
 
 
+@with_settings({**NAMES, "seed": "split_seed"})  # a run has a seed of its own
 def run(
     source: Annotated[
         Path | None, typer.Argument(metavar="PIPELINE.yaml|DIR", help="A pipeline file, or a folder of photographs.")
     ] = None,
+    *,
     preset: Annotated[str, typer.Option("--preset", help="Defaults: paper, quick or demo. For a DIR: quick.")] = "",
     name: Annotated[str, typer.Option("--name", help="Name of the run; default: the file's or folder's.")] = "",
     assignments: Annotated[
@@ -51,19 +35,7 @@ def run(
         typer.Option("--set", metavar="PATH=VALUE", help="Any setting of docs/pipeline.md, as often as needed."),
     ] = None,
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
-    layout: LayoutName = "",
-    good: Good = "",
-    masks: Masks = "",
-    keep_splits: KeepSplits = False,
-    fit: Fit = "",
-    labels: Labels = "",
-    groups: Groups = None,
-    test_share: TestShare = None,
-    validation_share: ValidationShare = None,
-    bits: Bits = None,
-    tile: Cut = False,
-    tile_px: TilePx = 0,
-    tile_overlap: TileOverlap = None,
+    reading: IngestSettings,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
     ] = False,
@@ -103,11 +75,7 @@ def run(
     if source is None:
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
-    data = {
-        "layout": layout, "good": good, "masks": masks, "keep_splits": keep_splits, "fit": fit, "labels": labels,
-        "groups": str(groups) if groups else "", "test_share": test_share, "validation_share": validation_share,
-        "bits": bits, "tile": tile, "tile_px": tile_px, "tile_overlap": tile_overlap,
-    }  # fmt: skip
+    data = reading.model_dump(exclude_unset=True)
     settings = read_settings(source, preset, name, allow_random_weights, data, assignments or ())
     if write is not None:
         write_pipeline_file(settings, write)
@@ -132,7 +100,7 @@ def read_settings(
     """The pipeline's settings from a file or folder, the options over it, and the assignments over both.
 
     Args:
-        data: settings of `data` that were given as options; those that are empty were not.
+        data: settings of `data` that were given as options.
         assignments: "generator.kimg=1"; paths in them are relative to where the command was typed.
     """
     from defectory.datasets.layouts.table import TABLE_ENDINGS
@@ -147,8 +115,7 @@ def read_settings(
         values: dict[str, object] = {"name": run_name(full.stem), "preset": "quick", "data": {"directory": str(full)}}
     else:
         values = read_pipeline_file(source)
-    given = {key: value for key, value in data.items() if value or isinstance(value, float)}
-    options: dict[str, object] = {"data": given} if given else {}
+    options: dict[str, object] = {"data": data} if data else {}
     options |= {"name": name} if name else {}
     options |= {"preset": preset} if preset else {}
     options |= {"allow_random_weights": True} if allow_random_weights else {}

@@ -103,6 +103,9 @@ def _option(name: str, option: str, field: FieldInfo, told: Described, shown: st
     elif get_origin(kinds[0]) is Mapping:
         annotation, read = list[str], functools.partial(_pairs, option)
         info = typer.Option(option, help=shown, metavar="LABEL=VALUE", show_default=False)
+    elif get_origin(kinds[0]) is tuple:  # the option is repeated
+        annotation = list[str]
+        info = typer.Option(option, help=shown, metavar="<str>", show_default=False)
     else:
         metavar = f"[{'|'.join(told.choices)}]" if told.choices else METAVARS.get(kinds[0], "<str>")
         metavar = next((unit for end, unit in METAVARS_BY_ENDING.items() if name.endswith(end)), metavar)
@@ -150,4 +153,5 @@ def _help(told: Described, model: type[JobSettings], names: Mapping[str, str]) -
     sentence = re.sub(r"\w+", lambda word: option_name(word[0], names) if word[0] in fields else word[0], told.sentence)
     default = f"default: {told.default}" if told.default and told.default != "false" else ""
     extra = "; ".join(filter(None, [default, told.range]))
-    return f"{sentence[:1].upper()}{sentence[1:]}." + (f"  [{extra}]" if extra else "")
+    stop = "" if sentence.endswith("…") else "."
+    return f"{sentence[:1].upper()}{sentence[1:]}{stop}" + (f"  [{extra}]" if extra else "")

@@ -18,10 +18,10 @@ from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.clients import ReportCallback
+from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.hashing import fingerprint
 from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
 from orchestrator.pipeline.progress import Report
-from orchestrator.pipeline.settings import DataSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 

@@ -98,7 +98,7 @@ def models() -> Iterator[type[BaseModel]]:
     yield from (
         found
         for _, found in inspect.getmembers(pipeline, inspect.isclass)
-        if issubclass(found, BaseModel) and found.__module__ == pipeline.__name__
+        if issubclass(found, BaseModel) and found.__module__.startswith("orchestrator.pipeline.")
     )
 
 

@@ -85,7 +85,6 @@ def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
         (("ingest", str(tmp_path / "empty"), "--name", "x"), 3, ""),
         (("ingest", str(tmp_path / "one"), "--name", "x"), 3, "at least 3 different parts"),
         (("ingest", str(tmp_path / "one"), "--name", "No Name"), 3, "name"),
-        (("ingest", str(tmp_path / "one"), "--name", "x", "--fit", "melt"), 3, "stretch"),
         (("run", str(tmp_path / "bad.yaml")), 3, "resolution_px"),
         (("run", str(tmp_path / "none.yaml")), 4, "none.yaml"),
         (("report", "none"), 4, "none"),

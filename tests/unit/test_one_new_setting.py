@@ -34,9 +34,9 @@ OF_THE_LINE = {
         "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
     },
     "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
-    "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; a column of the list
+    "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
-        "orchestrator/cli/generator.py",
+        "orchestrator/pipeline/data_settings.py", "orchestrator/cli/generator.py",
     },
     "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
@@ -48,7 +48,7 @@ OF_THE_LINE = {
         "orchestrator/pipeline/outputs.py", "orchestrator/report/content.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
-        "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/pipeline/settings.py",
+        "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/pipeline/data_settings.py",
     },
 }  # fmt: skip
 NAMES_OF_OPTIONS = re.compile(r"@with_settings\(\{.*?\}\)", re.DOTALL)

@@ -157,7 +157,7 @@ def test_settings_are_set_by_path_and_the_advised_options_are_ones_of_run(photos
         "",
         "",
         False,
-        {"validation_share": 0.2, "groups": ""},
+        {"validation_share": 0.2},
         ("generator.kimg=1", "data.validation_share=0.4"),
     )
     assert (settings.preset, settings.generator.kimg, settings.generator.transfer_kimg) == ("quick", 1, 1)
@@ -339,6 +339,8 @@ def test_doctor_finds_this_machine_well_and_a_bad_store_wrong(tmp_path: Path) ->
         (("bake",), 2),
         (("ingest",), 2),
         (("ingest", "x", "--seed", "big", "--name", "x"), 2),
+        (("ingest", "x", "--fit", "melt", "--name", "x"), 2),
+        (("run", "x", "--test-share", "0.9"), 2),
         (("serve", "oven"), 3),
         (("run",), 3),
         (("run", ".", "--preset", "fast"), 3),
