@@ -14,6 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from pydantic import Field
 from typer.testing import CliRunner
 
+from bench.measures import named_in
 from defectory.api.generator.v1 import generator_pb2
 from defectory.job_settings.base import JobSettings
 from defectory.job_settings.classifier_training import ClassifierTraining
@@ -29,29 +30,28 @@ from services.generator.training.settings import resolve
 ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
-    "freeze_d": {"orchestrator/pipeline/synthetic_steps.py"},  # not without an initial model
+    "freeze_d": {"pipeline/synthetic_steps.py"},  # not without an initial model
     "augment_p": {  # that it ended with
-        "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
+        "pipeline/synthetic_steps.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
+    "good_label": {"cli/classifier.py"},  # of a new calibration
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
-        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
-        "orchestrator/pipeline/data_settings.py", "orchestrator/cli/generator.py",
+        "pipeline/classifier_steps.py", "pipeline/settings.py",
+        "pipeline/data_settings.py", "cli/generator.py",
     },
-    "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
+    "square_px": {"pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
-        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/arms.py",
-        "orchestrator/pipeline/outputs.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
+        "pipeline/classifier_steps.py", "pipeline/arms.py",
+        "pipeline/outputs.py", "cli/classifier.py", "report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
-        "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
-        "orchestrator/pipeline/outputs.py", "orchestrator/report/content.py",
+        "pipeline/classifier_steps.py", "pipeline/settings.py",
+        "pipeline/outputs.py", "report/content.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
-        "orchestrator/report/heat.py", "orchestrator/cli/classifier.py", "orchestrator/pipeline/data_settings.py",
+        "report/heat.py", "cli/classifier.py", "pipeline/data_settings.py",
     },
 }  # fmt: skip
-NAMES_OF_OPTIONS = re.compile(r"@with_settings\(\{.*?\}\)", re.DOTALL)
 
 
 class Sparkling(GeneratorTraining):
@@ -113,13 +113,7 @@ def test_the_pages_describe_it() -> None:
 
 @pytest.mark.parametrize("model", [GeneratorTraining, ClassifierTraining])
 def test_neither_the_line_nor_a_command_names_a_setting_without_a_reason(model: type[JobSettings]) -> None:
-    files = [path for path in (ROOT / "orchestrator").rglob("*.py") if path.name != "presets.py"]
-    texts = {str(path.relative_to(ROOT)): NAMES_OF_OPTIONS.sub("", path.read_text()) for path in files}
-    del texts["orchestrator/cli/setting_options.py"]  # its example
-    for told in ("recipe", "documents"):  # an arm's recipe, in words
-        del texts[f"orchestrator/report/{told}.py"]
-    for name in (name for name in model.model_fields if "_" in name):
-        naming = {path for path, text in texts.items() if re.search(rf"\b{name}\b", text)}
+    for name, naming in named_in(ROOT / "orchestrator", model).items():
         assert naming <= OF_THE_LINE.get(name, set()), name
 
 

@@ -1,10 +1,10 @@
 """What the orchestrator is told by the services and tells itself has a type."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
+from bench.measures import any_in
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.api.filter.v1 import filter_pb2
@@ -28,18 +28,6 @@ def test_nothing_is_any_but_what_cannot_be_otherwise() -> None:
     found = {str(path.relative_to(ORCHESTRATOR)): any_in(path) for path in sorted(ORCHESTRATOR.rglob("*.py"))}
     beyond = {file: count for file, count in found.items() if count > UNTYPED.get(file, 0)}
     assert beyond == {}, "say the type, or object where any will do"
-
-
-def any_in(path: Path) -> int:
-    """How often a file says Any, imports and quoted annotations included."""
-    count = 0
-    for node in ast.walk(ast.parse(path.read_text())):
-        match node:
-            case ast.Name(id="Any") | ast.alias(name="Any") | ast.Attribute(attr="Any"):
-                count += 1
-            case ast.Constant(value=str(text)) if "[" in text and "Any]" in text:
-                count += 1
-    return count
 
 
 @pytest.mark.parametrize("method", [x for x in vars(methods).values() if isinstance(x, Method)], ids=lambda x: x.name)
