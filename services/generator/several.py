@@ -1,4 +1,7 @@
-"""The generator's runner: a training in several processes at once, one a GPU; every other job in one."""
+"""The generator's runner: a training in several processes at once, one a GPU; every other job in one.
+
+A Job of a cluster, which no service watches, starts its processes itself: torchrun.py says why.
+"""
 
 import socket
 from collections.abc import Sequence

@@ -7,6 +7,11 @@ the model, and says how far it is. SIGTERM makes all of them stop behind a check
 try); the same command again goes on. Errors end with their codes (docs/cli.md), so that a Job knows which of them to
 try again: torchrun's own command ends with 1 after all of it. With one process it is the training that the service
 does.
+
+A service's trainings in several processes are started otherwise (several.py): forked by its nursery, which has torch
+loaded already, watched by an operation's lease and cancelled by its record. A Job has none of these: no service to fork
+from, no operation, and a log and an exit code in place of a record. What the processes do is the same in both
+(together.py), and both meet in the way that torch.distributed prescribes.
 """
 
 import argparse
