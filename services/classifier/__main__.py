@@ -13,7 +13,7 @@ from defectory.serving.admission import Admission
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
 from services.classifier.roles import INFERENCE, not_served
 from services.classifier.service_settings import ClassifierSettings
-from services.classifier.servicer import ClassifierServicer, ServingServicer, WorkServicer
+from services.classifier.servicer import Answers, ClassifierServicer
 from services.classifier.serving.answering import Answering
 from services.classifier.serving.batching import Batcher
 from services.classifier.serving.choice import parse_models
@@ -26,11 +26,14 @@ from services.classifier.serving.servicer import OpenInferenceServicer
 def add(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None] | None:
     """Add the servicers of the role to the server."""
     if context.settings.role == "work":
-        # The calls that it lacks are refused before they come to it (roles.py).
-        servicer = WorkServicer(context.store, context.operations, context.manifests)  # type: ignore[abstract]
-        classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+        _add_classifier(server, context, None)
         return None
     return _add_serving(server, context)
+
+
+def _add_classifier(server: grpc.Server, context: ServiceContext[ClassifierSettings], answers: Answers | None) -> None:
+    servicer = ClassifierServicer(context.store, context.operations, context.manifests, answers)
+    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
 
 
 def _add_serving(server: grpc.Server, context: ServiceContext[ClassifierSettings]) -> Callable[[], None]:
@@ -39,13 +42,7 @@ def _add_serving(server: grpc.Server, context: ServiceContext[ClassifierSettings
     batcher = Batcher(threads)
     registry = ModelRegistry(context.store, _loader(context, threads), parse_models(settings.models), settings.poll_s)
     answering = Answering(context.store, registry, batcher, Admission(settings.queue))
-    serving = ServingServicer(context.store, answering, _heatmaps(settings))  # type: ignore[abstract]  # as above
-    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(
-        serving
-        if settings.role == "serve"
-        else ClassifierServicer(context.store, context.operations, context.manifests, serving),
-        server,
-    )
+    _add_classifier(server, context, Answers(answering, _heatmaps(settings)))
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server
     )

@@ -13,7 +13,7 @@ _CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"]
 _CARDS = frozenset({"ListClassifiers", "GetClassifier"})  # of the store, by every process
 _AT_ONCE = frozenset({"Classify"})
 
-_NO_ANSWERS = (
+NO_ANSWERS = (
     "this classifier was started with --role work (DEFECTORY_ROLE) and answers nothing at once: "
     "call the address of one with --role serve or both"
 )
@@ -26,7 +26,7 @@ _NO_WORK = (
 def not_served(role: Role) -> Mapping[str, str]:
     """What a role leaves to others: gRPC service or path of a call -> who does it."""
     if role == "work":
-        return MappingProxyType({INFERENCE: _NO_ANSWERS} | {_path(call): _NO_ANSWERS for call in _AT_ONCE})
+        return MappingProxyType({INFERENCE: NO_ANSWERS} | {_path(call): NO_ANSWERS for call in _AT_ONCE})
     if role == "serve":
         work = set(_CLASSIFIER.methods_by_name) - _CARDS - _AT_ONCE
         return MappingProxyType({OPERATIONS: _NO_WORK} | {_path(call): _NO_WORK for call in work})

@@ -26,6 +26,7 @@ from services.classifier.cards import read_card
 from services.classifier.data import labels_to_calibrate_on
 from services.classifier.exporting import FORMATS
 from services.classifier.messages import to_message
+from services.classifier.roles import NO_ANSWERS
 from services.classifier.serving.answering import Answering, Source
 from services.classifier.serving.heatmaps import Heatmaps
 from services.classifier.serving.messages import to_classifications
@@ -35,11 +36,49 @@ from services.classifier.training.check import check
 JOBS = "services.classifier.jobs:"
 
 
-class CardsServicer(classifier_pb2_grpc.ClassifierServiceServicer):
-    """Says which classifiers there are: what every process does."""
+class Answers:
+    """What is answered at once."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, answering: Answering, heatmaps: Heatmaps | None) -> None:
+        self._answering = answering
+        self._heatmaps = heatmaps
+
+    def classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        """Classify the images of a request."""
+        name, _, version = request.model.partition("/")
+        heatmaps = self._heatmaps if request.heatmap else None
+        if request.heatmap and heatmaps is None:
+            raise FailedPrecondition(
+                "heatmaps come from the explainer, and this classifier knows none: start it with --explainer-address "
+                "(DEFECTORY_EXPLAINER_ADDRESS)"
+            )
+        if heatmaps is not None:
+            heatmaps.check_count(len(request.images))
+        sources = [Source(f"images[{i}]", image.content, image.uri) for i, image in enumerate(request.images)]
+        caller = GrpcCaller(context)
+        answer = self._answering.images(name, version, sources, caller)
+        started = time.monotonic()
+        card = answer.served.card
+        answers = list(to_classifications(card, answer.decided))
+        answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
+        if heatmaps is not None:
+            shown = heatmaps.of(card.full_name, sources, [found.decision for found in answers], caller)
+            for found, heatmap in zip(answers, shown, strict=True):
+                found.heatmap = heatmap
+        return pb.ClassifyResponse(classifications=answers, model_version=card.version)
+
+
+class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
+    """All calls; those of another role are refused before they come here (roles.py)."""
+
+    def __init__(
+        self, store: ObjectStore, operations: OperationSupervisor, manifests: Manifests, answers: Answers | None
+    ) -> None:
+        """Without answers it classifies nothing."""
         self._store = store
+        self._operations = operations
+        self._manifests = manifests
+        self._answers = answers
 
     def ListClassifiers(
         self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
@@ -60,14 +99,11 @@ class CardsServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """One classifier's card."""
         return pb.GetClassifierResponse(classifier=to_message(self._store, read_card(self._store, request.model)))
 
-
-class WorkServicer(CardsServicer):
-    """Trains, evaluates, scores, calibrates and exports."""
-
-    def __init__(self, store: ObjectStore, operations: OperationSupervisor, manifests: Manifests) -> None:
-        super().__init__(store)
-        self._operations = operations
-        self._manifests = manifests
+    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        """Classify images at once."""
+        if self._answers is None:
+            raise FailedPrecondition(NO_ANSWERS)
+        return self._answers.classify(request, context)
 
     def TrainClassifier(
         self, request: pb.TrainClassifierRequest, context: grpc.ServicerContext
@@ -128,50 +164,3 @@ class WorkServicer(CardsServicer):
     def _check_manifest(self, uri: str, context: grpc.ServicerContext) -> None:
         with self._manifests.read_for(context) as reading:
             check_manifest(self._store, uri, reading)
-
-
-class ServingServicer(CardsServicer):
-    """Answers at once."""
-
-    def __init__(self, store: ObjectStore, answering: Answering, heatmaps: Heatmaps | None) -> None:
-        super().__init__(store)
-        self._answering = answering
-        self._heatmaps = heatmaps
-
-    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
-        """Classify images at once."""
-        name, _, version = request.model.partition("/")
-        heatmaps = self._heatmaps if request.heatmap else None
-        if request.heatmap and heatmaps is None:
-            raise FailedPrecondition(
-                "heatmaps come from the explainer, and this classifier knows none: start it with --explainer-address "
-                "(DEFECTORY_EXPLAINER_ADDRESS)"
-            )
-        if heatmaps is not None:
-            heatmaps.check_count(len(request.images))
-        sources = [Source(f"images[{i}]", image.content, image.uri) for i, image in enumerate(request.images)]
-        caller = GrpcCaller(context)
-        answer = self._answering.images(name, version, sources, caller)
-        started = time.monotonic()
-        card = answer.served.card
-        answers = list(to_classifications(card, answer.decided))
-        answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
-        if heatmaps is not None:
-            shown = heatmaps.of(card.full_name, sources, [found.decision for found in answers], caller)
-            for found, heatmap in zip(answers, shown, strict=True):
-                found.heatmap = heatmap
-        return pb.ClassifyResponse(classifications=answers, model_version=card.version)
-
-
-class ClassifierServicer(WorkServicer):
-    """All calls."""
-
-    def __init__(
-        self, store: ObjectStore, operations: OperationSupervisor, manifests: Manifests, serving: ServingServicer
-    ) -> None:
-        super().__init__(store, operations, manifests)
-        self._serving = serving
-
-    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
-        """Classify images at once."""
-        return self._serving.Classify(request, context)

@@ -14,7 +14,7 @@ from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput, Unavailable
 from defectory.storage import open_store
-from services.classifier.servicer import ServingServicer
+from services.classifier.servicer import Answers
 from services.classifier.serving.answering import Answer, Source
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import Decided
@@ -190,5 +190,5 @@ def test_what_is_explained_is_the_decision() -> None:
     request = classifier_pb2.ClassifyRequest(
         model="parts", images=[classifier_pb2.ImageSource(content=b"\0")], heatmap=True
     )
-    (found,) = ServingServicer(store, Answering(), heatmaps).Classify(request, Context()).classifications
+    (found,) = Answers(Answering(), heatmaps).classify(request, Context()).classifications
     assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")
