@@ -22,7 +22,8 @@ def test_layout_is_that_of_mvtec(tmp_path: Path) -> None:
         pixels = np.asarray(Image.open(mask))
         assert pixels.shape == (32, 32)
         assert pixels.max() == 255
-        assert Image.open(image).mode == "RGB"
+        with Image.open(image) as opened:
+            assert opened.mode == "RGB"
 
 
 def test_no_two_images_are_the_same(tmp_path: Path) -> None:
