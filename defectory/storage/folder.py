@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from defectory.errors import AlreadyExists, DefectoryError, Exhausted, InvalidIn
 from defectory.storage import beneath
 from defectory.storage.keys import Rooted, check_key
 from defectory.storage.store import CHUNK_BYTES, ObjectInfo
+from defectory.storage.whole_file import whole_file
 
 STAGING = ".staging"  # no key starts with '.', so half-written files are never listed
 
@@ -61,15 +61,8 @@ class FolderStore(Rooted):
 
     def get_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears only when it is whole."""
-        with self._reading(key), tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                with self._opened(key) as source:
-                    shutil.copyfileobj(source, file, CHUNK_BYTES)
-                file.flush()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with self._reading(key), whole_file(path) as file, self._opened(key) as source:
+            shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
         """Describe an object without reading it."""

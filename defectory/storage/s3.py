@@ -4,7 +4,6 @@ import hashlib
 import io
 import re
 import ssl
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -27,6 +26,7 @@ from defectory.errors import (
 from defectory.storage.keys import Rooted, check_key
 from defectory.storage.s3_settings import AUTHORITIES, S3Settings
 from defectory.storage.store import CHUNK_BYTES, ObjectInfo
+from defectory.storage.whole_file import whole_file
 
 MD5_ETAG = re.compile(r"[0-9a-f]{32}")
 NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
@@ -105,16 +105,9 @@ class S3Store(Rooted):
 
     def get_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears only when it is whole."""
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                with self._errors(key):  # a full disk here is no other error than one there
-                    for chunk in self.stream(key):
-                        file.write(chunk)
-                file.flush()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with whole_file(path) as file, self._errors(key):  # a full disk here is no other error than one there
+            for chunk in self.stream(key):
+                file.write(chunk)
 
     def head(self, key: str) -> ObjectInfo:
         """Describe an object without reading it."""
