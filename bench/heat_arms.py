@@ -30,12 +30,11 @@ from services.classifier.bundle import load_cycle
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
 from services.explainer.methods import METHODS
-from services.explainer.scoring import masked_images, masked_lines, score
+from services.explainer.reading import readable_with_masks
+from services.explainer.scoring import masked_lines, score
 
 COLUMNS = ("arm", "hottest point on the defect", "heat on the defect", "MaxBoxAccV2", "images without heat")
 INSIDE = 1  # of a row's figures, the one that the sentence is about
-
-Masked = tuple[ManifestLine, bytes, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,14 @@ def read_arms(store: ObjectStore, run: str, method: str) -> tuple[list[Arm], lis
     compared = arms_of(recorded)
     models = [finished(trained(arm.name)).full_name for arm in compared]
     lines = masked_lines(read_manifest(store, finished(INGEST).manifest_uri), "test")
-    masked = list(masked_images(store, lines))
+    read = Explainer(store, models[0], method).read
+    masked = [line for line, _, _ in readable_with_masks(store, lines, read)]
     if not masked:
         raise FailedPrecondition(
             f"no test image of run {run!r} has a mask; ingest keeps those of ground_truth/<kind>/<name>_mask.png"
         )
     arms = [score_cycles(store, arm.shown, model, masked, method) for arm, model in zip(compared, models, strict=True)]
-    return arms, [line.group or line.sha256 for line, _, _ in masked]
+    return arms, [line.group or line.sha256 for line in masked]
 
 
 def arms_of(recorded: RunRecord) -> list[ArmSettings]:
@@ -136,14 +136,14 @@ def arms_of(recorded: RunRecord) -> list[ArmSettings]:
     return [arms[0], synthetic[0]]
 
 
-def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[Masked], method: str) -> Arm:
+def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[ManifestLine], method: str) -> Arm:
     """Explain the images with the network of every cycle that the model's version keeps."""
     explainer = Explainer(store, model, method)
     cycles = {}
     for number, cycle in enumerate(explainer.card.cycles):
         load_cycle(store, explainer.card, explainer.network, number)  # the explainer's graph reads these variables
-        found = score(explainer, masked)
-        cycles[cycle.seed] = [found[line.sha256] for line, _, _ in masked]
+        found = score(store, explainer, masked)
+        cycles[cycle.seed] = [found[line.sha256] for line in masked]
     return Arm(title, explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)
 
 

@@ -48,21 +48,20 @@ class Explainer:
         self.cam = Cam(self.network, method)
 
     def explain(
-        self, files: Sequence[bytes], labels: Sequence[str] = (), rule: BoxRule | None = None
+        self, pictures: Sequence[Picture], labels: Sequence[str] = (), rule: BoxRule | None = None
     ) -> Iterator[Explanation]:
         """Explain images; what is large of an explanation is made when its turn comes.
 
         Args:
-            files: PNG, JPEG, BMP or TIFF. The heat is that of the served input, shown on the whole picture.
+            pictures: as `read` makes them. The heat is that of the served input, shown on the whole picture.
             labels: the label to explain of each image; none: the one decided for.
             rule: which heat belongs to a box.
 
         Raises:
-            InvalidInput: a label the classifier does not know, a file that is no image that can be read.
+            InvalidInput: a label the classifier does not know.
         """
         for label in labels:
             self.check_label(label)
-        pictures = [self.read(data) for data in files]
         pixels = np.stack([picture.pixels for picture in pictures])
         wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
         found = self.cam.heats(pixels, wanted)

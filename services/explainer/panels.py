@@ -3,20 +3,22 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
-from defectory.datasets.pictures import memory_of, picture_of, pictures_of
-from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import decode
+from defectory.datasets.pictures import picture_of
+from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.explanation import Explainer, Explanation
 from services.explainer.overlay import heatmap_png, thumbnail, titled_sheet
 from services.explainer.panel import panel_png, view
-from services.explainer.scoring import SANITY_IMAGES, counted, masked_images, masked_lines, moved, score, summarise
+from services.explainer.picture import Picture
+from services.explainer.reading import readable
+from services.explainer.scoring import SANITY_IMAGES, counted, masked_lines, moved, score, summarise
 
 BATCH = 32
 SHEET_ROWS = 24
@@ -70,10 +72,7 @@ def explain_manifest(
         InvalidInput: no images in the split. Corrupted: an image or a mask is not the one that its line describes.
     """
     lines = read_manifest(store, wanted.manifest_uri, reading)
-    shown = _readable(store, choose(lines, wanted.split, wanted.how.limit))
-    if not shown:
-        right = "give a manifest with readable images of this split"
-        raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
+    shown = choose(lines, wanted.split, wanted.how.limit)
     masked = masked_lines(lines, wanted.split)
     groups = {line.sha256: line.group or line.sha256 for line in masked}
     total = (len(shown) + len(masked)) * len(wanted.models)
@@ -84,15 +83,22 @@ def explain_manifest(
     for number, model in enumerate(wanted.models):
         explainer = Explainer(store, model, wanted.how.method)
         titles.append(explainer.card.full_name)
-        for place, (line, explanation) in enumerate(_explained(store, explainer, shown, rule_of(wanted.how))):
+        pictures = readable(store, shown, explainer.read) if not number else _as_before(store, shown, explainer)
+        explained: list[ManifestLine] = []
+        inputs: list[np.ndarray] = []  # for the sanity check
+        for place, (line, picture, explanation) in enumerate(_explained(explainer, pictures, rule_of(wanted.how))):
+            explained.append(line)
+            inputs += [picture.pixels] if place < SANITY_IMAGES else []
             rows.append(_put(store, wanted, explainer, line, explanation))
             if place < SHEET_ROWS:
-                sheet[place] += [
-                    thumbnail(picture) for picture in ([] if number else [explanation.shown]) + [view(explanation)]
-                ]
-        scores.append(counted(score(explainer, masked_images(store, masked)), explainer.cells))
-        files = [picture_of(store, line) for line in shown[:SANITY_IMAGES]]
-        summaries.append(summarise(explainer, scores[-1], files))
+                sheet[place] += [] if number else [thumbnail(explanation.shown)]
+                sheet[place].append(thumbnail(view(explanation)))
+        if not explained:
+            right = "give a manifest with readable images of this split"
+            raise InvalidInput(f"{wanted.manifest_uri} has no {wanted.split} images: {right}", {"split": right})
+        shown = explained
+        scores.append(counted(score(store, explainer, masked), explainer.cells))
+        summaries.append(summarise(explainer, scores[-1], np.stack(inputs)))
         if number:
             summaries[-1]["moved"] = moved(scores[0], scores[-1], groups)
         report((number + 1) * total // len(wanted.models), total)
@@ -101,7 +107,7 @@ def explain_manifest(
     documents = {
         "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),
         "summary.json": json.dumps(summary).encode(),
-        "sheet.png": titled_sheet(list(zip(captions, sheet, strict=True)), titles),
+        "sheet.png": titled_sheet(list(zip(captions, sheet[: len(captions)], strict=True)), titles),
     }
     for name, data in documents.items():
         store.put(f"{wanted.output_prefix}/{name}", data)
@@ -109,28 +115,21 @@ def explain_manifest(
     return Written(explanations_uri, summary_uri, sheet_uri, count=len(shown))
 
 
-def _readable(store: ObjectStore, lines: Sequence[ManifestLine]) -> list[ManifestLine]:
-    found = []
-    for line, content in zip(lines, pictures_of(store, lines), strict=True):
-        if isinstance(content, DefectoryError):
-            continue  # the manifest's other images go on
-        try:
-            with memory_of(line):
-                decode(content)
-        except InvalidInput:
-            continue
-        found.append(line)
-    return found
+def _as_before(
+    store: ObjectStore, lines: Sequence[ManifestLine], explainer: Explainer
+) -> Iterator[tuple[ManifestLine, Picture]]:
+    """The pictures that another classifier has read; InvalidInput for one that this one cannot read."""
+    return ((line, explainer.read(picture_of(store, line))) for line in lines)
 
 
 def _explained(
-    store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine], rule: BoxRule
-) -> Iterator[tuple[ManifestLine, Explanation]]:
-    """Every line with its explanation, one at a time: only a batch of pictures is in memory at once."""
-    for start in range(0, len(lines), BATCH):
-        part = lines[start : start + BATCH]
-        files = [picture_of(store, line) for line in part]
-        yield from zip(part, explainer.explain(files, rule=rule), strict=True)
+    explainer: Explainer, pictures: Iterator[tuple[ManifestLine, Picture]], rule: BoxRule
+) -> Iterator[tuple[ManifestLine, Picture, Explanation]]:
+    """Every picture with its explanation, one at a time: only a batch of pictures is in memory at once."""
+    while part := list(islice(pictures, BATCH)):
+        explanations = explainer.explain([picture for _, picture in part], rule=rule)
+        for (line, picture), explanation in zip(part, explanations, strict=True):
+            yield line, picture, explanation
 
 
 def _put(

@@ -1,20 +1,17 @@
 """Scores a classifier's heatmaps on all images of a split whose defect is masked, and compares two classifiers."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
 
 from defectory.datasets.manifest import ManifestLine
-from defectory.datasets.pictures import memory_of, with_masks
-from defectory.errors import DefectoryError, InvalidInput
-from defectory.imaging import decode
 from defectory.job_settings.explaining import FEWEST_CELLS
 from defectory.storage.store import ObjectStore
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, localise, max_box_acc_v2
-from services.explainer.picture import shown_size
+from services.explainer.reading import readable_with_masks
 from services.explainer.sanity import randomisation_check
 
 BATCH = 32
@@ -29,33 +26,16 @@ def masked_lines(lines: Sequence[ManifestLine], split: str) -> list[ManifestLine
     return sorted(own, key=lambda line: line.sha256)
 
 
-def masked_images(
-    store: ObjectStore, lines: Sequence[ManifestLine]
-) -> Iterator[tuple[ManifestLine, bytes, np.ndarray]]:
-    """(line, file, mask bool (height, width) as the image is shown) of masked lines with which nothing is wrong.
+def score(store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine]) -> dict[str, Localisation]:
+    """Each masked image's heat for its true label against its mask, by sha256.
 
-    Raises:
-        Unavailable, Exhausted, Refused: the store. Corrupted: files that are not those that their lines describe.
+    Left out are labels that the classifier does not know, and what cannot be read (see `readable_with_masks`).
     """
-    for line, (data, mask_data) in zip(lines, with_masks(store, lines), strict=True):
-        if isinstance(data, DefectoryError) or isinstance(mask_data, DefectoryError):
-            continue  # the others are scored all the same
-        try:
-            with memory_of(line):
-                size = shown_size(*decode(data).size)
-            mask = np.asarray(decode(mask_data).convert("L").resize(size)) > 127
-        except InvalidInput:
-            continue
-        if mask.any():
-            yield line, data, mask
-
-
-def score(explainer: Explainer, images: Iterable[tuple[ManifestLine, bytes, np.ndarray]]) -> dict[str, Localisation]:
-    """Each image's heat for its true label against its mask, by sha256; without labels the classifier does not know."""
-    known = (x for x in images if x[0].label in explainer.labels)
+    known = [line for line in lines if line.label in explainer.labels]
+    images = readable_with_masks(store, known, explainer.read)
     found = {}
-    while part := list(islice(known, BATCH)):
-        explained = explainer.explain([data for _, data, _ in part], [line.label for line, _, _ in part])
+    while part := list(islice(images, BATCH)):
+        explained = explainer.explain([picture for _, picture, _ in part], [line.label for line, _, _ in part])
         for (line, _, mask), explanation in zip(part, explained, strict=True):
             found[line.sha256] = localise(explanation.heatmap, mask)
     return found
@@ -71,14 +51,13 @@ def counted(scores: Mapping[str, Localisation], cells: tuple[int, int]) -> dict[
     return {image: found for image, found in scores.items() if not found.empty}
 
 
-def summarise(explainer: Explainer, scores: Mapping[str, Localisation], files: Sequence[bytes]) -> dict[str, object]:
+def summarise(explainer: Explainer, scores: Mapping[str, Localisation], pixels: np.ndarray) -> dict[str, object]:
     """What is said of one classifier.
 
     Args:
-        files: of images for the sanity check; the first SANITY_IMAGES of them are used.
+        pixels: uint8 (N, size, size, 3), network's inputs for the sanity check: SANITY_IMAGES are enough.
     """
     found = list(scores.values())
-    pixels = np.stack([explainer.read(data).pixels for data in files[:SANITY_IMAGES]])
     sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.cam, pixels)
     summary: dict[str, object] = {
         "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,

@@ -62,7 +62,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
     def _answer(
         self, explainer: "Explainer", content: bytes, labels: Sequence[str], rule: BoxRule
     ) -> pb.ExplainResponse:
-        found = next(explainer.explain([content], labels, rule))
+        found = next(explainer.explain([explainer.read(content)], labels, rule))
         shown = found.probabilities[found.predicted]
         rows, columns = explainer.cells
         caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"

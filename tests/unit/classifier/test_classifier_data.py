@@ -1,17 +1,21 @@
 """What is wrong with an image leaves it out; what is wrong with the store stops the work."""
 
+import hashlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+import structlog
 
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
+from defectory.imaging import encode_png
 from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
 from services.classifier.card import Preprocessing
 from services.classifier.data import load_images
-from services.explainer.panels import Wanted, explain_manifest
-from services.explainer.scoring import masked_images
+from services.explainer.picture import Picture, read_picture
+from services.explainer.reading import readable, readable_with_masks
 from services.filter.judging import judge_manifest
 from services.filter.policies import Policy
 from services.filter.scores import Scores
@@ -46,12 +50,16 @@ def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
     )
 
 
+def read(data: bytes) -> Picture:
+    return read_picture(data, Preprocessing(), 32)
+
+
 def read_by_the_explainer(store: ObjectStore, lines: list[ManifestLine]) -> None:
-    explain_manifest(store, Wanted([], store.uri("datasets/parts/manifest.jsonl"), "x"), lambda *_: None)
+    list(readable(store, lines, read))
 
 
 def read_with_masks(store: ObjectStore, lines: list[ManifestLine]) -> None:
-    list(masked_images(store, [line.model_copy(update={"mask_uri": line.uri}) for line in lines]))
+    list(readable_with_masks(store, [line.model_copy(update={"mask_uri": line.uri}) for line in lines], read))
 
 
 READERS = [read_by_the_classifier, read_by_the_filter, read_by_the_explainer, read_with_masks]
@@ -91,3 +99,30 @@ def test_what_is_wrong_with_an_image_leaves_out_this_one(store: ObjectStore) -> 
     images = load_images(store, bad, 32, Preprocessing())
     assert [x.sha256 for x in images.lines] == [x.sha256 for x in lines]
     assert len(images.skipped) == len(bad) - len(lines) > 0
+    with structlog.testing.capture_logs() as said:
+        assert [line for line, _ in readable(store, bad, read)] == lines
+    assert [entry["uri"] for entry in said] == [line.uri for line in bad[len(lines) :]]
+    assert all(entry["reason"] for entry in said)
+
+
+@pytest.mark.parametrize("ending", [b"", b"cut"])
+def test_the_explainer_decodes_each_picture_once_and_leaves_out_a_broken_one_or_one_with_a_broken_mask(
+    store: ObjectStore, ending: bytes
+) -> None:
+    lines = read_manifest(store, make_dataset(store))
+    good, broken, unmasked = lines[:3]
+    store.put("masks/white.png", encode_png(np.full((32, 32), 255, np.uint8)))
+    store.put("masks/broken.png", store.get("masks/white.png")[:-20] + ending)
+    store.put(store.key(broken.uri), b"broken")
+    broken = broken.model_copy(update={"sha256": hashlib.sha256(b"broken").hexdigest()})
+    masked = [line.model_copy(update={"mask_uri": store.uri("masks/white.png")}) for line in (good, broken)]
+    masked.append(unmasked.model_copy(update={"mask_uri": store.uri("masks/broken.png")}))
+    decoded: list[bytes] = []
+
+    def counting(data: bytes) -> Picture:
+        decoded.append(data)
+        return read(data)
+
+    ((line, picture, mask),) = readable_with_masks(store, masked, counting)
+    assert (line.uri, picture.shown.shape, mask.shape, bool(mask.all())) == (good.uri, (32, 32, 3), (32, 32), True)
+    assert decoded == [store.get(store.key(good.uri)), b"broken"]
