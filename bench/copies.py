@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from bench.leaks import DATASETS, rows_of_datasets
 from bench.record import record
 from services.generator.metrics.likeness import NOTHING_KNOWN, Memory, TrainingImages
-from services.generator.training.judging import fault_of
+from services.generator.training.snapshot_judge import fault_of
 
 COMMAND = "python -m bench.copies"
 TRAINING_COUNTS = (35, 150)  # of fifty images and of about two hundred

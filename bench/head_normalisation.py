@@ -21,7 +21,7 @@ import numpy as np
 from defectory.datasets.manifest import ManifestLine, read_manifest
 from defectory.storage import open_store
 from services.classifier.settings import training_settings
-from services.classifier.training.metrics import measure
+from services.classifier.training.measurement import measure
 from services.classifier.training.order import batches
 from services.classifier.training.preparation import Prepared, prepare
 from services.classifier.training.schedule import Schedule

@@ -18,7 +18,7 @@ from services.classifier.data import label_indices, lines_of, load_images, own_i
 from services.classifier.model import build
 from services.classifier.outcome import decided
 from services.classifier.prediction import Predictor
-from services.classifier.training.metrics import measure, summarise
+from services.classifier.training.measurement import measure, summarise
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from services.classifier.bundle import put_weights, weights_bytes
 from services.classifier.card import CycleCard
 from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.metrics import measure
+from services.classifier.training.measurement import measure
 from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule, Stage
 from services.classifier.training.trainer import Trainer

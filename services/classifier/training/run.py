@@ -26,7 +26,7 @@ from services.classifier.target import parse_target
 from services.classifier.training.check import check
 from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
-from services.classifier.training.metrics import mean_and_interval
+from services.classifier.training.measurement import mean_and_interval
 from services.classifier.training.preparation import hold_to_base, prepare
 from services.classifier.training.schedule import Stage
 from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles

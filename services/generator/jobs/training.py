@@ -33,9 +33,9 @@ from services.generator.training import data, settings, transfer
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.device import choose, set_up
 from services.generator.training.distributed import ALONE, World
-from services.generator.training.judging import Judge, why_not_judged
 from services.generator.training.loop import Report, Trained, identity, train
 from services.generator.training.read_only import ReadOnly
+from services.generator.training.snapshot_judge import Judge, why_not_judged
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet, write_video
 from services.generator.training.storing import until_possible
 from services.generator.training.trainer import Trainer

@@ -19,9 +19,9 @@ from services.generator.rendering import NotFinite
 from services.generator.tensors import under
 from services.generator.training.board import Board
 from services.generator.training.checkpoints import Checkpoints
-from services.generator.training.judging import Course, Judge, Judgement
 from services.generator.training.reproducibility import computed_by, warn_of_change
 from services.generator.training.settings import TrainingSettings
+from services.generator.training.snapshot_judge import Course, Judge, Judgement
 from services.generator.training.snapshots import draw_sheet, write_history, write_sheet
 from services.generator.training.storing import if_possible, until_possible
 from services.generator.training.trainer import Trainer, all_finite

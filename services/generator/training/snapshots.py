@@ -14,7 +14,7 @@ from defectory.storage import ObjectStore
 from defectory.storage.store import NOT_NOW
 from services.generator.rendering import render
 from services.generator.stylegan2.networks import Generator
-from services.generator.training.judging import Snapshot
+from services.generator.training.snapshot_judge import Snapshot
 from services.generator.video import encode_webp
 
 SHEET_SEEDS = range(32)

@@ -15,7 +15,7 @@ from services.generator.training import loop, trainer, transfer
 from services.generator.training.checkpoints import Checkpoints
 from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.distributed import ALONE, World
-from services.generator.training.judging import Course
+from services.generator.training.snapshot_judge import Course
 from services.generator.training.trainer import Trainer
 from tests.unit.generator.generator_samples import small_settings, write_generator
 

@@ -17,8 +17,8 @@ from services.generator.starter.drawing import draw
 from services.generator.tensors import dump
 from services.generator.training import loop
 from services.generator.training.ada import AugmentControl
-from services.generator.training.judging import Course, Judge, Judgement, fault_of
 from services.generator.training.leaks import Leak
+from services.generator.training.snapshot_judge import Course, Judge, Judgement, fault_of
 from services.generator.training.trainer import Trainer
 from tests.unit.generator.generator_samples import small_settings
 
@@ -167,7 +167,7 @@ def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "services.generator.training.judging.render", lambda generator, seeds, **how: TRAIN[: len(seeds), ::-1]
+        "services.generator.training.snapshot_judge.render", lambda generator, seeds, **how: TRAIN[: len(seeds), ::-1]
     )
     for mirror_y in (False, True):
         judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
@@ -184,7 +184,7 @@ def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_se
     drawn = np.stack([draw(seed) for seed in range(90)])
     shown = {"copies": drawn[:30], "one": np.repeat(drawn[60:61], 30, axis=0), "new": drawn[60:]}[made]
     monkeypatch.setattr(
-        "services.generator.training.judging.render", lambda generator, seeds, **how: shown[: len(seeds)]
+        "services.generator.training.snapshot_judge.render", lambda generator, seeds, **how: shown[: len(seeds)]
     )
     judge = Judge(drawn[:35], drawn[35:43], small_settings(measured_images=30, leak_guard=False))
     found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
@@ -207,7 +207,7 @@ def test_classes_come_as_often_as_among_held_out_images_and_none_may_collapse(
     def render(generator: Any, seeds: Sequence[int], *, label: Sequence[int], **given: Any) -> np.ndarray:
         return pictures_of([120 + (0 if collapsed and of else s) for s, of in zip(seeds, label, strict=True)], label)
 
-    monkeypatch.setattr("services.generator.training.judging.render", render)
+    monkeypatch.setattr("services.generator.training.snapshot_judge.render", render)
     classes = [0] * 54 + [1] * 6
     train, held_out = pictures_of(range(60), classes), pictures_of(range(60, 120), classes)
     settings = small_settings(classes=2, measured_images=80, leak_guard=False)
