@@ -1,12 +1,13 @@
 """How a classifier is trained."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectory.job_settings.base import JobSettings, ZeroOr
 
-PresetName = Literal["paper", "best"]
+RecipeName = Literal["paper", "best"]
 InitialWeights = Literal["imagenet", "starter", "random"]
 MAX_CYCLES = 100
 SMALLEST_PX, LARGEST_PX = 32, 512  # side of the network's input
@@ -14,9 +15,9 @@ SMALLEST_SQUARE_PX, LARGEST_SQUARE_PX = 8, 1024  # what a generator can make
 
 
 class ClassifierRecipe(JobSettings):
-    """How a classifier learns; what is absent is as its preset says."""
+    """How a classifier learns; what is absent is as its recipe says."""
 
-    preset: PresetName = Field("paper", description="where the defaults come from: docs/classifier.md")
+    recipe: RecipeName = Field("best", description="where the defaults come from: docs/classifier.md")
     input_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(
         0, description="side of the network's input in pixels; 0: 224, or less where no picture has more"
     )
@@ -72,6 +73,18 @@ class ClassifierRecipe(JobSettings):
         description="what the operating point has to meet: recall=SHARE (of defects caught, e.g. recall=0.99) or "
         "overkill=SHARE (of good parts rejected); empty: none",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "preset" in values:
+            raise ValueError("preset of a classifier is called recipe; preset is the whole line's")
+        return values
+
+
+def as_written_before(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that another version has stored, under today's names: a recipe was called preset."""
+    return {"recipe" if name == "preset" else name: value for name, value in values.items()}
 
 
 class ClassifierTraining(ClassifierRecipe):

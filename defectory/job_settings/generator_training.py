@@ -13,6 +13,8 @@ LARGEST_WEIGHT = 1e38  # of a loss's term: what single precision holds
 P_LIMIT = 0.8  # of an augmentation: beyond, it leaks into what is generated (arXiv:2006.06676, section 2.3, figure 4)
 MIN_MEASURED = 10  # images, as many as the metrics want at least
 
+SMALL_KIMG = 300.0  # thousands of images that a training is long, of the configuration small
+STARTER = "starter"  # the generator to start from that is shipped with the package
 ConfigName = Literal["small", "auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"]
 Device = Literal["auto", "cpu", "cuda"]
 AugmentPreset = Literal[
@@ -142,3 +144,12 @@ class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the las
     )
 
     _sides = field_validator("resolution_px")(power_of_two)
+
+    @property
+    def recommended_start(self) -> str:
+        """What to start from where nobody says it: the starter, unless configuration or shape ask for another network.
+
+        Empty: from nothing.
+        """
+        shaped = any(getattr(self, name) is not None for name in ShapeSettings.model_fields)
+        return "" if shaped or self.config != "small" else STARTER

@@ -422,7 +422,7 @@ def test_labels_start_from_the_generator_of_the_most_frequent_one(photos: Path, 
     if first:
         assert next(iter(asked)) == first
     for label in ("good", "defect"):
-        assert asked[label] == ((f"line.{first}/1", 2) if first not in ("", label) else ("", 8))
+        assert asked[label] == ((f"line.{first}/1", 2) if first not in ("", label) else ("starter", 8))
 
 
 def test_a_start_label_that_has_no_generator_is_refused(photos: Path) -> None:
