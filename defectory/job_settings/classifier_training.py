@@ -101,7 +101,9 @@ class ClassifierTraining(ClassifierRecipe):
 class Cycles(JobSettings):
     """How often a classifier is trained."""
 
-    cycles: int = Field(5, ge=1, le=MAX_CYCLES, description="training cycles with different seeds")
+    cycles: int = Field(
+        5, ge=1, le=MAX_CYCLES, description="trainings with different seeds (cycles), over which figures are means"
+    )
     at_once: int = Field(
         0, ge=0, le=64, description="cycles trained side by side, for the same weights; 0: as many as the cores allow"
     )

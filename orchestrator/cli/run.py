@@ -82,7 +82,10 @@ def run(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the line: ingest, the arms on real images, generators, synthesis and filter, the other arms, explain, report.
+    """Run the line: ingest, a classifier on real images, generators, synthesis and filter, one with both, report.
+
+    Each classifier that is compared is an arm; README has the line in one picture. Before anything is started, a run
+    looks for what would go wrong, and says how long it takes.
 
     What is finished is not computed again: the same command continues a run that was stopped or killed.
 

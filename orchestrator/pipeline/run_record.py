@@ -110,7 +110,9 @@ class RunRecord:
         try:
             return RecordedPipeline.model_validate(values)
         except ValidationError as error:
-            raise Corrupted(f"{key} is not what a run writes ({error.errors()[0]['msg']}); run again") from error
+            raise Corrupted(
+                f"what the run {self.name!r} was set to cannot be read ({error.errors()[0]['msg']}): run it again"
+            ) from error
 
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""
@@ -153,4 +155,8 @@ class RunRecord:
         try:
             return json.loads(data)
         except ValueError as error:
-            raise Corrupted(f"{key} is not JSON ({error}); delete it, and the step runs again") from error
+            _, of_step, step = key.removesuffix(".json").partition(f"{self.prefix}steps/")
+            right = f"run it again with --from {step}" if of_step else "run it again, or under another --name"
+            raise Corrupted(
+                f"what the run {self.name!r} remembers{f' of {step}' * bool(of_step)} is not JSON ({error}): {right}"
+            ) from error
