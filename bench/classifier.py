@@ -96,7 +96,7 @@ def _ours(url: str) -> Callable[[], None]:
 
     store = open_store(url)
     lines = read_manifest(store, store.uri("datasets/bench/manifest.jsonl"))
-    settings = training_settings({"batch": BATCH, "initial_weights": "random"}, SIZE_PX)
+    settings = training_settings({"recipe": "paper", "batch": BATCH, "initial_weights": "random"}, SIZE_PX)
     trainer = Trainer(_architecture(), settings, np.ones(2))
     schedule = Schedule(settings, len(lines))
 

@@ -32,7 +32,7 @@ SPLITS = ("train", "validation", "test")
 HEADER = """# The head's batch normalisation, three ways
 
 Written by `python -m bench.head_normalisation` from its log: 400 photographs of magnetic tiles at 64 px, split by tile,
-preset `paper` at a rate of 2e-4. Macro-F1 after every epoch of one training, with the statistics that the layer would
+recipe `paper` at a rate of 2e-4. Macro-F1 after every epoch of one training, with the statistics that the layer would
 normalise by when it serves: Keras' moving averages, faster ones, and those of the training images under the present
 weights, which is what the product takes. Lag: how far the moving mean lies from that of the training images, in their
 standard deviations, mean over the units.
@@ -115,7 +115,7 @@ def main() -> None:
     given = parser.parse_args()
     store = open_store(given.store)
     lines = some(read_manifest(store, store.uri(f"datasets/{given.dataset}/manifest.jsonl")), given.images)
-    settings = training_settings({"input_px": 64, "learning_rate": 2e-4, "epochs": given.epochs}, 64)
+    settings = training_settings({"recipe": "paper", "input_px": 64, "learning_rate": 2e-4, "epochs": given.epochs}, 64)
     sources = {"shared": os.environ.get("DEFECTORY_SHARED", "../shared")}
     prepared = prepare(store, lines, tuple(sorted({line.label for line in lines})), settings, sources)
     LOG.write_text("")

@@ -20,9 +20,11 @@ from orchestrator.pipeline.arms import DEFAULT_ARMS
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "defectory", "orchestrator", "services")
 GENERATED = "defectory/api"
-# A name of a setting may stand here: its example, presets, and an arm's recipe in words.
+# A name of a setting may stand here: its example, presets, an arm's recipe in words, what settings cost, and which do
+# not go together.
 OF_SETTINGS = (
-    "cli/setting_options.py", "pipeline/presets.py", "report/recipe.py", "report/documents.py",
+    "cli/setting_options.py", "pipeline/presets.py", "report/recipe.py", "report/documents.py", "pipeline/durations.py",
+    "pipeline/checks.py",
 )  # fmt: skip
 NAMES_OF_OPTIONS = re.compile(r"@with_settings\(\{.*?\}\)", re.DOTALL)
 

@@ -31,7 +31,7 @@ from orchestrator.report.figures import sheet
 RESULTS = Path(__file__).parents[1] / "docs/results"
 PAGE = "tiles_from_starter"
 DATASET, LABEL = "tiles", "good"
-RUNS: Mapping[str, str] = {"from the starter": "starter", "from nothing": ""}  # title -> initial model
+RUNS: Mapping[str, str] = {"from the starter": "starter", "from nothing": "none"}  # title -> initial model
 COLUMNS = 8  # of the sheet of real images
 GOALS = (2, 1, 0.5, 0.25)  # values of KID
 COLOURS: Mapping[str, str] = {"from the starter": "#0b6bcb", "from nothing": "#8a5a00"}
@@ -42,9 +42,8 @@ def train_both(photos: Path, store_url: str, settings: Sequence[str]) -> None:
     if not open_store(store_url).exists(f"datasets/{DATASET}/dataset.json"):
         _defectory(["ingest", str(photos), "--name", DATASET, "--store", store_url])
     for initial in RUNS.values():
-        start = ["--init", initial] if initial else []
         command = ["generator", "train", DATASET, "--label", LABEL, "--name", _model(initial), "--store", store_url]
-        _defectory([*command, *settings, *start])
+        _defectory([*command, "--init", initial, *settings])
 
 
 def read_history(store: ObjectStore, initial: str) -> list[dict[str, Any]]:
@@ -167,7 +166,7 @@ def _duration(store: ObjectStore, model: str) -> str:
 
 
 def _model(initial: str) -> str:
-    return f"tiles-from-{initial or 'nothing'}"
+    return f"tiles-from-{'nothing' if initial == 'none' else initial}"
 
 
 def _defectory(arguments: Sequence[str]) -> None:

@@ -1,9 +1,26 @@
-"""What computes here, by name."""
+"""What computes here: by name, and how much memory it has left."""
 
 import platform
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")  # proc_cpuinfo(5)
+
+
+MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
+CGROUP = Path("/sys/fs/cgroup")  # of version 2: a container's own limit
+
+
+def available_memory() -> int | None:
+    """Bytes that new work may take without swapping, and within the container's limit; None where nobody says."""
+    left = []
+    if MEMINFO.exists():
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
+        if "MemAvailable" in lines:
+            left.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
+    if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdecimal():
+        left.append(max(0, int(text) - int(used.read_text())))
+    return min(left, default=None)
 
 
 def processor() -> str:

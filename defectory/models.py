@@ -111,9 +111,10 @@ def list_models(store: ObjectStore, kind: str) -> list[tuple[str, str]]:
 def read_model_card(store: ObjectStore, kind: str, name: str, version: str) -> dict[str, Any]:
     """The card of a complete version; Corrupted where it is no JSON object."""
     key = version_prefix(kind, name, version) + "model.json"
-    card = _read_json(store, key)
+    what = f"the card of {kind} {name}/{version}"
+    card = _read_json(store, key, what)
     if not isinstance(card, dict):
-        raise Corrupted(f"{key} is no JSON object, and so no card")
+        raise Corrupted(f"{what} is no JSON object: make the model again")
     return card
 
 
@@ -127,11 +128,11 @@ def read_labels(store: ObjectStore, kind: str, name: str) -> dict[str, str]:
     for label in LABELS:
         key = _label_key(kind, name, label)
         try:
-            version = _read_small(store, key, MAX_LABEL_BYTES)
+            version = _read_small(store, key, MAX_LABEL_BYTES, f"the label {label} of {kind} {name}")
         except NotFound:
             continue
         if not version.isdigit():
-            raise Corrupted(f"{key} holds no version's number: set the label anew")
+            raise Corrupted(f"the label {label} of {kind} {name} holds no version's number: set it anew")
         labels[label] = version.decode()
     return labels
 
@@ -177,16 +178,20 @@ def _label_key(kind: str, name: str, label: str) -> str:
     return f"models/{kind}/{name}/labels/{label}"
 
 
-def _read_json(store: ObjectStore, key: str) -> Any:
+def _read_json(store: ObjectStore, key: str, what: str) -> Any:
     try:
-        return json.loads(_read_small(store, key, MAX_CARD_BYTES))
+        return json.loads(_read_small(store, key, MAX_CARD_BYTES, what))
     except (ValueError, RecursionError) as error:  # the latter where it is nested thousands deep
-        raise Corrupted(f"{key} is not JSON: {error}") from error
+        raise Corrupted(f"{what} is not JSON: {error}") from error
 
 
-def _read_small(store: ObjectStore, key: str, max_bytes: int) -> bytes:
-    """An object that is read only where it is as small as it ought to be; Corrupted otherwise."""
+def _read_small(store: ObjectStore, key: str, max_bytes: int, what: str) -> bytes:
+    """An object that is read only where it is as small as it ought to be; Corrupted otherwise.
+
+    Args:
+        what: it is, for a person.
+    """
     size = store.head(key).size_bytes
     if size > max_bytes:
-        raise Corrupted(f"{key} has {size} bytes; what belongs there has at most {max_bytes}")
+        raise Corrupted(f"{what} has {size} bytes; what belongs there has at most {max_bytes}")
     return store.get(key)

@@ -263,5 +263,5 @@ def read_card(store: ObjectStore, name: str) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads(store.get(card_key(name)))
     except ValueError as error:
-        raise Corrupted(f"{card_key(name)} is not JSON: {error}") from error
+        raise Corrupted(f"the card of dataset {name!r} is not JSON: {error}; ingest it again") from error
     return card

@@ -10,7 +10,7 @@ BOUNDS = "ge", "gt", "le", "lt"  # of a number
 
 
 class JobSettings(BaseModel):
-    """Settings of a job; a field that may be None takes its default from a configuration, a preset or the data."""
+    """Settings of a job; a field that may be None takes its default from a configuration, a recipe or the data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -1,22 +1,23 @@
 """How a classifier is trained."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectory.job_settings import generator_training as generator
 from defectory.job_settings.base import JobSettings, ZeroOr
 
-PresetName = Literal["paper", "best"]
+RecipeName = Literal["paper", "best"]
 InitialWeights = Literal["imagenet", "starter", "random"]
 MAX_CYCLES = 100
 SMALLEST_PX, LARGEST_PX = 32, 512  # side of the network's input
 
 
 class ClassifierRecipe(JobSettings):
-    """How a classifier learns; what is absent is as its preset says."""
+    """How a classifier learns; what is absent is as its recipe says."""
 
-    preset: PresetName = Field("paper", description="where the defaults come from: docs/classifier.md")
+    recipe: RecipeName = Field("best", description="where the defaults come from: docs/classifier.md")
     input_px: Annotated[int, ZeroOr(SMALLEST_PX, LARGEST_PX)] = Field(
         0, description="side of the network's input in pixels; 0: 224, or less where no picture has more"
     )
@@ -73,6 +74,18 @@ class ClassifierRecipe(JobSettings):
         "overkill=SHARE (of good parts rejected); empty: none",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "preset" in values:
+            raise ValueError("preset of a classifier is called recipe; preset is the whole line's")
+        return values
+
+
+def as_written_before(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that another version has stored, under today's names: a recipe was called preset."""
+    return {"recipe" if name == "preset" else name: value for name, value in values.items()}
+
 
 class ClassifierTraining(ClassifierRecipe):
     """How a classifier is trained by itself: where nothing is compared with it, a cycle may end early."""
@@ -88,7 +101,9 @@ class ClassifierTraining(ClassifierRecipe):
 class Cycles(JobSettings):
     """How often a classifier is trained."""
 
-    cycles: int = Field(5, ge=1, le=MAX_CYCLES, description="training cycles with different seeds")
+    cycles: int = Field(
+        5, ge=1, le=MAX_CYCLES, description="trainings with different seeds (cycles), over which figures are means"
+    )
     at_once: int = Field(
         0, ge=0, le=64, description="cycles trained side by side, for the same weights; 0: as many as the cores allow"
     )

@@ -13,6 +13,8 @@ LARGEST_WEIGHT = 1e38  # of a loss's term: what single precision holds
 P_LIMIT = 0.8  # of an augmentation: beyond, it leaks into what is generated (arXiv:2006.06676, section 2.3, figure 4)
 MIN_MEASURED = 10  # images, as many as the metrics want at least
 
+SMALL_KIMG = 300.0  # thousands of images that a training is long, of the configuration small
+STARTER = "starter"  # the generator to start from that is shipped with the package
 ConfigName = Literal["small", "auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"]
 Device = Literal["auto", "cpu", "cuda"]
 AugmentPreset = Literal[
@@ -72,12 +74,15 @@ class LearningSettings(JobSettings):
         None,
         ge=0,
         le=LARGEST_WEIGHT,
-        description="weight of the R1 penalty; 1 suits few images; small: 0.0002 * resolution_px^2 / batch",
+        description="weight of the R1 penalty, which holds the discriminator back; 1 suits few images; small: 0.0002 * "
+        "resolution_px^2 / batch",
     )
     mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
     mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
     augment_mode: Literal["ada", "fixed", "none"] = Field(
-        "ada", description="augmentation as often as r_t asks for (ada), with the probability augment_p, or none"
+        "ada",
+        description="augmentation as often as r_t, the measure of overfitting, asks for (ada), with the "
+        "probability augment_p, or none",
     )
     augment_preset: AugmentPreset = Field("bgc", description="transformations of the augmentation")
     augment_target: float | None = Field(
@@ -115,7 +120,9 @@ class LearningSettings(JobSettings):
         200, description="images made at a snapshot to be measured, watched for leaks; 0: none"
     )
     ship: Literal["best", "last"] = Field(
-        "best", description="snapshot that becomes the model: best by KID on held-out images, or last"
+        "best",
+        description="snapshot that becomes the model: best by KID (how far made images are from real ones) on "
+        "held-out images, or last",
     )
     patience: int = Field(0, ge=0, le=10_000, description="snapshots without a better one that end it early; 0: never")
     leak_guard: bool = Field(True, description="augmentations that leak into the images make way for milder ones")
@@ -142,3 +149,12 @@ class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the las
     )
 
     _sides = field_validator("resolution_px")(power_of_two)
+
+    @property
+    def recommended_start(self) -> str:
+        """What to start from where nobody says it: the starter, unless configuration or shape ask for another network.
+
+        Empty: from nothing.
+        """
+        shaped = any(getattr(self, name) is not None for name in ShapeSettings.model_fields)
+        return "" if shaped or self.config != "small" else STARTER

@@ -26,7 +26,12 @@ class Arithmetic(JobSettings):
 class Truncation(JobSettings):
     """How far a picture's styles may be from the mean."""
 
-    truncation_psi: float = Field(1.0, ge=0, le=2, description="truncation psi; 1: none")
+    truncation_psi: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="how far a picture's style may be from the mean (truncation psi); 1: as far as it is, 0: all alike",
+    )
     truncation_cutoff: int | None = Field(
         None,
         ge=0,

@@ -60,7 +60,7 @@ def train(
     """Train a classifier in several cycles. The same command again goes on where it was stopped.
 
     \b
-    defectory classifier train screws --name screws --preset best --target recall=0.99
+    defectory classifier train screws --name screws --target recall=0.99
     defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --l2 0.001
     """
     from defectory.api.classifier.v1 import classifier_pb2

@@ -17,11 +17,10 @@ import typer
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage.check import check_store
-from defectory.weights import in_shared
+from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
 
-KERAS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 NEEDED_BY = {
     "grpcio": "everything", "protobuf": "everything", "numpy": "everything", "pillow": "everything",
     "torch": "the generator", "tensorflow": "the classifier and the explainer", "scipy": "the filter",
@@ -139,8 +138,7 @@ def _weights(given: str) -> Finding:
         if Path(named).is_file():
             return Finding("ImageNet weights", "ok", named)
         return Finding("ImageNet weights", "wrong", f"{named} does not exist", "mend --weights or DEFECTORY_WEIGHTS")
-    keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / KERAS_FILE
-    found = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or (keras if keras.is_file() else None)
+    found = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or in_keras()
     if found:
         return Finding("ImageNet weights", "ok", str(found))
     mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS, or the starter is used"

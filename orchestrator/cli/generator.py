@@ -31,6 +31,7 @@ ClassLabel = Annotated[
     str, typer.Option("--class", metavar="LABEL", help="Class of a class-conditional model; else all in turn.")
 ]
 DEFAULT_COUNT = 100
+NOTHING = "none"  # in place of a model to start from
 MAX_NUMBERS = 1_000_000  # in a list of seeds
 SEED_LIMIT = 2**32  # of the seed of an image
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of every random number.")]
@@ -47,7 +48,13 @@ def train(
         str, typer.Option("--labels", metavar="A,B,…", help="In place of it: labels of one class-conditional model.")
     ] = "",
     init: Annotated[
-        str, typer.Option("--init", metavar="MODEL", help='Model to start from; "starter" comes with the package.')
+        str,
+        typer.Option(
+            "--init",
+            metavar="MODEL|starter|none",
+            help="Model to start from; starter comes with the package, and is the default unless --config or a width "
+            "asks for another network.",
+        ),
     ] = "",
     *,
     training: GeneratorTraining,
@@ -58,7 +65,7 @@ def train(
     """Train a generator on one label, or one on several. The same command again goes on where it was stopped.
 
     \b
-    defectory generator train screws --label defect --name screws-defect --kimg 300 --init starter
+    defectory generator train screws --label defect --name screws-defect --kimg 48 --gamma 1
     defectory generator train screws --labels bent,cut,dirt --name screws-defects --init screws-good
     """
     from defectory.api.generator.v1 import generator_pb2
@@ -70,13 +77,19 @@ def train(
     manifest_uri = dataset_uri(store_, dataset)
     request = generator_pb2.TrainGeneratorRequest(
         manifest_uri=manifest_uri, label=label, name=name, settings=fill(generator_pb2.TrainingSettings(), training),
-        seed=seed, initial_model=init, labels=[part.strip() for part in labels.split(",")] if labels else [],
+        seed=seed, initial_model=_start(init, training),
+        labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
     with session(store_url(store)) as services, services.step(f"generator {name}"):
         made = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
     outputs = trained_generator(made).model_dump()
     emit({"model": f"{made.name}/{made.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs}, as_json)
+
+
+def _start(init: str, training: GeneratorTraining) -> str:
+    """The model to start from; empty: none."""
+    return "" if init == NOTHING else init or training.recommended_start
 
 
 @app.command()

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
 from orchestrator.cli.ingest import NAMES, summary_in_words
 from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_content, weights_file
@@ -17,7 +16,7 @@ from orchestrator.pipeline.data_settings import IngestSettings
 
 if TYPE_CHECKING:
     from defectory.storage import ObjectStore
-    from orchestrator.pipeline.plan import Decision
+    from orchestrator.pipeline.preview import Preview
     from orchestrator.pipeline.runner import RunResult
     from orchestrator.pipeline.settings import PipelineSettings
 
@@ -37,7 +36,11 @@ def run(
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
     reading: IngestSettings,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what the folder holds, what would run, and why; run nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what the folder holds, what would go wrong, what would run, why, and how long; run nothing.",
+        ),
     ] = False,
     write: Annotated[
         Path | None,
@@ -51,7 +54,10 @@ def run(
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the line: ingest, the arms on real images, generators, synthesis and filter, the other arms, explain, report.
+    """Run the line: ingest, a classifier on real images, generators, synthesis and filter, one with both, report.
+
+    Each classifier that is compared is an arm; README has the line in one picture. Before anything is started, a run
+    looks for what would go wrong, and says how long it takes.
 
     What is finished is not computed again: the same command continues a run that was stopped or killed.
 
@@ -66,7 +72,8 @@ def run(
     from defectory.storage import open_store
     from orchestrator.cli.pipeline_file import write_pipeline_file
     from orchestrator.cli.run_result import emit_result
-    from orchestrator.pipeline.data_steps import recognise
+    from orchestrator.pipeline.checks import stop_on
+    from orchestrator.pipeline.preview import preview
     from orchestrator.pipeline.settings import PipelineSettings
 
     if schema:
@@ -83,10 +90,14 @@ def run(
         return
     url = store_url(store)
     opened = open_store(url)
+    known = preview(
+        opened, settings, first=first, weights=weights_file(weights), weights_content=weights_content(weights)
+    )
     if dry_run:
-        emit_plan(_plan(opened, settings, first, weights), recognise(settings.data), settings.name, as_json)
+        emit_preview(known, settings.name, as_json)
+        stop_on(known.concerns)
         return
-    emit_result(_run(url, opened, settings, first, weights), settings, as_json, store)
+    emit_result(_run(url, opened, settings, known, first, weights), settings, as_json, store)
 
 
 def read_settings(
@@ -123,35 +134,52 @@ def read_settings(
     return resolve(values, presets.preset(str(values.get("preset") or "")))
 
 
-def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "list[Decision]":
-    from orchestrator.pipeline.line import line_of
-    from orchestrator.pipeline.plan import make_plan
-    from orchestrator.pipeline.run_record import RunRecord
-
-    record = RunRecord(store, settings.name)
-    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content(weights))
-
-
-def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
+def _run(
+    url: str, store: "ObjectStore", settings: "PipelineSettings", known: "Preview", first: str, weights: str
+) -> "RunResult":
+    from orchestrator.pipeline import pace
+    from orchestrator.pipeline.checks import stop_on
     from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.durations import durations
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
+    from orchestrator.pipeline.estimate import in_words
     from orchestrator.pipeline.line import line_of
-    from orchestrator.pipeline.progress import Display
+    from orchestrator.pipeline.outputs import INGEST
+    from orchestrator.pipeline.progress import Display, Report
     from orchestrator.pipeline.runner import run_line
 
     with (
         Display() as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
+        for concern in known.concerns:
+            if not concern.stops:
+                display.warn(concern.text)
+        stop_on(known.concerns)
+        display.progress(Report("", 0, 0, "", text=in_words(known.estimate)))
         services = ServiceClients(endpoints, display.warn)
         line = line_of(settings.arms)
-        return run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
+        result = run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
+    counts = result.outputs[INGEST].counts
+    pace.remember(store, settings.name, durations(settings, counts), result.seconds, pace.machine())
+    return result
 
 
-def emit_plan(plan: "list[Decision]", summary: Mapping[str, JsonValue], name: str, as_json: bool) -> None:
-    """Print what was recognised in the folder, and what would run."""
+def emit_preview(known: "Preview", name: str, as_json: bool) -> None:
+    """Print what was recognised in the folder, what speaks against the run, what would run, and how long it takes."""
     from dataclasses import asdict
 
-    rows = [asdict(decision) for decision in plan]
-    text = summary_in_words(summary) + "\n\n" + table(rows, ["step", "action", "why"])
-    emit({"run": name, "source": summary, "plan": rows}, as_json, text)
+    from orchestrator.pipeline.estimate import in_words
+
+    rows = [asdict(decision) for decision in known.plan]
+    said = [f"{'WRONG ' if concern.stops else '! '}{concern.text}" for concern in known.concerns]
+    time = f"time    {in_words(known.estimate)}"
+    parts = [summary_in_words(known.source), "\n".join(said), table(rows, ["step", "action", "why"]), time]
+    emit(
+        {
+            "run": name, "source": known.source, "plan": rows, "concerns": [asdict(one) for one in known.concerns],
+            "estimate": {**asdict(known.estimate), "text": in_words(known.estimate)},
+        },
+        as_json,
+        "\n\n".join(filter(None, parts)),
+    )  # fmt: skip

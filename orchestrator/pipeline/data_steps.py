@@ -47,10 +47,15 @@ def ingest(context: StepContext) -> Ingested:
     )
 
 
-def recognise(data: DataSettings) -> dict[str, JsonValue]:
-    """What is recognised at the folder, before any photograph is read; see `layouts.summary.summarise`."""
+def recognised(data: DataSettings) -> Source:
+    """What is recognised at the folder, before any photograph is read."""
     source = read_source(Path(data.directory), _choices(data))
-    return summarise(with_groups(source, Path(data.groups)) if data.groups else source, data.labels)
+    return with_groups(source, Path(data.groups)) if data.groups else source
+
+
+def recognise(data: DataSettings) -> dict[str, JsonValue]:
+    """The same in figures; see `layouts.summary.summarise`."""
+    return summarise(recognised(data), data.labels)
 
 
 def say_source(summary: Mapping[str, JsonValue], on_report: ReportCallback, warn: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     # The paper's own figures, for a GPU. Its transfer from AFHQ Wild is left out: that network may not be passed on.
     "paper": {
         "generator": {
+            "initial_model": "",  # the starter's layers are narrower
             "resolution_px": 512,
             "channel_base": 32768,
             "mapping_layers": 8,
@@ -19,12 +20,13 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         },
         "synthesis": {"quota": 3584, "max_rounds": 8},
         "filter": {"policy": "confident", "threshold": 0.9},
-        "classifier": {"preset": "paper", "input_px": 224, "epochs": 40, "learning_rate": 1e-5, "cycles": 5},
+        "classifier": {"recipe": "paper", "input_px": 224, "epochs": 40, "learning_rate": 1e-5, "cycles": 5},
     },
     # Minutes to an hour on two cores: small images, a short training of the generators, and the recipe of a classifier
     # that does best on a few hundred photographs, in seconds where the paper's takes minutes.
     "quick": {
         "generator": {
+            "initial_model": "starter",
             "resolution_px": 64,
             "channel_base": 1024,
             "kimg": 40,
@@ -36,7 +38,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         },
         "synthesis": {"quota": 300, "max_rounds": 4},
         "filter": {"policy": "confident", "threshold": 0.7},
-        "classifier": {"preset": "best", "cycles": 5},
+        "classifier": {"recipe": "best", "cycles": 5},
     },
     # A few minutes on two cores, without a network connection: shows every step of the line on drawn cables.
     "demo": {
@@ -63,7 +65,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         # The head first, on embeddings, then with it the base's top, on what the frozen stem gives once; at 96 px a
         # heatmap has 3×3 cells.
         "classifier": {
-            "preset": "best",
+            "recipe": "best",
             "initial_weights": "starter",
             "input_px": 96,
             "trainable_base": "top",

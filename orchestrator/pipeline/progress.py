@@ -21,6 +21,11 @@ from rich.text import Text
 
 from defectory.api.operations.v1 import operations_pb2
 
+# Figures of a training that tell a person something, in words.
+SAID: Mapping[str, str] = {
+    "val_f1": "F1 on validation", "kimg": "thousand images shown", "kid": "distance to real images (KID)",
+    "p": "augmentation",
+}  # fmt: skip
 PLAIN_INTERVAL_S = 15.0  # between lines where standard error is no terminal
 
 
@@ -152,7 +157,10 @@ class _Counts(ProgressColumn):
 
 
 def in_words(report: Report) -> str:
-    """E.g. "training, cycle 2 of 5 · 12 of 40 epochs · 1.3 epochs/s · 0:21 left · val_f1 0.91"."""
+    """E.g. "training, cycle 2 of 5 · 12 of 40 epochs · 1.3 epochs/s · 0:21 left · F1 on validation 0.91".
+
+    What has no plain words is left to the log: losses, r_t, ticks.
+    """
     parts = [report.stage] if report.stage else []
     if report.unit:
         parts.append(
@@ -162,7 +170,7 @@ def in_words(report: Report) -> str:
             parts.append(f"{report.rate:.3g} {report.unit}/s")
     if report.remaining_s is not None:
         parts.append(f"{clock(report.remaining_s)} left")
-    parts += [f"{name} {value:.3g}" for name, value in report.values.items()]
+    parts += [f"{said} {report.values[name]:.3g}" for name, said in SAID.items() if name in report.values]
     return " · ".join(parts)
 
 

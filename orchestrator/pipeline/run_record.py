@@ -7,6 +7,7 @@ from typing import Generic
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
 from defectory.errors import Corrupted, NotFound
+from defectory.job_settings.classifier_training import as_written_before
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.outputs import Key, Read
@@ -43,12 +44,19 @@ class RecordedPipeline(BaseModel):
     def arms(self) -> tuple[ArmSettings, ...]:
         """The run's arms, in their order; runs from before arms were settings have the default two."""
         written = self.settings.get("arms")
-        return DEFAULT_ARMS if written is None else ARMS.validate_python(written)
+        return ARMS.validate_python(list(map(_arm, written))) if isinstance(written, list) else DEFAULT_ARMS
 
     def section(self, name: str) -> Mapping[str, JsonValue]:
         """A section of the settings; empty where the run's version had none of that name."""
         section = self.settings.get(name)
         return section if isinstance(section, dict) else {}
+
+
+def _arm(written: JsonValue) -> JsonValue:
+    """An entry of a recorded run's arms, its classifier's settings under today's names."""
+    if isinstance(written, dict) and isinstance(classifier := written.get("classifier"), dict):
+        return {**written, "classifier": as_written_before(classifier)}
+    return written
 
 
 class Forced(BaseModel):
@@ -102,7 +110,9 @@ class RunRecord:
         try:
             return RecordedPipeline.model_validate(values)
         except ValidationError as error:
-            raise Corrupted(f"{key} is not what a run writes ({error.errors()[0]['msg']}); run again") from error
+            raise Corrupted(
+                f"what the run {self.name!r} was set to cannot be read ({error.errors()[0]['msg']}): run it again"
+            ) from error
 
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""
@@ -145,4 +155,8 @@ class RunRecord:
         try:
             return json.loads(data)
         except ValueError as error:
-            raise Corrupted(f"{key} is not JSON ({error}); delete it, and the step runs again") from error
+            _, of_step, step = key.removesuffix(".json").partition(f"{self.prefix}steps/")
+            right = f"run it again with --from {step}" if of_step else "run it again, or under another --name"
+            raise Corrupted(
+                f"what the run {self.name!r} remembers{f' of {step}' * bool(of_step)} is not JSON ({error}): {right}"
+            ) from error

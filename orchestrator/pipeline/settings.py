@@ -37,9 +37,16 @@ class GeneratorSettings(GeneratorTraining):
         GeneratorTraining, "kimg", None, "kimg of the labels that start from another's generator; absent: kimg"
     )
     initial_models: Mapping[str, str] = Field({}, description='label -> model to start from, "name" or "name/version"')
-    initial_model: str = Field(
-        "", description="model that a label starts from that nothing else is said of, or starter; empty: none"
+    initial_model: str | None = Field(
+        None,
+        description="model that a label starts from that nothing else is said of, or starter; empty: none; absent: "
+        "starter, unless config or a width asks for another network",
     )
+
+    @property
+    def start(self) -> str:
+        """The model that a label starts from that nothing else is said of; empty: none."""
+        return self.recommended_start if self.initial_model is None else self.initial_model
 
 
 class SynthesisSettings(NoisyRendering):
@@ -62,7 +69,7 @@ class FilterSettings(Filtering):
 
 
 class ClassifierSettings(ClassifierRecipe, Cycles):
-    """How a classifier is trained; what is absent is as its preset says. An arm may have settings over these."""
+    """How a classifier is trained; what is absent is as its recipe says. An arm may have settings over these."""
 
     steps_per_epoch: int = filled_in(
         ClassifierRecipe,

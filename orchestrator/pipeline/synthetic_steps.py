@@ -1,6 +1,7 @@
 """Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering to the quotas."""
 
 import math
+from collections.abc import Sequence
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -24,6 +25,7 @@ from orchestrator.pipeline.outputs import (
     Round,
     TrainedGenerator,
 )
+from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
@@ -38,10 +40,17 @@ def labels_of(context: StepInputs) -> list[str]:
     Raises:
         InvalidInput: the settings name a label that no training image has.
     """
-    present = sorted(context.outputs[INGEST].counts.get("train", {}))
-    wanted = list(context.settings.generator.labels) or present
-    named = [*wanted, *context.settings.synthesis.quotas, *context.settings.generator.initial_models]
-    unknown = sorted(set(named) - set(present))
+    return check_labels_of(context.settings, sorted(context.outputs[INGEST].counts.get("train", {})))
+
+
+def check_labels_of(settings: PipelineSettings, present: Sequence[str]) -> list[str]:
+    """Labels that get a generator, of those that training images have.
+
+    Raises:
+        InvalidInput: the settings name another one.
+    """
+    wanted = list(settings.generator.labels or present)
+    unknown = sorted({*wanted, *settings.synthesis.quotas, *settings.generator.initial_models} - set(present))
     if unknown:
         right = f"the training images have {', '.join(present)}"
         raise InvalidInput(
@@ -56,13 +65,19 @@ def start_label(context: StepInputs) -> str:
     Few images of a defect do not show what a part looks like; the many of good ones do.
     """
     labels, wanted = labels_of(context), context.settings.generator.start_label
-    if wanted and wanted != "auto" and wanted not in labels:
-        right = f"use auto, nothing, or one of {', '.join(labels)}"
-        raise InvalidInput(f"start_label {wanted!r} gets no generator: {right}", {"generator.start_label": right})
+    check_start_label(context.settings, labels)
     if wanted != "auto":
         return wanted
     counts = context.outputs[INGEST].counts["train"]
     return max(labels, key=lambda label: counts[label])
+
+
+def check_start_label(settings: PipelineSettings, labels: Sequence[str]) -> None:
+    """InvalidInput where the label that the others shall start from gets no generator."""
+    wanted = settings.generator.start_label
+    if wanted and wanted != "auto" and wanted not in (settings.generator.labels or labels):
+        right = f"use auto, nothing, or one of {', '.join(labels)}"
+        raise InvalidInput(f"start_label {wanted!r} gets no generator: {right}", {"generator.start_label": right})
 
 
 def quota(context: StepInputs, label: str) -> int:
@@ -92,7 +107,7 @@ def generators(context: StepContext) -> Generators:
         if first in outputs and not initial:
             initial = outputs[first].full_name
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
-        initial = initial or settings.initial_model
+        initial = initial or settings.start
         if not initial:  # there is nothing yet that were worth keeping
             settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defectory.errors import Corrupted
 from defectory.storage.store import ObjectStore
@@ -44,7 +44,7 @@ class Metrics(Written):
 class Recipe(Written):
     """The settings in a classifier's card by which a person knows a recipe."""
 
-    preset: str
+    recipe: str = Field(validation_alias=AliasChoices("recipe", "preset"))  # as it was called before
     input_px: int
     width_multiplier: float
     trainable_base: str

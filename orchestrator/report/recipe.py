@@ -9,7 +9,7 @@ BASES = {"none": "frozen base", "top": "top of the base trained", "all": "whole 
 
 def in_words(recipe: Recipe) -> str:
     """E.g. "best, 224 px, frozen base, 60 epochs"; what is unusual is said as well."""
-    parts = [recipe.preset, f"{recipe.input_px} px", BASES.get(recipe.trainable_base, recipe.trainable_base)]
+    parts = [recipe.recipe, f"{recipe.input_px} px", BASES.get(recipe.trainable_base, recipe.trainable_base)]
     parts.append(f"{recipe.epochs} epoch{'s' if recipe.epochs != 1 else ''}")
     if recipe.width_multiplier != 1:
         parts.append(f"width {recipe.width_multiplier:g}")

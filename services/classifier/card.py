@@ -1,16 +1,16 @@
 """`model.json`: everything that is known of a classifier, strictly typed; an unknown field is refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from defectory.datasets.manifest import ManifestLine, bits_of
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
-from defectory.job_settings.classifier_training import MAX_CYCLES
+from defectory.job_settings.classifier_training import MAX_CYCLES, as_written_before
 from defectory.job_settings.generator_training import LARGEST_PX
 from defectory.models import version_prefix
 from services.classifier.architecture import MAX_LABELS, TARGET_LAYER, Architecture, Label
@@ -190,6 +190,11 @@ class ClassifierCard(_Part):
     settings: TrainingSettings
     lineage: Lineage
     golden: Golden | None = None  # None: made before there were any, or elsewhere
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _as_written(cls, settings: object) -> object:
+        return as_written_before(settings) if isinstance(settings, Mapping) else settings
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ClassifierCard":

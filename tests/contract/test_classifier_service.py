@@ -25,6 +25,7 @@ from tests.patience import PATIENT_S
 
 BAD_FILES = len(pictures.bad()) + 2  # of `with_bad_files`, in every split
 SMALL = pb.TrainingSettings(
+    recipe="paper",
     initial_weights="random",
     width_multiplier=0.35,
     head_units=16,
@@ -275,7 +276,7 @@ def test_classify_refuses_what_is_no_image(trained, stub, store: ObjectStore, ma
         ({"settings": pb.TrainingSettings(dropout=1.0)}, "settings.dropout"),
         ({"settings": pb.TrainingSettings(input_px=8)}, "settings.input_px"),
         ({"settings": pb.TrainingSettings(trainable_base="some")}, "settings.trainable_base"),
-        ({"settings": pb.TrainingSettings(preset="bold")}, "settings.preset"),
+        ({"settings": pb.TrainingSettings(recipe="bold")}, "settings.recipe"),
         ({"settings": pb.TrainingSettings(target="recall=2")}, "settings.target"),
         ({"settings": pb.TrainingSettings(target="recall=1", good_label="fine")}, "settings.good_label"),
         ({"settings": pb.TrainingSettings(epochs=3, warmup_epochs=4)}, "settings.warmup_epochs"),

@@ -44,7 +44,13 @@ def manifest(store: ObjectStore) -> str:
 def classified(store: ObjectStore, manifest: str) -> dict[str, dict[str, float]]:
     """Trains the classifier; its calibrated probabilities by URI, worked out here."""
     settings = classifier_pb2.TrainingSettings(
-        initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8, learning_rate=1e-3
+        recipe="paper",
+        initial_weights="random",
+        width_multiplier=0.35,
+        head_units=16,
+        epochs=1,
+        batch=8,
+        learning_rate=1e-3,
     )
     with Service("services.classifier", store.url) as service:
         stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)

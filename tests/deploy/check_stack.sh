@@ -17,7 +17,7 @@ data: {directory: cables, size_px: 32}
 generator: {channel_base: 256, channel_max: 16, z_dim: 16, w_dim: 16, kimg: 0.16, batch: 8}
 synthesis: {quota: 6, surplus: 1.5, max_rounds: 2}
 filter: {policy: none}
-classifier: {width_multiplier: 0.35, head_units: 16, epochs: 2, learning_rate: 0.001, batch: 16, cycles: 2, initial_weights: random}
+classifier: {recipe: paper, width_multiplier: 0.35, head_units: 16, epochs: 2, learning_rate: 0.001, batch: 16, cycles: 2, initial_weights: random}
 explain: {limit: 2}
 YAML
 chmod -R a+rX "$work"

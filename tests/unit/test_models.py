@@ -63,7 +63,7 @@ def test_damaged_labels_are_told_only_to_those_who_need_them(parts: ObjectStore)
     parts.put("models/classifier/parts/labels/stable", b"newest")
     assert version(parts, "parts/2") == "2"
     for model in ("parts", "parts/stable"):
-        with pytest.raises(Corrupted, match="labels"):
+        with pytest.raises(Corrupted, match="the label "):
             resolve(parts, "classifier", model)
 
 

@@ -2,13 +2,19 @@
 
 import re
 import shlex
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from bench.line_picture import BOXES, picture
+from bench.steps import table
+from defectory.storage import open_store
 from orchestrator.cli.main import app
+from orchestrator.pipeline.arms import DEFAULT_ARMS
+from orchestrator.pipeline.line import line_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(page for folder in (".", "docs/**", "services/**") for page in ROOT.glob(f"{folder}/*.md"))
@@ -72,6 +78,18 @@ def test_commands_of_the_pages_exist(page: Path) -> None:
 def test_the_readme_has_commands_and_is_among_the_pages() -> None:
     assert len(commands(ROOT / "README.md")) >= 5
     assert ROOT / "README.md" in WITH_COMMANDS
+
+
+def test_the_picture_of_the_line_is_what_its_script_draws() -> None:
+    assert (ROOT / "docs/line.svg").read_text() == picture()
+    steps = {step.name for step in line_of(DEFAULT_ARMS)}
+    assert set(BOXES) - {"photographs"} <= steps
+
+
+def test_the_readmes_times_are_those_of_a_run_that_was_recorded(tmp_path: Path) -> None:
+    with tarfile.open(ROOT / "tests/files/run_of_0_1_0.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert table(open_store(f"file://{tmp_path}"), "demo") in (ROOT / "README.md").read_text()
 
 
 def test_the_readme_ends_with_a_table_of_at_most_ten_lines() -> None:

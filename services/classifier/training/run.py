@@ -52,7 +52,7 @@ def train(
     """Train all cycles and write the version's card last.
 
     Args:
-        values: fields of ClassifierTraining, those that differ from their preset's.
+        values: fields of ClassifierTraining, those that differ from their recipe's.
         cycles: how many, and how many of them in processes side by side, which changes no weight.
     """
     version = reserve_version(store, KIND, name, operation_id)

@@ -16,13 +16,13 @@ appendix D; the values are those of the official implementation's presets). Wher
 from collections.abc import Mapping
 from typing import Any
 
-from defectory.job_settings.generator_training import ConfigName
+from defectory.job_settings.generator_training import SMALL_KIMG, ConfigName
 
 SMALL_BASE = 8192  # below this channel_base the latents are small too
 SMALL_LATENT, FULL_LATENT = 64, 512
 RAMP = 0.05  # at the start the average's half-life is at most this share of the images seen so far
 COMMON: Mapping[str, Any] = {"style_mixing": 0.9, "path_length_weight": 2.0, "channel_max": 512}
-SMALL: Mapping[str, Any] = {"channel_base": 4096, "batch": 16, "learning_rate": 0.002, "kimg": 300.0}
+SMALL: Mapping[str, Any] = {"channel_base": 4096, "batch": 16, "learning_rate": 0.002, "kimg": SMALL_KIMG}
 
 _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "stylegan2": {

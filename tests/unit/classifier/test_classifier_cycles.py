@@ -19,8 +19,8 @@ from tests.contract.datasets import make_dataset
 
 SETTINGS = training_settings(
     {
-        "initial_weights": "random", "width_multiplier": 0.35, "head_units": 8, "batch": 8, "epochs": 4,
-        "warmup_epochs": 2, "learning_rate": 1e-3, "decay": "cosine", "augment": 0.5, "mirror_x": True,
+        "recipe": "paper", "initial_weights": "random", "width_multiplier": 0.35, "head_units": 8, "batch": 8,
+        "epochs": 4, "warmup_epochs": 2, "learning_rate": 1e-3, "decay": "cosine", "augment": 0.5, "mirror_x": True,
     },
     32,
 )  # fmt: skip
@@ -175,11 +175,11 @@ def test_what_nobody_expected_in_a_cycles_process_is_told_whole(monkeypatch: pyt
 
 def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: set(range(3)))
-    long = {"preset": "paper", "epochs": 40, "batch": 32}
+    long = {"recipe": "paper", "epochs": 40, "batch": 32}
     for changes, images, count, expected in (
         ({}, 320, 5, 3),  # as many as there are cores
         ({}, 320, 2, 2),
-        ({"preset": "best"}, 320, 5, 1),  # the base stands still
+        ({"recipe": "best"}, 320, 5, 1),  # the base stands still
         ({"trainable_base": "none", "augment": 0.5}, 320, 5, 3),  # it does, but no image is the same twice
         ({"epochs": 2}, 320, 5, 1),  # 20 steps are done before TensorFlow has started
     ):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from defectory.job_settings.classifier_recipes import DIFFERENCES
 from services.classifier.architecture import Architecture
 from services.classifier.model import Network, build
-from services.classifier.settings import PRESETS, training_settings
+from services.classifier.settings import training_settings
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
@@ -62,9 +63,9 @@ def uncompiled() -> Iterator[None]:
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("part", ["none", "top", "all"])
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_bases_batch_normalisation_keeps_its_statistics(preset: str, part: str) -> None:
-    settings = training_settings({"preset": preset, **SMALL, "trainable_base": part, "augment": 0.5, "batch": 8}, 32)
+@pytest.mark.parametrize("recipe", DIFFERENCES)
+def test_the_bases_batch_normalisation_keeps_its_statistics(recipe: str, part: str) -> None:
+    settings = training_settings({"recipe": recipe, **SMALL, "trainable_base": part, "augment": 0.5, "batch": 8}, 32)
     trainer = Trainer(ARCHITECTURE, settings, np.ones(2))
     network = trainer.network
     pixels, labels = drawings()
@@ -77,7 +78,7 @@ def test_the_bases_batch_normalisation_keeps_its_statistics(preset: str, part: s
 
 def test_settled_by_one_batch_the_head_answers_as_it_learned_from_it() -> None:
     without_chance = ARCHITECTURE.model_copy(update={"dropout": 0.0})
-    trainer = Trainer(without_chance, training_settings(SMALL, 32), np.ones(2))
+    trainer = Trainer(without_chance, training_settings({"recipe": "paper", **SMALL}, 32), np.ones(2))
     features = np.random.default_rng(0).normal(3, 2, (COUNT, 1280)).astype(np.float32)
     top = trainer.network.top
     assert np.abs(top(features, training=False) - top(features, training=True)).max() > 0.01
@@ -87,7 +88,7 @@ def test_settled_by_one_batch_the_head_answers_as_it_learned_from_it() -> None:
 
 @pytest.mark.usefixtures("uncompiled")
 def test_a_base_that_starts_from_nothing_estimates_its_own_statistics() -> None:
-    settings = training_settings({**SMALL, "initial_weights": "random"}, 32)
+    settings = training_settings({"recipe": "paper", **SMALL, "initial_weights": "random"}, 32)
     trainer = Trainer(ARCHITECTURE, settings, np.ones(2))
     pixels, labels = drawings()
     stood = statistics(trainer.network)
@@ -107,10 +108,10 @@ def test_no_way_to_call_the_network_moves_the_bases_statistics() -> None:
     assert statistics(network) == stood
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_learns_32_images_by_heart(preset: str) -> None:
+@pytest.mark.parametrize("recipe", DIFFERENCES)
+def test_every_recipe_learns_32_images_by_heart(recipe: str) -> None:
     """At a rate of 1e-3, which `best` has: with the 1e-5 of `paper` it takes minutes."""
-    settings = training_settings({"preset": preset, **SMALL, "learning_rate": 1e-3}, 32)
+    settings = training_settings({"recipe": recipe, **SMALL, "learning_rate": 1e-3}, 32)
     trainer = Trainer(ARCHITECTURE, settings, np.ones(2))
     pixels, labels = drawings()
     trainer.network.base.set_weights(base_that_knows(pixels))

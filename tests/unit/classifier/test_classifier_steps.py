@@ -20,7 +20,14 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer, focal_loss
 
-SMALL = {"input_px": 32, "width_multiplier": 0.35, "head_units": 8, "initial_weights": "random", "batch": 4}
+SMALL = {
+    "recipe": "paper",
+    "input_px": 32,
+    "width_multiplier": 0.35,
+    "head_units": 8,
+    "initial_weights": "random",
+    "batch": 4,
+}
 ARCHITECTURE = Architecture(labels=("a", "b"), input_px=32, width_multiplier=0.35, head_units=8)
 
 
@@ -99,7 +106,14 @@ def test_the_warm_up_leaves_the_base_alone_and_a_base_rate_slows_it() -> None:
 def test_steps_from_the_stem_are_those_from_the_images() -> None:
     images, labels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8), np.array([0, 1, 1, 0])
     architecture = Architecture(labels=("a", "b"), input_px=64, head_units=8, dropout=0.0)
-    values = {"input_px": 64, "head_units": 8, "dropout": 0.0, "initial_weights": "starter", "trainable_base": "top"}
+    values = {
+        "recipe": "paper",
+        "input_px": 64,
+        "head_units": 8,
+        "dropout": 0.0,
+        "initial_weights": "starter",
+        "trainable_base": "top",
+    }
     trainer = Trainer(architecture, training_settings({**values, "learning_rate": 1e-4}, 64), np.ones(2))
     trainer.keep_base()
     after = {}
@@ -122,7 +136,7 @@ def test_steps_from_the_stem_are_those_from_the_images() -> None:
 
 def test_what_stands_still_is_computed_once() -> None:
     def stages(**values: object) -> list[str]:
-        settings = training_settings({"warmup_epochs": 1, "epochs": 2, **values}, 64)
+        settings = training_settings({"recipe": "paper", "warmup_epochs": 1, "epochs": 2, **values}, 64)
         return [Schedule(settings, images=20).stage(epoch) for epoch in (0, 1)]
 
     assert stages(trainable_base="none") == ["pooled", "pooled"]

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from defectory.errors import InvalidInput
+from defectory.job_settings.generator_training import GeneratorTraining
 from services.generator.stylegan2.networks import Architecture
 from services.generator.training.settings import resolve
 
@@ -72,3 +73,17 @@ def test_widths_are_those_of_the_initial_model_unless_given() -> None:
     assert (found.channel_base, found.channel_max, found.z_dim, found.w_dim) == (1024, 128, 32, 16)
     assert (found.resolution_px, found.channels) == (128, 1)
     assert resolve({"channel_base": 2048}, size_px=64, channels=3, initial=initial).architecture.channel_base == 2048
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ({}, "starter"),
+        ({"kimg": 5, "resolution_px": 128, "mirror_x": True}, "starter"),
+        ({"channel_base": 4096}, ""),
+        ({"z_dim": 512}, ""),
+        ({"config": "paper256"}, ""),
+    ],
+)
+def test_a_training_starts_from_the_starter_unless_it_is_of_another_network(values: dict, start: str) -> None:
+    assert GeneratorTraining(**values).recommended_start == start

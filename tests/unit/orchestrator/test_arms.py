@@ -15,6 +15,7 @@ from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings, colours
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import FILTER, INGEST, dataset_of, trained
+from orchestrator.pipeline.run_record import RecordedPipeline
 from orchestrator.pipeline.runner import run_line
 from orchestrator.pipeline.settings import ClassifierSettings, PipelineSettings, resolve
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent, photos, settings_for
@@ -171,3 +172,11 @@ def test_an_arm_may_start_elsewhere_than_the_first(photos: Path) -> None:
     assert starts == {
         "line.baseline": "imagenet", "line.nothing": "random", "line.judge": "imagenet", "line.expanded": "imagenet",
     }  # fmt: skip
+
+
+def test_a_recorded_arm_that_calls_its_recipe_by_the_name_of_before_is_read() -> None:
+    written = {"name": "x", "trains_on": "real", "classifier": {"preset": "paper", "epochs": 3}}
+    pipeline = RecordedPipeline(name="r", preset="", settings={"arms": [written]}, contract_version=1, versions={})
+    assert pipeline.arms[0].classifier == {"recipe": "paper", "epochs": 3}
+    with pytest.raises(ValueError, match="preset of a classifier is called recipe"):
+        ArmSettings.model_validate(written)

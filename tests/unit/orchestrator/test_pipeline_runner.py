@@ -13,7 +13,7 @@ from defectory.api.explainer.v1 import explainer_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
-from defectory.errors import FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
+from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS
@@ -422,10 +422,19 @@ def test_labels_start_from_the_generator_of_the_most_frequent_one(photos: Path, 
     if first:
         assert next(iter(asked)) == first
     for label in ("good", "defect"):
-        assert asked[label] == ((f"line.{first}/1", 2) if first not in ("", label) else ("", 8))
+        assert asked[label] == ((f"line.{first}/1", 2) if first not in ("", label) else ("starter", 8))
 
 
 def test_a_start_label_that_has_no_generator_is_refused(photos: Path) -> None:
     store = MemoryStore()
     with pytest.raises(InvalidInput, match="scratch"):
         go(store, settings_for(photos, generator={"start_label": "scratch"}), Answers(store))
+
+
+def test_a_broken_record_is_named_by_its_step_with_the_option_that_mends_it(photos: Path) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    go(store, settings, Answers(store))
+    store.put("runs/line/steps/judge.json", b"{")
+    with pytest.raises(Corrupted, match=r"^what the run 'line' remembers of judge is not JSON .*: .*--from judge$"):
+        go(store, settings, Answers(store))
+    assert "judge" in go(store, settings, Answers(store), first="judge").ran

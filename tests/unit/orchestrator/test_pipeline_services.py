@@ -220,5 +220,5 @@ def test_every_new_sheet_of_samples_is_told_once() -> None:
 
 
 def test_progress_in_words() -> None:
-    report = Report("cycle 2 of 5", 12, 40, "epochs", 1.25, 21, {"val_f1": 0.9114})
-    assert in_words(report) == "cycle 2 of 5 · 12 of 40 epochs · 1.25 epochs/s · 0:21 left · val_f1 0.911"
+    report = Report("cycle 2 of 5", 12, 40, "epochs", 1.25, 21, {"val_f1": 0.9114, "r_t": 0.3})
+    assert in_words(report) == "cycle 2 of 5 · 12 of 40 epochs · 1.25 epochs/s · 0:21 left · F1 on validation 0.911"

@@ -28,10 +28,10 @@ def test_every_preset_is_valid(name: str) -> None:
 def test_quick_trains_what_is_best_and_paper_what_the_paper_trained() -> None:
     """docs/classifier.md: `best` got 0.83 where 64 px and the paper's recipe got 0.59 (magnetic tiles)."""
     quick = resolve({"name": "x", "data": DATA}, preset("quick")).classifier
-    assert quick.preset == "best"
+    assert quick.recipe == "best"
     asked = {name: value for name, value in training_message(quick).items() if name != "batch"}
-    assert asked == {"preset": "best", "good_label": "good"}, "nothing that would replace the recipe's own settings"
-    assert resolve({"name": "x", "data": DATA}, preset("paper")).classifier.preset == "paper"
+    assert asked == {"recipe": "best", "good_label": "good"}, "nothing that would replace the recipe's own settings"
+    assert resolve({"name": "x", "data": DATA}, preset("paper")).classifier.recipe == "paper"
 
 
 def training_message(settings: ClassifierSettings) -> dict:
@@ -90,13 +90,13 @@ def test_an_assignment_that_cannot_be_names_its_setting(assignment: str, message
 def test_assignments_reach_any_setting_with_values_as_yaml_has_them() -> None:
     texts = ("generator.kimg=1", "generator.learning_rate=1e-3", "generator.labels=[good, defect]", "seed=7",
              "synthesis.quotas.defect=20", "synthesis.quotas={good: 5}", "generator.mirror_x=yes", "data.bits=null",
-             "classifier.preset=best", "data.good=a=b", "generator.kimg=2", "arms=[baseline, expanded]")  # fmt: skip
+             "classifier.recipe=best", "data.good=a=b", "generator.kimg=2", "arms=[baseline, expanded]")  # fmt: skip
     values = assigned(texts)
     settings = resolve({"name": "x", **values, "data": {**DATA, **values["data"]}}, preset("quick"))
     assert (settings.generator.kimg, settings.generator.learning_rate, settings.seed) == (2, 0.001, 7)
     assert (settings.generator.labels, settings.generator.mirror_x) == (("good", "defect"), True)
     assert settings.synthesis.quotas == {"defect": 20, "good": 5}
-    assert (settings.data.bits, settings.data.good, settings.classifier.preset) == (None, "a=b", "best")
+    assert (settings.data.bits, settings.data.good, settings.classifier.recipe) == (None, "a=b", "best")
 
 
 @pytest.mark.parametrize(

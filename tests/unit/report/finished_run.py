@@ -41,10 +41,10 @@ def metrics() -> dict:
     return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1, 2)]}
 
 
-def card(preset: str = "best", input_px: int = 224) -> dict:
+def card(recipe: str = "best", input_px: int = 224) -> dict:
     return {
         "settings": {
-            "preset": preset, "input_px": input_px, "width_multiplier": 1.0, "trainable_base": "none", "epochs": 60,
+            "recipe": recipe, "input_px": input_px, "width_multiplier": 1.0, "trainable_base": "none", "epochs": 60,
             "augment": 0.0,
         }
     }  # fmt: skip

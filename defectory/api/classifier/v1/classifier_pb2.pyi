@@ -20,8 +20,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TrainingSettings(_message.Message):
-    """How a classifier is trained. A field left at its zero, or absent, takes the preset's value; the defaults named here
-    are those of the preset "paper".
+    """How a classifier is trained. A field left at its zero, or absent, takes the recipe's value; the defaults named here
+    are those of the recipe "paper".
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -41,7 +41,7 @@ class TrainingSettings(_message.Message):
     INITIAL_WEIGHTS_FIELD_NUMBER: _builtins.int
     GOOD_LABEL_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
-    PRESET_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
     LABEL_SMOOTHING_FIELD_NUMBER: _builtins.int
     CLASS_BALANCE_FIELD_NUMBER: _builtins.int
     BASE_RATE_FIELD_NUMBER: _builtins.int
@@ -97,8 +97,8 @@ class TrainingSettings(_message.Message):
     """What the operating point has to meet on validation: "recall=SHARE" (of defects) or "overkill=SHARE" (good parts
     rejected at most); empty: none, the threshold is 1/2.
     """
-    preset: _builtins.str
-    """Where the defaults come from: "paper", or "best" (docs/classifier.md); default "paper"."""
+    recipe: _builtins.str
+    """Where the defaults come from: "paper", or "best" (docs/classifier.md); default "best"."""
     label_smoothing: _builtins.float
     """Share of the loss's target that is spread over all labels, in [0, 0.5); default 0."""
     class_balance: _builtins.float
@@ -145,7 +145,7 @@ class TrainingSettings(_message.Message):
         initial_weights: _builtins.str = ...,
         good_label: _builtins.str = ...,
         target: _builtins.str = ...,
-        preset: _builtins.str = ...,
+        recipe: _builtins.str = ...,
         label_smoothing: _builtins.float | None = ...,
         class_balance: _builtins.float | None = ...,
         base_rate: _builtins.float = ...,
@@ -161,7 +161,7 @@ class TrainingSettings(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "preset", b"preset", "real_share", b"real_share", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "recipe", b"recipe", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__augment: _TypeAlias = _typing.Literal["augment"]  # noqa: Y015
     _WhichOneofArgType__augment: _TypeAlias = _typing.Literal["_augment", b"_augment"]  # noqa: Y015

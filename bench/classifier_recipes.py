@@ -1,11 +1,11 @@
 """Tries training settings on validation and keeps the log.
 
-    python -m bench.classifier_presets trials.json --store URL --datasets tiles-binary tiles-kinds
+    python -m bench.classifier_recipes trials.json --store URL --datasets tiles-binary tiles-kinds
 
 trials.json: [{"name": "wide head", "settings": {"head_units": 512}}, …]
 
-Every trial trains by the product's own code, adds a line to docs/results/classifier_presets.jsonl and writes
-docs/results/classifier_presets.md anew. Settings are chosen by validation; the test split is shown only with `--test`,
+Every trial trains by the product's own code, adds a line to docs/results/classifier_recipes.jsonl and writes
+docs/results/classifier_recipes.md anew. Settings are chosen by validation; the test split is shown only with `--test`,
 for settings that had been chosen before. What is killed goes on from its last checkpoint when it is started again with
 the same cache.
 """
@@ -34,10 +34,10 @@ from services.classifier.training.preparation import class_weights, prepare
 from services.classifier.training.schedule import Schedule, Stage
 from services.classifier.training.trainer import Trainer
 
-LOG = Path(__file__).parents[1] / "docs/results/classifier_presets.jsonl"
-HEADER = """# How the classifier's preset `best` was found
+LOG = Path(__file__).parents[1] / "docs/results/classifier_recipes.jsonl"
+HEADER = """# How the classifier's recipe `best` was found
 
-Written by `python -m bench.classifier_presets` from its log. Every row is a training by the product's own code:
+Written by `python -m bench.classifier_recipes` from its log. Every row is a training by the product's own code:
 macro-F1 at the best epoch, mean over the cycles (lowest to highest). Rows are compared by validation; the test split is
 shown for settings that had been chosen before it was looked at. Seconds are without the reading of images, on two cores
 that others used too.

@@ -1,0 +1,203 @@
+"""What can be known to go wrong with a run before it starts: photographs, settings, weights, disk and memory.
+
+Each check says what it found in a sentence that ends with what would be right. Those that stop a run would have stopped
+it later, after hours perhaps.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from defectory.datasets.layouts.source import Source
+from defectory.errors import DefectoryError, FailedPrecondition
+from defectory.imaging import decode, size_of
+from defectory.job_settings.classifier_recipes import BASE_PX, cooked
+from defectory.job_settings.generator_training import STARTER
+from defectory.machine import available_memory
+from defectory.models import resolve
+from defectory.storage.store import ObjectStore
+from defectory.weights import in_keras, in_shared
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.durations import values_of
+from orchestrator.pipeline.outputs import Counts
+from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.synthetic_steps import check_labels_of, check_start_label
+
+SAMPLED = 24  # photographs, evenly over all files
+GIB = 2**30
+MODELS_BYTES = 300 << 20  # of a run: classifiers of every cycle, generators and their checkpoints, report
+FRAMEWORK_BYTES = 1 << 30  # TensorFlow or torch, with a network
+BYTES_A_VALUE = 130  # of a generator's training step (docs/benchmarks.md, memory of a training step)
+MOST_AT_ONCE = 4  # cycles, where nobody says how many
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something to know before a run.
+
+    Attributes:
+        stops: it cannot end well.
+    """
+
+    text: str
+    stops: bool = False
+
+
+def concerns(
+    store: ObjectStore, settings: PipelineSettings, source: Source, counts: Counts, weights: str
+) -> list[Concern]:
+    """All that is to be said before a run, what stops it first.
+
+    Args:
+        source: what was recognised at the photographs.
+        counts: split -> label -> images, as far as they can be known.
+        weights: file that a person named, "starter", or empty.
+    """
+    found = [
+        *of_photographs(source, settings.generator.resolution_px),
+        *of_settings(store, settings, sorted(counts["train"])),
+        *of_weights(settings.arms[0], settings, weights),
+        *of_disk(store.url, source, settings),
+        *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
+    ]
+    return sorted(found, key=lambda concern: not concern.stops)
+
+
+def stop_on(found: Sequence[Concern]) -> None:
+    """FailedPrecondition where a concern stops the run; says all of those."""
+    if stopping := [concern.text for concern in found if concern.stops]:
+        raise FailedPrecondition("; ".join(stopping))
+
+
+def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
+    """Some of the photographs are opened: broken ones, and such that have less detail than is to be made."""
+    step = max(1, len(source.files) // SAMPLED)
+    sampled = [file.path for file in source.files[::step]][:SAMPLED]
+    broken, smallest = {}, 0
+    for path in sampled:
+        try:
+            data = (source.root / path).read_bytes()
+            decode(data)
+            side = min(size_of(data))
+            smallest = min(smallest or side, side)
+        except (DefectoryError, OSError) as error:
+            broken[path] = str(error)
+    if broken:
+        path, why = next(iter(broken.items()))
+        all_ = len(broken) == len(sampled)
+        right = "give photographs that can be opened" if all_ else "ingest lists such files and skips them"
+        yield Concern(
+            f"{len(broken)} of {len(sampled)} photographs looked at cannot be read, e.g. {path}: {why}; {right}", all_
+        )
+    if 0 < smallest < resolution_px:
+        yield Concern(
+            f"the smallest photograph looked at is {smallest} px wide or high, and generators make {resolution_px} px: "
+            f"--set generator.resolution_px={max(8, 1 << (smallest.bit_length() - 1))} invents nothing"
+        )
+
+
+def of_settings(store: ObjectStore, settings: PipelineSettings, labels: Sequence[str]) -> Iterator[Concern]:
+    """Settings against each other, against the labels, and against the models that are there."""
+    for check in (
+        lambda: check_labels_of(settings, labels),
+        lambda: check_start_label(settings, labels),
+    ):
+        try:
+            check()
+        except DefectoryError as error:
+            yield Concern(str(error), True)
+    generator = settings.generator
+    named = {generator.start, *generator.initial_models.values()} - {"", STARTER}
+    for model in sorted(named):
+        try:
+            resolve(store, "generator", model)
+        except DefectoryError as error:
+            yield Concern(f"generator.initial_model: {error}", True)
+    if (generator.augment_mode == "fixed") != (generator.augment_p > 0):
+        yield Concern(
+            f"generator.augment_p is {generator.augment_p:g} with generator.augment_mode {generator.augment_mode}: "
+            "fixed needs a probability above 0, the others take none",
+            True,
+        )
+    if settings.filter.policy == "band" and settings.filter.lower_threshold > settings.filter.threshold:
+        yield Concern(
+            f"filter.lower_threshold {settings.filter.lower_threshold:g} is above filter.threshold "
+            f"{settings.filter.threshold:g}, so the policy band keeps nothing: swap them",
+            True,
+        )
+    for arm in settings.arms:
+        told = cooked(arm.classifier_settings(settings.classifier), BASE_PX)
+        if told["warmup_epochs"] > told["epochs"]:
+            yield Concern(
+                f"the arm {arm.name} has warmup_epochs {told['warmup_epochs']} of {told['epochs']} epochs: use at most "
+                "as many as epochs",
+                True,
+            )
+
+
+def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> Iterator[Concern]:
+    """Where the classifiers' base will start, where that is not what was asked for."""
+    told = cooked(first.classifier_settings(settings.classifier), BASE_PX)
+    if os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS") or told["initial_weights"] != "imagenet" or weights == STARTER:
+        return
+    if weights:
+        if not Path(weights).is_file():
+            yield Concern(f"weights {weights}: there is no such file; name one that is there, or starter", True)
+    elif told["width_multiplier"] == 1 and not in_shared(os.environ.get("DEFECTORY_SHARED", "")) and not in_keras():
+        yield Concern(
+            "ImageNet weights of MobileNetV2 are not on this machine: Keras downloads them where it may, else every "
+            "arm starts from the starter classifier; --weights FILE names them"
+        )
+
+
+def of_disk(store_url: str, source: Source, settings: PipelineSettings) -> Iterator[Concern]:
+    """Space in a store that is a folder: photographs once, synthetic images, models."""
+    parts = urlsplit(store_url)
+    if parts.scheme != "file":
+        return
+    folder = Path(unquote(parts.path))
+    photographs = sum(
+        (source.root / file.path).stat().st_size for file in source.files if (source.root / file.path).exists()
+    )
+    synthetic = 2 * 2 * settings.synthesis.quota * settings.generator.resolution_px**2 * 3
+    needed, free = photographs + synthetic + MODELS_BYTES, shutil.disk_usage(folder).free
+    if free < needed:
+        yield Concern(
+            f"the store {folder} has {free / GIB:.1f} GiB left and the run needs about {needed / GIB:.1f}: make room, "
+            "or name another place with --store",
+            True,
+        )
+
+
+def of_memory(settings: PipelineSettings, photographs: int, available: int | None) -> Iterator[Concern]:
+    """The largest process of the line.
+
+    Args:
+        available: bytes; None where that cannot be known.
+    """
+    needed = memory_needed(settings, photographs)
+    what, bytes_ = max(needed.items(), key=lambda item: item[1])
+    if available is not None and bytes_ > available:
+        mend = {
+            "generators": "--set generator.micro_batch=2 computes a batch in parts",
+            "classifiers": "--set classifier.at_once=1 trains one cycle at a time, --set classifier.input_px=96 less",
+        }[what]
+        yield Concern(f"{what} need about {bytes_ / GIB:.1f} GiB of memory, and {available / GIB:.1f} are free: {mend}")
+
+
+def memory_needed(settings: PipelineSettings, photographs: int) -> Mapping[str, int]:
+    """What trains -> bytes at most."""
+    generator, classifier = settings.generator, cooked(settings.classifier, BASE_PX)
+    batch = generator.micro_batch or generator.batch or 16
+    still = classifier["trainable_base"] == "none" and not classifier["augment"]
+    processes = settings.classifier.at_once or (
+        1 if still else min(settings.classifier.cycles, MOST_AT_ONCE, os.cpu_count() or 1)
+    )
+    images = photographs + 2 * settings.synthesis.quota
+    return {
+        "generators": FRAMEWORK_BYTES + BYTES_A_VALUE * batch * values_of(generator),
+        "classifiers": processes * (FRAMEWORK_BYTES + images * 3 * classifier["input_px"] ** 2),
+    }

@@ -1,0 +1,160 @@
+"""How long the steps of a line take on the machine that the constants were measured on, from settings and counts.
+
+Two cores of an AMD EPYC or an Intel Xeon with AVX-512 (docs/benchmarks.md). How another machine compares is `pace`'s
+business; only the proportions matter here.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from defectory.datasets.splits import SPLIT_NAMES
+from defectory.job_settings.classifier_recipes import BASE_PX, cooked
+from defectory.job_settings.generator_training import SMALL_KIMG, STARTER
+from orchestrator.pipeline.outputs import EXPLAIN, FILTER, GENERATORS, INGEST, JUDGE, REPORT, Counts, evaluated, trained
+from orchestrator.pipeline.settings import ClassifierSettings, GeneratorSettings, PipelineSettings
+
+# A generator's image costs by its values (what is memory's) and its multiply-adds (what is the processor's).
+TRAIN_VALUE_S, TRAIN_MAC_S = 1.5e-7, 2.8e-11
+MAKE_VALUE_S, MAKE_MAC_S = 5.6e-9, 2.8e-12
+WIDTHS: Mapping[str, int] = {STARTER: 1024, "": 4096}  # channel base by where a training starts
+CHANNEL_MAX = 512
+TORCH_S, TENSORFLOW_S = 5.0, 8.0  # to start a worker
+SNAPSHOTS, SNAPSHOT_IMAGE_S = 10, 0.012  # a training's; an image that is made and measured
+EMBED_S = 0.008  # an image through MobileNetV2 of width 1 at 224 px
+TOP_SHARE = 0.5  # of the base's work that is behind its frozen stem
+LEARN = 3  # learning from an image, in multiples of looking at it
+HEAD_STEP_S, HEAD_EPOCH_S = 0.004, 0.03
+PICTURE_S = 0.012  # to read, look at and store
+JUDGED_S = 0.01  # an image at the filter, beside what its judges see in it
+EXPLAIN_S = 0.15  # an image of one arm
+REPORT_S = 3.0
+
+
+@dataclass(frozen=True)
+class Duration:
+    """What a step takes on the reference machine.
+
+    Attributes:
+        values_s: of its seconds those that values cost. macs_s: those that multiply-adds cost.
+    """
+
+    values_s: float
+    macs_s: float
+
+    @property
+    def seconds(self) -> float:
+        """In all."""
+        return self.values_s + self.macs_s
+
+    def at(self, values: float, macs: float) -> float:
+        """Seconds on a machine that is so many times as fast with values, and with multiply-adds."""
+        return self.values_s / values + self.macs_s / macs
+
+
+def expected_counts(labels: Mapping[str, int], settings: PipelineSettings) -> Counts:
+    """split -> label -> images, before anything is ingested."""
+    held_out = {"validation": settings.data.validation_share, "test": settings.data.test_share}
+    shares = {"train": 1 - sum(held_out.values()), **held_out}
+    return {split: {label: round(count * shares[split]) for label, count in labels.items()} for split in SPLIT_NAMES}
+
+
+def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]:
+    """step -> what it takes. Steps of no account are left out, and generators whose configuration has days in mind.
+
+    How many synthetic images the filter accepts nobody knows before: every second one is assumed.
+
+    Args:
+        counts: split -> label -> images.
+    """
+    train = counts.get("train", {})
+    images = sum(sum(of_split.values()) for of_split in counts.values())
+    labels = settings.generator.labels or tuple(train)
+    quotas = {label: settings.synthesis.quotas.get(label, settings.synthesis.quota) for label in labels}
+    synthetic = sum(quotas.values()) if any(arm.takes_synthetic for arm in settings.arms) else 0
+    steps = math.ceil((sum(train.values()) + synthetic) / settings.classifier.batch)
+    found = {INGEST.step: _evenly(images * PICTURE_S), REPORT.step: _evenly(REPORT_S)}
+    for arm in settings.arms:
+        of_arm = arm.classifier_settings(settings.classifier)
+        more = synthetic if arm.takes_synthetic else 0
+        found[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
+        tested = sum(counts.get("test", {}).values())
+        found[evaluated(arm.name).step] = _evenly(tested * of_arm.cycles * _embed_s(of_arm) + 1)
+    found[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
+    if synthetic:
+        cycles = settings.filter.judge_cycles
+        found[JUDGE.step] = _evenly(_training_s(settings.classifier, images, cycles, steps))
+        if (trainings := list(kimg_of(settings.generator, labels, train).values())) and None not in trainings:
+            found[GENERATORS.step] = _generators(settings.generator, [kimg or 0.0 for kimg in trainings])
+        made = sum(min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds) * q for q in quotas.values())
+        each = (
+            cycles * _embed_s(settings.classifier)
+            + JUDGED_S
+            + _image(settings.generator, MAKE_VALUE_S, MAKE_MAC_S).seconds
+        )
+        found[FILTER.step] = _evenly(2 * TENSORFLOW_S + made * each)
+    return found
+
+
+def kimg_of(generator: GeneratorSettings, labels: tuple[str, ...], train: Mapping[str, int]) -> dict[str, float | None]:
+    """label -> thousands of images that its generator is shown; None where only the service knows."""
+    length = generator.kimg or (SMALL_KIMG if generator.config == "small" else None)
+    start = generator.start_label
+    first = max(labels, key=lambda label: train.get(label, 0), default="") if start == "auto" else start
+    moved = generator.transfer_kimg or length
+    return {
+        label: moved if first in labels and label != first and label not in generator.initial_models else length
+        for label in labels
+    }
+
+
+def _generators(generator: GeneratorSettings, trainings: list[float]) -> Duration:
+    shown = sum(trainings) * 1000
+    image = _image(generator, TRAIN_VALUE_S, TRAIN_MAC_S)
+    snapshots = sum(kimg / generator.snapshot_kimg if generator.snapshot_kimg else SNAPSHOTS for kimg in trainings)
+    beside = len(trainings) * TORCH_S + snapshots * generator.measured_images * SNAPSHOT_IMAGE_S
+    return Duration(image.values_s * shown + beside, image.macs_s * shown)
+
+
+def values_of(generator: GeneratorSettings) -> int:
+    """Values that an image has in the layers of one network, one layer a resolution."""
+    return sum(side * side * channels for side, channels in _layers(generator))
+
+
+def _image(generator: GeneratorSettings, value_s: float, mac_s: float) -> Duration:
+    """An image of the network."""
+    macs = sum(2 * 9 * side * side * channels * channels for side, channels in _layers(generator))
+    return Duration(values_of(generator) * value_s, macs * mac_s)
+
+
+def _layers(generator: GeneratorSettings) -> Iterator[tuple[int, int]]:
+    """(side, channels) of every resolution."""
+    base = generator.channel_base or WIDTHS.get(generator.start, WIDTHS[""])
+    side = 4
+    while side <= generator.resolution_px:
+        yield side, min(base // side, generator.channel_max or CHANNEL_MAX)
+        side *= 2
+
+
+def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: int) -> float:
+    """A classifier's training in seconds: what is frozen is computed once for all cycles."""
+    told = cooked(settings, BASE_PX)
+    steps = settings.steps_per_epoch or steps
+    embed_s, base, warm_up = _embed_s(settings), told["trainable_base"], min(told["warmup_epochs"], told["epochs"])
+    changed = bool(told["augment"] or told["mirror_x"] or told["mirror_y"])
+    of_head = told["epochs"] if base == "none" and not changed else warm_up
+    rest = told["epochs"] - of_head
+    share = TOP_SHARE if base == "top" and not changed else 1.0
+    learn = 1 if base == "none" else LEARN
+    epoch_s = share * embed_s * (steps * settings.batch * learn + images)
+    head_s = of_head * (steps * HEAD_STEP_S + HEAD_EPOCH_S)
+    return TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+
+
+def _embed_s(settings: ClassifierSettings) -> float:
+    told = cooked(settings, BASE_PX)
+    return float(EMBED_S * (told["input_px"] / BASE_PX) ** 2 * told["width_multiplier"])
+
+
+def _evenly(seconds: float) -> Duration:
+    return Duration(seconds / 2, seconds / 2)

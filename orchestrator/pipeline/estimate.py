@@ -1,0 +1,92 @@
+"""How long a run will take, step by step, and how that is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline import pace
+from orchestrator.pipeline.durations import Duration, durations
+from orchestrator.pipeline.outputs import GENERATORS, Counts
+from orchestrator.pipeline.plan import Decision
+from orchestrator.pipeline.settings import PipelineSettings
+
+WORTH_SAYING = 0.02  # share of the whole below which a step is not named
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run's steps will take.
+
+    Attributes:
+        seconds: of the steps that will run and of which something is known.
+        unknown: steps that will run and of which nothing is known.
+        known_by: in words.
+    """
+
+    seconds: dict[str, float]
+    unknown: list[str]
+    known_by: str
+
+    @property
+    def total_s(self) -> float:
+        """Of what is known."""
+        return sum(self.seconds.values())
+
+
+def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, plan: Sequence[Decision]) -> Estimate:
+    """What the steps that a plan does not skip will take: by earlier runs on this machine, else by its speed.
+
+    Args:
+        counts: split -> label -> images.
+    """
+    expected = durations(settings, counts)
+    wanted = [decision.step for decision in plan if decision.action != "skip"]
+    factors = pace.recorded(store, pace.machine())
+    speed = None if all(step in factors for step in wanted if step in expected) else pace.measure()
+    seconds: dict[str, float] = {}
+    for step in wanted:
+        if step not in expected:
+            continue
+        if step in factors:
+            seconds[step] = factors[step] * expected[step].seconds
+        elif speed and not _computed_elsewhere(step, settings):
+            seconds[step] = expected[step].at(speed.values, speed.macs)
+    ours = [step for step in seconds if step in factors]
+    known_by = _known_by(ours, [step for step in seconds if step not in factors])
+    return Estimate(seconds, [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()], known_by)
+
+
+def _computed_elsewhere(step: str, settings: PipelineSettings) -> bool:
+    """Whether this machine's processor says nothing of a step's time."""
+    on_gpu = step == GENERATORS.step and pace.has_gpu() and settings.generator.device != "cpu"
+    return on_gpu or bool(pace.addresses())
+
+
+def _heavy(expected: Mapping[str, Duration], settings: PipelineSettings) -> set[str]:
+    """Steps whose time is worth knowing."""
+    generators = {GENERATORS.step} if any(arm.takes_synthetic for arm in settings.arms) else set()
+    return expected.keys() | generators
+
+
+def _known_by(recorded: list[str], measured: list[str]) -> str:
+    if recorded and measured:
+        return f"{', '.join(recorded)} by earlier runs on this machine, the rest by a measurement of it"
+    return "by earlier runs on this machine" if recorded else "by a measurement of this machine"
+
+
+def in_words(found: Estimate) -> str:
+    """E.g. "about 50 minutes: generators 38, judge 4, …; by a measurement of this machine"."""
+    unknown = f"the time of {', '.join(found.unknown)} is not known before a first run of it here"
+    if not found.seconds:
+        return unknown if found.unknown else "nothing is left to compute"
+    unit, divisor = ("hours", 3600.0) if found.total_s >= 2 * 3600 else ("minutes", 60.0)
+    if found.total_s < 120:
+        unit, divisor = "seconds", 1.0
+    steps = sorted(found.seconds.items(), key=lambda item: -item[1])
+    named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * found.total_s]
+    said = f"about {_number(found.total_s / divisor)} {unit}: {', '.join(named)}; {found.known_by}"
+    return f"{said}; {unknown}" if found.unknown else said
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1g}"

@@ -1,0 +1,135 @@
+"""How fast this machine is beside the one that `durations` was measured on: by earlier runs, else by a moment."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from defectory.errors import DefectoryError
+from defectory.machine import processor
+from defectory.settings import DEFAULT_PORTS
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.durations import Duration
+
+# What two cores of an Intel Xeon with AVX-512 do in `measure`, in a second.
+REFERENCE_VALUES, REFERENCE_MACS = 7.2e9, 1.5e11
+SIDE = 96  # of what is multiplied: below 128 one core does it, and waits for no other that somebody else has
+VALUES = 1 << 20  # that are added to: more than a cache holds
+MOMENT_S = 0.4
+SHORTEST_S = 5.0  # of a step from whose time anything follows
+
+
+class StepTime(BaseModel):
+    """A step that ran from start to end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    expected_s: float  # on the reference machine
+    took_s: float
+
+
+class RunTimes(BaseModel):
+    """How long a run's steps took on a machine: `paces/<machine>/<run>.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    machine: str
+    steps: dict[str, StepTime]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times as fast as the reference machine."""
+
+    values: float
+    macs: float
+
+
+def machine(environ: Mapping[str, str] = os.environ) -> str:
+    """What runs take their time on: this machine, or the services elsewhere that are named."""
+    elsewhere = addresses(environ)
+    gpu = ", with a GPU" if has_gpu() else ""
+    return ", ".join([f"{cores()} cores of {processor()}{gpu}", *elsewhere])
+
+
+def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Of services that run elsewhere."""
+    named = (f"DEFECTORY_{service.upper()}_ADDRESS" for service in DEFAULT_PORTS)
+    return [environ[name] for name in named if environ.get(name)]
+
+
+def has_gpu() -> bool:
+    """Whether this machine has one that trainings may use."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure() -> Speed:
+    """Multiply and add for a moment; the fastest round counts, so that others' work hardly shows."""
+    random = np.random.default_rng(0)
+    left, right = (random.random((SIDE, SIDE), np.float32) for _ in range(2))
+    values = random.random(VALUES, np.float32)
+    product, sum_ = np.empty_like(left), np.empty_like(values)
+
+    def add() -> None:
+        np.add(values, 1, out=sum_)
+        np.maximum(sum_, 0.5, out=sum_)
+
+    macs = cores() * SIDE**3 / _fastest(lambda: np.matmul(left, right, out=product))
+    touched = cores() * 2 * VALUES / _fastest(add)
+    return Speed(touched / REFERENCE_VALUES, macs / REFERENCE_MACS)
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    work()
+    found, until = float("inf"), time.perf_counter() + MOMENT_S / 2
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        work()
+        found = min(found, time.perf_counter() - started)
+    return found
+
+
+def remember(
+    store: ObjectStore, run: str, expected: Mapping[str, Duration], took: Mapping[str, float], machine_: str
+) -> None:
+    """Keep how long a run's steps took, those that ran from start to end."""
+    steps = {
+        step: StepTime(expected_s=expected[step].seconds, took_s=seconds)
+        for step, seconds in took.items()
+        if step in expected and seconds >= SHORTEST_S
+    }
+    if steps:
+        times = RunTimes(machine=machine_, steps=steps)
+        store.put(f"{_prefix(machine_)}{run}.json", times.model_dump_json(indent=1).encode())
+
+
+def recorded(store: ObjectStore, machine_: str) -> dict[str, float]:
+    """step -> how many times as long as expected it took in earlier runs on the machine: the median of each."""
+    factors: dict[str, list[float]] = {}
+    for times in _recorded(store, machine_):
+        for step, time_ in times.steps.items():
+            factors.setdefault(step, []).append(time_.took_s / time_.expected_s)
+    return {step: median(found) for step, found in factors.items()}
+
+
+def _recorded(store: ObjectStore, machine_: str) -> Iterator[RunTimes]:
+    for info in store.list(_prefix(machine_)):
+        try:
+            yield RunTimes.model_validate_json(store.get(info.key))
+        except (DefectoryError, ValidationError):
+            continue  # nothing depends on it
+
+
+def _prefix(machine_: str) -> str:
+    return f"paces/{hashlib.sha256(machine_.encode()).hexdigest()[:16]}/"

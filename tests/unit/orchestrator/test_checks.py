@@ -1,0 +1,130 @@
+"""What would go wrong is said before a run starts, each with what would be right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.datasets.layouts.source import Source
+from defectory.errors import FailedPrecondition
+from defectory.storage import open_store
+from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline import checks
+from orchestrator.pipeline.checks import Concern, concerns, stop_on
+from orchestrator.pipeline.data_steps import recognised
+from orchestrator.pipeline.durations import expected_counts
+from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.settings import PipelineSettings, resolve
+
+LABELS = ["defect", "good"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for label in LABELS:
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.full((80, 80), number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def settings_of(photos: Path | str = "/photos", **sections: object) -> PipelineSettings:
+    return resolve({"name": "x", "data": {"directory": str(photos)}, **sections}, preset("quick"))
+
+
+def source_of(photos: Path) -> Source:
+    return recognised(settings_of(photos).data)
+
+
+def of_settings(**sections: object) -> list[Concern]:
+    return list(checks.of_settings(MemoryStore(), settings_of(**sections), LABELS))
+
+
+def test_a_run_that_can_end_well_gives_no_concern(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checks, "available_memory", lambda: 64 << 30)
+    settings = settings_of(photos)
+    store = open_store(f"file://{tmp_path}/store")
+    counts = expected_counts({"good": 6, "defect": 6}, settings)
+    assert concerns(store, settings, source_of(photos), counts, "starter") == []
+
+
+def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> None:
+    (photos / "good/3.png").write_bytes(b"\x89PNG\r\n")
+    (found,) = checks.of_photographs(source_of(photos), 64)
+    assert found.text.startswith("1 of 12 photographs looked at cannot be read, e.g. good/3.png: ")
+    assert not found.stops
+    for file in photos.rglob("*.png"):
+        file.write_bytes(b"\x89PNG\r\n")
+    (found,) = checks.of_photographs(source_of(photos), 64)
+    assert found.stops
+
+
+def test_detail_that_photographs_have_not_is_said_with_the_setting(photos: Path) -> None:
+    (found,) = checks.of_photographs(source_of(photos), 128)
+    assert "is 80 px wide or high, and generators make 128 px: --set generator.resolution_px=64" in found.text
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"generator": {"labels": ["dent"]}}, "no training images of dent: the training images have defect, good"),
+        ({"synthesis": {"quotas": {"dent": 3}}}, "there are no training images of dent"),
+        ({"generator": {"start_label": "dent"}}, "start_label 'dent' gets no generator: use auto, nothing, or one of"),
+        ({"generator": {"initial_model": "nobody"}}, "generator.initial_model: there is no generator"),
+        ({"generator": {"augment_mode": "fixed"}}, "fixed needs a probability above 0"),
+        ({"generator": {"augment_p": 0.3}}, "the others take none"),
+        ({"filter": {"policy": "band", "lower_threshold": 0.9}}, "lower_threshold 0.9 is above filter.threshold 0.7"),
+        ({"classifier": {"warmup_epochs": 61}}, "the arm baseline has warmup_epochs 61 of 60 epochs"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_go_together_stop_it(sections: dict, said: str) -> None:
+    found = of_settings(**sections)
+    assert said in found[0].text
+    assert found[0].stops
+
+
+def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = settings_of()
+    first = settings.arms[0]
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("DEFECTORY_SHARED", raising=False)
+    monkeypatch.delenv("DEFECTORY_CLASSIFIER_ADDRESS", raising=False)
+    (found,) = checks.of_weights(first, settings, "")
+    assert "are not on this machine" in found.text
+    assert not found.stops
+    (named,) = checks.of_weights(first, settings, f"{tmp_path}/none.h5")
+    assert (named.stops, "there is no such file" in named.text) == (True, True)
+    assert list(checks.of_weights(first, settings, "starter")) == []
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/mobilenet_v2_imagenet_no_top.weights.h5").touch()
+    monkeypatch.setenv("DEFECTORY_SHARED", str(tmp_path))
+    assert list(checks.of_weights(first, settings, "")) == []
+
+
+def test_a_full_disk_stops_it(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 1 << 20})
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: usage)
+    (found,) = checks.of_disk(f"file://{photos}", source_of(photos), settings_of(photos))
+    assert found.stops
+    assert "has 0.0 GiB left and the run needs about 0.3: make room, or name another place with --store" in found.text
+    assert list(checks.of_disk("s3://bucket/x", source_of(photos), settings_of(photos))) == []
+
+
+def test_memory_names_what_needs_most_and_the_setting_that_helps() -> None:
+    (found,) = checks.of_memory(settings_of(), 3000, 1 << 20)
+    assert "classifiers need about" in found.text
+    assert "--set classifier." in found.text
+    (found,) = checks.of_memory(settings_of(generator={"resolution_px": 512, "channel_base": 32768}), 300, 1 << 30)
+    assert "generators need about" in found.text
+    assert "--set generator.micro_batch=2" in found.text
+    assert list(checks.of_memory(settings_of(), 300, None)) == []
+
+
+def test_all_that_stops_it_is_said_at_once() -> None:
+    stop_on([Concern("only a word")])
+    with pytest.raises(FailedPrecondition, match="one; two"):
+        stop_on([Concern("one", True), Concern("only a word"), Concern("two", True)])

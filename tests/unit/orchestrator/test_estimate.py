@@ -1,0 +1,150 @@
+"""How long a run takes is said before it starts: close to what runs recorded, and by what it is known."""
+
+import json
+import tarfile
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from defectory.storage import open_store
+from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline import pace
+from orchestrator.pipeline.durations import Duration, durations, expected_counts, kimg_of
+from orchestrator.pipeline.estimate import Estimate, estimate, in_words
+from orchestrator.pipeline.pace import Speed
+from orchestrator.pipeline.plan import Decision
+from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.settings import PipelineSettings, resolve
+
+FILES = Path(__file__).parents[2] / "files/run_of_0_1_0.tar.xz"  # of `make demo`, on two cores
+COUNTS = {"train": {"good": 140, "defect": 70}, "validation": {"good": 30, "defect": 15},
+          "test": {"good": 30, "defect": 15}}  # fmt: skip
+SHORT_S = 5  # below, a step is its start
+
+
+def settings_of(name: str = "quick", **sections: object) -> PipelineSettings:
+    return resolve({"name": "x", "data": {"directory": "/photos"}, **sections}, preset(name))
+
+
+def recorded_run() -> tuple[dict[str, dict[str, int]], dict[str, float]]:
+    """(counts, step -> seconds) of a demo that really ran."""
+    steps = {}
+    with tarfile.open(FILES) as archive:
+        for member in archive:
+            if "/steps/" in member.name and (file := archive.extractfile(member)):
+                record = json.loads(file.read())
+                steps[record["step"]] = record
+    seconds = {
+        step: (datetime.fromisoformat(r["finished"]) - datetime.fromisoformat(r["started"])).total_seconds()
+        for step, r in steps.items()
+    }
+    return steps["ingest"]["outputs"]["counts"], seconds
+
+
+def test_every_step_of_a_run_took_what_is_expected_within_a_factor_of_two() -> None:
+    counts, seconds = recorded_run()
+    expected = durations(settings_of("demo"), counts)
+    long = {step: s for step, s in seconds.items() if s >= SHORT_S}
+    assert len(long) >= 6
+    for step, took in long.items():
+        assert took / 2 <= expected[step].seconds <= 2 * took, step
+    assert sum(seconds.values()) / 1.5 <= sum(d.seconds for d in expected.values()) <= 1.5 * sum(seconds.values())
+
+
+@pytest.mark.parametrize(
+    ("base", "batch_s"), [(1024, 0.364), (4096, 1.877), (16384, 11.654)]  # docs/benchmarks.md: 16 images, 64 px
+)  # fmt: skip
+def test_a_generators_image_costs_what_the_benchmarks_measured(base: int, batch_s: float) -> None:
+    settings = settings_of(generator={"kimg": 1, "channel_base": base, "measured_images": 0, "labels": ["good"]})
+    expected = durations(settings, COUNTS)["generators"].seconds
+    assert expected / 1000 == pytest.approx(batch_s / 16, rel=0.4)
+
+
+def test_the_other_labels_take_the_transfers_length_and_a_published_length_is_not_guessed() -> None:
+    train = {"good": 9, "defect": 3, "dent": 2}
+    labels = ("good", "defect", "dent")
+    assert kimg_of(settings_of().generator, labels, train) == {"good": 40, "defect": 15, "dent": 15}
+    given = settings_of(generator={"initial_models": {"dent": "old"}}).generator
+    assert kimg_of(given, labels, train)["dent"] == 40
+    alone = settings_of(generator={"start_label": ""}).generator
+    assert set(kimg_of(alone, labels, train).values()) == {40}
+    assert set(
+        kimg_of(settings_of(generator={"kimg": None, "transfer_kimg": None}).generator, labels, train).values()
+    ) == {300}
+    published = settings_of(generator={"kimg": None, "transfer_kimg": None, "config": "paper256"})
+    assert "generators" not in durations(published, COUNTS)
+
+
+def test_shares_say_what_is_trained_on_before_anything_is_ingested() -> None:
+    counts = expected_counts({"good": 200, "defect": 100}, settings_of(data={"directory": "/p", "test_share": 0.2}))
+    assert counts["train"] == {"good": 130, "defect": 65}
+    assert counts["test"] == {"good": 40, "defect": 20}
+
+
+def plan_of(*steps: str) -> list[Decision]:
+    return [Decision(step, "run", "") for step in steps]
+
+
+def test_earlier_runs_on_the_machine_are_believed_more_than_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, settings = MemoryStore(), settings_of()
+    monkeypatch.setattr(pace, "measure", lambda: Speed(values=0.5, macs=0.5))
+    monkeypatch.setattr(pace, "has_gpu", lambda: False)
+    for name in ("CLASSIFIER", "GENERATOR", "FILTER", "EXPLAINER"):
+        monkeypatch.delenv(f"DEFECTORY_{name}_ADDRESS", raising=False)
+    expected = durations(settings, COUNTS)
+    first = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    assert first.seconds == {step: pytest.approx(2 * expected[step].seconds) for step in ("judge", "generators")}
+    assert first.known_by == "by a measurement of this machine"
+    for run, factor in (("a", 3.0), ("b", 5.0), ("c", 4.0)):
+        pace.remember(store, run, expected, {"generators": factor * expected["generators"].seconds, "report": 1.0},
+                      pace.machine())  # fmt: skip
+    pace.remember(store, "d", expected, {"generators": 1e6}, "another machine")
+    again = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    assert again.seconds["generators"] == pytest.approx(4 * expected["generators"].seconds)
+    assert again.known_by == "generators by earlier runs on this machine, the rest by a measurement of it"
+    skipped = estimate(store, settings, COUNTS, [Decision("generators", "skip", "")])
+    assert (skipped.seconds, in_words(skipped)) == ({}, "nothing is left to compute")
+
+
+def test_what_another_machine_or_a_gpu_computes_is_unknown_until_it_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, settings = MemoryStore(), settings_of()
+    monkeypatch.setattr(pace, "has_gpu", lambda: True)
+    found = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    assert (list(found.seconds), found.unknown) == (["judge"], ["generators"])
+    assert in_words(found).endswith("the time of generators is not known before a first run of it here")
+    pace.remember(store, "a", durations(settings, COUNTS), {"generators": 60.0}, pace.machine())
+    assert estimate(store, settings, COUNTS, plan_of("generators")).seconds["generators"] == pytest.approx(60)
+
+
+def test_what_cannot_be_read_of_earlier_runs_is_passed_over() -> None:
+    store = MemoryStore()
+    pace.remember(store, "a", {"judge": Duration(5, 5)}, {"judge": 20.0}, "here")
+    (key,) = [info.key for info in store.list("paces/")]
+    store.put(key.replace("a.json", "b.json"), b"{")
+    assert pace.recorded(store, "here") == {"judge": 2.0}
+    assert pace.recorded(store, "elsewhere") == {}
+
+
+def test_a_measurement_gives_speeds_above_zero() -> None:
+    speed = pace.measure()
+    assert 0.01 < speed.values < 100
+    assert 0.01 < speed.macs < 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ({"generators": 2280, "judge": 240, "report": 3}, "about 42 minutes: generators 38, judge 4; known"),
+        ({"generators": 40}, "about 40 seconds: generators 40; known"),
+        ({"generators": 36000, "judge": 1800}, "about 10 hours: generators 10, judge 0.5; known"),
+    ],
+)
+def test_it_is_said_in_the_unit_that_one_thinks_in(seconds: dict[str, float], said: str) -> None:
+    assert in_words(Estimate(seconds, [], "known")) == said
+
+
+def test_a_stores_times_are_kept_with_its_runs(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    pace.remember(store, "r", {"filter": Duration(2, 8)}, {"filter": 5.0}, pace.machine())
+    assert pace.recorded(open_store(store.url), pace.machine()) == {"filter": 0.5}
