@@ -183,6 +183,7 @@ def _explained(
         "boxes": boxes,
         "cells": list(cells),
         "on_background": response.on_background,
+        "unclear": response.unclear,
         "overlay": str(out),
     }
     return explanation, cells
@@ -192,7 +193,7 @@ def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -
     """Print what a folder's images show; those that could not be explained make the exit code that of a bad input."""
     for one in result["failed"]:
         sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
-    text = table(result["explanations"], ["image", "predicted", "label", "on_background", "overlay"])
+    text = table(result["explanations"], ["image", "predicted", "label", "unclear", "overlay"])
     emit({**result, "count": len(result["explanations"])}, as_json, text)
     if result["failed"]:
         raise typer.Exit(EXIT_CODES[InvalidInput])
