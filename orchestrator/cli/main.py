@@ -18,9 +18,9 @@ from orchestrator.cli import (
     doctor,
     explaining,
     filtering,
-    generator_tools,
     ingest,
     operations,
+    projecting,
     report,
     run,
     serving,
@@ -61,7 +61,7 @@ _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, servi
 for command in _line:
     app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
 app.add_typer(dataset.app, name="dataset")
-app.add_typer(generator_tools.app, name="generator")
+app.add_typer(projecting.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(operations.app, name="operations")
 for command in _machine:

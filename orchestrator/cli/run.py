@@ -26,6 +26,7 @@ from orchestrator.cli.options import (
     TileOverlap,
     TilePx,
     ValidationShare,
+    Verbose,
     Weights,
     store_url,
     weights_content,
@@ -76,6 +77,7 @@ def run(
         bool, typer.Option("--allow-random-weights", help="Go on from random weights where there are no others.")
     ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files and exit.")] = False,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +120,7 @@ def run(
     if dry_run:
         emit_plan(_plan(opened, settings, first, weights), recognise(settings.data), settings.name, as_json)
         return
-    emit_result(_run(url, opened, settings, first, weights), settings, as_json, store)
+    emit_result(_run(url, opened, settings, first, weights, verbose), settings, as_json, store)
 
 
 def read_settings(
@@ -165,15 +167,17 @@ def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weight
     return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content(weights))
 
 
-def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
+def _run(
+    url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str, verbose: bool
+) -> "RunResult":
     from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.line import line_of
-    from orchestrator.pipeline.progress import Display
     from orchestrator.pipeline.runner import run_line
 
     with (
-        Display() as display,
+        Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         services = ServiceClients(endpoints, display.warn)

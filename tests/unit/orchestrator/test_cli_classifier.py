@@ -20,7 +20,7 @@ from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
 from orchestrator.cli.options import Session
-from orchestrator.pipeline.progress import Display
+from orchestrator.pipeline.display import Display
 from services.classifier.bundle import weights_bytes
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
@@ -70,7 +70,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], 
     services = Recorded(answer)
 
     @contextmanager
-    def session(*_: str) -> Iterator[Recorded]:
+    def session(*_: str, verbose: bool = False) -> Iterator[Recorded]:
         yield services
 
     monkeypatch.setattr(f"orchestrator.cli.{module}.session", session)

@@ -35,16 +35,16 @@ class Silent:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def started(self, step: str, why: str) -> None:
+    def started(self, step: str, why: str, *, again: bool = False) -> None:
         pass
 
-    def progress(self, report: Report) -> None:
+    def progress(self, step: str, report: Report) -> None:
         pass
 
-    def finished(self, step: str, seconds: float) -> None:
+    def finished(self, step: str, seconds: float, came_of_it: str = "") -> None:
         pass
 
-    def skipped(self, step: str, why: str) -> None:
+    def skipped(self, step: str, why: str, came_of_it: str = "") -> None:
         pass
 
     def warn(self, text: str) -> None:
