@@ -11,7 +11,7 @@ import typer
 
 from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, export.")
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
-SHOWN = ["name", "images", "labels", "train", "validation", "test", "none", "layout"]
+SHOWN = ["name", "made", "images", "labels", "train", "validation", "test", "none", "layout"]
 EXAMPLES = 5  # images that a difference names in text
 
 
@@ -31,13 +31,27 @@ def list_(store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset list --store s3://bucket/line
     """
     from defectory.datasets.listing import list_datasets
+    from defectory.datasets.manifest import card_key
+    from orchestrator.cli.runs import when
 
     store_ = opened(store)
     cards, broken = list_datasets(store_)
     for reason in broken:
         sys.stderr.write(f"left out: {reason}\n")
-    rows = [{**card, **_by_split(card), "labels": ", ".join(card.get("labels", []))} for card in cards]
-    emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else f"there is no dataset in {store_.url}")
+    for card in cards:
+        made = store_.head(card_key(str(card["name"]))).modified
+        card["made"] = made.isoformat(timespec="seconds") if made else ""
+    rows = [
+        {
+            **card,
+            **_by_split(card),
+            "labels": ", ".join(card.get("labels", [])),
+            "made": when(card["made"]) if card["made"] else "",
+        }
+        for card in cards
+    ]
+    none = f"there is no dataset in {path_or_uri(store_.url)}"
+    emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else none)
 
 
 @app.command()

@@ -24,7 +24,7 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.setting_options import with_settings
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def _manifest_of(dataset: str, store: str) -> str:
     try:
         return dataset_uri(store_, dataset)
     except NotFound as error:
-        raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
+        raise NotFound(
+            f"there is no file {dataset}, and no dataset of that name in {path_or_uri(store_.url)}"
+        ) from error
 
 
 def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> None:

@@ -1,6 +1,7 @@
 """`defectory run`: the whole line, from a folder of photographs to a report."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -174,8 +175,10 @@ def _run(
     from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.line import line_of
+    from orchestrator.pipeline.run_record import RunRecord, TypedCommand
     from orchestrator.pipeline.runner import run_line
 
+    RunRecord(store, settings.name).write_command(TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd())))
     with (
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,

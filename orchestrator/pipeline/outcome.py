@@ -33,7 +33,7 @@ def in_words(output: BaseModel) -> str:
             seen = [f"{label} after {round(made.kimg * 1000)} images seen" for label, made in output.root.items()]
             return ", ".join(seen)
         case Filtered():
-            return ", ".join(f"{label} {of.accepted} of {of.quota} accepted" for label, of in output.root.items())
+            return ", ".join(f"{label} {of.accepted} accepted ({of.quota} wanted)" for label, of in output.root.items())
         case Explained():
             return f"{output.count} images"
     return ""

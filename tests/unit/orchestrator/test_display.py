@@ -237,4 +237,4 @@ def test_what_came_of_a_step_in_words() -> None:
     evaluated = EvaluatedArm(evaluation_uri="", metrics={"f1": 0.5, "accuracy": 0.75, "loss": 2.0})
     assert outcome_in_words(evaluated) == "accuracy 75.0%, macro-F1 50.0%"
     filtered = Filtered({"good": FilteredLabel(rounds=[], quota=40, accepted=38)})
-    assert outcome_in_words(filtered) == "good 38 of 40 accepted"
+    assert outcome_in_words(filtered) == "good 38 accepted (40 wanted)"
