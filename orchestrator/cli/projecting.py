@@ -30,7 +30,7 @@ from orchestrator.cli.output import emit, table
 if TYPE_CHECKING:
     from defectory.api.generator.v1.generator_pb2 import ProjectImageRequest
 
-SHOWN = ["image", "unexplained", "unexplained_ratio", "psnr_db", "picture"]  # of a folder's images
+SHOWN = ["image", "unexplained", "unexplained_ratio", "psnr_db", "files"]  # of a folder's images
 
 
 @app.command()
@@ -78,24 +78,27 @@ def project(
     )  # fmt: skip
     if not Path(image).is_dir():
         with session(store_url(store), verbose=verbose) as services, services.step(f"project onto {request.model}"):
-            emit(_projected(services, store_, request, image, out), as_json)
+            found_one = _projected(services, store_, request, image, out)
+        emit(found_one, as_json)
         return
-    found, failed = [], []
+    found: list[dict[str, object]] = []
+    failed: dict[str, str] = {}
     with session(store_url(store), verbose=verbose) as services:
         for number, one in enumerate(images, 1):
             name = Path(one).relative_to(image)
             with services.step(f"project {name} ({number} of {len(images)})"):
                 try:
                     found.append(_projected(services, store_, request, one, out / name.parent / name.name))
-                except InvalidInput as error:
-                    if "image_uri" not in error.fields:
+                except InvalidInput as wrong:
+                    if "image_uri" not in wrong.fields:
                         raise
-                    failed.append({"image": one, "error": str(error)})
-                    services.doubt(str(error))
-    result = {"model": request.model, "count": len(found), "projections": found, "failed": failed}
-    emit(result, as_json, table([{**one, "picture": one["files"][0]} for one in found], SHOWN))
-    for one in failed:
-        sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
+                    failed[one] = str(wrong)
+                    services.doubt(str(wrong))
+    errors = [{"image": one, "error": error} for one, error in failed.items()]
+    result = {"model": request.model, "count": len(found), "projections": found, "failed": errors}
+    emit(result, as_json, table(found, SHOWN))
+    for one, error in failed.items():
+        sys.stderr.write(f"error: {one}: {error}\n")
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
 

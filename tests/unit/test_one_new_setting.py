@@ -34,14 +34,15 @@ OF_THE_LINE = {
         "orchestrator/pipeline/synthetic_steps.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/generator.py",
     },
     "good_label": {"orchestrator/cli/classifier.py"},  # of a new calibration
-    "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; a column of the list
+    "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; columns of the lists
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
-        "orchestrator/cli/generator.py",
+        "orchestrator/cli/generator.py", "orchestrator/cli/models_list.py",
     },
     "square_px": {"orchestrator/pipeline/classifier_steps.py"},  # of a judge
-    "initial_weights": {  # an arm starts as the first one did
+    "initial_weights": {  # an arm starts as the first one did, and says so when it is trained
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/arms.py",
-        "orchestrator/pipeline/outputs.py", "orchestrator/cli/classifier.py", "orchestrator/report/page.py",
+        "orchestrator/pipeline/outcome.py", "orchestrator/pipeline/outputs.py", "orchestrator/cli/classifier.py",
+        "orchestrator/report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "orchestrator/pipeline/classifier_steps.py", "orchestrator/pipeline/settings.py",
