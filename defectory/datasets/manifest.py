@@ -113,6 +113,11 @@ def card_key(dataset: str) -> str:
     return f"datasets/{dataset}/dataset.json"
 
 
+def groups_key(dataset: str) -> str:
+    """Key of the sheet that shows which photographs were taken for one part."""
+    return f"datasets/{dataset}/groups.png"
+
+
 def image_key(dataset: str, sha256: str) -> str:
     """Key of an image that a network made."""
     return f"datasets/{dataset}/images/{sha256}.png"

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from defectory.errors import AlreadyExists, NotFound
@@ -16,6 +17,7 @@ class MemoryStore(Rooted):
     def __init__(self) -> None:
         super().__init__("memory://store")
         self._objects: dict[str, bytes] = {}
+        self._modified: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> ObjectInfo:
@@ -24,7 +26,8 @@ class MemoryStore(Rooted):
             if if_absent and check_key(key) in self._objects:
                 raise AlreadyExists(f"{self.uri(key)} exists already")
             self._objects[check_key(key)] = bytes(data)
-        return _info(key, data)
+            self._modified[key] = datetime.now(UTC)
+        return self._info(key, data)
 
     def get(self, key: str) -> bytes:
         """Read a whole object."""
@@ -49,7 +52,7 @@ class MemoryStore(Rooted):
 
     def head(self, key: str) -> ObjectInfo:
         """Describe an object."""
-        return _info(key, self.get(key))
+        return self._info(key, self.get(key))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object at the key."""
@@ -59,13 +62,14 @@ class MemoryStore(Rooted):
         """Objects whose key starts with the prefix, in the order of their keys."""
         with self._lock:
             found = sorted((key, data) for key, data in self._objects.items() if key.startswith(prefix))
-        return (_info(key, data) for key, data in found)
+        return (self._info(key, data) for key, data in found)
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""
         with self._lock:
             self._objects.pop(check_key(key), None)
+            self._modified.pop(key, None)
 
-
-def _info(key: str, data: bytes) -> ObjectInfo:
-    return ObjectInfo(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
+    def _info(self, key: str, data: bytes) -> ObjectInfo:
+        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return ObjectInfo(key, len(data), etag, self._modified.get(key))

@@ -113,7 +113,7 @@ class S3Store(Rooted):
         """Describe an object without reading it."""
         with self._errors(key):
             stat = self._client.stat_object(self._bucket, self._name(key))
-        return ObjectInfo(key, stat.size or 0, stat.etag or "")
+        return ObjectInfo(key, stat.size or 0, stat.etag or "", stat.last_modified)
 
     def exists(self, key: str) -> bool:
         """Whether there is an object at the key."""
@@ -131,7 +131,9 @@ class S3Store(Rooted):
         with self._errors(prefix):
             items = self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True)
             found = [
-                ObjectInfo(str(item.object_name)[len(self._prefix) :], item.size or 0, item.etag or "")
+                ObjectInfo(
+                    str(item.object_name)[len(self._prefix) :], item.size or 0, item.etag or "", item.last_modified
+                )
                 for item in items
             ]
         yield from sorted(found, key=lambda info: info.key)

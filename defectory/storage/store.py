@@ -1,7 +1,8 @@
 """The ObjectStore contract: a small verb set over keys, the same in a folder, in memory and on S3."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ class ObjectInfo:
     key: str
     size_bytes: int
     etag: str  # changes whenever the content does
+    modified: datetime | None = field(default=None, compare=False)  # UTC; of `head` and `list`, where the store says it
 
 
 class ObjectStore(Protocol):

@@ -1,5 +1,6 @@
 """`defectory cables`: drawn photographs of cables, to try the line without photographs of one's own."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,17 @@ def cables(
     defectory cables build/cables --kind bent_wire --kind missing_wire --size 128
     """
     from orchestrator.cables import KINDS, write_cables
-    from orchestrator.pipeline.progress import Display, Report
+    from orchestrator.pipeline.display import Display
+    from orchestrator.pipeline.progress import Report
 
     del store  # the drawings go to a folder; the option is there as for every command
+    clock = time.monotonic()
     with Display() as display:
         display.started("cables", f"drawing {good} good and {defect} faulty cables")
-        write_cables(
-            directory, good, defect, seed, size,
-            lambda done, total: display.progress(Report("drawing", done, total, "images")), kinds or KINDS[1:],
-        )  # fmt: skip
+
+        def drawn(done: int, total: int) -> None:
+            display.progress("cables", Report("drawing", done, total, "images"))
+
+        write_cables(directory, good, defect, seed, size, drawn, kinds or KINDS[1:])
+        display.finished("cables", time.monotonic() - clock, f"{good + defect} images")
     emit({"directory": str(directory), "counts": {"good": good, "defect": defect}, "seed": seed}, as_json)

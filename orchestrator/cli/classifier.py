@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     AsJson,
     Session,
     Store,
+    Verbose,
     Weights,
     content_of,
     dataset_uri,
@@ -54,6 +55,7 @@ def train(
     cycles: FoldedCycles,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
     weights: Weights = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +79,7 @@ def train(
     request.request_id = derived_request_id(
         "classifier-train", content_of(store_, manifest_uri), weights_content(weights), request
     )
-    with session(store_url(store), weights) as services, services.step(f"classifier {name}"):
+    with session(store_url(store), weights, verbose=verbose) as services, services.step(f"classifier {name}"):
         made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
         if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
             services.warn(
@@ -129,6 +131,7 @@ def calibrate(
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
     target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts; else as trained.")] = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +151,7 @@ def calibrate(
         model=full, manifest_uri=manifest_uri, target=target, good_label=good
     )
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
-    with session(store_url(store)) as services, services.step(f"calibrate {full}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         made = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
     result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
     emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
@@ -162,6 +165,7 @@ def export(
         str, typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files.")
     ] = "",
     dataset: Annotated[str, typer.Option("--dataset", help="Its test images check; else the one trained on.")] = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -180,7 +184,7 @@ def export(
     request = classifier_pb2.ExportClassifierRequest(model=full, format=format_, manifest_uri=manifest_uri)
     content = content_of(store_, manifest_uri) if manifest_uri else ""
     request.request_id = derived_request_id("export", content, request)
-    with session(store_url(store)) as services, services.step(f"export {full}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"export {full}"):
         made = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
         if made.differs:
             decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
@@ -206,6 +210,7 @@ def evaluate(
     model: Model,
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -223,7 +228,7 @@ def evaluate(
     full = "/".join(resolve(store_, "classifier", model))
     request = classifier_pb2.EvaluateClassifierRequest(model=full, manifest_uri=manifest_uri, split=split)
     request.request_id = derived_request_id("evaluate", content_of(store_, manifest_uri), request)
-    with session(store_url(store)) as services, services.step(f"evaluate {full}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate(EVALUATE_CLASSIFIER, request, services.report)
     result: dict[str, object] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
     evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
@@ -241,6 +246,7 @@ def evaluate(
 def classify(
     model: Model,
     images: Annotated[list[str], typer.Argument(help="Image files, folders of them, or URIs of the store.")],
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -254,7 +260,7 @@ def classify(
 
     given = named(images)
     failed: dict[str, str] = {}
-    with session(store_url(store)) as services, services.step(f"classify {len(given.images)} images"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"classify {len(given.images)} images"):
         version, found = _classified(services, model, given.images, failed)
         if failed:
             services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")

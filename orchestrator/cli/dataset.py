@@ -1,6 +1,7 @@
 """`defectory dataset`: what is in the store, what two datasets differ in, and files for other tools."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from defectory.storage import ObjectStore
-from orchestrator.cli.options import AsJson, Store, dataset_uri, opened
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
+from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
 
 if TYPE_CHECKING:
     from defectory.datasets.manifest import ManifestLine
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, export.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, export.")
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
-SHOWN = ["name", "images", "labels", "train", "validation", "test", "none", "layout"]
+SHOWN = ["name", "made", "images", "labels", "train", "validation", "test", "none", "layout"]
 EXAMPLES = 5  # images that a difference names in text
 
 
@@ -30,13 +31,27 @@ def list_(store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset list --store s3://bucket/line
     """
     from defectory.datasets.listing import list_datasets
+    from defectory.datasets.manifest import card_key
+    from orchestrator.cli.runs import when
 
     store_ = opened(store)
     cards, broken = list_datasets(store_)
     for reason in broken:
         sys.stderr.write(f"left out: {reason}\n")
-    rows = [{**card, **_by_split(card), "labels": ", ".join(card.get("labels", []))} for card in cards]
-    emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else f"there is no dataset in {store_.url}")
+    for card in cards:
+        made = store_.head(card_key(str(card["name"]))).modified
+        card["made"] = made.isoformat(timespec="seconds") if made else ""
+    rows = [
+        {
+            **card,
+            **_by_split(card),
+            "labels": ", ".join(card.get("labels", [])),
+            "made": when(card["made"]) if card["made"] else "",
+        }
+        for card in cards
+    ]
+    none = f"there is no dataset in {path_or_uri(store_.url)}"
+    emit({"datasets": cards}, as_json, table(rows, SHOWN) if rows else none)
 
 
 @app.command()
@@ -90,12 +105,50 @@ def diff(first: Dataset, second: Dataset, store: Store = "", as_json: AsJson = F
 
 
 @app.command()
+def groups(
+    dataset: Dataset,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Draw them on a sheet, a .png file.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, max=500, help="Rows of the sheet.")] = 20,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show which photographs were taken for one part, those first that are likeliest to be wrong.
+
+    Photographs of one part stay in one split. Groups of several labels come first, then the largest. Where photographs
+    of different parts stand in a row, give the parts with `defectory ingest … --groups parts.csv`.
+
+    \b
+    defectory dataset groups screws --out groups.png
+    """
+    from orchestrator.pipeline.group_sheet import group_sheet, groups_of
+
+    store_ = opened(store)
+    found = groups_of(_lines(store_, dataset))
+    if out is not None and found:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(group_sheet(store_, found, most))
+    shown = [
+        {"group": group.name, "photographs": [line.source for line in group.photographs], "title": group.title}
+        for group in found
+    ]
+    sheet = str(out) if out is not None and found else ""
+    rows = [f"{group.title}\n  {', '.join(line.source for line in group.photographs)}" for group in found[:most]]
+    left = [f"… and {len(found) - most} more (--most, --json)"] if len(found) > most else []
+    drawn = [f"sheet: {sheet}"] if sheet else []
+    none = [] if found else ["no part of it has several photographs, so there is nothing to draw"]
+    emit({"dataset": dataset, "groups": shown, "sheet": sheet}, as_json, "\n".join([*rows, *left, *drawn, *none]))
+
+
+@app.command()
 def export(
     dataset: Dataset,
     form: Annotated[str, typer.Option("--format", help="folders, mvtec, coco, datumaro, csv or yolo.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is empty or not there.")],
     origin: Annotated[str, typer.Option("--origin", help="all, real, or synthetic (edited, too).")] = "all",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -107,19 +160,22 @@ def export(
     """
     from defectory.datasets.exporting import export as export_dataset
     from defectory.errors import InvalidInput
-    from orchestrator.pipeline.progress import Display, Report
+    from orchestrator.pipeline.display import Display
+    from orchestrator.pipeline.progress import Report
 
     if origin not in ("all", "real", "synthetic"):
         raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
     store_ = opened(store)
-    with Display() as display:
+    clock = time.monotonic()
+    with Display(verbose=verbose) as display:
         display.started("export", str(out))
         made = export_dataset(
             store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
-            report=lambda done, total: display.progress(Report("writing files", done, total, "files")),
+            report=lambda done, total: display.progress("export", Report("writing files", done, total, "files")),
         )  # fmt: skip
         for note in made.notes:
             display.warn(note)
+        display.finished("export", time.monotonic() - clock, f"{made.images} images, {made.masks} masks")
     result = {
         "dataset": dataset, "format": form, "out": str(out), "images": made.images, "masks": made.masks,
         "rejected_left_out": made.rejected, "notes": list(made.notes),

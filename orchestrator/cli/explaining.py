@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     AsJson,
     Session,
     Store,
+    Verbose,
     content_of,
     dataset_uri,
     derived_request_id,
@@ -23,7 +24,7 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.setting_options import with_settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def explain(
     split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
     *,
     how: ExplainingMany,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -71,13 +73,13 @@ def explain(
     manifest_uri = "" if images else _manifest_of(source, store)
     _check_effect(context, bool(images), models)
     if Path(source).is_file():
-        result = _explain_files({source: out or Path("overlay.png")}, models[0], label, how, store_url(store))
+        result = _explain_files({source: out or Path("overlay.png")}, models[0], label, how, store_url(store), verbose)
         emit(result["explanations"][0], as_json)
     elif images:
         outs = {image: _beside(out or Path("overlays"), Path(image).relative_to(source)) for image in images}
-        _emit_folder(_explain_files(outs, models[0], label, how, store_url(store)), as_json)
+        _emit_folder(_explain_files(outs, models[0], label, how, store_url(store), verbose), as_json)
     else:
-        _explain_dataset(source, manifest_uri, models, split, how, store, as_json)
+        _explain_dataset(source, manifest_uri, models, split, how, store, verbose, as_json)
 
 
 def _images_of(source: str, store: str) -> list[str]:
@@ -109,7 +111,9 @@ def _manifest_of(dataset: str, store: str) -> str:
     try:
         return dataset_uri(store_, dataset)
     except NotFound as error:
-        raise NotFound(f"there is no file {dataset}, and no dataset of that name in {store_.url}") from error
+        raise NotFound(
+            f"there is no file {dataset}, and no dataset of that name in {path_or_uri(store_.url)}"
+        ) from error
 
 
 def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> None:
@@ -126,7 +130,7 @@ def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> 
 
 
 def _explain_files(
-    outs: Mapping[str, Path], model: str, label: str, how: ExplainingMany, url: str
+    outs: Mapping[str, Path], model: str, label: str, how: ExplainingMany, url: str, verbose: bool
 ) -> dict[str, list[dict[str, object]]]:
     """Explain images in one session; a single one that cannot be is an error, of several it is named.
 
@@ -140,7 +144,7 @@ def _explain_files(
     failed: list[dict[str, object]] = []
     cells: set[tuple[int, int]] = set()
     what = next(iter(outs)) if len(outs) == 1 else f"{len(outs)} images"
-    with session(url) as services, services.step(f"explain {what}"):
+    with session(url, verbose=verbose) as services, services.step(f"explain {what}"):
         for image, out in outs.items():
             try:
                 explanation, cells_of_it = _explained(services, Path(image), model, label, how, out)
@@ -183,6 +187,7 @@ def _explained(
         "boxes": boxes,
         "cells": list(cells),
         "on_background": response.on_background,
+        "unclear": response.unclear,
         "overlay": str(out),
     }
     return explanation, cells
@@ -192,7 +197,7 @@ def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -
     """Print what a folder's images show; those that could not be explained make the exit code that of a bad input."""
     for one in result["failed"]:
         sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
-    text = table(result["explanations"], ["image", "predicted", "label", "on_background", "overlay"])
+    text = table(result["explanations"], ["image", "predicted", "label", "unclear", "overlay"])
     emit({**result, "count": len(result["explanations"])}, as_json, text)
     if result["failed"]:
         raise typer.Exit(EXIT_CODES[InvalidInput])
@@ -214,6 +219,7 @@ def _explain_dataset(
     split: str,
     how: ExplainingMany,
     store: str,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     from defectory.api.explainer.v1 import explainer_pb2
@@ -229,7 +235,7 @@ def _explain_dataset(
     request = fill(request, how)
     request.request_id = derived_request_id("explain", content_of(store_, manifest_uri), request)
     request.output_prefix = f"explanations/{request.request_id}"
-    with session(store_url(store)) as services, services.step(f"explain {dataset}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"explain {dataset}"):
         made = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
     for model in json.loads(store_.get(store_.key(made.summary_uri)))["models"]:
         _warn_of_coarse(services, model["model"], model["cells"])

@@ -8,6 +8,7 @@ from defectory.job_settings.filtering import Filtering
 from orchestrator.cli.options import (
     AsJson,
     Store,
+    Verbose,
     content_of,
     dataset_uri,
     derived_request_id,
@@ -26,6 +27,7 @@ def filter_images(
     judge: Annotated[str, typer.Option("--judge", help="Classifier that judges: train it with --folds.")],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the dataset to write.")],
     filtering: Filtering,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -52,7 +54,7 @@ def filter_images(
     request = fill(request, filtering)
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
-    with session(store_url(store)) as services, services.step(f"filter {dataset}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"filter {dataset}"):
         made = services.clients.operate(FILTER_IMAGES, request, services.report)
     result = {
         "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),

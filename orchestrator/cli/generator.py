@@ -1,4 +1,4 @@
-"""`defectory generator`: train, synthesize, import, metrics, preview, list, show; the rest is in `generator_tools`."""
+"""`defectory generator`: train, synthesize, import, metrics, preview, list, show; tools are in files of their own."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,7 @@ from orchestrator.cli.models import list_models_of, show_model
 from orchestrator.cli.options import (
     AsJson,
     Store,
+    Verbose,
     content_of,
     dataset_uri,
     derived_request_id,
@@ -59,6 +60,7 @@ def train(
     *,
     training: GeneratorTraining,
     seed: Seed = 0,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +83,7 @@ def train(
         labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
-    with session(store_url(store)) as services, services.step(f"generator {name}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"generator {name}"):
         made = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
     outputs = trained_generator(made).model_dump()
     emit({"model": f"{made.name}/{made.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs}, as_json)
@@ -111,6 +113,7 @@ def synthesize(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write the PNG files here.")] = None,
     *,
     rendering: NoisyRendering,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -137,7 +140,7 @@ def synthesize(
     dataset = dataset or derived_request_id(request.model.replace("/", "-"), request)
     request.dataset = dataset
     request.request_id = derived_request_id("synthesize", request)
-    with session(store_url(store)) as services, services.step(f"synthesize {dataset}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"synthesize {dataset}"):
         made = services.clients.operate(SYNTHESIZE, request, services.report)
     files = _export(store_, made.manifest_uri, out) if out else []
     result = {"dataset": dataset, "manifest_uri": made.manifest_uri, "model": request.model, "count": made.count}
@@ -151,6 +154,7 @@ def import_(
     label: Annotated[
         str, typer.Option("--label", help="Label of which it makes images; an export has one already.")
     ] = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -167,7 +171,7 @@ def import_(
     field = "safetensors_uri" if file.suffix.lower() == ".safetensors" else "pickle_uri"
     request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
-    with session(store_url(store)) as services, services.step(f"import {name}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"import {name}"):
         made = services.clients.operate(IMPORT_GENERATOR, request, services.report).generator
     shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
     emit({**shown, "label": made.label, "weights_sha256": made.weights_sha256}, as_json)
@@ -182,6 +186,7 @@ def metrics(
     *,
     truncation: Truncation,
     fid: Annotated[bool, typer.Option("--fid", help="FID too; refused below 10000 images of either kind.")] = False,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -201,7 +206,7 @@ def metrics(
     )
     request = fill(request, truncation)
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
-    with session(store_url(store)) as services, services.step(f"metrics {model}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"metrics {model}"):
         found = services.clients.operate(EVALUATE_GENERATOR, request, services.report)
     values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
     emit({"model": request.model, "dataset": dataset, "held_out_images": found.held_out_images, **values}, as_json)
@@ -216,6 +221,7 @@ def preview(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the PNG files.")] = Path("preview"),
     *,
     rendering: PreviewRendering,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -230,7 +236,7 @@ def preview(
 
     numbers = parse_numbers(seeds, "seeds")
     request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
-    with session(store_url(store)) as services, services.step(f"preview {model}"):
+    with session(store_url(store), verbose=verbose) as services, services.step(f"preview {model}"):
         response = services.clients.call(PREVIEW, request)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f"seed{seed:06d}.png" for seed in numbers]

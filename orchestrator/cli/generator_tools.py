@@ -1,4 +1,4 @@
-"""`defectory generator`: export, interpolate, mix, project: looking into a generator, and taking it elsewhere."""
+"""`defectory generator`: export, interpolate, mix: looking into a generator, and taking it elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,17 +8,15 @@ import typer
 from defectory.job_settings.rendering import Rendering
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
-from orchestrator.cli.generator import Seed, app, parse_numbers, with_version
+from orchestrator.cli.generator import app, parse_numbers, with_version
 from orchestrator.cli.options import (
     AsJson,
     Store,
-    content_of,
-    dataset_uri,
+    Verbose,
     derived_request_id,
     opened,
     session,
     store_url,
-    stored_file,
 )
 from orchestrator.cli.output import emit
 from orchestrator.cli.setting_options import with_settings
@@ -34,6 +32,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; else NAME-VERSION.")
     ] = None,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -50,8 +49,8 @@ def export(
     store_ = opened(store)
     form = form or (out.suffix.removeprefix(".") if out else "") or "safetensors"
     request = generator_pb2.ExportGeneratorRequest(model=with_version(store_, model), format=form)
-    request.request_id = derived_request_id("export", _weights(store_, request.model), request)
-    with session(store_url(store)) as services, services.step(f"export {request.model}"):
+    request.request_id = derived_request_id("export", weights_of(store_, request.model), request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"export {request.model}"):
         made = services.clients.operate(EXPORT_GENERATOR, request, services.report)
     out = out or Path(f"{request.model.replace('/', '-')}.{form}")
     take_files(store_, [(made.file_uri, out, "")])
@@ -74,6 +73,7 @@ def interpolate(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .webp or .mp4 file.")] = Path("film.webp"),
     *,
     rendering: Rendering,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -93,8 +93,8 @@ def interpolate(
         format=out.suffix.removeprefix("."), fps=fps, class_labels=_names(class_labels),
     )  # fmt: skip
     request = fill(request, rendering)
-    request.request_id = derived_request_id("film", _weights(store_, request.model), request)
-    with session(store_url(store)) as services, services.step(f"film of {request.model}"):
+    request.request_id = derived_request_id("film", weights_of(store_, request.model), request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"film of {request.model}"):
         made = services.clients.operate(INTERPOLATE, request, services.report)
     take_files(store_, [(made.file_uri, out, "")])
     emit({"model": request.model, "frames": made.frames, "file": str(out), "sha256": made.sha256}, as_json)
@@ -113,6 +113,7 @@ def mix(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The grid, a .png file.")] = Path("mix.png"),
     *,
     rendering: Rendering,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -132,58 +133,11 @@ def mix(
         styles=parse_numbers(styles, "styles", MAX_STYLES), class_labels=_names(class_labels),
     )  # fmt: skip
     request = fill(request, rendering)
-    request.request_id = derived_request_id("mix", _weights(store_, request.model), request)
-    with session(store_url(store)) as services, services.step(f"mixtures of {request.model}"):
+    request.request_id = derived_request_id("mix", weights_of(store_, request.model), request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"mixtures of {request.model}"):
         made = services.clients.operate(MIX_STYLES, request, services.report)
     take_files(store_, [(made.sheet_uri, out, "")])
     emit({"model": request.model, "mixtures": made.count, "file": str(out)}, as_json)
-
-
-@app.command()
-def project(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file, or an image's URI in the store.")],
-    model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    steps: Annotated[int, typer.Option("--steps", min=10, max=10_000, help="Steps of the search.")] = 500,
-    compared: Annotated[
-        int, typer.Option("--compared", min=0, max=15, help="The network's own images to compare with.")
-    ] = 3,
-    dataset: Annotated[
-        str, typer.Option("--dataset", help="Compare with as many validation images of this dataset too.")
-    ] = "",
-    class_label: Annotated[
-        str, typer.Option("--class", metavar="LABEL", help="Class to search from and compare with; else all.")
-    ] = "",
-    seed: Seed = 0,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of picture and latents.")] = Path(
-        "projection"
-    ),
-    store: Store = "",
-    as_json: AsJson = False,
-) -> None:
-    """Find the w whose picture is nearest to an image. What the network cannot make, it has not learned.
-
-    \b
-    defectory generator project photo.jpg --model screws-good --dataset screws --out projection
-    defectory generator project photo.jpg --model screws-defects --class cut --dataset screws
-    """
-    from defectory.api.generator.v1 import generator_pb2
-    from orchestrator.pipeline.methods import PROJECT_IMAGE
-
-    store_ = opened(store)
-    uri = image if "://" in image else stored_file(store_, _existing(image))
-    request = generator_pb2.ProjectImageRequest(
-        model=with_version(store_, model), image_uri=uri, steps=steps, compared=compared, seed=seed,
-        class_label=class_label, manifest_uri=dataset_uri(store_, dataset) if dataset else "",
-    )  # fmt: skip
-    held_out = content_of(store_, request.manifest_uri) if request.manifest_uri else ""
-    request.request_id = derived_request_id("project", _weights(store_, request.model), held_out, request)
-    with session(store_url(store)) as services, services.step(f"project onto {request.model}"):
-        found = services.clients.operate(PROJECT_IMAGE, request, services.report)
-    files = [(found.picture_uri, out / "projection.png", ""), (found.latents_uri, out / "projection.npz", "")]
-    take_files(store_, files)
-    values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
-    shown = {"model": request.model, **values, "used_discriminator": found.used_discriminator}
-    emit({**shown, "files": [str(file) for _, file, _ in files]}, as_json)
 
 
 def _names(text: str) -> list[str]:
@@ -191,16 +145,8 @@ def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
 
 
-def _weights(store: ObjectStore, model: str) -> str:
+def weights_of(store: ObjectStore, model: str) -> str:
     """The hash of a model's weights: files made of other weights under the same name are not taken for these."""
     from defectory.models import read_model_card
 
     return str(read_model_card(store, "generator", *model.split("/")).get("weights_sha256"))
-
-
-def _existing(image: str) -> Path:
-    from defectory.errors import NotFound
-
-    if not Path(image).is_file():
-        raise NotFound(f"there is no image file {image!r}")
-    return Path(image)

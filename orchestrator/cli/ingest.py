@@ -1,5 +1,6 @@
 """`defectory ingest`: a folder of photographs becomes a dataset with splits."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is recognised and what would be left out; make nothing.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a folder of photographs into a dataset.
@@ -43,7 +45,9 @@ def ingest(
     from defectory.validation import validated
     from orchestrator.cli.sources import check_exists
     from orchestrator.pipeline.data_steps import ingest_folder_outputs, recognise
-    from orchestrator.pipeline.progress import Display
+    from orchestrator.pipeline.display import Display
+    from orchestrator.pipeline.outcome import in_words
+    from orchestrator.pipeline.progress import WatchedStep
 
     check_exists(directory, "folder or table", (*TABLE_ENDINGS, ".json"))
     data = validated(DataSettings, {"directory": str(directory), **reading.model_dump(exclude_unset=True)})
@@ -53,9 +57,14 @@ def ingest(
         return
     if not name:
         raise typer.BadParameter("the dataset needs a name (or use --dry-run)", param_hint="--name")
-    with Display() as display:
+    clock = time.monotonic()
+    with Display(verbose=True) as display:  # what was recognised is what it is asked for
         display.started("ingest", str(directory))
-        result = ingest_folder_outputs(data, opened(store), name, display.progress, display.warn)
+        watched = WatchedStep(display, "ingest")
+        result = ingest_folder_outputs(data, opened(store), name, watched.progress, watched.warn)
+        for path, why in result.skipped if verbose else ():
+            display.say(f"  skipped {path}: {why}")
+        watched.finished(time.monotonic() - clock, in_words(result))
     emit(result.model_dump(mode="json"), as_json)
 
 

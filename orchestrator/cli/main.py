@@ -18,12 +18,15 @@ from orchestrator.cli import (
     doctor,
     explaining,
     filtering,
-    generator_tools,
     ingest,
+    models_list,
     operations,
+    projecting,
     report,
     run,
+    runs,
     serving,
+    status,
 )
 from orchestrator.cli.output import emit_error
 
@@ -57,12 +60,14 @@ _line: tuple[Callable[..., None], ...] = (
     explaining.explain,
     report.report,
 )
+_store: tuple[Callable[..., None], ...] = (runs.runs, status.status, status.logs, runs.open_)
 _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
-for command in _line:
-    app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
+for command in (*_line, *_store):
+    app.command(name={"filter_images": "filter", "open_": "open"}.get(command.__name__))(command)
 app.add_typer(dataset.app, name="dataset")
-app.add_typer(generator_tools.app, name="generator")
+app.add_typer(projecting.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
+app.add_typer(models_list.app, name="models")
 app.add_typer(operations.app, name="operations")
 for command in _machine:
     app.command()(command)

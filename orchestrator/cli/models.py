@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
 
 LEFT_OUT = ("golden", "history")  # of a card as text
@@ -25,7 +25,7 @@ def list_models_of(store: ObjectStore, kind: str, columns: list[str], as_json: b
         known = {**shape, **card} if isinstance(shape, dict) else card
         rows.append({**_main_weights(card), **known, "model": f"{name}/{version}", "name": name, "version": version})
     cells = [{**row, "cycles": len(x)} if isinstance(x := row.get("cycles"), list) else row for row in rows]
-    text = table(cells, columns) if rows else f"there is no {kind} in {store.url}"
+    text = table(cells, columns) if rows else f"there is no {kind} in {path_or_uri(store.url)}"
     shown = [{column: row.get(column) for column in ["name", "version", *columns]} for row in rows]
     emit({f"{kind}s": shown}, as_json, text)
 

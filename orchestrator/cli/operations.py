@@ -11,7 +11,7 @@ from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.serving.operations.record import State, list_operations, read_progress, read_record
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.options import AsJson, Store, opened, session, store_url
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, path_or_uri, table
 
 UNREADABLE = "unreadable"  # state of an operation whose record is damaged
 STOP_S = 60.0  # a worker finishes the step that it is in; one that does not is killed, or found dead, within it
@@ -34,7 +34,9 @@ def list_(
     rows = [_row(store_, *names) for names in list_operations(store_, service)]
     rows.sort(key=lambda row: str(row["created"]))
     columns = ["operation", "state", "stage", "done", "created", "updated", "restarts", "error"]
-    emit({"operations": rows}, as_json, table(rows, columns) if rows else f"there are none in {store_.url}")
+    emit(
+        {"operations": rows}, as_json, table(rows, columns) if rows else f"there are none in {path_or_uri(store_.url)}"
+    )
 
 
 @app.command()

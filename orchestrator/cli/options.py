@@ -12,12 +12,16 @@ from defectory.storage import ObjectStore, open_store
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.clients import ServiceClients
-    from orchestrator.pipeline.progress import Display, Report
+    from orchestrator.pipeline.display import Display
+    from orchestrator.pipeline.progress import Report
 
 Store = Annotated[
     str, typer.Option("--store", metavar="URL", help="file:///folder or s3://bucket/prefix (DEFECTORY_STORE).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, all else on standard error.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Say more while it works: why, what was recognised, every measured value.")
+]
 Weights = Annotated[
     str,
     typer.Option(
@@ -59,11 +63,12 @@ class Session:
     def __init__(self, clients: "ServiceClients", display: "Display") -> None:
         self.clients = clients
         self._display = display
+        self._step = ""
         self._doubt = ""
 
     def report(self, report: "Report") -> None:
         """Show progress."""
-        self._display.progress(report)
+        self._display.progress(self._step, report)
 
     def warn(self, text: str) -> None:
         """Say what a person should read, also after the work."""
@@ -75,24 +80,24 @@ class Session:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A piece of work with a bar of its own."""
+        """A piece of work with a line of its own."""
         import time
 
-        clock, self._doubt = time.monotonic(), ""
+        clock, self._step, self._doubt = time.monotonic(), name, ""
         self._display.started(name, "waiting for the service")
         yield
-        self._display.finished(name, time.monotonic() - clock, self._doubt)
+        self._display.finished(name, time.monotonic() - clock, doubt=self._doubt)
 
 
 @contextmanager
-def session(url: str, weights: str = "") -> Iterator[Session]:
+def session(url: str, weights: str = "", *, verbose: bool = False) -> Iterator[Session]:
     """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end."""
     from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
-    from orchestrator.pipeline.progress import Display
 
     with (
-        Display() as display,
+        Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         yield Session(ServiceClients(endpoints, display.warn), display)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
 
@@ -38,7 +39,15 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
+def path_or_uri(uri: str) -> str:
+    """A file's path, which a person can open; other URIs as they are."""
+    parts = urlsplit(uri)
+    return unquote(parts.path) if parts.scheme == "file" else uri
+
+
 def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, str) and value.startswith("file://"):
+        return path_or_uri(value)
     return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else str(value)

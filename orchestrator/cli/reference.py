@@ -25,7 +25,12 @@ done.
 A command starts the services that it needs on this machine and stops them at its end, unless
 `DEFECTORY_GENERATOR_ADDRESS`, `DEFECTORY_CLASSIFIER_ADDRESS`, `DEFECTORY_FILTER_ADDRESS` and
 `DEFECTORY_EXPLAINER_ADDRESS` (`host:port`) say where they are. Their logs lie in the folder store's `logs/`, else in
-`~/.cache/defectory/logs`.
+`~/.cache/defectory/logs`; `defectory logs OPERATION` shows what they say of one piece of work.
+
+While a command works, standard error says how far it is. On a terminal every step that runs has one live line, which
+leaves a line with what came of it. In a file, a pipe, a dumb terminal (`TERM=dumb`) or CI (`CI` is set) every step has
+a plain line each ten seconds. `NO_COLOR` takes the colours away. `--verbose` says more: why a step runs, what was
+recognised, where samples lie, every measured value.
 """
 PIPELINE_INTRO = """# Pipeline files
 

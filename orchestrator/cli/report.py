@@ -2,12 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
 
 import typer
 
 from orchestrator.cli.options import AsJson, Store, opened
-from orchestrator.cli.output import emit
+from orchestrator.cli.output import emit, path_or_uri
 
 
 def report(
@@ -32,9 +31,3 @@ def report(
         out.write_bytes(html)
     result = {"run": run, "report_uri": store_.uri(key), "summary": summary.model_dump(mode="json")}
     emit(result, as_json, f"report: {out or path_or_uri(store_.uri(key))}")
-
-
-def path_or_uri(uri: str) -> str:
-    """A file's path, which a browser opens; other URIs as they are."""
-    parts = urlsplit(uri)
-    return unquote(parts.path) if parts.scheme == "file" else uri

@@ -1,6 +1,7 @@
 """`defectory run`: the whole line, from a folder of photographs to a report."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.ingest import NAMES, summary_in_words
-from orchestrator.cli.options import AsJson, Store, Weights, store_url, weights_content, weights_file
+from orchestrator.cli.options import AsJson, Store, Verbose, Weights, store_url, weights_content, weights_file
 from orchestrator.cli.output import emit, table
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import IngestSettings
@@ -51,6 +52,7 @@ def run(
         bool, typer.Option("--allow-random-weights", help="Go on from random weights where there are no others.")
     ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files and exit.")] = False,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -97,7 +99,7 @@ def run(
         emit_preview(known, settings.name, as_json)
         stop_on(known.concerns)
         return
-    emit_result(_run(url, opened, settings, known, first, weights), settings, as_json, store)
+    emit_result(_run(url, opened, settings, known, first, weights, verbose), settings, as_json, store)
 
 
 def read_settings(
@@ -135,28 +137,37 @@ def read_settings(
 
 
 def _run(
-    url: str, store: "ObjectStore", settings: "PipelineSettings", known: "Preview", first: str, weights: str
+    url: str,
+    store: "ObjectStore",
+    settings: "PipelineSettings",
+    known: "Preview",
+    first: str,
+    weights: str,
+    verbose: bool,
 ) -> "RunResult":
     from orchestrator.pipeline import pace
     from orchestrator.pipeline.checks import stop_on
     from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.durations import durations
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.estimate import in_words
     from orchestrator.pipeline.line import line_of
     from orchestrator.pipeline.outputs import INGEST
-    from orchestrator.pipeline.progress import Display, Report
+    from orchestrator.pipeline.run_record import RunRecord, TypedCommand
     from orchestrator.pipeline.runner import run_line
 
     with (
-        Display() as display,
+        Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         for concern in known.concerns:
             if not concern.stops:
                 display.warn(concern.text)
         stop_on(known.concerns)
-        display.progress(Report("", 0, 0, "", text=in_words(known.estimate)))
+        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()))
+        RunRecord(store, settings.name).write_command(typed)
+        display.say(in_words(known.estimate))
         services = ServiceClients(endpoints, display.warn)
         line = line_of(settings.arms)
         result = run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))

@@ -2,8 +2,7 @@
 
 import shlex
 
-from orchestrator.cli.output import emit
-from orchestrator.cli.report import path_or_uri
+from orchestrator.cli.output import emit, path_or_uri
 from orchestrator.pipeline import outputs as keys
 from orchestrator.pipeline.outputs import Model
 from orchestrator.pipeline.progress import clock

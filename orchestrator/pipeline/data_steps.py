@@ -11,7 +11,7 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source
 from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.layouts.table import with_groups
-from defectory.datasets.manifest import ManifestLine, content_hash, read_manifest, write_dataset
+from defectory.datasets.manifest import ManifestLine, content_hash, groups_key, read_manifest, write_dataset
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
@@ -19,6 +19,7 @@ from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
+from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
 from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
 from orchestrator.pipeline.progress import Report
@@ -135,11 +136,20 @@ def ingest_folder_outputs(
     right = "it is so in the splits that were kept" if kept else larger
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
+    groups = groups_of(lines)
+    groups_uri = ""
+    if groups:
+        on_report(Report("drawing the sheet of parts with several photographs", 0, len(groups), "parts"))
+        store.put(groups_key(name), group_sheet(store, groups))
+        groups_uri = store.uri(groups_key(name))
     return Ingested(
         dataset=name,
         manifest_uri=result.manifest_uri,
         content_hash=content_hash(lines),
         images=len(lines),
+        photographs=len({line.source for line in lines}),
+        parts=len({line.group or line.sha256 for line in lines}),
+        groups_uri=groups_uri,
         labels=sorted({line.label for line in lines}),
         skipped=result.skipped,
         source=result.card["source"],

@@ -30,6 +30,9 @@ class Ingested(Dataset):
     """The dataset of the photographs."""
 
     images: int
+    photographs: int = 0  # whose images they are: fewer, where there are tiles or augmented copies. 0: not known
+    parts: int = 0  # that the photographs show
+    groups_uri: str = ""  # a sheet of the parts with several photographs; empty: there are none
     labels: list[str]
     skipped: list[tuple[str, str]]  # (file, why)
     source: dict[str, JsonValue]  # what was recognised in the folder: layouts.summary.summarise

@@ -1,23 +1,8 @@
-"""What a person sees while steps run: one line a step with rate and time left, on standard error."""
+"""How far work is: what a step reports, in words, and who is told of it."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from defectory.api.operations.v1 import operations_pb2
 
@@ -26,7 +11,7 @@ SAID: Mapping[str, str] = {
     "val_f1": "F1 on validation", "kimg": "thousand images shown", "kid": "distance to real images (KID)",
     "p": "augmentation",
 }  # fmt: skip
-PLAIN_INTERVAL_S = 15.0  # between lines where standard error is no terminal
+IMAGES_A_KIMG = 1000
 
 
 @dataclass(frozen=True)
@@ -60,100 +45,53 @@ class Report:
             progress.warning,
         )
 
+    def about(self, subject: str) -> "Report":
+        """The same, whose stage says of what, where a step does the same for several."""
+        return replace(self, stage=f"{subject}, {self.stage}" if self.stage else subject)
+
 
 class Watcher(Protocol):
-    """Is told what happens in a run."""
+    """Is told what happens in a run, perhaps of several steps at the same time and from several threads."""
 
-    def started(self, step: str, why: str) -> None:
-        """A step begins."""
+    def started(self, step: str, why: str, *, again: bool = False) -> None:
+        """A step begins; `again`: it was done before, and something that it depends on has changed."""
 
-    def progress(self, report: Report) -> None:
-        """The step that runs got further."""
+    def progress(self, step: str, report: Report) -> None:
+        """A step got further."""
 
-    def finished(self, step: str, seconds: float) -> None:
-        """The step that runs is done."""
+    def finished(self, step: str, seconds: float, came_of_it: str = "") -> None:
+        """A step is done."""
 
-    def skipped(self, step: str, why: str) -> None:
+    def skipped(self, step: str, why: str, came_of_it: str = "") -> None:
         """A step need not run."""
 
     def warn(self, text: str) -> None:
         """Something that a person should read, also after the run."""
 
 
-class Display:
-    """A Watcher that draws on standard error: live bars on a terminal, a line now and then elsewhere."""
+class WatchedStep:
+    """A step that is watched: passes on what it says, and keeps what it warned of."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
-        self._bars = Progress(
-            SpinnerColumn(), TextColumn("[bold]{task.fields[step]}"), BarColumn(bar_width=24), _Counts(),
-            TimeElapsedColumn(), console=self._console, transient=True,
-        )  # fmt: skip
-        self._task: TaskID | None = None
-        self._last_line = 0.0
-        self._step = ""
-        self._sample_uri = ""  # that was told last
-        self._warned: set[str] = set()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def started(self, step: str, why: str) -> None:
-        """Begin a bar."""
-        self._step, self._last_line = step, time.monotonic()
-        self._console.print(Text(f"▶ {step}: {why}"))
-        if self._console.is_terminal:
-            self._task = self._bars.add_task("", total=None, step=step, report=Report("starting", 0, 0, ""))
-
-    def progress(self, report: Report) -> None:
-        """Move the bar; print a line; of a new sheet of samples say where it is."""
-        if report.text:
-            self._console.print(Text(f"  {report.text}"), soft_wrap=True)
-            return
-        if report.sample_uri and report.sample_uri != self._sample_uri:
-            self._sample_uri = report.sample_uri
-            self._console.print(Text(f"  {self._step}: samples in {report.sample_uri}"), soft_wrap=True)
-        if self._task is not None:
-            self._bars.update(self._task, total=report.total or None, completed=report.done, report=report)
-        elif not self._console.is_terminal and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
-            self._last_line = time.monotonic()
-            self._console.print(Text(f"  {self._step}: {in_words(report)}"))
-
-    def finished(self, step: str, seconds: float, doubt: str = "") -> None:
-        """End the bar; with a tick, or with what is wrong with what came of it."""
-        self._end()
-        if doubt:
-            self._console.print(Text(f"✘ {step}: {doubt}", style="bold red"))
-        else:
-            self._console.print(Text(f"✔ {step}: {clock(seconds)}", style="green"))
-
-    def skipped(self, step: str, why: str) -> None:
-        """Say why a step does not run."""
-        self._console.print(Text(f"✔ {step}: skipped, {why}", style="dim"))
+    def __init__(self, watcher: Watcher, step: str) -> None:
+        self._watcher = watcher
+        self._step = step
+        self.warnings: dict[str, None] = {}  # in their order, each once
 
     def warn(self, text: str) -> None:
-        """Say it in a colour that is seen; the same words once only."""
-        if text in self._warned:
-            return
-        self._warned.add(text)
-        self._console.print(Text(f"! {text}", style="bold yellow"), soft_wrap=True)
+        """A warning of the step itself."""
+        self.warnings[text] = None
+        self._watcher.warn(text)
 
-    def _end(self) -> None:
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
+    def progress(self, report: Report) -> None:
+        """A service's report: whoever watches the operation has told its warning already."""
+        if report.warning:
+            self.warnings[report.warning] = None
+        self._watcher.progress(self._step, report)
 
-
-class _Counts(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(in_words(task.fields["report"]))
+    def finished(self, seconds: float, came_of_it: str) -> None:
+        """It is done: what came of it, and of how many things it warned."""
+        warned = f"{len(self.warnings)} warning{'s' * (len(self.warnings) != 1)}" if self.warnings else ""
+        self._watcher.finished(self._step, seconds, ", ".join(filter(None, [came_of_it, warned])))
 
 
 def in_words(report: Report) -> str:
@@ -161,17 +99,24 @@ def in_words(report: Report) -> str:
 
     What has no plain words is left to the log: losses, r_t, ticks.
     """
-    parts = [report.stage] if report.stage else []
-    if report.unit:
-        parts.append(
-            f"{report.done} of {report.total} {report.unit}" if report.total else f"{report.done} {report.unit}"
-        )
-        if report.rate > 0:
-            parts.append(f"{report.rate:.3g} {report.unit}/s")
-    if report.remaining_s is not None:
-        parts.append(f"{clock(report.remaining_s)} left")
+    parts = [report.stage, _count(report)]
+    if report.unit and report.rate > 0:
+        parts.append(f"{report.rate:.3g} {report.unit}/s")
+    parts.append(_left(report))
     parts += [f"{said} {report.values[name]:.3g}" for name, said in SAID.items() if name in report.values]
-    return " · ".join(parts)
+    return " · ".join(filter(None, parts))
+
+
+def in_short(report: Report) -> str:
+    """What somebody who waits wants to know, e.g. "training · 300 images seen (0.3 of 1 kimg) · 2:10 left"."""
+    return " · ".join(filter(None, [report.stage, _count(report), _left(report)]))
+
+
+def in_a_word(report: Report) -> str:
+    """What fits nearly everywhere, e.g. "30% · 2:10 left"; the stage where it is not known how much there is to do."""
+    if not report.total:
+        return report.stage
+    return " · ".join(filter(None, [f"{min(1.0, report.done / report.total):.0%}", _left(report)]))
 
 
 def clock(seconds: float) -> str:
@@ -179,3 +124,17 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _count(report: Report) -> str:
+    """How much is done. A generator's training counts the images that it has seen, in kimg for those who know it."""
+    if not report.unit or not (report.done or report.total):
+        return ""
+    if "kimg" in report.values and report.unit == "images":
+        of = f" of {report.total / IMAGES_A_KIMG:g}" if report.total else ""
+        return f"{report.done} images seen ({report.done / IMAGES_A_KIMG:.3g}{of} kimg)"
+    return f"{report.done} of {report.total} {report.unit}" if report.total else f"{report.done} {report.unit}"
+
+
+def _left(report: Report) -> str:
+    return "" if report.remaining_s is None else f"{clock(report.remaining_s)} left"

@@ -1,6 +1,7 @@
 """A run's memory in the store: `runs/<run>/pipeline.json`, `steps/<step>.json`, and how often a step was forced."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Generic
 
@@ -59,6 +60,20 @@ def _arm(written: JsonValue) -> JsonValue:
     return written
 
 
+class TypedCommand(BaseModel):
+    """The command that a run was last started by, and where it was typed: there it goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    arguments: tuple[str, ...]  # without the program's name
+    folder: str
+
+    @property
+    def line(self) -> str:
+        """As it can be typed anywhere."""
+        return f"cd {shlex.quote(self.folder)} && {shlex.join(['defectory', *self.arguments])}"
+
+
 class Forced(BaseModel):
     """How often each step was forced, and the step from which a run that has not finished forces."""
 
@@ -113,6 +128,15 @@ class RunRecord:
             raise Corrupted(
                 f"what the run {self.name!r} was set to cannot be read ({error.errors()[0]['msg']}): run it again"
             ) from error
+
+    def write_command(self, command: TypedCommand) -> None:
+        """Remember how it was started."""
+        self._write(self.prefix + "command.json", command)
+
+    def command(self) -> TypedCommand | None:
+        """How it was started last; None where nobody typed that."""
+        values = self._read(self.prefix + "command.json")
+        return None if values is None else TypedCommand.model_validate(values)
 
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""

@@ -13,9 +13,10 @@ from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
 from orchestrator.pipeline.known_inputs import KnownInputs
+from orchestrator.pipeline.outcome import in_words
 from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.plan import decide, steps_from
-from orchestrator.pipeline.progress import Report, Watcher
+from orchestrator.pipeline.progress import WatchedStep, Watcher
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Step, StepContext, StepInputs
@@ -63,16 +64,17 @@ def run_line(
         upstream = outputs.of(step.needs)
         known, remembered, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
         if remembered is not None:
-            watcher.skipped(step.name, decision.why)
+            watcher.skipped(step.name, decision.why, in_words(remembered.outputs))
             outputs.add(step.name, remembered.outputs)
             result.skipped.append(step.name)
             continue
-        heard = _Heard(watcher)
+        watcher.started(step.name, decision.why, again=record.has(step.name))
+        watched = WatchedStep(watcher, step.name)
         context = StepContext(
-            settings, weights, upstream, store, services, heard.progress, heard.warn,
+            settings, weights, upstream, store, services, watched.progress, watched.warn,
             step.name, known.hash, forced.get(step.name, 0),
         )  # fmt: skip
-        own, result.seconds[step.name] = _run_step(step, context, known, record, heard, decision.why)
+        own, result.seconds[step.name] = _run_step(step, context, known, record, watched)
         outputs.add(step.name, own)
         result.ran.append(step.name)
     record.finish_run()
@@ -90,30 +92,10 @@ def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
     )
 
 
-class _Heard:
-    """Passes on what a step says, and keeps what it warned of: the report tells it again."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
-        self.warnings: dict[str, None] = {}  # in their order, each once
-
-    def warn(self, text: str) -> None:
-        """A warning of the step itself."""
-        self.warnings[text] = None
-        self.watcher.warn(text)
-
-    def progress(self, report: Report) -> None:
-        """A service's report: whoever watches the operation has told its warning already."""
-        if report.warning:
-            self.warnings[report.warning] = None
-        self.watcher.progress(report)
-
-
 def _run_step(
-    step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, heard: _Heard, why: str
+    step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, watched: WatchedStep
 ) -> tuple[OfStep, float]:
     """What the step made, and the seconds that it took."""
-    heard.watcher.started(step.name, why)
     started, clock = _now(), time.monotonic()
     outputs = step.work(context)
     finished = StepRecord[OfStep](
@@ -123,11 +105,11 @@ def _run_step(
         started=started,
         finished=_now(),
         outputs=outputs,
-        warnings=tuple(heard.warnings),
+        warnings=tuple(watched.warnings),
     )
     record.finish(finished)
     seconds = round(time.monotonic() - clock, 1)
-    heard.watcher.finished(step.name, seconds)
+    watched.finished(seconds, in_words(outputs))
     return outputs, seconds
 
 

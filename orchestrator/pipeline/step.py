@@ -41,6 +41,10 @@ class StepContext(StepInputs):
         """The run's name."""
         return self.settings.name
 
+    def reporting(self, subject: str) -> ReportCallback:
+        """`on_report` for one of several things that the step does the same with."""
+        return lambda report: self.on_report(report.about(subject))
+
     def request_id(self, part: str = "") -> str:
         """The id of one of this step's operations: the same for the same inputs."""
         return request_id(self.step, self.input_hash, part, self.forced)

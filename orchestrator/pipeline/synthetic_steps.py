@@ -119,7 +119,7 @@ def generators(context: StepContext) -> Generators:
             initial_model=initial,
         )
         request.request_id = _identified(context, label, request)[0]
-        generator = context.services.operate(TRAIN_GENERATOR, request, context.on_report).generator
+        generator = context.services.operate(TRAIN_GENERATOR, request, context.reporting(label)).generator
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = trained_generator(generator)
@@ -212,7 +212,7 @@ def _synthesise(context: StepContext, label: str, model: str, number: int, made:
     request = fill(request, context.settings.synthesis)
     request.request_id, digest = _identified(context, f"synthesise {label} {number}", request)
     request.dataset = context.name(label, f"r{number}", digest)  # rounds of other settings keep theirs
-    return context.services.operate(SYNTHESIZE, request, context.on_report).manifest_uri
+    return context.services.operate(SYNTHESIZE, request, context.reporting(label)).manifest_uri
 
 
 def _judge(
@@ -227,7 +227,7 @@ def _judge(
     request = fill(request, context.settings.filter)
     request.request_id, digest = _identified(context, f"judge {label} {number}", request)
     request.dataset = context.name(label, f"r{number}", "judged", digest)
-    judged = context.services.operate(FILTER_IMAGES, request, context.on_report)
+    judged = context.services.operate(FILTER_IMAGES, request, context.reporting(label))
     for warning in judged.warnings:
         context.warn(warning)
     return judged

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 
 from defectory.datasets.layouts.summary import in_words, warnings
-from defectory.errors import DefectoryError
+from defectory.errors import DefectoryError, NotFound
 from defectory.imaging import FULL_DEPTH
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
@@ -114,6 +114,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         probe_rows=list(probe_rows(content.probes)),
         warnings=list(_warnings(content)),
         recognised=_recognised(content),
+        groups=_groups(store, content),
         colours=colours(arms),
         curves={split: data_uri(curves(metrics, colours(arms), split), SVG) for split in content.splits()},
         reliability={arm.title: data_uri(arm.reliability, SVG) for arm in content.arms if arm.reliability is not None},
@@ -227,6 +228,15 @@ def _recognised(content: RunContent) -> list[str]:
     """How ingest read the folder, and what it left out, where no warning says so."""
     left = [text for text in warnings(content.ingested.source) if text not in content.warnings]
     return [*in_words(content.ingested.source), *left]
+
+
+def _groups(store: ObjectStore, content: RunContent) -> str:
+    """The sheet of parts with several photographs, a data URI; empty where there are none, or it was deleted."""
+    uri = content.ingested.groups_uri
+    try:
+        return data_uri(store.get(store.key(uri))) if uri else ""
+    except NotFound:
+        return ""
 
 
 def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:

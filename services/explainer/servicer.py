@@ -77,6 +77,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
             on_background=found.on_background,
             heat_rows=rows,
             heat_columns=columns,
+            unclear=found.unclear,
         )
 
     def ExplainImages(

@@ -132,7 +132,11 @@ def test_heat_is_on_the_background_or_not(stub, classified: dict) -> None:
             assert found.background == pytest.approx(outside, abs=0.05)
             assert found.on_background == (found.background > 0.5)
             assert not (found.on_background and found.boxes)
+            assert ("background" in found.unclear) == found.on_background
+            assert bool(found.unclear) != bool(found.boxes)
             shares.append(found.background)
+        else:
+            assert "nothing spoke for the label" in found.unclear
     assert shares
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     source = classifier_pb2.ImageSource(content=encode_png(noise))

@@ -37,12 +37,12 @@ OF_THE_LINE = {
     "good_label": {"cli/classifier.py"},  # of a new calibration
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",
-        "pipeline/data_settings.py", "cli/generator.py",
+        "pipeline/data_settings.py", "cli/generator.py", "cli/models_list.py",
     },
     "square_px": {"pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
         "pipeline/classifier_steps.py", "pipeline/arms.py",
-        "pipeline/outputs.py", "cli/classifier.py", "report/page.py",
+        "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier.py", "report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "pipeline/classifier_steps.py", "pipeline/settings.py",

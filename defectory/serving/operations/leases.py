@@ -95,6 +95,23 @@ class Leases:
         return time.monotonic() - since < LEASE_S
 
 
+def is_worked_on(store: ObjectStore, service: str, operation_id: str) -> bool:
+    """Whether a service works on the operation, or will, as far as one look tells.
+
+    Of a service on another machine by what it said last, and by this machine's clock.
+    """
+    owners = sorted(store.list(owners_prefix(service, operation_id)), key=_number)
+    if not owners:
+        return False
+    try:
+        owner = Owner.model_validate_json(store.get(owners[-1].key))
+    except (NotFound, ValidationError):
+        return False
+    if owner.machine == _machine():
+        return owner.started == _started(owner.pid)
+    return time.time() - owner.renewed < LEASE_S
+
+
 def _number(info: ObjectInfo) -> int:
     with suppress(ValueError):
         return int(info.key.rpartition("/")[2].removesuffix(".json"))

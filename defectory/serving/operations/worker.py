@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
 
@@ -35,6 +36,7 @@ def enter(workplace: Workplace, operation_id: str) -> StoredJobContext:
     call_itself(operation_id)
     keep_freed_memory()  # a worker lives as long as its job: what it keeps is given back soon enough
     configure_logs(workplace.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
+    structlog.contextvars.bind_contextvars(operation=operation_id)
     store = open_store(workplace.store_url)
     context = StoredJobContext(store, workplace.service, operation_id, workplace.settings)
 

@@ -68,7 +68,10 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     generator, card = bundle.load(job.store, request.model)
     generator = on_best_device(generator, set_up(job.settings))
     device = generator.mapping.w_average.device
-    target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture, card.bits)
+    try:
+        target = _target(job.store.get(job.store.key(request.image_uri)), card.architecture, card.bits)
+    except InvalidInput as error:
+        raise InvalidInput(f"the image: {error}", {"image_uri": str(error)}) from error
     class_index = card.class_index(request.class_label)
     labels = [request.class_label] if request.class_label and card.classes else card.labels
     own = _own_images(generator, compared, class_index)

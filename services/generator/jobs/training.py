@@ -204,12 +204,12 @@ def _pinned(store: ObjectStore, prefix: str, initial_model: str) -> str:
 
 
 def _reporter(job: JobContext, kimg: float, warning: str) -> Report:
-    """Progress in whole kimg, as the operation's metadata has it; the exact figure is among the values."""
-    total = math.ceil(kimg)
+    """Progress in images that the discriminator has seen, which are whole numbers where kimg are not."""
+    total = math.ceil(kimg * 1000)
 
     def report(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
-        done = total if images_seen >= kimg * 1000 else images_seen / 1000
+        done = min(images_seen, total)
         sample_uri = job.store.uri(sample_key) if sample_key else ""
-        job.report("training", done, total, "kimg", values=values, sample_uri=sample_uri, warning=warning)
+        job.report("training", done, total, "images", values=values, sample_uri=sample_uri, warning=warning)
 
     return report

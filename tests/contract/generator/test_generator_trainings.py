@@ -36,7 +36,7 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     assert made.kimg == pytest.approx(0.032)
     again = stub.TrainGenerator(request, timeout=PATIENT_S)
     assert again.name == operation.name  # the same request, the same operation
-    assert seen[-1].unit == "kimg"
+    assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (32, 32, "images")
     assert "chosen without KID: 0 validation images, at least 10 are needed" in seen[-1].warning
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
     assert decode(store.get(store.key(made.sample_uri))).size == (8 * 16, 4 * 16)

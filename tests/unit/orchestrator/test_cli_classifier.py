@@ -20,7 +20,7 @@ from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
 from orchestrator.cli.options import Session
-from orchestrator.pipeline.progress import Display
+from orchestrator.pipeline.display import Display
 from services.classifier.bundle import weights_bytes
 from tests.contract.datasets import make_dataset
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
@@ -70,7 +70,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], 
     services = Recorded(answer)
 
     @contextmanager
-    def session(*_: str) -> Iterator[Recorded]:
+    def session(*_: str, verbose: bool = False) -> Iterator[Recorded]:
         yield services
 
     monkeypatch.setattr(f"orchestrator.cli.{module}.session", session)
@@ -316,12 +316,15 @@ def test_a_doubtful_step_has_no_tick() -> None:
 def test_heat_of_few_cells_says_that_it_cannot_say_where(
     cells: tuple[int, int], warned: bool, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = explainer_pb2.ExplainResponse(overlay=b"png", heat_rows=cells[0], heat_columns=cells[1])
+    answer = explainer_pb2.ExplainResponse(
+        overlay=b"png", heat_rows=cells[0], heat_columns=cells[1], unclear="too coarse" if warned else ""
+    )
     of_file = recorded(monkeypatch, lambda _: answer, "explaining")
     (tmp_path / "part.png").write_bytes(b"x")
     out = ("--out", str(tmp_path / "why.png"))
     made = json.loads(said(store, "explain", str(tmp_path / "part.png"), "--model", "m", *out, "--json"))
     assert made["cells"] == list(cells)
+    assert made["unclear"] == ("too coarse" if warned else "")
     bundle(store, weights_bytes(lively(ARCHITECTURE)))
     store.put("summary.json", json.dumps({"models": [{"model": "judge/1", "cells": cells}]}).encode())
     many = explainer_pb2.ExplainImagesResponse(summary_uri=store.uri("summary.json"))

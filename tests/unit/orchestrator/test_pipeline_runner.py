@@ -35,16 +35,16 @@ class Silent:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def started(self, step: str, why: str) -> None:
+    def started(self, step: str, why: str, *, again: bool = False) -> None:
         pass
 
-    def progress(self, report: Report) -> None:
+    def progress(self, step: str, report: Report) -> None:
         pass
 
-    def finished(self, step: str, seconds: float) -> None:
+    def finished(self, step: str, seconds: float, came_of_it: str = "") -> None:
         pass
 
-    def skipped(self, step: str, why: str) -> None:
+    def skipped(self, step: str, why: str, came_of_it: str = "") -> None:
         pass
 
     def warn(self, text: str) -> None:
@@ -134,6 +134,32 @@ def settings_for(photos: Path, **sections: Any) -> PipelineSettings:
 
 def go(store: ObjectStore, settings: PipelineSettings, services: Answers, **options: Any) -> RunResult:
     return run_line(STEPS, store, settings, services, Silent(), **options)
+
+
+def test_whoever_watches_is_told_what_came_of_each_step_and_which_is_done_again(photos: Path) -> None:
+    class Told(Silent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.came: dict[str, str] = {}
+            self.again: set[str] = set()
+
+        def started(self, step: str, why: str, *, again: bool = False) -> None:
+            self.again |= {step} if again else set()
+
+        def finished(self, step: str, seconds: float, came_of_it: str = "") -> None:
+            self.came[step] = came_of_it
+
+        def skipped(self, step: str, why: str, came_of_it: str = "") -> None:
+            self.came[step] = f"before: {came_of_it}"
+
+    store, first, second = MemoryStore(), Told(), Told()
+    run_line(STEPS, store, settings_for(photos), Answers(store), first)
+    assert first.came["ingest"].startswith("24 photographs (12 good, 12 defect), 24 parts, ")
+    assert first.came["baseline-evaluate"] == "macro-F1 50.0%"
+    assert first.again == set()
+    run_line(STEPS, store, settings_for(photos, explain={"limit": 3}), Answers(store), second)
+    assert second.came["baseline-evaluate"] == "before: macro-F1 50.0%"
+    assert second.again == {"explain"}
 
 
 def test_a_second_run_asks_nothing(photos: Path) -> None:

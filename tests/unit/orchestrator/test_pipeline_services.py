@@ -1,6 +1,5 @@
 """Embedded services and their clients: start, crash, restart, stop; asking again after a service went away."""
 
-import io
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from google.longrunning import operations_pb2
-from rich.console import Console
 
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
@@ -22,7 +20,7 @@ from orchestrator.pipeline import embedded
 from orchestrator.pipeline.clients import ServiceClients
 from orchestrator.pipeline.embedded import STOPPING, EmbeddedServices, log_folder
 from orchestrator.pipeline.methods import FILTER_IMAGES, PREVIEW
-from orchestrator.pipeline.progress import Display, Report, in_words
+from orchestrator.pipeline.progress import Report
 from tests.patience import PATIENT_S
 
 
@@ -193,32 +191,3 @@ def test_a_warning_of_the_work_is_said_once() -> None:
     told: list[str] = []
     operate(Warned(Endpoints(restarted=False), told.append))
     assert told == ["no KID"]
-
-
-def test_the_same_warning_of_two_steps_is_shown_once() -> None:
-    shown = io.StringIO()
-    with Display(Console(file=shown, width=80)) as display:
-        for text in ("few parts", "no KID", "few parts"):
-            display.warn(text)
-    assert shown.getvalue().split("\n")[:3] == ["! few parts", "! no KID", ""]
-
-
-def test_every_new_sheet_of_samples_is_told_once() -> None:
-    shown = io.StringIO()
-    with Display(Console(file=shown, width=40)) as display:
-        display.started("generator screws", "waiting")
-        for uri in (
-            "",
-            "file:///srv/a/long/folder/of/samples/1.png",
-            "file:///srv/a/long/folder/of/samples/1.png",
-            "s3://2",
-        ):
-            display.progress(Report("training", 1, 9, "kimg", sample_uri=uri))
-    lines = [line for line in shown.getvalue().splitlines() if "samples in" in line]
-    told = ["file:///srv/a/long/folder/of/samples/1.png", "s3://2"]
-    assert lines == [f"  generator screws: samples in {uri}" for uri in told]
-
-
-def test_progress_in_words() -> None:
-    report = Report("cycle 2 of 5", 12, 40, "epochs", 1.25, 21, {"val_f1": 0.9114, "r_t": 0.3})
-    assert in_words(report) == "cycle 2 of 5 · 12 of 40 epochs · 1.25 epochs/s · 0:21 left · F1 on validation 0.911"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_absent_objects(store: ObjectStore) -> None:
             verb("nothing")
     store.delete("nothing")
     assert list(store.list()) == []
+
+
+def test_when_an_object_was_written_is_told(store: ObjectStore) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=2)  # servers count whole seconds, by their own clock
+    store.put("a/b", b"1")
+    (listed,) = store.list("a/")
+    for info in (listed, store.head("a/b")):
+        assert info.modified is not None
+        assert before < info.modified < datetime.now(UTC) + timedelta(minutes=2)
 
 
 def test_delete(store: ObjectStore) -> None:

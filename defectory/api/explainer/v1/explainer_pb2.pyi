@@ -130,6 +130,7 @@ class ExplainResponse(_message.Message):
     ON_BACKGROUND_FIELD_NUMBER: _builtins.int
     HEAT_ROWS_FIELD_NUMBER: _builtins.int
     HEAT_COLUMNS_FIELD_NUMBER: _builtins.int
+    UNCLEAR_FIELD_NUMBER: _builtins.int
     predicted_label: _builtins.str
     """The label decided for, at the model's operating point."""
     label: _builtins.str
@@ -150,6 +151,8 @@ class ExplainResponse(_message.Message):
     """Rows of cells that the heatmap had before it was enlarged, >= 1. With fewer than nine cells in all it cannot say where."""
     heat_columns: _builtins.int
     """Columns of them, >= 1."""
+    unclear: _builtins.str
+    """Why the heat says nothing of the part, in a few words for a person; empty where it does."""
     @_builtins.property
     def probabilities(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Calibrated probability of every label."""
@@ -171,10 +174,11 @@ class ExplainResponse(_message.Message):
         on_background: _builtins.bool = ...,
         heat_rows: _builtins.int = ...,
         heat_columns: _builtins.int = ...,
+        unclear: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background", "boxes", b"boxes", "heat_columns", b"heat_columns", "heat_rows", b"heat_rows", "heatmap", b"heatmap", "label", b"label", "on_background", b"on_background", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "background", b"background", "boxes", b"boxes", "heat_columns", b"heat_columns", "heat_rows", b"heat_rows", "heatmap", b"heatmap", "label", b"label", "on_background", b"on_background", "overlay", b"overlay", "predicted_label", b"predicted_label", "probabilities", b"probabilities", "unclear", b"unclear"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background: _TypeAlias = _typing.Literal["background"]  # noqa: Y015
     _WhichOneofArgType__background: _TypeAlias = _typing.Literal["_background", b"_background"]  # noqa: Y015

@@ -99,7 +99,8 @@ class GeneratorServiceServicer:
 
     def TrainGenerator(self, request, context):
         """Trains a generator on the training images of one label, or a class-conditional one on several.
-        The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
+        The operation's response is a TrainGeneratorResponse, its metadata a Progress in "images" (shown to D; the value
+        "kimg" is thousands of them).
         Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
         NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
         """

@@ -36,7 +36,8 @@ class GeneratorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> GeneratorServiceAsyncStub: ...
     TrainGenerator: _grpc.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]
     """Trains a generator on the training images of one label, or a class-conditional one on several.
-    The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
+    The operation's response is a TrainGeneratorResponse, its metadata a Progress in "images" (shown to D; the value
+    "kimg" is thousands of them).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
     """
@@ -96,7 +97,8 @@ class GeneratorServiceAsyncStub(GeneratorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     TrainGenerator: _aio.UnaryUnaryMultiCallable[_generator_pb2.TrainGeneratorRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Trains a generator on the training images of one label, or a class-conditional one on several.
-    The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
+    The operation's response is a TrainGeneratorResponse, its metadata a Progress in "images" (shown to D; the value
+    "kimg" is thousands of them).
     Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
     NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
     """
@@ -159,7 +161,8 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Trains a generator on the training images of one label, or a class-conditional one on several.
-        The operation's response is a TrainGeneratorResponse, its metadata a Progress in "kimg" (thousands of images shown to D).
+        The operation's response is a TrainGeneratorResponse, its metadata a Progress in "images" (shown to D; the value
+        "kimg" is thousands of them).
         Errors: INVALID_ARGUMENT (a setting out of range, a label without images, an image of the test split),
         NOT_FOUND (dataset, initial model), ALREADY_EXISTS (request_id with other settings).
         """

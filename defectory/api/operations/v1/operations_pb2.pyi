@@ -65,7 +65,7 @@ class Progress(_message.Message):
     total: _builtins.int
     """Units of work in all; 0 while unknown."""
     unit: _builtins.str
-    """The unit of done and total, in the plural: "kimg", "epochs", "images"."""
+    """The unit of done and total, in the plural: "epochs", "images"."""
     rate: _builtins.float
     """Units a second over the last report interval, >= 0."""
     sample_uri: _builtins.str

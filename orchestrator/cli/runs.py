@@ -1,0 +1,126 @@
+"""`defectory runs` and `defectory open`: which runs there are, what they found, and their reports."""
+
+import webbrowser
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from defectory.errors import FailedPrecondition, NotFound
+from defectory.storage import ObjectStore
+from orchestrator.cli.options import AsJson, Store, opened
+from orchestrator.cli.output import emit, path_or_uri
+
+if TYPE_CHECKING:
+    from orchestrator.pipeline.run_list import KnownRun
+
+
+def runs(store: Store = "", as_json: AsJson = False) -> None:
+    """List the runs in the store: how far each is, its verdict, its report, and what to type next.
+
+    \b
+    defectory runs
+    """
+    from orchestrator.pipeline.run_list import list_runs
+    from orchestrator.pipeline.work import unfinished_work
+
+    store_ = opened(store)
+    found = list_runs(store_)
+    names = [run.name for run in found]
+    running = {work.run_of(names) for work in unfinished_work(store_) if work.state == "running"}
+    rows = [_row(run, run.name in running, store) for run in found]
+    text = "\n\n".join(_text(row) for row in rows)
+    emit({"runs": rows}, as_json, text or f"there is no run in {path_or_uri(store_.url)}")
+
+
+def open_(
+    run: Annotated[str, typer.Argument(help="Name of the run, as `defectory runs` lists it.")],
+    only_print: Annotated[bool, typer.Option("--print", help="Print the report's path; open nothing.")] = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Open a run's report in the browser.
+
+    \b
+    defectory open photos
+    defectory open photos --print
+    """
+    from orchestrator.pipeline.run_list import list_runs
+
+    store_ = opened(store)
+    known = {one.name: one for one in list_runs(store_)}
+    if run not in known:
+        alike = get_close_matches(run, known, 1)
+        more = f"; did you mean {alike[0]!r}?" if alike else "; `defectory runs` lists those that are there"
+        raise NotFound(f"there is no run {run!r} in {path_or_uri(store_.url)}{more}")
+    report = _report_file(store_, run)
+    is_opened = not only_print and webbrowser.open(report.as_uri())
+    emit({"run": run, "report": str(report), "opened": is_opened}, as_json, str(report))
+
+
+def _report_file(store: ObjectStore, run: str) -> Path:
+    """The report as a file of this machine: the store's own, or a copy in the user's cache.
+
+    Raises:
+        FailedPrecondition: the run has none yet.
+    """
+    import os
+
+    key = f"runs/{run}/report.html"
+    if not store.exists(key):
+        right = "`defectory runs` shows the command by which it goes on"
+        raise FailedPrecondition(f"the run {run!r} has no report yet, as it has not finished: {right}")
+    path = path_or_uri(store.uri(key))
+    if "://" not in path:
+        return Path(path)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    copy = cache / "defectory" / "reports" / f"{run}.html"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    store.get_file(key, copy)
+    return copy
+
+
+def _row(run: "KnownRun", is_running: bool, store: str) -> dict[str, object]:
+    """A run as it is listed.
+
+    Args:
+        store: as it was given to the command; the next command is given the same.
+    """
+    import shlex
+
+    where = f" --store {shlex.quote(store)}" if store else ""
+    state = "finished" if run.is_finished else "running" if is_running else "not finished"
+    if run.broken:
+        state = "unreadable"
+    goes_on = run.command.line if run.command else ""
+    return {
+        "run": run.name,
+        "state": state,
+        "changed": run.changed.astimezone(UTC).isoformat(timespec="seconds") if run.changed else "",
+        "steps": run.steps,
+        "steps_done": run.done,
+        "next_step": run.next_step,
+        "verdict": run.verdict,
+        "report": path_or_uri(run.report_uri) if run.report_uri else "",
+        "next": {
+            "finished": f"defectory open {shlex.quote(run.name)}{where}", "running": f"defectory status{where}",
+            "not finished": goes_on,
+        }.get(state, ""),
+        "error": run.broken,
+    }  # fmt: skip
+
+
+def _text(row: dict[str, object]) -> str:
+    """A run as a person reads it."""
+    how_far = f": {row['steps_done']} of {row['steps']} steps, {row['next_step']} is next" if row["next_step"] else ""
+    changed = f", {when(str(row['changed']))}" if row["changed"] else ""
+    lines = [f"{row['run']}  {row['state']}{how_far}{changed}", row["verdict"], row["error"]]
+    lines += [f"report: {row['report']}" if row["report"] else "", f"next:   {row['next']}" if row["next"] else ""]
+    return "\n  ".join(str(line) for line in lines if line)
+
+
+def when(moment: str) -> str:
+    """A moment in ISO 8601 for a person: local time, to the minute."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")

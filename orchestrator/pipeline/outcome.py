@@ -1,0 +1,57 @@
+"""What came of a step, in a few words for the line that it leaves behind."""
+
+from pydantic import BaseModel
+
+from orchestrator.pipeline.outputs import (
+    ArmDataset,
+    EvaluatedArm,
+    Explained,
+    Filtered,
+    Generators,
+    Ingested,
+    TrainedArm,
+    TrainedJudge,
+)
+
+
+def in_words(output: BaseModel) -> str:
+    """E.g. "85 photographs (60 good, 25 defect), 78 parts"; empty for what has no figures."""
+    match output:
+        case Ingested():
+            return _ingested(output)
+        case ArmDataset():
+            made = sum(output.synthetic.values())
+            return f"{_total(output.counts.get('train', {}))} training images, {made} of them synthetic"
+        case TrainedArm():
+            return f"{output.full_name}, started from {output.initial_weights} weights"
+        case EvaluatedArm():
+            names = {"accuracy": "accuracy", "f1": "macro-F1"}
+            return ", ".join(f"{names[name]} {output.metrics[name]:.1%}" for name in names if name in output.metrics)
+        case TrainedJudge():
+            return f"{output.full_name}, {output.cycles} cycles"
+        case Generators():
+            seen = [f"{label} after {round(made.kimg * 1000)} images seen" for label, made in output.root.items()]
+            return ", ".join(seen)
+        case Filtered():
+            return ", ".join(f"{label} {of.accepted} accepted ({of.quota} wanted)" for label, of in output.root.items())
+        case Explained():
+            return f"{output.count} images"
+    return ""
+
+
+def _ingested(output: Ingested) -> str:
+    """Photographs by label, and parts. A record of an earlier version knows how many images, not of how many."""
+    labels: dict[str, int] = {}
+    for split in output.counts.values():
+        for label, count in split.items():
+            labels[label] = labels.get(label, 0) + count
+    by_label = ", ".join(f"{labels[label]} {label}" for label in sorted(labels, key=lambda x: (x != "good", x)))
+    if not output.photographs:
+        return f"{output.images} images ({by_label})"
+    if output.photographs == output.images:
+        return f"{output.photographs} photographs ({by_label}), {output.parts} parts"
+    return f"{output.photographs} photographs, {output.parts} parts, {output.images} images ({by_label})"
+
+
+def _total(labels: dict[str, int]) -> int:
+    return sum(labels.values())
