@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from defectory.depth import FULL_DEPTH as FULL_DEPTH
 from defectory.errors import InvalidInput
 from defectory.imaging import bmp, png, tiff
-from defectory.imaging.samples import FULL_DEPTH as FULL_DEPTH
 from defectory.imaging.samples import Samples, unit_to_8_bit, whole_to_8_bit
 
 Fit = Literal["stretch", "crop", "pad"]
