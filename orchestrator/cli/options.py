@@ -1,9 +1,10 @@
 """Options that many commands share, and what they become."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -118,15 +119,22 @@ class Session:
 
 
 @contextmanager
-def session(url: str, weights: str = "") -> Iterator[Session]:
-    """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end."""
+def session(url: str, weights: str = "", at: Mapping[str, str] = MappingProxyType({})) -> Iterator[Session]:
+    """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end.
+
+    Args:
+        at: service -> address, whatever the environment says.
+    """
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.pipeline.progress import Display
 
+    environ = os.environ | {f"DEFECTORY_{service.upper()}_ADDRESS": address for service, address in at.items()}
     with (
         Display() as display,
-        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+        EmbeddedServices(
+            url, log_folder(url), weights=weights_file(weights), environ=environ, say=display.warn
+        ) as endpoints,
     ):
         yield Session(ServiceClients(endpoints, display.warn), display)
 
