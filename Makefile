@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install proto lint browser test demo docs
+.PHONY: install proto client lint browser test demo docs
 
 install: .venv/.installed
 
@@ -48,3 +48,8 @@ proto: install  ## generated stubs, committed; a test fails when they are stale
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  $$(find proto -name '*.proto')
 	for d in $$(find $(STUBS) -type d -not -name __pycache__); do touch $$d/__init__.py; done
+
+client: install  ## a wheel for machines that only ask a classifier (client/README.md)
+	$(BIN)/python client/collect_protos.py
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/client ./client
+	@ls build/client/*.whl

@@ -11,9 +11,10 @@ import numpy as np
 
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
-from services.classifier.bundle import load
-from services.classifier.serving.engine import check_engine, limit_tensorflow, make_engine
+from services.classifier.bundle import read_bundle
+from services.classifier.serving.engine import check_engine, make_engine, reference
 from services.classifier.serving.engine_interface import Engine
+from services.classifier.serving.tensorflow_engine import limit_tensorflow
 
 
 def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
@@ -79,12 +80,13 @@ def measure(engine: Engine, content: bytes, size_px: int, threads: int, seconds:
 def main() -> None:
     """Measure as the command line says, a window for every line of standard input: `ENGINE SECONDS`."""
     store_url, file, threads, *names = sys.argv[1:]
-    limit_tensorflow(int(threads))
-    card, network = load(open_store(store_url), "bench")
+    if "tensorflow" in names:
+        limit_tensorflow(int(threads))
+    card, weights = read_bundle(open_store(store_url), "bench")
     size_px, content, engines = card.architecture.input_px, Path(file).read_bytes(), {}
     for name in names:
-        engines[name] = make_engine(name, network, int(threads))  # type: ignore[arg-type]
-        check_engine(engines[name], lambda x: np.asarray(network.model(x, training=False)), size_px, name)
+        engines[name] = make_engine(name, card.architecture, weights, int(threads))  # type: ignore[arg-type]
+        check_engine(engines[name], reference(card.architecture, weights), size_px, name)
     for line in sys.stdin:
         name, seconds = line.split()
         print(json.dumps(measure(engines[name], content, size_px, int(threads), float(seconds))), flush=True)  # noqa: T201

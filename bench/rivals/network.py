@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from defectory.imaging import network_input_of
 from defectory.storage import open_store
-from services.classifier.bundle import load
+from services.classifier.bundle import load, read_bundle
 from services.classifier.serving.engine import make_engine
 
 SIZE, THREADS = 224, 2
@@ -22,11 +22,12 @@ def decode(content: bytes) -> np.ndarray:
 
 def compute() -> Callable[[np.ndarray], np.ndarray]:
     """What makes probabilities (N, 2) of uint8 (N, 224, 224, 3); BENCH_ENGINE: graph or openvino."""
-    _, network = load(open_store(os.environ["BENCH_STORE"]), "bench")
+    store = open_store(os.environ["BENCH_STORE"])
     if os.environ["BENCH_ENGINE"] == "graph":
-        answer = network.answer
+        answer = load(store, "bench")[1].answer
         return lambda images: answer(tf.cast(images, tf.float32)).numpy()
-    engine, pool = make_engine("openvino", network, THREADS), ThreadPoolExecutor(THREADS)
+    card, weights = read_bundle(store, "bench")
+    engine, pool = make_engine("openvino", card.architecture, weights, THREADS), ThreadPoolExecutor(THREADS)
 
     def run(images: np.ndarray) -> np.ndarray:
         images = images.astype(np.float32)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
-from defectory.imaging import FULL_DEPTH
 from defectory.storage.store import ObjectStore
 
 Split = Literal["train", "validation", "test", "none"]

@@ -6,10 +6,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+from defectory.depth import FULL_DEPTH
 from defectory.errors import InvalidInput
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras count with
-FULL_DEPTH = 16  # of `bits`: values are spread over all that their file can hold
 _BLOCK = 1 << 20  # samples converted at once
 
 

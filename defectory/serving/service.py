@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -13,7 +14,7 @@ import grpc
 import structlog
 from google.longrunning import operations_pb2
 from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_server
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from defectory.errors import DefectoryError, InvalidInput
@@ -31,8 +32,10 @@ from defectory.serving.operations.runner import Runner, Workplace
 from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
+from defectory.serving.readiness import Readiness
 from defectory.serving.token import Token
 from defectory.serving.tracing import tracing_interceptors
+from defectory.serving.whereabouts import left
 from defectory.settings import ServiceSettings, Settings, read_settings
 from defectory.storage import ObjectStore
 from defectory.storage.check import open_checked
@@ -81,8 +84,8 @@ class ServiceDefinition(Generic[Settings]):
 def run_service(definition: ServiceDefinition[Settings], arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
 
-    When the service listens, one JSON line goes to standard output:
-    `{"service": …, "listening": "host:port", "metrics_port": …}`.
+    When the service is ready to answer, one JSON line goes to standard output:
+    `{"service": …, "listening": "host:port", "metrics_port": …, "ready": true}`.
     With `--schema` the line is the JSON Schema of the settings, and nothing is served.
     """
     given = sys.argv[1:] if arguments is None else arguments
@@ -100,42 +103,39 @@ def run_service(definition: ServiceDefinition[Settings], arguments: Sequence[str
 
 
 def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: ObjectStore) -> int:
-    stop = threading.Event()
+    stop, readiness = threading.Event(), Readiness(HealthServicer())
+
+    def leave(*_: object) -> None:
+        stop.set()
+        readiness.ready.set()  # nobody waits for it any longer
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, leave)
     own = definition.settings.model_fields.keys() - ServiceSettings.model_fields.keys()
     workplace = Workplace(definition.name, store.url, {name: str(getattr(settings, name)) for name in (*own, SETTING)})
     operations = OperationSupervisor(store, definition.name, definition.runner(workplace), settings.workers)
     door = _make_door(definition, settings)
     server = _make_server(definition, settings, door)
-    healths, said = HealthServicer(), set[str]()
-
-    def set_serving(name: str, serving: bool) -> None:
-        said.add(name)
-        status = health_pb2.HealthCheckResponse
-        healths.set(name, status.SERVING if serving else status.NOT_SERVING)
-
-    close = definition.add(
-        server, ServiceContext(store, operations, settings, Manifests(settings.max_manifest_lines), set_serving)
-    )
+    manifests = Manifests(settings.max_manifest_lines)
+    close = definition.add(server, ServiceContext(store, operations, settings, manifests, readiness.set_serving))
     add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
     names = _served(definition, settings)
-    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+    health_pb2_grpc.add_HealthServicer_to_server(readiness.healths, server)
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = _bind(server, settings)
     metrics_port = serve_metrics(settings.host, settings.metrics_port)
     server.start()
     if settings.resume == "always" and OPERATIONS in names:
         operations.resume_unfinished()
-    for name in {"", *names} - said:
-        set_serving(name, True)
-    line = {"service": definition.name, "listening": f"{settings.host}:{port}", "metrics_port": metrics_port}
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-    log.info("serving", address=f"{settings.host}:{port}", store=store.url)
-    wait_until(stop)
+    readiness.started({"", *names})
+    log.info("listening", address=f"{settings.host}:{port}", store=store.url)
+    wait_until(readiness.ready)
+    with _findable(definition.name, settings, port):
+        if not stop.is_set():
+            _say_ready(definition.name, settings.host, port, metrics_port)
+        wait_until(stop)
     log.info("draining", seconds=settings.drain_s)
-    healths.enter_graceful_shutdown()
+    readiness.healths.enter_graceful_shutdown()
     operations.shutdown(settings.drain_s)  # workers write their checkpoints and stop; the next start takes them up
     server.stop(settings.drain_s).wait()
     if close is not None:
@@ -145,6 +145,20 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
         sys.stdout.flush()
         os._exit(0)  # their threads would keep the process; nobody waits for them, and what was confirmed is stored
     return 0
+
+
+def _say_ready(service: str, host: str, port: int, metrics_port: int) -> None:
+    line = {"service": service, "listening": f"{host}:{port}", "metrics_port": metrics_port, "ready": True}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+    log.info("serving", address=f"{host}:{port}")
+
+
+def _findable(service: str, settings: ServiceSettings, port: int) -> AbstractContextManager[None]:
+    """Let commands of this user find the server. One that asks who calls is for others, who know its address."""
+    if settings.token or settings.tls_cert or settings.resume == "on-request":
+        return nullcontext()
+    return left(service, settings.host, port, settings.store)
 
 
 def wait_until(stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """`defectory classifier`: train, calibrate, evaluate, export, classify, list, show."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -247,21 +248,31 @@ def classify(
     model: Model,
     images: Annotated[list[str], typer.Argument(help="Image files, folders of them, or URIs of the store.")],
     verbose: Verbose = False,
+    server: Annotated[
+        str, typer.Option("--server", metavar="HOST:PORT", help="Classifier to ask (DEFECTORY_CLASSIFIER_ADDRESS).")
+    ] = "",
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
     """Classify images. One that is broken is named, the others are answered, and the exit code is 3.
 
+    A classifier that you serve from the same store on this machine is asked, where it has the model loaded; else one
+    is started for as long as this takes.
+
     \b
     defectory classifier classify screws part1.png part2.jpg
-    defectory classifier classify screws shots/
+    defectory classifier classify screws shots/ --server line4.factory:50052
     """
     from orchestrator.cli.pictures import named
 
     given = named(images)
     failed: dict[str, str] = {}
-    with session(store_url(store), verbose=verbose) as services, services.step(f"classify {len(given.images)} images"):
-        version, found = _classified(services, model, given.images, failed)
+    at, asked = _asked(server, store, model)
+    with (
+        session(store_url(store), at=at, verbose=verbose) as services,
+        services.step(f"classify {len(given.images)} images"),
+    ):
+        version, found = _classified(services, asked, given.images, failed)
         if failed:
             services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
     rows = [
@@ -289,6 +300,16 @@ def classify(
     emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
+
+
+def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
+    """(service -> where it is, where one is named or found; the model as it is asked for)."""
+    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
+        return ({"classifier": server} if server else {}), model
+    from orchestrator.pipeline.running import running_classifier
+
+    found = running_classifier(opened(store), store_url(store), model, os.environ)
+    return ({}, model) if found is None else ({"classifier": found[0]}, found[1])
 
 
 def _classified(

@@ -1,9 +1,10 @@
 """Options that many commands share, and what they become."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,15 +91,24 @@ class Session:
 
 
 @contextmanager
-def session(url: str, weights: str = "", *, verbose: bool = False) -> Iterator[Session]:
-    """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end."""
+def session(
+    url: str, weights: str = "", at: Mapping[str, str] = MappingProxyType({}), *, verbose: bool = False
+) -> Iterator[Session]:
+    """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end.
+
+    Args:
+        at: service -> address, whatever the environment says.
+    """
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
 
+    environ = os.environ | {f"DEFECTORY_{service.upper()}_ADDRESS": address for service, address in at.items()}
     with (
         Display(verbose=verbose) as display,
-        EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
+        EmbeddedServices(
+            url, log_folder(url), weights=weights_file(weights), environ=environ, say=display.warn
+        ) as endpoints,
     ):
         yield Session(ServiceClients(endpoints, display.warn), display)
 

@@ -31,7 +31,8 @@ def serve(
         typer.Option("--model", metavar="NAME[=VERSION]", help="Classifier to serve, repeatable; default: all."),
     ] = None,
     engine: Annotated[
-        str, typer.Option("--engine", help="For the classifier: auto, openvino, openvino-bf16 or tensorflow.")
+        str,
+        typer.Option("--engine", help="For the classifier: auto, openvino, openvino-bf16, onnxruntime or tensorflow."),
     ] = "",
     threads: Annotated[int | None, typer.Option("--threads", help="For the classifier: cores; 0: all.")] = None,
     queue: Annotated[int | None, typer.Option("--queue", help="For the classifier: images inside at once.")] = None,

@@ -148,6 +148,8 @@ class EmbeddedServices:
             arguments += [f"--{other}-address", self.address(other)]
         if service == "classifier" and self._resume == "on-request":
             arguments += ["--poll-s", "0"]  # a run asks for the models it has made; loading others would take its cores
+            if not self._environ.get("DEFECTORY_ENGINE"):
+                arguments += ["--engine", "onnxruntime"]  # the first to be ready, which is what counts for a few images
         if service == "classifier" and "explainer" in self._ports:
             arguments += ["--explainer-address", f"127.0.0.1:{self._ports['explainer'][0]}"]
         if service == "classifier" and self._weights:

@@ -58,17 +58,19 @@ def _add_serving(server: grpc.Server, context: ServiceContext[ClassifierSettings
 
 
 def _loader(context: ServiceContext[ClassifierSettings], threads: int) -> Callable[[str], Served]:
-    """Loads versions. TensorFlow comes with the first: a service that trains only has it in its workers alone."""
+    """Loads versions. What computes them comes with the first: a service that only trains has it in its workers."""
     first = threading.Lock()
     loaders: list[Callable[[str], Served]] = []
 
     def load(model: str) -> Served:
         with first:
             if not loaders:
-                from services.classifier.serving.engine import limit_tensorflow
                 from services.classifier.serving.loading import Loader
 
-                limit_tensorflow(threads)
+                if context.settings.engine == "tensorflow":
+                    from services.classifier.serving.tensorflow_engine import limit_tensorflow
+
+                    limit_tensorflow(threads)
                 loaders.append(Loader(context.store, context.settings.engine, threads))
         return loaders[0](model)
 

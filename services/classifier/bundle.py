@@ -4,6 +4,8 @@ Nothing in a bundle is executed: the network is built from the card's architectu
 """
 
 import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors.numpy
@@ -13,10 +15,13 @@ from defectory.errors import Corrupted, NotFound
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard, WeightsFile
 from services.classifier.cards import read_card
-from services.classifier.model import Network, build
+from services.classifier.layers import weight_shapes
+
+if TYPE_CHECKING:  # a server of classifiers reads bundles and never builds a network of TensorFlow's
+    from services.classifier.model import Network
 
 
-def weights_bytes(network: Network) -> bytes:
+def weights_bytes(network: "Network") -> bytes:
     """The network's weights in safetensors format; the same weights give the same bytes."""
     return safetensors.numpy.save({weight.path: weight.numpy() for weight in network.model.weights})
 
@@ -27,7 +32,7 @@ def put_weights(store: ObjectStore, prefix: str, file: str, data: bytes) -> Weig
     return WeightsFile(file=file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def load_cycle(store: ObjectStore, card: ClassifierCard, network: Network, cycle: int) -> None:
+def load_cycle(store: ObjectStore, card: ClassifierCard, network: "Network", cycle: int) -> None:
     """Load one cycle's weights into a network of the card's architecture.
 
     Raises:
@@ -64,41 +69,54 @@ def _check_content(data: bytes, entry: WeightsFile, name: str) -> None:
         raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
 
 
-def load_weights(network: Network, data: bytes, entry: WeightsFile, name: str) -> None:
+def load_weights(network: "Network", data: bytes, entry: WeightsFile, name: str) -> None:
     """Load weights into a network after everything about them was checked; Corrupted names the first difference."""
     _check_content(data, entry, name)
     _fill(network, data, name)
 
 
-def _fill(network: Network, data: bytes, name: str) -> None:
+def _fill(network: "Network", data: bytes, name: str) -> None:
+    wanted = {weight.path: weight for weight in network.model.weights}
+    tensors = _tensors(data, {path: tuple(weight.shape) for path, weight in wanted.items()}, name)
+    for path, weight in wanted.items():
+        weight.assign(tensors[path])
+
+
+def _tensors(data: bytes, shapes: Mapping[str, tuple[int, ...]], name: str) -> dict[str, np.ndarray]:
+    """What the file holds, where that is finite float32 numbers of these shapes and nothing else."""
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise Corrupted(f"{name} is not a safetensors file: {error}") from error
-    expected = {weight.path: weight for weight in network.model.weights}
-    for odd, what in ((expected.keys() - tensors.keys(), "lacks"), (tensors.keys() - expected.keys(), "has a foreign")):
+    for odd, what in ((shapes.keys() - tensors.keys(), "lacks"), (tensors.keys() - shapes.keys(), "has a foreign")):
         if odd:
             raise Corrupted(f"{name} does not fit its architecture: it {what} {min(odd)!r} ({len(odd)} in all)")
-    for path, weight in expected.items():
-        given, wanted = tensors[path], weight.numpy()
-        if given.shape != wanted.shape or given.dtype != wanted.dtype:
-            raise Corrupted(
-                f"{name}: {path!r} is {given.dtype}{given.shape}, the architecture wants {wanted.dtype}{wanted.shape}"
-            )
+    for path, shape in shapes.items():
+        given = tensors[path]
+        if given.shape != shape or given.dtype != np.float32:
+            raise Corrupted(f"{name}: {path!r} is {given.dtype}{given.shape}, the architecture wants float32{shape}")
         if not np.isfinite(given).all():
             raise Corrupted(f"{name}: {path!r} holds values that are not finite")
-    for path, weight in expected.items():
-        weight.assign(tensors[path])
+    return tensors
 
 
-def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
-    """The card and the network with its main weights.
+def read_bundle(store: ObjectStore, model: str) -> tuple[ClassifierCard, dict[str, np.ndarray]]:
+    """The card and its main weights by their paths, without TensorFlow.
 
     Raises:
         NotFound: no such model. Corrupted: card or weights are not what they should be.
     """
     card = read_card(store, model)
+    data = _read_weights(store, card, card.main_cycle)
+    return card, _tensors(data, weight_shapes(card.architecture), _weights_name(card, card.main_cycle))
+
+
+def load(store: ObjectStore, model: str) -> "tuple[ClassifierCard, Network]":
+    """The card and the network with its main weights; raises what `read_bundle` does."""
+    card = read_card(store, model)
     data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
+    from services.classifier.model import build
+
     network = build(card.architecture)
     _fill(network, data, _weights_name(card, card.main_cycle))
     return card, network

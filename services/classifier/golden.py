@@ -7,6 +7,7 @@ file, which shows that decoder and preprocessing are the training's too; it lies
 import base64
 import binascii
 import io
+from collections.abc import Callable
 
 import numpy as np
 import structlog
@@ -14,26 +15,26 @@ from PIL import Image
 
 from defectory.errors import Corrupted, InvalidInput
 from services.classifier.card import ClassifierCard, Golden, Preprocessing
-from services.classifier.model import Network, probabilities
 
 MAX_DIFFERENCE = 1e-3  # of a probability: another processor adds in another order
 FILE_PX = 160, 120
+Answer = Callable[[np.ndarray], np.ndarray]  # images (N, size, size, 3) in [0, 255] -> probabilities (N, labels)
 
 log = structlog.get_logger(__name__)
 
 
-def record(network: Network, preprocessing: Preprocessing) -> Golden:
+def record(answer: Answer, preprocessing: Preprocessing, size_px: int) -> Golden:
     """The network's own answers, before calibration, to the golden inputs."""
     buffer = io.BytesIO()
     Image.fromarray(_scene(*FILE_PX).astype(np.uint8)).save(buffer, "JPEG", quality=85)
     file = buffer.getvalue()
-    answers = probabilities(network, _inputs(file, preprocessing, network.model.input_shape[1]))
+    answers = answer(_inputs(file, preprocessing, size_px))
     rows = tuple(tuple(float(p) for p in row) for row in answers)
     return Golden(jpeg=base64.b64encode(file).decode(), probabilities=rows)
 
 
-def check_golden(card: ClassifierCard, network: Network) -> None:
-    """Compare a network's answers to those in its card; a card without any is taken as it is, and told of.
+def check_golden(card: ClassifierCard, answer: Answer) -> None:
+    """Compare what computes the network to those in its card; a card without any is taken as it is, and told of.
 
     Raises:
         Corrupted: answers are others than when it was trained.
@@ -46,7 +47,7 @@ def check_golden(card: ClassifierCard, network: Network) -> None:
         images = _inputs(file, card.preprocessing, card.architecture.input_px)
     except (binascii.Error, InvalidInput) as error:
         raise Corrupted(f"the golden input in the card of classifier {card.full_name} is no JPEG: {error}") from error
-    worst = float(np.abs(probabilities(network, images) - np.array(card.golden.probabilities)).max())
+    worst = float(np.abs(answer(images) - np.array(card.golden.probabilities)).max())
     if not worst <= MAX_DIFFERENCE:
         raise Corrupted(
             f"classifier {card.full_name} answers its golden inputs up to {worst:.2g} away from its answers when it "

@@ -67,6 +67,11 @@ def compiled(call: Callable[..., Any], *shapes: Sequence[int]) -> tf.types.exper
     return tf.function(call, input_signature=signature, autograph=False)
 
 
+def weights_of(network: Network) -> dict[str, np.ndarray]:
+    """All of its weights by their paths."""
+    return {weight.path: weight.numpy() for weight in network.model.weights}
+
+
 def probabilities(network: Network, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
     """The network's answers, float32 (N, labels), to images (N, size, size, 3) in [0, 255]."""
     starts = range(0, len(pixels), batch)

@@ -21,8 +21,8 @@ class ClassifierSettings(ServiceSettings):
     shared: str = Field("", description="folder of shared data, searched for weights")
     explainer_address: str = Field("", description="host:port of the explainer, for heatmaps")
     models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model")
-    engine: Literal["auto", "openvino", "openvino-bf16", "tensorflow"] = Field(
-        "auto", description="what computes answers; auto: openvino where it is installed"
+    engine: Literal["auto", "openvino", "openvino-bf16", "onnxruntime", "tensorflow"] = Field(
+        "auto", description="what computes answers; auto: openvino where it is installed, else onnxruntime"
     )
     threads: int = Field(0, ge=0, le=1024, description="cores that compute answers; 0: all")
     queue: int = Field(256, ge=1, le=4096, description="images that wait for an answer at most")

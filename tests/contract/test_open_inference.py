@@ -219,6 +219,13 @@ def test_wrong_tensors_are_refused_by_field(kind: str, stub) -> None:
     assert list(error.fields) == [field]
 
 
+def test_what_is_got_wrong_first_is_answered_with_what_would_be_right(stub) -> None:
+    of_12_bits = fails(stub, array_request(np.full((1, SIZE, SIZE, 3), 4095)))
+    assert "as a PNG or TIFF file, in a tensor of BYTES" in str(of_12_bits)
+    channels_first = fails(stub, array_request(np.moveaxis(IMAGES, -1, 1)))
+    assert f"[images, {SIZE}, {SIZE}, 3], the channels last" in str(channels_first)
+
+
 def test_input_by_shared_memory_is_said_to_be_unsupported(stub) -> None:
     tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, SIZE, SIZE, 3])
     tensor.parameters["shared_memory_region"].string_param = "there"

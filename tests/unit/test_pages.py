@@ -17,9 +17,21 @@ from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(page for folder in (".", "docs/**", "services/**") for page in ROOT.glob(f"{folder}/*.md"))
+PAGES = sorted(page for folder in (".", "client", "docs/**", "services/**") for page in ROOT.glob(f"{folder}/*.md"))
 OF_TODAY = [page for page in PAGES if page.parent.name != "decisions" and page.name != "CHANGELOG.md"]
-TOP = ("bench", "defectory", "deploy", "docs", "examples", "findings", "orchestrator", "proto", "services", "tests")
+TOP = (
+    "bench",
+    "client",
+    "defectory",
+    "deploy",
+    "docs",
+    "examples",
+    "findings",
+    "orchestrator",
+    "proto",
+    "services",
+    "tests",
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 

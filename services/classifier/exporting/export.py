@@ -14,6 +14,7 @@ from services.classifier.card import ClassifierCard
 from services.classifier.data import Part, label_indices, lines_of, load_images, own_images
 from services.classifier.decision import DecisionRule
 from services.classifier.exporting import formats
+from services.classifier.exporting.example import FILE, SENTENCE, Example, example
 from services.classifier.model import Network, probabilities
 
 CONVERTERS: Mapping[str, Callable[..., formats.Converted]] = {
@@ -25,6 +26,7 @@ CONVERTERS: Mapping[str, Callable[..., formats.Converted]] = {
 CALIBRATION_IMAGES = 200  # that set the ranges of int8
 INTEGERS = "tflite-int8"
 MAX_DIFFERENCE = 1e-3  # of a probability, where nothing is rounded to integers: other software adds in another order
+INTEGER_TOLERANCE = 0.05  # of a probability between two sets of kernels for integers
 MIN_AGREEMENT = 0.95  # of labels and of decisions where integers round: below that it is another classifier
 Report = Callable[[str, int, int], None]
 
@@ -62,7 +64,8 @@ def export(
 ) -> Exported:
     """Convert the main network, with its temperature built in, and check it.
 
-    Writes below `models/classifier/NAME/VERSION/exports/FORMAT/`, `export.json` last: labels, input, decision, check.
+    Writes below `models/classifier/NAME/VERSION/exports/FORMAT/`, `export.json` last: labels, input, an example picture
+    with its answer, decision, check.
 
     Raises:
         InvalidInput: no such format, no readable test images.
@@ -97,10 +100,14 @@ def export(
             f"original, more than {MAX_DIFFERENCE:g}: nothing was written; use another format"
         )
     prefix = f"{card.prefix}exports/{format_}/"
-    for path, content in converted.files.items():
+    run = next(iter(converted.runs.values()))
+    shown = example(test.pixels, run, np.dtype(_type(format_)))
+    files = {**converted.files, FILE: shown.png}
+    for path, content in files.items():
         store.put(prefix + path, content)
-    store.put(prefix + "export.json", json.dumps(_description(card, format_, check, converted), indent=1).encode())
-    written = [store.uri(prefix + path) for path in (*converted.files, "export.json")]
+    description = _description(card, format_, check, converted, shown)
+    store.put(prefix + "export.json", json.dumps(description, indent=1).encode())
+    written = [store.uri(prefix + path) for path in (*files, "export.json")]
     return Exported(store.uri(prefix.rstrip("/")), written, check)
 
 
@@ -156,9 +163,14 @@ def _build_in_temperature(network: Network, temperature: float) -> None:
         weight.assign(weight / temperature)
 
 
-def _description(card: ClassifierCard, format_: str, check: Check, converted: formats.Converted) -> dict[str, object]:
-    size = card.architecture.input_px
-    type_ = "uint8" if format_ == INTEGERS else "float32"
+def _type(format_: str) -> str:
+    return "uint8" if format_ == INTEGERS else "float32"
+
+
+def _description(
+    card: ClassifierCard, format_: str, check: Check, converted: formats.Converted, shown: Example
+) -> dict[str, object]:
+    size, type_ = card.architecture.input_px, _type(format_)
     return {
         "model": card.full_name,
         "weights_sha256": card.weights.sha256,
@@ -167,12 +179,14 @@ def _description(card: ClassifierCard, format_: str, check: Check, converted: fo
         "input": {
             "name": "image",
             "type": type_,
+            "meaning": SENTENCE[type_],
             "shape": [1 if format_.startswith("tflite") else -1, size, size, 3],
             "preprocessing": card.preprocessing.model_dump(mode="json"),
             **converted.input,
         },
         "output": {"name": "probabilities", "type": type_, "calibrated": True, **converted.output},
         "labels": card.architecture.labels,
+        "example": shown.described(card.architecture.labels, INTEGER_TOLERANCE if type_ == "uint8" else MAX_DIFFERENCE),
         "operating_point": card.operating_point.model_dump(mode="json") if card.operating_point else None,
         "check": vars(check),
     }

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from defectory.errors import FailedPrecondition
 from services.classifier.architecture import Architecture
-from services.classifier.exporting.onnx_graph import to_onnx
-from services.classifier.model import Network
+from services.classifier.model import Network, weights_of
+from services.classifier.onnx_graph import to_onnx
 
 BATCH = 32
-Run = Callable[[np.ndarray], np.ndarray]  # uint8 (N, size, size, 3) -> float (N, labels)
+Run = Callable[[np.ndarray], np.ndarray]  # (N, size, size, 3), as they are -> float (N, labels)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def onnx(network: Network, architecture: Architecture, _: np.ndarray) -> Convert
     """ONNX, run by ONNX Runtime."""
     import onnxruntime
 
-    content = to_onnx(network, architecture)
+    content = to_onnx(architecture, weights_of(network))
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     run = _in_batches(lambda x: session.run(["probabilities"], {"image": x.astype(np.float32)})[0])
     return Converted({"model.onnx": content}, {"ONNX Runtime": run})

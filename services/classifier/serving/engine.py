@@ -1,36 +1,51 @@
-"""What computes a network's probabilities: OpenVINO, or TensorFlow where that is not installed; checked before use."""
+"""What computes a network's probabilities: OpenVINO, or ONNX Runtime where that is not installed; checked before use.
+
+Both compute one graph, which is written from the bundle's weights without TensorFlow: to import that takes longer than
+all else that a server does before its first answer.
+"""
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
+import onnxruntime
 
 from defectory.errors import Corrupted, InvalidInput
-from services.classifier.model import Network
+from services.classifier.architecture import Architecture
+from services.classifier.onnx_graph import to_onnx
 from services.classifier.serving.engine_interface import Engine
 
-EngineName = Literal["auto", "openvino", "openvino-bf16", "tensorflow"]
-MAX_DIFFERENCE = {"openvino": 1e-3, "openvino-bf16": 0.1, "tensorflow": 1e-3}  # from the eager network, on the probe
+EngineName = Literal["auto", "openvino", "openvino-bf16", "onnxruntime", "tensorflow"]
+MAX_DIFFERENCE = {"openvino": 1e-3, "openvino-bf16": 0.1, "onnxruntime": 1e-3, "tensorflow": 1e-3}  # on the probe
 
 
-class TensorflowEngine:
-    """The network as a compiled graph; TensorFlow spreads a batch over the cores itself."""
+class OnnxruntimeEngine:
+    """The graph in ONNX Runtime: a batch on each core, a lone image on all of them."""
 
-    name = "tensorflow"
-    batch = 32
-    parallel = 1
+    name = "onnxruntime"
+    batch = 4
 
-    def __init__(self, network: Network) -> None:
-        self._outputs = network.answer
+    def __init__(self, graph: bytes, threads: int) -> None:
+        self.parallel = threads
+        self._alone = _session(graph, threads)
+        self._streams = self._alone if threads == 1 else _session(graph, 1)
 
     def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
         """See Engine."""
-        return np.asarray(self._outputs(tf.constant(images)).numpy())
+        session = self._alone if alone else self._streams
+        return np.asarray(session.run(["probabilities"], {"image": images})[0])
+
+
+def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that wait would spin, and take the cores from those that decode (docs/decisions/0002).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 class OpenvinoEngine:
@@ -43,16 +58,17 @@ class OpenvinoEngine:
 
     batch = 4
 
-    def __init__(self, network: Network, threads: int, precision: Literal["f32", "bf16"] = "f32") -> None:
+    def __init__(self, graph: bytes, threads: int, precision: Literal["f32", "bf16"] = "f32") -> None:
         openvino = _openvino()
         self.name = "openvino" if precision == "f32" else "openvino-bf16"
         self.parallel = threads
         core = openvino.Core()
-        model = openvino.convert_model(network.answer.get_concrete_function())
+        model = core.read_model(graph)
+        image_shape = [size.get_length() for size in list(model.input(0).partial_shape)[1:]]
 
         def requests(size: int, streams: int) -> "SimpleQueue[Any]":
             sized = model.clone()
-            sized.reshape([size, *network.model.input_shape[1:]])
+            sized.reshape([size, *image_shape])
             # Pinned threads would fight with the decoders for the cores that they are pinned to.
             settings = {
                 "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams,
@@ -93,40 +109,47 @@ def _infer(requests: "SimpleQueue[Any]", images: np.ndarray) -> np.ndarray:
         requests.put(request)
 
 
-def limit_tensorflow(threads: int) -> None:
-    """Let TensorFlow compute on so many cores; only before it has computed anything."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-
-
-def make_engine(name: EngineName, network: Network, threads: int) -> Engine:
-    """An engine with the network's weights, computing on so many cores.
+def make_engine(
+    name: EngineName, architecture: Architecture, weights: Mapping[str, np.ndarray], threads: int
+) -> Engine:
+    """An engine with these weights, computing on so many cores.
 
     Raises:
         InvalidInput: OpenVINO was asked for and is not installed.
     """
     installed = importlib.util.find_spec("openvino") is not None
-    if name == "tensorflow" or (name == "auto" and not installed):
-        return TensorflowEngine(network)
+    if name == "tensorflow":
+        from services.classifier.serving.tensorflow_engine import TensorflowEngine
+
+        return TensorflowEngine(architecture, weights)
+    if name == "onnxruntime" or (name == "auto" and not installed):
+        return OnnxruntimeEngine(to_onnx(architecture, weights), threads)
     if not installed:
-        right = "install the extra `openvino`, or use tensorflow"
+        right = "install the extra `openvino`, or use onnxruntime"
         raise InvalidInput(f"engine {name!r} is not installed: {right}", {"engine": right})
-    return OpenvinoEngine(network, threads, "bf16" if name == "openvino-bf16" else "f32")
+    return OpenvinoEngine(to_onnx(architecture, weights), threads, "bf16" if name == "openvino-bf16" else "f32")
 
 
-def check_engine(engine: Engine, eager: Callable[[np.ndarray], np.ndarray], size_px: int, name: str) -> None:
-    """Warm an engine at every batch size, and compare its answers to the network's own, computed eagerly.
+def reference(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The network's own answers, float32 (N, labels) of float32 images, which engines are held to."""
+    session = _session(to_onnx(architecture, weights), 1)
+    return lambda images: np.asarray(session.run(["probabilities"], {"image": images})[0])
+
+
+def check_engine(engine: Engine, wanted: Callable[[np.ndarray], np.ndarray], size_px: int, name: str) -> None:
+    """Warm an engine at every batch size, and compare its answers to the network's own (`reference`).
 
     Raises:
         Corrupted: answers that are no probabilities, or not the network's.
     """
     images = probe(size_px, engine.batch)
-    wanted = eager(images[:4])
+    right = wanted(images[:4])
     limit = MAX_DIFFERENCE[engine.name]
     sizes = range(1, engine.batch + 1) if engine.parallel > 1 else (1, engine.batch)
     for size, alone in [(size, alone) for size in sizes for alone in (False, True)]:
         found = engine.run(images[:size], alone)
-        shown = min(size, len(wanted))
-        worst = float(np.abs(found[:shown] - wanted[:shown]).max())
+        shown = min(size, len(right))
+        worst = float(np.abs(found[:shown] - right[:shown]).max())
         if not np.isfinite(found).all() or not worst <= limit:
             raise Corrupted(
                 f"classifier {name}: engine {engine.name} answers up to {worst:.2g} away from the network on the probe "

@@ -1,13 +1,11 @@
-"""Makes a version ready to answer: weights into the network, the network into an engine, the engine checked."""
-
-import numpy as np
+"""Makes a version ready to answer: weights into a graph, the graph into an engine, the engine checked."""
 
 from defectory.storage.store import ObjectStore
-from services.classifier.bundle import load
+from services.classifier.bundle import read_bundle
 from services.classifier.golden import check_golden
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import by
-from services.classifier.serving.engine import EngineName, check_engine, make_engine
+from services.classifier.serving.engine import EngineName, check_engine, make_engine, reference
 from services.classifier.serving.registry import Served
 
 
@@ -25,13 +23,9 @@ class Loader:
         Raises:
             NotFound: no such version. Corrupted: its bundle is broken, or it does not answer as it should.
         """
-        card, network = load(self._store, model)
-        check_golden(card, network)
-        engine = make_engine(self._engine, network, self._threads)
-        check_engine(
-            engine,
-            lambda images: np.asarray(network.model(images, training=False)),
-            card.architecture.input_px,
-            card.full_name,
-        )
+        card, weights = read_bundle(self._store, model)
+        answer = reference(card.architecture, weights)
+        check_golden(card, answer)
+        engine = make_engine(self._engine, card.architecture, weights, self._threads)
+        check_engine(engine, answer, card.architecture.input_px, card.full_name)
         return Served(card, Lane(engine, by(card.rule), card.name, card.version))

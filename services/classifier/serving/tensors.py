@@ -17,6 +17,7 @@ OUTPUTS = (PROBABILITIES, LABEL)
 # be to answer another question.
 SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
 CLASSIFICATION = "classification"
+DEEPER = "those of a camera of more than 8 bits go as a PNG or TIFF file, in a tensor of BYTES"
 ALLOW_DARK = "allow_dark"  # of a request: its FP32 images may all lie in [0, 1], since they are black
 
 
@@ -70,7 +71,7 @@ class InputTensor:
         """float32 (count, size, size, 3) in [0, 255]; InvalidInput where shape, contents or values do not fit."""
         shape = (self.count, size_px, size_px, 3)
         if tuple(self._tensor.shape) != shape:
-            right = f"this model takes [images, {size_px}, {size_px}, 3]"
+            right = f"this model takes [images, {size_px}, {size_px}, 3], the channels last"
             raise _wrong("inputs[0].shape", f"{INPUT} has shape {list(self._tensor.shape)}", right)
         size = self.count * size_px * size_px * 3
         if self._raw:
@@ -86,7 +87,7 @@ class InputTensor:
         where = "raw_input_contents[0]" if self._raw else "inputs[0].contents.fp32_contents"
         highest = values.max()
         if not (values.min() >= 0 and highest <= 255):  # false for NaN too
-            raise _wrong(where, "it has values that are not in [0, 255]", "send finite values in [0, 255]")
+            raise _wrong(where, "it has values that are not in [0, 255]", f"send finite values in [0, 255]; {DEEPER}")
         if highest <= 1 and not self._allow_dark:
             right = (
                 f"values are 0 to 255; if the images are black, say so by the request's parameter {ALLOW_DARK}: true"

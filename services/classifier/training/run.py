@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as package_version
 from typing import Any
 
@@ -20,6 +21,7 @@ from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.cards import read_card, write_card
 from services.classifier.data import cap_synthetic, lines_of
 from services.classifier.golden import record
+from services.classifier.model import probabilities
 from services.classifier.outcome import decided
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import parse_target
@@ -114,7 +116,7 @@ def train(
         metrics=estimates,
         settings=settings,
         lineage=lineage,
-        golden=record(network, prepared.preprocessing),
+        golden=record(partial(probabilities, network), prepared.preprocessing, network.model.input_shape[1]),
     )
     metrics = {
         "labels": labels,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import structlog
 
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
-from services.classifier.bundle import load, load_cycle, weights_bytes
+from services.classifier.architecture import Architecture
+from services.classifier.bundle import load, load_cycle, read_bundle, weights_bytes
 from services.classifier.card import ClassifierCard, Preprocessing
 from services.classifier.cards import read_card
 from services.classifier.golden import check_golden, record
-from services.classifier.model import Network, build
+from services.classifier.layers import weight_shapes
+from services.classifier.model import Network, build, probabilities
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
 
 
@@ -39,17 +42,44 @@ def test_what_was_written_is_read(network: Network, weights: bytes) -> None:
     assert weights_bytes(loaded) == weights
     images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     np.testing.assert_array_equal(loaded.model(images).numpy(), network.model(images).numpy())
+    card_alone, tensors = read_bundle(store, "judge/1")
+    assert card_alone == card
+    assert {path: value.tobytes() for path, value in tensors.items()} == {
+        weight.path: weight.numpy().tobytes() for weight in network.model.weights
+    }
+
+
+@pytest.mark.parametrize("width", [0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
+def test_the_layers_are_those_that_keras_builds(width: float) -> None:
+    architecture = Architecture(labels=("a", "b", "c"), input_px=32, width_multiplier=width, head_units=16)
+    built = {weight.path: tuple(weight.shape) for weight in build(architecture).model.weights}
+    assert weight_shapes(architecture) == built
+
+
+def test_a_file_of_other_weights_is_no_network_without_tensorflow_either(network: Network, weights: bytes) -> None:
+    tensors = safetensors.numpy.load(weights)
+    for change, reason in (
+        ({"dense/kernel": tensors["dense/kernel"].T.copy()}, "'dense/kernel' is"),
+        ({"dense/kernel": tensors["dense/kernel"].astype(np.float64)}, "is float64"),
+        ({"dense/bias": np.full(8, np.nan, np.float32)}, "not finite"),
+        ({"odd": np.zeros(1, np.float32)}, "has a foreign 'odd'"),
+    ):
+        store, _ = bundle(open_store("memory://"), safetensors.numpy.save({**tensors, **change}))
+        for reads in (read_bundle, load):
+            with pytest.raises(Corrupted, match=reason):
+                reads(store, "judge")
 
 
 def test_golden_answers_are_checked() -> None:
     network = lively(ARCHITECTURE)
+    answer = partial(probabilities, network)
     _, card = bundle(open_store("memory://"), weights_bytes(network))
     with structlog.testing.capture_logs() as logs:
-        check_golden(card, network)  # which has none
+        check_golden(card, answer)  # which has none
     assert [(line["log_level"], line["model"]) for line in logs] == [("warning", "judge/1")]
-    golden = record(network, card.preprocessing)
+    golden = record(answer, card.preprocessing, ARCHITECTURE.input_px)
     kept = ClassifierCard.model_validate_json(card.model_copy(update={"golden": golden}).model_dump_json())
-    check_golden(kept, network)
+    check_golden(kept, answer)
     moved = tuple((a + 0.01, b - 0.01) for a, b in golden.probabilities)
     for change, reason in (
         ({"probabilities": moved}, r"judge/1 answers its golden inputs up to 0.01 away"),
@@ -58,11 +88,11 @@ def test_golden_answers_are_checked() -> None:
         ({"jpeg": "AAAA"}, "is no JPEG"),
     ):
         with pytest.raises(Corrupted, match=reason):
-            check_golden(card.model_copy(update={"golden": golden.model_copy(update=change)}), network)
+            check_golden(card.model_copy(update={"golden": golden.model_copy(update=change)}), answer)
     # The file's way counts as well: with another preprocessing than the training's the answer is another.
     cropped = kept.model_copy(update={"preprocessing": Preprocessing(square_px=64, fit="crop")})
     with pytest.raises(Corrupted, match="golden inputs"):
-        check_golden(cropped, network)
+        check_golden(cropped, answer)
 
 
 def rewritten(weights: bytes, **changes: object) -> ObjectStore:
@@ -122,7 +152,7 @@ def test_weights_are_checked_before_they_are_read_and_a_network_is_built(
     weights: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store, card = bundle(open_store(f"file://{tmp_path}"), weights)
-    monkeypatch.setattr("services.classifier.bundle.build", lambda _: pytest.fail("a network is built"))
+    monkeypatch.setattr("services.classifier.model.build", lambda _: pytest.fail("a network is built"))
     store.put(card.prefix + card.weights.file, weights[:-1] + b"x")
     with pytest.raises(Corrupted, match="SHA-256"):
         load(store, "judge")

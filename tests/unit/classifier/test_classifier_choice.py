@@ -9,9 +9,9 @@ from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.models import LABELS, read_labels, remove_label, set_label
 from defectory.storage import ObjectStore, open_store
 from services.classifier.architecture import Architecture
-from services.classifier.model import build
+from services.classifier.model import build, weights_of
 from services.classifier.serving.choice import candidates, parse_models
-from services.classifier.serving.engine import check_engine, make_engine, probe
+from services.classifier.serving.engine import check_engine, make_engine, probe, reference
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,14 @@ def test_labels_that_are_none_are_said_to_be_damaged() -> None:
             read_labels(store, "classifier", "parts")
 
 
-@pytest.mark.parametrize("name", ["openvino", "openvino-bf16", "tensorflow"])
+@pytest.mark.parametrize("name", ["openvino", "openvino-bf16", "onnxruntime", "tensorflow"])
 def test_engines_answer_as_the_network_does_for_every_number_of_images(name: str) -> None:
-    network = build(Architecture(labels=("a", "b"), input_px=32, width_multiplier=0.35, head_units=8), seed=0)
+    architecture = Architecture(labels=("a", "b"), input_px=32, width_multiplier=0.35, head_units=8)
+    network = build(architecture, seed=0)
     for weight in network.model.weights:
         if weight.path.endswith("kernel"):
             weight.assign(weight * 3)
-    engine = make_engine(name, network, threads=2)  # type: ignore[arg-type]
+    engine = make_engine(name, architecture, weights_of(network), threads=2)  # type: ignore[arg-type]
     images = probe(32, engine.batch)
     wanted = network.model(images, training=False).numpy()
     assert np.ptp(wanted[:, 0]) > 0.02
@@ -99,6 +100,7 @@ def test_engines_answer_as_the_network_does_for_every_number_of_images(name: str
         for alone in (False, True):
             found = engine.run(images[:count], alone)
             np.testing.assert_allclose(found, wanted[:count], atol=0.1 if name == "openvino-bf16" else 1e-5)
+    np.testing.assert_allclose(reference(architecture, weights_of(network))(images), wanted, atol=1e-5)
     check_engine(engine, lambda x: network.model(x, training=False).numpy(), 32, "parts/1")
     with pytest.raises(Corrupted, match="parts/1"):
         check_engine(engine, lambda x: 1 - network.model(x, training=False).numpy(), 32, "parts/1")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.errors import FailedPrecondition, InvalidInput
@@ -55,6 +56,31 @@ def test_the_temperature_is_built_in(store: ObjectStore) -> None:
     expected = calibrated(probabilities(network, pixels), card.calibration.temperature)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert {node.domain for node in onnx.load(io.BytesIO(content)).graph.node} == {""}
+
+
+def test_an_example_shows_its_answer_and_those_of_the_usual_mistakes(store: ObjectStore) -> None:
+    """Fed as another application would, the file that was written gives the answers that stand beside it."""
+    import onnxruntime
+
+    exported = export(store, "judge", "onnx", "", lambda *_: None)
+    files = {uri.rpartition("/")[2]: store.get(store.key(uri)) for uri in exported.files}
+    described = json.loads(files["export.json"])
+    told, labels = described["example"], described["labels"]
+    picture = np.asarray(Image.open(io.BytesIO(files[told["file"]])), np.float32)[None]
+    assert picture.shape == (1, 32, 32, 3)
+    session = onnxruntime.InferenceSession(files["model.onnx"])
+
+    def answer(pixels: np.ndarray) -> dict[str, float]:
+        row = session.run(["probabilities"], {"image": pixels.astype(np.float32)})[0][0]
+        return dict(zip(labels, map(float, row), strict=True))
+
+    assert answer(picture) == pytest.approx(told["probabilities"], abs=1e-5)
+    mistakes = told["probabilities_of_mistakes"]
+    assert answer(picture / 255) == pytest.approx(mistakes["scaled to 0..1"], abs=1e-5)
+    assert answer(picture / 127.5 - 1) == pytest.approx(mistakes["scaled to -1..1"], abs=1e-5)
+    for mistake in mistakes.values():
+        assert abs(mistake["good"] - told["probabilities"]["good"]) > told["tolerance"]
+    assert "scale nothing" in described["input"]["meaning"]
 
 
 def in_openvino(content: bytes, pixels: np.ndarray) -> np.ndarray:

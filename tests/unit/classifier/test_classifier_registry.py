@@ -118,7 +118,7 @@ def test_weights_that_come_after_their_card_are_looked_at_again(store: ObjectSto
     key = "models/classifier/parts/1/cycle-0.safetensors"
     weights = store.get(key)
     store.delete(key)
-    served = ModelRegistry(store, Loader(store, "tensorflow", 1), {}, 60)
+    served = ModelRegistry(store, Loader(store, "onnxruntime", 1), {}, 60)
     served.refresh()
     for asked in ("", "1"):
         with pytest.raises(Corrupted, match="are not in the store"):

@@ -70,7 +70,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], 
     services = Recorded(answer)
 
     @contextmanager
-    def session(*_: str, verbose: bool = False) -> Iterator[Recorded]:
+    def session(*_: str, **__: object) -> Iterator[Recorded]:
         yield services
 
     monkeypatch.setattr(f"orchestrator.cli.{module}.session", session)

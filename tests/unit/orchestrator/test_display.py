@@ -208,8 +208,8 @@ def test_warnings_of_a_step_are_counted_where_it_ends() -> None:
 
 
 def test_progress_in_words() -> None:
-    report = Report("cycle 2 of 5", 12, 40, "epochs", 1.25, 21, {"val_f1": 0.9114})
-    assert in_words(report) == "cycle 2 of 5 · 12 of 40 epochs · 1.25 epochs/s · 0:21 left · val_f1 0.911"
+    report = Report("cycle 2 of 5", 12, 40, "epochs", 1.25, 21, {"val_f1": 0.9114, "r_t": 0.3})
+    assert in_words(report) == "cycle 2 of 5 · 12 of 40 epochs · 1.25 epochs/s · 0:21 left · F1 on validation 0.911"
     assert in_short(report) == "cycle 2 of 5 · 12 of 40 epochs · 0:21 left"
     assert in_short(TRAINING) == "good, training · 300 images seen (0.3 of 1 kimg) · 2:10 left"
     assert in_a_word(TRAINING) == "30% · 2:10 left"
