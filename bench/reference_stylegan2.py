@@ -1,4 +1,4 @@
-"""NVIDIA's stylegan2-ada-pytorch, run from a checkout on today's torch and on a CPU, for comparison only.
+"""NVIDIA's stylegan2-ada-pytorch, run from a checkout on today's torch, for comparison only.
 
 One of its places does not run there as it is: its twice differentiable grid sampling wants an older torch.
 Ours stands in for it.
@@ -13,6 +13,7 @@ import torch
 
 from services.generator.stylegan2 import transforms
 from services.generator.stylegan2.networks import Architecture
+from services.generator.stylegan2.precision import CLAMP
 
 G_INTERVAL, D_INTERVAL = 4, 16  # lazy regularisation, as its train.py has it
 
@@ -34,11 +35,12 @@ class Reference:
         self._networks, self._loss, self._augment = networks, loss, augment
         grid_sample_gradfix.grid_sample = transforms.sample
 
-    def generator(self, architecture: Architecture) -> Any:
-        """Its generator of the same shape, in fp32."""
+    def generator(self, architecture: Architecture, half_resolutions: int = 0) -> Any:
+        """Its generator of the same shape, in fp32 but for so many of the highest resolutions."""
         return self._networks.Generator(
             c_dim=0, z_dim=architecture.z_dim, w_dim=architecture.w_dim,
-            mapping_kwargs={"num_layers": architecture.mapping_layers}, synthesis_kwargs=_sizes(architecture),
+            mapping_kwargs={"num_layers": architecture.mapping_layers},
+            synthesis_kwargs=_sizes(architecture, half_resolutions),
             **_image(architecture),
         )  # fmt: skip
 
@@ -53,23 +55,41 @@ class Reference:
 
         return call
 
-    def phases(self, architecture: Architecture, batch: int, p: float) -> list[Callable[[], object]]:
-        """Its four phases: G, path length, D, R1."""
-        generator = self.generator(architecture).train().requires_grad_(False)
+    def leave_plug_ins_out(self) -> None:
+        """Let it compute by torch alone where it would compile CUDA code of its own."""
+        from torch_utils.ops import bias_act, upfirdn2d
+
+        for module in (bias_act, upfirdn2d):
+            module._init = lambda: False  # which is how it falls back by itself where nothing can be compiled
+
+    def phases(
+        self, architecture: Architecture, batch: int, p: float, *, device: str = "cpu", half_resolutions: int = 0
+    ) -> list[Callable[[], object]]:
+        """Its four phases: G, path length, D, R1.
+
+        Args:
+            half_resolutions: how many of the highest compute in fp16.
+        """
+        generator = self.generator(architecture, half_resolutions).train().requires_grad_(False).to(device)
         discriminator = self._networks.Discriminator(
-            c_dim=0, epilogue_kwargs={"mbstd_group_size": 4}, **_sizes(architecture), **_image(architecture)
-        )
-        discriminator = discriminator.train().requires_grad_(False)
+            c_dim=0, epilogue_kwargs={"mbstd_group_size": 4}, **_sizes(architecture, half_resolutions),
+            **_image(architecture),
+        )  # fmt: skip
+        discriminator = discriminator.train().requires_grad_(False).to(device)
         groups = ("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "brightness", "contrast",
                   "lumaflip", "hue", "saturation")  # fmt: skip
-        pipe = self._augment.AugmentPipe(**dict.fromkeys(groups, 1)).train().requires_grad_(False)
+        pipe = self._augment.AugmentPipe(**dict.fromkeys(groups, 1)).train().requires_grad_(False).to(device)
         pipe.p.copy_(torch.as_tensor(p))
         loss = self._loss.StyleGAN2Loss(
-            torch.device("cpu"), generator.mapping, generator.synthesis, discriminator, augment_pipe=pipe, r1_gamma=0.05
+            torch.device(device),
+            generator.mapping,
+            generator.synthesis,
+            discriminator,
+            augment_pipe=pipe,
+            r1_gamma=0.05,
         )
         real = torch.randn(batch, architecture.channels, architecture.resolution_px, architecture.resolution_px)
-        z = torch.randn(batch, architecture.z_dim)
-        none = torch.zeros(batch, 0)
+        real, z, none = (x.to(device) for x in (real, torch.randn(batch, architecture.z_dim), torch.zeros(batch, 0)))
 
         def phase(name: str, module: Any) -> Callable[[], object]:
             optimiser = torch.optim.Adam(module.parameters(), lr=0.002, betas=(0.0, 0.99))
@@ -93,8 +113,8 @@ def _image(architecture: Architecture) -> dict[str, int]:
     return {"img_resolution": architecture.resolution_px, "img_channels": architecture.channels}
 
 
-def _sizes(architecture: Architecture) -> dict[str, Any]:
+def _sizes(architecture: Architecture, half_resolutions: int) -> dict[str, Any]:
     return {
         "channel_base": architecture.channel_base, "channel_max": architecture.channel_max,
-        "num_fp16_res": 0, "conv_clamp": architecture.conv_clamp,
+        "num_fp16_res": half_resolutions, "conv_clamp": CLAMP if half_resolutions else architecture.conv_clamp,
     }  # fmt: skip

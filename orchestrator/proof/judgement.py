@@ -1,0 +1,165 @@
+"""Which arms helped, by how much, and whether this experiment could tell at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from defectory.errors import InvalidInput
+from orchestrator.proof.outcomes import ArmOutcome, check_comparable
+from orchestrator.proof.resampling import REPLICATES, FoldWeights, as_observed, drawn
+from orchestrator.proof.scores import Score
+from orchestrator.proof.significance import bootstrap_p, holm, sign_flip_p
+
+Outcome = Literal["helped", "hurt", "no benefit", "cannot tell"]
+INTERVAL = (0.025, 0.975)
+ALPHA = 0.05  # of the p values, after they are corrected for as many arms as are compared
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95% interval over folds, seeds and test parts."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval is."""
+        return self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether the whole interval is."""
+        return self.high < 0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is fixed before anything is run.
+
+    Attributes:
+        primary: the score that decides, as `scores` names it; more is better.
+        reference: name of the arm that all others are compared with.
+        instrument: (an arm, the same with more real photographs): unless these two separate, nothing can be told.
+        smallest_gain: difference of the primary score below which a change is worth nothing.
+    """
+
+    primary: str
+    reference: str
+    instrument: tuple[str, str] | None = None
+    smallest_gain: float = 0.01
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An arm less the reference, by the primary score.
+
+    Attributes:
+        by_fold: one value a fold.
+        p_value: two-sided, by the same replicates as the interval; corrected: for as many arms as are compared (Holm).
+        p_of_folds: two-sided, exact, of the folds' signs alone: few folds can't make it small (`smallest_p`).
+    """
+
+    gain: Interval
+    by_fold: tuple[float, ...]
+    p_value: float
+    corrected: float
+    p_of_folds: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the experiment says.
+
+    Attributes:
+        scores: arm -> score -> its figure.
+        differences: arm -> it beside the reference; all arms but the reference.
+        instrument: what more real photographs are worth by the primary score; None where no arm has them.
+        can_tell: whether these separate from fewer ones.
+    """
+
+    scores: Mapping[str, Mapping[str, Interval]]
+    differences: Mapping[str, Difference]
+    instrument: Interval | None
+    can_tell: bool
+
+
+def judge(
+    arms: Sequence[ArmOutcome], scores: Mapping[str, Score], rules: Rules, seed: int = 0, replicates: int = REPLICATES
+) -> Proof:
+    """Compare all arms with the reference.
+
+    Args:
+        scores: name -> score; the primary one is among them.
+        seed: of what is drawn.
+
+    Raises:
+        InvalidInput: an arm or a score that the rules name is not there, or arms cannot be compared.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    named = {rules.reference, *(rules.instrument or ())}
+    if not named <= by_name.keys() or rules.primary not in scores:
+        right = f"arms {', '.join(by_name)}; scores {', '.join(scores)}"
+        raise InvalidInput(f"the rules name {', '.join(sorted(named))} and {rules.primary}: {right}", {"rules": right})
+    check_comparable(arms)
+    observed, replicated = as_observed(arms[0].folds), drawn(arms[0].folds, seed, replicates)
+    primary = scores[rules.primary]
+    points = {arm.name: float(primary(arm, observed)[0]) for arm in arms}
+    spreads = {arm.name: primary(arm, replicated) for arm in arms}
+
+    instrument = None
+    if rules.instrument is not None:
+        fewer, more = rules.instrument
+        instrument = _interval(points[more] - points[fewer], spreads[more] - spreads[fewer])
+    can_tell = instrument is None or instrument.above_zero
+
+    others = [arm for arm in arms if arm.name != rules.reference]
+    gains = {arm.name: spreads[arm.name] - spreads[rules.reference] for arm in others}
+    p_values = {name: bootstrap_p(gain[~np.isnan(gain)]) for name, gain in gains.items()}
+    corrected = holm(p_values)
+    differences = {}
+    for arm in others:
+        gain = _interval(points[arm.name] - points[rules.reference], gains[arm.name])
+        by_fold = _by_fold(arm, primary, observed) - _by_fold(by_name[rules.reference], primary, observed)
+        outcome = _outcome(gain, corrected[arm.name], rules.smallest_gain) if can_tell else "cannot tell"
+        differences[arm.name] = Difference(
+            gain, tuple(map(float, by_fold)), p_values[arm.name], corrected[arm.name],
+            sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
+        )  # fmt: skip
+    figures = {
+        arm.name: {
+            name: _interval(float(score(arm, observed)[0]), score(arm, replicated)) for name, score in scores.items()
+        }
+        for arm in arms
+    }
+    return Proof(figures, differences, instrument, can_tell)
+
+
+def _interval(value: float, spread: np.ndarray) -> Interval:
+    """Percentiles: unlike BCa's they are there when nothing varies."""
+    low, high = np.nanquantile(spread, INTERVAL)
+    return Interval(value, float(low), float(high))
+
+
+def _by_fold(arm: ArmOutcome, score: Score, observed: Sequence[FoldWeights]) -> np.ndarray:
+    """(F,): the score of each fold alone."""
+    return np.array([
+        float(score(ArmOutcome(arm.name, [fold]), [weight])[0])
+        for fold, weight in zip(arm.folds, observed, strict=True)
+    ])  # fmt: skip
+
+
+def _outcome(gain: Interval, p: float, smallest_gain: float) -> Outcome:
+    """What may be said of an arm.
+
+    `no benefit` is said only where a gain that is worth something is excluded, not wherever none was seen.
+    """
+    if gain.above_zero and p < ALPHA:
+        return "helped"
+    if gain.below_zero and p < ALPHA:
+        return "hurt"
+    return "no benefit" if gain.high < smallest_gain else "cannot tell"

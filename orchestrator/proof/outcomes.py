@@ -1,0 +1,79 @@
+"""What an arm's classifiers said of the test parts of every fold, as the statistics read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from defectory.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """One fold's test photographs, and what its classifiers, one a seed, said of them.
+
+    Attributes:
+        truth: (N,) int, place of the true label; 0 is good.
+        group: (N,) int from 0 on: photographs of one group show the same part.
+        decided: (S, N) int, place of the label that each classifier decided for.
+        score: (S, N) float in [0, 1], probability of a defect, whichever.
+        rejected: (S, N) bool, whether the part is rejected at the operating point, which was chosen on validation.
+    """
+
+    truth: np.ndarray
+    group: np.ndarray
+    decided: np.ndarray
+    score: np.ndarray
+    rejected: np.ndarray
+
+    def __post_init__(self) -> None:
+        """See that the shapes fit.
+
+        Raises:
+            InvalidInput: they do not.
+        """
+        images, classifiers = len(self.truth), len(self.decided)
+        wanted = (classifiers, images)
+        shapes = {"decided": self.decided.shape, "score": self.score.shape, "rejected": self.rejected.shape}
+        wrong = {name: shape for name, shape in shapes.items() if shape != wanted}
+        if self.group.shape != (images,) or wrong or not images or not classifiers:
+            right = f"group ({images},), decided, score and rejected {wanted}, none empty"
+            raise InvalidInput(
+                f"a fold's outcome has group {self.group.shape} and {shapes}: {right}", {"outcome": right}
+            )
+
+    @property
+    def groups(self) -> int:
+        """How many independent parts there are."""
+        return int(self.group.max()) + 1
+
+    @property
+    def seeds(self) -> int:
+        """How many classifiers there are."""
+        return len(self.decided)
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """An arm over all folds, in their order: the same photographs and groups in every arm."""
+
+    name: str
+    folds: Sequence[FoldOutcome]
+
+
+def check_comparable(arms: Sequence[ArmOutcome]) -> None:
+    """See that all arms were tested on the same photographs, with as many seeds.
+
+    Raises:
+        InvalidInput: two were not; names both and the fold.
+    """
+    first = arms[0]
+    for arm in arms[1:]:
+        if len(arm.folds) != len(first.folds):
+            right = f"the {len(first.folds)} folds of {first.name}"
+            raise InvalidInput(f"arm {arm.name} has {len(arm.folds)} folds: {right}", {"arms": right})
+        for number, (mine, theirs) in enumerate(zip(arm.folds, first.folds, strict=True), start=1):
+            same = np.array_equal(mine.truth, theirs.truth) and np.array_equal(mine.group, theirs.group)
+            if not same or mine.seeds != theirs.seeds:
+                right = f"the same photographs, groups and seeds as {first.name}"
+                raise InvalidInput(f"arm {arm.name}, fold {number}, is not comparable: {right}", {"arms": right})

@@ -1,0 +1,162 @@
+"""Scores of an arm for given weights of folds, seeds and groups.
+
+Scores of counts (F1, accuracy, rates, cost) are of the counts of all folds and seeds together; scores of ranks (AUROC,
+average precision) are means over folds and seeds, since one classifier's scores say nothing of another's order: what is
+least biased where a fold has few defects (Forman & Scholz 2010, "Apples-to-apples in cross-validation studies").
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.proof.outcomes import ArmOutcome
+from orchestrator.proof.resampling import FoldWeights
+
+Score = Callable[[ArmOutcome, Sequence[FoldWeights]], np.ndarray]  # (B,), nan where a replicate has none
+PER_PARTS = 1000  # parts that a cost is for
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a mistake costs, in the factory's own unit."""
+
+    escape: float  # a defective part that passes
+    overkill: float  # a good part that is rejected
+
+
+def macro_f1(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Mean over labels of F1 in [0, 1]; a label that is neither there nor decided for is left out."""
+    confusion = _confusion(arm, weights)
+    right = np.diagonal(confusion, axis1=1, axis2=2)
+    involved = confusion.sum(axis=1) + confusion.sum(axis=2)
+    return np.nanmean(_share(2 * right, involved), axis=1)
+
+
+def accuracy(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Share of the photographs whose label was decided for."""
+    confusion = _confusion(arm, weights)
+    return _share(np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2)))
+
+
+def recall_of(label: int) -> Score:
+    """Share of a label's photographs that were decided to be of it."""
+
+    def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+        confusion = _confusion(arm, weights)
+        return _share(confusion[:, label, label], confusion[:, label].sum(axis=1))
+
+    return score
+
+
+def escape_rate(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Share of the defective photographs that pass at the operating point."""
+    _, _, passed, defective = _mistakes(arm, weights)
+    return _share(passed, defective)
+
+
+def overkill_rate(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Share of the good photographs that are rejected at the operating point."""
+    good_rejected, good, _, _ = _mistakes(arm, weights)
+    return _share(good_rejected, good)
+
+
+def cost_of(costs: Costs, defect_share: float) -> Score:
+    """Cost of 1,000 parts at the operating point.
+
+    Args:
+        defect_share: of the parts on the line, in [0, 1]; a test set has many more.
+    """
+
+    def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+        good_rejected, good, passed, defective = _mistakes(arm, weights)
+        escapes = costs.escape * defect_share * _share(passed, defective)
+        return PER_PARTS * (escapes + costs.overkill * (1 - defect_share) * _share(good_rejected, good))
+
+    return score
+
+
+def auroc(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Probability that a defective photograph scores higher than a good one, ties by half."""
+    return _mean_over_classifiers(arm, weights, _fold_auroc)
+
+
+def average_precision(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """Area under precision over recall, by steps (scikit-learn's average precision)."""
+    return _mean_over_classifiers(arm, weights, _fold_average_precision)
+
+
+def _confusion(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """(B, K, K): weight of the photographs by true and decided label."""
+    labels = 1 + max(int(max(fold.truth.max(), fold.decided.max())) for fold in arm.folds)
+    total = np.zeros((len(weights[0].fold), labels * labels))
+    for fold, weight in zip(arm.folds, weights, strict=True):
+        counts = np.zeros((fold.groups, fold.seeds, labels * labels))
+        for number, decided in enumerate(fold.decided):
+            np.add.at(counts, (fold.group, number, fold.truth * labels + decided), 1)
+        total += _weighted(counts, weight)
+    return total.reshape(-1, labels, labels)
+
+
+def _mistakes(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """(4, B): weights of the good photographs that are rejected, all good ones, the defective that pass, all those."""
+    total = np.zeros((len(weights[0].fold), 4))
+    for fold, weight in zip(arm.folds, weights, strict=True):
+        good = fold.truth == 0
+        every = np.broadcast_to(good, fold.rejected.shape)
+        per_image = np.stack([every & fold.rejected, every, ~every & ~fold.rejected, ~every], axis=2)
+        counts = np.zeros((fold.groups, fold.seeds, 4))
+        np.add.at(counts, fold.group, per_image.transpose(1, 0, 2).astype(float))
+        total += _weighted(counts, weight)
+    return total.T
+
+
+def _weighted(counts: np.ndarray, weight: FoldWeights) -> np.ndarray:
+    """(B, X): counts (G, S, X) added up over groups and seeds as often as each was drawn."""
+    groups, seeds, kinds = counts.shape
+    of_seeds = (weight.groups @ counts.reshape(groups, -1)).reshape(-1, seeds, kinds)
+    found: np.ndarray = np.einsum("bsx,bs->bx", of_seeds, weight.seeds) * weight.fold[:, None]
+    return found
+
+
+def _mean_over_classifiers(
+    arm: ArmOutcome, weights: Sequence[FoldWeights], of_one: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Mean of a score of ranks over folds and seeds, each as often as it was drawn; where a fold has one, it counts."""
+    total = np.zeros(len(weights[0].fold))
+    times = np.zeros(len(weights[0].fold))
+    for fold, weight in zip(arm.folds, weights, strict=True):
+        images = weight.groups[:, fold.group]
+        for number, score in enumerate(fold.score):
+            found = of_one(fold.truth > 0, score, images)
+            often = weight.fold * weight.seeds[:, number] * ~np.isnan(found)
+            total, times = total + often * np.nan_to_num(found), times + often
+    return _share(total, times)
+
+
+def _fold_auroc(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(B,) of one classifier: defect (N,) bool, score (N,), weights (B, N)."""
+    good, bad = _by_score(defect, score, weights)  # (B, levels), lowest first
+    below = np.cumsum(good, axis=1) - good
+    return _share((bad * (below + good / 2)).sum(axis=1), good.sum(axis=1) * bad.sum(axis=1))
+
+
+def _fold_average_precision(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(B,) of one classifier; see `_fold_auroc`."""
+    good, bad = (side[:, ::-1] for side in _by_score(defect, score, weights))  # highest first
+    caught = np.cumsum(bad, axis=1)
+    precision = np.nan_to_num(_share(caught, caught + np.cumsum(good, axis=1)))
+    return _share((bad * precision).sum(axis=1), bad.sum(axis=1))
+
+
+def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of the good and of the defective photographs at every score there is, (B, levels) each, lowest first."""
+    levels, level = np.unique(score, return_inverse=True)
+    one_hot = np.zeros((len(score), len(levels)))
+    one_hot[np.arange(len(score)), level] = 1
+    return (weights * ~defect) @ one_hot, (weights * defect) @ one_hot
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole; nan where there is no whole."""
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.asarray(whole) > 0)

@@ -1,0 +1,100 @@
+"""Scores for given weights, against scikit-learn with the photographs repeated as often as they are drawn."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from orchestrator.proof import scores
+from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
+from orchestrator.proof.resampling import FoldWeights, as_observed, drawn
+
+LABELS = 3
+
+
+def fold_of(rng: np.random.Generator, images: int, seeds: int) -> FoldOutcome:
+    group = np.sort(rng.integers(0, max(images // 2, 1), images))
+    group = np.unique(group, return_inverse=True)[1]
+    score = rng.integers(0, 6, (seeds, images)) / 5  # with ties
+    truth = rng.integers(0, LABELS, images)
+    truth[:LABELS] = range(LABELS)
+    return FoldOutcome(truth, group, rng.integers(0, LABELS, (seeds, images)), score, score > 0.5)
+
+
+def arm_of(seed: int, folds: int = 3, seeds: int = 2, images: int = 30) -> ArmOutcome:
+    rng = np.random.default_rng(seed)
+    return ArmOutcome("arm", [fold_of(rng, images + number, seeds) for number in range(folds)])
+
+
+def repeated(arm: ArmOutcome, weights: list[FoldWeights], replicate: int) -> tuple[np.ndarray, ...]:
+    """Truth, decision and rejection of all photographs, each as often as it was drawn: seeds and folds one after the
+    other."""
+    truth, decided, rejected = [], [], []
+    for fold, weight in zip(arm.folds, weights, strict=True):
+        for number in range(fold.seeds):
+            often = weight.fold[replicate] * weight.seeds[replicate, number] * weight.groups[replicate][fold.group]
+            truth.append(np.repeat(fold.truth, often.astype(int)))
+            decided.append(np.repeat(fold.decided[number], often.astype(int)))
+            rejected.append(np.repeat(fold.rejected[number], often.astype(int)))
+    return np.concatenate(truth), np.concatenate(decided), np.concatenate(rejected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_scores_of_counts_are_those_of_what_was_drawn(seed: int) -> None:
+    arm = arm_of(seed)
+    weights = drawn(arm.folds, seed, replicates=3)
+    for replicate in range(3):
+        truth, decided, rejected = repeated(arm, weights, replicate)
+        labels = np.union1d(truth, decided)
+        expected = metrics.f1_score(truth, decided, average="macro", labels=labels)
+        assert scores.macro_f1(arm, weights)[replicate] == pytest.approx(expected)
+        assert scores.accuracy(arm, weights)[replicate] == pytest.approx(np.mean(truth == decided))
+        expected = metrics.recall_score(truth, decided, average=None, labels=range(LABELS), zero_division=np.nan)[1]
+        assert scores.recall_of(1)(arm, weights)[replicate] == pytest.approx(expected, nan_ok=True)
+        escapes, overkill = np.mean(~rejected[truth > 0]), np.mean(rejected[truth == 0])
+        assert scores.escape_rate(arm, weights)[replicate] == pytest.approx(escapes, nan_ok=True)
+        assert scores.overkill_rate(arm, weights)[replicate] == pytest.approx(overkill, nan_ok=True)
+        cost = scores.cost_of(scores.Costs(escape=50, overkill=1), defect_share=0.02)(arm, weights)[replicate]
+        assert cost == pytest.approx(1000 * (0.02 * 50 * escapes + 0.98 * overkill), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("score", "theirs"),
+    [(scores.auroc, metrics.roc_auc_score), (scores.average_precision, metrics.average_precision_score)],
+)
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_scores_of_ranks_are_the_mean_over_classifiers(
+    score: scores.Score, theirs: Callable[..., float], seed: int
+) -> None:
+    arm = arm_of(seed)
+    weights = drawn(arm.folds, seed, replicates=2)
+    for replicate in range(2):
+        values, times = [], []
+        for fold, weight in zip(arm.folds, weights, strict=True):
+            images = weight.groups[replicate][fold.group]
+            if len(set(fold.truth[images > 0] > 0)) < 2:
+                continue
+            for number in range(fold.seeds):
+                times.append(weight.fold[replicate] * weight.seeds[replicate, number])
+                values.append(theirs(fold.truth > 0, fold.score[number], sample_weight=images))
+        expected = np.average(values, weights=times) if sum(times) else np.nan
+        assert score(arm, weights)[replicate] == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_was_observed_counts_once() -> None:
+    arm = arm_of(3, folds=1, seeds=1)
+    fold = arm.folds[0]
+    expected = metrics.f1_score(fold.truth, fold.decided[0], average="macro")
+    assert scores.macro_f1(arm, as_observed(arm.folds))[0] == pytest.approx(expected)
+
+
+def test_as_many_are_drawn_as_there_are() -> None:
+    arm = arm_of(4)
+    for fold, weight in zip(arm.folds, drawn(arm.folds, 0, replicates=50), strict=True):
+        assert (weight.groups.sum(axis=1) == fold.groups).all()
+        assert (weight.seeds.sum(axis=1) == fold.seeds).all()
