@@ -1,5 +1,6 @@
 """The one door for foreign image bytes, and the few things done to pixels everywhere: decode, encode, make square."""
 
+from defectory.depth import FULL_DEPTH
 from defectory.imaging.eight_bits import decode, is_grey, on_white
 from defectory.imaging.encoding import encode_png
 from defectory.imaging.network import network_input, network_input_of
@@ -16,7 +17,6 @@ from defectory.imaging.opened import (
     scales_in_the_decoder,
     size_of,
 )
-from defectory.imaging.samples import FULL_DEPTH
 from defectory.imaging.square import Fit, to_square
 
 __all__ = [

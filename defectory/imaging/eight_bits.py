@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from defectory.depth import FULL_DEPTH
 from defectory.imaging.opened import MAX_PIXELS, WIDE_GREY, Opened, decoding, put_upright, read_header
-from defectory.imaging.samples import FULL_DEPTH, unit_to_8_bit, whole_to_8_bit
+from defectory.imaging.samples import unit_to_8_bit, whole_to_8_bit
 
 _TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
 

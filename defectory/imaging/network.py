@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
+from defectory.depth import FULL_DEPTH
 from defectory.imaging.eight_bits import decode
 from defectory.imaging.opened import MAX_PIXELS, Opened
-from defectory.imaging.samples import FULL_DEPTH
 from defectory.imaging.square import Fit, stretched, to_square
 
 

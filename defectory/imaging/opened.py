@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from defectory.depth import FULL_DEPTH
 from defectory.errors import InvalidInput
 from defectory.imaging import bmp, png, tiff
-from defectory.imaging.samples import FULL_DEPTH, Samples
+from defectory.imaging.samples import Samples
 
 MAX_PIXELS = 100_000_000  # of a file, wherever one comes in: scanners of 57 and sensors of 65 megapixels are in use
 MAX_SIDE_PX = 2_000_000  # of its longer side: a resize needs 48 bytes a pixel of it for weights alone

@@ -93,7 +93,7 @@ def _confusion(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     for fold, weight in zip(arm.folds, weights, strict=True):
         counts = np.zeros((fold.groups, fold.seeds, labels * labels))
         for number, decided in enumerate(fold.decided):
-            np.add.at(counts, (fold.group, number, fold.truth * labels + decided), 1)
+            np.add.at(counts[:, number], (fold.group, fold.truth * labels + decided), 1)
         total += _weighted(counts, weight)
     return total.reshape(-1, labels, labels)
 
