@@ -14,7 +14,7 @@ from orchestrator.cli.output import emit, table
 from orchestrator.cli.sections import in_sections
 
 if TYPE_CHECKING:
-    from defectory.datasets.manifest import ManifestLine
+    from defectory.datasets.manifest_line import ManifestLine
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, export.")
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
@@ -51,11 +51,11 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     store_ = opened(store)
     lines = _lines(store_, dataset)
     card = {} if "://" in dataset else read_card(store_, dataset)
-    origins = Counter(f"{line.origin}{f', {line.verdict}' if line.verdict else ''}" for line in lines)
+    origins = Counter(", ".join(filter(None, (line.origin.kind, line.judgement.verdict))) for line in lines)
     shown = {
         **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
-        "parts": len({line.group or line.sha256 for line in lines}),
-        "masks": sum(bool(line.mask_uri) for line in lines),
+        "parts": len({line.group or line.file.sha256 for line in lines}),
+        "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     emit(shown, as_json, in_sections(shown))
 
@@ -139,7 +139,7 @@ def _by_split(card: dict[str, Any]) -> dict[str, int]:
 
 
 def _named(line: "ManifestLine") -> dict[str, Any]:
-    return {"sha256": line.sha256, "source": line.source, "label": line.label, "split": line.split}
+    return {"sha256": line.file.sha256, "source": line.origin.source, "label": line.label, "split": line.split}
 
 
 def _arrows(row: dict[str, Any]) -> str:

@@ -1,10 +1,12 @@
 """What is wrong with an image leaves it out; what is wrong with the store stops the work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine, MaskFile
 from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
 from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
@@ -30,7 +32,7 @@ def read_by_the_classifier(store: ObjectStore, lines: list[ManifestLine]) -> Non
 
 def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
     half = {"defect": 0.5, "good": 0.5}
-    scores = Scores({x.sha256: Score(half, half) for x in lines}, {x.sha256: [1.0, 0.0] for x in lines})
+    scores = Scores({x.file.sha256: Score(half, half) for x in lines}, {x.file.sha256: [1.0, 0.0] for x in lines})
     manifest = store.uri("datasets/parts/manifest.jsonl")
     judge_manifest(
         store,
@@ -51,7 +53,7 @@ def read_by_the_explainer(store: ObjectStore, lines: list[ManifestLine]) -> None
 
 
 def read_with_masks(store: ObjectStore, lines: list[ManifestLine]) -> None:
-    list(masked_images(store, [line.model_copy(update={"mask_uri": line.uri}) for line in lines]))
+    list(masked_images(store, [replace(line, mask=MaskFile(uri=line.file.uri)) for line in lines]))
 
 
 READERS = [read_by_the_classifier, read_by_the_filter, read_by_the_explainer, read_with_masks]
@@ -63,7 +65,7 @@ def test_a_store_that_hiccups_leaves_no_image_out(
     store: ObjectStore, read: Callable[..., None], error: DefectoryError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = read_manifest(store, make_dataset(store))
-    get, failing = store.get, next(store.key(line.uri) for line in lines if line.split == "test")
+    get, failing = store.get, next(store.key(line.file.uri) for line in lines if line.split == "test")
 
     def hiccup(key: str) -> bytes:
         if key == failing:
@@ -89,5 +91,5 @@ def test_what_is_wrong_with_an_image_leaves_out_this_one(store: ObjectStore) -> 
     lines = read_manifest(store, make_dataset(store))
     bad = read_manifest(store, with_bad_files(store, store.uri("datasets/parts/manifest.jsonl")))
     images = load_images(store, bad, 32, Preprocessing())
-    assert [x.sha256 for x in images.lines] == [x.sha256 for x in lines]
+    assert [x.file.sha256 for x in images.lines] == [x.file.sha256 for x in lines]
     assert len(images.skipped) == len(bad) - len(lines) > 0

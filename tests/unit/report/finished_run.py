@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
 from defectory.datasets.layouts.summary import summarise
-from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.datasets.manifest import write_dataset
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
@@ -53,7 +55,12 @@ def card(preset: str = "best", input_px: int = 224) -> dict:
 def evaluation(test: list[ManifestLine]) -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     rows = [
-        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]]}
+        {
+            "sha256": x.file.sha256,
+            "label": x.label,
+            "group": x.file.sha256,
+            "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]],
+        }
         for x in test
     ]
     decisions = {
@@ -83,7 +90,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
     """
     store = MemoryStore()
     train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
-    real = [x.model_copy(update={"kind": kinds[i % 2]}) for i, x in enumerate([*train, *test])]
+    real = [replace(x, kind=kinds[i % 2]) for i, x in enumerate([*train, *test])]
     manifest_uri = write_dataset(store, "run", real, {})
     model = {
         "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
@@ -156,8 +163,9 @@ def _rounds(store: MemoryStore) -> list[dict]:
 
 def _explanations(store: MemoryStore, arms: Sequence[ArmSettings], test: list[ManifestLine]) -> str:
     row = {
-        "uri": test[0].uri, "sha256": test[0].sha256, "label": "defect", "kind": "crack", "method": "grad-cam++",
-        "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].uri, "on_background": True,
+        "uri": test[0].file.uri, "sha256": test[0].file.sha256, "label": "defect", "kind": "crack",
+        "method": "grad-cam++", "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].file.uri,
+        "on_background": True,
     }  # fmt: skip
     store.put("e", b"".join(json.dumps({**row, "model": f"run.{arm.name}/1"}).encode() + b"\n" for arm in arms))
     return store.uri("e")
