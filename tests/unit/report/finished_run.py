@@ -5,19 +5,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
 from defectory.datasets.layouts.summary import summarise
 from defectory.datasets.manifest import write_dataset
-from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.settings import resolve
 
 LABELS = ("defect", "good")
+SYNTHETIC = Origin(kind="synthetic")
 
 
 def put(store: MemoryStore, key: str, content: object) -> str:
@@ -25,15 +27,15 @@ def put(store: MemoryStore, key: str, content: object) -> str:
     return store.uri(key)
 
 
-def images(store: MemoryStore, count: int, seed: int, **fields) -> list[ManifestLine]:
+def images(store: MemoryStore, count: int, seed: int, **fields: Any) -> list[ManifestLine]:
     found = []
     for i in range(count):
         data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
         key = f"images/{seed + i}.png"
         store.put(key, data)
         digest = hashlib.sha256(data).hexdigest()
-        line = {"uri": store.uri(key), "sha256": digest, "width": 16, "height": 16, "label": LABELS[i % 2]}
-        found.append(ManifestLine(**{**line, **fields}))
+        file = PictureFile(uri=store.uri(key), sha256=digest, width=16, height=16)
+        found.append(ManifestLine(file=file, **{"label": LABELS[i % 2], **fields}))
     return found
 
 
@@ -124,7 +126,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
         }  # fmt: skip
         steps[f"{arm.name}-evaluate"] = evaluated
         if arm.trains_on == "synthetic":
-            made = images(store, 3, 400, origin="synthetic", label="good", split="train")
+            made = images(store, 3, 400, label="good", split="train", origin=SYNTHETIC)
             name = f"run.{arm.name}"
             steps[f"{arm.name}-dataset"] = {
                 "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *made], {}),
@@ -144,9 +146,11 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
 
 def _rounds(store: MemoryStore) -> list[dict]:
     """Two rounds of synthetic images of good parts: 4 and 1, of which 2 were accepted."""
-    rejected = images(store, 2, 300, origin="synthetic", label="good", verdict="rejected", reasons=("outlier",))
-    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted", scores={"good": 0.95})
-    later = images(store, 1, 320, origin="synthetic", label="good", verdict="rejected", scores={"good": 0.2})
+    outlier = Judgement(verdict="rejected", reasons=("outlier",))
+    sure, unsure = (Judgement(verdict=v, scores={"good": p}) for v, p in (("accepted", 0.95), ("rejected", 0.2)))
+    rejected = images(store, 2, 300, label="good", origin=SYNTHETIC, judgement=outlier)
+    accepted = images(store, 2, 310, label="good", origin=SYNTHETIC, judgement=sure)
+    later = images(store, 1, 320, label="good", origin=SYNTHETIC, judgement=unsure)
     curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
     counted = {"synthetic_manifest_uri": "x", "content_hash": "0", "verdicts": {}, "reasons": {}}
     return [
