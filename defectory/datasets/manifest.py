@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from defectory.datasets.decisions import is_view, read_view
 from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
 from defectory.datasets.old_lines import OLD_FORMATS, lifted
-from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
+from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
 from defectory.imaging import FULL_DEPTH
 from defectory.storage.store import ObjectStore
 
@@ -144,15 +145,28 @@ def bits_of(lines: Iterable[ManifestLine]) -> int:
 def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> Iterator[ManifestLine]:
     """The lines of the manifest at a URI of this store, one after the other: however long it is, it takes no memory.
 
+    Args:
+        uri: of a manifest, or of a document of decisions: then the lines of its dataset, as it has them.
+
     Raises:
         NotFound: no such object. Refused: outside the store. InvalidInput: a malformed line, or too many of them.
-        What `reading.look` raises.
+        FailedPrecondition: the dataset is no longer the one that was decided about. What `reading.look` raises.
     """
     key = store.key(uri)
     size = store.head(key).size_bytes
     if size > reading.max_lines * LINE_BYTES + MAX_LINE_BYTES:
         raise _too_long(uri, f"{size} bytes", reading)
-    yield from _parsed(store.stream(key), uri, reading)
+    if not is_view(key):
+        yield from _parsed(store.stream(key), uri, reading)
+        return
+    view = read_view(store, key)
+    if read_card(store, view.dataset).get("content_hash") != view.content_hash:
+        raise FailedPrecondition(
+            f"dataset {view.dataset!r} has changed since {uri} was decided about it; decide again, e.g. with "
+            f"`defectory dataset fold {view.dataset}`"
+        )
+    for line in iter_manifest(store, store.uri(manifest_key(view.dataset)), reading):
+        yield view.line(line)
 
 
 def read_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> list[ManifestLine]:

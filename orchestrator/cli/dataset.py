@@ -16,9 +16,13 @@ from orchestrator.cli.sections import in_sections
 if TYPE_CHECKING:
     from defectory.datasets.manifest_line import ManifestLine
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, export.")
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
+app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, fold, export.")
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest or of a document about it.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
 SHOWN = ["name", "images", "labels", "train", "validation", "test", "none", "layout"]
+DECIDED = ["created_utc", "kind", "title", "by", "images", "replaces", "uri"]
 EXAMPLES = 5  # images that a difference names in text
 
 
@@ -125,6 +129,52 @@ def export(
         "rejected_left_out": made.rejected, "notes": list(made.notes),
     }  # fmt: skip
     emit(result, as_json)
+
+
+@app.command()
+def fold(
+    name: Name,
+    folds: Annotated[int, typer.Option("--folds", metavar="N", help="How many, 3 to 50.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the order among parts of one size.")] = 0,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Divide a dataset into folds: every part is tested in one of them. Images are not stored again.
+
+    Each fold is a small document, whose URI can stand wherever a manifest's can.
+
+    \b
+    defectory dataset fold screws --folds 5 --seed 1
+    defectory dataset show file:///srv/store/datasets/screws/decisions/000001.json
+    """
+    from defectory.datasets.folds import write_folds
+
+    store_ = opened(store)
+    uris = write_folds(store_, name, _lines(store_, name), folds, seed)
+    emit({"dataset": name, "seed": seed, "folds": uris}, as_json, "\n".join(uris))
+
+
+@app.command()
+def decisions(name: Name, store: Store = "", as_json: AsJson = False) -> None:
+    """List what was decided about a dataset's images: splits, labels, verdicts and reviews, by whom and when.
+
+    \b
+    defectory dataset decisions screws
+    """
+    from defectory.datasets.decisions import list_decisions
+    from defectory.datasets.manifest import read_card
+
+    store_ = opened(store)
+    read_card(store_, name)
+    rows = [
+        {**document.model_dump(mode="json", exclude={"values"}), "images": len(document.values), "uri": uri}
+        for uri, document in list_decisions(store_, name)
+    ]
+    emit(
+        {"decisions": rows},
+        as_json,
+        table(rows, DECIDED) if rows else f"nothing is decided about {name} beside its manifest",
+    )
 
 
 def _lines(store: ObjectStore, dataset: str) -> "Sequence[ManifestLine]":
