@@ -16,7 +16,8 @@ from statistics import median
 import numpy as np
 
 from bench.record import record
-from defectory.datasets.manifest import ManifestLine, image_key, read_manifest, write_dataset
+from defectory.datasets.manifest import image_key, read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage import open_store
 
@@ -151,10 +152,14 @@ def _make_dataset(url: str) -> None:
         store.put(image_key("bench", sha256), data)
         lines.append(
             ManifestLine(
-                uri=store.uri(image_key("bench", sha256)), sha256=sha256, width=SIZE_PX, height=SIZE_PX,
-                label=("defect", "good")[number % 2], split="train", group="", source=Path("bench", f"{number}").name,
+                file=PictureFile(
+                    uri=store.uri(image_key("bench", sha256)), sha256=sha256, width=SIZE_PX, height=SIZE_PX
+                ),
+                origin=Origin(source=Path("bench", f"{number}").name),
+                label=("defect", "good")[number % 2],
+                split="train",
             )
-        )  # fmt: skip
+        )
     write_dataset(store, "bench", lines, {})
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage import open_store
 from services.classifier.settings import training_settings
 from services.classifier.training.measurement import measure

@@ -15,7 +15,8 @@ import numpy as np
 from bench.bootstrap import over_parts
 from bench.record import record
 from bench.results import percent
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition
 from defectory.job_settings.explaining import DEFAULT_METHOD, FEWEST_CELLS
 from defectory.statistics import DIFFERENCE, SHARE
@@ -120,7 +121,7 @@ def read_arms(store: ObjectStore, run: str, method: str) -> tuple[list[Arm], lis
             f"no test image of run {run!r} has a mask; ingest keeps those of ground_truth/<kind>/<name>_mask.png"
         )
     arms = [score_cycles(store, arm.shown, model, masked, method) for arm, model in zip(compared, models, strict=True)]
-    return arms, [line.group or line.sha256 for line in masked]
+    return arms, [line.group or line.file.sha256 for line in masked]
 
 
 def arms_of(recorded: RunRecord) -> list[ArmSettings]:
@@ -143,7 +144,7 @@ def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[Ma
     for number, cycle in enumerate(explainer.card.cycles):
         load_cycle(store, explainer.card, explainer.network, number)  # the explainer's graph reads these variables
         found = score(store, explainer, masked)
-        cycles[cycle.seed] = [found[line.sha256] for line in masked]
+        cycles[cycle.seed] = [found[line.file.sha256] for line in masked]
     return Arm(title, explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)
 
 

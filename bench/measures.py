@@ -5,6 +5,7 @@ they have no business, functions that take everything, modules of many subjects.
 """
 
 import ast
+import dataclasses
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.job_settings.classifier_training import ClassifierTraining
 from defectory.job_settings.generator_training import GeneratorTraining
 from orchestrator.pipeline.arms import DEFAULT_ARMS
@@ -53,7 +54,7 @@ def measures(root: Path) -> Iterator[tuple[str, int]]:
         yield f"settings of {model.__name__}", len(model.model_fields)
         yield "of which the line or a command names", sum(bool(paths) for paths in places.values())
         yield f"in so many files the most named one, {worst}", len(places[worst])
-    yield "fields of a manifest's line", len(ManifestLine.model_fields)
+    yield "fields of a manifest's line", len(dataclasses.fields(ManifestLine))
     count, place = max((parameters(path) for path in files), default=(0, ""))
     yield f"parameters of the function that takes most, {place}", count
     yield "`type: ignore` in the typed packages", sum(path.read_text().count("# type: ignore") for path in files)

@@ -63,8 +63,10 @@ def _test_set(content: RunContent, tiles: Path | None) -> str:
         return text
     with tiles.open(newline="") as file:
         tile = {row["image"]: row["tile"] for row in csv.DictReader(file)}
-    shown = {split: {_tile(tile, x.source) for x in content.real if x.split == split} for split in ("train", "test")}
-    leaked = sum(_tile(tile, line.source) in shown["train"] for line in test)
+    shown = {
+        split: {_tile(tile, x.origin.source) for x in content.real if x.split == split} for split in ("train", "test")
+    }
+    leaked = sum(_tile(tile, line.origin.source) in shown["train"] for line in test)
     return (
         f"{text} By the list of tiles, which the split did not see, they show {len(shown['test'])} tiles; "
         f"{leaked} of the photographs ({leaked / max(1, len(test)):.1%}) show a tile that is also in training."
@@ -111,8 +113,8 @@ def _sheets(store: ObjectStore, content: RunContent, pictures: Path) -> Iterator
         judged = content.judged.get(label, [])
         for title, lines in (
             ("real", real),
-            ("accepted", [x for x in judged if x.verdict == "accepted"]),
-            ("rejected", [x for x in judged if x.verdict == "rejected"]),
+            ("accepted", [x for x in judged if x.judgement.verdict == "accepted"]),
+            ("rejected", [x for x in judged if x.judgement.verdict == "rejected"]),
         ):
             if lines:
                 path = pictures / f"{label}-{title}.png"

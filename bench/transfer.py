@@ -133,7 +133,7 @@ def _real(store: ObjectStore, pictures: Path) -> str:
     """Real tiles, as the generators see them."""
     lines = read_manifest(store, store.uri(f"datasets/{DATASET}/manifest.jsonl"))
     shown = [line for line in lines if line.label == LABEL and line.split == "train"][: 4 * COLUMNS]
-    (pictures / "real.png").write_bytes(sheet([store.get(store.key(line.uri)) for line in shown], COLUMNS))
+    (pictures / "real.png").write_bytes(sheet([store.get(store.key(line.file.uri)) for line in shown], COLUMNS))
     return f"## Real\n\n![thirty-two real tiles]({PAGE}/real.png)"
 
 

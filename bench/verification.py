@@ -14,7 +14,8 @@ from itertools import repeat
 import numpy as np
 
 from bench.record import record
-from defectory.datasets.manifest import ManifestLine, image_key
+from defectory.datasets.manifest import image_key
+from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from defectory.imaging import encode_png, network_input_of
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.parallel import parallel_get
@@ -62,8 +63,8 @@ def _read(
 ) -> float:
     """Seconds to read all pictures, with what is to be done with each of them."""
     started = time.perf_counter()
-    hashes = (line.sha256 for line in lines) if verify else repeat("", len(lines))
-    for _, content in parallel_get(store, [line.uri for line in lines], sha256s=hashes):
+    hashes = (line.file.sha256 for line in lines) if verify else repeat("", len(lines))
+    for _, content in parallel_get(store, [line.file.uri for line in lines], sha256s=hashes):
         if isinstance(content, Exception):
             raise content
         if decode is not None:
@@ -79,7 +80,9 @@ def _dataset(store: ObjectStore, size_px: int, count: int) -> tuple[list[Manifes
         sha256 = hashlib.sha256(data).hexdigest()
         store.put(image_key("bench", sha256), data)
         uri = store.uri(image_key("bench", sha256))
-        lines.append(ManifestLine(uri=uri, sha256=sha256, width=size_px, height=size_px, label="good"))
+        lines.append(
+            ManifestLine(file=PictureFile(uri=uri, sha256=sha256, width=size_px, height=size_px), label="good")
+        )
         total += len(data)
     return lines, total / count / 1000
 

@@ -35,7 +35,7 @@ class ServiceSettings(BaseModel):
     )
     max_message_mb: int = Field(64, ge=1, le=1024, description="largest message in MiB")
     max_manifest_lines: int = Field(
-        MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 2 KB each while it is"
+        MAX_LINES, ge=1, le=10_000_000, description="images of a manifest that is read; of 1 to 2 KB each while it is"
     )
     message_s: float = Field(
         30.0, gt=0, le=3600, description="seconds that a caller may take to send a message; then his call is ended"

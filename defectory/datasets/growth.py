@@ -6,11 +6,13 @@ interval narrower, since those count groups.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from defectory.datasets.manifest import ManifestLine, original_key
+from defectory.datasets.manifest import original_key
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import image_of, memory_of, picture_of
 from defectory.errors import InvalidInput
 from defectory.imaging import encode_png
@@ -55,22 +57,22 @@ def grow_test(
         InvalidInput: more images are wanted than test images and augmentations give.
     """
     check_growth(images, augmentations)
-    test = sorted((line for line in lines if line.split == "test"), key=lambda line: line.sha256)
+    test = sorted((line for line in lines if line.split == "test"), key=lambda line: line.file.sha256)
     most = len(test) * (1 + len(augmentations))
     if images > most:
         right = f"at most {most}: {len(test)} test images and {len(augmentations)} augmentations of each"
         raise InvalidInput(f"the test split cannot grow to {images} images: {right}", {"grow_test_to": right})
     random = np.random.default_rng(seed)
     rounds = [random.permutation(len(augmentations)) for _ in test]
-    known = {line.sha256 for line in lines}
+    known = {line.file.sha256 for line in lines}
     copies: list[ManifestLine] = []
     for turn in range(len(augmentations)):
         for number in random.permutation(len(test)):
             if len(test) + len(copies) >= images:
                 return copies
             copy = _copy(store, dataset, test[number], augmentations[rounds[number][turn]])
-            if copy.sha256 not in known:  # a symmetric image mirrors into itself
-                known.add(copy.sha256)
+            if copy.file.sha256 not in known:  # a symmetric image mirrors into itself
+                known.add(copy.file.sha256)
                 copies.append(copy)
     return copies
 
@@ -81,8 +83,12 @@ def _copy(store: ObjectStore, dataset: str, line: ManifestLine, augmentation: st
     sha256 = hashlib.sha256(png).hexdigest()
     key = original_key(dataset, sha256, "png")
     store.put(key, png)
-    made = {"uri": store.uri(key), "sha256": sha256, "parents": (line.sha256,)}
-    return line.model_copy(update={**made, "mask_uri": "", "mask_sha256": "", "augmentation": augmentation})
+    return replace(
+        line,
+        file=replace(line.file, uri=store.uri(key), sha256=sha256),
+        mask=None,
+        origin=replace(line.origin, parents=(line.file.sha256,), augmentation=augmentation),
+    )
 
 
 def _turned(image: Image.Image, degrees: float) -> Image.Image:

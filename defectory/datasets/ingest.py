@@ -18,8 +18,9 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
 from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import with_groups
-from defectory.datasets.manifest import FORMAT, ManifestLine, Split, original_key, read_card, write_dataset
-from defectory.datasets.photographs import Photograph, Reading, masks_left_out, notes_of, read_photographs
+from defectory.datasets.manifest import original_key, read_card, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, MaskFile, Origin, PictureFile, Split
+from defectory.datasets.photographs import Photograph, Reading, Stored, masks_left_out, notes_of, read_photographs
 from defectory.datasets.splits import (
     DEFAULT_SHARES,
     MIN_GROUPS,
@@ -124,14 +125,14 @@ def ingest(
     card = {
         "layout": source.layout,
         "fit": fit,
-        "colour": lines[0].colour,
+        "colour": lines[0].file.colour,
         "bits": depth.bits,
         "bits_from": "given" if bits else "found",
         "tiling": asdict(tiling) if tiling else None,
         "label_mode": labels,
         "seed": seed,
         "shares": list(shares),
-        "test_copies": sum(bool(line.augmentation) for line in lines),
+        "test_copies": sum(bool(line.origin.augmentation) for line in lines),
         "groups_from": "given" if any(file.group for file in source.files) else "found",
         "groups": len(set(groups)),
         "skipped": [list(entry) for entry in skipped],
@@ -249,34 +250,37 @@ def _lines(
         file, tile, mask = photograph.file, photograph.tile, photograph.mask
         lines.append(
             ManifestLine(
-                format=FORMAT,
-                uri=store.uri(original_key(name, photograph.stored.sha256, photograph.stored.ending)),
-                sha256=photograph.stored.sha256,
-                width=photograph.size[0],
-                height=photograph.size[1],
-                colour=colour,
-                fit=reading.fit,
-                bits=reading.bits,
-                tile=(tile.left, tile.top, tile.side) if tile else None,
+                file=PictureFile(
+                    uri=store.uri(original_key(name, photograph.stored.sha256, photograph.stored.ending)),
+                    sha256=photograph.stored.sha256,
+                    width=photograph.size[0],
+                    height=photograph.size[1],
+                    colour=colour,
+                    bits=reading.bits,
+                    fit=reading.fit,
+                ),
                 label=label_of(file.label, source.good, labels),
                 split=split,
                 group=group,
-                source=file.path,
                 kind="" if file.label == source.good else file.label,
                 kinds=file.kinds if len(file.kinds) > 1 else (),
-                mask_uri=store.uri(f"datasets/{name}/masks/{mask.sha256}.{mask.ending}") if mask else "",
-                mask_sha256=mask.sha256 if mask else "",
+                mask=MaskFile(uri=store.uri(_mask_key(name, mask)), sha256=mask.sha256) if mask else None,
+                origin=Origin(source=file.path, tile=(tile.left, tile.top, tile.side) if tile else None),
             )
         )
     return lines
 
 
+def _mask_key(name: str, mask: Stored) -> str:
+    return f"datasets/{name}/masks/{mask.sha256}.{mask.ending}"
+
+
 def _store(store: ObjectStore, lines: Sequence[ManifestLine], photographs: Sequence[Photograph], say: Report) -> None:
     def objects() -> Iterator[tuple[str, bytes]]:
         for number, (line, photograph) in enumerate(zip(lines, photographs, strict=True), start=1):
-            yield store.key(line.uri), photograph.stored.read()
-            if photograph.mask:
-                yield store.key(line.mask_uri), photograph.mask.read()
+            yield store.key(line.file.uri), photograph.stored.read()
+            if line.mask and photograph.mask:
+                yield store.key(line.mask.uri), photograph.mask.read()
             say("storing pictures", number, len(lines), "pictures")
 
     parallel_put(store, objects())

@@ -1,17 +1,24 @@
 """The datasets of a store, and in what two of them differ."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from defectory.datasets.groups import FOUND
-from defectory.datasets.manifest import ManifestLine, read_card
+from defectory.datasets.manifest import read_card
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
 
 _PREFIX, _CARD = "datasets/", "/dataset.json"
-COMPARED = ("label", "split", "group", "kind", "verdict")  # fields that are decided about an image
+COMPARED: Mapping[str, Callable[[ManifestLine], str]] = {  # what is decided about an image
+    "label": lambda line: line.label,
+    "split": lambda line: line.split,
+    "group": lambda line: line.group,
+    "kind": lambda line: line.kind,
+    "verdict": lambda line: line.judgement.verdict,
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def list_datasets(store: ObjectStore) -> tuple[list[dict[str, Any]], list[str]]:
 
 def compare(first: Sequence[ManifestLine], second: Sequence[ManifestLine]) -> Difference:
     """What is in one dataset and not in the other, and what both hold and say differently; sorted by hash."""
-    ours, theirs = ({line.sha256: line for line in lines} for lines in (first, second))
+    ours, theirs = ({line.file.sha256: line for line in lines} for lines in (first, second))
     both = sorted(ours.keys() & theirs.keys())
     theirs |= _named_alike({sha: ours[sha] for sha in both}, {sha: theirs[sha] for sha in both})
     return Difference(
@@ -61,7 +68,7 @@ def _named_alike(ours: Mapping[str, ManifestLine], theirs: Mapping[str, Manifest
     """
     first, second = _members(ours), _members(theirs)
     return {
-        sha: line.model_copy(update={"group": ours[sha].group})
+        sha: replace(line, group=ours[sha].group)
         for sha, line in theirs.items()
         if line.group.startswith(FOUND)
         and ours[sha].group.startswith(FOUND)
@@ -78,5 +85,5 @@ def _members(lines: Mapping[str, ManifestLine]) -> dict[str, set[str]]:
 
 def changes(first: ManifestLine, second: ManifestLine) -> dict[str, tuple[str, str]]:
     """Field -> what either says, where they differ."""
-    pairs = {field: (getattr(first, field), getattr(second, field)) for field in COMPARED}
+    pairs = {field: (of(first), of(second)) for field, of in COMPARED.items()}
     return {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}

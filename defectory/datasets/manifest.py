@@ -4,87 +4,23 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
+from pydantic_core import from_json
 
+from defectory.datasets.decisions import is_view, read_view
+from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
+from defectory.datasets.old_lines import OLD_FORMATS, lifted
 from defectory.depth import FULL_DEPTH
-from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
+from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 
-Split = Literal["train", "validation", "test", "none"]
-Origin = Literal["real", "edited", "synthetic"]
-
-MAX_LINES = 250_000  # of a manifest where nothing else is set: half a gigabyte in memory
-LINE_BYTES = 2048  # that a line has on average at most: one has some 400, with its verdict and scores 1000
+MAX_LINES = 250_000  # of a manifest where nothing else is set: 250 to 450 MB in memory
+LINE_BYTES = 2048  # that a line has on average at most: one has some 450, with its verdict and scores 1000
 MAX_LINE_BYTES = 1 << 20  # of one line: scores of the most labels that a classifier has, with the longest names
 LOOK_EVERY = 1000  # lines between looks whether anybody waits for them
-
-
-FORMAT: Literal[2] = 2  # of the lines that are written: pictures have their own size
-
-
-class ManifestLine(BaseModel):
-    """One picture: where it is, what it shows, where it comes from. Anything synthetic can be made again from it."""
-
-    # Values that pydantic keeps for later lines would keep the memory of all that was read beside them.
-    model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
-
-    format: Literal[1, 2] = 1  # 1: ingest had made the picture the square image of one network
-    uri: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the stored file
-    width: int = Field(ge=1)  # px, upright
-    height: int = Field(ge=1)  # px, upright
-    colour: Literal["", "L", "RGB", "RGBA"] = ""  # that its dataset's images have; empty: those that the file has
-    stretched_from: tuple[int, int] | None = None  # of format 1: (width, height) in px before it was stretched
-    fit: Literal["", "stretch", "crop", "pad"] = ""  # how it becomes (in format 1: became) square; empty: unknown
-    bits: int = Field(FULL_DEPTH, ge=8, le=FULL_DEPTH)  # that the values of its dataset's 16-bit files use
-    tile: tuple[int, int, int] | None = None  # left, top and side of the square of `source` that it shows, upright, px
-    label: str = Field(min_length=1)
-    split: Split = "none"
-    group: str = ""  # images of one group show the same part and stay in one split
-    origin: Origin = "real"
-    parents: tuple[str, ...] = ()  # sha256 of the images this one was made from
-    source: str = ""  # path it was ingested from, relative to the ingested folder
-    kind: str = ""  # kind of defect, where the label is only good / defect
-    kinds: tuple[str, ...] = ()  # every kind of defect that was named for it, the first above, where there are several
-    mask_uri: str = ""
-    mask_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")  # of the stored PNG file; empty: not known
-    augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
-    seed: int | None = None
-    truncation_psi: float | None = None
-    truncation_cutoff: int | None = Field(None, ge=0)  # styles that psi is for, the coarsest; none: all
-    noise_mode: str = ""
-    resolution_px: int | None = Field(None, ge=1)  # side of what the generator makes; none: the picture's own
-    generator: str = ""  # "name/version"
-    precision: Literal["", "bf16", "fp16"] = ""  # arithmetic of its highest resolutions; empty: fp32 throughout
-    half_resolutions: int = Field(0, ge=0)  # how many of them
-    scores: Mapping[str, float] | None = None  # label -> the judge's mean probability
-    score_spread: float | None = None  # sd of the intended label's probability over the judge's cycles
-    nearest_real: str = ""  # sha256 of the nearest real training image
-    nearest_real_distance: float | None = None  # 1 - correlation of their fine structure, in [0, 2]
-    feature_distance: float | None = None  # cosine distance to the nearest real training image of its label, in [0, 2]
-    duplicate_of: str = ""  # sha256 of the synthetic image that it repeats
-    verdict: Literal["", "accepted", "rejected"] = ""
-    reasons: tuple[str, ...] = ()
-    reviewer: str = ""
-
-    @property
-    def is_real(self) -> bool:
-        """Whether it counts as real: a photograph, edited or not, and nothing that a network made."""
-        return self.origin != "synthetic"
-
-    @property
-    def network_px(self) -> int | None:
-        """Side of the square of which it holds no finer detail: made by a generator, or for one. None: a photograph."""
-        if not self.is_real:
-            return self.resolution_px or min(self.width, self.height)
-        return self.width if self.format == 1 and self.fit else None
-
-    @property
-    def upright_px(self) -> tuple[int, int]:
-        """(width, height) of the photograph, before anything was stretched."""
-        return self.stretched_from or (self.width, self.height)
+_OF_TODAY = f'"format": {FORMAT}'.encode()  # as `dump_lines` writes it: such lines are parsed in one step
 
 
 @dataclass(frozen=True)
@@ -135,9 +71,14 @@ def original_key(dataset: str, sha256: str, ending: str) -> str:
 def dump_lines(lines: Iterable[ManifestLine]) -> bytes:
     """Lines as JSON Lines, without fields at their defaults."""
     return b"".join(
-        json.dumps(line.model_dump(mode="json", exclude_defaults=True), sort_keys=True).encode() + b"\n"
-        for line in lines
+        json.dumps({"format": FORMAT, **fields_of(line)}, sort_keys=True).encode() + b"\n" for line in lines
     )
+
+
+def fields_of(line: ManifestLine) -> dict[str, Any]:
+    """A line's parts and fields as JSON has them, without those at their defaults."""
+    fields: dict[str, Any] = MANIFEST_LINE.dump_python(line, mode="json", exclude_defaults=True)
+    return fields
 
 
 def parse_lines(data: bytes, name: str = "manifest") -> list[ManifestLine]:
@@ -158,12 +99,22 @@ def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[Ma
         if not text.strip():
             continue
         try:
-            yield ManifestLine.model_validate_json(text)
+            yield _line(text)
         except ValidationError as error:
             fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": e["msg"] for e in error.errors()}
             raise InvalidInput(
                 f"{name}, line {number}: {'; '.join(f'{k}: {v}' for k, v in fields.items())}", fields
             ) from error
+        except ValueError as error:
+            raise InvalidInput(f"{name}, line {number} is no JSON: {error}", {f"line {number}": "JSON"}) from error
+
+
+def _line(text: bytes) -> ManifestLine:
+    if _OF_TODAY in text:  # inside of a string its quotes would be escaped
+        return MANIFEST_LINE.validator.validate_json(text)
+    fields = from_json(text, cache_strings="keys")
+    written = fields.get("format", OLD_FORMATS[0]) if isinstance(fields, dict) else FORMAT
+    return MANIFEST_LINE.validator.validate_python(lifted(fields, written) if written in OLD_FORMATS else fields)
 
 
 def _texts(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
@@ -186,32 +137,45 @@ def _too_long(name: str, what: str, reading: Reading) -> InvalidInput:
 
 def content_hash(lines: Sequence[ManifestLine]) -> str:
     """SHA-256 over images, labels, splits and groups, whatever their order and wherever the store lies."""
-    rows = sorted(f"{x.sha256} {x.label} {x.split} {x.group} {x.origin} {x.verdict}" for x in lines)
+    rows = sorted(f"{x.file.sha256} {x.label} {x.split} {x.group} {x.origin.kind} {x.judgement.verdict}" for x in lines)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def bits_of(lines: Iterable[ManifestLine]) -> int:
     """Bits that the values of the photographs' 16-bit files use; FULL_DEPTH where not all use the same."""
-    used = {line.bits for line in lines if line.is_real}
+    used = {line.file.bits for line in lines if line.is_real}
     return used.pop() if len(used) == 1 else FULL_DEPTH
 
 
 def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> Iterator[ManifestLine]:
     """The lines of the manifest at a URI of this store, one after the other: however long it is, it takes no memory.
 
+    Args:
+        uri: of a manifest, or of a document of decisions: then the lines of its dataset, as it has them.
+
     Raises:
         NotFound: no such object. Refused: outside the store. InvalidInput: a malformed line, or too many of them.
-        What `reading.look` raises.
+        FailedPrecondition: the dataset is no longer the one that was decided about. What `reading.look` raises.
     """
     key = store.key(uri)
     size = store.head(key).size_bytes
     if size > reading.max_lines * LINE_BYTES + MAX_LINE_BYTES:
         raise _too_long(uri, f"{size} bytes", reading)
-    yield from _parsed(store.stream(key), uri, reading)
+    if not is_view(key):
+        yield from _parsed(store.stream(key), uri, reading)
+        return
+    view = read_view(store, key)
+    if read_card(store, view.dataset).get("content_hash") != view.content_hash:
+        raise FailedPrecondition(
+            f"dataset {view.dataset!r} has changed since {uri} was decided about it; decide again, e.g. with "
+            f"`defectory dataset fold {view.dataset}`"
+        )
+    for line in iter_manifest(store, store.uri(manifest_key(view.dataset)), reading):
+        yield view.line(line)
 
 
 def read_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> list[ManifestLine]:
-    """All lines of a manifest, which take some 2 KB each; raises what `iter_manifest` does."""
+    """All lines of a manifest, which take 1 to 2 KB each; raises what `iter_manifest` does."""
     return list(iter_manifest(store, uri, reading))
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import Corrupted, DefectoryError
 from defectory.imaging import decode
 from defectory.memory import memory_for
@@ -27,7 +27,7 @@ def picture_of(store: ObjectStore, line: ManifestLine) -> bytes:
     Raises:
         Corrupted: it is not the one that the line describes. NotFound, Refused, …: as the store says.
     """
-    return verified(store.get(store.key(line.uri)), line.uri, line.sha256)
+    return verified(store.get(store.key(line.file.uri)), line.file.uri, line.file.sha256)
 
 
 def pictures_of(store: ObjectStore, lines: Sequence[ManifestLine]) -> Iterator[bytes | DefectoryError]:
@@ -37,15 +37,16 @@ def pictures_of(store: ObjectStore, lines: Sequence[ManifestLine]) -> Iterator[b
         Corrupted: behind the last file, where some are not those that their lines describe; names them.
         Unavailable, Exhausted, Refused: the store lets nobody read.
     """
-    return _verified(store, [line.uri for line in lines], [line.sha256 for line in lines])
+    return _verified(store, [line.file.uri for line in lines], [line.file.sha256 for line in lines])
 
 
 def with_masks(
     store: ObjectStore, lines: Sequence[ManifestLine]
 ) -> Iterator[tuple[bytes | DefectoryError, bytes | DefectoryError]]:
     """(file, file of its mask) of every line in order, each of which has one. Raises as `pictures_of`."""
-    uris = [uri for line in lines for uri in (line.uri, line.mask_uri)]
-    found = _verified(store, uris, [sha256 for line in lines for sha256 in (line.sha256, line.mask_sha256)])
+    masks = [line.mask for line in lines if line.mask]
+    files = [file for line, mask in zip(lines, masks, strict=True) for file in (line.file, mask)]
+    found = _verified(store, [file.uri for file in files], [file.sha256 for file in files])
     return zip(found, found, strict=True)
 
 
@@ -58,13 +59,13 @@ def image_of(content: bytes, line: ManifestLine, needed_px: int = 0) -> Image.Im
     Raises:
         InvalidInput: it cannot be read.
     """
-    image = decode(content, needed_px=needed_px, keep_alpha=line.colour in ("", "RGBA"), bits=line.bits)
-    return image.convert(line.colour) if line.colour else image
+    image = decode(content, needed_px=needed_px, keep_alpha=line.file.colour in ("", "RGBA"), bits=line.file.bits)
+    return image.convert(line.file.colour) if line.file.colour else image
 
 
 def memory_of(line: ManifestLine) -> AbstractContextManager[None]:
     """Around what is made of a line's picture: Exhausted where there is not enough memory for it, with its size."""
-    return memory_for(f"{line.uri}, an image of {line.width}x{line.height} pixels")
+    return memory_for(f"{line.file.uri}, an image of {line.file.width}x{line.file.height} pixels")
 
 
 def _verified(store: ObjectStore, uris: Sequence[str], sha256s: Sequence[str]) -> Iterator[bytes | DefectoryError]:

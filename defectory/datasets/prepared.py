@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import image_of, memory_of, refusing_others
 from defectory.errors import DefectoryError, InvalidInput, NotFound
 from defectory.imaging import FULL_DEPTH, decoding, encode_png, read_header, to_square
@@ -35,7 +35,7 @@ def prepared(
 
     def one(line: ManifestLine) -> np.ndarray | DefectoryError:
         try:
-            key = store.key(line.uri)
+            key = store.key(line.file.uri)
         except DefectoryError as error:  # malformed, or outside the store
             return error
         try:
@@ -45,7 +45,7 @@ def prepared(
         except DefectoryError as error:
             return error
 
-    return refusing_others(in_order(one, lines), [line.uri for line in lines])
+    return refusing_others(in_order(one, lines), [line.file.uri for line in lines])
 
 
 def squares(store: ObjectStore, lines: Sequence[ManifestLine], size_px: int) -> Iterator[np.ndarray | DefectoryError]:
@@ -55,10 +55,10 @@ def squares(store: ObjectStore, lines: Sequence[ManifestLine], size_px: int) -> 
     """
 
     def recipe(line: ManifestLine) -> str:
-        return f"square-{size_px}-{line.fit or 'stretch'}-{line.colour or 'own'}-{line.bits}"
+        return f"square-{size_px}-{line.file.fit or 'stretch'}-{line.file.colour or 'own'}-{line.file.bits}"
 
     def make(content: bytes, line: ManifestLine) -> np.ndarray:
-        return np.asarray(to_square(image_of(content, line, size_px), size_px, line.fit or "stretch"))
+        return np.asarray(to_square(image_of(content, line, size_px), size_px, line.file.fit or "stretch"))
 
     return prepared(store, lines, recipe, make)
 
@@ -70,12 +70,12 @@ def _prepared(
     recipe: str,
     make: Callable[[bytes, ManifestLine], np.ndarray],
 ) -> np.ndarray:
-    kept_key = f"prepared/{line.sha256}/{recipe}.png"  # by content: datasets that have the picture share it
-    kept = line.width * line.height >= KEPT_FROM_PIXELS
+    kept_key = f"prepared/{line.file.sha256}/{recipe}.png"  # by content: datasets that have the picture share it
+    kept = line.file.width * line.file.height >= KEPT_FROM_PIXELS
     if kept:
         with suppress(NotFound, InvalidInput):  # not there, or broken: it is made anew
             return _as_stored(store.get(kept_key))
-    content = verified(store.get(key), line.uri, line.sha256)
+    content = verified(store.get(key), line.file.uri, line.file.sha256)
     with memory_of(line):
         image = make(content, line)
     if kept:

@@ -4,7 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
 SPLIT_NAMES: tuple[Split, ...] = ("train", "validation", "test")

@@ -15,11 +15,15 @@ from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
 
 if TYPE_CHECKING:
-    from defectory.datasets.manifest import ManifestLine
+    from defectory.datasets.manifest_line import ManifestLine
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, export.")
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
+app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, fold, export.")
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest or of a document about it.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
 SHOWN = ["name", "made", "images", "labels", "train", "validation", "test", "none", "layout"]
+DECIDED = ["created_utc", "kind", "title", "by", "images", "replaces", "uri"]
 EXAMPLES = 5  # images that a difference names in text
 
 
@@ -66,11 +70,11 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     store_ = opened(store)
     lines = _lines(store_, dataset)
     card = {} if "://" in dataset else read_card(store_, dataset)
-    origins = Counter(f"{line.origin}{f', {line.verdict}' if line.verdict else ''}" for line in lines)
+    origins = Counter(", ".join(filter(None, (line.origin.kind, line.judgement.verdict))) for line in lines)
     shown = {
         **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
-        "parts": len({line.group or line.sha256 for line in lines}),
-        "masks": sum(bool(line.mask_uri) for line in lines),
+        "parts": len({line.group or line.file.sha256 for line in lines}),
+        "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     emit(shown, as_json, in_sections(shown))
 
@@ -130,11 +134,11 @@ def groups(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(group_sheet(store_, found, most))
     shown = [
-        {"group": group.name, "photographs": [line.source for line in group.photographs], "title": group.title}
+        {"group": group.name, "photographs": [line.origin.source for line in group.photographs], "title": group.title}
         for group in found
     ]
     sheet = str(out) if out is not None and found else ""
-    rows = [f"{group.title}\n  {', '.join(line.source for line in group.photographs)}" for group in found[:most]]
+    rows = [f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in found[:most]]
     left = [f"… and {len(found) - most} more (--most, --json)"] if len(found) > most else []
     drawn = [f"sheet: {sheet}"] if sheet else []
     none = [] if found else ["no part of it has several photographs, so there is nothing to draw"]
@@ -183,6 +187,52 @@ def export(
     emit(result, as_json)
 
 
+@app.command()
+def fold(
+    name: Name,
+    folds: Annotated[int, typer.Option("--folds", metavar="N", help="How many, 3 to 50.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the order among parts of one size.")] = 0,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Divide a dataset into folds: every part is tested in one of them. Images are not stored again.
+
+    Each fold is a small document, whose URI can stand wherever a manifest's can.
+
+    \b
+    defectory dataset fold screws --folds 5 --seed 1
+    defectory dataset show file:///srv/store/datasets/screws/decisions/000001.json
+    """
+    from defectory.datasets.folds import write_folds
+
+    store_ = opened(store)
+    uris = write_folds(store_, name, _lines(store_, name), folds, seed)
+    emit({"dataset": name, "seed": seed, "folds": uris}, as_json, "\n".join(uris))
+
+
+@app.command()
+def decisions(name: Name, store: Store = "", as_json: AsJson = False) -> None:
+    """List what was decided about a dataset's images: splits, labels, verdicts and reviews, by whom and when.
+
+    \b
+    defectory dataset decisions screws
+    """
+    from defectory.datasets.decisions import list_decisions
+    from defectory.datasets.manifest import read_card
+
+    store_ = opened(store)
+    read_card(store_, name)
+    rows = [
+        {**document.model_dump(mode="json", exclude={"values"}), "images": len(document.values), "uri": uri}
+        for uri, document in list_decisions(store_, name)
+    ]
+    emit(
+        {"decisions": rows},
+        as_json,
+        table(rows, DECIDED) if rows else f"nothing is decided about {name} beside its manifest",
+    )
+
+
 def _lines(store: ObjectStore, dataset: str) -> "Sequence[ManifestLine]":
     from defectory.datasets.manifest import read_manifest
     from defectory.settings import reading_from_environment
@@ -195,7 +245,7 @@ def _by_split(card: dict[str, Any]) -> dict[str, int]:
 
 
 def _named(line: "ManifestLine") -> dict[str, Any]:
-    return {"sha256": line.sha256, "source": line.source, "label": line.label, "split": line.split}
+    return {"sha256": line.file.sha256, "source": line.origin.source, "label": line.label, "split": line.split}
 
 
 def _arrows(row: dict[str, Any]) -> str:

@@ -318,6 +318,10 @@ def _export(store: ObjectStore, manifest_uri: str, out: Path) -> list[Path]:
     from defectory.settings import reading_from_environment
 
     lines = read_manifest(store, manifest_uri, reading_from_environment())
-    files = [out / (f"seed{line.seed:06d}.png" if line.seed is not None else f"{line.sha256}.png") for line in lines]
-    take_files(store, [(line.uri, file, line.sha256) for line, file in zip(lines, files, strict=True)])
+    seeds = [line.synthesis.seed if line.synthesis else None for line in lines]
+    files = [
+        out / (f"seed{seed:06d}.png" if seed is not None else f"{line.file.sha256}.png")
+        for seed, line in zip(seeds, lines, strict=True)
+    ]
+    take_files(store, [(line.file.uri, file, line.file.sha256) for line, file in zip(lines, files, strict=True)])
     return files

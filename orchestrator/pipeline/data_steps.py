@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source
 from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.layouts.table import with_groups
-from defectory.datasets.manifest import ManifestLine, content_hash, groups_key, read_manifest, write_dataset
+from defectory.datasets.manifest import content_hash, groups_key, read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
@@ -147,15 +149,21 @@ def ingest_folder_outputs(
         manifest_uri=result.manifest_uri,
         content_hash=content_hash(lines),
         images=len(lines),
-        photographs=len({line.source for line in lines}),
-        parts=len({line.group or line.sha256 for line in lines}),
+        photographs=len({line.origin.source for line in lines}),
+        parts=len({line.group or line.file.sha256 for line in lines}),
         groups_uri=groups_uri,
         labels=sorted({line.label for line in lines}),
         skipped=result.skipped,
         source=result.card["source"],
         counts=counts(lines),
         independent_groups={
-            split: len({line.group or line.sha256 for line in lines if line.split == split and not line.augmentation})
+            split: len(
+                {
+                    line.group or line.file.sha256
+                    for line in lines
+                    if line.split == split and not line.origin.augmentation
+                }
+            )
             for split in ("train", "validation", "test")
         },
         bits=result.card["bits"],
@@ -186,7 +194,7 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
         real = read_manifest(context.store, context.outputs[INGEST].manifest_uri, reading_from_environment())
         if arm.takes_synthetic:
             added = [
-                line.model_copy(update={"split": "train"})
+                replace(line, split="train")
                 for filtered in context.outputs[FILTER].root.values()
                 for line in _synthetic(context.store, filtered, as_made=arm.trains_on == "synthetic")
             ]
@@ -205,7 +213,7 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
             manifest_uri=write_dataset(context.store, name, lines, card),
             content_hash=content_hash(lines),
             counts=counts(lines),
-            synthetic=dict(Counter(line.label for line in added if line.origin == "synthetic")),
+            synthetic=dict(Counter(line.label for line in added if line.origin.kind == "synthetic")),
         )
 
     return work
@@ -215,7 +223,7 @@ def _synthetic(store: ObjectStore, filtered: FilteredLabel, *, as_made: bool) ->
     """As many of a label's synthetic lines as its quota: of those accepted, or the first of all that were made."""
     uris = [one.synthetic_manifest_uri if as_made else one.manifest_uri for one in filtered.rounds]
     lines = [line for uri in uris for line in read_manifest(store, uri, reading_from_environment())]
-    return [line for line in lines if as_made or line.verdict == "accepted"][: filtered.quota]
+    return [line for line in lines if as_made or line.judgement.verdict == "accepted"][: filtered.quota]
 
 
 def balancing(lines: list[ManifestLine]) -> list[ManifestLine]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from defectory.datasets.groups import FOUND
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import image_of, memory_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import encode_png
@@ -54,10 +54,10 @@ def groups_of(lines: Sequence[ManifestLine]) -> list[Group]:
     """
     by_group: dict[str, dict[str, ManifestLine]] = {}
     for line in lines:
-        if line.is_real and line.group and not line.augmentation:
-            by_group.setdefault(line.group, {}).setdefault(line.source or line.sha256, line)
+        if line.is_real and line.group and not line.origin.augmentation:
+            by_group.setdefault(line.group, {}).setdefault(line.origin.source or line.file.sha256, line)
     groups = [
-        Group(name, tuple(sorted(of_it.values(), key=lambda line: line.source)))
+        Group(name, tuple(sorted(of_it.values(), key=lambda line: line.origin.source)))
         for name, of_it in by_group.items()
         if len(of_it) > 1
     ]
@@ -92,7 +92,7 @@ def group_sheet(store: ObjectStore, groups: Sequence[Group], most: int = MOST_GR
         title = group.title + (f"; {left_out} more are not shown" if left_out > 0 else "")
         lettering.draw(pen, GAP_PX, top, lettering.fitting(title, sheet.width - 2 * GAP_PX))
         for column, line in enumerate(group.photographs[:ACROSS]):
-            name = PurePosixPath(line.source).name or line.sha256[:12]
+            name = PurePosixPath(line.origin.source).name or line.file.sha256[:12]
             left = GAP_PX + column * (TILE_PX + GAP_PX)
             lettering.draw(pen, left, top + LINE_PX, lettering.fitting(name, TILE_PX))
     return encode_png(sheet)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
@@ -140,9 +141,9 @@ class RunContent:
         """label -> {"made", "accepted", reason: rejected images}."""
         table = {}
         for label, lines in self.judged.items():
-            counts = Counter(reason for line in lines for reason in line.reasons)
+            counts = Counter(reason for line in lines for reason in line.judgement.reasons)
             table[label] = {
-                "made": len(lines), "accepted": sum(x.verdict == "accepted" for x in lines), **counts,
+                "made": len(lines), "accepted": sum(x.judgement.verdict == "accepted" for x in lines), **counts,
             }  # fmt: skip
         return table
 
@@ -232,7 +233,7 @@ def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
         settings=arm,
         trained=classifier,
         images=outputs[own].counts if own in outputs else outputs[INGEST].counts,
-        unfiltered=[line for line in lines if line.origin == "synthetic"],
+        unfiltered=[line for line in lines if line.origin.kind == "synthetic"],
         metrics=read_document(store, classifier.metrics_uri, Metrics),
         evaluation=read_document(store, outputs[evaluated(arm.name)].evaluation_uri, Evaluation),
         reliability=_file(store, f"{folder}/reliability.svg"),
@@ -263,7 +264,7 @@ def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> Thresho
     """
     kept = {}
     for label in first.kept:
-        p = np.array([line.scores[label] for line in lines if line.label == label and line.scores])
+        p = np.array([line.judgement.scores[label] for line in lines if line.label == label and line.judgement.scores])
         kept[label] = [float((p >= t).mean()) for t in first.thresholds] if len(p) else []
     return first.model_copy(update={"kept": kept})
 
@@ -274,7 +275,7 @@ def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEE
     found = []
     for line in lines[::step][:count]:
         try:
-            found.append(reduced(picture_of(store, line), TILE_PX, line.bits))
+            found.append(reduced(picture_of(store, line), TILE_PX, line.file.bits))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
     return found

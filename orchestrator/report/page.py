@@ -243,7 +243,7 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
     for label in sorted({line.label for line in content.real}):
         real = [x for x in content.real if x.label == label and x.split == "train" and x.is_real]
         judged = content.judged.get(label, [])
-        accepted = [x for x in judged if x.verdict == "accepted"]
+        accepted = [x for x in judged if x.judgement.verdict == "accepted"]
         how = f"; {off}" if (off := _unfiltered(content)) else ""
         groups = [("real, for training", real), (f"synthetic, accepted{how}", accepted)]
         groups += [
@@ -251,7 +251,7 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
             for arm in content.arms
         ]
         groups += [
-            (f"rejected: {text}", [x for x in judged if x.reasons and x.reasons[0] == reason])
+            (f"rejected: {text}", [x for x in judged if x.judgement.reasons and x.judgement.reasons[0] == reason])
             for reason, text in REASONS.items()
         ]
         for title, lines in groups:
@@ -265,7 +265,7 @@ def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:
     for row in content.explanations:
         by_image.setdefault(row.sha256, []).append(row)
     titles = {arm.trained.full_name: arm.title for arm in content.arms}
-    bits = {line.sha256: line.bits for line in content.real}
+    bits = {line.file.sha256: line.file.bits for line in content.real}
     for rows in list(by_image.values())[:PANEL_IMAGES]:
         try:
             original = _small(store, rows[0].uri, bits.get(rows[0].sha256, FULL_DEPTH))

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from defectory.datasets.manifest import ManifestLine, bits_of
+from defectory.datasets.manifest import bits_of
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.imaging import FULL_DEPTH, MAX_PIXELS, Fit, Opened, network_input, network_input_of
 from defectory.job_settings.classifier_training import MAX_CYCLES, as_written_before
@@ -53,7 +54,7 @@ class Preprocessing(_Part):
         """
         lines = list(lines)
         bits = bits_of(lines)
-        fits = {line.fit for line in lines if line.is_real}
+        fits = {line.file.fit for line in lines if line.is_real}
         fit = fits.pop() if len(fits) == 1 else ""
         square_px = square_px or min([side for line in lines if (side := line.network_px)] or [input_px])
         return cls(square_px=square_px, fit=fit, bits=bits) if fit and square_px <= LARGEST_PX else cls(bits=bits)

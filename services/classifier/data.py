@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.prepared import prepared
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import DefectoryError, InvalidInput, listed
@@ -52,7 +52,7 @@ def load_images(
     inputs = prepared(store, lines, lambda _: recipe, lambda content, _: preprocessing.input_of(content, size_px))
     for number, (line, image) in enumerate(zip(lines, inputs, strict=True), start=1):
         if isinstance(image, DefectoryError):
-            skipped.append((line.uri, str(image)))
+            skipped.append((line.file.uri, str(image)))
         else:
             pixels[len(kept)] = image
             kept.append(line)
@@ -63,7 +63,7 @@ def load_images(
 
 def lines_of(lines: Sequence[ManifestLine], *splits: str) -> list[ManifestLine]:
     """The lines of some splits that were not rejected: what is trained on, chosen by, measured on."""
-    return [line for line in lines if line.split in splits and line.verdict != "rejected"]
+    return [line for line in lines if line.split in splits and line.judgement.verdict != "rejected"]
 
 
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
@@ -78,7 +78,7 @@ def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.nd
 
 def own_images(lines: Sequence[ManifestLine]) -> list[int]:
     """Indices of a split's own images: copies that a test split was grown by show nothing new."""
-    return [i for i, line in enumerate(lines) if not line.augmentation]
+    return [i for i, line in enumerate(lines) if not line.origin.augmentation]
 
 
 def split_parts(
@@ -110,12 +110,12 @@ def cap_synthetic(lines: Sequence[ManifestLine], cap: int) -> list[ManifestLine]
         return list(lines)
     left: set[str] = set()
     counted: Counter[str] = Counter()
-    for line in sorted(lines, key=lambda x: x.sha256):
+    for line in sorted(lines, key=lambda x: x.file.sha256):
         if line.split == "train" and not line.is_real:
             counted[line.label] += 1
             if counted[line.label] > cap:
-                left.add(line.sha256)
-    return [line for line in lines if line.sha256 not in left]
+                left.add(line.file.sha256)
+    return [line for line in lines if line.file.sha256 not in left]
 
 
 def check_no_leak(lines: Sequence[ManifestLine]) -> None:
@@ -124,11 +124,13 @@ def check_no_leak(lines: Sequence[ManifestLine]) -> None:
     Raises:
         InvalidInput: names the first such image.
     """
-    held = {x.sha256 for x in lines if x.split == "test"} | {x.group for x in lines if x.split == "test" and x.group}
+    held = {x.file.sha256 for x in lines if x.split == "test"} | {
+        x.group for x in lines if x.split == "test" and x.group
+    }
     for line in lines:
-        if line.split in ("train", "validation") and (line.sha256 in held or line.group in held):
+        if line.split in ("train", "validation") and (line.file.sha256 in held or line.group in held):
             right = "split by group: what the test set shows must not be trained on or chosen by"
-            raise InvalidInput(f"{line.uri} ({line.split}) is in the test set too, or shows a part of it: {right}",
+            raise InvalidInput(f"{line.file.uri} ({line.split}) is in the test set too, or shows a part of it: {right}",
                                {"manifest_uri": right})  # fmt: skip
 
 

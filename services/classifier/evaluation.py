@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
@@ -78,11 +79,11 @@ def evaluate(
         **main,
         "images": [
             {
-                "sha256": line.sha256,
-                "uri": line.uri,
+                "sha256": line.file.sha256,
+                "uri": line.file.uri,
                 "label": line.label,
                 "group": line.group,
-                "augmentation": line.augmentation,
+                "augmentation": line.origin.augmentation,
                 "probabilities": [[round(float(p), 6) for p in by_cycle[i]] for by_cycle in probabilities],
             }
             for i, line in enumerate(images.lines)

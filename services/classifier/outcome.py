@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from services.classifier.acceptance import Answers, rate
 from services.classifier.confusion import Confusion
 from services.classifier.data import own_images

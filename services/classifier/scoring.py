@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage.store import ObjectStore
 from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
@@ -64,8 +65,8 @@ def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndar
     rows = []
     for line, mean, spread in zip(lines, by_cycle.mean(axis=0), by_cycle.std(axis=0), strict=True):
         row = {
-            "sha256": line.sha256,
-            "uri": line.uri,
+            "sha256": line.file.sha256,
+            "uri": line.file.uri,
             "probabilities": dict(zip(labels, map(float, mean), strict=True)),
             "spread": dict(zip(labels, map(float, spread), strict=True)),
         }

@@ -7,7 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
 from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import ExplainingMany
@@ -52,8 +53,8 @@ class Written:
 def choose(lines: Sequence[ManifestLine], split: str, limit: int) -> list[ManifestLine]:
     """At most `limit` lines of the split, evenly over labels, always the same ones; no augmented copies."""
     by_label: dict[str, list[ManifestLine]] = {}
-    for line in sorted(lines, key=lambda x: x.sha256):
-        if line.split == split and not line.augmentation:
+    for line in sorted(lines, key=lambda x: x.file.sha256):
+        if line.split == split and not line.origin.augmentation:
             by_label.setdefault(line.label, []).append(line)
     chosen: list[ManifestLine] = []
     while len(chosen) < limit and any(by_label.values()):
@@ -74,7 +75,7 @@ def explain_manifest(
     lines = read_manifest(store, wanted.manifest_uri, reading)
     shown = choose(lines, wanted.split, wanted.how.limit)
     masked = masked_lines(lines, wanted.split)
-    groups = {line.sha256: line.group or line.sha256 for line in masked}
+    groups = {line.file.sha256: line.group or line.file.sha256 for line in masked}
     total = (len(shown) + len(masked)) * len(wanted.models)
     rows: list[dict[str, object]] = []
     summaries, scores = [], []
@@ -137,14 +138,14 @@ def _put(
 ) -> dict[str, object]:
     """Write an image's pictures; returns its line."""
     model = explainer.card.full_name
-    key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.sha256}"
+    key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.file.sha256}"
     probability = explanation.probabilities[explanation.predicted]
     caption = f"{wanted.how.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
     store.put(f"{key}-overlay.png", panel_png(explanation, caption))
     store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
     return {
-        "uri": line.uri,
-        "sha256": line.sha256,
+        "uri": line.file.uri,
+        "sha256": line.file.sha256,
         "label": line.label,
         "kind": line.kind,
         "model": model,

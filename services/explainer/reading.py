@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import memory_of, pictures_of, with_masks
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import decode
@@ -61,5 +61,5 @@ def _read(line: ManifestLine, content: bytes | DefectoryError, read: Callable[[b
                 return read(content)
     except InvalidInput as error:
         reason = error
-    log.warning("an image is left out", uri=line.uri, reason=str(reason))
+    log.warning("an image is left out", uri=line.file.uri, reason=str(reason))
     return None

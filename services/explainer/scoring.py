@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.job_settings.explaining import FEWEST_CELLS
 from defectory.storage.store import ObjectStore
 from services.explainer.explanation import Explainer
@@ -22,8 +22,8 @@ DIGITS = 4  # of a share: what lies beyond is the order in which threads added
 
 def masked_lines(lines: Sequence[ManifestLine], split: str) -> list[ManifestLine]:
     """A split's own images that have a mask, always in one order."""
-    own = [line for line in lines if line.split == split and not line.augmentation and line.mask_uri]
-    return sorted(own, key=lambda line: line.sha256)
+    own = [line for line in lines if line.split == split and not line.origin.augmentation and line.mask]
+    return sorted(own, key=lambda line: line.file.sha256)
 
 
 def score(store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine]) -> dict[str, Localisation]:
@@ -37,7 +37,7 @@ def score(store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine
     while part := list(islice(images, BATCH)):
         explained = explainer.explain([picture for _, picture, _ in part], [line.label for line, _, _ in part])
         for (line, _, mask), explanation in zip(part, explained, strict=True):
-            found[line.sha256] = localise(explanation.heatmap, mask)
+            found[line.file.sha256] = localise(explanation.heatmap, mask)
     return found
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from defectory.datasets.manifest import DEFAULT_READING, ManifestLine, Reading, iter_manifest
+from defectory.datasets.manifest import DEFAULT_READING, Reading, iter_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import Cancelled, DefectoryError
 from defectory.models import read_model_card
 from defectory.storage.store import ObjectStore
@@ -24,12 +25,12 @@ def doubts(
         return []
     try:
         learned = iter_manifest(store, str(card.get("lineage", {}).get("manifest_uri", "")), reading)
-        known = {line.sha256 for line in learned if line.split == "train"}
+        known = {line.file.sha256 for line in learned if line.split == "train"}
     except Cancelled:
         raise
     except DefectoryError:
         return []  # its training images are gone: nothing is known against it
-    common = sum(line.split == "train" and line.sha256 in known for line in real)
+    common = sum(line.split == "train" and line.file.sha256 in known for line in real)
     if not common:
         return []
     fitted = "is not cross-fitted, and"

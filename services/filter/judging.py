@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from defectory.datasets.manifest import (
-    DEFAULT_READING,
-    ManifestLine,
-    Reading,
-    iter_manifest,
-    read_manifest,
-    write_dataset,
-)
+from defectory.datasets.manifest import DEFAULT_READING, Reading, iter_manifest, read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.prepared import squares
 from defectory.errors import DefectoryError, InvalidInput, listed
 from defectory.imaging import on_white
@@ -32,7 +26,7 @@ Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class JudgedDataset:
     """What was written."""
 
     manifest_uri: str
@@ -60,7 +54,7 @@ def judge_manifest(
     doubts: Callable[[Sequence[ManifestLine]], list[str]],
     report: Report,
     reading: Reading = DEFAULT_READING,
-) -> Judgement:
+) -> JudgedDataset:
     """Judge every image of a manifest and write the verdicts as a dataset.
 
     Args:
@@ -72,17 +66,22 @@ def judge_manifest(
     lines = read_manifest(store, manifest_uri, reading)
     scores, real_scores = score(manifest_uri), score(real_manifest_uri)
     _check_labels(lines, scores, policy)
-    real = [x for x in iter_manifest(store, real_manifest_uri, reading) if x.is_real and not x.augmentation]
-    earlier = [x for uri in accepted_uris for x in iter_manifest(store, uri, reading) if x.verdict == "accepted"]
+    real = [x for x in iter_manifest(store, real_manifest_uri, reading) if x.is_real and not x.origin.augmentation]
+    earlier = [
+        x for uri in accepted_uris for x in iter_manifest(store, uri, reading) if x.judgement.verdict == "accepted"
+    ]
     gate = _gate(store, lines, real, earlier, scores, real_scores, report)
     findings = gate.findings if novelty_gate else {key: replace(x, reasons=()) for key, x in gate.findings.items()}
     judged = decide(lines, scores.by_image, findings, gate.training, gate.twins, policy)
     verdicts, reasons = count_verdicts(judged)
     curve_key = f"datasets/{dataset}/curve.json"
     # No judge was trained on validation images: what share of them is kept is what can be asked of synthetic ones.
-    unseen = [x for x in real if x.split == "validation" and x.sha256 in real_scores.by_image]
+    unseen = [x for x in real if x.split == "validation" and x.file.sha256 in real_scores.by_image]
     made = {line.label for line in lines}
-    reference = [x.model_copy(update={"scores": real_scores.by_image[x.sha256].probabilities}) for x in unseen]
+    reference = [
+        replace(x, judgement=replace(x.judgement, scores=real_scores.by_image[x.file.sha256].probabilities))
+        for x in unseen
+    ]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
     warnings = [*doubts(real), *too_strict([line for line in reference if line.label in made], policy)]
     training = [x for x in real if x.split == "train"]
@@ -95,7 +94,7 @@ def judge_manifest(
         "probe": {label: probe.to_dict() if probe else None for label, probe in probes.items()},
         "warnings": warnings,
     }
-    return Judgement(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons, warnings)
+    return JudgedDataset(write_dataset(store, dataset, judged, card), store.uri(curve_key), verdicts, reasons, warnings)
 
 
 def _check_labels(lines: Sequence[ManifestLine], scores: Scores, policy: Policy) -> None:
@@ -136,7 +135,7 @@ def _gate(
     # Photographs are compared as the generator saw them: their finer detail would set every synthetic image apart.
     side_px = min([side for x in lines if (side := x.network_px)] or [FINE.size_px])
     train, train_raw = _read(
-        store, [x for x in real if x.split == "train" and x.sha256 in real_scores.embeddings], side_px
+        store, [x for x in real if x.split == "train" and x.file.sha256 in real_scores.embeddings], side_px
     )
     whitening = Whitening(train_raw)
 
@@ -145,14 +144,14 @@ def _gate(
         return Prepared(whitening.gallery(raw), embeddings, np.array([x.label for x in chosen], dtype=str))
 
     training = prepared(train, train_raw, real_scores)
-    bounds = limits(training, [x.group or x.sha256 for x in train])
+    bounds = limits(training, [x.group or x.file.sha256 for x in train])
     test = prepared(
-        *_read(store, [x for x in real if x.split == "test" and x.sha256 in real_scores.embeddings], side_px),
+        *_read(store, [x for x in real if x.split == "test" and x.file.sha256 in real_scores.embeddings], side_px),
         real_scores,
     )
     kept, earlier_raw = _read(store, earlier, side_px)
     accepted = whitening.gallery(earlier_raw)
-    unique = list({line.sha256: line for line in lines if line.sha256 in scores.embeddings}.values())
+    unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
     made, made_raw = _read(store, unique, side_px)
     report("comparing", 0, len(made))
     synthetic = prepared(made, made_raw, scores)
@@ -160,9 +159,9 @@ def _gate(
     found = judge(synthetic, training, test, accepted, bounds)
     report("comparing", len(made), len(made))
     return Gate(
-        findings={line.sha256: finding for line, finding in zip(made, found, strict=True)},
-        training=[x.sha256 for x in train],
-        twins=[x.sha256 for x in [*kept, *made]],
+        findings={line.file.sha256: finding for line, finding in zip(made, found, strict=True)},
+        training=[x.file.sha256 for x in train],
+        twins=[x.file.sha256 for x in [*kept, *made]],
         limits=bounds.to_dict(),
     )
 
@@ -170,7 +169,7 @@ def _gate(
 def _rows(scores: Scores, lines: Sequence[ManifestLine]) -> np.ndarray:
     if not lines:
         return np.zeros((0, 1), np.float32)
-    return np.stack([scores.embeddings[line.sha256] for line in lines])
+    return np.stack([scores.embeddings[line.file.sha256] for line in lines])
 
 
 def _read(store: ObjectStore, lines: Sequence[ManifestLine], side_px: int) -> tuple[list[ManifestLine], np.ndarray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 
 FOLDS = 5
 # Parts of either kind. With ten of each every fold has two, and the interval around 0.5 spans three quarters of all
@@ -75,7 +75,7 @@ def probe_labels(
             that were accepted count, and of those that show the same the first.
         real_embeddings, embeddings: by sha256.
     """
-    accepted = [x for x in judged if x.verdict == "accepted" and not x.duplicate_of]
+    accepted = [x for x in judged if x.judgement.verdict == "accepted" and not x.judgement.duplicate_of]
     probes = {}
     for label in sorted({line.label for line in judged}):
         real = _sample([x for x in training if x.label == label], real_embeddings)
@@ -159,7 +159,7 @@ def _drawn(parts: Sequence[str], random: np.random.Generator) -> np.ndarray:
 
 def _sample(lines: Sequence[ManifestLine], embeddings: Mapping[str, np.ndarray]) -> Sample:
     """At most MOST images: the first by their hash, which has nothing to do with what they show."""
-    unique = {line.sha256: line for line in lines if line.sha256 in embeddings}
+    unique = {line.file.sha256: line for line in lines if line.file.sha256 in embeddings}
     chosen = [unique[digest] for digest in sorted(unique)[:MOST]]
-    rows = [embeddings[line.sha256] for line in chosen]
-    return Sample(np.stack(rows) if rows else np.zeros((0, 1)), [line.group or line.sha256 for line in chosen])
+    rows = [embeddings[line.file.sha256] for line in chosen]
+    return Sample(np.stack(rows) if rows else np.zeros((0, 1)), [line.group or line.file.sha256 for line in chosen])

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from services.filter.novelty import Finding
 from services.filter.policies import Policy
 
@@ -37,14 +38,14 @@ def decide(
     """
     judged = []
     for line in lines:
-        score, finding = scores.get(line.sha256), findings.get(line.sha256)
+        score, finding = scores.get(line.file.sha256), findings.get(line.file.sha256)
         reasons: list[str] = []
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         if score is None or finding is None:
             reasons.append("unreadable")
         if score is not None:
             changes["scores"] = dict(score.probabilities)
-            changes["score_spread"] = score.spread[line.label]
+            changes["spread"] = score.spread[line.label]
             if not policy.keeps(line.label, score.probabilities):
                 reasons.append("confidence")
         if finding is not None:
@@ -58,15 +59,15 @@ def decide(
                 changes["duplicate_of"] = twins[finding.twin]
         changes["verdict"] = "rejected" if reasons else "accepted"
         changes["reasons"] = tuple(reasons)
-        judged.append(line.model_copy(update=changes))
+        judged.append(replace(line, judgement=replace(line.judgement, **changes)))
     return judged
 
 
 def count_verdicts(lines: Sequence[ManifestLine]) -> tuple[dict[str, int], dict[str, int]]:
     """({"accepted": n, "rejected": n}, rejected images by reason; an image with two reasons counts in both)."""
     verdicts = Counter({"accepted": 0, "rejected": 0}) + Counter()
-    verdicts.update(line.verdict for line in lines)
-    return dict(verdicts), dict(Counter(reason for line in lines for reason in line.reasons))
+    verdicts.update(line.judgement.verdict for line in lines)
+    return dict(verdicts), dict(Counter(reason for line in lines for reason in line.judgement.reasons))
 
 
 def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
@@ -79,7 +80,7 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         return []
     warnings = []
     for label in sorted({line.label for line in reference}):
-        own = [line.scores for line in reference if line.label == label and line.scores]
+        own = [line.judgement.scores for line in reference if line.label == label and line.judgement.scores]
         kept = sum(policy.keeps(label, scores) for scores in own)
         if 2 * kept < len(own):
             warnings.append(
@@ -104,7 +105,7 @@ def threshold_curve(lines: Sequence[ManifestLine], reference: Sequence[ManifestL
     def kept(of: Sequence[ManifestLine]) -> dict[str, list[float]]:
         shares = {}
         for label in sorted({line.label for line in lines}):
-            p = np.array([line.scores[label] for line in of if line.label == label and line.scores])
+            p = np.array([line.judgement.scores[label] for line in of if line.label == label and line.judgement.scores])
             shares[label] = [round(float((p >= t).mean()), 4) for t in thresholds] if len(p) else []
         return shares
 

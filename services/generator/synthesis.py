@@ -13,8 +13,6 @@ import numpy as np
 from PIL import Image
 
 from defectory.datasets.manifest import (
-    FORMAT,
-    ManifestLine,
     card_key,
     dump_lines,
     image_key,
@@ -23,6 +21,7 @@ from defectory.datasets.manifest import (
     read_card,
     write_dataset,
 )
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile, Synthesis
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import encode_png
 from defectory.job_settings.rendering import HALF_RESOLUTIONS, NoiseMode, Precision
@@ -69,7 +68,7 @@ class SynthesisSettings:
         return {name: value for name, value in fields.items() if value is not None and (value or name not in LATER)}
 
     def arithmetic(self) -> dict[str, Any]:
-        """Precision and the number of resolutions that it is for, as a manifest line has them: in fp32 neither."""
+        """Precision and the number of resolutions that it is for, as a line's `synthesis` has them: in fp32 neither."""
         half = self.precision != "fp32"
         return {
             "precision": self.precision if half else "",
@@ -193,20 +192,18 @@ class _DatasetWriter:
         with suppress(AlreadyExists):  # content-addressed: it can only be the same
             self._store.put(key, data, if_absent=True)
         return ManifestLine(
-            format=FORMAT,
-            uri=self._store.uri(key),
-            sha256=sha256,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
+            file=PictureFile(uri=self._store.uri(key), sha256=sha256, width=pixels.shape[1], height=pixels.shape[0]),
             label=self._card.label_of(self._settings.label, seed),
-            origin="synthetic",
-            seed=seed,
-            truncation_psi=self._settings.truncation_psi,
-            truncation_cutoff=self._settings.truncation_cutoff,
-            noise_mode=self._settings.noise_mode,
-            resolution_px=self._card.architecture.resolution_px if self._size_px else None,
-            generator=self._card.full_name,
-            **self._settings.arithmetic(),
+            origin=Origin(kind="synthetic"),
+            synthesis=Synthesis(
+                generator=self._card.full_name,
+                seed=seed,
+                truncation_psi=self._settings.truncation_psi,
+                truncation_cutoff=self._settings.truncation_cutoff,
+                noise_mode=self._settings.noise_mode,
+                resolution_px=self._card.architecture.resolution_px if self._size_px else None,
+                **self._settings.arithmetic(),
+            ),
         )
 
     def finish_part(

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, image_key, read_manifest, write_dataset
+from defectory.datasets.manifest import image_key, read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore
 from tests.contract import pictures
@@ -22,7 +23,12 @@ def with_bad_files(store: ObjectStore, manifest_uri: str) -> str:
             uri = "file:///etc/passwd" if kind == "outside" else store.uri(key)
             digest, label = hashlib.sha256(content).hexdigest(), ("good", "defect")[number % 2]
             lines.append(
-                ManifestLine(uri=uri, sha256=digest, width=32, height=32, label=label, split=split, source=kind)
+                ManifestLine(
+                    file=PictureFile(uri=uri, sha256=digest, width=32, height=32),
+                    origin=Origin(source=kind),
+                    label=label,
+                    split=split,
+                )
             )
     return write_dataset(store, "bad", lines, {})
 
@@ -56,8 +62,13 @@ def make_dataset(
             split = "train" if number % 4 < 2 else "validation" if number % 4 == 2 else "test"
             lines.append(
                 ManifestLine(
-                    uri=store.uri(image_key(name, sha256)), sha256=sha256, width=size_px, height=size_px, label=label,
-                    split=split, group=f"{label}-{number}", source=f"{label}/{number}.png",
+                    file=PictureFile(
+                        uri=store.uri(image_key(name, sha256)), sha256=sha256, width=size_px, height=size_px
+                    ),
+                    origin=Origin(source=f"{label}/{number}.png"),
+                    label=label,
+                    split=split,
+                    group=f"{label}-{number}",
                 )
-            )  # fmt: skip
+            )
     return write_dataset(store, name, lines, {})

@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -206,7 +207,7 @@ def test_calibration_makes_a_new_version_of_the_same_weights(
     assert card["operating_point"]["validation"]["overkill"]["count"] == 0
     assert card["lineage"]["calibrated_from"] == "tuned/1"
     assert len(stub.Classify(pb.ClassifyRequest(
-        model="tuned", images=[pb.ImageSource(uri=read_manifest(store, manifest)[0].uri)]
+        model="tuned", images=[pb.ImageSource(uri=read_manifest(store, manifest)[0].file.uri)]
     )).classifications) == 1  # fmt: skip
     for change, field in (({"target": "recall=2"}, "settings.target"), ({"good_label": "fine", "target": "recall=1"},
                                                                       "settings.good_label")):  # fmt: skip
@@ -236,7 +237,7 @@ def test_an_export_says_how_far_it_agrees(trained, service: Service, stub, store
 
 def test_classify_bytes_and_uris_alike(trained, stub, store: ObjectStore, manifest: str) -> None:
     line = read_manifest(store, manifest)[0]
-    sources = [pb.ImageSource(content=store.get(store.key(line.uri))), pb.ImageSource(uri=line.uri)]
+    sources = [pb.ImageSource(content=store.get(store.key(line.file.uri))), pb.ImageSource(uri=line.file.uri)]
     answer = stub.Classify(pb.ClassifyRequest(model="judge", images=sources))
     first, second = answer.classifications
     assert first == second
@@ -246,7 +247,7 @@ def test_classify_bytes_and_uris_alike(trained, stub, store: ObjectStore, manife
 
 
 def test_classify_refuses_what_is_no_image(trained, stub, store: ObjectStore, manifest: str) -> None:
-    good = store.get(store.key(read_manifest(store, manifest)[0].uri))
+    good = store.get(store.key(read_manifest(store, manifest)[0].file.uri))
     bomb = io.BytesIO()
     Image.new("L", (20_000, 6_000)).save(bomb, "PNG")
     for content in (b"", b"text", good[: len(good) // 2], bomb.getvalue()):
@@ -297,8 +298,8 @@ def test_training_refuses_settings_out_of_range(stub, manifest: str, change: dic
 def test_training_refuses_test_images(stub, store: ObjectStore, manifest: str) -> None:
     lines = read_manifest(store, manifest)
     held = next(line for line in lines if line.split == "test")
-    for leak in ({"split": "train", "group": ""}, {"split": "train", "sha256": "0" * 64}):
-        store.put("leak.jsonl", dump_lines([*lines, held.model_copy(update=leak)]))
+    for leak in (replace(held, group=""), replace(held, file=replace(held.file, sha256="0" * 64))):
+        store.put("leak.jsonl", dump_lines([*lines, replace(leak, split="train")]))
         error = fails(stub.TrainClassifier, train_request(store.uri("leak.jsonl"), "leak"))
         assert isinstance(error, InvalidInput)
         assert "test set" in str(error)
@@ -317,7 +318,7 @@ def copy(store: ObjectStore, name: str, **changes) -> None:
 
 
 def test_a_damaged_bundle_is_refused(trained, stub, store: ObjectStore, manifest: str) -> None:
-    image = [pb.ImageSource(uri=read_manifest(store, manifest)[0].uri)]
+    image = [pb.ImageSource(uri=read_manifest(store, manifest)[0].file.uri)]
     copy(store, "unknown", surprise=1)
     architecture = json.loads(store.get("models/classifier/judge/1/model.json"))["architecture"]
     copy(store, "resized", architecture={**architecture, "head_units": 8})

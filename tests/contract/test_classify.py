@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, NotFound, Refused
 from defectory.exit_codes import exit_code
 from defectory.imaging import decode, network_input_of
@@ -72,8 +72,12 @@ def as_trained(store: ObjectStore, content: bytes) -> np.ndarray:
     """What a training makes of a file, uint8 (1, SIZE, SIZE, 3)."""
     store.put("one-image", content)
     digest = hashlib.sha256(content).hexdigest()
-    line = ManifestLine(uri=store.uri("one-image"), sha256=digest, width=1, height=1, label="good", split="train",
-                        source="x")  # fmt: skip
+    line = ManifestLine(
+        file=PictureFile(uri=store.uri("one-image"), sha256=digest, width=1, height=1),
+        origin=Origin(source="x"),
+        label="good",
+        split="train",
+    )
     images = load_images(store, [line], SIZE, Preprocessing())
     assert images.skipped == []
     return images.pixels

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -15,6 +16,7 @@ from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2_grpc
 from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.datasets.manifest_line import MaskFile
 from defectory.errors import Cancelled, DefectoryError, InvalidInput, NotFound, Refused
 from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
@@ -61,10 +63,10 @@ def classified(store: ObjectStore, manifest: str) -> dict[str, dict[str, float]]
     card, network = load(store, "judge")
     answers = {}
     for line in read_manifest(store, manifest):
-        pixels = network_input(decode(store.get(store.key(line.uri))), card.architecture.input_px)
+        pixels = network_input(decode(store.get(store.key(line.file.uri))), card.architecture.input_px)
         p = network.model(pixels[None].astype(np.float32), training=False).numpy()[0].astype(float)
         fair = p ** (1 / card.calibration.temperature)
-        answers[line.uri] = dict(zip(card.architecture.labels, fair / fair.sum(), strict=True))
+        answers[line.file.uri] = dict(zip(card.architecture.labels, fair / fair.sum(), strict=True))
     return answers
 
 
@@ -178,9 +180,9 @@ def with_masks(store: ObjectStore, manifest: str) -> str:
     lines = []
     for line in read_manifest(store, manifest):
         if line.label == "defect":
-            pixels = np.asarray(decode(store.get(store.key(line.uri))))
-            store.put(f"masks/{line.sha256}.png", encode_png(((pixels < 100).all(axis=2) * 255).astype(np.uint8)))
-            line = line.model_copy(update={"mask_uri": store.uri(f"masks/{line.sha256}.png")})
+            pixels = np.asarray(decode(store.get(store.key(line.file.uri))))
+            store.put(f"masks/{line.file.sha256}.png", encode_png(((pixels < 100).all(axis=2) * 255).astype(np.uint8)))
+            line = replace(line, mask=MaskFile(uri=store.uri(f"masks/{line.file.sha256}.png")))
         lines.append(line)
     return write_dataset(store, "masked", lines, {})
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -66,10 +67,12 @@ def synthetic(store: ObjectStore, name: str, seed: int, split: str = "train", co
     new = read_manifest(store, make_dataset(store, name, seed=seed, each=6))
     old = [x for x in read_manifest(store, store.uri("datasets/parts/manifest.jsonl")) if x.split == split]
     lines = [
-        line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""}) for line in [*new, *old[:copied]]
+        replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="")
+        for line in [*new, *old[:copied]]
     ]
     digest = hashlib.sha256(b"no image").hexdigest()
-    broken = lines[0].model_copy(update={"sha256": digest, "uri": store.uri(f"datasets/{name}/images/broken.png")})
+    uri = store.uri(f"datasets/{name}/images/broken.png")
+    broken = replace(lines[0], file=replace(lines[0].file, sha256=digest, uri=uri))
     store.put(f"datasets/{name}/images/broken.png", b"no image")
     return write_dataset(store, name, [*lines, broken], {})
 
@@ -90,15 +93,15 @@ def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
     )
     lines = read_manifest(store, response.manifest_uri)
     assert len(lines) == 16
-    assert all("near_copy" in line.reasons for line in lines[12:15])
-    assert lines[15].reasons == ("unreadable",)
-    train = {x.sha256 for x in read_manifest(store, real) if x.split == "train"}
+    assert all("near_copy" in line.judgement.reasons for line in lines[12:15])
+    assert lines[15].judgement.reasons == ("unreadable",)
+    train = {x.file.sha256 for x in read_manifest(store, real) if x.split == "train"}
     for line in lines[:15]:
-        assert line.nearest_real in train
-        assert np.isclose(sum(line.scores.values()), 1, atol=1e-4)
-        assert line.score_spread >= 0
-        assert 0 <= line.feature_distance <= 2
-    assert response.verdicts["accepted"] == sum(line.verdict == "accepted" for line in lines) > 0
+        assert line.judgement.nearest_real in train
+        assert np.isclose(sum(line.judgement.scores.values()), 1, atol=1e-4)
+        assert line.judgement.spread >= 0
+        assert 0 <= line.judgement.feature_distance <= 2
+    assert response.verdicts["accepted"] == sum(line.judgement.verdict == "accepted" for line in lines) > 0
     assert response.reasons["near_copy"] >= 3
     curve = json.loads(store.get(store.key(response.curve_uri)))
     assert len(curve["thresholds"]) == len(curve["kept"]["good"]) == len(curve["real"]["good"]) == 101
@@ -146,7 +149,9 @@ def test_without_the_gate_copies_are_told_and_kept(service: Service, store: Obje
         dataset="ungated-judged", novelty_gate=False,
     )  # fmt: skip
     lines = read_manifest(store, response.manifest_uri)[12:15]
-    assert [(line.verdict, line.nearest_real) for line in lines] == [("accepted", line.sha256) for line in lines]
+    assert [(line.judgement.verdict, line.judgement.nearest_real) for line in lines] == [
+        ("accepted", line.file.sha256) for line in lines
+    ]
 
 
 @pytest.mark.parametrize("gate", [True, False])
@@ -184,7 +189,7 @@ def test_labels_that_the_judge_does_not_know(service: Service, store: ObjectStor
             service, request_id="odd1", manifest_uri=made, real_manifest_uri=real, dataset="odd1",
             label_thresholds={"dent": 0.5},
         )  # fmt: skip
-    lines = [x.model_copy(update={"label": "dent"}) for x in read_manifest(store, made)]
+    lines = [replace(x, label="dent") for x in read_manifest(store, made)]
     renamed = write_dataset(store, "renamed", lines, {})
     with pytest.raises(InvalidInput, match="the judge knows defect, good"):
         ask(service, request_id="odd2", manifest_uri=renamed, real_manifest_uri=real, dataset="odd2")
@@ -251,7 +256,7 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
     assert kept["validation"]["labels"]["good"]["recall"] == 1  # no good part is rejected
 
     made = [
-        line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""})
+        replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="")
         for line in read_manifest(store, make_dataset(store, "kinds-made", seed=33, each=4, labels=labels))
     ]
     manifest = write_dataset(store, "kinds-new", made, {})
@@ -260,7 +265,7 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
         judge="kinds", label_thresholds={"stripe": 0.0},
     )  # fmt: skip
     assert sum(judged.verdicts.values()) == 12
-    assert set(read_manifest(store, judged.manifest_uri)[0].scores) == set(labels)
+    assert set(read_manifest(store, judged.manifest_uri)[0].judgement.scores) == set(labels)
     assert set(json.loads(store.get(store.key(judged.curve_uri)))["kept"]) == set(labels)
 
     with Service("services.explainer", store.url) as explainer:

@@ -97,9 +97,9 @@ def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp
     given = ("--model", "tiny", "--seeds", "0-1", "--noise", "const", "--precision", "bf16", "--half-resolutions", 1)
     made = defectory("synthesize", *given, *CUT, "--out", tmp_path / "made")
     lines = read_manifest(store, made["manifest_uri"])
-    assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 1)}
-    assert {(line.truncation_psi, line.truncation_cutoff) for line in lines} == {(0.0, 2)}
-    assert len({line.sha256 for line in lines}) == 2
+    assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in lines} == {("bf16", 1)}
+    assert {(line.synthesis.truncation_psi, line.synthesis.truncation_cutoff) for line in lines} == {(0.0, 2)}
+    assert len({line.file.sha256 for line in lines}) == 2
     defectory("preview", *given, *CUT, "--out", tmp_path / "shown")
     for name in ("seed000000.png", "seed000001.png"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "shown" / name).read_bytes()

@@ -212,7 +212,7 @@ def test_rows_and_columns_are_of_their_classes(
 
 def test_a_projection_compares_with_images_of_its_class(service: Service, stub: Any, store: ObjectStore) -> None:
     uri = write_images(store, "kinds-shown", [("bent", "validation"), ("cut", "validation")])
-    bent, cut = (np.asarray(decode(store.get(store.key(line.uri)))) for line in read_manifest(store, uri))
+    bent, cut = (np.asarray(decode(store.get(store.key(line.file.uri)))) for line in read_manifest(store, uri))
     store.put("imports/kind.png", stub.Preview(pb.PreviewRequest(model="kinds", seeds=[9])).images[0])
     lefts, found = {}, {}
     for label in ("", "bent", "cut"):

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 import pytest
@@ -15,7 +15,8 @@ from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.api.filter.v1 import filter_pb2, filter_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused
 from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import wait_for
@@ -91,10 +92,20 @@ def hostile(running: Running) -> str:
         key = f"hostile/{hashlib.sha256(data).hexdigest()}"
         running.store.put(key, data)
         lines.append(
-            ManifestLine(uri=running.store.uri(key), sha256=hashlib.sha256(data).hexdigest(), width=1, height=1,
-                         label="good", split="test", origin="synthetic", source=kind)
-        )  # fmt: skip
-    outside = lines[0].model_copy(update={"uri": "file:///etc/passwd", "sha256": "1" * 64, "source": "outside"})
+            ManifestLine(
+                file=PictureFile(
+                    uri=running.store.uri(key), sha256=hashlib.sha256(data).hexdigest(), width=1, height=1
+                ),
+                origin=Origin(kind="synthetic", source=kind),
+                label="good",
+                split="test",
+            )
+        )
+    outside = replace(
+        lines[0],
+        file=replace(lines[0].file, uri="file:///etc/passwd", sha256="1" * 64),
+        origin=replace(lines[0].origin, source="outside"),
+    )
     return write_dataset(running.store, "hostile", [*lines, outside], {})
 
 
@@ -187,10 +198,10 @@ def test_hostile_files_are_rejected_as_unreadable_and_the_others_judged(
     found = running.filter_images(
         request_id="all", manifest_uri=hostile, real_manifest_uri=real, policy=filter_pb2.POLICY_NONE
     )
-    judged = {line.source: line for line in read_manifest(running.store, found.manifest_uri)}
-    unreadable = {source for source, line in judged.items() if "unreadable" in line.reasons}
+    judged = {line.origin.source: line for line in read_manifest(running.store, found.manifest_uri)}
+    unreadable = {source for source, line in judged.items() if "unreadable" in line.judgement.reasons}
     assert unreadable == {*pictures.bad(), "outside"}
-    assert all(judged[kind].scores for kind in pictures.good())
+    assert all(judged[kind].judgement.scores for kind in pictures.good())
 
 
 def test_a_manifest_that_is_none_is_refused(running: Running, real: str) -> None:
@@ -271,7 +282,7 @@ def test_wrong_fields_are_named(call: str, wrong: dict[str, str], field: str, ru
 
 def test_a_label_of_too_many_characters_is_refused_before_it_is_trained(running: Running, real: str) -> None:
     lines = read_manifest(running.store, real)
-    long = [line.model_copy(update={"label": "x" * 201}) if line.label == "defect" else line for line in lines]
+    long = [replace(line, label="x" * 201) if line.label == "defect" else line for line in lines]
     uri = write_dataset(running.store, "long", long, {})
     error = fails(ask, running, "TrainClassifier", request_id="long", manifest_uri=uri)
     assert isinstance(error, InvalidInput)

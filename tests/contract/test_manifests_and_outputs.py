@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.api.filter.v1 import filter_pb2, filter_pb2_grpc
-from defectory.datasets.manifest import ManifestLine, dump_lines, read_manifest, write_dataset
+from defectory.datasets.manifest import dump_lines, read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.errors import AlreadyExists, Corrupted, DefectoryError, InvalidInput
 from defectory.imaging import encode_png
 from defectory.serving.operations.client import wait_for
@@ -81,11 +82,14 @@ def lines_of(store: ObjectStore, count: int) -> bytes:
     splits = ("train", "train", "validation", "test")
     return dump_lines(
         ManifestLine(
-            uri=store.uri(f"images/{i}.png"), sha256=f"{i:064x}", width=32, height=32, group=f"part-{i}",
-            label=("good", "defect")[i // 4 % 2], split=splits[i % 4], source=f"photographs/{i}.png",
+            file=PictureFile(uri=store.uri(f"images/{i}.png"), sha256=f"{i:064x}", width=32, height=32),
+            origin=Origin(source=f"photographs/{i}.png"),
+            group=f"part-{i}",
+            label=("good", "defect")[i // 4 % 2],
+            split=splits[i % 4],
         )
         for i in range(count)
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +194,8 @@ def test_a_picture_that_was_replaced_is_lost_data_and_named(running: Running) ->
     lines = [line for line in read_manifest(running.store, uri) if line.split == "test"]
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for line in lines[1:3]:
-        running.store.put(running.store.key(line.uri), encode_png(noise))
-    synthetic = [line.model_copy(update={"origin": "synthetic", "split": "none", "group": ""}) for line in lines]
+        running.store.put(running.store.key(line.file.uri), encode_png(noise))
+    synthetic = [replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="") for line in lines]
     made = write_dataset(running.store, "replaced-made", synthetic, {})
     other = make_dataset(running.store, "untouched", seed=4)
     for service, call, fields in (
@@ -203,7 +207,9 @@ def test_a_picture_that_was_replaced_is_lost_data_and_named(running: Running) ->
         error = fails(running, service, call, request_id="replaced", **fields)
         assert isinstance(error, Corrupted), call
         assert "2 of " in str(error)
-        assert [line.uri for line in lines if line.uri in str(error)] == [line.uri for line in lines[1:3]], call
+        assert [line.file.uri for line in lines if line.file.uri in str(error)] == [
+            line.file.uri for line in lines[1:3]
+        ], call
     for info in running.store.list("models/classifier/parts/1/evaluations/"):
         pytest.fail(f"{info.key} was written")
 

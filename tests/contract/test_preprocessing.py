@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -14,7 +15,8 @@ from bench.bundle import put_classifier
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
 from defectory.datasets.ingest import ingest
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine, Origin, Synthesis
 from defectory.imaging import decode, network_input, network_input_of
 from defectory.storage import ObjectStore, open_store
 from services.classifier.card import Preprocessing
@@ -95,7 +97,7 @@ def test_photographs_are_seen_as_their_ingested_images_were_trained_on(
     assert (preprocessing.square_px, preprocessing.fit) == (SIZE, fit)
     trained = load_images(store, lines, SIZE, preprocessing)
     assert (len(lines), trained.skipped) == (30, [])
-    files = [(photographs / line.source).read_bytes() for line in trained.lines]
+    files = [(photographs / line.origin.source).read_bytes() for line in trained.lines]
     np.testing.assert_array_equal(np.stack([preprocessing.input_of(data, SIZE) for data in files]), trained.pixels)
 
 
@@ -127,7 +129,7 @@ def test_a_photograph_is_answered_as_its_ingested_image(
 
 def sources(store: ObjectStore, photographs: Path, fit: str, name: str) -> list[classifier_pb2.ImageSource]:
     """A photograph, and what ingest made of it."""
-    (uri,) = [line.uri for line in lines_of(store, fit) if line.source == name]
+    (uri,) = [line.file.uri for line in lines_of(store, fit) if line.origin.source == name]
     return [
         classifier_pb2.ImageSource(content=(photographs / name).read_bytes()), classifier_pb2.ImageSource(uri=uri)
     ]  # fmt: skip
@@ -173,7 +175,7 @@ def test_bits_in_use_are_the_same_trained_served_and_explained(
     preprocessing = Preprocessing.of(lines, SIZE)
     assert (len(lines), preprocessing.bits) == (18, 12)
     trained = load_images(store, lines, SIZE, preprocessing)
-    files = [(deep / line.source).read_bytes() for line in trained.lines]
+    files = [(deep / line.origin.source).read_bytes() for line in trained.lines]
     np.testing.assert_array_equal(np.stack([preprocessing.input_of(data, SIZE) for data in files]), trained.pixels)
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
@@ -204,20 +206,34 @@ def test_bits_in_use_are_the_same_trained_served_and_explained(
 
 def test_a_dataset_that_was_not_fitted_alike_leaves_images_as_they_are(store: ObjectStore) -> None:
     mixed = [*lines_of(store, "pad"), *lines_of(store, "crop")]
-    unknown = [line.model_copy(update={"fit": ""}) for line in mixed[:1]]
+    unknown = [replace(line, file=replace(line.file, fit="")) for line in mixed[:1]]
     for lines in (mixed, unknown, []):
         assert Preprocessing.of(lines, SIZE) == Preprocessing()
 
 
 def test_beside_synthetic_images_photographs_keep_no_finer_detail_than_those(store: ObjectStore) -> None:
     real = lines_of(store, "pad")
-    drawn = real[0].model_copy(update={"fit": "", "origin": "synthetic", "width": SQUARE, "height": SQUARE})
+    drawn = replace(
+        real[0],
+        file=replace(real[0].file, fit="", width=SQUARE, height=SQUARE),
+        origin=Origin(kind="synthetic"),
+        synthesis=Synthesis(),
+    )
     assert Preprocessing.of([*real, drawn], 224) == Preprocessing(square_px=SQUARE, fit="pad")
-    restored = drawn.model_copy(update={"width": 300, "height": 160, "resolution_px": SQUARE})
+    restored = replace(
+        drawn, file=replace(drawn.file, width=300, height=160), synthesis=Synthesis(resolution_px=SQUARE)
+    )
     assert Preprocessing.of([*real, restored], 224) == Preprocessing(square_px=SQUARE, fit="pad")
     assert Preprocessing.of(real, 224) == Preprocessing(square_px=224, fit="pad")
 
 
 def test_images_that_an_earlier_ingest_made_square_are_seen_as_they_were(store: ObjectStore) -> None:
-    old = [line.model_copy(update={"format": 1, "width": SQUARE, "height": SQUARE}) for line in lines_of(store, "crop")]
+    old = [
+        replace(
+            line,
+            file=replace(line.file, width=SQUARE, height=SQUARE),
+            origin=replace(line.origin, square_px=SQUARE),
+        )
+        for line in lines_of(store, "crop")
+    ]
     assert Preprocessing.of(old, SIZE) == Preprocessing(square_px=SQUARE, fit="crop")

@@ -40,10 +40,12 @@ def test_four_arms(tmp_path: Path) -> None:
     even = read_manifest(store, made["arms"]["even"]["manifest_uri"])
     drawn = [line.label for line in even if line.split == "train"]
     assert (
-        drawn.count("good") == drawn.count("defect") > len({line.sha256 for line in even if line.label == "defect"}) / 2
+        drawn.count("good")
+        == drawn.count("defect")
+        > len({line.file.sha256 for line in even if line.label == "defect"}) / 2
     )
-    synthetic = [x for x in read_manifest(store, made["arms"]["raw"]["manifest_uri"]) if x.origin == "synthetic"]
-    assert {line.verdict for line in synthetic} == {""}, "as they were made: nobody has judged these lines"
+    synthetic = [x for x in read_manifest(store, made["arms"]["raw"]["manifest_uri"]) if x.origin.kind == "synthetic"]
+    assert {line.judgement.verdict for line in synthetic} == {""}, "as they were made: nobody has judged these lines"
     assert len(synthetic) == 2 * LINE["synthesis"]["quota"]
 
     page = store.get("runs/line/report.html").decode()

@@ -11,7 +11,8 @@ import numpy as np
 
 from defectory.datasets.exporting import coco, datumaro, folders, mvtec, table, yolo
 from defectory.datasets.exporting.picture import Exported, Picture, Write, file_of, names_of
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest import fields_of
+from defectory.datasets.manifest_line import ManifestLine, MaskFile
 from defectory.datasets.pictures import image_of
 from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
 from defectory.imaging import UPRIGHT, decode, encode_png, read_header
@@ -75,11 +76,11 @@ def export(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AlreadyExists(f"{out} is not an empty folder; give another one")
     wanted = [line for line in lines if origins == "all" or line.is_real == (origins == "real")]
-    kept = [line for line in wanted if line.verdict != "rejected"]
+    kept = [line for line in wanted if line.judgement.verdict != "rejected"]
     if not kept:
         raise FailedPrecondition(f"no image is left to export: {len(lines)} in all, {len(wanted)} of origin {origins}")
     pictures = [
-        Picture(line, name, partial(_mask, store, line) if line.mask_uri else None)
+        Picture(line, name, partial(_mask, store, line.mask) if line.mask else None)
         for line, name in zip(kept, names_of(kept), strict=True)
     ]
     exported = FORMATS[form](pictures, good)
@@ -107,8 +108,12 @@ def _of_good(lines: Sequence[ManifestLine], form: str, good: str) -> Sequence[st
 
 
 def _take(store: ObjectStore, exported: Exported, out: Path, report: Callable[[int, int], None]) -> None:
-    files = [(picture.line.uri, file_of(out, path), picture.line.sha256) for picture, path in exported.images.items()]
-    files += [(p.line.mask_uri, file_of(out, path), p.line.mask_sha256) for p, path in exported.masks.items()]
+    files = [
+        (picture.line.file.uri, file_of(out, path), picture.line.file.sha256)
+        for picture, path in exported.images.items()
+    ]
+    masks = ((picture.line.mask, path) for picture, path in exported.masks.items())
+    files += [(mask.uri, file_of(out, path), mask.sha256) for mask, path in masks if mask]
     lines = {file_of(out, path): picture.line for picture, path in exported.images.items()}
     for start in range(0, len(files), 64):
         some = files[start : start + 64]
@@ -127,15 +132,18 @@ def _as_png(path: Path, line: ManifestLine) -> None:
     path.write_bytes(encode_png(image_of(content, line)))
 
 
-def _mask(store: ObjectStore, line: ManifestLine) -> np.ndarray:
-    content = verified(store.get(store.key(line.mask_uri)), line.mask_uri, line.mask_sha256)
+def _mask(store: ObjectStore, mask: MaskFile) -> np.ndarray:
+    content = verified(store.get(store.key(mask.uri)), mask.uri, mask.sha256)
     return np.asarray(decode(content).convert("L")) > 127
 
 
 def _lineage(exported: Exported) -> bytes:
-    rows = (
-        {"file": path, **picture.line.model_dump(mode="json", exclude_defaults=True, exclude={"uri", "mask_uri"})}
-        | ({"mask": exported.masks[picture]} if picture in exported.masks else {})
-        for picture, path in exported.images.items()
-    )
-    return b"".join(json.dumps(row, sort_keys=True).encode() + b"\n" for row in rows)
+    rows = []
+    for picture, path in exported.images.items():
+        row = fields_of(picture.line)
+        for part, exported_path in (("file", path), ("mask", exported.masks.get(picture))):
+            if part in row:  # where it lay in the store is nobody's matter here
+                del row[part]["uri"]
+                row[part] |= {"path": exported_path} if exported_path else {}
+        rows.append(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return b"".join(rows)

@@ -27,7 +27,7 @@ def write(pictures: Sequence[Picture], good: str) -> Exported:
                 continue
             line = picture.line
             images.append(
-                {"id": number, "file_name": f"{picture.name}.png", "width": line.width, "height": line.height}
+                {"id": number, "file_name": f"{picture.name}.png", "width": line.file.width, "height": line.file.height}
             )
             label = {"id": number, "image_id": number, "category_id": names.index(picture.kind) + 1}
             labels.append(label)

@@ -21,7 +21,12 @@ def write(pictures: Sequence[Picture], good: str) -> Exported:
             if picture.split != split:
                 continue
             line, number = picture.line, names.index(picture.kind)
-            lineage = {"origin": line.origin, "group": line.group, "generator": line.generator, "verdict": line.verdict}
+            lineage = {
+                "origin": line.origin.kind,
+                "group": line.group,
+                "generator": line.synthesis.generator if line.synthesis else "",
+                "verdict": line.judgement.verdict,
+            }
             attributes = {name: value for name, value in lineage.items() if value}
             said: list[dict[str, Any]] = [
                 {"id": 0, "type": "label", "attributes": attributes, "group": 0, "label_id": number}
@@ -32,7 +37,7 @@ def write(pictures: Sequence[Picture], good: str) -> Exported:
                     "id": 1, "type": "mask", "attributes": {}, "group": 0, "label_id": number, "z_order": 0,
                     "rle": run_lengths(mask),
                 })  # fmt: skip
-            image = {"path": f"{picture.name}.png", "size": [line.height, line.width]}
+            image = {"path": f"{picture.name}.png", "size": [line.file.height, line.file.width]}
             items.append({"id": picture.name, "annotations": said, "image": image})
         content = {
             "dm_format_version": "1.0", "media_type": 2, "infos": {},

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import InvalidInput
 
 SPLIT_FOLDERS = {"train": "train", "validation": "val", "test": "test", "none": "unsplit"}  # val: as YOLO spells it
@@ -62,9 +62,10 @@ def names_of(lines: Iterable[ManifestLine]) -> list[str]:
     """A file name for every line: what it was called, and enough of its hash that no other image has it."""
     names = []
     for line in lines:
-        stem = f"seed{line.seed:06d}" if line.seed is not None else PurePosixPath(line.source).stem or "image"
+        seed = line.synthesis.seed if line.synthesis else None
+        stem = f"seed{seed:06d}" if seed is not None else PurePosixPath(line.origin.source).stem or "image"
         plain = re.sub("[^0-9A-Za-z._-]+", "-", stem).lstrip("-.")[:60]  # not first: an option, or a hidden file
-        names.append(f"{plain or 'image'}-{line.sha256[:12]}")
+        names.append(f"{plain or 'image'}-{line.file.sha256[:12]}")
     return names
 
 

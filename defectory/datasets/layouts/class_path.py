@@ -8,7 +8,7 @@ from typing import Literal
 from defectory.datasets.layouts.names import is_no_label, masks_for, split_of
 from defectory.datasets.layouts.source import LeftOut, SourceFile
 from defectory.datasets.layouts.tree import Tree, is_foreign_picture, is_picture
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 
 NO_CLASS = "no folder above it names a class"
 BESIDE_SPLITS = "it lies beside the split folders"

@@ -14,7 +14,7 @@ from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.roboflow import photograph_of
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
 

@@ -7,7 +7,7 @@ from defectory.datasets.layouts.level import part_of
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
 _SPLITS: Mapping[str, Split] = {"Train": "train", "Test": "test"}

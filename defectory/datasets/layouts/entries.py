@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from defectory.datasets.layouts.names import goods_among
 from defectory.datasets.layouts.source import Choices, LeftOut, MaskSource, SourceFile
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 
 UNLABELLED = "nobody labelled it"
 ABSENT = "it is named, but no such file is there"

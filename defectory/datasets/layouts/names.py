@@ -2,7 +2,7 @@
 
 import re
 
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "trn": "train",

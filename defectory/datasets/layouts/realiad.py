@@ -12,7 +12,7 @@ from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source, SourceFile
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
 _VIEW = re.compile(r"(?P<sample>.+)_C\d_[^/]*")

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 
 
 class MaskSource(Protocol):

@@ -12,7 +12,7 @@ from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.names import SPLITS
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.datasets.manifest import Split
+from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".txt")

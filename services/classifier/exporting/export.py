@@ -149,7 +149,7 @@ def _images(
     lines = lines_of(read_manifest(store, manifest_uri, reading), split)
     lines = [lines[i] for i in own_images(lines)]
     if at_most:
-        lines = sorted(lines, key=lambda x: x.sha256)[:at_most]  # at random, but always the same ones
+        lines = sorted(lines, key=lambda x: x.file.sha256)[:at_most]  # at random, but always the same ones
     images = load_images(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report(f"reading {split} images", done, of),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import InvalidInput
 from services.classifier.data import check_no_leak, lines_of
 from services.classifier.settings import TrainingSettings, training_settings
@@ -23,7 +23,7 @@ def check(
         right = "give training images of at least two labels"
         raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
     check_no_leak(lines)
-    longest = max(line.network_px or max(line.width, line.height) for line in lines)
+    longest = max(line.network_px or max(line.file.width, line.file.height) for line in lines)
     settings = training_settings(values, longest, folds)
     validation = [line.label for line in lines if line.split == "validation"]
     check_target(labels, settings.good_label, parse_target(settings.target), validation)

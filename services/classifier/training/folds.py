@@ -5,7 +5,7 @@ A judge of synthetic images that knows the very photographs that they were made 
 
 from collections.abc import Mapping, Sequence
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from services.classifier.data import Part
 
 
@@ -23,10 +23,10 @@ def folds_of(lines: Sequence[ManifestLine], folds: int) -> list[int]:
     """Fold of every line: groups stay whole and labels even; -1, in none, for the one group that a label has."""
     groups: dict[str, set[str]] = {}
     for line in lines:
-        groups.setdefault(line.label, set()).add(line.group or line.sha256)
+        groups.setdefault(line.label, set()).add(line.group or line.file.sha256)
     fold = {
         (label, group): number % folds if len(found) > 1 else -1
         for label, found in groups.items()
         for number, group in enumerate(sorted(found))
     }
-    return [fold[line.label, line.group or line.sha256] for line in lines]
+    return [fold[line.label, line.group or line.file.sha256] for line in lines]

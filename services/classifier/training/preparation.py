@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import AlreadyExists, FailedPrecondition
 from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import DefectoryError, Unavailable
 from defectory.serving.operations.lifeline import die_with_parent
 from defectory.storage import open_store

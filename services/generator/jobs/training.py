@@ -11,14 +11,8 @@ import structlog
 import torch
 
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import (
-    DEFAULT_READING,
-    ManifestLine,
-    Reading,
-    bits_of,
-    content_hash,
-    read_manifest,
-)
+from defectory.datasets.manifest import DEFAULT_READING, Reading, bits_of, content_hash, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.models import check_name, check_seed, reserve_version, version_prefix
 from defectory.serving.manifests import reading_of

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from defectory.datasets.manifest import ManifestLine, content_hash
+from defectory.datasets.manifest import content_hash
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.prepared import squares
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, listed
 from defectory.imaging import is_grey
@@ -74,9 +75,10 @@ def class_indices(lines: Sequence[ManifestLine], names: Sequence[str]) -> list[i
 
 def parts_of(lines: Sequence[ManifestLine]) -> list[str]:
     """Of each line the part that it shows: its group, else that of an image it was made from, else one of its own."""
-    known = {line.sha256: line.group or line.sha256 for line in lines}
+    known = {line.file.sha256: line.group or line.file.sha256 for line in lines}
     return [
-        line.group or next((known[parent] for parent in line.parents if parent in known), line.sha256) for line in lines
+        line.group or next((known[parent] for parent in line.origin.parents if parent in known), line.file.sha256)
+        for line in lines
     ]
 
 
@@ -85,13 +87,13 @@ def default_resolution(lines: Sequence[ManifestLine]) -> int:
 
     A power of two, at least 8.
     """
-    smallest = min(min(line.width, line.height) for line in lines)
+    smallest = min(min(line.file.width, line.file.height) for line in lines)
     return max(SMALLEST_PX, 1 << (min(smallest, DEFAULT_PX).bit_length() - 1))
 
 
 def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
     """(width, height) in pixels of what is stretched to a square, the middle where they differ; None: nothing is."""
-    sizes = [line.upright_px for line in lines if line.stretched_from or line.fit == "stretch"]
+    sizes = [line.upright_px for line in lines if line.origin.stretched_from or line.file.fit == "stretch"]
     if not sizes:
         return None
     width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()
@@ -240,17 +242,19 @@ def _learned(lines: Sequence[ManifestLine], labels: Sequence[str]) -> list[list[
 
 
 def _is_of(line: ManifestLine, split: str) -> bool:
-    return line.split == split and line.is_real and line.verdict != "rejected"
+    return line.split == split and line.is_real and line.judgement.verdict != "rejected"
 
 
 def _refuse_tested(chosen: Sequence[ManifestLine], lines: Sequence[ManifestLine]) -> None:
     tested = [line for line in lines if line.split == "test"]
-    hashes = {line.sha256 for line in tested}
+    hashes = {line.file.sha256 for line in tested}
     groups = {line.group for line in tested if line.group}
-    leaked = [x for x in chosen if x.sha256 in hashes or x.group in groups or hashes.intersection(x.parents)]
+    leaked = [
+        x for x in chosen if x.file.sha256 in hashes or x.group in groups or hashes.intersection(x.origin.parents)
+    ]
     if leaked:
         right = "no image, and no image of the same part, may be in both splits; ingest the dataset again"
-        example = leaked[0].source or leaked[0].sha256
+        example = leaked[0].origin.source or leaked[0].file.sha256
         raise InvalidInput(
             f"{len(leaked)} training images are also tested on (e.g. {example}): {right}", {"manifest_uri": right}
         )

@@ -29,9 +29,9 @@ def test_seeds_one_by_one_are_the_pictures_of_the_preview(service: Service, stub
     )
     made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
     lines = read_manifest(store, made.manifest_uri)
-    assert [line.seed for line in lines] == [7, 3, 4_000_000_000]
+    assert [line.synthesis.seed for line in lines] == [7, 3, 4_000_000_000]
     shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=request.seeds)).images
-    assert [hashlib.sha256(image).hexdigest() for image in shown] == [line.sha256 for line in lines]
+    assert [hashlib.sha256(image).hexdigest() for image in shown] == [line.file.sha256 for line in lines]
 
 
 def test_precision_is_that_of_each_request(service: Service, stub: Any, store: ObjectStore) -> None:
@@ -40,12 +40,12 @@ def test_precision_is_that_of_each_request(service: Service, stub: Any, store: O
     )
     made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
     lines = read_manifest(store, made.manifest_uri)
-    assert {(line.precision, line.half_resolutions) for line in lines} == {("bf16", 4)}
+    assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in lines} == {("bf16", 4)}
     before, half, after = (
         stub.Preview(pb.PreviewRequest(model="tiny", seeds=[7, 3], precision=precision)).images
         for precision in ("fp32", "bf16", "")
     )
-    assert [hashlib.sha256(image).hexdigest() for image in half] == [line.sha256 for line in lines]
+    assert [hashlib.sha256(image).hexdigest() for image in half] == [line.file.sha256 for line in lines]
     assert before == after
     assert before != half
 

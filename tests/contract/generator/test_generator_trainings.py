@@ -1,6 +1,7 @@
 """Training over a real channel: the whole way once, killed, cancelled, from another model; every bad request."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,8 +51,8 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     response = wait_for(service.channel, stub.Synthesize(wanted, timeout=PATIENT_S), timeout_s=PATIENT_S)
     lines = read_manifest(store, response.manifest_uri)
     assert response.count == len(lines) == 4
-    assert store.get(store.key(lines[0].uri)) == preview[0]
-    assert store.get(store.key(lines[2].uri)) == preview[1]
+    assert store.get(store.key(lines[0].file.uri)) == preview[0]
+    assert store.get(store.key(lines[2].file.uri)) == preview[1]
     assert {line.label for line in lines} == {"good"}
 
 
@@ -67,7 +68,7 @@ def test_one_model_of_two_labels_makes_either(service: Service, stub: Any, store
     lines = read_manifest(store, response.manifest_uri)
     assert [line.label for line in lines] == ["good", "bad", "good", "bad"]
     preview = pb.PreviewRequest(model="both", seeds=[3], noise_mode="random", class_label="bad")
-    assert stub.Preview(preview, timeout=PATIENT_S).images[0] == store.get(store.key(lines[3].uri))
+    assert stub.Preview(preview, timeout=PATIENT_S).images[0] == store.get(store.key(lines[3].file.uri))
 
 
 def test_a_service_killed_in_a_training_ends_in_the_same_weights(store: ObjectStore, manifest: str) -> None:
@@ -178,7 +179,7 @@ def test_a_missing_dataset_is_not_found(stub: Any, store: ObjectStore) -> None:
 
 def test_training_on_test_images_is_refused(stub: Any, store: ObjectStore) -> None:
     lines = make_lines(store, "leaky", SPLITS)
-    lines[0] = lines[0].model_copy(update={"group": lines[-2].group})
+    lines[0] = replace(lines[0], group=lines[-2].group)
     error = refusal(stub.TrainGenerator, training(write_dataset(store, "leaky", lines, {}), "leaky"))
     assert isinstance(error, InvalidInput)
     assert "also tested on" in str(error)

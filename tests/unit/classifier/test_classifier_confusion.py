@@ -1,10 +1,14 @@
 """What is confused with what, counted by hand; splits that show nothing of their own are refused by name."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.errors import InvalidInput
 from defectory.storage import open_store
 from services.classifier.acceptance import Answers
@@ -22,8 +26,10 @@ from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle
 LABELS = ("crack", "good", "stain")
 
 
-def line(number: int, label: str, **fields: object) -> ManifestLine:
-    return ManifestLine(uri=f"u{number}", sha256=f"{number:064x}", width=1, height=1, label=label, **fields)
+def line(number: int, label: str, **fields: Any) -> ManifestLine:
+    return ManifestLine(
+        file=PictureFile(uri=f"u{number}", sha256=f"{number:064x}", width=1, height=1), label=label, **fields
+    )
 
 
 def test_the_figures_of_a_table_are_scikit_learns() -> None:
@@ -40,7 +46,7 @@ def test_the_figures_of_a_table_are_scikit_learns() -> None:
 def test_decisions_are_counted_by_label_and_by_kind() -> None:
     lines = [
         line(0, "crack", kind="hairline"), line(1, "crack", kind="open"), line(2, "crack", kind="open"),
-        line(9, "crack", augmentation="mirror-x"), line(3, "good"), line(4, "good"), line(5, "stain"),
+        line(9, "crack", origin=Origin(augmentation="mirror-x")), line(3, "good"), line(4, "good"), line(5, "stain"),
     ]  # fmt: skip
     probabilities = np.array(
         [[0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.1, 0.3, 0.6], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]
@@ -68,7 +74,7 @@ def test_without_good_parts_nothing_escapes_and_without_images_nothing_is_confus
 def test_a_split_of_augmented_copies_only_is_refused() -> None:
     store = open_store("memory://")
     lines = [
-        x.model_copy(update={"augmentation": "mirror-x"}) if x.split != "train" else x
+        replace(x, origin=replace(x.origin, augmentation="mirror-x")) if x.split != "train" else x
         for x in read_manifest(store, make_dataset(store, each=4))
     ]
     copies = write_dataset(store, "copies", lines, {})
@@ -87,4 +93,6 @@ def test_calibration_takes_no_rejected_images_and_no_test_images() -> None:
     shown_too = line(4, "good", split="validation", group="a")
     with pytest.raises(InvalidInput, match=r"u4 \(validation\) is in the test set too"):
         lines_to_calibrate_on([*lines, shown_too])
-    assert lines_to_calibrate_on([*lines, shown_too.model_copy(update={"verdict": "rejected"})]) == [held, lines[2]]
+    assert lines_to_calibrate_on(
+        [*lines, replace(shown_too, judgement=replace(shown_too.judgement, verdict="rejected"))]
+    ) == [held, lines[2]]

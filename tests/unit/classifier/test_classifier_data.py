@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import structlog
 
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine, MaskFile
 from defectory.errors import DefectoryError, Exhausted, Refused, Unavailable
 from defectory.imaging import encode_png
 from defectory.job_settings.filtering import Filtering
@@ -34,7 +36,7 @@ def read_by_the_classifier(store: ObjectStore, lines: list[ManifestLine]) -> Non
 
 def read_by_the_filter(store: ObjectStore, lines: list[ManifestLine]) -> None:
     half = {"defect": 0.5, "good": 0.5}
-    scores = Scores({x.sha256: Score(half, half) for x in lines}, {x.sha256: [1.0, 0.0] for x in lines})
+    scores = Scores({x.file.sha256: Score(half, half) for x in lines}, {x.file.sha256: [1.0, 0.0] for x in lines})
     manifest = store.uri("datasets/parts/manifest.jsonl")
     judge_manifest(
         store,
@@ -59,7 +61,7 @@ def read_by_the_explainer(store: ObjectStore, lines: list[ManifestLine]) -> None
 
 
 def read_with_masks(store: ObjectStore, lines: list[ManifestLine]) -> None:
-    list(readable_with_masks(store, [line.model_copy(update={"mask_uri": line.uri}) for line in lines], read))
+    list(readable_with_masks(store, [replace(line, mask=MaskFile(uri=line.file.uri)) for line in lines], read))
 
 
 READERS = [read_by_the_classifier, read_by_the_filter, read_by_the_explainer, read_with_masks]
@@ -71,7 +73,7 @@ def test_a_store_that_hiccups_leaves_no_image_out(
     store: ObjectStore, read: Callable[..., None], error: DefectoryError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = read_manifest(store, make_dataset(store))
-    get, failing = store.get, next(store.key(line.uri) for line in lines if line.split == "test")
+    get, failing = store.get, next(store.key(line.file.uri) for line in lines if line.split == "test")
 
     def hiccup(key: str) -> bytes:
         if key == failing:
@@ -97,11 +99,11 @@ def test_what_is_wrong_with_an_image_leaves_out_this_one(store: ObjectStore) -> 
     lines = read_manifest(store, make_dataset(store))
     bad = read_manifest(store, with_bad_files(store, store.uri("datasets/parts/manifest.jsonl")))
     images = load_images(store, bad, 32, Preprocessing())
-    assert [x.sha256 for x in images.lines] == [x.sha256 for x in lines]
+    assert [x.file.sha256 for x in images.lines] == [x.file.sha256 for x in lines]
     assert len(images.skipped) == len(bad) - len(lines) > 0
     with structlog.testing.capture_logs() as said:
         assert [line for line, _ in readable(store, bad, read)] == lines
-    assert [entry["uri"] for entry in said] == [line.uri for line in bad[len(lines) :]]
+    assert [entry["uri"] for entry in said] == [line.file.uri for line in bad[len(lines) :]]
     assert all(entry["reason"] for entry in said)
 
 
@@ -113,10 +115,10 @@ def test_the_explainer_decodes_each_picture_once_and_leaves_out_a_broken_one_or_
     good, broken, unmasked = lines[:3]
     store.put("masks/white.png", encode_png(np.full((32, 32), 255, np.uint8)))
     store.put("masks/broken.png", store.get("masks/white.png")[:-20] + ending)
-    store.put(store.key(broken.uri), b"broken")
-    broken = broken.model_copy(update={"sha256": hashlib.sha256(b"broken").hexdigest()})
-    masked = [line.model_copy(update={"mask_uri": store.uri("masks/white.png")}) for line in (good, broken)]
-    masked.append(unmasked.model_copy(update={"mask_uri": store.uri("masks/broken.png")}))
+    store.put(store.key(broken.file.uri), b"broken")
+    broken = replace(broken, file=replace(broken.file, sha256=hashlib.sha256(b"broken").hexdigest()))
+    masked = [replace(line, mask=MaskFile(uri=store.uri("masks/white.png"))) for line in (good, broken)]
+    masked.append(replace(unmasked, mask=MaskFile(uri=store.uri("masks/broken.png"))))
     decoded: list[bytes] = []
 
     def counting(data: bytes) -> Picture:
@@ -124,5 +126,10 @@ def test_the_explainer_decodes_each_picture_once_and_leaves_out_a_broken_one_or_
         return read(data)
 
     ((line, picture, mask),) = readable_with_masks(store, masked, counting)
-    assert (line.uri, picture.shown.shape, mask.shape, bool(mask.all())) == (good.uri, (32, 32, 3), (32, 32), True)
-    assert decoded == [store.get(store.key(good.uri)), b"broken"]
+    assert (line.file.uri, picture.shown.shape, mask.shape, bool(mask.all())) == (
+        good.file.uri,
+        (32, 32, 3),
+        (32, 32),
+        True,
+    )
+    assert decoded == [store.get(store.key(good.file.uri)), b"broken"]

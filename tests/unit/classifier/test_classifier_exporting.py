@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_integers_take_raw_pixels_whatever_the_training_images_show(store: Objec
     given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     assert (described["output"]["scale"], described["output"]["zero_point"]) == answer["quantization"]
     line = next(x for x in read_manifest(store, store.uri("datasets/parts/manifest.jsonl")) if x.split == "test")
-    pixels = np.asarray(decode(store.get(store.key(line.uri))))[None]
+    pixels = np.asarray(decode(store.get(store.key(line.file.uri))))[None]
     interpreter.set_tensor(given["index"], pixels)
     interpreter.invoke()
     found = (interpreter.get_tensor(answer["index"])[0] - described["output"]["zero_point"]) * described["output"][
@@ -184,14 +185,14 @@ def test_grown_copies_and_rejected_images_count_nowhere(store: ObjectStore) -> N
     lines = read_manifest(store, store.uri("datasets/parts/manifest.jsonl"))
     test = [x for x in lines if x.split == "test"]
     changed = [
-        test[0].model_copy(update={"augmentation": "mirror-x"}),
-        test[1].model_copy(update={"verdict": "rejected"}),
+        replace(test[0], origin=replace(test[0].origin, augmentation="mirror-x")),
+        replace(test[1], judgement=replace(test[1].judgement, verdict="rejected")),
     ]
     manifest = write_dataset(store, "changed", [*changed, *test[2:]], {})
     assert export(store, "judge", "onnx", manifest, lambda *_: None).check.images == len(test) - 2
     uri, _ = evaluate(store, "e", "judge", manifest, "test", lambda *_: None)
     evaluated = json.loads(store.get(store.key(uri)))
-    assert test[1].sha256 not in [x["sha256"] for x in evaluated["images"]]
+    assert test[1].file.sha256 not in [x["sha256"] for x in evaluated["images"]]
     assert evaluated["calibration"]["images"] == len(test) - 2
 
 

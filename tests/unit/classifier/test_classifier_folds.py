@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from services.classifier.data import Part
 from services.classifier.training.folds import folds_of, without_fold
 
 
 def line(number: int, label: str, group: str) -> ManifestLine:
-    return ManifestLine(uri=f"u{number}", sha256=f"{number:064x}", width=1, height=1, label=label, group=group)
+    return ManifestLine(
+        file=PictureFile(uri=f"u{number}", sha256=f"{number:064x}", width=1, height=1), label=label, group=group
+    )
 
 
 LINES = [line(i, "good", f"g{i // 3}") for i in range(30)] + [line(100 + i, "bad", "") for i in range(9)]
@@ -31,7 +33,7 @@ def test_every_image_is_left_out_by_one_cycle() -> None:
     for cycle in range(3):
         left = without_fold(parts, cycle, 3)
         assert left["validation"] is part
-        assert [x.sha256 for x in left["train"].lines] == [LINES[i].sha256 for i in left["train"].pixels[:, 0]]
+        assert [x.file.sha256 for x in left["train"].lines] == [LINES[i].sha256 for i in left["train"].pixels[:, 0]]
         missing += sorted(set(range(39)) - set(left["train"].pixels[:, 0]))
     assert sorted(missing) == list(range(39))
     assert without_fold(parts, 1, 0) is parts

@@ -9,22 +9,26 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.imaging import MAX_PIXELS
 from services.classifier.card import Preprocessing
 from services.explainer.picture import read_picture
 
 
-def line(bits: int = 16, **fields: object) -> ManifestLine:
-    given = {"uri": "u", "sha256": "0" * 64, "width": 32, "height": 32, "fit": "pad", "label": "good", "bits": bits}
-    return ManifestLine(**{**given, **fields})
+def line(bits: int = 16, width: int = 32, square_px: int | None = 32) -> ManifestLine:
+    """Of a photograph that became a square when it was ingested; None: of a synthetic image."""
+    file = PictureFile(uri="u", sha256="0" * 64, width=width, height=width, fit="pad", bits=bits)
+    origin = Origin(square_px=square_px) if square_px else Origin(kind="synthetic")
+    return ManifestLine(file=file, label="good", origin=origin)
 
 
 def test_bits_are_those_of_the_photographs() -> None:
     assert Preprocessing.of([line(12), line(12)], 96) == Preprocessing(square_px=32, fit="pad", bits=12)
-    drawn = line(origin="synthetic", width=64)
+    drawn = line(width=64, square_px=None)
     assert Preprocessing.of([line(12), drawn], 96).bits == 12
-    assert Preprocessing.of([line(12), line(12, width=64)], 96) == Preprocessing(square_px=32, fit="pad", bits=12)
+    assert Preprocessing.of([line(12), line(12, width=64, square_px=64)], 96) == Preprocessing(
+        square_px=32, fit="pad", bits=12
+    )
     assert Preprocessing.of([line(12), line(14)], 96) == Preprocessing(square_px=32, fit="pad", bits=16)
     assert Preprocessing.of([], 96).bits == 16
     # As a card, and an export beside it, states it; cards from before say nothing and mean 16.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.errors import InvalidInput
 from services.classifier.architecture import Architecture
 from services.classifier.data import cap_synthetic
@@ -220,18 +220,20 @@ def test_arms_of_different_size_take_equally_many_steps() -> None:
 def test_a_cap_bounds_the_synthetic_images_of_each_label_and_only_grows() -> None:
     def line(number: int, label: str, origin: str, split: str = "train") -> ManifestLine:
         return ManifestLine(
-            uri=f"memory://{number}", sha256=f"{number * 7919 % 100_003:064x}", width=8, height=8, label=label,
-            split=split, group="", source="", origin=origin,
-        )  # fmt: skip
+            file=PictureFile(uri=f"memory://{number}", sha256=f"{number * 7919 % 100_003:064x}", width=8, height=8),
+            label=label,
+            split=split,
+            origin=Origin(kind=origin),
+        )
 
     lines = [line(i, "ab"[i % 2], "synthetic") for i in range(100)] + [line(i, "a", "real") for i in range(100, 130)]
     lines += [line(i, "a", "real", "test") for i in range(130, 140)]
     kept = cap_synthetic(lines, 10)
-    assert Counter((x.label, x.origin, x.split) for x in kept) == {
+    assert Counter((x.label, x.origin.kind, x.split) for x in kept) == {
         ("a", "synthetic", "train"): 10, ("b", "synthetic", "train"): 10, ("a", "real", "train"): 30,
         ("a", "real", "test"): 10,
     }  # fmt: skip
-    assert {x.sha256 for x in kept} <= {x.sha256 for x in cap_synthetic(lines, 20)}
+    assert {x.file.sha256 for x in kept} <= {x.file.sha256 for x in cap_synthetic(lines, 20)}
     assert cap_synthetic(lines, 0) == lines
     assert cap_synthetic(list(reversed(lines)), 10) == [x for x in reversed(lines) if x in kept]
 

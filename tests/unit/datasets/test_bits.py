@@ -58,23 +58,25 @@ def test_a_camera_of_fewer_bits(tmp_path: Path, bits: int, ending: str) -> None:
     root = camera_set(tmp_path, bits, ending)
     kept, result = ingested(root)
     lines = read_manifest(kept, result.manifest_uri)
-    assert {line.bits for line in lines} == {bits} == {bits_of(lines)}
+    assert {line.file.bits for line in lines} == {bits} == {bits_of(lines)}
     card = read_card(kept, "parts")
     assert (card["bits"], card["bits_from"], card["skipped"]) == (bits, "found", [])
     assert any(
         f"8 files of 16 bits use {bits} bits (the largest is {(1 << bits) - 1})" in note for note in card["notes"]
     )
     for line in lines:
-        number = int(Path(line.source).stem)
-        pixels = values(10 * line.source.startswith("scratch") + number, bits, 1.0 if number == 3 else 0.1)
+        number = int(Path(line.origin.source).stem)
+        pixels = values(10 * line.origin.source.startswith("scratch") + number, bits, 1.0 if number == 3 else 0.1)
         wanted = np.round(pixels / ((1 << bits) - 1) * 255)
-        np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)), bits=line.bits)), wanted)
+        np.testing.assert_array_equal(
+            np.asarray(decode(kept.get(kept.key(line.file.uri)), bits=line.file.bits)), wanted
+        )
 
 
 def test_bits_that_are_stated(tmp_path: Path) -> None:
     root = camera_set(tmp_path, 10)
     kept, result = ingested(root, bits=12)
-    assert {line.bits for line in read_manifest(kept, result.manifest_uri)} == {12}
+    assert {line.file.bits for line in read_manifest(kept, result.manifest_uri)} == {12}
     card = read_card(kept, "parts")
     assert (card["bits"], card["bits_from"], card["notes"]) == (12, "given", [])
     store(root / "good/beyond.png", values(99, 14))
@@ -92,8 +94,8 @@ def test_files_of_8_bits_are_as_they_were(tmp_path: Path) -> None:
     eight = np.random.default_rng(7).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
     Image.fromarray(eight).save(root / "good/eight.png")
     kept, result = ingested(root)
-    (line,) = [x for x in read_manifest(kept, result.manifest_uri) if x.source == "good/eight.png"]
-    np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.uri)), bits=line.bits)), eight)
+    (line,) = [x for x in read_manifest(kept, result.manifest_uri) if x.origin.source == "good/eight.png"]
+    np.testing.assert_array_equal(np.asarray(decode(kept.get(kept.key(line.file.uri)), bits=line.file.bits)), eight)
     for path in root.rglob("*.png"):
         Image.fromarray(np.random.default_rng(len(str(path))).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)).save(
             path.with_suffix(".bmp")

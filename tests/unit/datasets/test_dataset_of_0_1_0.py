@@ -8,7 +8,8 @@ import pytest
 
 from defectory.datasets.exporting import export
 from defectory.datasets.listing import compare
-from defectory.datasets.manifest import ManifestLine, content_hash, read_card, read_manifest
+from defectory.datasets.manifest import content_hash, read_card, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
 from defectory.datasets.prepared import squares
 from defectory.imaging import decode
@@ -44,8 +45,8 @@ def test_lines_and_card_say_what_they_said(store: ObjectStore, lines: list[Manif
     card = read_card(store, "cables")
     assert (len(lines), card["size_px"]) == (18, SIDE)
     assert content_hash(lines) == card["content_hash"]
-    assert {(line.format, line.width, line.height, line.fit, line.network_px) for line in lines} == {
-        (1, SIDE, SIDE, "crop", SIDE)
+    assert {(line.file.width, line.file.height, line.file.fit, line.network_px) for line in lines} == {
+        (SIDE, SIDE, "crop", SIDE)
     }
     assert not compare(lines, lines).changed
 
@@ -67,7 +68,7 @@ def test_a_generator_learns_from_it(store: ObjectStore, lines: list[ManifestLine
 
 
 def test_it_is_exported(store: ObjectStore, lines: list[ManifestLine], tmp_path: Path) -> None:
-    masked = sum(bool(line.mask_uri) for line in lines)
+    masked = sum(line.mask is not None for line in lines)
     done = export(store, lines, "folders", tmp_path / "out")
     assert (done.images, done.masks) == (len(lines), masked)
     assert masked == 9

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from defectory.datasets.ingest import ingest
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices
 from defectory.datasets.listing import compare, list_datasets
-from defectory.datasets.manifest import ManifestLine, image_key, read_manifest, write_dataset
+from defectory.datasets.manifest import image_key, read_manifest, write_dataset
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile, Synthesis
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput
 from defectory.imaging import decode, encode_png
 from defectory.storage.memory import MemoryStore
@@ -51,10 +53,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
         store.put(image_key("parts", sha256), png)
         made.append(
             ManifestLine(
-                uri=store.uri(image_key("parts", sha256)), sha256=sha256, width=SIDE, height=SIDE, label="defect",
-                kind="dent", origin="synthetic", seed=seed, generator="parts-dent/1", verdict=verdict, split="train",
+                file=PictureFile(uri=store.uri(image_key("parts", sha256)), sha256=sha256, width=SIDE, height=SIDE),
+                origin=Origin(kind="synthetic"),
+                synthesis=Synthesis(seed=seed, generator="parts-dent/1"),
+                judgement=Judgement(verdict=verdict),
+                label="defect",
+                kind="dent",
+                split="train",
             )
-        )  # fmt: skip
+        )
     write_dataset(store, "expanded", [*lines, *made], {"purpose": "expanded"})
     return store
 
@@ -69,16 +76,16 @@ def test_every_image_that_was_not_rejected_leaves_under_a_name_of_its_own(
 ) -> None:
     result = export(store, lines_of(store), form, tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out" / LINEAGE).read_text().splitlines()]
-    names = Counter(Path(row["file"]).name for row in rows)
+    names = Counter(Path(row["file"]["path"]).name for row in rows)
     assert max(names.values()) == 1
-    expected = {line.sha256 for line in lines_of(store) if line.verdict != "rejected"}
+    expected = {line.file.sha256 for line in lines_of(store) if line.judgement.verdict != "rejected"}
     if form == "yolo":  # an outline is all that it knows of a defect
-        expected = {line.sha256 for line in lines_of(store) if line.label == "good" or line.mask_uri}
-    assert {row["sha256"] for row in rows} == expected
-    by_hash = {line.sha256: line for line in lines_of(store)}
+        expected = {line.file.sha256 for line in lines_of(store) if line.label == "good" or line.mask}
+    assert {row["file"]["sha256"] for row in rows} == expected
+    by_hash = {line.file.sha256: line for line in lines_of(store)}
     for row in rows:
-        written = (tmp_path / "out" / row["file"]).read_bytes()
-        assert written == store.get(store.key(by_hash[row["sha256"]].uri))
+        written = (tmp_path / "out" / row["file"]["path"]).read_bytes()
+        assert written == store.get(store.key(by_hash[row["file"]["sha256"]].file.uri))
     assert (result.images, result.rejected) == (len(expected), 1)
 
 
@@ -90,18 +97,18 @@ def test_what_was_exported_is_read_back_with_labels_splits_and_masks(
     source = read_source(tmp_path / "out", Choices(keep_splits=True))
     by_kind = form in ("coco", "datumaro")
     expected = {
-        (line.sha256[:12], (line.kind or line.label) if by_kind else line.label, line.split)
+        (line.file.sha256[:12], (line.kind or line.label) if by_kind else line.label, line.split)
         for line in lines_of(store, "parts")
     }
     read = {(Path(file.path).stem.rsplit("-", 1)[1], file.label, file.split) for file in source.files}
     assert read == expected
     if form == "csv":  # whose masks have no column that ingest reads
         return
-    masks = {line.sha256[:12]: line for line in lines_of(store, "parts") if line.mask_uri}
+    masks = {line.file.sha256[:12]: line for line in lines_of(store, "parts") if line.mask}
     masked = {Path(file.path).stem.rsplit("-", 1)[1]: file for file in source.files if file.masks}
     assert masked.keys() == masks.keys()
     for name, file in masked.items():
-        stored = np.asarray(decode(store.get(store.key(masks[name].mask_uri))))
+        stored = np.asarray(decode(store.get(store.key(masks[name].mask.uri))))
         assert (np.asarray(file.masks[0].draw(source.root, SIDE, SIDE)) == stored).all()
 
 
@@ -126,8 +133,8 @@ def test_coco_is_read_by_pycocotools_with_every_mask_to_the_pixel(tmp_path: Path
         seen |= set(labels.getImgIds())
         for annotation in outlines.loadAnns(outlines.getAnnIds()):
             name = outlines.loadImgs(annotation["image_id"])[0]["file_name"].removesuffix(".png").rsplit("-", 1)[1]
-            line = next(line for line in lines_of(store, "parts") if line.sha256.startswith(name))
-            stored = np.asarray(decode(store.get(store.key(line.mask_uri)))) > 127
+            line = next(line for line in lines_of(store, "parts") if line.file.sha256.startswith(name))
+            stored = np.asarray(decode(store.get(store.key(line.mask.uri)))) > 127
             assert (coco_mask.decode(annotation["segmentation"]) == stored).all()
             assert annotation["area"] == stored.sum()
             assert annotation["bbox"] == list(coco_mask.toBbox(annotation["segmentation"]))
@@ -141,7 +148,7 @@ def test_class_folders_are_read_by_keras(tmp_path: Path, store: ObjectStore) -> 
         tmp_path / "out/images/train", image_size=(SIDE, SIDE), verbose=False
     )
     assert dataset.class_names == ["defect", "good"]
-    trained = [line for line in lines_of(store) if line.split == "train" and line.verdict != "rejected"]
+    trained = [line for line in lines_of(store) if line.split == "train" and line.judgement.verdict != "rejected"]
     assert len(dataset.file_paths) == len(trained)
 
 
@@ -197,15 +204,15 @@ def test_a_folder_with_something_in_it_a_format_that_is_none_and_an_empty_choice
 
 def test_an_image_that_is_another_than_the_manifest_says_does_not_leave(tmp_path: Path, store: ObjectStore) -> None:
     first, *others = lines_of(store, "parts")
-    lines = [first.model_copy(update={"sha256": "0" * 64}), *others]
-    with pytest.raises(Corrupted, match=first.uri):
+    lines = [replace(first, file=replace(first.file, sha256="0" * 64)), *others]
+    with pytest.raises(Corrupted, match=first.file.uri):
         export(store, lines, "csv", tmp_path / "out")
     assert not (tmp_path / "out/table.csv").exists()
 
 
 @pytest.mark.parametrize("label", ["../../escaped", "a/b", "..", "con:"])
 def test_a_label_is_never_a_path(tmp_path: Path, store: ObjectStore, label: str) -> None:
-    lines = [line.model_copy(update={"label": label, "kind": ""}) for line in lines_of(store, "parts")[:2]]
+    lines = [replace(line, label=label, kind="") for line in lines_of(store, "parts")[:2]]
     for form in ("folders", "mvtec"):
         export(store, lines, form, tmp_path / "in" / form)
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
@@ -215,7 +222,7 @@ def test_a_label_is_never_a_path(tmp_path: Path, store: ObjectStore, label: str)
 
 def test_labels_that_would_share_a_folder_are_refused(tmp_path: Path, store: ObjectStore) -> None:
     one, other = lines_of(store, "parts")[:2]
-    lines = [one.model_copy(update={"label": "a/b", "kind": ""}), other.model_copy(update={"label": "A:b", "kind": ""})]
+    lines = [replace(one, label="a/b", kind=""), replace(other, label="A:b", kind="")]
     with pytest.raises(InvalidInput, match="'A:b' and 'a/b' would lie in one folder"):
         export(store, lines, "folders", tmp_path / "out")
 
@@ -228,30 +235,30 @@ def test_datasets_are_listed_and_compared(store: ObjectStore) -> None:
     store.delete("datasets/broken/dataset.json")
     before, after = lines_of(store, "parts"), lines_of(store)
     assert compare(before, before).is_empty
-    relabelled = [before[0].model_copy(update={"split": "none"}), *after[1:]]
+    relabelled = [replace(before[0], split="none"), *after[1:]]
     found = compare(before, relabelled)
     assert not found.only_first
-    assert {line.seed for line in found.only_second} == {7, 8}
-    assert [(one.sha256, other.split) for one, other in found.changed] == [(before[0].sha256, "none")]
+    assert {line.synthesis.seed for line in found.only_second} == {7, 8}
+    assert [(one.file.sha256, other.split) for one, other in found.changed] == [(before[0].file.sha256, "none")]
 
 
 def test_found_groups_that_are_only_numbered_otherwise_are_no_difference(store: ObjectStore) -> None:
     before = lines_of(store, "parts")
     groups = sorted({line.group for line in before})
     turned = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
-    after = [line.model_copy(update={"group": turned[line.group]}) for line in before]
+    after = [replace(line, group=turned[line.group]) for line in before]
     assert compare(before, after).is_empty
-    joined = [line.model_copy(update={"group": groups[0]}) for line in before]
+    joined = [replace(line, group=groups[0]) for line in before]
     assert len(compare(before, joined).changed) >= len(before) - 1
 
 
 @pytest.mark.parametrize("form", ["mvtec", "yolo"])
 def test_a_good_label_that_is_not_there_is_refused_or_said(tmp_path: Path, store: ObjectStore, form: str) -> None:
-    lines = [line.model_copy(update={"label": "OK"}) for line in lines_of(store, "parts") if line.label == "good"]
+    lines = [replace(line, label="OK") for line in lines_of(store, "parts") if line.label == "good"]
     with pytest.raises(InvalidInput, match="no image is labelled 'fine': use one of OK"):
         export(store, lines, form, tmp_path / "fine", good="fine")
     assert not export(store, lines, form, tmp_path / "named", good="OK").notes
-    masked = [line.model_copy(update={"label": "hole"}) for line in lines_of(store, "parts") if line.mask_uri]
+    masked = [replace(line, label="hole") for line in lines_of(store, "parts") if line.mask]
     assert any("--good LABEL" in note for note in export(store, masked, form, tmp_path / "all").notes)
 
 
@@ -265,7 +272,7 @@ def test_a_file_name_begins_with_a_letter_whatever_the_photograph_was_called(
     tmp_path: Path, store: ObjectStore
 ) -> None:
     lines = [
-        line.model_copy(update={"source": source})
+        replace(line, origin=replace(line.origin, source=source))
         for line, source in zip(lines_of(store)[:3], ("划痕/划.png", "-x.png", "._a.png"), strict=True)
     ]
     export(store, lines, "csv", tmp_path / "out")

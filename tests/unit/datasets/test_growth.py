@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from defectory.datasets.growth import AUGMENTATIONS, grow_test
-from defectory.datasets.manifest import ManifestLine, image_key
+from defectory.datasets.manifest import image_key
+from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from defectory.errors import InvalidInput
 from defectory.imaging import decode, encode_png
 from defectory.storage.memory import MemoryStore
@@ -23,9 +24,13 @@ def dataset(store: MemoryStore, test: int, colour: bool = True) -> list[Manifest
         sha256 = hashlib.sha256(png).hexdigest()
         store.put(image_key("d", sha256), png)
         lines.append(
-            ManifestLine(uri=store.uri(image_key("d", sha256)), sha256=sha256, width=16, height=16,
-                         label="good", split="test" if number < test else "train", group=f"g{number}")
-        )  # fmt: skip
+            ManifestLine(
+                file=PictureFile(uri=store.uri(image_key("d", sha256)), sha256=sha256, width=16, height=16),
+                label="good",
+                split="test" if number < test else "train",
+                group=f"g{number}",
+            )
+        )
     return lines
 
 
@@ -34,18 +39,18 @@ def test_it_grows_to_the_number_that_was_asked_for_and_marks_every_copy(colour: 
     store = MemoryStore()
     lines = dataset(store, test=6, colour=colour)
     copies = grow_test(store, "d", lines, 40, tuple(AUGMENTATIONS), seed=3)
-    parents = {line.sha256: line for line in lines if line.split == "test"}
+    parents = {line.file.sha256: line for line in lines if line.split == "test"}
     assert len(copies) == 34
-    per_parent = Counter(copy.parents[0] for copy in copies)
+    per_parent = Counter(copy.origin.parents[0] for copy in copies)
     assert max(per_parent.values()) - min(per_parent.values()) <= 1
     for copy in copies:
-        parent = parents[copy.parents[0]]
-        assert (copy.split, copy.label, copy.group, copy.origin) == ("test", "good", parent.group, "real")
-        assert copy.augmentation in AUGMENTATIONS
-        data = store.get(store.key(copy.uri))
-        assert hashlib.sha256(data).hexdigest() == copy.sha256
+        parent = parents[copy.origin.parents[0]]
+        assert (copy.split, copy.label, copy.group, copy.origin.kind) == ("test", "good", parent.group, "real")
+        assert copy.origin.augmentation in AUGMENTATIONS
+        data = store.get(store.key(copy.file.uri))
+        assert hashlib.sha256(data).hexdigest() == copy.file.sha256
         assert decode(data).size == (16, 16)
-    assert len({copy.sha256 for copy in copies}) == 34
+    assert len({copy.file.sha256 for copy in copies}) == 34
 
 
 def test_the_same_seed_gives_the_same_copies_and_another_gives_others() -> None:

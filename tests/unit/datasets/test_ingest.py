@@ -61,9 +61,9 @@ def test_broken_files_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert {line.label for line in lines} == {"good", "defect"}
     assert {line.kind for line in lines if line.label == "defect"} == {"scratch", "hole"}
     for line in lines:
-        assert (root / line.source).is_file()
-        assert store.get(store.key(line.uri)) == (root / line.source).read_bytes()
-        assert (line.width, line.height) == decode((root / line.source).read_bytes()).size
+        assert (root / line.origin.source).is_file()
+        assert store.get(store.key(line.file.uri)) == (root / line.origin.source).read_bytes()
+        assert (line.file.width, line.file.height) == decode((root / line.origin.source).read_bytes()).size
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P", "1"])
@@ -189,9 +189,9 @@ def test_pictures_keep_their_size_and_alpha_counts_on_request(tmp_path: Path) ->
     store = MemoryStore()
     kept = read_manifest(store, ingest(tmp_path, store, "kept", keep_alpha=True).manifest_uri)
     white = read_manifest(store, ingest(tmp_path, store, "white", fit="pad").manifest_uri)
-    assert {(x.width, x.height, x.fit, x.colour) for x in kept} == {(60, 30, "stretch", "RGBA")}
-    assert {(x.width, x.height, x.fit, x.colour) for x in white} == {(60, 30, "pad", "L")}
-    assert {x.sha256 for x in kept} == {x.sha256 for x in white}  # the same files, as they came
+    assert {(x.file.width, x.file.height, x.file.fit, x.file.colour) for x in kept} == {(60, 30, "stretch", "RGBA")}
+    assert {(x.file.width, x.file.height, x.file.fit, x.file.colour) for x in white} == {(60, 30, "pad", "L")}
+    assert {x.file.sha256 for x in kept} == {x.file.sha256 for x in white}  # the same files, as they came
     assert {x.shape for x in squares(store, kept, 16) if isinstance(x, np.ndarray)} == {(16, 16, 4)}
     (shown,) = {x.shape for x in squares(store, white, 16) if isinstance(x, np.ndarray)}
     assert shown == (16, 16)

@@ -5,21 +5,24 @@ import hashlib
 import pytest
 
 from defectory.datasets import pictures
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, MaskFile, PictureFile
 from defectory.datasets.pictures import LISTED, picture_of, pictures_of, with_masks
 from defectory.errors import Corrupted, DefectoryError, NotFound, Refused
 from defectory.storage import ObjectStore
 
 
-def line(store: ObjectStore, number: int, **changes: str) -> ManifestLine:
+def line(store: ObjectStore, number: int, *, uri: str = "", mask_known: bool = True) -> ManifestLine:
     """A line whose picture and mask are stored as it says."""
     data, mask = f"picture {number}".encode(), f"mask {number}".encode()
     store.put(f"pictures/{number}", data)
     store.put(f"masks/{number}", mask)
+    sha256 = hashlib.sha256(data).hexdigest()
+    mask_sha256 = hashlib.sha256(mask).hexdigest() if mask_known else ""
     return ManifestLine(
-        uri=store.uri(f"pictures/{number}"), sha256=hashlib.sha256(data).hexdigest(), width=1, height=1, label="good",
-        mask_uri=store.uri(f"masks/{number}"), mask_sha256=hashlib.sha256(mask).hexdigest(),
-    ).model_copy(update=changes)  # fmt: skip
+        file=PictureFile(uri=uri or store.uri(f"pictures/{number}"), sha256=sha256, width=1, height=1),
+        label="good",
+        mask=MaskFile(uri=store.uri(f"masks/{number}"), sha256=mask_sha256),
+    )
 
 
 def test_what_is_as_it_was_is_read_in_order(store: ObjectStore) -> None:
@@ -68,6 +71,6 @@ def test_what_is_absent_or_outside_hides_nothing(store: ObjectStore) -> None:
 
 
 def test_masks_of_which_no_hash_is_known_are_read_as_before(store: ObjectStore) -> None:
-    old = line(store, 1, mask_sha256="")
+    old = line(store, 1, mask_known=False)
     store.put("masks/1", b"another")
     assert list(with_masks(store, [old])) == [(b"picture 1", b"another")]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectory.datasets.layouts.table import read_groups
-from defectory.datasets.manifest import ManifestLine, content_hash, dump_lines, parse_lines
+from defectory.datasets.manifest import content_hash, dump_lines, parse_lines
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES, split_by_group
 from defectory.errors import InvalidInput
 

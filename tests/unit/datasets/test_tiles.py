@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from defectory.datasets.ingest import ingest
-from defectory.datasets.manifest import ManifestLine, read_card, read_manifest
+from defectory.datasets.manifest import read_card, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.tiles import Tiling, strip_warning, tiles_of
 from defectory.errors import InvalidInput
 from defectory.imaging import decode
@@ -71,18 +72,18 @@ def test_strips_are_cut_and_labelled_by_their_masks(tmp_path: Path) -> None:
     assert len(lines) == 8 * len(tiles_of(512, 32, Tiling(overlap=0.5))) == 8 * 31
     groups = defaultdict(set)
     for line in lines:
-        assert line.tile is not None
-        left, top, side = line.tile
+        assert line.origin.tile is not None
+        left, top, side = line.origin.tile
         box = np.s_[top : top + side, left : left + side]
-        name = Path(line.source)
-        seen = strip(int(name.stem) + (100 if "hole" in line.source else 0))[box]
-        np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.uri)))), seen)
-        cut = masks.get(line.source, np.zeros((32, 512), np.uint8))[box]
+        name = Path(line.origin.source)
+        seen = strip(int(name.stem) + (100 if "hole" in line.origin.source else 0))[box]
+        np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.file.uri)))), seen)
+        cut = masks.get(line.origin.source, np.zeros((32, 512), np.uint8))[box]
         assert (line.label, line.kind) == (("defect", "hole") if cut.any() else ("good", ""))
-        assert bool(line.mask_uri) == bool(cut.any())
-        if line.mask_uri:
-            np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.mask_uri)))), cut)
-        groups[line.source].add((line.group, line.split))
+        assert bool(line.mask) == bool(cut.any())
+        if line.mask:
+            np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.mask.uri)))), cut)
+        groups[line.origin.source].add((line.group, line.split))
     assert len(groups) == 8
     assert all(len(found) == 1 for found in groups.values())
     assert len({next(iter(found))[0] for found in groups.values()}) == 8
@@ -93,7 +94,7 @@ def test_strips_are_cut_and_labelled_by_their_masks(tmp_path: Path) -> None:
 def test_tiles_of_a_defect_that_no_mask_marks_are_said(tmp_path: Path) -> None:
     category(tmp_path, masked=False)
     store, lines = lines_of(tmp_path, tiling=Tiling())
-    assert {line.label for line in lines if "hole" in line.source} == {"defect"}
+    assert {line.label for line in lines if "hole" in line.origin.source} == {"defect"}
     assert read_card(store, "web")["notes"] == [
         "4 photographs of defects have no mask that says where (e.g. test/hole/0.png): all their tiles bear the "
         "photograph's label, also those that the defect is not on"
@@ -106,21 +107,21 @@ def test_a_large_picture_is_cut_in_both_directions(tmp_path: Path) -> None:
         for i in range(3):
             Image.fromarray(strip(10 * number + i, 150, 100)).save(tmp_path / label / f"{i}.jpg", quality=95)
     store, lines = lines_of(tmp_path, tiling=Tiling(side_px=64, overlap=0.25))
-    tiles = {line.tile for line in lines if line.source == "bad/0.jpg"}
+    tiles = {line.origin.tile for line in lines if line.origin.source == "bad/0.jpg"}
     assert tiles == {(left, top, 64) for left in (0, 43, 86) for top in (0, 36)}
     whole = decode((tmp_path / "bad/0.jpg").read_bytes())
     for line in lines:
-        if line.source == "bad/0.jpg" and line.tile:
-            left, top, side = line.tile
+        if line.origin.source == "bad/0.jpg" and line.origin.tile:
+            left, top, side = line.origin.tile
             part = whole.crop((left, top, left + side, top + side))
-            np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.uri)))), np.asarray(part))
+            np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.file.uri)))), np.asarray(part))
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_strips_that_stay_whole_are_warned_of_with_the_remedies(tmp_path: Path, fit: str) -> None:
     category(tmp_path)
     store, lines = lines_of(tmp_path, fit=fit)
-    assert {line.tile for line in lines} == {None}
+    assert {line.origin.tile for line in lines} == {None}
     (note,) = read_card(store, "web")["notes"]
     assert note.startswith("8 of 8 photographs are longer than 3:1 (up to 16:1): ")
     assert "--tile" in note
@@ -144,7 +145,7 @@ def test_a_mask_of_another_size_is_left_out_and_said_and_its_photograph_stays(tm
     category(tmp_path)
     Image.new("L", (256, 16), 255).save(tmp_path / "ground_truth/hole/1_mask.png")
     store, lines = lines_of(tmp_path, fit="pad")
-    assert {line.source for line in lines if line.kind == "hole" and line.mask_uri} == {
+    assert {line.origin.source for line in lines if line.kind == "hole" and line.mask} == {
         f"test/hole/{i}.png" for i in (0, 2, 3)
     }
     assert len(lines) == 8

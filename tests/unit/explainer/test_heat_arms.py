@@ -9,7 +9,8 @@ from PIL import Image
 
 from bench.bundle import put_classifier
 from bench.heat_arms import Arm, compare_heat, read_arms, table
-from defectory.datasets.manifest import ManifestLine, Split, write_dataset
+from defectory.datasets.manifest import write_dataset
+from defectory.datasets.manifest_line import ManifestLine, MaskFile, PictureFile, Split
 from defectory.errors import FailedPrecondition
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore, open_store
@@ -59,10 +60,13 @@ def put_image(store: ObjectStore, number: int, split: Split, masked: bool) -> Ma
     store.put(f"images/{number}.png", data)
     store.put("masks/one.png", encode_png(Image.fromarray(MASK)))
     return ManifestLine(
-        uri=store.uri(f"images/{number}.png"), sha256=hashlib.sha256(data).hexdigest(), split=split,
-        label="defect" if masked else "good", width=SIZE, height=SIZE,
-        mask_uri=store.uri("masks/one.png") if masked else "",
-    )  # fmt: skip
+        file=PictureFile(
+            uri=store.uri(f"images/{number}.png"), sha256=hashlib.sha256(data).hexdigest(), width=SIZE, height=SIZE
+        ),
+        mask=MaskFile(uri=store.uri("masks/one.png")) if masked else None,
+        split=split,
+        label="defect" if masked else "good",
+    )
 
 
 def pixels(number: int) -> np.ndarray:

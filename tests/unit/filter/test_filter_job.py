@@ -25,7 +25,7 @@ def test_one_version_judges_though_a_newer_one_appears(monkeypatch: pytest.Monke
         asked.append(model)
         store.put("models/classifier/judge/2/model.json", b"{}")
         even, lines = {"defect": 0.5, "good": 0.5}, read_manifest(store, uri)
-        return Scores({x.sha256: Score(even, even) for x in lines}, {x.sha256: np.ones(2) for x in lines})
+        return Scores({x.file.sha256: Score(even, even) for x in lines}, {x.file.sha256: np.ones(2) for x in lines})
 
     monkeypatch.setattr(jobs, "score_manifest", score)
     monkeypatch.setattr(jobs, "doubts", lambda store, model, real, reading: asked.append(model) or [])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.errors import InvalidInput
 from defectory.job_settings.filtering import Filtering
 from defectory.validation import validated
@@ -66,31 +66,43 @@ def test_thresholds_out_of_range(rule: dict, field: str) -> None:
 
 
 def test_an_image_that_was_scored_but_could_not_be_compared_is_not_accepted() -> None:
-    line = ManifestLine(uri="u", sha256="0" * 64, width=1, height=1, label="a", origin="synthetic")
-    (judged,) = decide([line], {line.sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0, "b": 0})}, {}, [], [], Policy())
-    assert (judged.verdict, judged.reasons) == ("rejected", ("unreadable",))
-    assert judged.scores == {"a": 0.95, "b": 0.05}
+    line = ManifestLine(
+        file=PictureFile(uri="u", sha256="0" * 64, width=1, height=1), origin=Origin(kind="synthetic"), label="a"
+    )
+    (judged,) = decide(
+        [line], {line.file.sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0, "b": 0})}, {}, [], [], Policy()
+    )
+    assert (judged.judgement.verdict, judged.judgement.reasons) == ("rejected", ("unreadable",))
+    assert judged.judgement.scores == {"a": 0.95, "b": 0.05}
 
 
 def test_every_reason_is_kept_and_counted() -> None:
     lines = [
-        ManifestLine(uri=f"u{i}", sha256=f"{i}" * 64, width=1, height=1, label="a", origin="synthetic")
+        ManifestLine(
+            file=PictureFile(uri=f"u{i}", sha256=f"{i}" * 64, width=1, height=1),
+            origin=Origin(kind="synthetic"),
+            label="a",
+        )
         for i in range(4)
     ]
     scores = {
-        lines[0].sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0.01, "b": 0.01}),
-        lines[1].sha256: Score({"a": 0.2, "b": 0.8}, {"a": 0.1, "b": 0.1}),
-        lines[2].sha256: Score({"a": 0.99, "b": 0.01}, {"a": 0.0, "b": 0.0}),
+        lines[0].file.sha256: Score({"a": 0.95, "b": 0.05}, {"a": 0.01, "b": 0.01}),
+        lines[1].file.sha256: Score({"a": 0.2, "b": 0.8}, {"a": 0.1, "b": 0.1}),
+        lines[2].file.sha256: Score({"a": 0.99, "b": 0.01}, {"a": 0.0, "b": 0.0}),
     }
-    findings = {line.sha256: Finding((), 1, 0.5, 0.2) for line in lines[:3]}
-    findings[lines[1].sha256] = Finding(("near_copy", "outlier"), 0, 0.01, np.inf, 1)
+    findings = {line.file.sha256: Finding((), 1, 0.5, 0.2) for line in lines[:3]}
+    findings[lines[1].file.sha256] = Finding(("near_copy", "outlier"), 0, 0.01, np.inf, 1)
     judged = decide(lines, scores, findings, ["r0", "r1"], ["s0", "s1"], Policy())
-    assert [x.verdict for x in judged] == ["accepted", "rejected", "accepted", "rejected"]
-    assert judged[1].reasons == ("confidence", "near_copy", "outlier")
-    assert judged[3].reasons == ("unreadable",)
-    assert (judged[1].nearest_real, judged[1].nearest_real_distance, judged[1].score_spread) == ("r0", 0.01, 0.1)
-    assert (judged[1].duplicate_of, judged[1].feature_distance) == ("s1", None)
-    assert (judged[0].duplicate_of, judged[0].feature_distance) == ("", 0.2)
+    assert [x.judgement.verdict for x in judged] == ["accepted", "rejected", "accepted", "rejected"]
+    assert judged[1].judgement.reasons == ("confidence", "near_copy", "outlier")
+    assert judged[3].judgement.reasons == ("unreadable",)
+    assert (
+        judged[1].judgement.nearest_real,
+        judged[1].judgement.nearest_real_distance,
+        judged[1].judgement.spread,
+    ) == ("r0", 0.01, 0.1)
+    assert (judged[1].judgement.duplicate_of, judged[1].judgement.feature_distance) == ("s1", None)
+    assert (judged[0].judgement.duplicate_of, judged[0].judgement.feature_distance) == ("", 0.2)
     verdicts, reasons = count_verdicts(judged)
     assert verdicts == {"accepted": 2, "rejected": 2}
     assert reasons == {"confidence": 1, "near_copy": 1, "outlier": 1, "unreadable": 1}
@@ -106,11 +118,13 @@ def real(label: str, *confidences: float) -> list[ManifestLine]:
     other = {"good": "defect", "defect": "good"}[label]
     return [
         ManifestLine(
-            uri="u", sha256=f"{number:064x}", width=8, height=8, label=label, split="validation",
-            scores={label: p, other: 1 - p},
+            file=PictureFile(uri="u", sha256=f"{number:064x}", width=8, height=8),
+            judgement=Judgement(scores={label: p, other: 1 - p}),
+            label=label,
+            split="validation",
         )
         for number, p in enumerate(confidences)
-    ]  # fmt: skip
+    ]
 
 
 def test_a_threshold_that_rejects_most_real_images_is_warned_of_by_label() -> None:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.job_settings.filtering import Filtering
 from defectory.storage import ObjectStore, open_store
 from services.filter.judging import judge_manifest
@@ -20,6 +22,7 @@ from tests.contract.datasets import make_dataset
 
 CHANNELS = 24
 LABELS = ("good", "defect")
+ACCEPTED, NOT_JUDGED = Judgement(verdict="accepted"), Judgement()
 
 
 def drawn(count: int, seed: int, shift: float = 0.0, per_part: int = 1, inside: float = 0.0) -> Sample:
@@ -131,29 +134,33 @@ def test_too_few_parts_of_either_say_nothing(few: str) -> None:
     assert probe(*of(LEAST)) is not None
 
 
-def lines(count: int, origin: str, label: str, start: int = 0, **fields) -> list[ManifestLine]:
+def lines(count: int, origin: str, label: str, start: int = 0, judgement: Judgement = NOT_JUDGED) -> list[ManifestLine]:
     return [
         ManifestLine(
-            uri="x", sha256=f"{number:064x}", width=8, height=8, label=label, origin=origin, split="train", **fields
+            file=PictureFile(uri="x", sha256=f"{number:064x}", width=8, height=8),
+            origin=Origin(kind=origin),
+            label=label,
+            split="train",
+            judgement=judgement,
         )
         for number in range(start, start + count)
-    ]  # fmt: skip
+    ]
 
 
 def known(of: Sequence[ManifestLine], seed: int, shift: float = 0.0) -> dict[str, np.ndarray]:
     rows = drawn(len(of), seed, shift).embeddings
-    return {line.sha256: row for line, row in zip(of, rows, strict=True)}
+    return {line.file.sha256: row for line, row in zip(of, rows, strict=True)}
 
 
 def test_every_label_is_probed_by_itself_and_only_on_what_was_accepted() -> None:
     real = [*lines(30, "real", "good"), *lines(30, "real", "defect", 100), *lines(5, "real", "rare", 200)]
     accepted = [
-        *lines(40, "synthetic", "good", 1000, verdict="accepted"),
-        *lines(40, "synthetic", "defect", 2000, verdict="accepted"),
-        *lines(40, "synthetic", "rare", 3000, verdict="accepted"),
+        *lines(40, "synthetic", "good", 1000, judgement=ACCEPTED),
+        *lines(40, "synthetic", "defect", 2000, judgement=ACCEPTED),
+        *lines(40, "synthetic", "rare", 3000, judgement=ACCEPTED),
     ]
-    rejected = lines(50, "synthetic", "good", 4000, verdict="rejected")
-    again = lines(50, "synthetic", "good", 5000, verdict="accepted", duplicate_of="0" * 64)
+    rejected = lines(50, "synthetic", "good", 4000, judgement=Judgement(verdict="rejected"))
+    again = lines(50, "synthetic", "good", 5000, judgement=replace(ACCEPTED, duplicate_of="0" * 64))
     synthetic = {
         **known(accepted[:40], 1), **known(accepted[40:], 2, shift=8.0), **known(rejected, 3, shift=8.0),
         **known(again, 4, shift=8.0),
@@ -173,7 +180,7 @@ def test_every_label_is_probed_by_itself_and_only_on_what_was_accepted() -> None
 
 
 def test_the_work_is_bounded() -> None:
-    real, synthetic = lines(MOST + 500, "real", "good"), lines(20, "synthetic", "good", 9000, verdict="accepted")
+    real, synthetic = lines(MOST + 500, "real", "good"), lines(20, "synthetic", "good", 9000, judgement=ACCEPTED)
     found = probe_labels(real, synthetic, known(real, 1), known(synthetic, 2))["good"]
     assert found is not None
     assert (found.real, found.synthetic) == (MOST, 20)
@@ -187,13 +194,16 @@ def store() -> ObjectStore:
 def test_the_judged_dataset_has_it_of_training_images_without_augmented_copies(store: ObjectStore) -> None:
     def halves(uri: str) -> list[ManifestLine]:
         """Noise, which looks like no other noise: half of it good, half of it defects."""
-        return [x.model_copy(update={"label": LABELS[i >= 40]}) for i, x in enumerate(read_manifest(store, uri))]
+        return [replace(x, label=LABELS[i >= 40]) for i, x in enumerate(read_manifest(store, uri))]
 
     real = halves(make_dataset(store, each=80, labels=["good"]))
-    copies = [x.model_copy(update={"sha256": x.sha256[::-1], "augmentation": "turned"}) for x in real]
+    copies = [
+        replace(x, file=replace(x.file, sha256=x.file.sha256[::-1]), origin=replace(x.origin, augmentation="turned"))
+        for x in real
+    ]
     real_uri = write_dataset(store, "parts", [*real, *copies], {})
     made = halves(make_dataset(store, "made", each=80, seed=1, labels=["good"]))
-    made = [x.model_copy(update={"origin": "synthetic", "group": ""}) for x in made]
+    made = [replace(x, origin=replace(x.origin, kind="synthetic"), group="") for x in made]
     synthetic_uri = write_dataset(store, "made", made, {})
     random = np.random.default_rng(0)
 
@@ -203,9 +213,9 @@ def test_the_judged_dataset_has_it_of_training_images_without_augmented_copies(s
         for x in read_manifest(store, uri):
             row = random.normal(size=CHANNELS)
             strange = x.label == "defect" and not x.is_real
-            row[0] += 3 * (strange or (x.is_real and (x.split == "validation" or bool(x.augmentation))))
-            scores[x.sha256] = Score({"good": 0.5, "defect": 0.5}, {"good": 0, "defect": 0})
-            embeddings[x.sha256] = row.astype(np.float32)
+            row[0] += 3 * (strange or (x.is_real and (x.split == "validation" or bool(x.origin.augmentation))))
+            scores[x.file.sha256] = Score({"good": 0.5, "defect": 0.5}, {"good": 0, "defect": 0})
+            embeddings[x.file.sha256] = row.astype(np.float32)
         return Scores(scores, embeddings)
 
     judge_manifest(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from defectory.datasets.manifest import ManifestLine, image_key, write_dataset
+from defectory.datasets.manifest import image_key, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore
 from services.generator import bundle
@@ -38,14 +39,11 @@ def make_lines(
         store.put(image_key(name, sha256), data)
         lines.append(
             ManifestLine(
-                uri=store.uri(image_key(name, sha256)),
-                sha256=sha256,
-                width=side,
-                height=side,
+                file=PictureFile(uri=store.uri(image_key(name, sha256)), sha256=sha256, width=side, height=side),
+                origin=Origin(source=f"{split}/{label}/{number}.png"),
                 label=label,
-                split=split,  # type: ignore[arg-type]
+                split=split,
                 group=f"g{number}",
-                source=f"{split}/{label}/{number}.png",
             )
         )
     return lines

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from defectory.datasets.manifest import ManifestLine
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from services.generator.metrics import likeness
 from services.generator.metrics.likeness import TrainingImages, outline
 from services.generator.starter.drawing import draw
@@ -95,7 +95,12 @@ def test_an_outline_has_no_brightness_and_larger_pictures_are_reduced(pictures: 
 
 def test_the_part_of_an_edited_image_is_that_of_the_one_it_was_made_from() -> None:
     def line(sha256: str, group: str = "", parents: tuple[str, ...] = ()) -> ManifestLine:
-        return ManifestLine(uri="u", sha256=sha256 * 64, width=8, height=8, label="x", group=group, parents=parents)
+        return ManifestLine(
+            file=PictureFile(uri="u", sha256=sha256 * 64, width=8, height=8),
+            origin=Origin(parents=parents),
+            label="x",
+            group=group,
+        )
 
     lines = [
         line("a", "g1"),

@@ -77,13 +77,18 @@ def test_a_dataset_whose_lines_can_be_made_again(folder: ObjectStore) -> None:
     write_generator(folder)
     uri = make(folder, 5, first_seed=100, truncation_psi=0.6, noise_mode="random")
     lines = read_manifest(folder, uri)
-    assert [line.seed for line in lines] == [100, 101, 102, 103, 104]
-    network, _ = bundle.load(folder, lines[2].generator)
-    again = render(network, [lines[2].seed], truncation_psi=lines[2].truncation_psi, noise_mode=lines[2].noise_mode)
-    data = folder.get(folder.key(lines[2].uri))
-    assert hashlib.sha256(data).hexdigest() == lines[2].sha256
+    assert [line.synthesis.seed for line in lines] == [100, 101, 102, 103, 104]
+    network, _ = bundle.load(folder, lines[2].synthesis.generator)
+    again = render(
+        network,
+        [lines[2].synthesis.seed],
+        truncation_psi=lines[2].synthesis.truncation_psi,
+        noise_mode=lines[2].synthesis.noise_mode,
+    )
+    data = folder.get(folder.key(lines[2].file.uri))
+    assert hashlib.sha256(data).hexdigest() == lines[2].file.sha256
     np.testing.assert_array_equal(np.asarray(decode(data)), again[0])
-    assert {(x.label, x.origin, x.generator, x.split, x.parents) for x in lines} == {
+    assert {(x.label, x.origin.kind, x.synthesis.generator, x.split, x.origin.parents) for x in lines} == {
         ("defect", "synthetic", "tiny/1", "none", ())
     }
     assert read_card(folder, "fake")["counts"] == {"none": {"defect": 5}}
@@ -99,7 +104,7 @@ def test_an_interrupted_dataset_is_taken_up(folder: ObjectStore, monkeypatch: py
     computed: list[int] = []
     monkeypatch.setattr(synthesis, "render", lambda g, seeds, **s: computed.extend(seeds) or render(g, seeds, **s))
     resumed = read_manifest(folder, make(folder, 70))
-    assert [line.sha256 for line in resumed] == [line.sha256 for line in whole]
+    assert [line.file.sha256 for line in resumed] == [line.file.sha256 for line in whole]
     assert len(computed) < 70
     assert not list(folder.list("datasets/fake/parts/"))
 
@@ -109,13 +114,13 @@ def test_images_in_half_precision_are_near_those_of_fp32_and_say_so(folder: Obje
     write_generator(folder)
     plain = read_manifest(folder, make(folder, 3, "plain"))
     lines = read_manifest(folder, make(folder, 3, "half", precision=precision, half_resolutions=1))
-    assert {(line.precision, line.half_resolutions) for line in plain} == {("", 0)}
-    assert {(line.precision, line.half_resolutions) for line in lines} == {(precision, 1)}
+    assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in plain} == {("", 0)}
+    assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in lines} == {(precision, 1)}
     assert "precision" not in read_card(folder, "plain")["synthesis"]
     made_by = read_card(folder, "half")["synthesis"]
     assert (made_by["precision"], made_by["half_resolutions"]) == (precision, 1)
     pixels = [
-        np.stack([np.asarray(decode(folder.get(folder.key(x.uri)))).astype(int) for x in made])
+        np.stack([np.asarray(decode(folder.get(folder.key(x.file.uri)))).astype(int) for x in made])
         for made in (plain, lines)
     ]
     assert 0 < np.abs(pixels[1] - pixels[0]).max() <= 3  # grey levels
@@ -134,7 +139,7 @@ def test_the_precision_of_the_call_before_does_not_stay(folder: ObjectStore) -> 
     synthesis.synthesize(folder, network, card, half, "half", ignore)
     uri = synthesis.synthesize(folder, network, card, SynthesisSettings(3), "plain", ignore)
     alone = read_manifest(folder, make(folder, 3, "alone"))
-    assert [line.sha256 for line in read_manifest(folder, uri)] == [line.sha256 for line in alone]
+    assert [line.file.sha256 for line in read_manifest(folder, uri)] == [line.file.sha256 for line in alone]
 
 
 def test_activations_beyond_fp16_are_refused_not_written(folder: ObjectStore) -> None:
@@ -186,9 +191,9 @@ def test_the_stretch_is_undone_on_request(folder: ObjectStore) -> None:
     square = read_manifest(folder, synthesis.synthesize(folder, network, wide, SynthesisSettings(2), "square", ignore))
     restored = SynthesisSettings(2, restore_size=True)
     lines = read_manifest(folder, synthesis.synthesize(folder, network, wide, restored, "wide", ignore))
-    assert {(line.width, line.height) for line in square} == {(16, 16)}
-    assert {(line.width, line.height) for line in lines} == {(40, 10)}
-    before, after = (decode(folder.get(folder.key(x[0].uri))) for x in (square, lines))
+    assert {(line.file.width, line.file.height) for line in square} == {(16, 16)}
+    assert {(line.file.width, line.file.height) for line in lines} == {(40, 10)}
+    before, after = (decode(folder.get(folder.key(x[0].file.uri))) for x in (square, lines))
     assert np.asarray(after).mean() == pytest.approx(np.asarray(before).mean(), abs=3)
     with pytest.raises(InvalidInput, match="original size") as refused:
         synthesis.synthesize(folder, network, card, restored, "unknown", ignore)

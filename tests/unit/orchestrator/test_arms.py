@@ -126,7 +126,7 @@ def test_four_arms_are_trained_on_what_they_say(photos: Path) -> None:
 
     def training(arm: str) -> Counter[tuple[str, str]]:
         lines = read_manifest(store, asked[f"line.{arm}"].manifest_uri)
-        return Counter((line.label, line.origin) for line in lines if line.split == "train")
+        return Counter((line.label, line.origin.kind) for line in lines if line.split == "train")
 
     real = outputs[INGEST].counts["train"]
     assert real["good"] > real["defect"]
@@ -135,9 +135,11 @@ def test_four_arms_are_trained_on_what_they_say(photos: Path) -> None:
     assert training("baseline") == as_ingested
     assert training("expanded") == training("raw") == both
     assert training("even") == {("good", "real"): real["good"], ("defect", "real"): real["good"]}
-    first_made = [x.sha256 for x in read_manifest(store, outputs[FILTER].root["good"].rounds[0].synthetic_manifest_uri)]
+    first_made = [
+        x.file.sha256 for x in read_manifest(store, outputs[FILTER].root["good"].rounds[0].synthetic_manifest_uri)
+    ]
     raw = read_manifest(store, outputs[dataset_of("raw")].manifest_uri)
-    of_label = [x.sha256 for x in raw if x.origin == "synthetic" and x.label == "good"]
+    of_label = [x.file.sha256 for x in raw if x.origin.kind == "synthetic" and x.label == "good"]
     assert of_label == first_made[:10], "as they were made, whatever the filter says of them"
     assert len({r.settings.steps_per_epoch for r in asked.values()}) == 1, "all arms and the judge"
     assert [asked[f"line.{arm}"].settings.epochs for arm in ("baseline", "expanded", "raw", "even", "judge")] == [

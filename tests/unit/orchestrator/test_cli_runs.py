@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.datasets.manifest import write_dataset
+from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.serving.operations.leases import Leases
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, progress_key, write_record
@@ -232,7 +233,8 @@ def test_models_of_both_kinds_are_listed_with_what_they_were_trained_on(store: O
 
 
 def test_datasets_are_listed_with_when_they_were_made(store: ObjectStore) -> None:
-    line = ManifestLine(uri=store.uri("x"), sha256="0" * 64, width=4, height=4, label="good", split="train")
+    file = PictureFile(uri=store.uri("x"), sha256="0" * 64, width=4, height=4)
+    line = ManifestLine(file=file, label="good", split="train")
     write_dataset(store, "screws", [line], {})
     (card,) = answer(store, "dataset", "list")["datasets"]
     assert abs(datetime.fromisoformat(card["made"]) - datetime.now(UTC)) < timedelta(minutes=5)

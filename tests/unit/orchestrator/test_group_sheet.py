@@ -3,13 +3,15 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.datasets.manifest import write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
@@ -18,17 +20,15 @@ from orchestrator.pipeline.group_sheet import ACROSS, GAP_PX, LINE_PX, TILE_PX, 
 from orchestrator.pipeline.settings import DataSettings
 
 
-def line(store: ObjectStore, source: str, group: str, level: int, label: str = "good", **more: object) -> ManifestLine:
+def line(store: ObjectStore, source: str, group: str, level: int, label: str = "good", **more: Any) -> ManifestLine:
     """A square picture of one grey level."""
     from hashlib import sha256
 
     content = encode_png(np.full((40, 40), level, np.uint8))
     key = f"pictures/{source.replace('/', '-')}"
     store.put(key, content)
-    return ManifestLine(
-        uri=store.uri(key), sha256=sha256(content).hexdigest(), width=40, height=40, label=label, split="train",
-        group=group, source=source, **more,
-    )  # fmt: skip
+    file = PictureFile(uri=store.uri(key), sha256=sha256(content).hexdigest(), width=40, height=40)
+    return ManifestLine(file=file, label=label, split="train", group=group, origin=Origin(source=source, **more))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def lines(store: ObjectStore) -> list[ManifestLine]:
 def test_groups_of_several_labels_come_first_then_the_largest(lines: list[ManifestLine]) -> None:
     groups = groups_of(lines)
     assert [group.name for group in groups] == ["part-7", "found-2", "found-1"]
-    assert [x.source for x in groups[0].photographs] == ["bad/c.png", "good/c.png"]
+    assert [x.origin.source for x in groups[0].photographs] == ["bad/c.png", "good/c.png"]
     assert groups[0].title == "part-7 (given): 2 photographs, defect + good, train"
     assert groups[1].title == "found-2 (found): 10 photographs, good, train"
 

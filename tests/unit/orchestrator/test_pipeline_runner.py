@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import ManifestLine, read_manifest, write_dataset
+from defectory.datasets.manifest import read_manifest, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile, Synthesis
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
@@ -83,20 +85,31 @@ class Answers:
     def Synthesize(self, request: Any) -> Any:  # noqa: N802
         seeds = range(request.first_seed, request.first_seed + request.count)
         lines = [
-            ManifestLine(uri="u", sha256=f"{hash((request.model, s)) % 16**8:064x}", width=8, height=8,
-                         label=request.model.rpartition(".")[2].split("/")[0], origin="synthetic", seed=s)
+            ManifestLine(
+                file=PictureFile(uri="u", sha256=f"{hash((request.model, s)) % 16**8:064x}", width=8, height=8),
+                origin=Origin(kind="synthetic"),
+                synthesis=Synthesis(seed=s),
+                label=request.model.rpartition(".")[2].split("/")[0],
+            )
             for s in seeds
-        ]  # fmt: skip
+        ]
         uri = write_dataset(self._store, request.dataset, lines, {})
         return generator_pb2.SynthesizeResponse(manifest_uri=uri, count=request.count)
 
     def FilterImages(self, request: Any) -> Any:  # noqa: N802
         lines = [
-            line.model_copy(update={"verdict": "rejected" if i % 3 == 2 and request.threshold > 0.6 else "accepted"})
+            replace(
+                line,
+                judgement=replace(
+                    line.judgement, verdict="rejected" if i % 3 == 2 and request.threshold > 0.6 else "accepted"
+                ),
+            )
             for i, line in enumerate(read_manifest(self._store, request.manifest_uri))
         ]
         uri = write_dataset(self._store, request.dataset, lines, {})
-        return filter_pb2.FilterImagesResponse(manifest_uri=uri, verdicts=Counter(line.verdict for line in lines))
+        return filter_pb2.FilterImagesResponse(
+            manifest_uri=uri, verdicts=Counter(line.judgement.verdict for line in lines)
+        )
 
     def ExplainImages(self, request: Any) -> Any:  # noqa: N802
         return explainer_pb2.ExplainImagesResponse(explanations_uri="x", count=request.limit)
@@ -193,7 +206,7 @@ def test_real_lines_are_in_the_expanded_dataset_as_they_were(photos: Path) -> No
     real = read_manifest(store, outputs[INGEST].manifest_uri)
     expanded = read_manifest(store, outputs[dataset_of("expanded")].manifest_uri)
     assert expanded[: len(real)] == real
-    assert {(line.split, line.origin) for line in expanded[len(real) :]} == {("train", "synthetic")}
+    assert {(line.split, line.origin.kind) for line in expanded[len(real) :]} == {("train", "synthetic")}
 
 
 def test_both_arms_take_the_same_number_of_steps_of_the_same_settings(photos: Path) -> None:

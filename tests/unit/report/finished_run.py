@@ -3,19 +3,23 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
 from defectory.datasets.layouts.summary import summarise
-from defectory.datasets.manifest import ManifestLine, write_dataset
+from defectory.datasets.manifest import write_dataset
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.settings import resolve
 
 LABELS = ("defect", "good")
+SYNTHETIC = Origin(kind="synthetic")
 
 
 def put(store: MemoryStore, key: str, content: object) -> str:
@@ -23,15 +27,15 @@ def put(store: MemoryStore, key: str, content: object) -> str:
     return store.uri(key)
 
 
-def images(store: MemoryStore, count: int, seed: int, **fields) -> list[ManifestLine]:
+def images(store: MemoryStore, count: int, seed: int, **fields: Any) -> list[ManifestLine]:
     found = []
     for i in range(count):
         data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
         key = f"images/{seed + i}.png"
         store.put(key, data)
         digest = hashlib.sha256(data).hexdigest()
-        line = {"uri": store.uri(key), "sha256": digest, "width": 16, "height": 16, "label": LABELS[i % 2]}
-        found.append(ManifestLine(**{**line, **fields}))
+        file = PictureFile(uri=store.uri(key), sha256=digest, width=16, height=16)
+        found.append(ManifestLine(file=file, **{"label": LABELS[i % 2], **fields}))
     return found
 
 
@@ -53,7 +57,12 @@ def card(recipe: str = "best", input_px: int = 224) -> dict:
 def evaluation(test: list[ManifestLine]) -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     rows = [
-        {"sha256": x.sha256, "label": x.label, "group": x.sha256, "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]]}
+        {
+            "sha256": x.file.sha256,
+            "label": x.label,
+            "group": x.file.sha256,
+            "probabilities": [[0.6, 0.4], [0.3, 0.7], [0.3, 0.7]],
+        }
         for x in test
     ]
     decisions = {
@@ -83,7 +92,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
     """
     store = MemoryStore()
     train, test = images(store, 4, 100, split="train"), images(store, 4, 200, split="test")
-    real = [x.model_copy(update={"kind": kinds[i % 2]}) for i, x in enumerate([*train, *test])]
+    real = [replace(x, kind=kinds[i % 2]) for i, x in enumerate([*train, *test])]
     manifest_uri = write_dataset(store, "run", real, {})
     model = {
         "masked": 30, "cells": [7, 7], "pointing": 0.4, "pointing_by_chance": 0.1, "inside": 0.3,
@@ -117,7 +126,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
         }  # fmt: skip
         steps[f"{arm.name}-evaluate"] = evaluated
         if arm.trains_on == "synthetic":
-            made = images(store, 3, 400, origin="synthetic", label="good", split="train")
+            made = images(store, 3, 400, label="good", split="train", origin=SYNTHETIC)
             name = f"run.{arm.name}"
             steps[f"{arm.name}-dataset"] = {
                 "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *made], {}),
@@ -137,9 +146,11 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
 
 def _rounds(store: MemoryStore) -> list[dict]:
     """Two rounds of synthetic images of good parts: 4 and 1, of which 2 were accepted."""
-    rejected = images(store, 2, 300, origin="synthetic", label="good", verdict="rejected", reasons=("outlier",))
-    accepted = images(store, 2, 310, origin="synthetic", label="good", verdict="accepted", scores={"good": 0.95})
-    later = images(store, 1, 320, origin="synthetic", label="good", verdict="rejected", scores={"good": 0.2})
+    outlier = Judgement(verdict="rejected", reasons=("outlier",))
+    sure, unsure = (Judgement(verdict=v, scores={"good": p}) for v, p in (("accepted", 0.95), ("rejected", 0.2)))
+    rejected = images(store, 2, 300, label="good", origin=SYNTHETIC, judgement=outlier)
+    accepted = images(store, 2, 310, label="good", origin=SYNTHETIC, judgement=sure)
+    later = images(store, 1, 320, label="good", origin=SYNTHETIC, judgement=unsure)
     curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
     counted = {"synthetic_manifest_uri": "x", "content_hash": "0", "verdicts": {}, "reasons": {}}
     return [
@@ -156,8 +167,9 @@ def _rounds(store: MemoryStore) -> list[dict]:
 
 def _explanations(store: MemoryStore, arms: Sequence[ArmSettings], test: list[ManifestLine]) -> str:
     row = {
-        "uri": test[0].uri, "sha256": test[0].sha256, "label": "defect", "kind": "crack", "method": "grad-cam++",
-        "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].uri, "on_background": True,
+        "uri": test[0].file.uri, "sha256": test[0].file.sha256, "label": "defect", "kind": "crack",
+        "method": "grad-cam++", "predicted": "defect", "probability": 0.91, "overlay_uri": test[1].file.uri,
+        "on_background": True,
     }  # fmt: skip
     store.put("e", b"".join(json.dumps({**row, "model": f"run.{arm.name}/1"}).encode() + b"\n" for arm in arms))
     return store.uri("e")

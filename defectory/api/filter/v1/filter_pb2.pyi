@@ -228,7 +228,7 @@ class FilterImagesResponse(_message.Message):
     CURVE_URI_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     manifest_uri: _builtins.str
-    """URI of the manifest with "verdict", "reasons", "scores" and "nearest_real" on every line."""
+    """URI of the manifest whose lines have a judgement: verdict, reasons, scores, nearest real image."""
     curve_uri: _builtins.str
     """URI of curve.json: kept images against the threshold, for each label."""
     @_builtins.property

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from defectory.datasets.ingest import ingest
-from defectory.datasets.manifest import ManifestLine, read_manifest
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
 from defectory.imaging import decode
 from defectory.storage.memory import MemoryStore
 from tests.unit.datasets.layouts.drawing import SIDE
@@ -27,17 +28,19 @@ class Ingested:
 
     def has_mask(self, source: str) -> bool:
         """Whether a photograph was taken, and with its mask."""
-        return source in self.lines and bool(self.lines[source].mask_uri)
+        return source in self.lines and self.lines[source].mask is not None
 
     def mask(self, source: str) -> np.ndarray:
         """A photograph's mask in its own size: uint8 (SIDE, SIDE); all 0 where it has none."""
-        uri = self.lines[source].mask_uri
-        return np.asarray(decode(self.store.get(self.store.key(uri)))) if uri else np.zeros((SIDE, SIDE), np.uint8)
+        mask = self.lines[source].mask
+        if mask is None:
+            return np.zeros((SIDE, SIDE), np.uint8)
+        return np.asarray(decode(self.store.get(self.store.key(mask.uri))))
 
 
 def ingested(root: Path, **settings: Any) -> Ingested:
     """Ingest a folder at the size that its pictures are drawn in."""
     store = MemoryStore()
     result = ingest(root, store, "drawn", **settings)
-    lines = {line.source: line for line in read_manifest(store, result.manifest_uri)}
+    lines = {line.origin.source: line for line in read_manifest(store, result.manifest_uri)}
     return Ingested(store, lines, result.card)

@@ -68,8 +68,10 @@ def test_the_masks_of_an_image_are_united(tmp_path: Path) -> None:
     store = MemoryStore()
     photographs(loco(tmp_path), *(f"test/logical_anomalies/{n:03}.png" for n in range(2, 9)))
     done = ingest(tmp_path, store, "loco")
-    line = next(x for x in read_manifest(store, done.manifest_uri) if x.source == "test/logical_anomalies/000.png")
-    united = decode(store.get(store.key(line.mask_uri)))
+    line = next(
+        x for x in read_manifest(store, done.manifest_uri) if x.origin.source == "test/logical_anomalies/000.png"
+    )
+    united = decode(store.get(store.key(line.mask.uri)))
     parts = [decode((tmp_path / f"ground_truth/logical_anomalies/000/00{n}.png").read_bytes()) for n in (0, 1)]
     expected = [any(p.getpixel((x, y)) for p in parts) for y in range(16) for x in range(16)]
     assert [bool(united.getpixel((x, y))) for y in range(16) for x in range(16)] == expected

@@ -38,9 +38,9 @@ def test_splits_are_pooled_unless_they_are_to_be_kept(tmp_path: Path) -> None:
     store = MemoryStore()
     pooled = read_manifest(store, ingest(parted(tmp_path), store, "pooled").manifest_uri)
     kept = read_manifest(store, ingest(tmp_path, store, "kept", choices=SPLITS).manifest_uri)
-    assert {line.split for line in kept if line.source.startswith("val/")} == {"validation"}
-    assert {line.split for line in kept if line.source.startswith("test/")} == {"test"}
-    assert len({line.split for line in pooled if line.source.startswith("test/")}) > 1
+    assert {line.split for line in kept if line.origin.source.startswith("val/")} == {"validation"}
+    assert {line.split for line in kept if line.origin.source.startswith("test/")} == {"test"}
+    assert len({line.split for line in pooled if line.origin.source.startswith("test/")}) > 1
     assert len(kept) == len(pooled) == 24
 
 
