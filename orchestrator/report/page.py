@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from defectory.errors import DefectoryError
 from defectory.imaging import FULL_DEPTH
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
+from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
@@ -275,7 +276,7 @@ def _versions() -> dict[str, str]:
     found = {"Python": platform.python_version()}
     for package in ("defectory", "torch", "tensorflow", "keras", "numpy", "pillow", "grpcio"):
         try:
-            found[package] = version(package)
+            found[package] = installed_version(package)
         except PackageNotFoundError:
             continue  # an image of its own has not every package
     return found
