@@ -14,6 +14,7 @@ from typing import IO, Self
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import Unavailable
+from defectory.phases import phase
 from defectory.settings import DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
 SERVICES = tuple(DEFAULT_PORTS)
@@ -140,6 +141,7 @@ class EmbeddedServices:
         except subprocess.TimeoutExpired:
             return is_serving(child.address, timeout_s=10)
 
+    @phase("starting")
     def _start(self, service: str) -> None:
         port, metrics_port = self._ports.get(service, (0, 0))
         arguments = ["--store", self._store_url, "--host", "127.0.0.1"]

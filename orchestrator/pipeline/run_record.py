@@ -7,6 +7,7 @@ from typing import Generic
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
 from defectory.errors import Corrupted, NotFound
+from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.outputs import Key, Read
@@ -25,6 +26,8 @@ class StepRecord(BaseModel, Generic[Read]):
     started: str
     finished: str
     warnings: tuple[str, ...] = ()
+    spent: Spent | None = None  # None: an older version left it out
+    processor_cores: int = 0  # that the run could use; 0: not known
     outputs: SerializeAsAny[Read]  # whole, also where only a part of its type is known
 
 

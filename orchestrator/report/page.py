@@ -27,6 +27,7 @@ from orchestrator.report.figures import curves, data_uri, reduced, sheet, thresh
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
 from orchestrator.report.mistakes import rates_of
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
+from orchestrator.report.times import COLUMNS
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {
@@ -132,6 +133,8 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         settings=list(flatten(content.pipeline.model_dump(mode="json"))),
         outputs=list(flatten({k: v for k, v in content.outputs.as_json().items() if k != "filter"})),
         start=_start(content),
+        time_columns=COLUMNS,
+        time_rows=[time.row() for time in content.times],
         versions=_versions(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import symbol_database
@@ -13,6 +14,7 @@ from google.protobuf.message import Message
 
 from defectory.errors import Cancelled
 from defectory.memory import keep_freed_memory
+from defectory.phases import Clock, measuring, phase
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED, call_itself, die_with_parent
@@ -20,12 +22,16 @@ from defectory.serving.operations.record import OperationRecord, State, pack, re
 from defectory.serving.operations.runner import Workplace
 from defectory.serving.status import to_status
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.timed import TimedStore
 
 
 def main(workplace: Workplace, operation_id: str) -> None:
     """Run an operation, store how it ended, and leave; the exit code says only whether it ended."""
-    context = enter(workplace, operation_id)
-    sys.exit(run(context.store, workplace.service, context))
+    with measuring() as clock:
+        with phase("starting"):
+            context = enter(workplace, operation_id)
+        code = run(context.store, workplace.service, context, clock)
+    sys.exit(code)
 
 
 def enter(workplace: Workplace, operation_id: str) -> StoredJobContext:
@@ -35,7 +41,7 @@ def enter(workplace: Workplace, operation_id: str) -> StoredJobContext:
     call_itself(operation_id)
     keep_freed_memory()  # a worker lives as long as its job: what it keeps is given back soon enough
     configure_logs(workplace.service, os.environ.get("DEFECTORY_LOG_FORMAT", "json"))
-    store = open_store(workplace.store_url)
+    store = TimedStore(open_store(workplace.store_url))
     context = StoredJobContext(store, workplace.service, operation_id, workplace.settings)
 
     def stop(*_: object) -> None:
@@ -46,18 +52,30 @@ def enter(workplace: Workplace, operation_id: str) -> StoredJobContext:
     return context
 
 
-def run(store: ObjectStore, service: str, context: StoredJobContext) -> int:
+def run(store: ObjectStore, service: str, context: StoredJobContext, clock: Clock) -> int:
     """Run the job of a stored operation to its end."""
     record = read_record(store, service, context.operation_id)
+    count_start(clock, record)
     try:
-        job, request = _load(record)
+        with phase("starting"):
+            job, request = _load(record)
         ended = well(record, job(request, context))
     except Interrupted:
         return EXIT_INTERRUPTED
     except Exception as error:  # whatever went wrong belongs to the operation: its caller must learn of it
         ended = not_well(record, error)
-    write_record(store, service, ended)
+    write_record(store, service, ended.model_copy(update={"spent": clock.spent()}))
     return 0
+
+
+def count_start(clock: Clock, record: OperationRecord) -> None:
+    """Count what went by since an operation was asked for: its turn, and the import that its service forks off.
+
+    Not where it is taken up again: nobody may have worked on it, or another try of which nothing is left.
+    """
+    if not record.restarts:
+        asked = (datetime.now(UTC) - record.created).total_seconds()
+        clock.add("starting", max(0.0, asked - clock.spent().elapsed))
 
 
 def well(record: OperationRecord, response: Message) -> OperationRecord:
