@@ -19,6 +19,7 @@ from defectory.settings import DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
 SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
+SERVING_TIMEOUT_S = 60.0  # of a service that is there, to say that it serves
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
 LOG_TAIL_LINES = 12
 STOPPING = "stopping; a checkpoint is being written (once more stops without it)"
@@ -186,7 +187,7 @@ class EmbeddedServices:
     def _await_serving(self, service: str, address: str, child: _Child | None) -> None:
         from defectory.serving.probe import is_serving
 
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SERVING_TIMEOUT_S
         while not is_serving(address):
             dead = child is not None and child.process.poll() is not None
             if dead or time.monotonic() > deadline:
