@@ -4,6 +4,7 @@ Nothing in a bundle is executed: the network is built from the card's architectu
 """
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import safetensors.numpy
@@ -11,6 +12,7 @@ from safetensors import SafetensorError
 
 from defectory.errors import Corrupted, NotFound
 from defectory.storage.store import ObjectStore
+from services.classifier.architecture import Architecture
 from services.classifier.card import ClassifierCard, WeightsFile
 from services.classifier.cards import read_card
 from services.classifier.model import Network, build
@@ -91,14 +93,19 @@ def _fill(network: Network, data: bytes, name: str) -> None:
         weight.assign(tensors[path])
 
 
-def load(store: ObjectStore, model: str) -> tuple[ClassifierCard, Network]:
+def load(
+    store: ObjectStore, model: str, network_of: Callable[[Architecture], Network] = build
+) -> tuple[ClassifierCard, Network]:
     """The card and the network with its main weights.
+
+    Args:
+        network_of: makes a network of an architecture, or gives one whose weights are needed no longer.
 
     Raises:
         NotFound: no such model. Corrupted: card or weights are not what they should be.
     """
     card = read_card(store, model)
     data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
-    network = build(card.architecture)
+    network = network_of(card.architecture)
     _fill(network, data, _weights_name(card, card.main_cycle))
     return card, network

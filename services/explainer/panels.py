@@ -82,7 +82,7 @@ def explain_manifest(
     sheet: list[list[np.ndarray]] = [[] for _ in shown[:SHEET_ROWS]]
     titles = ["image"]
     for number, model in enumerate(wanted.models):
-        explainer = Explainer(store, model, wanted.how.method)
+        explainer = Explainer(store, model, wanted.how.method, in_turn=True)
         titles.append(explainer.card.full_name)
         for place, (line, explanation) in enumerate(_explained(store, explainer, shown, rule_of(wanted.how))):
             rows.append(_put(store, wanted, explainer, line, explanation))
