@@ -8,11 +8,13 @@ STUBS := defectory/api
 install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
 
+# Python compiles what is imported, a third of what pip would; TensorFlow's C++ headers are for building operations of one's own.
 # TORCH_INDEX: where pip finds torch for CPUs too, which takes far less room than torch with CUDA: docs/deploy.md.
 .venv/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
+	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 	  --constraint constraints.txt --editable '.[$*]'
+	rm -rf .venv/lib/*/site-packages/tensorflow/include
 	touch $@
 
 lint: develop  ## format and rules, types, who imports whom, protos
