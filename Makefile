@@ -3,16 +3,21 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install proto client lint browser test demo docs
+.PHONY: install develop proto client lint browser test demo docs
 
-install: .venv/.installed
+install: .venv/.line  ## what a run on one machine needs
+develop: .venv/.dev  ## and what tests, lint and benchmarks need
 
-.venv/.installed: pyproject.toml constraints.txt
+# Python compiles what is imported, a third of what pip would; TensorFlow's C++ headers are for building operations of one's own.
+# TORCH_INDEX: where pip finds torch for CPUs too, which takes far less room than torch with CUDA: docs/deploy.md.
+.venv/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
+	  --constraint constraints.txt --editable '.[$*]'
+	rm -rf .venv/lib/*/site-packages/tensorflow/include
 	touch $@
 
-lint: install  ## format and rules, types, who imports whom, protos
+lint: develop  ## format and rules, types, who imports whom, protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -32,7 +37,7 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
 	@echo "the report: $(DEMO)/store/runs/demo/report.html"
 
-docs: install  ## the pages that are made from the code; a test fails when they are stale
+docs: develop  ## the pages that are made from the code; a test fails when they are stale
 	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md
 	$(BIN)/python -m orchestrator.cli.reference ingest > docs/ingest.md
 	$(BIN)/python -m orchestrator.cli.reference pipeline > docs/pipeline.md
@@ -40,7 +45,7 @@ docs: install  ## the pages that are made from the code; a test fails when they 
 
 # googleapis-common-protos ships operations.proto under another file name; build/include gives it its own again.
 GOOGLE := $(BIN)/../lib/$(notdir $(PYTHON))/site-packages
-proto: install  ## generated stubs, committed; a test fails when they are stale
+proto: develop  ## generated stubs, committed; a test fails when they are stale
 	mkdir -p build/include/google/longrunning
 	cp $(GOOGLE)/google/longrunning/operations_proto.proto build/include/google/longrunning/operations.proto
 	$(BIN)/python -m grpc_tools.protoc -I proto -I build/include -I $(GOOGLE) \

@@ -4,10 +4,10 @@ import platform
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from defectory.machine import processor
+from defectory.versions import installed_version
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 HEADER = "# Benchmarks\n\nEach section is written by the command it names. The machines are noisy: only ratios count.\n"
@@ -39,5 +39,5 @@ def record(
 
 def where(packages: Sequence[str]) -> str:
     """Day, processor and versions, in a line."""
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    versions = ", ".join(f"{package} {installed_version(package)}" for package in packages)
     return f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, Python {platform.python_version()}, {versions}"

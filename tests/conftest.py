@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.timed import TimedStore
 from tests.s3_servers import CREDENTIALS, moto, seaweedfs
 
 # Tests run beside others' processes and start processes of their own: threads that spin while they wait would take the
@@ -44,13 +45,15 @@ def s3_url(s3_endpoint: str) -> str:
     return f"s3://test-{uuid.uuid4().hex[:16]}/line"
 
 
-@pytest.fixture(params=["folder", "s3", "seaweedfs", "memory"])
+@pytest.fixture(params=["folder", "s3", "seaweedfs", "memory", "timed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Every kind of store in turn: one behaviour."""
     if request.param == "s3":
         return open_store(request.getfixturevalue("s3_url"))
     if request.param == "seaweedfs":
         return open_store(f"s3://tests/{uuid.uuid4().hex}", request.getfixturevalue("seaweedfs_environ"))
+    if request.param == "timed":
+        return TimedStore(open_store(f"file://{tmp_path}/store"))
     return open_store(f"file://{tmp_path}/store" if request.param == "folder" else "memory://")
 
 

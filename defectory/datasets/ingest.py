@@ -33,6 +33,7 @@ from defectory.datasets.tiles import Tiling
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import Fit
 from defectory.models import check_name
+from defectory.phases import each
 from defectory.storage.parallel import parallel_put
 from defectory.storage.store import ObjectStore
 
@@ -166,7 +167,7 @@ def _read(source: Source, reading: Reading, say: Report) -> tuple[list[Photograp
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
 
-    for number, (file, result) in enumerate(_side_by_side(one, source.files), start=1):
+    for number, (file, result) in enumerate(each("reading", _side_by_side(one, source.files)), start=1):
         if isinstance(result, str):
             skipped.append((file.path, result))
         else:

@@ -9,6 +9,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import image_of, memory_of, refusing_others
 from defectory.errors import DefectoryError, InvalidInput, NotFound
 from defectory.imaging import FULL_DEPTH, decoding, encode_png, read_header, to_square
+from defectory.phases import each
 from defectory.storage.fetching import verified
 from defectory.storage.parallel import in_order
 from defectory.storage.store import NOT_NOW, ObjectStore
@@ -45,7 +46,7 @@ def prepared(
         except DefectoryError as error:
             return error
 
-    return refusing_others(in_order(one, lines), [line.file.uri for line in lines])
+    return each("reading", refusing_others(in_order(one, lines), [line.file.uri for line in lines]))
 
 
 def squares(store: ObjectStore, lines: Sequence[ManifestLine], size_px: int) -> Iterator[np.ndarray | DefectoryError]:

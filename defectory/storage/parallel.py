@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import TypeVar
 
 from defectory.errors import AlreadyExists, DefectoryError
+from defectory.phases import each, phase
 from defectory.storage.fetching import verified
 from defectory.storage.store import NOT_NOW, ObjectStore
 
@@ -43,9 +44,11 @@ def parallel_get(
         except DefectoryError as error:
             return uri, error
 
-    return in_order(get, zip(uris, repeat("") if sha256s is None else sha256s, strict=sha256s is not None), workers)
+    pairs = zip(uris, repeat("") if sha256s is None else sha256s, strict=sha256s is not None)
+    return each("reading", in_order(get, pairs, workers))
 
 
+@phase("writing")
 def parallel_put(
     store: ObjectStore, objects: Iterable[tuple[str, bytes]], workers: int = 8, *, if_absent: bool = False
 ) -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ import typer
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage.check import check_store
+from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
@@ -78,7 +79,7 @@ def _python() -> Finding:
 
 def _package(name: str, user: str) -> Finding:
     try:
-        return Finding(name, "ok", version(name))
+        return Finding(name, "ok", installed_version(name))
     except PackageNotFoundError:
         return Finding(name, "wrong", f"absent; {user} cannot start", "run `make install`, or install defectory[all]")
 

@@ -14,10 +14,12 @@ from typing import IO, Self
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import Unavailable
+from defectory.phases import phase
 from defectory.settings import DEFAULT_PORTS, ServiceSettings, stop_timeout_s
 
 SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
+SERVING_TIMEOUT_S = 60.0  # of a service that is there, to say that it serves
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
 LOG_TAIL_LINES = 12
 STOPPING = "stopping; a checkpoint is being written (once more stops without it)"
@@ -140,6 +142,7 @@ class EmbeddedServices:
         except subprocess.TimeoutExpired:
             return is_serving(child.address, timeout_s=10)
 
+    @phase("starting")
     def _start(self, service: str) -> None:
         port, metrics_port = self._ports.get(service, (0, 0))
         arguments = ["--store", self._store_url, "--host", "127.0.0.1"]
@@ -186,7 +189,7 @@ class EmbeddedServices:
     def _await_serving(self, service: str, address: str, child: _Child | None) -> None:
         from defectory.serving.probe import is_serving
 
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SERVING_TIMEOUT_S
         while not is_serving(address):
             dead = child is not None and child.process.poll() is not None
             if dead or time.monotonic() > deadline:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapt
 
 from defectory.errors import Corrupted, NotFound
 from defectory.job_settings.classifier_training import as_written_before
+from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.outputs import Key, Read
@@ -27,6 +28,8 @@ class StepRecord(BaseModel, Generic[Read]):
     started: str
     finished: str
     warnings: tuple[str, ...] = ()
+    spent: Spent | None = None  # None: an older version left it out
+    processor_cores: int = 0  # that the run could use; 0: not known
     outputs: SerializeAsAny[Read]  # whole, also where only a part of its type is known
 
 

@@ -1,5 +1,6 @@
 """Runs the line: skips what is finished, remembers what it does, and can be killed at any moment."""
 
+import os
 import platform
 import time
 from collections.abc import Sequence
@@ -9,7 +10,9 @@ from importlib.metadata import version
 
 from pydantic import BaseModel
 
+from defectory.phases import measuring
 from defectory.storage.store import ObjectStore
+from defectory.storage.timed import TimedStore
 from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
 from orchestrator.pipeline.known_inputs import KnownInputs
@@ -52,6 +55,7 @@ def run_line(
     Raises:
         DefectoryError: a step failed; the same call goes on where it was.
     """
+    store = TimedStore(store)
     record = RunRecord(store, settings.name)
     forced_steps = steps_from(line, first)
     record.write_pipeline(resolved_pipeline(settings))
@@ -97,7 +101,8 @@ def _run_step(
 ) -> tuple[OfStep, float]:
     """What the step made, and the seconds that it took."""
     started, clock = _now(), time.monotonic()
-    outputs = step.work(context)
+    with measuring() as measured:
+        outputs = step.work(context)
     finished = StepRecord[OfStep](
         step=step.name,
         input_hash=known.hash,
@@ -106,6 +111,8 @@ def _run_step(
         finished=_now(),
         outputs=outputs,
         warnings=tuple(watched.warnings),
+        spent=measured.spent(),
+        processor_cores=len(os.sched_getaffinity(0)),
     )
     record.finish(finished)
     seconds = round(time.monotonic() - clock, 1)

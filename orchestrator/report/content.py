@@ -46,6 +46,7 @@ from orchestrator.report.documents import (
     read_document,
 )
 from orchestrator.report.figures import TILE_PX, reduced
+from orchestrator.report.times import StepTime, times_of
 
 SHEET_IMAGES = 24
 REASONS = {
@@ -100,6 +101,7 @@ class RunContent:
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
     explanations: list[Explanation]
     heat: Heat  # where it lies; without models where nothing was explained
+    times: list[StepTime]  # of the steps before the report
 
     @property
     def ingested(self) -> Ingested:
@@ -193,6 +195,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         probes=probes,
         explanations=explanations,
         heat=heat,
+        times=list(times_of(record)),
     )
 
 

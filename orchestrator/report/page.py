@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from defectory.errors import DefectoryError, NotFound
 from defectory.imaging import FULL_DEPTH
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
+from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
@@ -26,6 +27,7 @@ from orchestrator.report.figures import curves, data_uri, reduced, sheet, thresh
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
 from orchestrator.report.mistakes import rates_of
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
+from orchestrator.report.times import COLUMNS
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {
@@ -132,6 +134,8 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         settings=list(flatten(content.pipeline.model_dump(mode="json"))),
         outputs=list(flatten({k: v for k, v in content.outputs.as_json().items() if k != "filter"})),
         start=_start(content),
+        time_columns=COLUMNS,
+        time_rows=[time.row() for time in content.times],
         versions=_versions(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
@@ -285,7 +289,7 @@ def _versions() -> dict[str, str]:
     found = {"Python": platform.python_version()}
     for package in ("defectory", "torch", "tensorflow", "keras", "numpy", "pillow", "grpcio"):
         try:
-            found[package] = version(package)
+            found[package] = installed_version(package)
         except PackageNotFoundError:
             continue  # an image of its own has not every package
     return found

@@ -10,6 +10,7 @@ import grpc
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
 from defectory.serving.admission import Admission
+from defectory.serving.operations.nursery import Nursery
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
 from services.classifier.roles import INFERENCE, not_served
 from services.classifier.service_settings import ClassifierSettings
@@ -84,6 +85,10 @@ def _heatmaps(settings: ClassifierSettings) -> Heatmaps | None:
     return Heatmaps(explainer_at(settings.explainer_address), (settings.max_message_mb << 20) * 3 // 4)
 
 
+# Jobs that answer with networks as they are: to build one and trace its graph takes longer than to read its weights.
+LIGHT = ("services.classifier.jobs:evaluate_classifier", "services.classifier.jobs:score_images")
+
+
 def calls_at_once(settings: ClassifierSettings) -> int:
     """A thread for every call that may wait, for its answer or for its model, and some to refuse the others at once."""
     return settings.queue + WAITING + THREADS
@@ -99,6 +104,7 @@ def main() -> int:
             add,
             (open_inference_pb2.DESCRIPTOR,),
             calls_at_once,
+            lambda workplace: Nursery(workplace, LIGHT),
             not_served=lambda settings: not_served(settings.role),
         )
     )

@@ -4,7 +4,7 @@ Nothing in a bundle is executed: the network is built from the card's architectu
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from defectory.errors import Corrupted, NotFound
 from defectory.storage.store import ObjectStore
+from services.classifier.architecture import Architecture
 from services.classifier.card import ClassifierCard, WeightsFile
 from services.classifier.cards import read_card
 from services.classifier.layers import weight_shapes
@@ -111,12 +112,20 @@ def read_bundle(store: ObjectStore, model: str) -> tuple[ClassifierCard, dict[st
     return card, _tensors(data, weight_shapes(card.architecture), _weights_name(card, card.main_cycle))
 
 
-def load(store: ObjectStore, model: str) -> "tuple[ClassifierCard, Network]":
-    """The card and the network with its main weights; raises what `read_bundle` does."""
+def load(
+    store: ObjectStore, model: str, network_of: "Callable[[Architecture], Network] | None" = None
+) -> "tuple[ClassifierCard, Network]":
+    """The card and the network with its main weights; raises what `read_bundle` does.
+
+    Args:
+        network_of: gives a network of an architecture, whose weights are needed no longer; None: a new one.
+    """
     card = read_card(store, model)
     data = _read_weights(store, card, card.main_cycle)  # before a network is built for them
-    from services.classifier.model import build
+    if network_of is None:
+        from services.classifier.model import build
 
-    network = build(card.architecture)
+        network_of = build
+    network = network_of(card.architecture)
     _fill(network, data, _weights_name(card, card.main_cycle))
     return card, network

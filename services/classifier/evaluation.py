@@ -16,9 +16,8 @@ from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
 from services.classifier.data import label_indices, lines_of, load_images, own_images
-from services.classifier.model import build
 from services.classifier.outcome import decided
-from services.classifier.prediction import Predictor
+from services.classifier.prediction import predictor_of
 from services.classifier.training.measurement import measure, summarise
 
 
@@ -51,8 +50,8 @@ def evaluate(
         right = "give a manifest with readable images of this split that are no augmented copies"
         raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"manifest_uri": right})
     truth = label_indices(images.lines, card.architecture.labels)
-    network = build(card.architecture)
-    predictor = Predictor(card, network)
+    predictor = predictor_of(card.architecture)
+    network = predictor.network
     gamma = card.settings.focal_gamma
     measured: list[dict[str, float]] = []
     probabilities = []

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from defectory.phases import phase
 from services.classifier.architecture import Architecture
 
 TOP_FROM = "block_13_expand"  # where the part of the base begins that trainable_base "top" trains
@@ -104,6 +105,7 @@ def settle(top: keras.Model, embeddings: np.ndarray) -> None:
     normalisation.moving_variance.assign(hidden.var(axis=0))
 
 
+@phase("starting")
 def build(architecture: Architecture, seed: int = 0, *, keeps_statistics: bool = True) -> Network:
     """Build the network with random weights drawn from the seed.
 

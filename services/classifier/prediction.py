@@ -1,19 +1,21 @@
 """Probabilities and embeddings of many images, for evaluation and scoring; serving has engines of its own."""
 
+from functools import lru_cache
+
 import numpy as np
 import tensorflow as tf
 
-from services.classifier.card import ClassifierCard
-from services.classifier.model import Network, compiled
+from services.classifier.architecture import Architecture
+from services.classifier.model import Network, build, compiled
 
 BATCH = 64
 
 
 class Predictor:
-    """One network ready to answer."""
+    """A network and the graph that answers, with whichever weights the network has."""
 
-    def __init__(self, card: ClassifierCard, network: Network) -> None:
-        self.card = card
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self._outputs = compiled(lambda x: _embed_and_classify(network, x), network.model.input_shape[1:])
 
     def predict(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,6 +26,12 @@ class Predictor:
             probabilities.append(p.numpy())
             embeddings.append(e.numpy())
         return np.concatenate(probabilities), np.concatenate(embeddings)
+
+
+@lru_cache(maxsize=1)
+def predictor_of(architecture: Architecture) -> Predictor:
+    """One for an architecture, built once a process: the next one to ask loads weights of its own into its network."""
+    return Predictor(build(architecture))
 
 
 def _embed_and_classify(network: Network, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

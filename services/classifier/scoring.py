@@ -14,8 +14,7 @@ from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
 from services.classifier.data import load_images
-from services.classifier.model import build
-from services.classifier.prediction import Predictor
+from services.classifier.prediction import predictor_of
 
 BLOCK_BYTES = 64 << 20  # of pixels in memory at once, however long the manifest is
 Report = Callable[[str, int, int], None]
@@ -32,8 +31,8 @@ def score(
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
     lines = read_manifest(store, manifest_uri, reading)
-    network = build(card.architecture)
-    predictor = Predictor(card, network)
+    predictor = predictor_of(card.architecture)
+    network = predictor.network
     embeddings = np.empty((len(lines), network.embed.output_shape[-1]), np.float32)
     rows: list[bytes] = []
     block = max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))

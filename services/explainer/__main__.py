@@ -5,9 +5,12 @@ import sys
 import grpc
 
 from defectory.api.explainer.v1 import explainer_pb2, explainer_pb2_grpc
+from defectory.serving.operations.nursery import Nursery
 from defectory.serving.service import ServiceContext, ServiceDefinition, run_service
 from defectory.settings import ServiceSettings
 from services.explainer.servicer import ExplainerServicer
+
+EXPLAIN = "services.explainer.jobs:explain_images"
 
 
 def add(server: grpc.Server, context: ServiceContext[ServiceSettings]) -> None:
@@ -18,7 +21,12 @@ def add(server: grpc.Server, context: ServiceContext[ServiceSettings]) -> None:
 
 def main() -> int:
     """Serve until told to stop."""
-    return run_service(ServiceDefinition("explainer", ServiceSettings, explainer_pb2.DESCRIPTOR, add))
+    return run_service(
+        ServiceDefinition(
+            "explainer", ServiceSettings, explainer_pb2.DESCRIPTOR, add,
+            runner=lambda workplace: Nursery(workplace, [EXPLAIN]),
+        )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import DEFAULT_METHOD
 from defectory.storage.store import ObjectStore
+from services.classifier.architecture import Architecture
 from services.classifier.bundle import load
+from services.classifier.model import Network, build
 from services.explainer.background import ALARM, heat_on_background
 from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.cam import PREDICTED, Cam
@@ -37,15 +40,34 @@ class Explanation:
         return self.background is not None and self.background > ALARM
 
 
+@lru_cache(maxsize=1)
+def _in_turn(architecture: Architecture, method: str) -> tuple[Network, Cam]:
+    """A network and its graph for one model after the other: to build and trace takes longer than to explain a few."""
+    network = build(architecture)
+    return network, Cam(network, method)
+
+
 class Explainer:
     """A classifier that shows its reasons."""
 
-    def __init__(self, store: ObjectStore, model: str, method: str = DEFAULT_METHOD) -> None:
-        self.card, self.network = load(store, model)
+    def __init__(self, store: ObjectStore, model: str, method: str = DEFAULT_METHOD, *, in_turn: bool = False) -> None:
+        """Load a model.
+
+        Args:
+            in_turn: it is needed no longer than until the next one of this process is made, which takes its network.
+
+        Raises:
+            NotFound: no such model. Corrupted: card or weights are not what they should be. InvalidInput: no method.
+        """
+        if in_turn:
+            self.card, self.network = load(store, model, lambda architecture: _in_turn(architecture, method)[0])
+            _, self.cam = _in_turn(self.card.architecture, method)
+        else:
+            self.card, self.network = load(store, model)
+            self.cam = Cam(self.network, method)
         self.method = method
         self.labels = self.card.architecture.labels
         self.cells = self.network.backbone.output_shape[1:3]  # (h, w) of a heatmap before it is enlarged
-        self.cam = Cam(self.network, method)
 
     def explain(
         self, pictures: Sequence[Picture], labels: Sequence[str] = (), rule: BoxRule | None = None

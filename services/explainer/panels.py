@@ -82,7 +82,7 @@ def explain_manifest(
     sheet: list[list[np.ndarray]] = [[] for _ in shown[:SHEET_ROWS]]
     titles = ["image"]
     for number, model in enumerate(wanted.models):
-        explainer = Explainer(store, model, wanted.how.method)
+        explainer = Explainer(store, model, wanted.how.method, in_turn=True)
         titles.append(explainer.card.full_name)
         pictures = readable(store, shown, explainer.read) if not number else _as_before(store, shown, explainer)
         explained: list[ManifestLine] = []

@@ -11,6 +11,7 @@ import numpy as np
 
 ROWS, COLUMNS = 2048, 4096  # of one matrix product
 LEADING = 63  # directions kept; with the rest's length 64 numbers an image
+FEW = 4096  # images of which all with all is less work than to find the leading directions
 SAMPLE = 8192  # images from which the leading directions are found
 ROUNDING = 1e-4  # float32 sums; a pair is looked at exactly from so far below the threshold on
 PAIRS = 1 << 14  # looked at exactly at once
@@ -67,7 +68,7 @@ def earlier_twins(rows: np.ndarray, radius: float) -> np.ndarray:
     twin = np.full(len(rows), -1)
     if len(rows) < 2 or radius <= 0:
         return twin
-    short = _shortened(rows)
+    short = rows if len(rows) <= FEW else _shortened(rows)
     threshold = np.float32(1 - radius)
     # Blocks in the order of their columns: once a row has a twin, later ones are later still.
     for left in range(0, len(rows), COLUMNS):

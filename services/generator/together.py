@@ -16,12 +16,13 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.errors import Cancelled, DefectoryError, InvalidInput
 from defectory.exit_codes import EVICTED, OK, exit_code
 from defectory.memory import keep_freed_memory
+from defectory.phases import Clock, measuring, phase
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import NOTHING, Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
 from defectory.serving.operations.record import read_record, write_record
 from defectory.serving.operations.runner import Workplace
-from defectory.serving.operations.worker import enter, not_well, request_of, well
+from defectory.serving.operations.worker import count_start, enter, not_well, request_of, well
 from defectory.storage import ObjectStore, open_store
 from services.generator.jobs import train_generator
 from services.generator.training import distributed
@@ -114,13 +115,20 @@ def work(workplace: Workplace, operation_id: str, seat: Seat) -> None:
 
     What nobody expected ends a process with 1, and the others with it: each saw another end of the same fault.
     """
-    own = enter(workplace, operation_id)
+    with measuring() as clock:
+        _work(workplace, operation_id, seat, clock)
+
+
+def _work(workplace: Workplace, operation_id: str, seat: Seat, clock: Clock) -> None:
+    with phase("starting"):
+        own = enter(workplace, operation_id)
     os.environ.update(
         RANK=str(seat.rank), LOCAL_RANK=str(seat.rank), WORLD_SIZE=str(seat.size),
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(seat.port),
     )  # fmt: skip
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // seat.size))  # they would take all cores each
     record = read_record(own.store, workplace.service, operation_id)
+    count_start(clock, record)
     request = cast(generator_pb2.TrainGeneratorRequest, request_of(record))
     try:
         wanted = set_up(own.settings)
@@ -135,7 +143,7 @@ def work(workplace: Workplace, operation_id: str, seat: Seat) -> None:
     except DefectoryError as error:
         ended = not_well(record, error)
     if seat.rank == 0:
-        write_record(own.store, workplace.service, ended)
+        write_record(own.store, workplace.service, ended.model_copy(update={"spent": clock.spent()}))
 
 
 def main() -> int:

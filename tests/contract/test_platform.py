@@ -15,7 +15,9 @@ from google.rpc import code_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from defectory.api.generator.v1 import generator_pb2, generator_pb2_grpc
+from defectory.api.operations.v1.operations_pb2 import Progress
 from defectory.errors import AlreadyExists, Cancelled, DefectoryError, InvalidInput, NotFound, Refused, Unavailable
+from defectory.phases import measuring
 from defectory.serving.channel import open_channel
 from defectory.serving.operations.client import cancel, progress_of, wait_for
 from defectory.serving.operations.servicer import MAX_WAITING
@@ -73,6 +75,22 @@ def test_an_operation_from_start_to_end(service: Service, folder: ObjectStore) -
     assert (seen[-1].unit, seen[-1].stage, seen[-1].values["number"]) == ("steps", "counting", 59)
     assert any(0 < p.done < 60 and p.rate > 0 and p.HasField("remaining") for p in seen)
     assert len(set(counted(folder, "a"))) == 1
+
+
+def test_an_operation_says_where_its_time_went(service: Service) -> None:
+    with measuring() as clock:
+        seen: list[Progress] = []
+        wait_for(service.channel, start(service, "a", 60), seen.append)
+    assert all(not progress.HasField("spent") for progress in seen[:-1])
+    took = seen[-1].spent
+    assert took.computing > 60 * 0.05  # which it sleeps
+    assert min(took.starting, took.reading, took.writing, took.cores) > 0
+    assert took.waiting == 0
+    # Its caller has spent the same, and waited only as long as it takes to be asked and to answer.
+    spent = clock.spent()
+    assert spent.starting == pytest.approx(took.starting, abs=0.002)
+    assert spent.writing == pytest.approx(took.writing, abs=0.002)
+    assert spent.cores >= took.cores
 
 
 def test_the_same_request_again_is_the_same_operation(service: Service) -> None:

@@ -37,7 +37,7 @@ def test_images_listen_where_the_settings_say(service: str) -> None:
     assert f"EXPOSE {DEFAULT_PORTS[service]} {DEFAULT_METRICS_PORTS[service]}" in text
     assert f'"127.0.0.1:{DEFAULT_PORTS[service]}"' in text
     assert f'ENTRYPOINT ["defectory", "serve", "{service}"]' in text
-    extras = {"classifier": "classifier,openvino"}.get(service, service)
+    extras = {"classifier": "${EXTRA},openvino"}.get(service, service)
     assert f'".[{extras},tracing]"' in text
 
 
@@ -45,12 +45,15 @@ def test_torch_and_tensorflow_share_no_image() -> None:
     import tomllib
 
     optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    extras = {name: {Requirement(line).name for line in lines} for name, lines in optional.items()}
+    extras = {
+        name: {Requirement(line).name for line in lines}.union(*(Requirement(line).extras for line in lines))
+        for name, lines in optional.items()
+    }
     for name in (*SERVICES, "orchestrator"):
-        assert not {"torch", "tensorflow"} <= extras[name]
-    assert not {"torch", "tensorflow"} & (extras["orchestrator"] | extras["filter"])
+        assert not {"torch", "tensorflow-cpu"} <= extras[name]
+    assert not {"torch", "tensorflow-cpu"} & (extras["orchestrator"] | extras["filter"])
     assert "torch" in extras["generator"]
-    assert "tensorflow" in extras["classifier"]
+    assert "tensorflow-cpu" in extras["classifier"] & extras["explainer"]
 
 
 def compose() -> dict[str, Any]:

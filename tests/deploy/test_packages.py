@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from defectory.settings import DEFAULT_PORTS
+from defectory.versions import BUILDS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,6 +25,8 @@ PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().
 OURS = ("defectory", "services", "orchestrator", "bench", "tests")
 IMAGES = (*DEFAULT_PORTS, "orchestrator")
 DISTRIBUTIONS = packages_distributions()
+
+BUILD_OF = {build: package for package, builds in BUILDS.items() for build in builds}
 
 # Asked for by another package of the extra, which could not work without it.
 BROUGHT_ALONG = {"keras": "tensorflow", "urllib3": "minio", "click": "typer", "markupsafe": "jinja2"}
@@ -52,12 +55,25 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def lines_of(extra: str) -> list[str]:
+    """What an extra asks for, with what the extras that it names ask for."""
+    lines: list[str] = []
+    for line in PROJECT["optional-dependencies"][extra]:
+        requirement = Requirement(line)
+        ours = canonical(requirement.name) == "defectory"
+        lines += [each for other in requirement.extras for each in lines_of(other)] if ours else [line]
+    return lines
+
+
 def names(requirements: Iterable[str]) -> set[str]:
-    return {canonical(Requirement(line).name) for line in requirements} - {"defectory"}
+    """Packages by name, each by that of the package that it is a build of."""
+    asked = {canonical(Requirement(line).name) for line in requirements} - {"defectory"}
+    return {BUILD_OF.get(name, name) for name in asked}
 
 
 BASE = names(PROJECT["dependencies"])
-EXTRAS = {extra: names(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
+EXTRAS = {extra: names(lines_of(extra)) for extra in PROJECT["optional-dependencies"]}
+DEVELOPERS = names(PROJECT["optional-dependencies"]["dev"])  # not what the extras that it names ask for
 EVERY = [*PROJECT["dependencies"], *(line for lines in PROJECT["optional-dependencies"].values() for line in lines)]
 
 
@@ -94,7 +110,8 @@ def packages_of(path: Path) -> frozenset[str]:
         if top == "google":
             found |= {GOOGLE[prefix] for prefix in GOOGLE if module.startswith(prefix)}
         elif top not in OURS and top not in sys.stdlib_module_names:
-            found |= {canonical(name) for name in DISTRIBUTIONS.get(top, [top])}
+            installed = {canonical(name) for name in DISTRIBUTIONS.get(top, [top])}
+            found |= {BUILD_OF.get(name, name) for name in installed}
     return frozenset(found)
 
 
@@ -161,8 +178,31 @@ def test_tests_and_benchmarks_import_what_is_listed() -> None:
 
 def test_what_developers_install_is_imported_or_run() -> None:
     imported = {package for path in code("tests", "bench") for package in packages_of(path)}
-    assert EXTRAS["dev"] - imported - TOOLS.keys() == set()
-    assert TOOLS.keys() - EXTRAS["dev"] == set()  # nor is a tool named that nobody installs
+    assert DEVELOPERS - imported - TOOLS.keys() == set()
+    assert TOOLS.keys() - DEVELOPERS == set()  # nor is a tool named that nobody installs
+
+
+def test_a_classifier_for_gpus_differs_by_its_tensorflow_alone() -> None:
+    assert EXTRAS["classifier-gpu"] == EXTRAS["classifier"]
+    assert [Requirement(line).extras for line in lines_of("classifier-gpu") if "tensorflow" in line] == [{"and-cuda"}]
+
+
+@pytest.mark.parametrize("extra", ["classifier", "explainer", "line", "all", "dev"])
+@pytest.mark.parametrize(
+    ("system", "machine", "build"),
+    [("linux", "x86_64", "tensorflow-cpu"), ("linux", "aarch64", "tensorflow"), ("darwin", "arm64", "tensorflow")],
+)
+def test_one_tensorflow_is_installed_and_it_is_one_for_cpus(extra: str, system: str, machine: str, build: str) -> None:
+    place = {"sys_platform": system, "platform_machine": machine}
+    asked = [Requirement(line) for line in set(lines_of(extra))]
+    chosen = [one.name for one in asked if one.marker is None or one.marker.evaluate(place)]
+    assert [name for name in chosen if name.startswith("tensorflow")] == [build]
+
+
+def test_a_run_on_one_machine_installs_nothing_for_tests() -> None:
+    every_service = set().union(*(EXTRAS[image] for image in IMAGES))
+    assert EXTRAS["line"] == every_service
+    assert not EXTRAS["line"] & (DEVELOPERS | EXTRAS["openvino"] | EXTRAS["tracing"])
 
 
 @pytest.mark.parametrize("line", [line for line in EVERY if not line.startswith("defectory[")])

@@ -13,7 +13,7 @@ from tests.e2e.line import LINE, result, run
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("line")
-    write_cables(folder / "cables", 24, 24, 0, size_px=64)
+    write_cables(folder / "cables", 24, 14, 0, size_px=64)
     (folder / "cables/test/broken").mkdir()
     (folder / "cables/test/broken/text.png").write_text("no image")
     (folder / "cables/test/broken/empty.png").write_bytes(b"")

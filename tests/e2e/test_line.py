@@ -1,11 +1,13 @@
 """The whole line from the command line, over real gRPC services: on a real S3 server, through kills, and its report.
 
 The report is looked at in a real browser: nothing from outside, nothing broken, nothing cut off. All in one file, for
-tests of one file run in one process, so that the run that most of them look at is made once.
+tests of one file run in one process, so that the run that most of them look at is made once. The last of them adds arms
+to it.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,14 +17,27 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
-from tests.e2e.line import ROOT, command, result, run
+from tests.e2e.line import LINE, ROOT, command, result, run
 from tests.patience import PATIENT_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARMS = """
+- baseline
+- expanded
+- {name: raw, trains_on: synthetic, title: unfiltered}
+- name: even
+  trains_on: balanced
+  title: drawn balanced
+  classifier: {epochs: 1, augment: 0.2}
+  colour: "#1a7f37"
+"""
+TITLES = ["real only", "real + synthetic", "unfiltered", "drawn balanced"]
 SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
 
 
@@ -150,3 +165,44 @@ def test_the_figures_of_the_table_are_those_of_the_run(
         assert len(singles) == 2
         assert cell == ", ".join(f"{value * 100:.1f}%" for value in singles)
     assert page.locator("#verdict").inner_text() == summary["verdict"]
+
+
+@pytest.mark.slow
+def test_arms_that_are_added_to_a_run_repeat_nothing_and_are_in_table_curves_panels_and_verdict(
+    undisturbed: tuple[dict, ObjectStore], pipeline: Path
+) -> None:
+    store = undisturbed[1]
+    file = pipeline.with_name("arms.yaml")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(pipeline.read_text()), "arms": yaml.safe_load(ARMS)}))
+    made = run(file, store.url)
+
+    own = {f"{arm}{step}" for arm in ("raw", "even") for step in ("-dataset", "", "-evaluate")}
+    assert {*made["steps"]["ran"]} == {*own, "explain", "report"}
+    assert set(made["models"]) == {"baseline", "expanded", "raw", "even", "generators"}
+    assert set(made["metrics"]) == {"baseline", "expanded", "raw", "even"}
+    even = read_manifest(store, made["arms"]["even"]["manifest_uri"])
+    drawn = [line.label for line in even if line.split == "train"]
+    assert (
+        drawn.count("good")
+        == drawn.count("defect")
+        > len({line.file.sha256 for line in even if line.label == "defect"}) / 2
+    )
+    synthetic = [x for x in read_manifest(store, made["arms"]["raw"]["manifest_uri"]) if x.origin.kind == "synthetic"]
+    assert {line.judgement.verdict for line in synthetic} == {""}, "as they were made: nobody has judged these lines"
+    assert len(synthetic) == 2 * LINE["synthesis"]["quota"]
+
+    page = store.get("runs/line/report.html").decode()
+    table = page[page.index('id="comparison"') : page.index('id="curves"')]
+    assert re.findall(r"</span>([^<]+)</th>", table) == TITLES
+    assert [f"taken for, {title}" in table for title in TITLES] == [True] * 4
+    assert len(re.findall(r"synthetic, as made, in unfiltered \(6\)", page)) == 2, "a sheet a label"
+    panels = re.findall(r'alt="heatmap, ([^"]+)"', page)
+    assert panels == TITLES * LINE["explain"]["limit"]
+    assert [f"after temperature scaling, {title}" in page for title in TITLES] == [True] * 4
+    for subject in ("the synthetic images", "the unfiltered synthetic images", "“drawn balanced”"):
+        assert subject in made["summary"]["verdict"].lower(), subject
+    assert "augmentation 0.2" in made["summary"]["arms"]["even"]["recipe"]
+    summary = json.loads(store.get("runs/line/explain/summary.json"))
+    assert ["moved" in model for model in summary["models"]] == [False, True, True, True]
+    again = run(file, store.url)
+    assert again["steps"]["ran"] == []

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from defectory.api.operations.v1 import operations_pb2 as progress_pb2
 from defectory.errors import Unavailable
+from defectory.phases import Spent, account_for, phase
 from defectory.serving.status import error_from_rpc, from_status
 
 POLL_S = 2  # progress is looked at so often
@@ -26,6 +27,24 @@ def wait_for(
     Raises:
         DefectoryError: what the operation failed with. Unavailable: the service is gone, or the timeout is over.
     """
+    if not operation.done:
+        with phase("waiting"):
+            operation = _done(channel, operation, on_progress, timeout_s)
+        account_for(spent_of(operation))
+    if operation.HasField("error"):
+        raise from_status(operation.error)
+    response: Message = symbol_database.Default().GetSymbol(operation.response.TypeName())()  # type: ignore[attr-defined]
+    operation.response.Unpack(response)
+    return response
+
+
+def _done(
+    channel: grpc.Channel,
+    operation: operations_pb2.Operation,
+    on_progress: Callable[[progress_pb2.Progress], None] | None,
+    timeout_s: float | None,
+) -> operations_pb2.Operation:
+    """The operation as it is once it is done."""
     stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while not operation.done:
@@ -43,11 +62,7 @@ def wait_for(
             on_progress(progress_of(operation))
         if not operation.done:  # a service where many wait answers at once
             time.sleep(max(0.0, POLL_S - (time.monotonic() - asked)))
-    if operation.HasField("error"):
-        raise from_status(operation.error)
-    response: Message = symbol_database.Default().GetSymbol(operation.response.TypeName())()  # type: ignore[attr-defined]
-    operation.response.Unpack(response)
-    return response
+    return operation
 
 
 def progress_of(operation: operations_pb2.Operation) -> progress_pb2.Progress:
@@ -55,6 +70,12 @@ def progress_of(operation: operations_pb2.Operation) -> progress_pb2.Progress:
     progress = progress_pb2.Progress()
     operation.metadata.Unpack(progress)
     return progress
+
+
+def spent_of(operation: operations_pb2.Operation) -> Spent:
+    """What an operation took; nothing where that is not known."""
+    spent = progress_of(operation).spent
+    return Spent(**{field.name: value for field, value in spent.ListFields()})
 
 
 def cancel(channel: grpc.Channel, name: str) -> None:

@@ -144,6 +144,8 @@ def to_message(record: OperationRecord, progress: ProgressRecord | None = None) 
 def _progress(record: OperationRecord, progress: ProgressRecord | None) -> progress_pb2.Progress:
     message = progress_pb2.Progress(restarts=record.restarts, stage="waiting for a worker")
     message.create_time.FromDatetime(record.created)
+    if record.spent is not None:
+        message.spent.CopyFrom(progress_pb2.Spent(**record.spent.model_dump()))
     if progress is None:
         return message
     message.stage, message.done, message.total, message.unit = (

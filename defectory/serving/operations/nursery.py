@@ -8,13 +8,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 
 from defectory.errors import Unavailable
 from defectory.serving.operations import worker
-from defectory.serving.operations.runner import Workplace
+from defectory.serving.operations.runner import Work, Workplace
+from defectory.serving.operations.standby import Standby
 
 # OpenMP's threads spin while they wait for each other, by default. Beside any other busy process on the same cores that
 # makes a training step more than ten times slower; awake for microseconds only, they cost next to nothing when alone.
@@ -22,10 +23,16 @@ ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}  # docs/decisions/0002-waiting-threads-
 
 
 class Nursery:
-    """The runner whose workers are forks of one process."""
+    """The runner whose workers are forks of one process.
 
-    def __init__(self, workplace: Workplace) -> None:
+    Args:
+        light: jobs, each `module:function`, that take so little that their worker stays for the next (standby.py).
+    """
+
+    def __init__(self, workplace: Workplace, light: Collection[str] = ()) -> None:
         self._workplace = workplace
+        self._light = frozenset(light)
+        self._standby = Standby(workplace, self._staying)
         self._context = multiprocessing.get_context("forkserver")
         self._warming = threading.Lock()
         self._warm = -1  # process id of the fork server whose imports are known to be done
@@ -55,8 +62,11 @@ class Nursery:
                 first.join()
                 self._warm = server
 
-    def start(self, operation_id: str, job: str) -> "ForkedWork":
+    def start(self, operation_id: str, job: str) -> Work:
         """A worker at work on an operation; Unavailable where none can be forked."""
+        if job in self._light:
+            return self._standby.start(operation_id)
+        self._standby.clear()
         return self.fork(worker.main, (self._workplace, operation_id), operation_id)
 
     def fork(self, target: Callable[..., None], arguments: tuple[object, ...], name: str) -> "ForkedWork":
@@ -64,6 +74,12 @@ class Nursery:
         process = self._context.Process(target=target, args=arguments, name=name)
         _started(process)
         return ForkedWork(process)
+
+    def _staying(self, target: Callable[..., None], arguments: tuple[object, ...], name: str) -> ForkServerProcess:
+        """A fork that nobody waits for at the end of this process: it is told to go instead."""
+        process = self._context.Process(target=target, args=arguments, name=name, daemon=True)
+        _started(process)
+        return process
 
 
 class ForkedWork:

@@ -17,6 +17,7 @@ from google.rpc import status_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from defectory.errors import Corrupted, NotFound
+from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 
 MAX_REMAINING_S = 10.0 * 365 * 24 * 3600  # beyond ten years nobody is told how long it takes
@@ -44,6 +45,7 @@ class OperationRecord(BaseModel):
     status: str = ""  # base64 of a google.rpc.Status, when it did not
     created: datetime
     restarts: int = Field(0, ge=0, le=2**31 - 1)
+    spent: Spent | None = None  # by its last try; None before that ended
 
     @field_validator("request", "response", "status")
     @classmethod

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from defectory.machine import processor
+from defectory.versions import installed_version
 from services.classifier import starter
 from services.classifier.settings import STARTER_WIDTH
 from services.classifier.starter.drawing import CELLS, QUESTIONS, SIDE_PX, draw
@@ -61,7 +61,7 @@ def main() -> None:
         accuracy=accuracy,
         seconds=round(pretraining.seconds),
         computed_by=processor(),
-        packages={package: version(package) for package in ("tensorflow", "keras", "numpy", "pillow")},
+        packages={package: installed_version(package) for package in ("tensorflow", "keras", "numpy", "pillow")},
         sha256=hashlib.sha256(data).hexdigest(),
     )
     starter.write(given.out, data, card)

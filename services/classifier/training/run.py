@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version as package_version
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from defectory.datasets.splits import SPLIT_NAMES
 from defectory.job_settings.classifier_training import FoldedCycles
 from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
+from defectory.versions import installed_version
 from services.classifier.acceptance import answers_of, calibrate, draw_line
 from services.classifier.bundle import load_weights
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
@@ -96,7 +96,7 @@ def train(
         synthetic=dict(Counter(x.label for x in prepared.parts["train"].lines if not x.is_real)),
         initial_weights=prepared.initial_weights,
         initial_weights_sha256=prepared.base_sha256,
-        packages={package: package_version(package) for package in ("tensorflow", "keras", "numpy")},
+        packages={package: installed_version(package) for package in ("tensorflow", "keras", "numpy")},
     )
     network, main_weights = prepared.trainer.network, results[main].card.weights
     load_weights(network, store.get(prefix + main_weights.file), main_weights, main_weights.file)

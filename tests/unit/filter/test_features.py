@@ -1,6 +1,7 @@
 """Feature distances against NumPy on everything at once."""
 
 import numpy as np
+import pytest
 
 from services.filter import features
 from services.filter.features import earlier_twins, nearest_distance, unit_rows
@@ -33,7 +34,9 @@ def test_nobody_is_near_an_empty_gallery() -> None:
     assert np.isinf(distance).all()
 
 
-def test_no_twin_is_missed_and_none_is_invented(monkeypatch) -> None:
+@pytest.mark.parametrize("few", [0, 500])
+def test_no_twin_is_missed_and_none_is_invented(monkeypatch, few: int) -> None:
+    monkeypatch.setattr(features, "FEW", few)
     monkeypatch.setattr(features, "ROWS", 64)
     monkeypatch.setattr(features, "COLUMNS", 128)
     monkeypatch.setattr(features, "LEADING", 7)

@@ -1,5 +1,7 @@
 """The line against services that answer at once: what runs, what is skipped, and under which request ids."""
 
+import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +18,7 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile, Synthesis
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, Unavailable, WeightsMissing
+from defectory.phases import Spent, account_for, phase
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS
@@ -27,6 +30,7 @@ from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings, resolve
+from orchestrator.report.times import times_of
 
 STEPS = tuple(step for step in line_of(DEFAULT_ARMS) if step.name != "report")
 
@@ -274,6 +278,26 @@ def test_a_step_remembers_what_it_warned_of_each_once(photos: Path) -> None:
     assert generators.warnings == ("no KID",)
     assert filtered.warnings == ("the judge knows all real images",)
     assert ingested.warnings == tuple(dict.fromkeys(x for x in watcher.warnings if x not in filtered.warnings))
+
+
+def test_a_step_remembers_where_its_time_went(photos: Path) -> None:
+    class Slow(Answers):
+        def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
+            with phase("waiting"):
+                time.sleep(0.2)
+            account_for(Spent(computing=0.15, cores=0.3))
+            return super().EvaluateClassifier(request)
+
+    store = MemoryStore()
+    go(store, settings_for(photos), Slow(store))
+    times = {time.step: time for time in times_of(RunRecord(store, "line"))}
+    assert list(times) == [step.name for step in STEPS]
+    evaluated, ingested = times["baseline-evaluate"].spent, times["ingest"].spent
+    assert evaluated.computing >= 0.15
+    assert evaluated.waiting >= 0.05
+    assert evaluated.cores >= 0.3
+    assert times["baseline-evaluate"].share >= 0.3 / evaluated.elapsed / len(os.sched_getaffinity(0))
+    assert min(ingested.reading, ingested.computing, ingested.writing) > 0
 
 
 @pytest.mark.parametrize("broken", ["TrainGenerator", "FilterImages", "ExplainImages"])

@@ -37,7 +37,7 @@ def elsewhere(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_killed_service_is_started_again_on_its_port_and_stopped_at_the_end(
-    tmp_path: Path, elsewhere: dict[str, str]
+    tmp_path: Path, elsewhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with EmbeddedServices(f"file://{tmp_path}/store", tmp_path / "logs", environ=elsewhere) as services:
         address = services.address("filter")
@@ -47,6 +47,7 @@ def test_a_killed_service_is_started_again_on_its_port_and_stopped_at_the_end(
         assert is_serving(address, "defectory.api.filter.v1.FilterService")
         assert services.address("filter") == address
         os.kill(pid, signal.SIGKILL)
+        monkeypatch.setattr(embedded, "SERVING_TIMEOUT_S", 1.0)
         with pytest.raises(Unavailable):  # the classifier, said to be elsewhere, is asked too, and is not there
             services.revive("filter")
         assert services.status()[0][3] == pid

@@ -62,6 +62,21 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     assert 'src="http' not in page
 
 
+def test_the_page_says_where_the_time_went(run: MemoryStore) -> None:
+    assert "Where the time went" not in build_report(run, "run")[0].decode()  # a run of an older version
+    record = json.loads(run.get("runs/run/steps/baseline.json"))
+    spent = {"starting": 2.04, "reading": 0.5, "computing": 6, "writing": 0.26, "waiting": 1.2, "cores": 15}
+    put(run, "runs/run/steps/baseline.json", {**record, "spent": spent, "processor_cores": 2})
+    page = build_report(run, "run")[0].decode()
+    table = page[page.index("Where the time went") : page.index("Settings and seeds")]
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", table)
+    # 10 seconds of 2 cores, of which 15 seconds were used.
+    assert cells == [
+        "step", "seconds", "starting", "reading", "computing", "writing", "waiting", "cores used",
+        "baseline", "10.0", "2.0", "0.5", "6.0", "0.3", "1.2", "75%",
+    ]  # fmt: skip
+
+
 def test_the_page_says_where_the_bases_started(run: MemoryStore) -> None:
     assert ", and started from ImageNet weights." in build_report(run, "run")[0].decode()
     for arm in ("baseline", "expanded"):

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,defectory/api/operations/v1/operations.proto\x12\x1b\x64\x65\x66\x65\x63tory.api.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12,\n\tremaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x06values\x18\x07 \x03(\x0b\x32\x31.defectory.api.operations.v1.Progress.ValuesEntry\x12\x12\n\nsample_uri\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08restarts\x18\x0b \x01(\x05\x12\x0f\n\x07warning\x18\x0c \x01(\t\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,defectory/api/operations/v1/operations.proto\x12\x1b\x64\x65\x66\x65\x63tory.api.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x03\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12,\n\tremaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x06values\x18\x07 \x03(\x0b\x32\x31.defectory.api.operations.v1.Progress.ValuesEntry\x12\x12\n\nsample_uri\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08restarts\x18\x0b \x01(\x05\x12\x0f\n\x07warning\x18\x0c \x01(\t\x12\x31\n\x05spent\x18\r \x01(\x0b\x32\".defectory.api.operations.v1.Spent\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"n\n\x05Spent\x12\x10\n\x08starting\x18\x01 \x01(\x01\x12\x0f\n\x07reading\x18\x02 \x01(\x01\x12\x11\n\tcomputing\x18\x03 \x01(\x01\x12\x0f\n\x07writing\x18\x04 \x01(\x01\x12\x0f\n\x07waiting\x18\x05 \x01(\x01\x12\r\n\x05\x63ores\x18\x06 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS_VALUESENTRY']._loaded_options = None
   _globals['_PROGRESS_VALUESENTRY']._serialized_options = b'8\001'
   _globals['_PROGRESS']._serialized_start=143
-  _globals['_PROGRESS']._serialized_end=538
-  _globals['_PROGRESS_VALUESENTRY']._serialized_start=493
-  _globals['_PROGRESS_VALUESENTRY']._serialized_end=538
+  _globals['_PROGRESS']._serialized_end=589
+  _globals['_PROGRESS_VALUESENTRY']._serialized_start=544
+  _globals['_PROGRESS_VALUESENTRY']._serialized_end=589
+  _globals['_SPENT']._serialized_start=591
+  _globals['_SPENT']._serialized_end=701
 # @@protoc_insertion_point(module_scope)

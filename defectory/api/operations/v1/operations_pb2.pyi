@@ -58,6 +58,7 @@ class Progress(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
     WARNING_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """What is being done now, in a few words for a person, e.g. "training, cycle 2 of 5"."""
     done: _builtins.int
@@ -90,6 +91,10 @@ class Progress(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When this report was written."""
 
+    @_builtins.property
+    def spent(self) -> Global___Spent:
+        """What the work took, once it has ended; absent before, and where its process was killed."""
+
     def __init__(
         self,
         *,
@@ -105,11 +110,56 @@ class Progress(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         restarts: _builtins.int = ...,
         warning: _builtins.str = ...,
+        spent: Global___Spent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remaining", b"remaining", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remaining", b"remaining", "spent", b"spent", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done", b"done", "rate", b"rate", "remaining", b"remaining", "restarts", b"restarts", "sample_uri", b"sample_uri", "stage", b"stage", "total", b"total", "unit", b"unit", "update_time", b"update_time", "values", b"values", "warning", b"warning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done", b"done", "rate", b"rate", "remaining", b"remaining", "restarts", b"restarts", "sample_uri", b"sample_uri", "spent", b"spent", "stage", b"stage", "total", b"total", "unit", b"unit", "update_time", b"update_time", "values", b"values", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
+
+@_typing.final
+class Spent(_message.Message):
+    """Spent is what a piece of work took, in seconds, each >= 0. What it was asked to wait for (starting, waiting) counts.
+    After an interruption it is of the last try alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTING_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
+    COMPUTING_FIELD_NUMBER: _builtins.int
+    WRITING_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    CORES_FIELD_NUMBER: _builtins.int
+    starting: _builtins.float
+    """Until the work could begin: its turn, a process, a framework's import, a network built."""
+    reading: _builtins.float
+    """Reading from the store, with what it takes to decode that."""
+    computing: _builtins.float
+    """All that is nothing else."""
+    writing: _builtins.float
+    """Writing to the store."""
+    waiting: _builtins.float
+    """Waiting for other services."""
+    cores: _builtins.float
+    """Seconds of processor cores, of all processes of the work."""
+    def __init__(
+        self,
+        *,
+        starting: _builtins.float = ...,
+        reading: _builtins.float = ...,
+        computing: _builtins.float = ...,
+        writing: _builtins.float = ...,
+        waiting: _builtins.float = ...,
+        cores: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing", b"computing", "cores", b"cores", "reading", b"reading", "starting", b"starting", "waiting", b"waiting", "writing", b"writing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spent: _TypeAlias = Spent  # noqa: Y015
