@@ -59,12 +59,13 @@ class Work:
 
 
 WORKS = (
-    Work("synthesis", 64, 4096, 16, 10),
-    Work("synthesis", 64, 16384, 16, 4),
-    Work("synthesis", 256, 16384, 4, 2.5),
-    Work("synthesis", 512, 32768, 2, 2.5),
-    Work("training step", 64, 4096, 16, 3),
-    Work("training step", 64, 16384, 16, 2.2),
+    Work("synthesis", 64, 4096, 16, 12),
+    Work("synthesis", 64, 16384, 16, 7),
+    Work("synthesis", 256, 16384, 4, 5),
+    Work("synthesis", 512, 32768, 2, 4),
+    Work("training step", 64, 4096, 16, 4),
+    Work("training step", 64, 16384, 16, 3.3),
+    Work("training step", 128, 8192, 8, 3),
 )
 
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.generator import PHASE_INTERVALS, WARM_UP, Work, our_phases
 from bench.record import record
 from defectory.memory import keep_freed_memory
-from services.generator.stylegan2 import kernels, strided, winograd
+from services.generator.stylegan2 import depthwise, direct, kernels, winograd
 from services.generator.stylegan2.augment import Drawn
 
 P, R = ParamSpec("P"), TypeVar("R")
@@ -38,8 +38,8 @@ PASSES = "element-wise passes, sums and copies"
 KINDS = (PRODUCTS, KERNELS, BOTH, TRANSFORMS, FILTERS, AUGMENTATION, MATRICES, OPTIMISER, PASSES)
 
 LOOPS = {
-    "_convolve": PRODUCTS, "_gather": KERNELS, "_sum": KERNELS, "_kernel_gradient": KERNELS,
-    "_transform": TRANSFORMS, "_gradient": TRANSFORMS,
+    "_convolve": PRODUCTS, "_sum_taps": PRODUCTS, "_gather": KERNELS, "_sum": KERNELS, "_sum_pixels": KERNELS,
+    "_transform": TRANSFORMS, "_panels": TRANSFORMS, "_filter": FILTERS,
 }  # fmt: skip
 MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
 
@@ -82,7 +82,7 @@ class Clock(TorchDispatchMode):
 
     def name_parts(self) -> None:
         """Let it be known which loops there are, and what belongs to augmentation."""
-        for module in (winograd, kernels, strided):
+        for module in (winograd, kernels, direct, depthwise):
             module.run = self._timed(module.run)  # type: ignore[assignment]
         Drawn.apply = self._named(AUGMENTATION, Drawn.apply)
 

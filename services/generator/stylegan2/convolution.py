@@ -27,13 +27,15 @@ def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
         x: (N, I, H, W); weight: (O, I, 3, 3); returns (N, O, H, W)
         kernel: see `prepared`, where it is known from before
     """
-    tracing = torch.jit.is_tracing()  # type: ignore[no-untyped-call]
-    if tracing or not gate.winograd_pays(x, weight):
-        return F.conv2d(x, weight, padding=1)
-    if _learns(x, weight):
-        y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
-        return y
-    return _winograd(x, _transformed(weight) if kernel is None else kernel)
+    if gate.winograd_pays(x, weight) or gate.few_tiles(x, weight):
+        if _learns(x, weight):
+            y: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
+            return y
+        return _carried_out(x, weight, kernel)
+    if whole := gate.whole_panels(x, weight):
+        rest = F.conv2d(x[:, whole:], weight[:, whole:], padding=1)
+        return convolve(x[:, :whole].contiguous(memory_format=torch.channels_last), weight[:, :whole]).add_(rest)
+    return F.conv2d(x, weight, padding=1)
 
 
 def halve(x: Tensor, weight: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ def halve(x: Tensor, weight: Tensor) -> Tensor:
         x: (N, I, 2H + 1, 2W + 1); weight: (O, I, 3, 3); returns (N, O, H, W)
     """
     if not _learns(x, weight):
-        return F.conv2d(x, weight, stride=2)
+        return _halved(x, weight)
     y: Tensor = _Halve.apply(x, weight)  # type: ignore[no-untyped-call]
     return y
 
@@ -55,7 +57,7 @@ def double(y: Tensor, weight: Tensor) -> Tensor:
         y: (N, O, H, W); weight: (O, I, 3, 3); returns (N, I, 2H + 1, 2W + 1)
     """
     if not _learns(y, weight):
-        return F.conv_transpose2d(y, weight, stride=2)
+        return _doubled(y, weight)
     x: Tensor = _Double.apply(y, weight)  # type: ignore[no-untyped-call]
     return x
 
@@ -73,10 +75,30 @@ def _transformed(weight: Tensor) -> Places:
     return kernels.transformed(weight)
 
 
-def _winograd(x: Tensor, kernel: Places) -> Tensor:
+def _carried_out(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
+    if gate.few_tiles(x, weight):
+        from services.generator.stylegan2 import direct
+
+        return direct.near(x, weight)
     from services.generator.stylegan2 import winograd
 
-    return winograd.convolve(x, kernel)
+    return winograd.convolve(x, _transformed(weight) if kernel is None else kernel)
+
+
+def _halved(x: Tensor, weight: Tensor) -> Tensor:
+    if gate.direct_pays(x, x.shape[2] // 2 * (x.shape[3] // 2), weight):
+        from services.generator.stylegan2 import direct
+
+        return direct.halve(x, weight)
+    return F.conv2d(x, weight, stride=2)
+
+
+def _doubled(y: Tensor, weight: Tensor) -> Tensor:
+    if gate.direct_pays(y, y.shape[2] * y.shape[3], weight):
+        from services.generator.stylegan2 import direct
+
+        return direct.double(y, weight)
+    return F.conv_transpose2d(y, weight, stride=2)
 
 
 def _turned(weight: Tensor) -> Tensor:
@@ -90,7 +112,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _winograd(x, _transformed(weight))
+        return _carried_out(x, weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -125,7 +147,7 @@ class _Halve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, stride=2)
+        return _halved(x, weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -142,7 +164,7 @@ class _Double(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(y, weight)
-        return F.conv_transpose2d(y, weight, stride=2)
+        return _doubled(y, weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -160,9 +182,9 @@ class _HalveKernel(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
         if gate.strided_pays(x, y):
-            from services.generator.stylegan2 import strided
+            from services.generator.stylegan2 import direct
 
-            return strided.kernel_gradient(x, y)
+            return direct.halve_gradient(x, y)
         unused = x.new_empty(()).expand(y.shape[1], x.shape[1], 3, 3)
         gradient: Tensor = torch.ops.aten.convolution_backward(
             y, x, unused, None, [2, 2], [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]

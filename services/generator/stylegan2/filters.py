@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
+from services.generator.stylegan2 import gate
+
 BINOMIAL = (0.125, 0.375, 0.375, 0.125)  # [1, 3, 3, 1] / 8
 
 
@@ -78,9 +80,20 @@ def _filtered(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Depthwise convolution (N, C, H, W) with fixed taps (kC, 1, T, T)."""
     weight = weight.to(x.dtype)
     if not (torch.is_grad_enabled() and x.requires_grad):
-        return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+        return _carried_out(x, weight, stride, padding)
     y: Tensor = _Filter.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
     return y
+
+
+def _carried_out(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    if not gate.depthwise_pays(x, weight):
+        return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+    from services.generator.stylegan2 import depthwise, seen
+
+    side = weight.shape[-1]
+    height, width = ((length + 2 * padding - side) // stride + 1 for length in x.shape[2:])
+    through = seen.strided((x.shape[2], x.shape[3]), side, stride, padding)
+    return depthwise.filtered(x, weight[0, 0], through, height, width)
 
 
 class _Filter(torch.autograd.Function):
@@ -93,7 +106,7 @@ class _Filter(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.how = x.shape, stride, padding
-        return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+        return _carried_out(x, weight, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -114,6 +127,12 @@ class _Transposed(torch.autograd.Function):
                 shape, weight, y, stride=stride, padding=padding, groups=shape[1]
             )
             return whole
+        if gate.depthwise_pays(y, weight):
+            from services.generator.stylegan2 import depthwise, seen
+
+            height, width = shape[2:]
+            through = seen.transposed((height, width), weight.shape[-1], stride, padding)
+            return depthwise.filtered(y, weight[0, 0], through, height, width)
         # torch's own transpose is slower and leaves channels-last layout, which slows all that comes after it.
         reach = weight.shape[-1] - 1
         n, channels, *sides = shape

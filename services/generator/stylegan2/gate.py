@@ -17,6 +17,7 @@ PANEL = 32  # channels that lie together, of which the loops take whole panels
 LEAST_WIDTH = 32  # channels below which Winograd's transforms cost more than the multiplications that it saves
 LEAST_TILES = 16  # of a batch, below which the transforms of the kernels do
 LEAST_STRIDED_WIDTH = 64  # channels below which torch's own gradient between two resolutions is as fast
+FIR = 4  # taps of the filters between two resolutions
 
 Use = Literal["auto", "off"]
 
@@ -49,9 +50,9 @@ def obstacle() -> str:
     multiply-adds of vectors.
     """
     try:
-        from services.generator.stylegan2 import products, strided, winograd  # noqa: F401  # all that there is to import
+        from services.generator.stylegan2 import depthwise, direct, vectors, winograd  # noqa: F401  # all there is
 
-        reason = products.lacking()
+        reason = vectors.lacking()
     except Exception as error:  # whatever ails a library that is not needed, torch convolves
         reason = f"{type(error).__name__}: {error}"
     if reason:
@@ -71,12 +72,48 @@ def winograd_fits(weight: Tensor) -> bool:
     return _fits(weight, weight.shape[1], weight.shape[0], LEAST_WIDTH)
 
 
+def few_tiles(x: Tensor, weight: Tensor) -> bool:
+    """Whether it would be, save that the transforms of the kernels cost more than so few tiles save."""
+    n, _, height, width = x.shape
+    few = n * height * width < LEAST_TILES * PIXELS
+    return few and height % TILE == 0 and width % TILE == 0 and winograd_fits(weight)
+
+
+def whole_panels(x: Tensor, weight: Tensor) -> int:
+    """How many input channels are whole panels, where a few more, a deviation's, keep a kernel from it; or 0."""
+    inputs = weight.shape[1]
+    whole = inputs // PANEL * PANEL
+    little = 0 < inputs - whole <= whole // LEAST_WIDTH
+    return whole if little and winograd_pays(x, weight[:, :whole]) else 0
+
+
+def direct_pays(x: Tensor, low_pixels: int, weight: Tensor) -> bool:
+    """Whether `direct.halve` or `direct.double` is faster for a batch x of images that have so many pixels halved.
+
+    It is where torch has to turn a kernel around that is larger than the activations.
+    """
+    turned = not weight.is_contiguous(memory_format=torch.channels_last)
+    larger = weight.numel() > len(x) * low_pixels * sum(weight.shape[:2])
+    return turned and larger and _fits(weight, weight.shape[1], weight.shape[0], LEAST_STRIDED_WIDTH)
+
+
+def depthwise_pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether `depthwise.filtered` is faster for activations (N, C, H, W) and one filter a channel (C, 1, T, T)."""
+    channels = x.shape[1]
+    return weight.shape == (channels, 1, FIR, FIR) and _fits(x, channels, channels, LEAST_WIDTH)
+
+
 def strided_pays(x: Tensor, y: Tensor) -> bool:
-    """Whether `strided.kernel_gradient` is faster for activations (N, I, 2H + 1, 2W + 1) and (N, O, H, W)."""
+    """Whether `direct.halve_gradient` is faster for activations (N, I, 2H + 1, 2W + 1) and (N, O, H, W)."""
     return _fits(x, x.shape[1], y.shape[1], LEAST_STRIDED_WIDTH)
 
 
 def _fits(like: Tensor, inputs: int, outputs: int, least: int) -> bool:
-    """Whether so many channels are whole panels and at least so many, and tensors like this one float32 on a CPU."""
+    """Whether so many channels are whole panels and at least so many, and tensors like this one float32 on a CPU.
+
+    What is traced is not: a trace can hold torch's own operations only.
+    """
+    if torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        return False
     wide = min(inputs, outputs) >= least and inputs % PANEL == 0 and outputs % PANEL == 0
     return wide and like.dtype == torch.float32 and like.device.type == "cpu" and available()

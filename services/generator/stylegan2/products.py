@@ -1,122 +1,82 @@
 """Products of small matrices, at the rate that the processor multiplies at.
 
 MKL, which torch has, multiplies at half of that rate on AMD's processors. What is asked for here is simple: channels
-are a multiple of 32, and one side lies in the cache. The innermost loop, ROWS by two vectors of sums in registers, is
-given to LLVM as vectors: from a loop over numbers it makes nothing as good.
+are a multiple of 32, and one side lies in the cache. The innermost loop keeps the sums of ROWS by two
+vectors in registers.
 """
 
-import llvmlite.binding
-import numba
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from services.generator.stylegan2.compiled import OPTIONS, pointer
+from services.generator.stylegan2.compiled import OPTIONS
 from services.generator.stylegan2.gate import PANEL
+from services.generator.stylegan2.vectors import LANES, Memory, behind
 
-
-def _features() -> frozenset[str]:
-    """Of the processor that Numba compiles for: this one, or what NUMBA_CPU_FEATURES says ("+avx,+avx2,-avx512f")."""
-    if numba.config.CPU_FEATURES is not None:  # type: ignore[attr-defined]
-        features = numba.config.CPU_FEATURES.split(",")  # type: ignore[attr-defined]
-        return frozenset(name[1:] for name in features if name.startswith("+"))
-    return frozenset(name for name, has in llvmlite.binding.get_host_cpu_features().items() if has)
-
-
-FEATURES = _features()
 ROWS = 8  # whose sums are in registers together
 VECTORS = 2  # of sums a row
-LANES = 16 if "avx512f" in FEATURES else 8  # numbers of a vector
-ALIGNED = 4 * LANES  # bytes of a vector of float32, which torch's memory is a multiple of
 WIDTH = VECTORS * LANES  # columns whose sums are in registers together, a part of a panel
 TOGETHER = 128  # rows whose products are summed before the sums are written
+DEPTH = 256  # products that are summed before the sums are written, where both factors would not stay in the cache
 
 
-def lacking() -> str:
-    """Why the loops would be slow on this processor, empty where they are not: a product would call a function."""
-    if {"avx2", "fma"} <= FEATURES or "neon" in FEATURES:
-        return ""
-    return "the processor multiplies and adds no vectors at once (AVX2 with FMA, or NEON)"
-
-
-def _block(rows: int, anew: bool):  # type: ignore[no-untyped-def]
+def _block(rows: int, *, anew: bool, tables: bool = False):  # type: ignore[no-untyped-def]
     """The innermost loop: `rows` by two vectors of sums, each over `count` products.
 
-    Of the left side a row or a step lies so many numbers behind the other, of the right a step and of the result a row.
+    Of the left side a row or a step lies so many numbers behind the other, of the right a step or the second vector,
+    of the result a row. With tables, the left side and the result are each the address of a table of the rows'
+    addresses, and left_row and result_row say how many numbers behind these it begins.
     """
 
     @intrinsic
-    def block(typing, left, left_row, left_step, right, right_step, result, result_row, count):  # type: ignore[no-untyped-def]
+    def block(typing, left, left_row, left_step, right, right_step, right_vector, result, result_row, count, zero):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            left, left_row, left_step, right, right_step, result, result_row, count = arguments
-            number = context.get_value_type(signature.args[0].dtype)
-            vector = ir.VectorType(number, LANES)
-            size = context.get_abi_sizeof(number)
-            name = f"llvm.fma.v{LANES}f{8 * size}"
-            fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-            undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, None)
-            first, all_first = ir.Constant(ir.IntType(32), 0), ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+            left, left_row, left_step, right, right_step, right_vector, result, result_row, count, _ = arguments
+            memory = Memory(context, builder, signature.args[9])
 
-            def at(base, index, more, kind):  # type: ignore[no-untyped-def]
-                index = builder.add(index, ir.Constant(index.type, more))
-                return builder.bitcast(builder.gep(base, [index]), kind.as_pointer())
+            def begin(base, step, row):  # type: ignore[no-untyped-def]
+                number = ir.Constant(ir.IntType(64), row)
+                if tables:
+                    entry = builder.gep(builder.inttoptr(base, ir.IntType(64).as_pointer()), [number])
+                    return memory.behind(builder.load(entry), step)
+                return memory.behind(base, builder.mul(step, number))
 
-            def times(index, factor):  # type: ignore[no-untyped-def]
-                return builder.mul(index, ir.Constant(index.type, factor))
+            def lane(v):  # type: ignore[no-untyped-def]
+                return ir.Constant(ir.IntType(64), v * LANES)
 
+            lefts = [begin(left, left_row, row) for row in range(rows)]
             places = [
-                [at(result, times(result_row, row), v * LANES, vector) for v in range(VECTORS)] for row in range(rows)
+                [memory.behind(begin(result, result_row, row), lane(v)) for v in range(VECTORS)] for row in range(rows)
             ]
             sums = [
-                [cgutils.alloca_once_value(builder, zeros if anew else builder.load(p, align=size)) for p in row]
+                [
+                    cgutils.alloca_once_value(builder, (memory.zeros() if anew else memory.read(place)).value)
+                    for place in row
+                ]
                 for row in places
             ]
             with cgutils.for_range(builder, count) as loop:
-                step = builder.mul(loop.index, right_step)
-                factors = [builder.load(at(right, step, v * LANES, vector), align=size) for v in range(VECTORS)]
+                near = memory.behind(right, builder.mul(loop.index, right_step))
+                factors = [memory.read(near), memory.read(memory.behind(near, right_vector))]
+                step = builder.mul(loop.index, left_step)
                 for row in range(rows):
-                    index = builder.add(times(left_row, row), builder.mul(loop.index, left_step))
-                    one = builder.insert_element(undefined, builder.load(at(left, index, 0, number), align=size), first)
-                    spread = builder.shuffle_vector(one, undefined, all_first)
+                    spread = memory.spread(memory.behind(lefts[row], step))
                     for total, factor in zip(sums[row], factors, strict=True):
-                        builder.store(builder.call(fma, [spread, factor, builder.load(total)]), total)
+                        added = memory.sum_with_product(type(spread)(builder, builder.load(total)), spread, factor)
+                        builder.store(added.value, total)
             for row in range(rows):
                 for place, total in zip(places[row], sums[row], strict=True):
-                    builder.store(builder.load(total), place, align=size)
+                    memory.write(type(factors[0])(builder, builder.load(total)), place)
             return context.get_dummy_value()
 
-        length = types.int64
-        return types.void(left, length, length, right, length, result, length, length), generate
+        return types.void(*[types.int64] * 9, zero), generate
 
     return block
 
 
-_rows_anew, _row_anew, _rows_added = _block(ROWS, anew=True), _block(1, anew=True), _block(ROWS, anew=False)
-
-
-def _copy(stream: bool):  # type: ignore[no-untyped-def]
-    """WIDTH numbers, from one pointer to another; streamed, they go past the caches, and to multiples of ALIGNED."""
-
-    @intrinsic
-    def copy(typing, source, target):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            number = context.get_value_type(signature.args[0].dtype)
-            vector, size = ir.VectorType(number, LANES), context.get_abi_sizeof(number)
-            for v in range(VECTORS):
-                at = [ir.Constant(ir.IntType(64), v * LANES)]
-                source, target = (builder.bitcast(builder.gep(p, at), vector.as_pointer()) for p in arguments)
-                store = builder.store(builder.load(source, align=size), target, align=ALIGNED if stream else size)
-                if stream:
-                    store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
-            return context.get_dummy_value()
-
-        return types.void(source, target), generate
-
-    return copy
-
-
-copy, stream = _copy(stream=False), _copy(stream=True)
+rows_anew, rows_added, _row_anew = _block(ROWS, anew=True), _block(ROWS, anew=False), _block(1, anew=True)
+_listed_anew, _listed_added = _block(ROWS, anew=True, tables=True), _block(ROWS, anew=False, tables=True)
 
 
 @intrinsic
@@ -131,30 +91,32 @@ def drain(typing):  # type: ignore[no-untyped-def]
 
 
 @njit(**OPTIONS)
-def multiply(left, right, result):  # type: ignore[no-untyped-def]
-    """(T, I) by (O / 32, I, 32), see `kernels`, to (T, O)."""
-    rows, inner = left.shape
-    outputs, whole, zero = result.shape[1], rows // ROWS * ROWS, left.dtype.type(0)
+def multiply(left, rows, inner, right, result, outputs, zero):  # type: ignore[no-untyped-def]
+    """(T, I) by (O / 32, I, 32), see `kernels`, to (T, O), all at addresses."""
+    whole = rows // ROWS * ROWS
     for column in range(0, outputs, WIDTH):
-        b = pointer(right.ctypes.data, column // PANEL * PANEL * inner + column % PANEL, zero)
+        b = behind(right, column // PANEL * PANEL * inner + column % PANEL, zero)
         for row in range(0, whole, ROWS):
-            a = pointer(left.ctypes.data, row * inner, zero)
-            _rows_anew(a, inner, 1, b, PANEL, pointer(result.ctypes.data, row * outputs + column, zero), outputs, inner)
+            a, c = behind(left, row * inner, zero), behind(result, row * outputs + column, zero)
+            rows_anew(a, inner, 1, b, PANEL, LANES, c, outputs, inner, zero)
         for row in range(whole, rows):
-            a = pointer(left.ctypes.data, row * inner, zero)
-            _row_anew(a, inner, 1, b, PANEL, pointer(result.ctypes.data, row * outputs + column, zero), outputs, inner)
+            a, c = behind(left, row * inner, zero), behind(result, row * outputs + column, zero)
+            _row_anew(a, inner, 1, b, PANEL, LANES, c, outputs, inner, zero)
 
 
 @njit(**OPTIONS)
-def sum_rows(left, right, column, result, anew):  # type: ignore[no-untyped-def]
-    """Sum over T rows of (T, O) beside (T, WIDTH), to the columns from `column` on of (O, I), or add to them."""
-    count, outputs = left.shape
-    columns, zero = result.shape[1], left.dtype.type(0)
-    b = pointer(right.ctypes.data, 0, zero)
-    for output in range(0, outputs, ROWS):
-        a = pointer(left.ctypes.data, output, zero)
-        c = pointer(result.ctypes.data, output * columns + column, zero)
-        if anew:
-            _rows_anew(a, 1, outputs, b, WIDTH, c, columns, count)
-        else:
-            _rows_added(a, 1, outputs, b, WIDTH, c, columns, count)
+def multiply_listed(lefts, rows, inner, right, results, column, anew, zero):  # type: ignore[no-untyped-def]
+    """Rows of I numbers that lie anywhere, by (I, 32), to WIDTH columns of rows that lie anywhere; or added there.
+
+    Args:
+        lefts, results: addresses of tables of the rows' addresses, whose number ROWS divides.
+        right: address of the first of the WIDTH columns, of 32.
+    """
+    for first in range(0, inner, DEPTH):
+        count, b = min(DEPTH, inner - first), behind(right, first * PANEL, zero)
+        for row in range(0, rows, ROWS):
+            a, c = lefts + 8 * row, results + 8 * row
+            if anew and first == 0:
+                _listed_anew(a, first, 1, b, PANEL, LANES, c, column, count, zero)
+            else:
+                _listed_added(a, first, 1, b, PANEL, LANES, c, column, count, zero)

@@ -15,18 +15,27 @@ import math
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
-from services.generator.stylegan2 import kernels
-from services.generator.stylegan2.compiled import fields, numbers, pointer, run, take, thread
+from services.generator.stylegan2.compiled import OPTIONS, fields, numbers, run, take, thread
 from services.generator.stylegan2.gate import PANEL
 from services.generator.stylegan2.kernels import addresses
-from services.generator.stylegan2.matrices import PIXELS, PLACES, POINTS, Places
-from services.generator.stylegan2.products import ROWS, TOGETHER, WIDTH, copy, multiply, sum_rows
-from services.generator.stylegan2.tiles import gather, gather_gradient, room, scatter
+from services.generator.stylegan2.matrices import PIXELS, PLACES, POINTS, TAPS, Places
+from services.generator.stylegan2.products import ROWS, TOGETHER, VECTORS, WIDTH, multiply, rows_added, rows_anew
+from services.generator.stylegan2.sums import kernel_gradient_sums
+from services.generator.stylegan2.tiles import gather, gather_gradient, scatter, table
+from services.generator.stylegan2.vectors import LANES, behind, transform
 
 STRIP = 32  # tiles that a thread takes through all three steps while they are in its cache
-BLOCK = 2**17  # channels of tiles, of both sides, that a kernel's gradient is summed over at once: 18 MiB
+WIDE_STRIP = 64  # the same, of a kernel that does not stay there: what is read of it serves more tiles
+WIDE = 128 * 128  # channels of both sides, by each other, from which a kernel does not
+BLOCK = 2**15  # channels of tiles, of both sides, that a kernel's gradient is summed over at once: 4.5 MiB
+OUTPUTS = 64  # of a kernel's gradient, that a thread sums at all places while they are in its cache
+PAGE = 1024  # numbers: what lies a multiple of them apart falls into the same few lines of the nearest cache
+
+_to_taps = transform(kernel_gradient_sums, POINTS, target_table=True)
+_add_to_taps = transform(kernel_gradient_sums, POINTS, target_table=True, added=True)
 
 
 def convolve(x: Tensor, kernel: Places) -> Tensor:
@@ -40,12 +49,14 @@ def convolve(x: Tensor, kernel: Places) -> Tensor:
     outputs = kernel[0].shape[1] * PANEL
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     threads = torch.get_num_threads()
-    strip = min(STRIP, math.ceil(n * height * width / PIXELS / threads / ROWS) * ROWS)  # something for each thread
-    places = x.new_empty(threads * PLACES * strip * (inputs + outputs))
+    most = WIDE_STRIP if inputs * outputs > WIDE else STRIP
+    strip = min(most, math.ceil(n * height * width / PIXELS / threads / ROWS) * ROWS)  # something for each thread
+    step_in, step_out = _apart(strip * inputs), _apart(strip * outputs)
+    places = x.new_empty(threads * PLACES * (step_in + step_out))
     at = addresses(kernel)
-    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": strip}
+    sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs}
     given = {"x": x.data_ptr(), "y": y.data_ptr(), "places": places.data_ptr(), "kernel": ctypes.addressof(at)}
-    run(_convolve, x.dtype, **given, **sizes)
+    run(_convolve, x.dtype, **given, **sizes, strip=strip, step_in=step_in, step_out=step_out)
     return y
 
 
@@ -60,72 +71,100 @@ def correlate(x: Tensor, gradient: Tensor) -> Tensor:
     outputs = gradient.shape[1]
     tiles = n * height * width // PIXELS
     most = min(tiles, max(TOGETHER, BLOCK // (inputs + outputs)))
-    places, gradients = x.new_empty(PLACES, most, inputs), x.new_empty(PLACES, most, outputs)
-    total = [x.new_empty(POINTS, outputs, inputs) for _ in range(POINTS)]
-    at = addresses(total)
+    step_in, step_out = _apart(most * inputs), _apart(most * outputs)
+    places, gradients = x.new_empty(PLACES * step_in), x.new_empty(PLACES * step_out)
+    total = x.new_empty(outputs, TAPS, TAPS, inputs)  # as weights lie, so that nobody has to turn it around
     sizes = {"images": n, "height": height, "width": width, "inputs": inputs, "outputs": outputs, "strip": STRIP}
     given = {"x": x.data_ptr(), "y": gradient.data_ptr(), "places": places.data_ptr()}
-    given |= {"gradients": gradients.data_ptr(), "total": ctypes.addressof(at)}
+    given |= {"gradients": gradients.data_ptr(), "total": total.data_ptr(), "step_in": step_in, "step_out": step_out}
     for first in range(0, tiles, most):
         part = {"first": first, "count": min(most, tiles - first)}
         run(_gather, x.dtype, **given, **sizes, **part)
         run(_sum, x.dtype, **given, **sizes, **part)
-    return kernels.gradient(total)
+    return total.permute(0, 3, 1, 2)
+
+
+def _apart(count: int) -> int:
+    """How far one place lies from the next, for so many numbers: not a multiple of a page, see `PAGE`."""
+    return math.ceil(count / PAGE) * PAGE + PANEL
 
 
 def _convolve(address):  # type: ignore[no-untyped-def]
     task = fields(address)
     zero, inputs, outputs, strip = task.zero, task.inputs, task.outputs, task.strip
-    x = numbers(task.x, (task.images, task.height, task.width * inputs), zero)
-    y = numbers(task.y, (task.images, task.height, task.width * outputs), zero)
-    kernel = numbers(task.kernel, (POINTS,), 0)
-    own = numbers(task.places, (thread() + 1, PLACES * strip * (inputs + outputs)), zero)[thread()]
-    down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
+    kernel, pixels, zeros = numbers(task.kernel, (POINTS,), 0), table(), np.full(inputs, zero)
+    size_in, size_out = (task.height, task.width, inputs), (task.height, task.width, outputs)
+    before = behind(task.places, thread() * PLACES * (task.step_in + task.step_out), zero)
+    after = behind(before, PLACES * task.step_in, zero)
+    steps_in, steps_out = (task.step_in, inputs, LANES), (task.step_out, outputs, LANES)
     tiles = task.images * task.height * task.width // PIXELS
     first = take(address) * strip
     while first < tiles:
         count = min(strip, tiles - first)
-        before = own[: PLACES * count * inputs].reshape(PLACES, count, inputs)
-        after = own[PLACES * count * inputs : PLACES * count * (inputs + outputs)].reshape(PLACES, count, outputs)
-        gather(x, inputs, first, count, down, before.reshape(PLACES, count * inputs))
+        for tile in range(count):
+            gather(task.x, size_in, zeros.ctypes.data, first + tile, pixels, before, steps_in, tile, zero)
         for place in range(PLACES):
-            right = numbers(kernel[place // POINTS], (POINTS, inputs * outputs), zero)[place % POINTS]
-            multiply(before[place], right, after[place])
-        scatter(after.reshape(PLACES, count * outputs), outputs, first, count, up, y)
+            right = behind(kernel[place // POINTS], place % POINTS * inputs * outputs, zero)
+            left, result = behind(before, place * task.step_in, zero), behind(after, place * task.step_out, zero)
+            multiply(left, count, inputs, right, result, outputs, zero)
+        for tile in range(count):
+            scatter(after, steps_out, tile, first + tile, pixels, task.y, size_out, zero)
         first = take(address) * strip
 
 
 def _gather(address):  # type: ignore[no-untyped-def]
+    """To (36, I / LANES, T, LANES), and so the gradients: as `_sum` reads them, one after the other."""
     task = fields(address)
     zero, inputs, outputs = task.zero, task.inputs, task.outputs
-    x = numbers(task.x, (task.images, task.height, task.width * inputs), zero)
-    y = numbers(task.y, (task.images, task.height, task.width * outputs), zero)
-    places = numbers(task.places, (PLACES, task.count * inputs), zero)
-    gradients = numbers(task.gradients, (PLACES, task.count * outputs), zero)
-    down, up = room(task.width * inputs, inputs, zero), room(task.width * outputs, outputs, zero)
+    pixels, zeros = table(), np.full(inputs, zero)
+    size_in, size_out = (task.height, task.width, inputs), (task.height, task.width, outputs)
+    steps_in, steps_out = (task.step_in, LANES, task.count * LANES), (task.step_out, LANES, task.count * LANES)
     at = take(address) * task.strip
     while at < task.count:
-        some = min(task.strip, task.count - at)
-        gather(x, inputs, task.first + at, some, down, places[:, at * inputs :])
-        gather_gradient(y, outputs, task.first + at, some, up, gradients[:, at * outputs :])
+        for here in range(at, min(at + task.strip, task.count)):
+            tile = task.first + here
+            gather(task.x, size_in, zeros.ctypes.data, tile, pixels, task.places, steps_in, here, zero)
+            gather_gradient(task.y, size_out, tile, pixels, task.gradients, steps_out, here, zero)
         at = take(address) * task.strip
 
 
 def _sum(address):  # type: ignore[no-untyped-def]
+    """The sums at all places of some outputs by WIDTH inputs, and their way back to the taps, in a thread's cache."""
     task = fields(address)
-    zero, count, inputs, outputs = task.zero, task.count, task.inputs, task.outputs
-    gradients = numbers(task.gradients, (PLACES, count, outputs), zero)
-    total = numbers(task.total, (POINTS,), 0)
-    near = np.full((TOGETHER, WIDTH), zero)
-    panels = inputs // WIDTH
+    zero, inputs, outputs = task.zero, task.inputs, task.outputs
+    room, to = np.empty(PLACES * OUTPUTS * WIDTH, np.float64), np.empty(TAPS**2, np.int64)
+    sums, parts = room.ctypes.data, (outputs + OUTPUTS - 1) // OUTPUTS
     k = take(address)
-    while k < PLACES * panels:
-        place, column = k // panels, k % panels * WIDTH
-        result = numbers(total[place // POINTS], (POINTS, outputs, inputs), zero)[place % POINTS]
-        for first in range(0, count, TOGETHER):
-            last = min(first + TOGETHER, count)
-            for tile in range(first, last):
-                x = pointer(task.places, (place * count + tile) * inputs + column, zero)
-                copy(x, pointer(near.ctypes.data, (tile - first) * WIDTH, zero))
-            sum_rows(gradients[place, first:last], near, column, result, task.first + first == 0)
+    while k < inputs // WIDTH * parts:
+        column, output = k // parts * WIDTH, k % parts * OUTPUTS
+        some = min(OUTPUTS, outputs - output)
+        for place in range(PLACES):
+            _sum_place(task, place, column, output, some, behind(sums, place * OUTPUTS * WIDTH, zero))
+        for row in range(some):
+            for tap in range(TAPS**2):
+                to[tap] = behind(task.total, ((output + row) * TAPS**2 + tap) * inputs + column, zero)
+            for v in range(VECTORS):
+                at = row * WIDTH + v * LANES
+                if task.first == 0:
+                    _to_taps(sums, OUTPUTS * WIDTH, at, to.ctypes.data, 0, v * LANES, zero)
+                else:
+                    _add_to_taps(sums, OUTPUTS * WIDTH, at, to.ctypes.data, 0, v * LANES, zero)
         k = take(address)
+
+
+@njit(**OPTIONS)
+def _sum_place(task, place, column, output, some, sums):  # type: ignore[no-untyped-def]
+    """At one place, over all tiles: some outputs by WIDTH inputs, to (some, WIDTH)."""
+    zero, count = task.zero, task.count
+    for first in range(0, count, TOGETHER):
+        length = min(TOGETHER, count - first)
+        right = behind(task.places, place * task.step_in + column * count + first * LANES, zero)
+        for row in range(0, some, ROWS):
+            at = (
+                place * task.step_out + (output + row) // LANES * LANES * count + first * LANES + (output + row) % LANES
+            )
+            left, result = behind(task.gradients, at, zero), behind(sums, row * WIDTH, zero)
+            if first == 0:
+                rows_anew(left, 1, LANES, right, LANES, count * LANES, result, WIDTH, length, zero)
+            else:
+                rows_added(left, 1, LANES, right, LANES, count * LANES, result, WIDTH, length, zero)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from services.generator.stylegan2 import convolution, gate, kernels, strided, winograd
+from services.generator.stylegan2 import convolution, direct, gate, kernels, winograd
 
 # An odd count of tiles, a single image, many strips, a row's tiles in several strips, rows that vectors do not divide.
 SHAPES = [(3, 64, 32, 12, 8), (1, 32, 32, 8, 20), (2, 32, 96, 32, 32), (7, 64, 64, 8, 8), (5, 32, 32, 4, 4)]
@@ -68,8 +68,11 @@ def test_the_kernel_gradient_between_resolutions_equals_autograds(size: tuple[in
         for shape in ((n, inputs, 2 * height + 1, 2 * width + 1), (n, outputs, height, width), (outputs, inputs, 3, 3))
     )
     halved = F.conv2d(x, weight, stride=2)
+    torch.testing.assert_close(direct.halve(x.detach(), weight.detach()), halved.detach())
+    torch.testing.assert_close(direct.double(y.detach(), weight.detach()), F.conv_transpose2d(y, weight, stride=2))
+    torch.testing.assert_close(direct.near(x.detach(), weight.detach()), F.conv2d(x, weight, padding=1).detach())
     (expected,) = torch.autograd.grad(halved, weight, y)
-    torch.testing.assert_close(strided.kernel_gradient(x.detach(), y.detach()), expected)
+    torch.testing.assert_close(direct.halve_gradient(x.detach(), y.detach()), expected)
 
 
 @pytest.mark.parametrize(("ours", "channels"), [(True, 32), (False, 3)])
@@ -77,6 +80,7 @@ def test_halving_and_doubling_have_derivatives_of_both_orders(
     monkeypatch: pytest.MonkeyPatch, ours: bool, channels: int
 ) -> None:
     monkeypatch.setattr(gate, "strided_pays", lambda *_: ours)
+    monkeypatch.setattr(gate, "direct_pays", lambda *_: ours)
     rng = torch.Generator().manual_seed(1)
     x, y, weight = (
         torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
@@ -94,7 +98,14 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     threads, found = torch.get_num_threads(), []
     for count in (1, 3):
         torch.set_num_threads(count)
-        found.append((winograd.convolve(x, kernels.transformed(weight)), winograd.correlate(x, gradient)))
+        high, low = x[:, :, :11, :19], gradient[:, :, :5, :9]
+        found.append(
+            (
+                winograd.convolve(x, kernels.transformed(weight)), winograd.correlate(x, gradient),
+                direct.near(x, weight), direct.halve(high, weight), direct.double(low, weight),
+                direct.halve_gradient(high, low),
+            )
+        )  # fmt: skip
     torch.set_num_threads(threads)
     for one, three in zip(*found, strict=True):
         assert torch.equal(one, three)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from defectory.errors import InvalidInput
 from defectory.settings import read_settings
 from services.generator.service_settings import GeneratorServiceSettings
-from services.generator.stylegan2 import convolution, gate, products, strided, winograd
+from services.generator.stylegan2 import convolution, direct, gate, vectors, winograd
 from services.generator.training.device import set_up
 from services.generator.training.reproducibility import computed_by
 
@@ -92,7 +92,7 @@ def test_turned_off_torch_convolves_the_same(monkeypatch: pytest.MonkeyPatch) ->
     ours = convolution.convolve(x, weight)
     gate.switch("off")
     monkeypatch.setattr(winograd, "run", None)  # a loop that ran would fail
-    monkeypatch.setattr(strided, "run", None)
+    monkeypatch.setattr(direct, "run", None)
     assert torch.equal(convolution.convolve(x, weight), F.conv2d(x, weight, padding=1))
     assert convolution.prepared(weight) is None
     x, weight = x.requires_grad_(), weight.requires_grad_()
@@ -137,8 +137,8 @@ def test_a_checkpoint_says_whether_they_convolved_and_what_compiled_them() -> No
 def test_a_processor_without_fused_multiply_adds_of_vectors_is_passed_by(
     monkeypatch: pytest.MonkeyPatch, features: set[str], fast: bool
 ) -> None:
-    monkeypatch.setattr(products, "FEATURES", frozenset(features))
-    assert (products.lacking() == "") == fast
+    monkeypatch.setattr(vectors, "FEATURES", frozenset(features))
+    assert (vectors.lacking() == "") == fast
 
 
 def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
@@ -150,5 +150,14 @@ def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
     assert not gate.winograd_pays(wide.double(), kernel.double())
     assert gate.winograd_pays(wide[:, :, :4, :4], kernel)
     assert not gate.winograd_pays(wide[:15, :, :4, :4], kernel)  # fewer tiles are worth no transform of the kernels
+    assert gate.few_tiles(wide[:15, :, :4, :4], kernel)
+    assert not gate.few_tiles(wide[:16, :, :4, :4], kernel)
+    assert not gate.few_tiles(wide[:15, :, :4, :6], kernel)
+    assert gate.whole_panels(wide, torch.empty(256, 257, 3, 3)) == 256
+    assert gate.whole_panels(wide, kernel) == gate.whole_panels(wide, torch.empty(256, 300, 3, 3)) == 0
+    turned = torch.empty(256, 3, 3, 256).permute(3, 0, 1, 2)
+    assert gate.direct_pays(wide, 16, turned)
+    assert not gate.direct_pays(wide, 1024, turned)  # the activations are more than the kernel
+    assert not gate.direct_pays(wide, 16, kernel.contiguous(memory_format=torch.channels_last))
     assert gate.strided_pays(wide, wide)
     assert not any(gate.strided_pays(x, wide) for x in (wide[:, :32], wide[:, :100], wide.double()))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from services.generator.stylegan2 import convolution, gate, products
+from services.generator.stylegan2 import convolution, depthwise, filters, gate, vectors
 from services.generator.stylegan2.networks import Architecture
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ def shapes_in_use() -> list[tuple[int, int, int, int]]:
         for side in architecture.resolutions:
             width, below = architecture.width(side), architecture.width(max(4, side // 2))
             found |= {(batch, width, width, side), (batch, width, below, side)}
-    return sorted(found - {(8, 512, 512, 4)})  # which is too few tiles
+    return sorted(found)
 
 
 def pair(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -46,7 +47,7 @@ def check(found: Tensor, exact: Tensor) -> None:
 @pytest.mark.parametrize(("n", "inputs", "outputs", "side_px"), shapes_in_use())
 def test_a_convolution_and_its_gradients(n: int, inputs: int, outputs: int, side_px: int) -> None:
     x, weight = pair(n, inputs, outputs, side_px, side_px)
-    assert gate.winograd_pays(x, weight)
+    assert gate.winograd_pays(x, weight) or gate.few_tiles(x, weight)
     gradient = torch.randn(n, outputs, side_px, side_px, generator=torch.Generator().manual_seed(1))
     ours, direct = [], []
     for results, kind, function in (
@@ -77,11 +78,42 @@ def test_the_gradient_of_a_kernel_that_halves_the_resolution(n: int, inputs: int
     check(found, exact)
 
 
+@pytest.mark.parametrize(("n", "side_px"), [(16, 4), (32, 4), (16, 8)])
+def test_a_few_channels_beside_whole_panels(n: int, side_px: int) -> None:
+    x, weight = pair(n, 65, 64, side_px, side_px)
+    assert gate.whole_panels(x, weight) == 64
+    gradient = torch.randn(n, 64, side_px, side_px, generator=torch.Generator().manual_seed(1))
+    a, b = x.requires_grad_(), weight.requires_grad_()
+    y = convolution.convolve(a, b)
+    c, d = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    exact = F.conv2d(c, d, padding=1)
+    check(y.detach(), exact.detach())
+    for found, right in zip(
+        torch.autograd.grad(y, (a, b), gradient), torch.autograd.grad(exact, (c, d), gradient.double()), strict=True
+    ):
+        check(found, right)
+
+
+@pytest.mark.parametrize(("function", "padding"), [(filters.blur, 1), (filters.blur, 2), (filters.downsample, 1)])
+def test_filters_of_every_channel_and_their_transposes(
+    monkeypatch: pytest.MonkeyPatch, function: Callable[..., Tensor], padding: int
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    x, kernel = torch.randn(3, 96, 14, 10, generator=rng), torch.rand(4, 4, generator=rng)
+    runs = []
+    monkeypatch.setattr(depthwise, "run", lambda *args, run=depthwise.run, **kw: (runs.append(1), run(*args, **kw)))
+    found, exact = x.requires_grad_(), x.detach().double().requires_grad_()
+    y, right = function(found, kernel, padding), function(exact, kernel.double(), padding)
+    check(y.detach(), right.detach())
+    check(*(torch.autograd.grad(z.square().sum(), t)[0] for z, t in ((y, found), (right, exact))))
+    assert len(runs) == (2 if function is filters.blur else 5)  # there, and back from each residue of a pixel's place
+
+
 LANES = """
 import torch
-from services.generator.stylegan2 import gate, kernels, products, strided, winograd
+from services.generator.stylegan2 import direct, gate, kernels, vectors, winograd
 assert gate.available()
-assert products.LANES == {lanes}, products.LANES
+assert vectors.LANES == {lanes}, vectors.LANES
 rng = torch.Generator().manual_seed(0)
 for n, inputs, outputs, side in ((3, 96, 64, 8), (5, 32, 96, 12)):
     x, gradient = torch.randn(n, inputs, side, side, generator=rng), torch.randn(n, outputs, side, side, generator=rng)
@@ -93,7 +125,7 @@ for n, inputs, outputs, side in ((3, 96, 64, 8), (5, 32, 96, 12)):
     low = torch.randn(n, outputs, side // 2 - 1, side // 2 - 1, generator=rng)
     high = x[:, :, 1:, 1:]
     exact = torch.nn.grad.conv2d_weight(high.double(), weight.shape, low.double(), stride=2)
-    assert (strided.kernel_gradient(high, low) - exact).abs().max() < 1e-4 * exact.std()
+    assert (direct.halve_gradient(high, low) - exact).abs().max() < 1e-4 * exact.std()
 """
 
 
@@ -103,7 +135,7 @@ def test_vectors_of_eight_numbers_give_the_same_on_a_processor_that_has_longer_o
 
 
 def test_loops_are_compiled_where_no_folder_can_be_written_to() -> None:
-    script = LANES.format(lanes=products.LANES)
+    script = LANES.format(lanes=vectors.LANES)
     subprocess.run(
         [sys.executable, "-c", script], env=os.environ | {"XDG_CACHE_HOME": "/proc/none"}, check=True, cwd=ROOT
     )
