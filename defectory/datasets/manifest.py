@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.imaging import FULL_DEPTH
@@ -51,6 +51,9 @@ class ManifestLine(BaseModel):
     mask_uri: str = ""
     mask_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")  # of the stored PNG file; empty: not known
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
+    recipe: Mapping[str, JsonValue] | None = None  # of an edit as it was drawn: with its parents it is made again
+    editor: str = ""  # program that it was edited with by hand
+    person: str = ""  # who did it
     seed: int | None = None
     truncation_psi: float | None = None
     truncation_cutoff: int | None = Field(None, ge=0)  # styles that psi is for, the coarsest; none: all

@@ -16,6 +16,7 @@ from orchestrator.cli import (
     classifier,
     dataset,
     doctor,
+    edit,
     explaining,
     filtering,
     generator_tools,
@@ -61,6 +62,7 @@ _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, servi
 for command in _line:
     app.command(name={"filter_images": "filter"}.get(command.__name__))(command)
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(edit.app, name="edit")
 app.add_typer(generator_tools.app, name="generator")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(operations.app, name="operations")

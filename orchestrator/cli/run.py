@@ -162,7 +162,8 @@ def _plan(store: "ObjectStore", settings: "PipelineSettings", first: str, weight
     from orchestrator.pipeline.run_record import RunRecord
 
     record = RunRecord(store, settings.name)
-    return make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content(weights))
+    line = line_of(settings.arms, settings.edits)
+    return make_plan(line, settings, record, store.url, first=first, weights=weights_content(weights))
 
 
 def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: str, weights: str) -> "RunResult":
@@ -177,7 +178,7 @@ def _run(url: str, store: "ObjectStore", settings: "PipelineSettings", first: st
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         services = ServiceClients(endpoints, display.warn)
-        line = line_of(settings.arms)
+        line = line_of(settings.arms, settings.edits)
         return run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
 
 

@@ -16,6 +16,7 @@ from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
+from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
@@ -63,6 +64,21 @@ class DataSettings(JobSettings):
         if isinstance(values, dict) and "size_px" in values:
             raise ValueError("pictures keep their size; size_px is generator.resolution_px (and classifier.input_px)")
         return values
+
+
+class EditSettings(EditRecipe):
+    """Edited pictures, by recipe and by hand: docs/edits.md."""
+
+    count: int = Field(0, ge=0, le=1_000_000, description="pictures made by the recipe below; 0: none")
+    datasets: tuple[str, ...] = Field(
+        (), description="datasets of edits that are there already, by hand or by recipe, of this run's photographs"
+    )
+    for_generators: bool = Field(False, description="train the generators on edited pictures, too")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the line has edited pictures."""
+        return self.count > 0 or bool(self.datasets)
 
 
 class GeneratorSettings(GeneratorTraining):
@@ -129,6 +145,7 @@ class PipelineSettings(JobSettings):
         False, description="go on from random weights where neither ImageNet's nor a starter of the width is found"
     )
     data: DataSettings
+    edits: EditSettings = EditSettings()
     generator: GeneratorSettings = GeneratorSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     filter: FilterSettings = FilterSettings()
@@ -137,6 +154,14 @@ class PipelineSettings(JobSettings):
         DEFAULT_ARMS, description="what is trained, and compared with the first: a list of entries as below"
     )
     explain: ExplainSettings = ExplainSettings()
+
+    @model_validator(mode="after")
+    def _edited(self) -> "PipelineSettings":
+        without = [arm.name for arm in self.arms if arm.takes_edited]
+        without = without or (["the generators"] if self.edits.for_generators else [])
+        if without and not self.edits.wanted:
+            raise ValueError(f"{without[0]} trains on edited pictures, and there are none: set edits.count")
+        return self
 
 
 def read_pipeline_file(path: Path) -> dict[str, object]:
