@@ -11,7 +11,7 @@ from orchestrator.edits.recipe import Blend
 KEEP_PX = 9.0  # beside a mask its defect goes on for so far: who draws masks stays inside its edge …
 FADE_PX = 5.0  # … and fades out over so far
 REACH_PX = KEEP_PX + FADE_PX
-SIGMAS_PX = (0.6, 1.2, 2.5)  # that part a texture into bands, the finest first
+SIGMAS_PX = (0.8, 2.0)  # that part a texture into bands, the finest first
 GAINS = (0.4, 2.5)  # of a patch's contrast in a darker or a brighter ground: a surface reflects a share of the light
 SMOOTH_LEVELS = 2  # of a pyramid: a ground's level is a mean over some 8 px
 LITTLE = 0.02  # weight of what lies farther away, where something near is known
@@ -53,13 +53,19 @@ def _matched(ground: np.ndarray, patch: Patch, away: np.ndarray, contrast: float
     on_defect = cv2.GaussianBlur(patch.mask, (0, 0), 1.5)[..., None]
     stands_out = (patch.pixels - own_level) * exposure * (1 + (contrast - 1) * on_defect)
     share, joined = _faded(away), level
+    beyond = np.flatnonzero(both)
     for own, theirs in zip(_bands(ground - level), _bands(stands_out), strict=True):
-        spread, other = _spread(own[both]), max(_spread(theirs[both]), 0.01)
+        own_beyond, their_beyond = (band.reshape(both.size, -1)[beyond] for band in (own, theirs))
+        spread, other = _spread(own_beyond), max(_spread(their_beyond), 0.01)
         if other < spread:  # interpolation has taken detail: the ground's own stands in for it
-            as_rough = theirs + own * np.sqrt(1 - (other / spread) ** 2)
+            added = float(np.sqrt(1 - (other / spread) ** 2))
+            as_rough, beyond_it = theirs + own * added, their_beyond + own_beyond * added
         else:
-            as_rough = theirs * (on_defect + (1 - on_defect) * spread / other)
-        alike = float(np.clip((own[both] * as_rough[both]).mean() / max(spread**2, 0.01), 0, 1))
+            as_rough, beyond_it = (
+                theirs * (on_defect + (1 - on_defect) * (spread / other)),
+                their_beyond * spread / other,
+            )
+        alike = float(np.clip((own_beyond * beyond_it).mean() / max(spread**2, 0.01), 0, 1))
         kept = np.sqrt(share**2 + (1 - share) ** 2 + 2 * alike * share * (1 - share))
         joined = joined + ((1 - share) * own + share * as_rough) / kept
     return np.asarray(joined)

@@ -23,11 +23,11 @@ from orchestrator.edits.catalogue import Catalogue, catalogue_of
 from orchestrator.edits.drawing import Drawing, Plan
 from orchestrator.edits.line import Files, objects, recipe_line
 from orchestrator.edits.operations import Drawn, Picture, apply, region_mask, region_patch, stands_out
-from orchestrator.edits.part import filling
+from orchestrator.edits.part import filling, find
 from orchestrator.edits.patches import Patch
 from orchestrator.edits.pictures import Memory, read_line_mask, read_picture, with_alpha_of, without_alpha
 from orchestrator.edits.recipe import EditRecipe
-from orchestrator.edits.seam import Border, borders_of, seam_note, seam_of
+from orchestrator.edits.seam import MEASURED, Border, borders_of, seam_note, seam_of
 
 EDITED_FROM = "edited_from"  # what the cards of edited datasets have, and no others
 TRIES = 100  # draws for one picture, before it is left at that
@@ -135,12 +135,12 @@ class Maker:
             plan = self.drawing.draw(random)
             if plan is None:
                 return None
-            edited = self._try(plan)
+            edited = self._try(plan, measured=number < MEASURED)
             if edited is not None:
                 return edited
         return None
 
-    def _try(self, plan: Plan) -> Edited | None:
+    def _try(self, plan: Plan, measured: bool) -> Edited | None:
         donor = self._donors.get((plan.donor.sha256, 0), lambda: read_whole(self._store, plan.donor))
         whole = read_picture(self._store, plan.ground)
         ground = donor if plan.ground is plan.donor else Picture(without_alpha(whole), None)
@@ -159,14 +159,14 @@ class Maker:
         line = recipe_line(self._store, self._dataset, files, plan.parents, plan.shows, plan.drawn)
         for key_, content in objects(line, files, self._store):
             self._store.put(key_, content)
-        return Edited(line, borders_of(plan, ground, donor, result))
+        return Edited(line, borders_of(plan, ground, donor, result) if measured else [])
 
     def _is_whole(self, plan: Plan, donor: Picture) -> bool:
         """Whether a defect and what is shown around it lie on its part: else a piece of the part's edge came along."""
         if self._find_part is filling:
             return True
         away = cv2.distanceTransform((~region_mask(donor, plan.drawn.region)).astype(np.uint8), cv2.DIST_L2, 5)
-        return not ((away < REACH_PX) & ~self._find_part(read_picture(self._store, plan.donor))).any()
+        return not ((away < REACH_PX) & ~find(self._find_part, read_picture(self._store, plan.donor))).any()
 
     def _holds(self, plan: Plan, whole: np.ndarray, ground: Picture, result: Picture) -> bool:
         """Whether an edit lies on the part and can be seen."""
@@ -176,7 +176,7 @@ class Maker:
         if mask is None or not mask.any():
             return False
         new = mask & ~ground.mask if ground.mask is not None and plan.drawn.edit == "repeat" else mask
-        if self._find_part is not filling and (new & ~self._find_part(whole)).any():
+        if self._find_part is not filling and (new & ~find(self._find_part, whole)).any():
             return False
         compared = ground.pixels if plan.drawn.edit != "change" else result.pixels
         return plan.drawn.edit == "change" or stands_out(compared, result, new) >= PLAIN

@@ -12,10 +12,11 @@ from orchestrator.edits.blending import REACH_PX, blended, level_of
 from orchestrator.edits.patches import MARGIN_PX, Patch, cut, piece, posed
 from orchestrator.edits.recipe import Blend, EditName
 from orchestrator.edits.regions import only, regions_of
-from orchestrator.edits.surface import Surface, surface_around
+from orchestrator.edits.surface import surface_around
 
 CLEAR_TRIES = 64  # places looked at for a clear piece of ground, of which the one that fits best is taken
 AROUND_PX = 20  # of a region that is moved within its picture: its fade, and some ground to take the level from
+NEAR_PX = 9  # within which a ground's level is taken where its noise is looked at
 FAINT = 4.0  # grey levels of noise, of the smoothest ground: below, an eye sees no less of it
 
 
@@ -76,7 +77,7 @@ def region_mask(donor: Picture, region: int) -> np.ndarray:
 def _copy(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
     own = patch or region_patch(donor, drawn.region)
     changed = posed(own, drawn.size, drawn.turn_degrees, drawn.mirror)
-    return _set(ground, changed, _place(drawn), drawn.blend, drawn.contrast, surface=surface_around(own))
+    return _set(ground, changed, _place(drawn), drawn.blend, drawn.contrast, matching=True)
 
 
 def _change(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
@@ -138,13 +139,12 @@ def _set(
     blend: Blend,
     contrast: float,
     *,
-    surface: Surface | None = None,
+    matching: bool = False,
 ) -> Picture | None:
     """A patch in a picture, beside the defects that are there already.
 
     Args:
-        surface: only where the ground is like this one. It is that of the patch as it was cut out: interpolation makes
-            it smoother, and it would go to smoother grounds.
+        matching: only where the ground is like that which the patch was cut out of.
     """
     fitting = _window(ground.pixels, patch.mask, place)
     if fitting is None:
@@ -153,9 +153,10 @@ def _set(
             return None
         fitting, patch = clipped
     shown = patch.mask > 0.5
-    there = surface_around(patch, ground.pixels[fitting])
-    if surface is not None and there is not None and not surface.is_like(there):
-        return None
+    if matching and patch.surface is not None:
+        there = surface_around(ground.pixels[fitting].astype(np.float32), patch.mask)
+        if there is not None and not patch.surface.is_like(there):
+            return None
     if ground.mask is not None and (ground.mask[fitting] & shown).any():
         return None
     mask = np.zeros(ground.pixels.shape[:2], bool) if ground.mask is None else ground.mask.copy()
@@ -192,7 +193,7 @@ def _clipped(pixels: np.ndarray, patch: Patch, place: tuple[int, int]) -> tuple[
     if int((inner > 0).sum()) < int((patch.mask > 0).sum()) or border.any():
         return None
     window = slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
-    return window, Patch(patch.pixels[rows, columns], inner, patch.ground[rows, columns])
+    return window, Patch(patch.pixels[rows, columns], inner, patch.ground[rows, columns], patch.surface)
 
 
 def _removed(picture: Picture, mask: np.ndarray, blend: Blend) -> np.ndarray:
@@ -275,7 +276,7 @@ def stands_out(before: np.ndarray, edited: Picture, mask: np.ndarray) -> float:
     was, now = before[rows, columns].astype(np.float32), edited.pixels[rows, columns].astype(np.float32)
     difference = cv2.GaussianBlur(now - was, (0, 0), 1.0).reshape(now.shape)  # of another texture little is left
     change = np.abs(difference).mean(axis=-1)[inside]
-    beside = (~inside).astype(np.float32)
-    noise = (was - level_of(was, beside))[~inside]
+    noise = (was - cv2.blur(was, (NEAR_PX, NEAR_PX)).reshape(was.shape))[~inside]
     spread = float(noise.std()) if noise.size else 0.0
-    return float(np.quantile(change, 0.9)) / max(spread, FAINT)
+    plainest = change.size - change.size // 10 - 1
+    return float(np.partition(change, plainest)[plainest]) / max(spread, FAINT)

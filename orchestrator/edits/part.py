@@ -15,6 +15,8 @@ DARK = 0.4  # of the picture's median: what is darker, and reaches in from the b
 LEAST_GROUND, LEAST_PART = 0.01, 0.05  # shares of the picture; with less of either the part fills it
 AGREEING = 0.97  # share of the masks' pixels that lie on the parts found in a way that is right
 
+LOOKED_AT_PX = 160  # longer side at which parts are looked for: grounds are large
+
 Finder = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, C) -> bool (H, W), which pixels show the part
 
 
@@ -40,6 +42,18 @@ def filling(pixels: np.ndarray) -> np.ndarray:
     return np.ones(pixels.shape[:2], bool)
 
 
+def find(finder: Finder, pixels: np.ndarray) -> np.ndarray:
+    """Which pixels of a picture show its part, bool (H, W); along the part's edge rather one too few than too many."""
+    height, width = pixels.shape[:2]
+    times = -(-max(height, width) // LOOKED_AT_PX)
+    if times == 1:
+        return finder(pixels)
+    size = max(1, width // times), max(1, height // times)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    part = cv2.resize(finder(small).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return cv2.erode(part, np.ones((times + 1, times + 1), np.uint8)).astype(bool)
+
+
 def finder_of(examples: Sequence[tuple[np.ndarray, np.ndarray]]) -> Finder:
     """The way to find parts that agrees with real masks.
 
@@ -50,7 +64,9 @@ def finder_of(examples: Sequence[tuple[np.ndarray, np.ndarray]]) -> Finder:
         return opaque
     masked = sum(int(mask.sum()) for _, mask in examples)
     for finder in (on_even_ground, on_dark_ground):
-        if sum(int((finder(pixels[..., :3]) & mask).sum()) for pixels, mask in examples) >= AGREEING * masked:
+        parts = [find(finder, pixels[..., :3]) for pixels, _ in examples]
+        inside = sum(int((part & mask).sum()) for part, (_, mask) in zip(parts, examples, strict=True))
+        if inside >= AGREEING * masked and not np.mean([part.mean() for part in parts]) > 1 - LEAST_GROUND:
             return finder
     return filling
 

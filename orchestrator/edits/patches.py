@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from orchestrator.edits.surface import Surface, surface_around
+
 MARGIN_PX = 24  # of ground around a defect: the edge's fade, and what tells level and exposure beyond it
 
 
@@ -16,11 +18,13 @@ class Patch:
         pixels: float32 (h, w, C), in [0, 255].
         mask: float32 (h, w), 1 on the defect, 0 beside it, between them where it was turned or scaled.
         ground: float32 (h, w), 1 where its own photograph showed the ground: 0 on defects and beyond the border.
+        surface: what it was like around it where it was cut out; interpolation would make it smoother.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
     ground: np.ndarray
+    surface: Surface | None = None
 
 
 def cut(pixels: np.ndarray, mask: np.ndarray, defects: np.ndarray | None = None) -> Patch:
@@ -38,11 +42,10 @@ def cut(pixels: np.ndarray, mask: np.ndarray, defects: np.ndarray | None = None)
     rows = slice(max(0, top - MARGIN_PX), bottom)
     columns = slice(max(0, left - MARGIN_PX), right)
     pad = (above, below), (beside, behind)
-    return Patch(
-        np.pad(pixels[rows, columns].astype(np.float32), (*pad, (0, 0)), "symmetric"),
-        np.pad(mask[rows, columns].astype(np.float32), pad),
-        np.pad((mask if defects is None else defects)[rows, columns] == 0, pad).astype(np.float32),
-    )
+    around = np.pad(pixels[rows, columns].astype(np.float32), (*pad, (0, 0)), "symmetric")
+    shape = np.pad(mask[rows, columns].astype(np.float32), pad)
+    ground = np.pad((mask if defects is None else defects)[rows, columns] == 0, pad).astype(np.float32)
+    return Patch(around, shape, ground, surface_around(around, shape, ground))
 
 
 def piece(pixels: np.ndarray, mask: np.ndarray) -> Patch:
@@ -60,8 +63,11 @@ def posed(patch: Patch, size: float, turn_degrees: float, mirror: bool) -> Patch
     Args:
         size: factor of its width and height; the margin stays what it was.
     """
-    if size == 1 and turn_degrees == 0 and not mirror:
-        return patch
+    if size == 1 and turn_degrees == 0:  # no pixel is interpolated
+        if not mirror:
+            return patch
+        turned = (np.ascontiguousarray(part[:, ::-1]) for part in (patch.pixels, patch.mask, patch.ground))
+        return Patch(*turned, patch.surface)
     height, width = patch.mask.shape
     across, down = width - 2 * MARGIN_PX, height - 2 * MARGIN_PX
     cosine, sine = abs(np.cos(np.radians(turn_degrees))), abs(np.sin(np.radians(turn_degrees)))
@@ -81,4 +87,5 @@ def posed(patch: Patch, size: float, turn_degrees: float, mirror: bool) -> Patch
         np.clip(pixels, 0, 255),
         warped(patch.mask, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT),
         ground,
+        patch.surface,
     )

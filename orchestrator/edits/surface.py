@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from orchestrator.edits.patches import Patch
-
 BRIGHTER, ROUGHER = 1.6, 1.25  # times, by which surfaces may differ and still be alike
 AROUND_PX = (6.0, 20.0)  # from a defect's edge: where the ground around it is looked at
 
@@ -27,16 +25,18 @@ class Surface:
         return _within(self.level, other.level, BRIGHTER) and _within(self.roughness, other.roughness, ROUGHER)
 
 
-def surface_around(patch: Patch, pixels: np.ndarray | None = None) -> Surface | None:
+def surface_around(pixels: np.ndarray, mask: np.ndarray, ground: np.ndarray | None = None) -> Surface | None:
     """The surface around a defect; None where nothing of it can be seen.
 
     Args:
-        pixels: (h, w, C), what lies where the patch is to go; None: its own.
+        pixels: float32 (h, w, C). mask: float32 (h, w), the defect.
+        ground: float32 (h, w), 1 where the ground is seen; None: everywhere beside the defect.
     """
-    grey = (patch.pixels if pixels is None else pixels.astype(np.float32)).mean(axis=-1)
-    away = cv2.distanceTransform((patch.mask <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    grey = pixels.mean(axis=-1)
+    away = cv2.distanceTransform((mask <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     around = (away > AROUND_PX[0]) & (away <= AROUND_PX[1])
-    around &= patch.ground > 0 if pixels is None else True
+    if ground is not None:
+        around &= ground > 0
     if not around.any():
         return None
     level = max(float(grey[around].mean()), 1.0)

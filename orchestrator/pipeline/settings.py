@@ -69,7 +69,7 @@ class DataSettings(JobSettings):
 class EditSettings(EditRecipe):
     """Edited pictures, by recipe and by hand: docs/edits.md."""
 
-    count: int = Field(0, ge=0, le=1_000_000, description="pictures made by the recipe below; 0: none")
+    count: int = Field(0, ge=0, le=1_000_000, description="pictures made by the recipe; 0: none")
     datasets: tuple[str, ...] = Field(
         (), description="datasets of edits that are there already, by hand or by recipe, of this run's photographs"
     )
