@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install develop proto client lint browser test demo docs
+.PHONY: install develop proto client lint browser test edit-test demo docs
 
 install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
@@ -29,6 +29,10 @@ browser:  ## a Chromium for the tests of the report's page, where it may be inst
 
 test: lint browser  ## file by file in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+edit-test: install  ## edits by hand through the real GIMP and Krita, where they may be installed
+	tests/e2e/editors.sh
+	$(BIN)/python -m pytest tests/e2e/test_real_editors.py
 
 DEMO := build/demo
 FAULTS := cable_swap missing_cable  # those that 64 px show at a glance

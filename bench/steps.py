@@ -21,7 +21,8 @@ def table(store: ObjectStore, run: str) -> str:
     """The run's steps as a table in Markdown, and what they worked on in a sentence."""
     record = RunRecord(store, run)
     rows, total = ["| step | seconds |", "|---|---|"], 0.0
-    for step in line_of(record.pipeline().arms):
+    recorded = record.pipeline()
+    for step in line_of(recorded.arms, recorded.edits):
         known = json.loads(store.get(f"{record.prefix}steps/{step.name}.json"))  # also one that another version wrote
         seconds = (datetime.fromisoformat(known["finished"]) - datetime.fromisoformat(known["started"])).total_seconds()
         total += seconds

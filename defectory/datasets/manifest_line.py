@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from defectory.depth import FULL_DEPTH
@@ -41,6 +41,15 @@ class MaskFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Edit:
+    """How a picture was edited: by a recipe, or by a person."""
+
+    recipe: Mapping[str, JsonValue] | None = None  # as it was drawn: with the picture's parents it is made again
+    editor: str = ""  # program that it was edited with by hand
+    person: str = ""  # who did it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Origin:
     """What the picture was made from."""
 
@@ -48,6 +57,7 @@ class Origin:
     parents: tuple[str, ...] = ()  # sha256 of the images this one was made from
     source: str = ""  # path it was ingested from, relative to the ingested folder
     tile: tuple[int, int, int] | None = None  # left, top and side of the square of `source` that it shows, upright, px
+    edit: Edit | None = None  # none: it was not edited
     augmentation: str = ""  # how a copy for test-set growth was made; such copies are never counted as independent
     square_px: int | None = Field(default=None, ge=1)  # side of the square that 0.1.0 made of it; none: it is whole
     stretched_from: tuple[int, int] | None = None  # (width, height) in px before 0.1.0 stretched it

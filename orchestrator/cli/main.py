@@ -16,6 +16,7 @@ from orchestrator.cli import (
     classifier,
     dataset,
     doctor,
+    edit,
     explaining,
     filtering,
     ingest,
@@ -66,6 +67,7 @@ for command in (*_line, *_store):
     app.command(name={"filter_images": "filter", "open_": "open"}.get(command.__name__))(command)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(projecting.app, name="generator")
+app.add_typer(edit.app, name="edit")
 app.add_typer(classifier.app, name="classifier")
 app.add_typer(models_list.app, name="models")
 app.add_typer(operations.app, name="operations")

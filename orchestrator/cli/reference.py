@@ -56,7 +56,7 @@ arms:
 
 All arms take the same number of steps an epoch: as many as show the largest training set once. Where images are changed
 at random (`augmented`), a frozen base cannot embed each of them once for all epochs: such an arm takes minutes where
-the others take seconds. Arms on edited or reviewed images, or on more real ones, are not there yet.
+the others take seconds. Arms on reviewed images, or on more real ones, are not there yet.
 """
 SETTINGS_INTRO = """# Settings of a service
 

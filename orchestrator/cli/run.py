@@ -169,7 +169,7 @@ def _run(
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
         services = ServiceClients(endpoints, display.warn)
-        line = line_of(settings.arms)
+        line = line_of(settings.arms, settings.edits)
         result = run_line(line, store, settings, services, display, first=first, weights=weights_content(weights))
     counts = result.outputs[INGEST].counts
     pace.remember(store, settings.name, durations(settings, counts), result.seconds, pace.machine())

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 if TYPE_CHECKING:
     from orchestrator.pipeline.settings import ClassifierSettings
 
-TrainsOn = Literal["real", "balanced", "augmented", "synthetic", "filtered"]
+TrainsOn = Literal["real", "balanced", "augmented", "edited", "synthetic", "filtered"]
 SYNTHETIC: tuple[TrainsOn, ...] = ("synthetic", "filtered")  # beside the real ones
 AUGMENTATION = 0.5  # strength, of an arm that trains on augmented images where nobody says another
 MAX_ARMS = 16  # that one call explains side by side
 COLOURS = ("#8a5a00", "#0b6bcb", "#1a7f37", "#8250df", "#c02525", "#0a7d8c", "#b27500", "#5b6675")
-STEPS = ("ingest", "judge", "generators", "filter", "explain", "report")  # names that steps have already
+STEPS = ("ingest", "edits", "judge", "generators", "filter", "explain", "report")  # names that steps have already
 
 
 class ArmSettings(BaseModel):
@@ -25,8 +25,8 @@ class ArmSettings(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,23}$", description="name of its steps and of all that it makes")
     trains_on: TrainsOn = Field(
         description="real images; balanced: real ones, drawn equally often of every label; augmented: real ones under "
-        "random changes (classifier.augment); beside real ones: synthetic, as made, or filtered, those that the filter "
-        "accepted"
+        "random changes (classifier.augment); beside real ones: edited, by recipe or hand (edits), synthetic, as made, "
+        "or filtered, those that the filter accepted"
     )
     title: str = Field("", max_length=40, description="what the report calls it; empty: its name")
     classifier: Mapping[str, JsonValue] = Field(
@@ -62,6 +62,11 @@ class ArmSettings(BaseModel):
         return self.trains_on in SYNTHETIC
 
     @property
+    def takes_edited(self) -> bool:
+        """Whether edited pictures are among what it is trained on."""
+        return self.trains_on == "edited"
+
+    @property
     def has_own_dataset(self) -> bool:
         """Whether its training images are others than those ingested."""
         return self.trains_on not in ("real", "augmented")
@@ -94,7 +99,7 @@ def _comparable(arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
         twice = [text for text, count in Counter(getattr(arm, field) for arm in arms).items() if count > 1]
         if twice:
             raise ValueError(f"two arms are called {twice[0]!r}; give each a name and a title of its own")
-    if arms[0].takes_synthetic:
+    if arms[0].takes_synthetic or arms[0].takes_edited:
         raise ValueError(
             f"the first arm, {arms[0].name}, is what the others are compared with, and who judges synthetic images "
             "starts as it does: let it train on real, balanced or augmented"

@@ -23,7 +23,7 @@ from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
-from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
+from orchestrator.pipeline.outputs import EDITS, FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
@@ -173,11 +173,13 @@ def ingest_folder_outputs(
 
 
 def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
-    """The real lines and, where the arm takes some, all that synthesis and filter have made."""
+    """The real lines and, where the arm takes some, the edited ones, or all that synthesis and filter have made."""
 
     def inputs(context: StepInputs) -> Inputs:
         real = context.outputs[INGEST]
         known: Inputs = {"real": real.content_hash, "manifest": real.manifest_uri}
+        if arm.takes_edited:
+            return {**known, "edits": context.outputs[EDITS].model_dump(mode="json")}
         if not arm.takes_synthetic:
             return {**known, "trains_on": arm.trains_on}
         # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.
@@ -203,6 +205,8 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
                     f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
                     "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
                 )
+        elif arm.takes_edited:
+            added = read_manifest(context.store, context.outputs[EDITS].manifest_uri, reading_from_environment())
         else:
             added = balancing(real)
         lines = real + added
@@ -214,6 +218,7 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
             content_hash=content_hash(lines),
             counts=counts(lines),
             synthetic=dict(Counter(line.label for line in added if line.origin.kind == "synthetic")),
+            edited=dict(Counter(line.label for line in added if line.origin.kind == "edited")),
         )
 
     return work

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from orchestrator.pipeline import classifier_steps, data_steps, synthetic_steps
+from orchestrator.pipeline import classifier_steps, data_steps, edit_steps, synthetic_steps
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
+    EDITS,
     EXPLAIN,
     FILTER,
     GENERATORS,
@@ -18,27 +19,34 @@ from orchestrator.pipeline.outputs import (
     evaluated,
     trained,
 )
+from orchestrator.pipeline.settings import EditSettings
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
 
 
-def line_of(arms: Sequence[ArmSettings]) -> Line:
-    """The steps of a run with these arms: arms on real images, synthesis where an arm takes it, the other arms, report.
+def line_of(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> Line:
+    """The steps of a run with these arms: arms on real images, edits, synthesis where an arm takes it, others, report.
 
     Args:
         arms: the first is what the others are compared with; it takes no synthetic images.
+        edits: which edited pictures there are to be; None: none.
     """
-    first = arms[0]
+    first, edited = arms[0], edits is not None and edits.wanted
     steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")]
     for arm in arms:
-        if not arm.takes_synthetic:
+        if not arm.takes_synthetic and not arm.takes_edited:
+            steps += _arm(arm, first)
+    if edits is not None and edited:
+        needs = (INGEST.step, first.name) if edits.around == "heat" else (INGEST.step,)
+        steps.append(Step(EDITS, needs, edit_steps.edits_inputs, edit_steps.edits, "edits"))
+    for arm in arms:
+        if arm.takes_edited:
             steps += _arm(arm, first)
     if any(arm.takes_synthetic for arm in arms):
         judged = (INGEST.step, JUDGE.step, GENERATORS.step)
+        learnt = (INGEST.step, EDITS.step) if edits is not None and edits.for_generators else (INGEST.step,)
         steps += [
             Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge, "classifier"),
-            Step(
-                GENERATORS, (INGEST.step,), synthetic_steps.generators_inputs, synthetic_steps.generators, "generator"
-            ),
+            Step(GENERATORS, learnt, synthetic_steps.generators_inputs, synthetic_steps.generators, "generator"),
             Step(FILTER, judged, synthetic_steps.filter_inputs, synthetic_steps.synthesise_and_filter),
         ]
     for arm in arms:
@@ -54,8 +62,8 @@ def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
     needs = [INGEST.step] if arm is first or arm.has_own_start else [INGEST.step, first.name]
     if arm.has_own_dataset:
         images = dataset_of(arm.name)
-        sources = (INGEST.step, FILTER.step) if arm.takes_synthetic else (INGEST.step,)
-        yield Step(images, sources, data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
+        added = [FILTER.step] * arm.takes_synthetic + [EDITS.step] * arm.takes_edited
+        yield Step(images, (INGEST.step, *added), data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
         needs.append(images.step)
     classifier = trained(arm.name)
     yield Step(classifier, tuple(needs), classifier_steps.train_inputs(arm), classifier_steps.train(arm), "classifier")

@@ -42,10 +42,21 @@ class Ingested(Dataset):
     drawn: str = ""  # what the pictures are where they are drawings; empty: photographs
 
 
+class Edited(Output):
+    """The edited pictures, all for training."""
+
+    manifest_uri: str
+    content_hash: str
+    counts: dict[str, int]  # label -> pictures
+    by_edit: dict[str, int] = {}  # edit, or "by hand" -> pictures
+    seam: dict[str, JsonValue] | None = None  # whether a probe tells their borders from real ones; None: too few to say
+
+
 class ArmDataset(Dataset):
     """What an arm is trained on, with everybody's validation and test images."""
 
     synthetic: dict[str, int]  # label -> synthetic training images
+    edited: dict[str, int] = {}  # label -> edited training images
 
 
 class Model(Output):
@@ -202,6 +213,7 @@ class Key(Generic[OfStep]):
 
 
 INGEST = Key("ingest", Ingested)
+EDITS = Key("edits", Edited)
 JUDGE = Key("judge", TrainedJudge)
 GENERATORS = Key("generators", Generators)
 FILTER = Key("filter", Filtered)

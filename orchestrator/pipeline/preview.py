@@ -51,7 +51,9 @@ def preview(
     summary = summarise(source, settings.data.labels)
     check_labels(summary["becomes"], 2)
     record = RunRecord(store, settings.name)
-    plan = make_plan(line_of(settings.arms), settings, record, store.url, first=first, weights=weights_content)
+    plan = make_plan(
+        line_of(settings.arms, settings.edits), settings, record, store.url, first=first, weights=weights_content
+    )
     labels = Counter(label_of(file.label, source.good, settings.data.labels) for file in source.files)
     counts = expected_counts(labels, settings)
     ingested = record.step(INGEST)

@@ -58,7 +58,8 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
     times = [at for at in (when or written).values() if at]
     changed = max(times, default=None)
     try:
-        steps = [step.name for step in line_of(record.pipeline().arms)]
+        recorded = record.pipeline()
+        steps = [step.name for step in line_of(recorded.arms, recorded.edits)]
         report = record.step(REPORT) if _is_newest(when, REPORT.step) and when.keys() >= set(steps) else None
         missing = [step for step in steps if step not in when]
         return KnownRun(

@@ -13,6 +13,7 @@ from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
 from orchestrator.pipeline.outputs import Key, Read
+from orchestrator.pipeline.settings import EditSettings
 
 ARMS = TypeAdapter(tuple[ArmSettings, ...])
 
@@ -49,6 +50,11 @@ class RecordedPipeline(BaseModel):
         """The run's arms, in their order; runs from before arms were settings have the default two."""
         written = self.settings.get("arms")
         return ARMS.validate_python(list(map(_arm, written))) if isinstance(written, list) else DEFAULT_ARMS
+
+    @property
+    def edits(self) -> EditSettings:
+        """Which edited pictures the run has; those of before had none."""
+        return EditSettings.model_validate(self.section("edits"))
 
     def section(self, name: str) -> Mapping[str, JsonValue]:
         """A section of the settings; empty where the run's version had none of that name."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectory.errors import InvalidInput, NotFound
 from defectory.job_settings.base import JobSettings, filled_in
@@ -16,10 +16,26 @@ from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.generator_training import GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
+from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 from orchestrator.pipeline.data_settings import DataSettings
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
+
+
+class EditSettings(EditRecipe):
+    """Edited pictures, by recipe and by hand: docs/edits.md."""
+
+    count: int = Field(0, ge=0, le=1_000_000, description="pictures made by the recipe; 0: none")
+    datasets: tuple[str, ...] = Field(
+        (), description="datasets of edits that are there already, by hand or by recipe, of this run's photographs"
+    )
+    for_generators: bool = Field(False, description="train the generators on edited pictures, too")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the line has edited pictures."""
+        return self.count > 0 or bool(self.datasets)
 
 
 class GeneratorSettings(GeneratorTraining):
@@ -93,6 +109,7 @@ class PipelineSettings(JobSettings):
         False, description="go on from random weights where neither ImageNet's nor a starter of the width is found"
     )
     data: DataSettings
+    edits: EditSettings = EditSettings()
     generator: GeneratorSettings = GeneratorSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     filter: FilterSettings = FilterSettings()
@@ -101,6 +118,14 @@ class PipelineSettings(JobSettings):
         DEFAULT_ARMS, description="what is trained, and compared with the first: a list of entries as below"
     )
     explain: ExplainSettings = ExplainSettings()
+
+    @model_validator(mode="after")
+    def _edited(self) -> "PipelineSettings":
+        without = [arm.name for arm in self.arms if arm.takes_edited]
+        without = without or (["the generators"] if self.edits.for_generators else [])
+        if without and not self.edits.wanted:
+            raise ValueError(f"{without[0]} trains on edited pictures, and there are none: set edits.count")
+        return self
 
 
 def read_pipeline_file(path: Path) -> dict[str, object]:

@@ -8,14 +8,16 @@ from google.protobuf.message import Message
 
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import content_hash, read_manifest
+from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
 from defectory.errors import InvalidInput
 from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
+from orchestrator.edits.making import combined
 from orchestrator.pipeline.accepted import warnings_of
 from orchestrator.pipeline.hashing import input_hash, request_id
 from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
 from orchestrator.pipeline.outputs import (
+    EDITS,
     GENERATORS,
     INGEST,
     JUDGE,
@@ -87,7 +89,9 @@ def quota(context: StepInputs, label: str) -> int:
 
 def generators_inputs(context: StepInputs) -> Inputs:
     """The training images, labels, settings and seed."""
+    edited: Inputs = {"edits": context.outputs[EDITS].content_hash} if context.settings.edits.for_generators else {}
     return {
+        **edited,
         "real": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
         "labels": labels_of(context),
@@ -101,6 +105,7 @@ def generators(context: StepContext) -> Generators:
     outputs: dict[str, TrainedGenerator] = {}
     given = context.settings.generator.initial_models
     first = start_label(context)
+    manifest_uri = _learnt_from(context)
     for label in sorted(labels_of(context), key=lambda label: label != first):  # sorted is stable: only `first` moves
         settings = context.settings.generator
         initial = given.get(label, "")
@@ -111,7 +116,7 @@ def generators(context: StepContext) -> Generators:
         if not initial:  # there is nothing yet that were worth keeping
             settings = settings.model_copy(update={"freeze_d": 0})
         request = generator_pb2.TrainGeneratorRequest(
-            manifest_uri=context.outputs[INGEST].manifest_uri,
+            manifest_uri=manifest_uri,
             label=label,
             name=context.name(label),
             settings=fill(generator_pb2.TrainingSettings(), settings),
@@ -124,6 +129,16 @@ def generators(context: StepContext) -> Generators:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = trained_generator(generator)
     return Generators(outputs)
+
+
+def _learnt_from(context: StepContext) -> str:
+    """The manifest that generators learn from: the photographs, and where it is wanted the edited pictures."""
+    real_uri = context.outputs[INGEST].manifest_uri
+    if not context.settings.edits.for_generators:
+        return real_uri
+    lines, _ = combined(context.store, real_uri, [context.outputs[EDITS].manifest_uri])
+    card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": GENERATORS.step}
+    return write_dataset(context.store, context.name(GENERATORS.step, context.input_hash[:8]), lines, card)
 
 
 def _identified(context: StepContext, part: str, request: Message) -> tuple[str, str]:

@@ -22,6 +22,7 @@ MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
 ADDED = {  # what an arm has that one on real images has not
     "balanced": "drawing every label equally often",
     "augmented": "augmentation",
+    "edited": "the edited images",
     "synthetic": "the unfiltered synthetic images",
     "filtered": "the synthetic images",
 }

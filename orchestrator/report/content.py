@@ -15,6 +15,7 @@ from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.accepted import is_short, warnings_of
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
+    EDITS,
     EXPLAIN,
     FILTER,
     GENERATORS,
@@ -96,6 +97,7 @@ class RunContent:
     arms: list[ArmContent]  # the first is what the others are compared with
     comparison: Comparison
     real: list[ManifestLine]
+    edited: list[ManifestLine]  # by recipe and by hand
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
@@ -190,6 +192,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         arms=arms,
         comparison=compare({arm.title: arm.evaluation for arm in arms}, subjects_of(pipeline.arms), short),
         real=read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment()),
+        edited=_edited(store, outputs),
         judged=judged,
         curves=curves,
         probes=probes,
@@ -219,9 +222,15 @@ def _steps(record: RunRecord, arms: Sequence[ArmSettings]) -> tuple[Outputs, dic
         read(evaluated(arm.name), True)
         if arm.has_own_dataset:
             read(dataset_of(arm.name), False)
-    for key in (JUDGE, GENERATORS, FILTER, EXPLAIN):
+    for key in (EDITS, JUDGE, GENERATORS, FILTER, EXPLAIN):
         read(key, False)
     return outputs, warned
+
+
+def _edited(store: ObjectStore, outputs: Outputs) -> list[ManifestLine]:
+    if EDITS not in outputs:
+        return []
+    return read_manifest(store, outputs[EDITS].manifest_uri, reading_from_environment())
 
 
 def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:

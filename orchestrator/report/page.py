@@ -249,7 +249,8 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
         judged = content.judged.get(label, [])
         accepted = [x for x in judged if x.judgement.verdict == "accepted"]
         how = f"; {off}" if (off := _unfiltered(content)) else ""
-        groups = [("real, for training", real), (f"synthetic, accepted{how}", accepted)]
+        edited = [x for x in content.edited if x.label == label]
+        groups = [("real, for training", real), ("edited", edited), (f"synthetic, accepted{how}", accepted)]
         groups += [
             (f"synthetic, as made, in {arm.title}", [x for x in arm.unfiltered if x.label == label])
             for arm in content.arms

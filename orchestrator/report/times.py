@@ -40,7 +40,8 @@ def times_of(record: RunRecord) -> Iterator[StepTime]:
     Raises:
         NotFound: no such run.
     """
-    for step in line_of(record.pipeline().arms):
+    recorded = record.pipeline()
+    for step in line_of(recorded.arms, recorded.edits):
         finished = record.step(step.key)
         if finished is not None and finished.spent is not None:
             yield StepTime(step.name, finished.spent, finished.processor_cores)

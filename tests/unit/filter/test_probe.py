@@ -12,10 +12,11 @@ from sklearn.metrics import roc_auc_score
 from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.job_settings.filtering import Filtering
+from defectory.probe import FOLDS, LEAST, Sample, discriminant, folds, probe
 from defectory.storage import ObjectStore, open_store
 from services.filter.judging import judge_manifest
 from services.filter.policies import Policy
-from services.filter.probe import FOLDS, LEAST, MOST, Sample, discriminant, folds, probe, probe_labels
+from services.filter.probe import MOST, probe_labels
 from services.filter.scores import Scores
 from services.filter.verdicts import Score
 from tests.contract.datasets import make_dataset

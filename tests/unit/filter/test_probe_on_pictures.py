@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from defectory.imaging import network_input, to_square
+from defectory.probe import Probe, Sample, probe
 from orchestrator.cables.drawing import draw_cable
 from services.classifier import starter
 from services.classifier.architecture import Architecture
 from services.classifier.model import Network, build
-from services.filter.probe import Probe, Sample, probe
 
 EACH, INPUT_PX, MADE_PX = 50, 224, 64
 

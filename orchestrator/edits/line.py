@@ -1,0 +1,93 @@
+"""A manifest line from an edit: the one place that knows how a dataset says where an edited picture comes from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydantic import JsonValue
+
+from defectory.datasets.manifest import original_key
+from defectory.datasets.manifest_line import Edit, ManifestLine, MaskFile
+from defectory.imaging import encode_png
+from defectory.storage.store import ObjectStore
+from orchestrator.edits.operations import Drawn
+
+
+@dataclass(frozen=True)
+class Shows:
+    """What an edited picture shows: as a ManifestLine says it."""
+
+    label: str
+    kind: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Files:
+    """A picture and its mask as PNG; None: it shows no defect."""
+
+    picture: bytes
+    mask: bytes | None
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, mask: np.ndarray | None) -> "Files":
+        """From uint8 (H, W) or (H, W, C), and bool (H, W)."""
+        marked = mask is not None and mask.any()
+        return cls(encode_png(pixels), encode_png(mask.astype(np.uint8) * 255) if marked and mask is not None else None)
+
+
+def recipe_line(
+    store: ObjectStore, dataset: str, files: Files, parents: tuple[ManifestLine, ...], shows: Shows, drawn: Drawn
+) -> ManifestLine:
+    """Of an edit by recipe.
+
+    Args:
+        parents: the picture that was edited, then the one whose defect was taken, where that is another.
+    """
+    edit = Edit(recipe=drawn.model_dump(mode="json", exclude_defaults=True))
+    return _line(store, dataset, files, parents, shows, edit)
+
+
+def hand_line(
+    store: ObjectStore, dataset: str, files: Files, parent: ManifestLine, shows: Shows, editor: str, person: str
+) -> ManifestLine:
+    """Of an edit by hand."""
+    return _line(store, dataset, files, (parent,), shows, Edit(editor=editor, person=person))
+
+
+def recipe_of(line: ManifestLine) -> Mapping[str, JsonValue]:
+    """What was drawn for an edit by recipe; empty of any other picture."""
+    return (line.origin.edit.recipe if line.origin.edit else None) or {}
+
+
+def objects(line: ManifestLine, files: Files, store: ObjectStore) -> list[tuple[str, bytes]]:
+    """(key, content) of what a line names."""
+    stored = [(store.key(line.file.uri), files.picture)]
+    if files.mask is not None and line.mask is not None:
+        stored.append((store.key(line.mask.uri), files.mask))
+    return stored
+
+
+def _line(
+    store: ObjectStore, dataset: str, files: Files, parents: tuple[ManifestLine, ...], shows: Shows, edit: Edit
+) -> ManifestLine:
+    """What the edited picture was goes on to be true of it: its group, its size, its colours, how it becomes square."""
+    sha256 = hashlib.sha256(files.picture).hexdigest()
+    mask = None
+    if files.mask is not None:
+        mask_sha256 = hashlib.sha256(files.mask).hexdigest()
+        mask = MaskFile(uri=store.uri(f"datasets/{dataset}/masks/{mask_sha256}.png"), sha256=mask_sha256)
+    before = parents[0]
+    return replace(
+        before,
+        file=replace(before.file, uri=store.uri(original_key(dataset, sha256, "png")), sha256=sha256),
+        split="train",
+        label=shows.label,
+        kind=shows.kind,
+        kinds=shows.kinds,
+        mask=mask,
+        origin=replace(
+            before.origin, kind="edited", parents=tuple(parent.file.sha256 for parent in parents), edit=edit
+        ),
+    )
