@@ -84,7 +84,8 @@ def catalogue_of(
     wanted = [x for x in marked if not recipe.kinds or kind_of(x) in recipe.kinds or x.label in recipe.kinds]
     if not wanted:
         raise FailedPrecondition(_nothing(training, marked, recipe))
-    defects, examples = [], []
+    defects: list[Defect] = []
+    examples: list[tuple[np.ndarray, np.ndarray]] = []
     masks = in_order(lambda line: read_line_mask(store, line), wanted)
     for number, (line, mask) in enumerate(zip(wanted, masks, strict=True), start=1):
         regions = regions_of(mask) if mask is not None else []

@@ -136,7 +136,7 @@ def as_stored(edited: np.ndarray, line: ManifestLine) -> np.ndarray:
 def png_of(pixels: np.ndarray) -> bytes:
     """Pixels as PNG of 8 or 16 bits: uint8 or uint16 (H, W, C)."""
     bare = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    return imagecodecs.png_encode(np.ascontiguousarray(bare)) if bare.dtype == np.uint16 else encode_png(bare)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(bare))) if bare.dtype == np.uint16 else encode_png(bare)
 
 
 def _fits(line: ManifestLine, wanted: str) -> bool:
