@@ -78,8 +78,7 @@ def seams(store: ObjectStore, dataset: str, count: int) -> None:
         "Real defects, and edits of them, by the default recipe:\n\n"
         "| real, for training | edited |\n|---|---|\n"
         "| ![real blowholes](edits/blowhole-real.png) | ![edited blowholes](edits/blowhole-edited.png) |\n"
-        "| ![real cracks](edits/crack-real.png) | ![edited cracks](edits/crack-edited.png) |\n"
-        "| ![real breaks](edits/break-real.png) | ![edited breaks](edits/break-edited.png) |"
+        "| ![real cracks](edits/crack-real.png) | ![edited cracks](edits/crack-edited.png) |"
     )
     columns = ("blending", "pictures", "seam, AUROC", "interval")
     page = RESULTS / "edits.md"
@@ -89,7 +88,7 @@ def seams(store: ObjectStore, dataset: str, count: int) -> None:
 
 
 def _sheets(store: ObjectStore, real: Sequence[ManifestLine], edited: Sequence[ManifestLine]) -> None:
-    for kind in ("blowhole", "crack", "break"):
+    for kind in ("blowhole", "crack"):
         for name, lines in (("real", _one_a_part(real)), ("edited", edited)):
             chosen = [x for x in lines if x.kind == kind and x.split == "train" and x.mask][:SHOWN]
             sheet = contact_sheet([_around(store, line) for line in chosen], COLUMNS, gap_px=3, ground=255)

@@ -8,10 +8,10 @@ import numpy as np
 from orchestrator.edits.patches import Patch
 from orchestrator.edits.recipe import Blend
 
-KEEP_PX = 9.0  # beside a mask its defect goes on for so far: who draws masks stays inside its edge …
-FADE_PX = 5.0  # … and fades out over so far
+KEEP_PX = 6.0  # beside a mask its defect goes on for so far: who draws masks stays inside its edge …
+FADE_PX = 4.0  # … and fades out over so far
 REACH_PX = KEEP_PX + FADE_PX
-SIGMAS_PX = (0.8, 2.0)  # that part a texture into bands, the finest first
+SIGMAS_PX = (0.6, 1.2, 2.5)  # that part a texture into bands, the finest first
 GAINS = (0.4, 2.5)  # of a patch's contrast in a darker or a brighter ground: a surface reflects a share of the light
 SMOOTH_LEVELS = 2  # of a pyramid: a ground's level is a mean over some 8 px
 LITTLE = 0.02  # weight of what lies farther away, where something near is known

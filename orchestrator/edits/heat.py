@@ -64,6 +64,6 @@ def heat_masks(
     if not masked:
         raise FailedPrecondition(
             f"the heat says of none of {len(wanted)} training pictures without a mask where its defect lies: use a "
-            "classifier that sees more (classifier.input_px), or draw masks"
+            "classifier that sees more pixels, or draw masks"
         )
     return [masked.get(line.file.sha256, line) for line in lines]

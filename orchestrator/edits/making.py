@@ -25,6 +25,7 @@ from orchestrator.edits.recipe import EditRecipe
 from orchestrator.edits.seam import MEASURED, Border, borders_of, seam_note, seam_of
 
 EDITED_FROM = "edited_from"  # what the cards of edited datasets have, and no others
+WORKERS = 3  # threads: most of the work is computing, and more of them would wait for each other
 TRIES = 100  # draws for one picture, before it is left at that
 PLAIN = 3.0  # standard deviations of the ground by which an edit must stand out from it
 MAX_COUNT = 1_000_000
@@ -80,7 +81,7 @@ def edit_by_recipe(
     maker = Maker(store, catalogue, recipe, dataset, seed)
     made: dict[str, ManifestLine] = {}
     borders: list[Border] = []
-    for number, edited in enumerate(in_order(maker.make, range(count)), start=1):
+    for number, edited in enumerate(in_order(maker.make, range(count), WORKERS), start=1):
         if edited is not None and edited.line.file.sha256 not in made:
             made[edited.line.file.sha256] = edited.line
             borders += edited.borders

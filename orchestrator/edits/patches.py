@@ -66,8 +66,7 @@ def posed(patch: Patch, size: float, turn_degrees: float, mirror: bool) -> Patch
     if size == 1 and turn_degrees == 0:  # no pixel is interpolated
         if not mirror:
             return patch
-        turned = (np.ascontiguousarray(part[:, ::-1]) for part in (patch.pixels, patch.mask, patch.ground))
-        pixels, mask, ground = turned
+        pixels, mask, ground = (np.ascontiguousarray(x[:, ::-1]) for x in (patch.pixels, patch.mask, patch.ground))
         return Patch(pixels, mask, ground, patch.surface)
     height, width = patch.mask.shape
     across, down = width - 2 * MARGIN_PX, height - 2 * MARGIN_PX

@@ -24,9 +24,10 @@ class EditRecipe(JobSettings):
     shares: Mapping[EditName, Share] = Field(
         {"copy": 4, "repeat": 1},
         description="edit -> its share of all that are made (copy 4, repeat 1 where none is given). copy: a defect "
-        "into a good part; repeat: once more into its own part, elsewhere; change: another size, pose and contrast where "
-        "it is; remove: all defects of a part, which is labelled good then; swap: two regions of a good part change places; "
-        "recolour: a region of a good part gets its neighbour's colour (regions are those of a mask of `kinds`)",
+        "into a good part; repeat: once more into its own part, elsewhere; change: another size, pose and contrast "
+        "where it is; remove: all defects of a part, which is labelled good then; swap: two regions of a good part "
+        "change places; recolour: a region of a good part gets its neighbour's colour (regions are those of a mask of "
+        "`kinds`)",
     )
     kinds: tuple[str, ...] = Field((), description="kinds (or labels) of the defects that are used; empty: all")
     around: Literal["masks", "heat"] = Field(

@@ -21,7 +21,7 @@ from orchestrator.edits.patches import MARGIN_PX
 BANDS = ((0.0, 1.5), (1.5, 3.0), (3.0, 5.0), (5.0, 7.5), (7.5, 11.0), (11.0, 18.0))
 LEVEL = 100.0  # of the ground, to which every picture is brought
 WANTED = 0.6  # AUROC above which a seam can be seen
-MEASURED = 400  # pictures whose borders are looked at: the first, whose numbers have nothing to do with what they show
+MEASURED = 300  # pictures whose borders are looked at: the first, whose numbers have nothing to do with what they show
 
 
 @dataclass(frozen=True)
