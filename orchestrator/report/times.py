@@ -1,6 +1,6 @@
 """Where a run's time went: every step's by phase, and the share of the machine's cores that it used."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from defectory.phases import PHASES, Spent
@@ -30,8 +30,8 @@ class StepTime:
 
     def row(self) -> list[str]:
         """Its cells, as COLUMNS has them; seconds to a tenth."""
-        phases: Mapping[str, float] = self.spent.by_phase()
-        return [self.step, *(f"{value:.1f}" for value in (self.spent.elapsed, *phases.values())), f"{self.share:.0%}"]
+        seconds = (self.spent.elapsed, *self.spent.by_phase().values())
+        return [self.step, *(f"{value:.1f}" for value in seconds), f"{self.share:.0%}"]
 
 
 def times_of(record: RunRecord) -> Iterator[StepTime]:
