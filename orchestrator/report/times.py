@@ -30,13 +30,8 @@ class StepTime:
 
     def row(self) -> list[str]:
         """Its cells, as COLUMNS has them; seconds to a tenth."""
-<<<<<<< HEAD
-        phases = self.spent.by_phase()
-        return [self.step, *(f"{value:.1f}" for value in (self.spent.elapsed, *phases.values())), f"{self.share:.0%}"]
-=======
         seconds = (self.spent.elapsed, *self.spent.by_phase().values())
         return [self.step, *(f"{value:.1f}" for value in seconds), f"{self.share:.0%}"]
->>>>>>> lane-g
 
 
 def times_of(record: RunRecord) -> Iterator[StepTime]:
