@@ -34,7 +34,7 @@ class Catalogue:
     """Training pictures alone: what is edited never sits in validation or test, and neither does what it is made of.
 
     Attributes:
-        good: pictures of good parts. good_label: theirs; "" without any.
+        good: pictures of good parts. label_of_good: theirs; "" without any.
         defects: with at least one region, in the manifest's order.
         find_part: tells which pixels of a picture show its part.
         notes: what a person should know of what was left out.
@@ -42,7 +42,7 @@ class Catalogue:
     """
 
     good: tuple[ManifestLine, ...]
-    good_label: str
+    label_of_good: str
     defects: tuple[Defect, ...]
     find_part: Finder
     notes: tuple[str, ...]

@@ -66,7 +66,7 @@ class Drawing:
         drawn = Drawn(edit=edit, region=region.number, blend=self._recipe.blend).model_copy(update=proposed)
         shown = Shows(line.label, line.kind, line.kinds)
         if edit == "remove":
-            return Plan(drawn, ground, line, Shows(self._catalogue.good_label, "", ()))
+            return Plan(drawn, ground, line, Shows(self._catalogue.label_of_good, "", ()))
         if edit in ("swap", "recolour"):
             others = [x for x in donor.regions if x.number != region.number]
             second = _one(others, random).centre if others else self._centre(line, random)
@@ -95,7 +95,7 @@ class Drawing:
         if edit in IN_GOOD_PARTS and not self._catalogue.good:
             return ()
         if edit == "remove":
-            return self._catalogue.defects if self._catalogue.good_label else ()
+            return self._catalogue.defects if self._catalogue.label_of_good else ()
         return [defect for defect in self._catalogue.defects if defect.usable(self._recipe.largest)]
 
 
