@@ -16,6 +16,7 @@ from orchestrator.cli import (
     classifier,
     dataset,
     doctor,
+    experiment,
     explaining,
     filtering,
     ingest,
@@ -56,6 +57,7 @@ app = typer.Typer(
 _line: tuple[Callable[..., None], ...] = (
     ingest.ingest,
     run.run,
+    experiment.experiment,
     filtering.filter_images,
     explaining.explain,
     report.report,

@@ -13,6 +13,7 @@ from orchestrator.pipeline.outputs import (
     INGEST,
     JUDGE,
     REPORT,
+    Ingested,
     Reported,
     dataset_of,
     evaluated,
@@ -27,8 +28,21 @@ def line_of(arms: Sequence[ArmSettings]) -> Line:
     Args:
         arms: the first is what the others are compared with; it takes no synthetic images.
     """
+    steps: list[Step[BaseModel]] = [ingest_step(), *arm_steps(arms)]
+    explained = (INGEST.step, *(arm.name for arm in arms))
+    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain, "explain"))
+    return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
+
+
+def ingest_step() -> Step[Ingested]:
+    """The step that reads the photographs."""
+    return Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")
+
+
+def arm_steps(arms: Sequence[ArmSettings]) -> list[Step[BaseModel]]:
+    """What is between photographs and comparison: arms on real images, synthesis where an arm takes it, other arms."""
     first = arms[0]
-    steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")]
+    steps: list[Step[BaseModel]] = []
     for arm in arms:
         if not arm.takes_synthetic:
             steps += _arm(arm, first)
@@ -44,9 +58,7 @@ def line_of(arms: Sequence[ArmSettings]) -> Line:
     for arm in arms:
         if arm.takes_synthetic:
             steps += _arm(arm, first)
-    explained = (INGEST.step, *(arm.name for arm in arms))
-    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain, "explain"))
-    return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
+    return steps
 
 
 def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
