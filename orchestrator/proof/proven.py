@@ -13,11 +13,11 @@ from orchestrator.proof.keys import folds_of
 from orchestrator.proof.openings import open_test
 from orchestrator.proof.outcomes import ArmOutcome
 from orchestrator.proof.reading import read_arms
-from orchestrator.proof.spec import ExperimentSpec, Primary
+from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.proof.verdict import CAUGHT, COST, Design, Protocol, sentences
 
 OVERKILL = 0.02  # at which the recall is told
-PRIMARY: dict[Primary, scores.Score] = {
+PRIMARY: dict[str, scores.Score] = {
     "macro-F1": scores.macro_f1,
     "AUROC": scores.auroc,
     "PR-AUC": scores.average_precision,
