@@ -9,16 +9,19 @@ from defectory.datasets.manifest_line import ManifestLine
 from orchestrator.proof.spec import FewShot
 
 
-def few_of(lines: Sequence[ManifestLine], few: FewShot, good_label: str, seed: int) -> set[str]:
+def few_of(lines: Sequence[ManifestLine], few: FewShot, good: str, seed: int) -> set[str]:
     """SHA-256 of the chosen ones among training photographs.
 
     A kind of defect has one photograph of each of so many parts, fewer where there are no more parts: photographs of
     one part are no independent evidence. Good photographs are of as many parts as there are; then second ones follow.
     The order is drawn by hash, so that more photographs only add to fewer.
+
+    Args:
+        good: label of good parts.
     """
     by_kind: dict[str, dict[str, list[ManifestLine]]] = defaultdict(lambda: defaultdict(list))
     for line in sorted(lines, key=lambda line: _drawn(seed, line.file.sha256)):
-        kind = "" if line.label == good_label else line.kind or line.label
+        kind = "" if line.label == good else line.kind or line.label
         by_kind[kind][line.group or line.file.sha256].append(line)
     chosen: set[str] = set()
     for kind, parts in by_kind.items():

@@ -56,7 +56,7 @@ def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
         whole = read_manifest(store, whole_uri, reading_from_environment())
         uri = _few(store, spec, ingested.dataset, content_hash(lines), whole, whole_uri, number)
         own = whole if uri == whole_uri else read_manifest(store, uri, reading_from_environment())
-        good = spec.classifier.good_label
+        good = spec.good
         trained = [line for line in own if line.split == "train"]
         return Fold(
             **{
@@ -83,7 +83,7 @@ def _few(
     if spec.few_shot is None:
         return whole_uri
     trained = [line for line in whole if line.split == "train"]
-    chosen = few_of(trained, spec.few_shot, spec.classifier.good_label, spec.seed)
+    chosen = few_of(trained, spec.few_shot, spec.good, spec.seed)
     document = Decisions(
         kind="split",
         dataset=dataset,

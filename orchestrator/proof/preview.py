@@ -104,5 +104,5 @@ def _design(store: ObjectStore, spec: ExperimentSpec, record: RunRecord, labels:
     if ingested is not None:
         lines = read_manifest(store, ingested.outputs.manifest_uri, reading_from_environment())
         return design_of(spec, lines)
-    defective = sum(count for label, count in labels.items() if label != spec.classifier.good_label)
+    defective = sum(count for label, count in labels.items() if label != spec.good)
     return Design(sum(labels.values()), sum(labels.values()), defective, spec.primary_of(defective))

@@ -83,7 +83,7 @@ def prove(spec: ExperimentSpec) -> Callable[[StepContext], Proven]:
 
 def design_of(spec: ExperimentSpec, lines: Sequence[ManifestLine]) -> Design:
     """What is known of the test before anything is trained."""
-    good = spec.classifier.good_label
+    good = spec.good
     own = [line for line in lines if not line.origin.augmentation]
     defective = {line.group or line.file.sha256 for line in own if line.label != good}
     return Design(

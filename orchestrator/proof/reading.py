@@ -43,7 +43,7 @@ def fold_outcome(
     Args:
         kinds: sha256 -> kind of defect.
     """
-    good = spec.classifier.good_label
+    good = spec.good
     costs = Costs(spec.costs.escape, spec.costs.overkill)
     seen, _ = _answers(on_validation, good)
     answers, images = _answers(on_test, good)
@@ -80,7 +80,7 @@ class _Answers:
 def _answers(evaluation: Evaluation, good: str) -> tuple[_Answers, list[EvaluatedImage]]:
     """What all classifiers answered on the split's own images; copies by which it was grown show nothing new."""
     if good not in evaluation.labels or len(evaluation.labels) < 2:
-        right = f"labels {', '.join(evaluation.labels)}; say which is good with classifier.good_label"
+        right = f"say which of its labels, {', '.join(evaluation.labels)}, is that of good parts"
         raise Corrupted(f"an evaluation has no label {good!r} of good parts beside defects: {right}")
     labels = [good, *(label for label in evaluation.labels if label != good)]
     order = [evaluation.labels.index(label) for label in labels]

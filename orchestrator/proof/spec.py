@@ -114,6 +114,11 @@ class ExperimentSpec(JobSettings):
         )  # fmt: skip
 
     @property
+    def good(self) -> str:
+        """The label of good parts."""
+        return self.classifier.good_label
+
+    @property
     def instrument(self) -> tuple[str, str] | None:
         """(an arm, the same on all photographs): whether the test can tell is proven by these; None: it is not."""
         more = [arm.name for arm in self.arms if isinstance(arm, MoreReal)]
