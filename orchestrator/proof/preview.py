@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.manifest import read_manifest
-from defectory.errors import FailedPrecondition
+from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline import pace
@@ -71,6 +71,9 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
     check_labels(summary["becomes"], 2)
     plan = make_plan(experiment_line(spec), settings, record, store.url, first="", weights=weights_content)
     labels = Counter(label_of(file.label, source.good, spec.data.labels) for file in source.files)
+    if spec.good not in labels:
+        right = f"use one of {', '.join(sorted(labels))}, or say with data.good which photographs are good"
+        raise InvalidInput(f"no photograph is labelled {spec.good!r}: {right}", {"classifier.good_label": right})
     counts = _fold_counts(spec, labels)
     wanted = {decision.step for decision in plan if decision.action != "skip"}
     expected = {

@@ -34,7 +34,9 @@ OF_THE_LINE = {
     "augment_p": {  # that it ended with
         "pipeline/synthetic_steps.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {"cli/classifier.py", "proof/spec.py"},  # of a new calibration; what an experiment counts as defects
+    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error
+        "cli/classifier.py", "proof/spec.py", "proof/preview.py",
+    },
     "real_share": {"proof/spec.py"},  # of arms with made images only
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",

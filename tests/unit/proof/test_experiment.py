@@ -12,41 +12,43 @@ import pytest
 from PIL import Image
 
 from defectory.api.classifier.v1 import classifier_pb2
+from defectory.api.filter.v1 import filter_pb2
+from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.plan import make_plan
-from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.proof.line import experiment_line
+from orchestrator.proof.preview import preview, record_of
 from orchestrator.proof.proven import PROOF, Proven
 from orchestrator.proof.spec import ExperimentSpec
+from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent
+
+Training = classifier_pb2.TrainClassifierRequest
 
 GOOD, DEFECTIVE, FOLDS, SEEDS = 90, 90, 3, 2
 KIND = "<crack>"  # as a folder may be called
-SKILL = {"real": 0.6, "augmented": 0.7, "more-real": 1.0, "noise": 0.0, "oracle": 1.2, "twin": 0.7}
+SKILL = {
+    "synthetic": 0.7,
+    "filtered": 0.8,
+    "real": 0.6,
+    "augmented": 0.7,
+    "more-real": 1.0,
+    "noise": 0.0,
+    "oracle": 1.2,
+    "twin": 0.7,
+}
 
 
-class Silent:
-    """A Watcher that nobody looks at."""
-
-    def started(self, step: str, why: str, *, again: bool = False) -> None: ...
-
-    def progress(self, step: str, report: Report) -> None: ...
-
-    def finished(self, step: str, seconds: float, came_of_it: str = "") -> None: ...
-
-    def skipped(self, step: str, why: str, came_of_it: str = "") -> None: ...
-
-    def warn(self, text: str) -> None: ...
-
-
-class Classifiers:
+class Classifiers(Answers):
     """Services whose classifiers are as good as their arm's skill; keeps what was asked, and can be struck down."""
 
     def __init__(self, store: ObjectStore, lives: int = 10**6) -> None:
+        super().__init__(store)
         self.store = store
         self.asked: list[Any] = []
         self._lives = lives
@@ -56,9 +58,6 @@ class Classifiers:
             raise KeyboardInterrupt
         self.asked.append(request)
         return getattr(self, method.name)(request)
-
-    def call(self, method: Any, request: Any) -> Any:
-        raise AssertionError("an experiment makes no such call")
 
     def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
         made = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=request.manifest_uri)
@@ -83,7 +82,13 @@ class Classifiers:
         return classifier_pb2.EvaluateClassifierResponse(evaluation_uri=self.store.uri(key), metrics={"f1": 0.5})
 
     def trainings(self) -> list[Any]:
-        return [request for request in self.asked if isinstance(request, classifier_pb2.TrainClassifierRequest)]
+        return [request for request in self.asked if isinstance(request, Training)]
+
+
+def request_of(services: Classifiers, kind: type, fold: int) -> list[Any]:
+    """Requests of a kind that a fold made, by the names of what they make."""
+    named = [(getattr(x, "name", "") or x.dataset, x) for x in services.asked if isinstance(x, kind)]
+    return [request for name, request in named if name.startswith(f"proof-f{fold}.")]
 
 
 def _probabilities(line: ManifestLine, skill: float, seed: int) -> list[float]:
@@ -190,6 +195,27 @@ def test_arms_have_few_photographs_and_equal_steps_and_more_real_has_all(
     assert len(of_more_real) == len(set(of_more_real)) == GOOD + DEFECTIVE, "with three folds each trains in one"
 
 
+def test_made_images_come_from_their_folds_photographs_and_take_half_of_a_batch(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "synthetic", "filtered", synthesis={"quota": 10})
+    assert set(carried_out(spec, services).outputs[PROOF].outcomes) == {"real", "more-real", "synthetic", "filtered"}
+    for fold in range(1, FOLDS + 1):
+        trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, fold)}
+        (training,) = {trainings[name].manifest_uri for name in ("real", "judge")}
+        generators = request_of(services, generator_pb2.TrainGeneratorRequest, fold)
+        filterings = request_of(services, filter_pb2.FilterImagesRequest, fold)
+        assert {x.manifest_uri for x in generators} == {x.real_manifest_uri for x in filterings} == {training}
+        assert {x.judge_model for x in filterings} == {f"proof-f{fold}.judge/1"}
+        for name, made in (("synthetic", 20), ("filtered", 20), ("more-real", 0)):
+            lines = read_manifest(services.store, trainings[name].manifest_uri)
+            assert sum(not line.is_real for line in lines if line.split == "train") == made, name
+        shares = {name: x.settings.HasField("real_share") for name, x in trainings.items()}
+        assert [name for name, is_set in shares.items() if is_set] == ["synthetic", "filtered"]
+        assert trainings["filtered"].settings.real_share == 0.5
+        assert trainings["filtered"].settings.augment == trainings["augmented"].settings.augment == 0.5
+        assert len({x.settings.steps_per_epoch for x in trainings.values()}) == 1
+
+
 def test_the_same_command_skips_what_is_done(done: tuple[Classifiers, Proven, RunResult], photographs: Path) -> None:
     services, proven, result = done
     assert not result.skipped
@@ -271,3 +297,26 @@ def test_few_defects_are_judged_by_the_order_of_the_scores(photographs: Path, de
     spec = spec_of(photographs)
     assert spec.primary_of(defective) == primary
     assert spec.model_copy(update={"primary": "AUROC"}).primary_of(defective) == "AUROC"
+
+
+def test_before_it_is_run_it_says_how_much_and_what_cannot_be_shown(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs)
+    before = preview(services.store, spec, weights="starter", weights_content="starter")
+    assert before.trainings == 3 * FOLDS * SEEDS
+    assert before.seconds > 0
+    assert not before.unknown
+    assert any("3 folds can never give p below 0.25" in limit for limit in before.limits)
+    carried_out(spec, services)
+    after = preview(services.store, spec, weights="", weights_content="")
+    assert (after.trainings, after.seconds) == (0, 0)
+    assert {decision.action for decision in after.plan} == {"skip"}
+
+
+def test_what_cannot_end_well_is_refused_before_it_begins(photographs: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(InvalidInput, match="no photograph is labelled 'fine'"):
+        preview(store, spec_of(photographs, classifier={"good_label": "fine"}), weights="", weights_content="")
+    store.put("runs/proof/pipeline.json", b"{}")
+    with pytest.raises(FailedPrecondition, match="a run is called 'proof'"):
+        record_of(store, spec_of(photographs))
