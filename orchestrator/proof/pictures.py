@@ -19,7 +19,7 @@ def gains(proof: Proof, reference: str, primary: str) -> Figure:
     figure, axis = _of_rows(len(names))
     for row, name in enumerate(names):
         difference = proof.differences[name]
-        colour = BETTER if difference.gain.above_zero else WORSE if difference.gain.below_zero else REFERENCE
+        colour = _colour(difference.gain.low, difference.gain.high)
         _bar(axis, row, difference.gain, 100, colour)
         folds = 100 * np.array(difference.by_fold)
         axis.plot(folds, np.full(len(folds), row + 0.18), "o", markersize=4, color=colour, alpha=0.5, linewidth=0)
@@ -41,7 +41,7 @@ def dumbbells(proof: Proof, reference: str, primary: str) -> Figure:
         first, second = 100 * np.array(proof.by_fold[reference]), 100 * np.array(proof.by_fold[name])
         axis.hlines(rows, first, second, color="#c3cad3", linewidth=3)
         axis.plot(first, rows, "o", color=REFERENCE, label=reference)
-        axis.scatter(second, rows, color=[BETTER if gain > 0 else WORSE for gain in second - first], zorder=3)
+        axis.scatter(second, rows, color=[_colour(gain, gain) for gain in second - first], zorder=3)
         axis.set(title=name, xlabel=primary, yticks=rows)
         axis.set_yticklabels([f"fold {number + 1}" for number in range(folds)])
         _plain(axis)
@@ -77,6 +77,11 @@ def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
     axis.set_yticklabels(list(kinds)[::-1])
     figure.legend(loc="outside upper center", ncols=min(4, len(names)), frameon=False)
     return figure
+
+
+def _colour(low: float, high: float) -> str:
+    """Of a gain that lies between the two."""
+    return BETTER if low > 0 else WORSE if high < 0 else REFERENCE
 
 
 def _of_rows(rows: int) -> tuple[Figure, Axes]:

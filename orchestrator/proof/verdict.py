@@ -93,7 +93,8 @@ def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
 def _outcome(difference: Difference, proof: Proof, protocol: Protocol) -> str:
     if not proof.can_tell:
         return "cannot tell, since the test cannot"
-    worth = f"{protocol.spec.smallest_gain * 100:g} points"
+    points = protocol.spec.smallest_gain * 100
+    worth = f"{points:g} point{'s' * (points != 1)}"
     return {
         "helped": "helped",
         "hurt": "hurt",

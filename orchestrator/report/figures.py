@@ -118,6 +118,7 @@ def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
 
 def png(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as a picture of dots, for a presentation."""
+    _lettered(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
@@ -125,9 +126,14 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
 
 def svg(figure: Figure) -> bytes:
     """A figure as SVG, the same bytes each time."""
-    for text in figure.findobj(Text):
-        text.set_fontfamily(families(text.get_text()))
+    _lettered(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _lettered(figure: Figure) -> None:
+    """See that every text has a font with its letters."""
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families(text.get_text()))

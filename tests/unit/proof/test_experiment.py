@@ -146,6 +146,8 @@ def test_arms_whose_worth_is_known_get_the_right_verdict(done: tuple[Classifiers
     assert first.startswith("The test can tell: all real photographs in place of few change macro-F1 by +")
     (oracle,) = [sentence for sentence in others if sentence.startswith("oracle: helped")]
     assert re.search(r"macro-F1 \+\d+\.\d points \(95% interval \+\d+\.\d to \+\d+\.\d\) against augmented", oracle)
+    (twin,) = [sentence for sentence in others if sentence.startswith("twin")]
+    assert twin.startswith("twin: no benefit: a gain of 1 point or more is excluded – macro-F1 +0.0 points")
     assert re.search(r"cost of 1,000 parts -\d+\.\d", oracle), "and what that is worth"
 
 
