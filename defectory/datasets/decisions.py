@@ -110,6 +110,19 @@ def write_decisions(store: ObjectStore, decisions: Decisions) -> str:
         return store.uri(key)
 
 
+def write_once(store: ObjectStore, decisions: Decisions) -> str:
+    """The URI of the document that says the same already, whenever it was written, else of a new one.
+
+    Raises:
+        InvalidInput: as `write_decisions` says.
+    """
+    said = decisions.model_dump(exclude={"created_utc"})
+    for uri, known in list_decisions(store, decisions.dataset):
+        if known.model_dump(exclude={"created_utc"}) == said:
+            return uri
+    return write_decisions(store, decisions)
+
+
 def list_decisions(store: ObjectStore, dataset: str) -> list[tuple[str, Decisions]]:
     """(URI, document) of all of a dataset's documents, the oldest first."""
     return [(store.uri(key), _read(store, key)) for key in _keys(store, dataset)]

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from defectory.datasets.decisions import Decisions, list_decisions, now, write_decisions
+from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.manifest import content_hash
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import InvalidInput
@@ -65,7 +65,6 @@ def write_folds(
     """
     fold = fold_by_group([x.label for x in lines], [x.group or x.file.sha256 for x in lines], folds, seed)
     of_dataset = content_hash(lines)
-    known = [(uri, document.model_dump(exclude={"created_utc"})) for uri, document in list_decisions(store, dataset)]
     uris = []
     for tested in range(folds):
         splits = {}
@@ -83,6 +82,5 @@ def write_folds(
             replaces=replaces,
             title=f"fold {tested + 1} of {folds}",
         )
-        said = document.model_dump(exclude={"created_utc"})
-        uris.append(next((uri for uri, old in known if old == said), "") or write_decisions(store, document))
+        uris.append(write_once(store, document))
     return uris

@@ -17,6 +17,7 @@ from orchestrator.cli import (
     dataset,
     doctor,
     edit,
+    experiment,
     explaining,
     filtering,
     ingest,
@@ -57,6 +58,7 @@ app = typer.Typer(
 _line: tuple[Callable[..., None], ...] = (
     ingest.ingest,
     run.run,
+    experiment.experiment,
     filtering.filter_images,
     explaining.explain,
     report.report,

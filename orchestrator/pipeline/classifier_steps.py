@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
+from defectory.datasets.manifest_line import Split
 from defectory.errors import FailedPrecondition, WeightsMissing
 from defectory.job_settings.messages import fill
 from orchestrator.pipeline.arms import ArmSettings
@@ -215,28 +216,28 @@ def training_settings(
     return fill(classifier_pb2.TrainingSettings(), chosen)
 
 
-def evaluate_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
-    """The model and the test images, which are the same for every arm."""
+def evaluate_inputs(arm: ArmSettings, split: Split = "test") -> Callable[[StepInputs], Inputs]:
+    """The model and the images of the split, which are the same for every arm."""
 
     def inputs(context: StepInputs) -> Inputs:
         return {
             "model": context.outputs[trained(arm.name)].identity(),
-            "test": context.outputs[INGEST].content_hash,
+            split: context.outputs[INGEST].content_hash,
             "manifest": context.outputs[INGEST].manifest_uri,
         }
 
     return inputs
 
 
-def evaluate(arm: ArmSettings) -> Callable[[StepContext], EvaluatedArm]:
-    """Measure an arm's classifier on the test split."""
+def evaluate(arm: ArmSettings, split: Split = "test") -> Callable[[StepContext], EvaluatedArm]:
+    """Measure an arm's classifier on a split."""
 
     def work(context: StepContext) -> EvaluatedArm:
         request = classifier_pb2.EvaluateClassifierRequest(
             request_id=context.request_id(),
             model=context.outputs[trained(arm.name)].full_name,
             manifest_uri=context.outputs[INGEST].manifest_uri,
-            split="test",
+            split=split,
         )
         response = context.services.operate(EVALUATE_CLASSIFIER, request, context.on_report)
         return EvaluatedArm(evaluation_uri=response.evaluation_uri, metrics=dict(response.metrics))

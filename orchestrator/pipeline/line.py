@@ -14,6 +14,7 @@ from orchestrator.pipeline.outputs import (
     INGEST,
     JUDGE,
     REPORT,
+    Ingested,
     Reported,
     dataset_of,
     evaluated,
@@ -30,12 +31,29 @@ def line_of(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> L
         arms: the first is what the others are compared with; it takes no synthetic images.
         edits: which edited pictures there are to be; None: none.
     """
-    first, edited = arms[0], edits is not None and edits.wanted
-    steps: list[Step[BaseModel]] = [Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")]
+    steps: list[Step[BaseModel]] = [ingest_step(), *arm_steps(arms, edits)]
+    explained = (INGEST.step, *(arm.name for arm in arms))
+    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain, "explain"))
+    return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
+
+
+def ingest_step() -> Step[Ingested]:
+    """The step that reads the photographs."""
+    return Step(INGEST, (), data_steps.ingest_inputs, data_steps.ingest, "data")
+
+
+def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> list[Step[BaseModel]]:
+    """What is between photographs and comparison: arms on real images, edits, synthesis where an arm takes it, others.
+
+    Args:
+        arms, edits: see `line_of`.
+    """
+    first = arms[0]
+    steps: list[Step[BaseModel]] = []
     for arm in arms:
         if not arm.takes_synthetic and not arm.takes_edited:
             steps += _arm(arm, first)
-    if edits is not None and edited:
+    if edits is not None and edits.wanted:
         needs = (INGEST.step, first.name) if edits.around == "heat" else (INGEST.step,)
         steps.append(Step(EDITS, needs, edit_steps.edits_inputs, edit_steps.edits, "edits"))
     for arm in arms:
@@ -52,9 +70,7 @@ def line_of(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> L
     for arm in arms:
         if arm.takes_synthetic:
             steps += _arm(arm, first)
-    explained = (INGEST.step, *(arm.name for arm in arms))
-    steps.append(Step(EXPLAIN, explained, classifier_steps.explain_inputs, classifier_steps.explain, "explain"))
-    return (*steps, Step(REPORT, tuple(step.name for step in steps), _report_inputs, _report))
+    return steps
 
 
 def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:

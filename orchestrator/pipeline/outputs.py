@@ -264,6 +264,10 @@ class Outputs:
         """Those of some steps only."""
         return Outputs({step: self._made[step] for step in steps})
 
+    def below(self, prefix: str) -> "Outputs":
+        """Those of the steps whose names start so, under what is left of the names."""
+        return Outputs({k.removeprefix(prefix): made for k, made in self._made.items() if k.startswith(prefix)})
+
     def as_json(self) -> dict[str, JsonValue]:
         """step -> its output, as the record has it."""
         return {step: output.model_dump(mode="json") for step, output in self._made.items()}

@@ -1,9 +1,12 @@
-"""A run's memory in the store: `runs/<run>/pipeline.json`, `steps/<step>.json`, and how often a step was forced."""
+"""A run's memory in the store: `runs/<run>/pipeline.json`, `steps/<step>.json`, and how often a step was forced.
+
+An experiment has the same below `experiments/`.
+"""
 
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Generic
+from typing import Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
@@ -93,11 +96,15 @@ class Forced(BaseModel):
 
 
 class RunRecord:
-    """Reads and writes what a run remembers."""
+    """Reads and writes what a run remembers.
 
-    def __init__(self, store: ObjectStore, name: str) -> None:
+    Args:
+        folder: of the store, where it lies.
+    """
+
+    def __init__(self, store: ObjectStore, name: str, folder: Literal["runs", "experiments"] = "runs") -> None:
         self.name = name
-        self.prefix = f"runs/{name}/"
+        self.prefix = f"{folder}/{name}/"
         self._store = store
 
     def step(self, key: Key[Read]) -> StepRecord[Read] | None:

@@ -45,10 +45,12 @@ def run_line(
     *,
     first: str = "",
     weights: str = "",
+    record: RunRecord | None = None,
 ) -> RunResult:
     """Run the steps in order.
 
     Args:
+        record: where it is remembered what is done; None: as a run of the settings' name.
         first: step from which everything is computed anew; empty: only what is not there yet.
         weights: content of the ImageNet weights that the user named; see `StepInputs`.
 
@@ -56,7 +58,7 @@ def run_line(
         DefectoryError: a step failed; the same call goes on where it was.
     """
     store = TimedStore(store)
-    record = RunRecord(store, settings.name)
+    record = record or RunRecord(store, settings.name)
     forced_steps = steps_from(line, first)
     record.write_pipeline(resolved_pipeline(settings))
     if forced_steps:

@@ -128,8 +128,11 @@ class PipelineSettings(JobSettings):
         return self
 
 
-def read_pipeline_file(path: Path) -> dict[str, object]:
+def read_pipeline_file(path: Path, what: str = "pipeline file") -> dict[str, object]:
     """The mapping in a YAML file, with data.directory and data.groups made absolute against the file's folder.
+
+    Args:
+        what: it is to be, as errors say it.
 
     Raises:
         NotFound: no such file. InvalidInput: not YAML, or not a mapping.
@@ -137,11 +140,11 @@ def read_pipeline_file(path: Path) -> dict[str, object]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise NotFound(f"there is no pipeline file {path}") from error
+        raise NotFound(f"there is no {what} {path}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{path} is not a pipeline file: {' '.join(str(error).split())}") from error
+        raise InvalidInput(f"{path} is not a {what}: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise InvalidInput(f"{path} is not a pipeline file: it must hold a mapping, e.g. 'data: {{directory: photos}}'")
+        raise InvalidInput(f"{path} is not a {what}: it must hold a mapping, e.g. 'data: {{directory: photos}}'")
     values = absolute(values, path.parent)
     values.setdefault("name", run_name(path.stem))
     return values

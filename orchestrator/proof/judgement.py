@@ -77,12 +77,16 @@ class Proof:
 
     Attributes:
         scores: arm -> score -> its figure.
-        differences: arm -> it beside the reference; all arms but the reference.
+        by_fold: arm -> its primary score in every fold.
+        gains: arm -> score -> what it is more than the reference's; all arms but the reference.
+        differences: arm -> it beside the reference by the primary score; all arms but the reference.
         instrument: what more real photographs are worth by the primary score; None where no arm has them.
         can_tell: whether these separate from fewer ones.
     """
 
     scores: Mapping[str, Mapping[str, Interval]]
+    by_fold: Mapping[str, tuple[float, ...]]
+    gains: Mapping[str, Mapping[str, Interval]]
     differences: Mapping[str, Difference]
     instrument: Interval | None
     can_tell: bool
@@ -107,42 +111,62 @@ def judge(
         raise InvalidInput(f"the rules name {', '.join(sorted(named))} and {rules.primary}: {right}", {"rules": right})
     check_comparable(arms)
     observed, replicated = as_observed(arms[0].folds), drawn(arms[0].folds, seed, replicates)
-    primary = scores[rules.primary]
-    points = {arm.name: float(primary(arm, observed)[0]) for arm in arms}
-    spreads = {arm.name: primary(arm, replicated) for arm in arms}
+    figures = {
+        arm.name: {
+            name: _Figure(float(score(arm, observed)[0]), score(arm, replicated)) for name, score in scores.items()
+        }
+        for arm in arms
+    }
 
     instrument = None
     if rules.instrument is not None:
-        fewer, more = rules.instrument
-        instrument = _interval(points[more] - points[fewer], spreads[more] - spreads[fewer])
+        fewer, more = (figures[name][rules.primary] for name in rules.instrument)
+        instrument = more.less(fewer).interval
     can_tell = instrument is None or instrument.above_zero
 
     others = [arm for arm in arms if arm.name != rules.reference]
-    gains = {arm.name: spreads[arm.name] - spreads[rules.reference] for arm in others}
-    p_values = {name: bootstrap_p(gain[~np.isnan(gain)]) for name, gain in gains.items()}
+    reference = figures[rules.reference]
+    gains = {arm.name: {name: figures[arm.name][name].less(reference[name]) for name in scores} for arm in others}
+    p_values = {name: bootstrap_p(gain[rules.primary].known) for name, gain in gains.items()}
     corrected = holm(p_values)
+    by_folds = {arm.name: _by_fold(arm, scores[rules.primary], observed) for arm in arms}
     differences = {}
     for arm in others:
-        gain = _interval(points[arm.name] - points[rules.reference], gains[arm.name])
-        by_fold = _by_fold(arm, primary, observed) - _by_fold(by_name[rules.reference], primary, observed)
+        gain = gains[arm.name][rules.primary].interval
+        by_fold = by_folds[arm.name] - by_folds[rules.reference]
         outcome = _outcome(gain, corrected[arm.name], rules.smallest_gain) if can_tell else "cannot tell"
         differences[arm.name] = Difference(
             gain, tuple(map(float, by_fold)), p_values[arm.name], corrected[arm.name],
             sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
         )  # fmt: skip
-    figures = {
-        arm.name: {
-            name: _interval(float(score(arm, observed)[0]), score(arm, replicated)) for name, score in scores.items()
-        }
-        for arm in arms
-    }
-    return Proof(figures, differences, instrument, can_tell)
+    by_fold_of = {name: tuple(map(float, values)) for name, values in by_folds.items()}
+    return Proof(_intervals(figures), by_fold_of, _intervals(gains), differences, instrument, can_tell)
 
 
-def _interval(value: float, spread: np.ndarray) -> Interval:
-    """Percentiles: unlike BCa's they are there when nothing varies."""
-    low, high = np.nanquantile(spread, INTERVAL)
-    return Interval(value, float(low), float(high))
+@dataclass(frozen=True)
+class _Figure:
+    """A figure as observed, and its replicates (B,)."""
+
+    value: float
+    spread: np.ndarray
+
+    def less(self, other: "_Figure") -> "_Figure":
+        return _Figure(self.value - other.value, self.spread - other.spread)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Replicates in which it exists."""
+        return self.spread[~np.isnan(self.spread)]
+
+    @property
+    def interval(self) -> Interval:
+        """Percentiles: unlike BCa's they are there when nothing varies. All nan where no replicate has the figure."""
+        low, high = np.quantile(self.known, INTERVAL) if len(self.known) else (np.nan, np.nan)
+        return Interval(self.value, float(low), float(high))
+
+
+def _intervals(figures: Mapping[str, Mapping[str, _Figure]]) -> dict[str, dict[str, Interval]]:
+    return {arm: {name: figure.interval for name, figure in own.items()} for arm, own in figures.items()}
 
 
 def _by_fold(arm: ArmOutcome, score: Score, observed: Sequence[FoldWeights]) -> np.ndarray:

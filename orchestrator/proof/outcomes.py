@@ -18,6 +18,8 @@ class FoldOutcome:
         decided: (S, N) int, place of the label that each classifier decided for.
         score: (S, N) float in [0, 1], probability of a defect, whichever.
         rejected: (S, N) bool, whether the part is rejected at the operating point, which was chosen on validation.
+        most_probable: (S, N) int, place of the most probable label, whatever was chosen on validation.
+        kind: (N,) str, which defect the photograph shows; "" of good ones.
     """
 
     truth: np.ndarray
@@ -25,6 +27,8 @@ class FoldOutcome:
     decided: np.ndarray
     score: np.ndarray
     rejected: np.ndarray
+    most_probable: np.ndarray
+    kind: np.ndarray
 
     def __post_init__(self) -> None:
         """See that the shapes fit.
@@ -34,12 +38,14 @@ class FoldOutcome:
         """
         images, classifiers = len(self.truth), len(self.decided)
         wanted = (classifiers, images)
-        shapes = {"decided": self.decided.shape, "score": self.score.shape, "rejected": self.rejected.shape}
+        answers = ("decided", "score", "rejected", "most_probable")
+        shapes = {name: getattr(self, name).shape for name in answers}
         wrong = {name: shape for name, shape in shapes.items() if shape != wanted}
-        if self.group.shape != (images,) or wrong or not images or not classifiers:
-            right = f"group ({images},), decided, score and rejected {wanted}, none empty"
+        of_images = self.group.shape, self.kind.shape
+        if of_images != ((images,),) * 2 or wrong or not images or not classifiers:
+            right = f"group and kind ({images},), {', '.join(answers)} {wanted}, none empty"
             raise InvalidInput(
-                f"a fold's outcome has group {self.group.shape} and {shapes}: {right}", {"outcome": right}
+                f"a fold's outcome has group and kind {of_images} and {shapes}: {right}", {"outcome": right}
             )
 
     @property

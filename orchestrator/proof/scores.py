@@ -6,7 +6,7 @@ least biased where a fold has few defects (Forman & Scholz 2010, "Apples-to-appl
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,11 @@ def macro_f1(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     return np.nanmean(_share(2 * right, involved), axis=1)
 
 
+def macro_f1_of_most_probable(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+    """The same where the most probable label is decided for: what a threshold that nobody chose is worth."""
+    return macro_f1(ArmOutcome(arm.name, [replace(fold, decided=fold.most_probable) for fold in arm.folds]), weights)
+
+
 def accuracy(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     """Share of the photographs whose label was decided for."""
     confusion = _confusion(arm, weights)
@@ -45,6 +50,22 @@ def recall_of(label: int) -> Score:
     def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
         confusion = _confusion(arm, weights)
         return _share(confusion[:, label, label], confusion[:, label].sum(axis=1))
+
+    return score
+
+
+def caught_of(kind: str) -> Score:
+    """Share of a kind's photographs that were decided to show a defect, whichever."""
+
+    def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
+        total = np.zeros((len(weights[0].fold), 2))
+        for fold, weight in zip(arm.folds, weights, strict=True):
+            shows = np.broadcast_to(fold.kind == kind, fold.decided.shape)
+            counts = np.zeros((fold.groups, fold.seeds, 2))
+            both = np.stack([shows & (fold.decided > 0), shows], axis=2)
+            np.add.at(counts, fold.group, both.transpose(1, 0, 2).astype(float))
+            total += _weighted(counts, weight)
+        return _share(total[:, 0], total[:, 1])
 
     return score
 
@@ -84,6 +105,22 @@ def auroc(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
 def average_precision(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     """Area under precision over recall, by steps (scikit-learn's average precision)."""
     return _mean_over_classifiers(arm, weights, _fold_average_precision)
+
+
+def recall_at_overkill(most: float) -> Score:
+    """Share of the defective photographs caught where at most so large a share of the good ones is rejected.
+
+    The threshold is the test's own: what the order of the scores is worth, not what a factory gets.
+    """
+
+    def of_one(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        good, bad = (side[:, ::-1] for side in _by_score(defect, score, weights))  # highest first
+        overkill = _share(np.cumsum(good, axis=1), good.sum(axis=1, keepdims=True))
+        caught = _share(np.cumsum(bad, axis=1), bad.sum(axis=1, keepdims=True))
+        best = np.where(overkill <= most, caught, 0.0).max(axis=1)
+        return np.where(np.isnan(overkill[:, 0]) | np.isnan(caught[:, 0]), np.nan, best)
+
+    return lambda arm, weights: _mean_over_classifiers(arm, weights, of_one)
 
 
 def _confusion(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
@@ -151,10 +188,10 @@ def _fold_average_precision(defect: np.ndarray, score: np.ndarray, weights: np.n
 
 def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weight of the good and of the defective photographs at every score there is, (B, levels) each, lowest first."""
-    levels, level = np.unique(score, return_inverse=True)
-    one_hot = np.zeros((len(score), len(levels)))
-    one_hot[np.arange(len(score)), level] = 1
-    return (weights * ~defect) @ one_hot, (weights * defect) @ one_hot
+    order = np.argsort(score, kind="stable")
+    _, starts = np.unique(score[order], return_index=True)
+    of_good, of_bad = (weights[:, order] * side[order] for side in (~defect, defect))
+    return np.add.reduceat(of_good, starts, axis=1), np.add.reduceat(of_bad, starts, axis=1)
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

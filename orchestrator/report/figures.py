@@ -44,7 +44,7 @@ def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) 
     Args:
         arms: title -> how it trained. colours: title -> #rrggbb. split: "validation" or "test".
     """
-    return _svg(curves_figure(arms, colours, split))
+    return svg(curves_figure(arms, colours, split))
 
 
 def curves_figure(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> Figure:
@@ -100,7 +100,7 @@ def threshold_chart(curve: ThresholdCurve, threshold: float) -> bytes:
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
@@ -116,10 +116,24 @@ def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _svg(figure: Figure) -> bytes:
-    for text in figure.findobj(Text):
-        text.set_fontfamily(families(text.get_text()))
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """A figure as a picture of dots, for a presentation."""
+    _lettered(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure as SVG, the same bytes each time."""
+    _lettered(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _lettered(figure: Figure) -> None:
+    """See that every text has a font with its letters."""
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families(text.get_text()))

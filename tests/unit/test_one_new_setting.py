@@ -34,7 +34,10 @@ OF_THE_LINE = {
     "augment_p": {  # that it ended with
         "pipeline/synthetic_steps.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {"cli/classifier.py"},  # of a new calibration
+    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error
+        "cli/classifier.py", "proof/spec.py", "proof/preview.py",
+    },
+    "real_share": {"proof/spec.py"},  # of arms with made images only
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/data_settings.py", "cli/generator.py", "cli/models_list.py",
@@ -46,7 +49,7 @@ OF_THE_LINE = {
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "pipeline/classifier_steps.py", "pipeline/settings.py",
-        "pipeline/outputs.py", "report/content.py",
+        "pipeline/outputs.py", "report/content.py", "proof/line.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
         "report/heat.py", "cli/classifier.py", "pipeline/data_settings.py",

@@ -33,7 +33,9 @@ def test_every_image_is_left_out_by_one_cycle() -> None:
     for cycle in range(3):
         left = without_fold(parts, cycle, 3)
         assert left["validation"] is part
-        assert [x.file.sha256 for x in left["train"].lines] == [LINES[i].sha256 for i in left["train"].pixels[:, 0]]
+        assert [x.file.sha256 for x in left["train"].lines] == [
+            LINES[i].file.sha256 for i in left["train"].pixels[:, 0]
+        ]
         missing += sorted(set(range(39)) - set(left["train"].pixels[:, 0]))
     assert sorted(missing) == list(range(39))
     assert without_fold(parts, 1, 0) is parts

@@ -231,7 +231,7 @@ def test_datasets_are_listed_and_compared(store: ObjectStore) -> None:
     store.put("datasets/broken/dataset.json", b"{")
     cards, broken = list_datasets(store)
     assert [card["name"] for card in cards] == ["expanded", "parts"]
-    assert any("datasets/broken/dataset.json" in reason for reason in broken)
+    assert any("the card of dataset 'broken' is not JSON" in reason for reason in broken)
     store.delete("datasets/broken/dataset.json")
     before, after = lines_of(store, "parts"), lines_of(store)
     assert compare(before, before).is_empty

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from defectory.datasets.layouts.table import read_groups
 from defectory.datasets.manifest import content_hash, dump_lines, parse_lines
-from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.manifest_line import (
+    Edit,
+    Judgement,
+    ManifestLine,
+    MaskFile,
+    Origin,
+    PictureFile,
+    Synthesis,
+)
 from defectory.datasets.splits import SPLIT_NAMES, split_by_group
 from defectory.errors import InvalidInput
 
@@ -18,15 +26,24 @@ members = st.lists(
     min_size=1, max_size=120,
 )  # fmt: skip
 text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=20)
+hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
+texts = st.lists(text, max_size=3).map(tuple)
+files = st.builds(PictureFile, uri=text, sha256=hashes, width=st.integers(1, 4096), height=st.integers(1, 4096))
+edits = st.builds(Edit, recipe=st.none() | st.dictionaries(text, text, max_size=3), editor=text, person=text)
 lines = st.builds(
     ManifestLine,
-    uri=text, sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
-    width=st.integers(1, 4096), height=st.integers(1, 4096), label=text.filter(bool),
-    split=st.sampled_from(["train", "validation", "test", "none"]), group=text,
-    origin=st.sampled_from(["real", "edited", "synthetic"]), parents=st.lists(text, max_size=3).map(tuple),
-    source=text, seed=st.none() | st.integers(0, 2**63), truncation_psi=st.none() | st.floats(0, 2),
-    scores=st.none() | st.dictionaries(text, st.floats(0, 1), max_size=3),
-    reasons=st.lists(text, max_size=3).map(tuple),
+    file=files, label=text.filter(bool), split=st.sampled_from(["train", "validation", "test", "none"]), group=text,
+    kinds=texts, mask=st.none() | st.builds(MaskFile, uri=text, sha256=hashes),
+    origin=st.builds(
+        Origin, kind=st.sampled_from(["real", "edited", "synthetic"]), parents=texts, source=text,
+        edit=st.none() | edits,
+    ),
+    synthesis=st.none() | st.builds(
+        Synthesis, seed=st.none() | st.integers(0, 2**63), truncation_psi=st.none() | st.floats(0, 2), noise_mode=text
+    ),
+    judgement=st.builds(
+        Judgement, scores=st.none() | st.dictionaries(text, st.floats(0, 1), max_size=3), reasons=texts, reviewer=text
+    ),
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def store() -> ObjectStore:
 
 def seen(explainer: Explainer) -> list[tuple[dict[str, float], bytes]]:
     pictures = [np.random.default_rng(seed).integers(0, 256, (40, 40, 3)).astype(np.uint8) for seed in range(3)]
-    found = explainer.explain([encode_png(picture) for picture in pictures])
+    found = explainer.explain([explainer.read(encode_png(picture)) for picture in pictures])
     return [(one.probabilities, one.heatmap.tobytes()) for one in found]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from defectory.datasets.manifest import read_manifest, write_dataset
-from defectory.datasets.manifest_line import Edit, MaskFile
+from defectory.datasets.manifest_line import Edit
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage.memory import MemoryStore
 from orchestrator.cables import write_cables
@@ -128,7 +128,7 @@ def test_edits_that_nothing_asks_for_make_no_step(cables: Path) -> None:
 def test_heat_marks_what_has_no_mask_and_says_so() -> None:
     store = MemoryStore()
     masked = make_tiles(store)
-    lines = [replace(line, mask=MaskFile(uri="", sha256="")) for line in masked]
+    lines = [replace(line, mask=None) for line in masked]
     unmarked = without_masks(lines)
     assert {line.kind for line in unmarked} == {"hole"}
     assert {line.split for line in unmarked} == {"train"}

@@ -22,7 +22,8 @@ def arm_of(name: str, right: float, rng: np.random.Generator, truths: list[np.nd
         is_right = rng.random((SEEDS, len(truth))) < right
         decided = np.where(is_right, truth, 1 - truth)
         score = np.clip(decided * 0.6 + rng.random(decided.shape) * 0.4, 0, 1)
-        folds.append(FoldOutcome(truth, np.arange(len(truth)) // 2, decided, score, decided > 0))
+        kind = np.where(truth > 0, "scratch", "")
+        folds.append(FoldOutcome(truth, np.arange(len(truth)) // 2, decided, score, decided > 0, decided, kind))
     return ArmOutcome(name, folds)
 
 

@@ -1,5 +1,6 @@
 """Scores for given weights, against scikit-learn with the photographs repeated as often as they are drawn."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,9 @@ def fold_of(rng: np.random.Generator, images: int, seeds: int) -> FoldOutcome:
     score = rng.integers(0, 6, (seeds, images)) / 5  # with ties
     truth = rng.integers(0, LABELS, images)
     truth[:LABELS] = range(LABELS)
-    return FoldOutcome(truth, group, rng.integers(0, LABELS, (seeds, images)), score, score > 0.5)
+    decided, most_probable = rng.integers(0, LABELS, (2, seeds, images))
+    kind = np.where(truth > 0, rng.choice(["crack", "dent"], images), "")
+    return FoldOutcome(truth, group, decided, score, score > 0.5, most_probable, kind)
 
 
 def arm_of(seed: int, folds: int = 3, seeds: int = 2, images: int = 30) -> ArmOutcome:
@@ -98,3 +101,42 @@ def test_as_many_are_drawn_as_there_are() -> None:
     for fold, weight in zip(arm.folds, drawn(arm.folds, 0, replicates=50), strict=True):
         assert (weight.groups.sum(axis=1) == fold.groups).all()
         assert (weight.seeds.sum(axis=1) == fold.seeds).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_what_is_caught_of_a_kind_is_its_share_among_what_was_drawn(seed: int) -> None:
+    arm = arm_of(seed)
+    weights = drawn(arm.folds, seed, replicates=2)
+    for replicate in range(2):
+        hits = of = 0.0
+        for fold, weight in zip(arm.folds, weights, strict=True):
+            for number in range(fold.seeds):
+                often = weight.fold[replicate] * weight.seeds[replicate, number] * weight.groups[replicate][fold.group]
+                shows = fold.kind == "crack"
+                hits, of = hits + often[shows & (fold.decided[number] > 0)].sum(), of + often[shows].sum()
+        expected = hits / of if of else np.nan
+        assert scores.caught_of("crack")(arm, weights)[replicate] == pytest.approx(expected, nan_ok=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_recall_at_little_overkill_is_the_best_point_of_the_roc_curve(seed: int) -> None:
+    arm = arm_of(seed, folds=1, seeds=1)
+    (fold,) = arm.folds
+    if len(set(fold.truth > 0)) < 2:
+        return
+    overkill, recall, _ = metrics.roc_curve(fold.truth > 0, fold.score[0], drop_intermediate=False)
+    for most in (0.0, 0.2, 1.0):
+        found = scores.recall_at_overkill(most)(arm, as_observed(arm.folds))[0]
+        assert found == pytest.approx(recall[overkill <= most].max())
+
+
+def test_the_most_probable_label_counts_where_no_threshold_was_chosen() -> None:
+    arm = arm_of(1)
+    expected = scores.macro_f1(
+        ArmOutcome("arm", [dataclasses.replace(fold, decided=fold.most_probable) for fold in arm.folds]),
+        as_observed(arm.folds),
+    )
+    assert scores.macro_f1_of_most_probable(arm, as_observed(arm.folds)) == expected
+    assert expected != scores.macro_f1(arm, as_observed(arm.folds))

@@ -1,0 +1,116 @@
+"""A fold of an experiment: who is tested, who validates, and on which photographs the arms are trained."""
+
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+
+from defectory.datasets.decisions import Decisions, now, write_once
+from defectory.datasets.folds import write_folds
+from defectory.datasets.manifest import content_hash, read_manifest
+from defectory.datasets.manifest_line import ManifestLine
+from defectory.settings import reading_from_environment
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.data_steps import counts
+from orchestrator.pipeline.outputs import INGEST, ArmDataset, Counts, Ingested, Key
+from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+from orchestrator.proof.few_shot import few_of
+from orchestrator.proof.spec import ExperimentSpec
+
+
+class Fold(Ingested):
+    """The photographs as one fold has them: to the steps of its line what an ingested dataset is.
+
+    Attributes:
+        all_uri: the same with all photographs of the other folds in training, and nothing else other.
+        all_counts: split -> label -> images, of that.
+        kinds: kind of defect, "good" for good ones -> training photographs.
+    """
+
+    all_uri: str
+    all_hash: str
+    all_counts: Counts
+    kinds: dict[str, int]
+
+
+def fold_inputs(spec: ExperimentSpec, number: int) -> Callable[[StepInputs], Inputs]:
+    """The photographs, and how they are divided."""
+
+    def inputs(context: StepInputs) -> Inputs:
+        ingested = context.outputs[INGEST]
+        few = spec.few_shot.model_dump() if spec.few_shot else None
+        return {
+            "dataset": ingested.content_hash, "manifest": ingested.manifest_uri, "folds": spec.folds, "fold": number,
+            "seed": spec.seed, "few_shot": few,
+        }  # fmt: skip
+
+    return inputs
+
+
+def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
+    """Write the documents of a fold, counted from 1: no image is stored again."""
+
+    def work(context: StepContext) -> Fold:
+        store, ingested = context.store, context.outputs[INGEST]
+        lines = read_manifest(store, ingested.manifest_uri, reading_from_environment())
+        whole_uri = write_folds(store, ingested.dataset, lines, spec.folds, spec.seed)[number - 1]
+        whole = read_manifest(store, whole_uri, reading_from_environment())
+        uri = _few(store, spec, ingested.dataset, content_hash(lines), whole, whole_uri, number)
+        own = whole if uri == whole_uri else read_manifest(store, uri, reading_from_environment())
+        good = spec.good
+        trained = [line for line in own if line.split == "train"]
+        return Fold(
+            **{
+                **ingested.model_dump(),
+                "manifest_uri": uri, "content_hash": content_hash(own), "counts": counts(own), "skipped": [],
+                "all_uri": whole_uri, "all_hash": content_hash(whole), "all_counts": counts(whole),
+                "kinds": Counter(good if line.label == good else line.kind or line.label for line in trained),
+            }
+        )  # fmt: skip
+
+    return work
+
+
+def _few(
+    store: ObjectStore,
+    spec: ExperimentSpec,
+    dataset: str,
+    of_dataset: str,
+    whole: list[ManifestLine],
+    whole_uri: str,
+    number: int,
+) -> str:
+    """URI of a document that leaves few training photographs in the fold; its own where there is no such wish."""
+    if spec.few_shot is None:
+        return whole_uri
+    trained = [line for line in whole if line.split == "train"]
+    chosen = few_of(trained, spec.few_shot, spec.good, spec.seed)
+    document = Decisions(
+        kind="split",
+        dataset=dataset,
+        content_hash=of_dataset,
+        values={line.file.sha256: "none" for line in trained if line.file.sha256 not in chosen},
+        by=f"defectory {version('defectory')}",
+        settings={**spec.few_shot.model_dump(), "seed": spec.seed, "fold": number},
+        created_utc=now(),
+        replaces=whole_uri,
+        title=f"fold {number} of {spec.folds}, {spec.few_shot.per_kind} photographs a kind, {spec.few_shot.good} good",
+    )
+    return write_once(store, document)
+
+
+def all_photographs_inputs(key: Key[Fold]) -> Callable[[StepInputs], Inputs]:
+    """The fold with all of its training photographs."""
+    return lambda context: {"dataset": context.outputs[key].all_hash, "manifest": context.outputs[key].all_uri}
+
+
+def all_photographs(key: Key[Fold]) -> Callable[[StepContext], ArmDataset]:
+    """What an arm on all photographs is trained on: a document that is there already."""
+
+    def work(context: StepContext) -> ArmDataset:
+        own = context.outputs[key]
+        return ArmDataset(
+            dataset=own.dataset, manifest_uri=own.all_uri, content_hash=own.all_hash, counts=own.all_counts,
+            synthetic={},
+        )  # fmt: skip
+
+    return work

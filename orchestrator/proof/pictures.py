@@ -1,0 +1,102 @@
+"""Figures of an experiment's report: gains by fold, cost, and what was caught of every kind of defect."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from orchestrator.proof.judgement import Interval, Proof
+
+ARM_INCHES = 0.42  # of height, for an arm
+REFERENCE, BETTER, WORSE = "#5b6675", "#1a7f37", "#c02525"
+
+
+def gains(proof: Proof, reference: str, primary: str) -> Figure:
+    """Every arm's gain over the reference: its interval as a bar, its folds as dots."""
+    names = list(proof.differences)[::-1]
+    figure, axis = _of_rows(len(names))
+    for row, name in enumerate(names):
+        difference = proof.differences[name]
+        colour = _colour(difference.gain.low, difference.gain.high)
+        _bar(axis, row, difference.gain, 100, colour)
+        folds = 100 * np.array(difference.by_fold)
+        axis.plot(folds, np.full(len(folds), row + 0.18), "o", markersize=4, color=colour, alpha=0.5, linewidth=0)
+    axis.axvline(0, color=REFERENCE, linestyle=":", linewidth=1)
+    axis.set(xlabel=f"{primary}, points more than {reference}; dots: single folds", yticks=range(len(names)))
+    axis.set_yticklabels(names)
+    return figure
+
+
+def dumbbells(proof: Proof, reference: str, primary: str) -> Figure:
+    """Every fold's pair: the reference's score and the arm's, one panel an arm."""
+    names = list(proof.differences)
+    folds = len(proof.by_fold[reference])
+    figure = Figure(figsize=(max(4.0, 2.6 * len(names)), 0.34 * folds + 1.3), layout="constrained")
+    FigureCanvasSVG(figure)
+    panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
+    rows = np.arange(folds)[::-1]
+    for axis, name in zip(panels, names, strict=True):
+        first, second = 100 * np.array(proof.by_fold[reference]), 100 * np.array(proof.by_fold[name])
+        axis.hlines(rows, first, second, color="#c3cad3", linewidth=3)
+        axis.plot(first, rows, "o", color=REFERENCE, label=reference)
+        axis.scatter(second, rows, color=[_colour(gain, gain) for gain in second - first], zorder=3)
+        axis.set(title=name, xlabel=primary, yticks=rows)
+        axis.set_yticklabels([f"fold {number + 1}" for number in range(folds)])
+        _plain(axis)
+    return figure
+
+
+def figure_of(proof: Proof, score: str, scale: float = 1.0) -> Figure:
+    """A score of all arms with its interval."""
+    names = list(proof.scores)[::-1]
+    figure, axis = _of_rows(len(names))
+    for row, name in enumerate(names):
+        _bar(axis, row, proof.scores[name][score], scale, REFERENCE)
+    axis.set(xlabel=score, yticks=range(len(names)))
+    axis.set_yticklabels(names)
+    return figure
+
+
+def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
+    """Share of every kind's photographs that each arm catches.
+
+    Args:
+        kinds: kind -> its score's name.
+    """
+    names = list(proof.scores)
+    figure, axis = _of_rows(len(kinds) * (len(names) + 1) // 2)
+    height = 0.8 / len(names)
+    for number, name in enumerate(names):
+        for row, score in enumerate(list(kinds.values())[::-1]):
+            value = proof.scores[name][score].value
+            at = row + 0.4 - (number + 0.5) * height
+            axis.barh(at, 100 * value, height, color=f"C{number % 10}", label="" if row else name)
+    axis.set(xlabel="caught, %", yticks=range(len(kinds)), xlim=(0, 100))
+    axis.set_yticklabels(list(kinds)[::-1])
+    figure.legend(loc="outside upper center", ncols=min(4, len(names)), frameon=False)
+    return figure
+
+
+def _colour(low: float, high: float) -> str:
+    """Of a gain that lies between the two."""
+    return BETTER if low > 0 else WORSE if high < 0 else REFERENCE
+
+
+def _of_rows(rows: int) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8, 1.1 + ARM_INCHES * rows), layout="constrained")
+    FigureCanvasSVG(figure)
+    axis = figure.subplots()
+    _plain(axis)
+    return figure, axis
+
+
+def _plain(axis: Axes) -> None:
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _bar(axis: Axes, row: int, figure: Interval, scale: float, colour: str) -> None:
+    axis.hlines(row, scale * figure.low, scale * figure.high, color=colour, linewidth=2)
+    axis.plot(scale * figure.value, row, "o", color=colour)

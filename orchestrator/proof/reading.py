@@ -1,0 +1,89 @@
+"""From what the classifier service wrote of a fold's arms to what the statistics read."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from defectory.datasets.manifest import read_manifest
+from defectory.errors import Corrupted
+from defectory.settings import reading_from_environment
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.outputs import Outputs
+from orchestrator.proof.keys import evaluations, folds_of
+from orchestrator.proof.operating_point import decided_at, for_cost, for_macro_f1
+from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
+from orchestrator.proof.scores import Costs
+from orchestrator.proof.spec import ExperimentSpec
+from orchestrator.report.documents import EvaluatedImage, Evaluation, read_document
+
+
+def read_arms(store: ObjectStore, spec: ExperimentSpec, outputs: Outputs) -> list[ArmOutcome]:
+    """Every arm over all folds.
+
+    Raises:
+        Corrupted: an evaluation lacks the label of good parts. NotFound: one was deleted.
+    """
+    folds: dict[str, list[FoldOutcome]] = {arm.name: [] for arm in spec.arms}
+    for number, key in folds_of(spec):
+        lines = read_manifest(store, outputs[key].manifest_uri, reading_from_environment())
+        kinds = {line.file.sha256: line.kind or line.label for line in lines}
+        for arm, of_folds in folds.items():
+            on_validation, on_test = (
+                read_document(store, outputs[step].evaluation_uri, Evaluation) for step in evaluations(number, arm)
+            )
+            of_folds.append(fold_outcome(on_validation, on_test, kinds, spec))
+    return [ArmOutcome(name, of_folds) for name, of_folds in folds.items()]
+
+
+def fold_outcome(
+    on_validation: Evaluation, on_test: Evaluation, kinds: Mapping[str, str], spec: ExperimentSpec
+) -> FoldOutcome:
+    """One arm in one fold. Each classifier gets its thresholds from validation; the test has no part in them.
+
+    Args:
+        kinds: sha256 -> kind of defect.
+    """
+    good = spec.good
+    costs = Costs(spec.costs.escape, spec.costs.overkill)
+    seen, _ = _answers(on_validation, good)
+    answers, images = _answers(on_test, good)
+    decided, rejected = [], []
+    for validation, test in zip(seen.of_classifiers(), answers.of_classifiers(), strict=True):
+        threshold = for_macro_f1(seen.truth, *validation)
+        decided.append(decided_at(threshold, *test))
+        rejected.append(test[0] >= for_cost(seen.truth, validation[0], costs, spec.costs.defect_share))
+    return FoldOutcome(
+        truth=answers.truth,
+        group=np.unique([image.part for image in images], return_inverse=True)[1],
+        decided=np.array(decided),
+        score=answers.score,
+        rejected=np.array(rejected),
+        most_probable=answers.probabilities.argmax(axis=2),
+        kind=np.array([kinds[image.sha256] if image.label != good else "" for image in images]),
+    )
+
+
+class _Answers:
+    """Probabilities (S, N, K), the label of good parts first, and the truth (N,)."""
+
+    def __init__(self, probabilities: np.ndarray, truth: np.ndarray) -> None:
+        self.probabilities = probabilities
+        self.truth = truth
+        self.score = 1 - probabilities[:, :, 0]
+        self.defect = 1 + probabilities[:, :, 1:].argmax(axis=2)
+
+    def of_classifiers(self) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """(probability of a defect, most probable defect), (N,) each, of every classifier."""
+        return list(zip(self.score, self.defect, strict=True))
+
+
+def _answers(evaluation: Evaluation, good: str) -> tuple[_Answers, list[EvaluatedImage]]:
+    """What all classifiers answered on the split's own images; copies by which it was grown show nothing new."""
+    if good not in evaluation.labels or len(evaluation.labels) < 2:
+        right = f"say which of its labels, {', '.join(evaluation.labels)}, is that of good parts"
+        raise Corrupted(f"an evaluation has no label {good!r} of good parts beside defects: {right}")
+    labels = [good, *(label for label in evaluation.labels if label != good)]
+    order = [evaluation.labels.index(label) for label in labels]
+    images = [image for image in evaluation.images if not image.augmentation]
+    probabilities = np.array([image.probabilities for image in images]).transpose(1, 0, 2)[:, :, order]
+    return _Answers(probabilities, np.array([labels.index(image.label) for image in images])), images

@@ -1,0 +1,150 @@
+"""What an experiment is to find out, and how: fixed before anything is run."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from defectory.datasets import folds
+from defectory.errors import InvalidInput
+from defectory.job_settings.base import JobSettings
+from defectory.job_settings.classifier_training import MAX_CYCLES
+from defectory.validation import validated
+from orchestrator.pipeline.arms import MAX_ARMS, ArmSettings
+from orchestrator.pipeline.data_settings import DataSettings
+from orchestrator.pipeline.settings import (
+    ClassifierSettings,
+    EditSettings,
+    FilterSettings,
+    GeneratorSettings,
+    PipelineSettings,
+    SynthesisSettings,
+    read_pipeline_file,
+)
+from orchestrator.proof.arms import MoreReal, by_name
+
+Primary = Literal["macro-F1", "AUROC", "PR-AUC"]
+NAME = r"^[a-z0-9][a-z0-9_-]{0,27}$"  # with what names a fold, still a run's name
+FEW_DEFECTS = 30  # independent ones in the test, below which counts at a threshold say too little
+Arm = Annotated[ArmSettings, BeforeValidator(by_name, json_schema_input_type=ArmSettings | str)]
+
+
+class FewShot(JobSettings):
+    """How few photographs the arms are trained on; `more-real` has all."""
+
+    per_kind: int = Field(5, ge=1, le=10_000, description="photographs of a kind of defect, each of another part")
+    good: int = Field(100, ge=1, le=100_000, description="photographs of good parts, of as many parts as there are")
+
+
+class CostSettings(JobSettings):
+    """What mistakes cost, in the factory's own unit."""
+
+    escape: float = Field(50.0, ge=0, le=1e9, description="a defective part that passes")
+    overkill: float = Field(1.0, ge=0, le=1e9, description="a good part that is rejected")
+    defect_share: float = Field(
+        0.01, gt=0, lt=1, description="share of defective parts on the line; a test set has many more"
+    )
+
+
+class ExperimentSpec(JobSettings):
+    """An experiment: arms × folds × seeds, and how they are compared."""
+
+    name: str = Field("", max_length=28, description="name of the experiment; empty: the file's name")
+    seed: int = Field(0, ge=0, le=2**61, description="seed of folds, choice of photographs, trainings and synthesis")
+    data: DataSettings
+    folds: int = Field(
+        5, ge=folds.LEAST, le=folds.MOST, description="every part is tested in one of so many; the next one validates"
+    )
+    seeds: int = Field(3, ge=1, le=MAX_CYCLES, description="trainings of every arm in every fold")
+    arms: tuple[Arm, ...] = Field(
+        description="real, balanced, augmented, more-real, edited, synthetic, filtered, or entries as in a pipeline's "
+        "arms",
+        min_length=2,
+        max_length=MAX_ARMS,
+    )
+    reference: str = Field("augmented", description="the arm that all others are compared with")
+    primary: Literal["auto", "macro-F1", "AUROC", "PR-AUC"] = Field(
+        "auto", description="the score that decides; auto: macro-F1, or PR-AUC where fewer than 30 parts are defective"
+    )
+    smallest_gain: float = Field(
+        0.01, ge=0, lt=1, description="difference of the primary score below which a change is worth nothing"
+    )
+    few_shot: FewShot | None = Field(None, description="train on few photographs; absent: on all of the other folds")
+    costs: CostSettings = CostSettings()
+    real_share: float = Field(
+        0.5, ge=1e-3, le=1, description="share of real images a batch, in arms with made ones that say no other"
+    )
+    allow_random_weights: bool = Field(False, description="go on from random weights where there are no others")
+    edits: EditSettings = EditSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    filter: FilterSettings = FilterSettings()
+
+    @field_validator("classifier")
+    @classmethod
+    def _seeds_are_the_cycles(cls, classifier: ClassifierSettings) -> ClassifierSettings:
+        if "cycles" in classifier.model_fields_set:
+            raise ValueError("cycles of a classifier are the experiment's seeds; say `seeds`")
+        return classifier
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ExperimentSpec":
+        names = [arm.name for arm in self.arms]
+        if self.reference not in names:
+            raise ValueError(f"the reference {self.reference!r} is none of the arms: use one of {', '.join(names)}")
+        if self.few_shot is None and any(isinstance(arm, MoreReal) for arm in self.arms):
+            raise ValueError("more-real needs few_shot: without it every arm has all photographs already")
+        return self
+
+    @property
+    def pipeline(self) -> PipelineSettings:
+        """The settings of the line that every fold is."""
+        share = {"real_share": self.real_share}
+        arms = [
+            arm.model_copy(update={"classifier": {**share, **arm.classifier}}) if arm.takes_synthetic else arm
+            for arm in self.arms
+        ]
+        return validated(
+            PipelineSettings,
+            {
+                "name": self.name, "seed": self.seed, "data": self.data, "generator": self.generator, "arms": arms,
+                "edits": self.edits,
+                "synthesis": self.synthesis, "filter": self.filter,
+                "classifier": self.classifier.model_copy(update={"cycles": self.seeds}),
+                "allow_random_weights": self.allow_random_weights,
+            },
+        )  # fmt: skip
+
+    @property
+    def good(self) -> str:
+        """The label of good parts."""
+        return self.classifier.good_label
+
+    @property
+    def instrument(self) -> tuple[str, str] | None:
+        """(an arm, the same on all photographs): whether the test can tell is proven by these; None: it is not."""
+        more = [arm.name for arm in self.arms if isinstance(arm, MoreReal)]
+        fewer = [arm.name for arm in self.arms if arm.trains_on == "real" and not isinstance(arm, MoreReal)]
+        return (fewer[0], more[0]) if fewer and more else None
+
+    def primary_of(self, independent_defects: int) -> Primary:
+        """The score that decides, known before anything is trained."""
+        if self.primary != "auto":
+            return self.primary
+        return "macro-F1" if independent_defects >= FEW_DEFECTS else "PR-AUC"
+
+
+def read_spec(path: Path) -> ExperimentSpec:
+    """The experiment that a YAML file describes; its paths are relative to it.
+
+    Raises:
+        NotFound: no such file. InvalidInput: names every field that is wrong.
+    """
+    spec = validated(ExperimentSpec, read_pipeline_file(path, "spec file"))
+    if not re.fullmatch(NAME, spec.name):
+        right = "use 1 to 28 of a-z, 0-9, '_' and '-', starting with a letter or digit"
+        raise InvalidInput(f"name {spec.name!r} is not an experiment's name: {right}", {"name": right})
+    _ = spec.pipeline  # whose arms are checked against each other
+    return spec

@@ -1,0 +1,114 @@
+"""What an experiment says, in sentences with their numbers: what helped, what did not, and what nobody can tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.proof.judgement import Difference, Interval, Proof
+from orchestrator.proof.openings import Opening
+from orchestrator.proof.significance import smallest_p
+from orchestrator.proof.spec import FEW_DEFECTS, ExperimentSpec, Primary
+
+COST = "cost of 1,000 parts"
+CAUGHT = "caught: "  # before the name of a kind of defect, in the name of a score
+
+
+@dataclass(frozen=True)
+class Design:
+    """The test, as it is known before anything is trained.
+
+    Attributes:
+        photographs: that are tested on, over all folds. parts: that they show; defective_parts: those with a defect.
+        primary: the score that decides.
+    """
+
+    photographs: int
+    parts: int
+    defective_parts: int
+    primary: Primary
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What was done.
+
+    Attributes:
+        openings: experiments that looked at these photographs' test, the earliest first.
+        trained_on: a fold each, kind -> photographs in training.
+    """
+
+    spec: ExperimentSpec
+    design: Design
+    openings: Sequence[Opening]
+    trained_on: Sequence[Mapping[str, int]]
+
+
+def sentences(proof: Proof, protocol: Protocol) -> list[str]:
+    """The verdict: the instrument first, then every arm beside the reference."""
+    return [*_of_the_instrument(proof, protocol), *(_of_arm(name, proof, protocol) for name in proof.differences)]
+
+
+def limits(spec: ExperimentSpec, design: Design) -> list[str]:
+    """What this design can never show, before it is run."""
+    said = [
+        f"A test of the signs of {spec.folds} folds can never give p below {smallest_p(spec.folds):.4g}: what decides "
+        "are intervals over folds, seeds and test parts drawn together."
+    ]
+    if design.defective_parts < FEW_DEFECTS:
+        said.append(
+            f"Only {design.defective_parts} parts are defective, fewer than {FEW_DEFECTS}: shares at a threshold say "
+            f"little, so the score that decides is {design.primary}."
+        )
+    if spec.seeds == 1:
+        said.append("With one seed the chance of a training is not in the intervals: they are too narrow.")
+    if spec.instrument is None:
+        said.append(
+            "No arm has more real photographs than another, so nobody proves that this test can tell: add the arms "
+            "real and more-real, and few_shot."
+        )
+    return said
+
+
+def _of_the_instrument(proof: Proof, protocol: Protocol) -> list[str]:
+    primary = protocol.design.primary
+    if proof.instrument is None:
+        return [
+            "Whether this test can tell was not proven: no arm has more real photographs than another. Read what "
+            "follows with that doubt."
+        ]
+    moved = f"all real photographs in place of few change {primary} by {_points(proof.instrument)}"
+    if proof.can_tell:
+        return [f"The test can tell: {moved}."]
+    return [f"This test cannot tell, whatever the arms below show: {moved}, which chance alone can explain."]
+
+
+def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
+    difference = proof.differences[name]
+    reference, primary = protocol.spec.reference, protocol.design.primary
+    against = f"{primary} {_points(difference.gain)} against {reference}"
+    corrected = f"p {difference.corrected:.2g} corrected for {len(proof.differences)} arms"
+    money = _money(proof.gains[name][COST])
+    return f"{name}: {_outcome(difference, proof, protocol)} – {against}, {corrected}; {money}."
+
+
+def _outcome(difference: Difference, proof: Proof, protocol: Protocol) -> str:
+    if not proof.can_tell:
+        return "cannot tell, since the test cannot"
+    points = protocol.spec.smallest_gain * 100
+    worth = f"{points:g} point{'s' * (points != 1)}"
+    return {
+        "helped": "helped",
+        "hurt": "hurt",
+        "no benefit": f"no benefit: a gain of {worth} or more is excluded",
+        "cannot tell": "cannot tell: chance alone can explain the difference",
+    }[difference.outcome]
+
+
+def _points(figure: Interval) -> str:
+    """+3.1 points (95% interval +0.5 to +5.9)."""
+    value, low, high = (f"{x * 100:+.1f}" for x in (figure.value, figure.low, figure.high))
+    return f"{value} points (95% interval {low} to {high})"
+
+
+def _money(figure: Interval) -> str:
+    value, low, high = (f"{x:+.1f}" for x in (figure.value, figure.low, figure.high))
+    return f"{COST} {value} (95% interval {low} to {high})"

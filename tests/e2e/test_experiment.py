@@ -1,0 +1,49 @@
+"""A small experiment over real services: killed in the middle, it goes on, and skips what is done."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from defectory.storage import open_store
+from orchestrator.cables import write_cables
+from tests.e2e.line import ROOT, command
+
+SPEC = {
+    "name": "small", "data": {"directory": "cables"}, "folds": 3, "seeds": 2, "arms": ["real", "more-real"],
+    "reference": "real", "few_shot": {"per_kind": 1, "good": 6}, "allow_random_weights": True,
+    "classifier": {"input_px": 32, "width_multiplier": 0.35, "head_units": 16, "epochs": 2, "batch": 16,
+                   "initial_weights": "random"},
+}  # fmt: skip
+STEPS = 1 + 3 * (1 + 1 + 2 * 3) + 1  # photographs; a fold, all of its photographs, and of both arms three; the proof
+
+
+@pytest.mark.slow
+def test_an_experiment_that_was_killed_goes_on(tmp_path: Path) -> None:
+    write_cables(tmp_path / "cables", 18, 18, 0, size_px=48)
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump(SPEC))
+    store = open_store(f"file://{tmp_path}/store")
+    typed = command("experiment", str(file), "--out", str(tmp_path / "out"), store=store.url)
+
+    killed = subprocess.Popen(typed, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not store.exists("experiments/small/steps/fold1-real.json"):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+
+    done = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout)
+    assert {"ingest", "fold1-ingest", "fold1-real"} <= set(said["skipped"])
+    assert len(said["skipped"]) + len(said["ran"]) == STEPS
+    assert said["outcomes"].keys() == {"more-real"}
+    assert said["primary"] == "PR-AUC", "18 defective parts are too few for shares at a threshold"
+    page = (tmp_path / "out/report.html").read_text()
+    assert all(sentence in page for sentence in said["verdict"])
+    assert json.loads((tmp_path / "out/proof.json").read_text())["verdict"] == said["verdict"]

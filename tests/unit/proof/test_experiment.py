@@ -1,0 +1,324 @@
+"""A whole experiment against a classifier service that answers at once: plan, folds, resumption, verdict, report."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectory.api.classifier.v1 import classifier_pb2
+from defectory.api.filter.v1 import filter_pb2
+from defectory.api.generator.v1 import generator_pb2
+from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest_line import ManifestLine
+from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.storage import ObjectStore
+from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline.plan import make_plan
+from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.runner import RunResult, run_line
+from orchestrator.proof.line import experiment_line
+from orchestrator.proof.preview import preview, record_of
+from orchestrator.proof.proven import PROOF, Proven
+from orchestrator.proof.spec import ExperimentSpec
+from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent
+
+Training = classifier_pb2.TrainClassifierRequest
+
+GOOD, DEFECTIVE, FOLDS, SEEDS = 90, 90, 3, 2
+KIND = "<crack>"  # as a folder may be called
+SKILL = {
+    "synthetic": 0.7,
+    "filtered": 0.8,
+    "real": 0.6,
+    "augmented": 0.7,
+    "more-real": 1.0,
+    "noise": 0.0,
+    "oracle": 1.2,
+    "twin": 0.7,
+}
+
+
+class Classifiers(Answers):
+    """Services whose classifiers are as good as their arm's skill; keeps what was asked, and can be struck down."""
+
+    def __init__(self, store: ObjectStore, lives: int = 10**6) -> None:
+        super().__init__(store)
+        self.store = store
+        self.asked: list[Any] = []
+        self._lives = lives
+
+    def operate(self, method: Any, request: Any, on_report: Any) -> Any:
+        if len(self.asked) == self._lives:
+            raise KeyboardInterrupt
+        self.asked.append(request)
+        return getattr(self, method.name)(request)
+
+    def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
+        made = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=request.manifest_uri)
+        return classifier_pb2.TrainClassifierResponse(classifier=made)
+
+    def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
+        arm = request.model.partition(".")[2].partition("/")[0]
+        lines = [line for line in read_manifest(self.store, request.manifest_uri) if line.split == request.split]
+        document = {
+            "labels": ["defect", "good"],
+            "cycles": [{"metrics": {}}] * SEEDS,
+            "images": [
+                {
+                    "sha256": line.file.sha256, "label": line.label, "group": line.group,
+                    "probabilities": [_probabilities(line, SKILL[arm], seed) for seed in range(SEEDS)],
+                }
+                for line in lines
+            ],
+        }  # fmt: skip
+        key = f"evaluations/{request.model}/{request.split}.json"
+        self.store.put(key, json.dumps(document).encode())
+        return classifier_pb2.EvaluateClassifierResponse(evaluation_uri=self.store.uri(key), metrics={"f1": 0.5})
+
+    def trainings(self) -> list[Any]:
+        return [request for request in self.asked if isinstance(request, Training)]
+
+
+def request_of(services: Classifiers, kind: type, fold: int) -> list[Any]:
+    """Requests of a kind that a fold made, by the names of what they make."""
+    named = [(getattr(x, "name", "") or x.dataset, x) for x in services.asked if isinstance(x, kind)]
+    return [request for name, request in named if name.startswith(f"proof-f{fold}.")]
+
+
+def _probabilities(line: ManifestLine, skill: float, seed: int) -> list[float]:
+    """Of defect and good: noise that the arms have in common, and as much truth as the skill is."""
+    noise = np.random.default_rng([int(line.file.sha256[:8], 16), seed]).normal()
+    defect = 1 / (1 + np.exp(-(noise + 2 * skill * (1 if line.label == "defect" else -1))))
+    return [float(defect), float(1 - defect)]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for label, count in (("good", GOOD), (KIND, DEFECTIVE)):
+        (folder / label).mkdir()
+        for number in range(count):
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((32, 32), Image.Resampling.NEAREST).save(folder / label / f"{number}.png")
+    return folder
+
+
+def spec_of(photographs: Path, *arms: object, **more: object) -> ExperimentSpec:
+    given = arms or ("real", "augmented", "more-real")
+    values = {"few_shot": {"per_kind": 4, "good": 20}, "folds": FOLDS, "seeds": SEEDS, **more}
+    return ExperimentSpec.model_validate(
+        {"name": "proof", "data": {"directory": str(photographs)}, "arms": list(given), **values}
+    )
+
+
+def carried_out(spec: ExperimentSpec, services: Classifiers) -> RunResult:
+    record = RunRecord(services.store, spec.name, "experiments")
+    return run_line(experiment_line(spec), services.store, spec.pipeline, services, Silent(), record=record)
+
+
+def arm(name: str) -> dict[str, str]:
+    return {"name": name, "trains_on": "balanced"}
+
+
+@pytest.fixture(scope="module")
+def done(photographs: Path) -> tuple[Classifiers, Proven, RunResult]:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", *map(arm, ("noise", "oracle", "twin")))
+    result = carried_out(spec, services)
+    return services, result.outputs[PROOF], result
+
+
+def test_arms_whose_worth_is_known_get_the_right_verdict(done: tuple[Classifiers, Proven, RunResult]) -> None:
+    _, proven, _ = done
+    assert proven.can_tell
+    assert proven.primary == "macro-F1", "90 defective parts are enough"
+    assert proven.outcomes["oracle"] == proven.outcomes["more-real"] == "helped"
+    assert proven.outcomes["noise"] == "hurt"
+    assert proven.outcomes["twin"] == "no benefit", "its answers are those of the reference"
+    first, *others = proven.verdict
+    assert first.startswith("The test can tell: all real photographs in place of few change macro-F1 by +")
+    (oracle,) = [sentence for sentence in others if sentence.startswith("oracle: helped")]
+    assert re.search(r"macro-F1 \+\d+\.\d points \(95% interval \+\d+\.\d to \+\d+\.\d\) against augmented", oracle)
+    (twin,) = [sentence for sentence in others if sentence.startswith("twin")]
+    assert twin.startswith("twin: no benefit: a gain of 1 point or more is excluded – macro-F1 +0.0 points")
+    assert re.search(r"cost of 1,000 parts -\d+\.\d", oracle), "and what that is worth"
+
+
+def test_a_test_that_more_photographs_do_not_move_tells_nothing(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SKILL, "more-real", SKILL["real"])
+    proven = carried_out(spec_of(photographs, "real", "augmented", "more-real", arm("oracle")),
+                         Classifiers(MemoryStore())).outputs[PROOF]  # fmt: skip
+    assert not proven.can_tell
+    assert set(proven.outcomes.values()) == {"cannot tell"}
+    assert proven.verdict[0].startswith("This test cannot tell, whatever the arms below show")
+
+
+def test_no_part_is_in_training_and_test_and_each_is_tested_once(done: tuple[Classifiers, Proven, RunResult]) -> None:
+    services, _, _ = done
+    tested: list[str] = []
+    for request in {request.manifest_uri: request for request in services.asked if hasattr(request, "split")}.values():
+        lines = read_manifest(services.store, request.manifest_uri)
+        test = {line.file.sha256 for line in lines if line.split == "test"}
+        tested += test
+        for training in services.trainings():
+            if training.name.partition(".")[0] == request.model.partition(".")[0]:
+                trained = [x for x in read_manifest(services.store, training.manifest_uri) if x.split == "train"]
+                assert not test & {x.file.sha256 for x in trained}
+                assert not {x.group for x in lines if x.split == "test" and x.group} & {x.group for x in trained}
+    assert len(tested) == len(set(tested)) == GOOD + DEFECTIVE
+
+
+def test_arms_have_few_photographs_and_equal_steps_and_more_real_has_all(
+    done: tuple[Classifiers, Proven, RunResult],
+) -> None:
+    services, _, _ = done
+    trainings = services.trainings()
+    assert len(trainings) == 6 * FOLDS, "all seeds of a fold are cycles of one training"
+    assert {training.cycles for training in trainings} == {SEEDS}
+    of_more_real: list[str] = []
+    for training in trainings:
+        lines = [x for x in read_manifest(services.store, training.manifest_uri) if x.split == "train"]
+        if training.name.endswith(".more-real"):
+            of_more_real += [x.file.sha256 for x in lines]
+        else:
+            chosen = {label: {x.file.sha256 for x in lines if x.label == label} for label in ("good", "defect")}
+            assert {label: len(different) for label, different in chosen.items()} == {"good": 20, "defect": 4}
+        assert training.settings.steps_per_epoch == 2, "some 60 photographs in batches of 32"
+        assert training.settings.patience == 0
+    assert len(of_more_real) == len(set(of_more_real)) == GOOD + DEFECTIVE, "with three folds each trains in one"
+
+
+def test_made_images_come_from_their_folds_photographs_and_take_half_of_a_batch(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "synthetic", "filtered", synthesis={"quota": 10})
+    assert set(carried_out(spec, services).outputs[PROOF].outcomes) == {"real", "more-real", "synthetic", "filtered"}
+    for fold in range(1, FOLDS + 1):
+        trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, fold)}
+        (training,) = {trainings[name].manifest_uri for name in ("real", "judge")}
+        generators = request_of(services, generator_pb2.TrainGeneratorRequest, fold)
+        filterings = request_of(services, filter_pb2.FilterImagesRequest, fold)
+        assert {x.manifest_uri for x in generators} == {x.real_manifest_uri for x in filterings} == {training}
+        assert {x.judge_model for x in filterings} == {f"proof-f{fold}.judge/1"}
+        for name, made in (("synthetic", 20), ("filtered", 20), ("more-real", 0)):
+            lines = read_manifest(services.store, trainings[name].manifest_uri)
+            assert sum(not line.is_real for line in lines if line.split == "train") == made, name
+        shares = {name: x.settings.HasField("real_share") for name, x in trainings.items()}
+        assert [name for name, is_set in shares.items() if is_set] == ["synthetic", "filtered"]
+        assert trainings["filtered"].settings.real_share == 0.5
+        assert trainings["filtered"].settings.augment == trainings["augmented"].settings.augment == 0.5
+        assert len({x.settings.steps_per_epoch for x in trainings.values()}) == 1
+
+
+def test_the_same_command_skips_what_is_done(done: tuple[Classifiers, Proven, RunResult], photographs: Path) -> None:
+    services, proven, result = done
+    assert not result.skipped
+    asked = len(services.asked)
+    spec = spec_of(photographs, "real", "augmented", "more-real", *map(arm, ("noise", "oracle", "twin")))
+    again = carried_out(spec, services)
+    assert again.ran == []
+    assert len(services.asked) == asked
+    assert again.outputs[PROOF] == proven
+
+
+def test_an_experiment_that_was_stopped_goes_on_to_the_same_verdict(photographs: Path) -> None:
+    spec = spec_of(photographs)
+    whole = carried_out(spec, Classifiers(MemoryStore()))
+    store = MemoryStore()
+    stopped = Classifiers(store, lives=11)
+    with pytest.raises(KeyboardInterrupt):
+        carried_out(spec, stopped)
+    decisions = make_plan(
+        experiment_line(spec), spec.pipeline, RunRecord(store, spec.name, "experiments"), store.url, first="",
+        weights="",
+    )  # fmt: skip
+    assert [x.step for x in decisions if x.action == "skip"][:3] == ["ingest", "fold1-ingest", "fold1-real"]
+    rest = Classifiers(store)
+    result = carried_out(spec, rest)
+    assert len(result.skipped) == sum(x.action == "skip" for x in decisions) > 10
+    assert len(stopped.asked) + len(rest.asked) == 3 * 3 * FOLDS
+    first, second = (x.outputs[PROOF].model_dump(exclude={"report_uri", "files"}) for x in (whole, result))
+    assert first == second
+
+
+def test_the_page_says_all_and_runs_nothing(done: tuple[Classifiers, Proven, RunResult]) -> None:
+    services, proven, _ = done
+    page = services.store.get(services.store.key(proven.report_uri)).decode()
+    assert "&lt;crack&gt;" in page
+    assert KIND not in page
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page), "it needs nothing from anywhere"
+    for sentence in proven.verdict:
+        assert sentence in page
+    assert "A test of the signs of 3 folds can never give p below 0.25" in page
+    assert "1 spec has been judged on them" in page
+    for section in ("arms", "scores", "kinds", "gains", "folds", "cost", "protocol"):
+        assert f'<section id="{section}">' in page, section
+
+
+def test_tables_and_figures_lie_beside_the_page(done: tuple[Classifiers, Proven, RunResult]) -> None:
+    services, proven, _ = done
+
+    def content(name: str) -> bytes:
+        return services.store.get(services.store.key(proven.files[name]))
+
+    rows = list(csv.DictReader(io.StringIO(content("scores.csv").decode())))
+    (row,) = [row for row in rows if (row["arm"], row["score"]) == ("oracle", "macro-F1")]
+    assert float(row["value"]) == pytest.approx(proven.scores["oracle"]["macro-F1"][0])
+    assert float(row["gain_value"]) == pytest.approx(
+        proven.scores["oracle"]["macro-F1"][0] - proven.scores["augmented"]["macro-F1"][0]
+    )
+    assert len(list(csv.DictReader(io.StringIO(content("by_fold.csv").decode())))) == 6 * FOLDS
+    for name in ("gains.png", "folds.png", "cost.png", "kinds.png"):
+        assert Image.open(io.BytesIO(content(name))).size[0] > 400
+    said = json.loads(content("proof.json"))
+    assert said["verdict"] == proven.verdict
+    assert said["spec"]["folds"] == FOLDS
+
+
+def test_every_spec_that_opens_the_test_is_counted_once(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    carried_out(spec_of(photographs), services)
+    again = carried_out(spec_of(photographs, smallest_gain=0.02), services).outputs[PROOF]
+    page = services.store.get(services.store.key(again.report_uri)).decode()
+    assert "2 specs have been judged on them" in page
+    carried_out(spec_of(photographs), services)
+    assert len(list(services.store.list("openings/"))) == 2
+
+
+@pytest.mark.parametrize(("defective", "primary"), [(29, "PR-AUC"), (30, "macro-F1")])
+def test_few_defects_are_judged_by_the_order_of_the_scores(photographs: Path, defective: int, primary: str) -> None:
+    spec = spec_of(photographs)
+    assert spec.primary_of(defective) == primary
+    assert spec.model_copy(update={"primary": "AUROC"}).primary_of(defective) == "AUROC"
+
+
+def test_before_it_is_run_it_says_how_much_and_what_cannot_be_shown(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs)
+    before = preview(services.store, spec, weights="starter", weights_content="starter")
+    assert before.trainings == 3 * FOLDS * SEEDS
+    assert before.seconds > 0
+    assert not before.unknown
+    assert any("3 folds can never give p below 0.25" in limit for limit in before.limits)
+    carried_out(spec, services)
+    after = preview(services.store, spec, weights="", weights_content="")
+    assert (after.trainings, after.seconds) == (0, 0)
+    assert {decision.action for decision in after.plan} == {"skip"}
+
+
+def test_what_cannot_end_well_is_refused_before_it_begins(photographs: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(InvalidInput, match="no photograph is labelled 'fine'"):
+        preview(store, spec_of(photographs, classifier={"good_label": "fine"}), weights="", weights_content="")
+    store.put("runs/proof/pipeline.json", b"{}")
+    with pytest.raises(FailedPrecondition, match="a run is called 'proof'"):
+        record_of(store, spec_of(photographs))
