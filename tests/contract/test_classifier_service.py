@@ -224,6 +224,7 @@ def test_an_export_says_how_far_it_agrees(trained, service: Service, stub, store
     made = wait_for(service.channel, stub.ExportClassifier(request))
     assert [store.key(uri).removeprefix(store.key(made.uri) + "/") for uri in made.files] == [
         "model.onnx",
+        "example.png",
         "export.json",
     ]
     assert store.get(store.key(made.files[0]))[:2] == b"\x08\x08"  # ONNX's IR version

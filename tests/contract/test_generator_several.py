@@ -55,9 +55,16 @@ def ended(service: Service, operation_id: str) -> pb.TrainGeneratorResponse:
 
 
 def workers(service: Service, operation_id: str) -> list[psutil.Process]:
-    """Processes at work on the operation."""
+    """Processes at work on the operation; one that has ended and is not yet waited for is at none."""
     children = psutil.Process(service.process.pid).children(recursive=True)
-    return [process for process in children if process.name() == operation_id[:15]]
+    return [process for process in children if is_at(process, operation_id)]
+
+
+def is_at(process: psutil.Process, operation_id: str) -> bool:
+    try:
+        return process.name() == operation_id[:15] and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended while it was looked at
+        return False
 
 
 def until(true: Callable[[], object]) -> None:

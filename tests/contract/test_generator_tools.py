@@ -157,7 +157,7 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
     own = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[9])).images[0]
     store.put("imports/own.png", own)
     uri = write_images(store, "foreign", [("defect", "validation")])
-    foreign = json.loads(store.get(store.key(uri)))["uri"]
+    foreign = json.loads(store.get(store.key(uri)))["file"]["uri"]
     found = {}
     for name, image in (("own", store.uri("imports/own.png")), ("foreign", foreign)):
         request = pb.ProjectImageRequest(

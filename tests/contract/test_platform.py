@@ -84,7 +84,7 @@ def test_an_operation_says_where_its_time_went(service: Service) -> None:
     assert all(not progress.HasField("spent") for progress in seen[:-1])
     took = seen[-1].spent
     assert took.computing > 60 * 0.05  # which it sleeps
-    assert min(took.starting, took.reading, took.writing, took.cores) > 0
+    assert min(took.starting, took.writing, took.cores) > 0  # what it reads may take less than the last digit
     assert took.waiting == 0
     # Its caller has spent the same, and waited only as long as it takes to be asked and to answer.
     spent = clock.spent()

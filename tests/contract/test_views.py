@@ -13,7 +13,7 @@ from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
 SMALL = pb.TrainingSettings(
-    preset="best", initial_weights="random", input_px=32, width_multiplier=0.35, head_units=8, epochs=1, batch=8
+    recipe="best", initial_weights="random", input_px=32, width_multiplier=0.35, head_units=8, epochs=1, batch=8
 )
 
 
