@@ -68,7 +68,7 @@ def experiment(
 
 def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbose: bool) -> "RunResult":
     from defectory.storage import open_store
-    from orchestrator.pipeline.checks import stop_on
+    from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
@@ -82,10 +82,7 @@ def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbo
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
-        for concern in known.concerns:
-            if not concern.stops:
-                display.warn(concern.text)
-        stop_on(known.concerns)
+        warn_or_stop(known.concerns, display.warn)
         for text in (*known.limits, _time(known)):
             display.say(text)
         services = ServiceClients(endpoints, display.warn)
@@ -115,7 +112,7 @@ def _emit_preview(spec: "ExperimentSpec", known: "Preview", as_json: bool) -> No
     arms = ", ".join(arm.name for arm in spec.arms)
     head = f"{spec.name}: {len(spec.arms)} arms ({arms}) × {spec.folds} folds × {spec.seeds} seeds"
     to_do = [decision.step for decision in known.plan if decision.action != "skip"]
-    concerns = [f"{'WRONG ' if one.stops else '! '}{one.text}" for one in known.concerns]
+    concerns = [concern.line for concern in known.concerns]
     steps = f"{len(to_do)} of {len(known.plan)} steps are left"
     emit(asdict(known), as_json, "\n".join([head, *concerns, *known.limits, steps, _time(known)]))
 

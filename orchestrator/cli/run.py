@@ -146,7 +146,7 @@ def _run(
     verbose: bool,
 ) -> "RunResult":
     from orchestrator.pipeline import pace
-    from orchestrator.pipeline.checks import stop_on
+    from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.durations import durations
@@ -161,10 +161,7 @@ def _run(
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
-        for concern in known.concerns:
-            if not concern.stops:
-                display.warn(concern.text)
-        stop_on(known.concerns)
+        warn_or_stop(known.concerns, display.warn)
         typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()))
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
@@ -183,7 +180,7 @@ def emit_preview(known: "Preview", name: str, as_json: bool) -> None:
     from orchestrator.pipeline.estimate import in_words
 
     rows = [asdict(decision) for decision in known.plan]
-    said = [f"{'WRONG ' if concern.stops else '! '}{concern.text}" for concern in known.concerns]
+    said = [concern.line for concern in known.concerns]
     time = f"time    {in_words(known.estimate)}"
     parts = [summary_in_words(known.source), "\n".join(said), table(rows, ["step", "action", "why"]), time]
     emit(

@@ -6,7 +6,7 @@ it later, after hours perhaps.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -45,6 +45,11 @@ class Concern:
     text: str
     stops: bool = False
 
+    @property
+    def line(self) -> str:
+        """As a preview shows it."""
+        return f"{'WRONG ' if self.stops else '! '}{self.text}"
+
 
 def concerns(
     store: ObjectStore, settings: PipelineSettings, source: Source, counts: Counts, weights: str
@@ -70,6 +75,14 @@ def stop_on(found: Sequence[Concern]) -> None:
     """FailedPrecondition where a concern stops the run; says all of those."""
     if stopping := [concern.text for concern in found if concern.stops]:
         raise FailedPrecondition("; ".join(stopping))
+
+
+def warn_or_stop(found: Sequence[Concern], warn: Callable[[str], None]) -> None:
+    """Before a run: what does not stop it is said, then it goes on or does not, as `stop_on` has it."""
+    for concern in found:
+        if not concern.stops:
+            warn(concern.text)
+    stop_on(found)
 
 
 def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
