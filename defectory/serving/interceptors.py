@@ -42,8 +42,8 @@ class CallInterceptor(grpc.ServerInterceptor):
                 if _was_aborted(context):
                     code = str(context.code().name)  # type: ignore[attr-defined]
                     raise
-                told = (caller.end() or error) if isinstance(error, Expired | Cancelled) else error
-                status = _failed(method, told)
+                cause = (caller.end() or error) if isinstance(error, Expired | Cancelled) else error
+                status = _failed(method, cause)
                 code = status.code.name
                 context.abort_with_status(status)
             finally:
