@@ -26,10 +26,10 @@ class Module:
 
     def child(self, name: str) -> "Module":
         """The module of a name inside."""
-        found = self.mapping("_modules").get(name)
-        if not isinstance(found, Record):
+        record = self.mapping("_modules").get(name)
+        if not isinstance(record, Record):
             raise unfit(f"{self.path} has no module {name!r}")
-        return Module(found, f"{self.path}.{name}")
+        return Module(record, f"{self.path}.{name}")
 
     def children(self, pattern: str) -> list["Module"]:
         """All modules inside whose whole names fit a regular expression, of which there must be one at least."""
@@ -68,14 +68,14 @@ class Module:
 
     def tensors(self) -> dict[str, Tensor]:
         """All parameters and buffers by their dotted names inside this module, in fp32."""
-        found = {}
+        tensors = {}
         for prefix, module in self._all():
             for name, value in {**module.mapping("_parameters"), **module.mapping("_buffers")}.items():
                 if isinstance(value, Tensor):
                     if not value.is_floating_point():
                         raise unfit(f"{module.path}.{name} holds {value.dtype}, not floating-point numbers")
-                    found[prefix + name] = value.float()
-        return found
+                    tensors[prefix + name] = value.float()
+        return tensors
 
     def _all(self) -> Iterator[tuple[str, "Module"]]:
         """This module and all inside, with the beginning of their tensors' names."""

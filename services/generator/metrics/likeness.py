@@ -110,5 +110,5 @@ def _window(looks: np.ndarray, down: int, across: int) -> np.ndarray:
 def _mean_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean squared differences of rows (M, F) and (N, F): (M, N)."""
     squares = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)[None] - 2 * x @ y.T
-    found: np.ndarray = np.maximum(squares, 0) / x.shape[1]
-    return found
+    means: np.ndarray = np.maximum(squares, 0) / x.shape[1]
+    return means

@@ -53,8 +53,8 @@ def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tupl
     if len(labels) < 2 or len(set(labels)) < len(labels):
         right = "at least two, all different; for one label give `label`"
         raise InvalidInput(f"labels are {listed(labels) or 'none'}: {right}", {"labels": right})
-    found = _learned(lines, labels)
-    return [line for part in found for line in part], [index for index, part in enumerate(found) for _ in part]
+    by_class = _learned(lines, labels)
+    return [line for part in by_class for line in part], [index for index, part in enumerate(by_class) for _ in part]
 
 
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:

@@ -189,10 +189,10 @@ def _nearest(features: np.ndarray, of: np.ndarray, but: np.ndarray | None = None
     """Distance of each image (M, F) to the nearest of sets (V, N, F), but of those (M, N) that do not count: (M,)."""
     nearest = np.full(len(features), np.inf)
     for one in of:
-        found = distances(features, one)
+        to_one = distances(features, one)
         if but is not None:
-            found[but] = np.inf
-        nearest = np.minimum(nearest, found.min(axis=1))
+            to_one[but] = np.inf
+        nearest = np.minimum(nearest, to_one.min(axis=1))
     return nearest
 
 
