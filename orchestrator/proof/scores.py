@@ -152,8 +152,8 @@ def _weighted(counts: np.ndarray, weight: FoldWeights) -> np.ndarray:
     """(B, X): counts (G, S, X) added up over groups and seeds as often as each was drawn."""
     groups, seeds, kinds = counts.shape
     of_seeds = (weight.groups @ counts.reshape(groups, -1)).reshape(-1, seeds, kinds)
-    found: np.ndarray = np.einsum("bsx,bs->bx", of_seeds, weight.seeds) * weight.fold[:, None]
-    return found
+    weighted: np.ndarray = np.einsum("bsx,bs->bx", of_seeds, weight.seeds) * weight.fold[:, None]
+    return weighted
 
 
 def _mean_over_classifiers(
@@ -165,9 +165,9 @@ def _mean_over_classifiers(
     for fold, weight in zip(arm.folds, weights, strict=True):
         images = weight.groups[:, fold.group]
         for number, score in enumerate(fold.score):
-            found = of_one(fold.truth > 0, score, images)
-            often = weight.fold * weight.seeds[:, number] * ~np.isnan(found)
-            total, times = total + often * np.nan_to_num(found), times + often
+            scores = of_one(fold.truth > 0, score, images)
+            often = weight.fold * weight.seeds[:, number] * ~np.isnan(scores)
+            total, times = total + often * np.nan_to_num(scores), times + often
     return _share(total, times)
 
 
