@@ -40,7 +40,7 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 @cache
 def _parser(method: str) -> Callable[[bytes], Message]:
     """From bytes to the request of a method, `/package.Service/Method`."""
-    kind = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", ".")).input_type  # type: ignore[no-untyped-call]
+    kind = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", ".")).input_type
     message_class = message_factory.GetMessageClass(kind)
 
     def parsed(data: bytes) -> Message:

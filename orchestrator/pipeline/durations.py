@@ -150,7 +150,8 @@ def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: i
     learn = 1 if base == "none" else LEARN
     epoch_s = share * embed_s * (steps * settings.batch * learn + images)
     head_s = of_head * (steps * HEAD_STEP_S + HEAD_EPOCH_S)
-    return TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+    seconds: float = TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+    return seconds
 
 
 def _embed_s(settings: ClassifierSettings) -> float:

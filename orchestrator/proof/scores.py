@@ -30,7 +30,8 @@ def macro_f1(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     confusion = _confusion(arm, weights)
     right = np.diagonal(confusion, axis1=1, axis2=2)
     involved = confusion.sum(axis=1) + confusion.sum(axis=2)
-    return np.nanmean(_share(2 * right, involved), axis=1)
+    macro_f1: np.ndarray = np.nanmean(_share(2 * right, involved), axis=1)
+    return macro_f1
 
 
 def macro_f1_of_most_probable(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
@@ -196,4 +197,7 @@ def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tup
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole; nan where there is no whole."""
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.asarray(whole) > 0)
+    share: np.ndarray = np.divide(
+        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.asarray(whole) > 0
+    )
+    return share

@@ -63,7 +63,8 @@ class Module:
         value = self.record[attribute]
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is None or whole or (isinstance(value, float) and math.isfinite(value)):
-            return value  # type: ignore[no-any-return]  # it was just looked at
+            number: int | float | None = value
+            return number
         raise unfit(f"{self.path}.{attribute} is {shown(value)}, not a number")
 
     def tensors(self) -> dict[str, Tensor]:

@@ -76,7 +76,8 @@ class TrainingImages:
                         if left_out is not None:
                             squares[left_out[:, start : start + BLOCK]] = np.inf
                         nearest = np.minimum(nearest, squares.min(axis=1))
-        return np.sqrt(nearest)
+        distances: np.ndarray = np.sqrt(nearest)
+        return distances
 
 
 def outline(pixels: np.ndarray) -> np.ndarray:

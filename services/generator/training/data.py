@@ -155,7 +155,8 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     colours = pixels[..., :3]
     if channels == 1:
-        return colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        grey: np.ndarray = colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        return grey
     rgb = np.broadcast_to(colours, (*pixels.shape[:3], 3))
     return rgb.copy() if channels == 3 else np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
 

@@ -251,7 +251,8 @@ def _hue(degrees: float) -> Transform:
 def _saturation(factor: float) -> Transform:
     def change(x: np.ndarray) -> np.ndarray:
         grey: np.ndarray = x.mean(axis=3, keepdims=True)
-        return grey + (x - grey) * factor
+        changed: np.ndarray = grey + (x - grey) * factor
+        return changed
 
     return _levels(change)
 
