@@ -304,7 +304,7 @@ def test_doctor_finds_a_store_that_ignores_conditional_writes(
     monkeypatch.setattr(doctor, "opened", lambda url: careless)
     found = doctor._store("s3://careless")
     assert found.state == "wrong"
-    assert "If-None-Match" in found.found
+    assert "If-None-Match" in found.observed
     assert not list(careless.list())
 
 
