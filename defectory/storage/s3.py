@@ -166,6 +166,9 @@ class S3Store(Rooted):
         retries = self._http.connection_pool_kw["retries"].new(status_forcelist=(409, 500, 502, 503, 504))
         response = self._http.request("PUT", url, body=data, headers={"If-None-Match": "*"}, retries=retries)
         if response.status == 412:
+            # An answer that got lost on its way back, and the write was asked for again: what is there may be our own.
+            if _was_repeated(response) and self.get(key) == data:
+                return self.head(key).etag
             raise AlreadyExists(f"{self.uri(key)} exists already")
         if response.status != 200:
             code = re.search(rb"<Code>([^<]+)</Code>", response.data)
@@ -194,6 +197,11 @@ class S3Store(Rooted):
             raise Unavailable(f"{what}: the S3 server does not answer as it should: {error}") from error
         except ValueError as error:  # the SDK's own check of bucket names, credentials, …
             raise InvalidInput(f"{what}: {error}", {"store": str(error)}) from error
+
+
+def _was_repeated(response: urllib3.BaseHTTPResponse) -> bool:
+    """Whether an earlier try got no answer, or an error: it may have written the object all the same."""
+    return bool(response.retries and response.retries.history)
 
 
 def _untrusted(error: Unavailable) -> str:

@@ -1,19 +1,23 @@
 """Label Studio's JSON and JSON-MIN exports. Its CSV and TSV are tables."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from defectory.datasets.layouts.brush import Brush
 from defectory.datasets.layouts.cells import labels_of
 from defectory.datasets.layouts.entries import Entry, pool
 from defectory.datasets.layouts.json_file import json_files, read_json
 from defectory.datasets.layouts.locating import Pictures
-from defectory.datasets.layouts.source import Choices, Layout, Source
+from defectory.datasets.layouts.polygons import Outline
+from defectory.datasets.layouts.source import Choices, Layout, MaskSource, Source
 from defectory.datasets.layouts.tree import Tree, is_picture
 from defectory.errors import InvalidInput
 
 _UPLOADED = re.compile("[0-9a-f]{8}-(?=.)")  # what the server puts before the name of a picture that it was given
+# What a part's labels stand under, which tells what it was drawn with.
+_PARTS = ("polygonlabels", "brushlabels", "rectanglelabels", "ellipselabels", "keypointlabels", "vectorlabels")
 _OWN = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"}  # fields of JSON-MIN's own
 
 
@@ -68,11 +72,11 @@ def _entries(task: Any, where: str, pictures: Pictures) -> Iterator[Entry]:
     whole = "annotations" in task
     name = _picture(task["data"] if whole else task, where)
     path = uploaded(pictures, name, where)
-    said = [(one, _choices(one, where)) for one in task["annotations"]] if whole else [(task, _minimal(task, where))]
-    for one, labels in said or [({}, ())]:
+    said = [(one, *_said(one, where)) for one in task["annotations"]] if whole else [(task, *_minimal(task, where))]
+    for one, labels, masks in said or [({}, (), ())]:
         person = one.get("annotator") or one.get("completed_by") or ""
         by = str(person.get("email", person.get("id", ""))) if isinstance(person, dict) else str(person)
-        yield Entry(path or name, labels, by=by, is_there=bool(path))
+        yield Entry(path or name, labels, masks=masks, by=by, is_there=bool(path))
 
 
 def _picture(data: Mapping[str, Any], where: str) -> str:
@@ -83,17 +87,53 @@ def _picture(data: Mapping[str, Any], where: str) -> str:
     raise InvalidInput(f"{where} names no picture; its fields are {', '.join(map(str, data))}")
 
 
-def _choices(annotation: Mapping[str, Any], where: str) -> tuple[str, ...]:
+_Said = tuple[tuple[str, ...], tuple[MaskSource, ...]]  # labels, and the masks of the parts that they name
+
+
+def _said(annotation: Mapping[str, Any], where: str) -> _Said:
+    """What an annotation says, the whole picture's labels before those of its parts."""
     if annotation.get("was_cancelled"):
-        return ()
-    results = (one for one in annotation.get("result") or [] if one.get("type") == "choices")
-    return tuple(dict.fromkeys(label for one in results for label in labels_of(one.get("value"), where)))
+        return (), ()
+    results = annotation.get("result") or []
+    chosen = [one.get("value") for one in results if one.get("type") == "choices"]
+    # JSON-MIN has a part's size beside its points, JSON around them.
+    parts = [{**one, **one["value"]} for one in results if isinstance(one.get("value"), dict)]
+    return _together(chosen, [part for part in parts if _drawn_with(part)], where)
 
 
-def _minimal(task: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    """JSON-MIN has a field for each question; those with an answer are its choices."""
-    answers = (value for key, value in task.items() if key not in _OWN and not _is_address(value))
-    return tuple(dict.fromkeys(label for value in answers for label in labels_of(value, where)))
+def _minimal(task: Mapping[str, Any], where: str) -> _Said:
+    """JSON-MIN has a field for each question; those with an answer are choices, or parts."""
+    answers = [value for key, value in task.items() if key not in _OWN and not _is_address(value)]
+    parts = [part for value in answers if isinstance(value, list) for part in value if _drawn_with(part)]
+    chosen = [value for value in answers if not (isinstance(value, list) and any(map(_drawn_with, value)))]
+    return _together(chosen, parts, where)
+
+
+def _together(chosen: Sequence[Any], parts: Sequence[Mapping[str, Any]], where: str) -> _Said:
+    labels = dict.fromkeys(
+        label for value in (*chosen, *(part[_drawn_with(part)] for part in parts)) for label in labels_of(value, where)
+    )
+    try:
+        return tuple(labels), tuple(mask for part in parts if (mask := _mask(part, where)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{where} is not as Label Studio writes it: {type(error).__name__} {error}") from error
+
+
+def _drawn_with(part: Any) -> str:
+    """The first of `_PARTS` that it has; "" where it is no part."""
+    return next((kind for kind in _PARTS if kind in part), "") if isinstance(part, dict) else ""
+
+
+def _mask(part: Mapping[str, Any], where: str) -> MaskSource | None:
+    """A polygon's, whose corners are percent of the picture, or a brush's; None for what has no outline."""
+    kind = _drawn_with(part)
+    if kind not in ("polygonlabels", "brushlabels"):
+        return None
+    size = (int(part["original_width"]), int(part["original_height"]))
+    if kind == "brushlabels":
+        return Brush(where, part["rle"], size)
+    corners = [float(c) / 100 * side for corner in part["points"] for c, side in zip(corner, size, strict=True)]
+    return Outline(where, [corners], size)
 
 
 def _is_address(value: Any) -> bool:
@@ -104,10 +144,10 @@ LABEL_STUDIO = Layout(
     name="label-studio",
     on_disk="an export of JSON or JSON-MIN beside or above the pictures (CSV and TSV: `csv`)",
     recognised_by="a JSON list of tasks",
-    label="the choice; several: the first, all are kept as kinds; nobody's or a skipped one: left out; two people who"
-    " disagree: left out and named",
+    label="the choice, else the labels of its parts; several: the first, all are kept as kinds; nobody's or a skipped"
+    " one: left out; two people who disagree: left out and named",
     split="none",
-    mask="none",
+    mask="polygons and what a brush painted, of JSON; a rectangle makes none",
     group="found",
     described_in="files written by label-studio-sdk 2.1.2",
     recognise=_recognise,

@@ -2,7 +2,7 @@
 
 Run by hand in an environment of its own, since the tools bring hundreds of megabytes; with the names of those there:
 
-    pip install datumaro==1.13.12 label-studio-sdk==2.1.2 && python make.py datumaro label-studio
+    pip install datumaro==1.13.12 label-studio-sdk==2.1.2 && python make.py datumaro label-studio label-studio-parts
     pip install fiftyone==1.22.1 && python make.py fiftyone
 
     picture  split  what a person said
@@ -110,6 +110,59 @@ def label_studio(_: Path) -> None:
                 draw(out, name)
 
 
+def label_studio_parts(_: Path) -> None:
+    """A project in which parts are drawn: a a polygon, b two strokes of a brush, c a turned rectangle, d a choice."""
+    from label_studio_sdk.converter import Converter, brush
+
+    kinds = {"polygonlabels": "Polygon", "brushlabels": "Brush", "rectanglelabels": "Rectangle"}
+    labels = "".join(f'<Label value="{label}"/>' for label in LABELS)
+    controls = "".join(
+        f'<{kind}Labels name="{kind.lower()}" toName="image">{labels}</{kind}Labels>' for kind in kinds.values()
+    )
+    choices = "".join(f'<Choice value="{label}"/>' for label in LABELS)
+    view = (
+        f'<View><Image name="image" value="$image"/>{controls}'
+        f'<Choices name="choice" toName="image">{choices}</Choices></View>'
+    )
+    painted = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    painted[0, 4:8, 5:9] = 255
+    painted[1, 12, 3:15] = 255
+    answers: dict[str, list[tuple[str, dict[str, object]]]] = {
+        "a": [("polygonlabels", {"points": [[10, 25], [50, 25], [50, 75], [10, 75]], "polygonlabels": ["hole"]})],
+        "b": [
+            ("brushlabels", {"format": "rle", "rle": brush.mask2rle(stroke), "brushlabels": ["scratch"]})
+            for stroke in painted
+        ],
+        "c": [
+            ("rectanglelabels",
+             {"x": 40, "y": 25, "width": 40, "height": 6.25, "rotation": 90, "rectanglelabels": ["scratch"]})
+        ],
+        "d": [("choices", {"choices": ["good"]})],
+    }  # fmt: skip
+    tasks = []
+    for number, (name, said) in enumerate(answers.items(), start=1):
+        results = [
+            {"id": f"{name}{place}", "from_name": kinds.get(kind, "choice").lower(), "to_name": "image", "type": kind,
+             "original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0, "value": value}
+            for place, (kind, value) in enumerate(said)
+        ]  # fmt: skip
+        annotation = {
+            "id": number, "completed_by": {"id": 1, "email": "person1@example.com"}, "result": results,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "lead_time": 1.0,
+        }  # fmt: skip
+        address = f"/data/upload/1/1f2a3b4c-{name}.png"
+        tasks.append({"id": number, "data": {"image": address}, "annotations": [annotation], "predictions": []})
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "tasks.json").write_text(json.dumps(tasks))
+        for form in ("JSON", "JSON_MIN"):
+            out = HERE / "label-studio-sdk-2.1.2" / f"{form}_parts"
+            shutil.rmtree(out, ignore_errors=True)
+            converter = Converter(view, project_dir=folder, download_resources=False)
+            converter.convert(str(Path(folder) / "tasks.json"), str(out), form, is_dir=False)
+            for name in answers:
+                draw(out, name)
+
+
 def fiftyone(pictures: Path) -> None:
     """The exporters alone: a dataset would need a database."""
     from fiftyone import Classification, Classifications
@@ -137,4 +190,8 @@ def fiftyone(pictures: Path) -> None:
 if __name__ == "__main__":
     with TemporaryDirectory() as pictures:
         for tool in sys.argv[1:]:
-            {"datumaro": datumaro, "label-studio": label_studio, "fiftyone": fiftyone}[tool](Path(pictures))
+            writers = {
+                "datumaro": datumaro, "label-studio": label_studio, "label-studio-parts": label_studio_parts,
+                "fiftyone": fiftyone,
+            }  # fmt: skip
+            writers[tool](Path(pictures))

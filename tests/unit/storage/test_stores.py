@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from defectory.errors import AlreadyExists, DefectoryError, Exhausted, InvalidIn
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.check import check_store
 from defectory.storage.parallel import parallel_get, parallel_put
+from tests.lossy_proxy import losing_answers
+from tests.s3_servers import CREDENTIALS
 
 
 def test_what_was_put_is_got(store: ObjectStore) -> None:
@@ -75,6 +78,27 @@ def test_thirty_two_writers_and_one_wins(store: ObjectStore) -> None:
         won = list(pool.map(write, range(32)))
     assert sum(won) == 1
     assert store.get("first") == str(won.index(True)).encode()
+
+
+def test_a_write_whose_answer_was_lost_is_still_our_own(s3_endpoint: str) -> None:
+    environ = {**CREDENTIALS, "DEFECTORY_S3_ENDPOINT": s3_endpoint}
+    bucket = f"s3://lossy-{uuid.uuid4().hex[:16]}"
+    direct = open_store(bucket, environ)
+    with losing_answers(int(s3_endpoint.rsplit(":", 1)[1]), "PUT", 2) as port:
+        store = open_store(bucket, {**environ, "DEFECTORY_S3_ENDPOINT": f"http://127.0.0.1:{port}"})
+        written = store.put(
+            "owner", b"me", if_absent=True
+        )  # its first answer is lost, and so is that of its repetition
+        assert written.etag == direct.head("owner").etag
+        assert direct.get("owner") == b"me"
+        with pytest.raises(AlreadyExists):
+            store.put("owner", b"me", if_absent=True)  # nothing was lost here: somebody was before
+    direct.put("taken", b"somebody else's")
+    with losing_answers(int(s3_endpoint.rsplit(":", 1)[1]), "PUT", 1) as port:
+        store = open_store(bucket, {**environ, "DEFECTORY_S3_ENDPOINT": f"http://127.0.0.1:{port}"})
+        with pytest.raises(AlreadyExists):
+            store.put("taken", b"me", if_absent=True)
+    assert direct.get("taken") == b"somebody else's"
 
 
 def test_a_store_that_keeps_its_promises_passes_the_check(store: ObjectStore) -> None:
