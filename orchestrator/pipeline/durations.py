@@ -79,7 +79,7 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
         more = synthetic if arm.takes_synthetic else 0
         found[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
         tested = sum(counts.get("test", {}).values())
-        found[evaluated(arm.name).step] = _evenly(tested * of_arm.cycles * _embed_s(of_arm) + 1)
+        found[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + 1)
     found[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
     if synthetic:
         cycles = settings.filter.judge_cycles
@@ -88,7 +88,7 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
             found[GENERATORS.step] = _generators(settings.generator, [kimg or 0.0 for kimg in trainings])
         made = sum(min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds) * q for q in quotas.values())
         each = (
-            cycles * _embed_s(settings.classifier)
+            _seen_s(settings.classifier, cycles)
             + JUDGED_S
             + _image(settings.generator, MAKE_VALUE_S, MAKE_MAC_S).seconds
         )
@@ -154,6 +154,12 @@ def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: i
 def _embed_s(settings: ClassifierSettings) -> float:
     told = cooked(settings, BASE_PX)
     return float(EMBED_S * (told["input_px"] / BASE_PX) ** 2 * told["width_multiplier"])
+
+
+def _seen_s(settings: ClassifierSettings, cycles: int) -> float:
+    """An image through every cycle; cycles on one frozen base look at it once."""
+    frozen = cooked(settings, BASE_PX)["trainable_base"] == "none"
+    return _embed_s(settings) * (1 if frozen else cycles)
 
 
 def _evenly(seconds: float) -> Duration:
