@@ -1,7 +1,6 @@
 """`defectory dataset`: what is in the store, what two datasets differ in, and files for other tools."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,12 @@ from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
 from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
+from orchestrator.cli.work import work
 
 if TYPE_CHECKING:
     from defectory.datasets.manifest_line import ManifestLine
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, fold, export.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Datasets: list, show, diff, groups, fold, export.")
 Dataset = Annotated[
     str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest or of a document about it.")
 ]
@@ -164,22 +164,18 @@ def export(
     """
     from defectory.datasets.exporting import export as export_dataset
     from defectory.errors import InvalidInput
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     if origin not in ("all", "real", "synthetic"):
         raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
     store_ = opened(store)
-    clock = time.monotonic()
-    with Display(verbose=verbose) as display:
-        display.started("export", str(out))
+    with work("export", str(out), verbose=verbose) as exporting:
         made = export_dataset(
             store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
-            report=lambda done, total: display.progress("export", Report("writing files", done, total, "files")),
+            report=exporting.counting("writing files", "files"),
         )  # fmt: skip
         for note in made.notes:
-            display.warn(note)
-        display.finished("export", time.monotonic() - clock, f"{made.images} images, {made.masks} masks")
+            exporting.warn(note)
+        exporting.came_of_it = f"{made.images} images, {made.masks} masks"
     result = {
         "dataset": dataset, "format": form, "out": str(out), "images": made.images, "masks": made.masks,
         "rejected_left_out": made.rejected, "notes": list(made.notes),

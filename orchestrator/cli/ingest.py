@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from orchestrator.cli.options import AsJson, Store, opened
+from orchestrator.cli.options import AsJson, Store, Verbose, opened
 from orchestrator.cli.output import emit
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import DataSettings, IngestSettings
@@ -26,7 +26,7 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is recognised and what would be left out; make nothing.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped, too.")] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a folder of photographs into a dataset.

@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
 
+SHOWN_NAMES = 3  # of files that were left out
+
 
 def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
     """Print a command's result: the object, or the text (by default its fields, one a line)."""
@@ -30,6 +32,11 @@ def in_lines(result: Mapping[str, object]) -> str:
     """`name  value`, one a line, names aligned."""
     width = max((len(name) for name in result), default=0)
     return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in result.items())
+
+
+def first_of(names: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    return f"{len(names)}: {', '.join(names[:SHOWN_NAMES])}{', …' * (len(names) > SHOWN_NAMES)}" if names else "0"
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import get_args, get_type_hints
 import pytest
 from google.rpc import status_pb2
 from PIL import Image
+from typer.main import get_group
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
@@ -148,6 +149,8 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path:
     plan = json.loads(done.stdout)["plan"]
     assert [(d["step"], d["action"]) for d in plan][:2] == [("ingest", "run"), ("baseline", "run")]
     assert not list(open_store(f"file://{tmp_path}/.defectory").list())
+    said = defectory("run", str(photos), "--dry-run", cwd=tmp_path).stdout
+    assert re.search(r"^step +action$", said, re.MULTILINE), "what was never done has no reason to be listed"
 
 
 def test_settings_are_set_by_path_and_the_advised_options_are_ones_of_run(photos: Path, tmp_path: Path) -> None:
@@ -371,8 +374,8 @@ def test_exit_codes(arguments: tuple[str, ...], code: int, tmp_path: Path) -> No
 
 def whole_numbers() -> Iterator[tuple[str, OptionInfo]]:
     """The options that take one and are no setting's, of the commands that send them to a service as they are."""
-    registered = [*generator_tools.app.registered_commands, *classifier.app.registered_commands]
-    for command in (explain, *(found.callback for found in registered)):
+    registered = [*generator_tools.app.registered_commands, *get_group(classifier.app).commands.values()]
+    for command in (explain, *(known.callback for known in registered)):
         for name, hint in get_type_hints(command, include_extras=True).items():
             kind, *metadata = get_args(hint) or (hint,)
             if kind is int or int in get_args(kind):
