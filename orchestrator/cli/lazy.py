@@ -1,18 +1,16 @@
 """Commands that are imported when they are asked for: a start costs what one command needs, not what all do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-Command = TyperCommand | TyperGroup
 
-
-class Commands(Mapping[str, Command]):
-    """Commands by name, each made when it is looked up.
+class Commands(Mapping[str, object]):
+    """Typer's commands and groups by name, each made when it is looked up.
 
     Args:
         places: name -> "module:attribute", a function or a `typer.Typer`.
@@ -20,9 +18,9 @@ class Commands(Mapping[str, Command]):
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self._places = places
-        self._made: dict[str, Command] = {}
+        self._made: dict[str, object] = {}
 
-    def __getitem__(self, name: str) -> Command:
+    def __getitem__(self, name: str) -> object:
         if name not in self._made:
             module, _, attribute = self._places[name].partition(":")
             self._made[name] = _command(name, getattr(import_module(module), attribute))
@@ -46,13 +44,10 @@ def commands_at(places: Mapping[str, str]) -> type[TyperGroup]:
     return LazyGroup
 
 
-def _command(name: str, written: Any) -> Command:
-    """The command that a function, or the group that a `typer.Typer`, stands for."""
+def _command(name: str, written: typer.Typer | Callable[..., None]) -> object:
+    """The group that a `typer.Typer`, or the command that a function, stands for."""
     if isinstance(written, typer.Typer):
-        command: Any = get_group(written)
-    else:
-        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-        alone.command()(written)
-        command = get_command(alone)
-    command.name = name
-    return command  # type: ignore[no-any-return]  # typer's own type of it is private
+        return get_group(written)
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    alone.command(name)(written)
+    return get_command(alone)

@@ -53,11 +53,17 @@ def dataset_uri(store: ObjectStore, dataset: str) -> str:
     Raises:
         NotFound: there is none of that name.
     """
+    from defectory.alike import did_you_mean
+    from defectory.datasets.listing import dataset_names
     from defectory.datasets.manifest import manifest_key, read_card
+    from defectory.errors import NotFound
 
     if "://" in dataset:
         return dataset
-    read_card(store, dataset)
+    try:
+        read_card(store, dataset)
+    except NotFound as error:
+        raise NotFound(f"{error}{did_you_mean(dataset, dataset_names(store))}") from None
     return store.uri(manifest_key(dataset))
 
 

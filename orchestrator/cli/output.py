@@ -1,12 +1,14 @@
 """What commands print: with --json one object on standard output, else text for a person; errors on standard error."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
 
+FILE_URI = re.compile(r"file://[^\s`'\",;:)]+")
 SHOWN_NAMES = 3  # of files that were left out
 
 
@@ -23,7 +25,7 @@ def emit_error(error: DefectoryError, as_json: bool) -> None:
     """Say what went wrong, field by field where it is the input."""
     fields = error.fields if isinstance(error, InvalidInput) else {}
     lines = [f"error: {error}", *(f"  {name}: {why}" for name, why in fields.items() if why not in str(error))]
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write(FILE_URI.sub(lambda uri: path_or_uri(uri[0]), "\n".join(lines)) + "\n")
     if as_json:
         emit({"error": {"kind": type(error).__name__, "message": str(error), "fields": fields}}, as_json=True)
 
