@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from bench.line_picture import BOXES, picture
-from bench.steps import table
+from bench.steps import expected_table, table
 from defectory.storage import open_store
 from orchestrator.cli.main import app
 from orchestrator.pipeline.arms import DEFAULT_ARMS
@@ -98,10 +98,16 @@ def test_the_picture_of_the_line_is_what_its_script_draws() -> None:
     assert set(BOXES) - {"photographs"} <= steps
 
 
-def test_the_readmes_times_are_those_of_a_run_that_was_recorded(tmp_path: Path) -> None:
+def test_the_readmes_times_are_those_that_a_run_expects() -> None:
+    assert expected_table({"good": 200, "defect": 100}) in (ROOT / "README.md").read_text()
+
+
+def test_a_recorded_run_says_what_its_steps_took(tmp_path: Path) -> None:
     with tarfile.open(ROOT / "tests/files/run_of_0_1_0.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
-    assert table(open_store(f"file://{tmp_path}"), "demo") in (ROOT / "README.md").read_text()
+    said = table(open_store(f"file://{tmp_path}"), "demo")
+    assert "| `generators` | 120 |" in said
+    assert said.endswith("| in all | 212 |\n\n360 pictures; generators were shown so many kimg: 1 (defect), 3 (good).")
 
 
 def test_the_readme_ends_with_a_table_of_at_most_ten_lines() -> None:
