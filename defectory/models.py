@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from defectory.alike import did_you_mean
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
 
@@ -65,7 +66,8 @@ def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
     check_name(name, "model")
     versions = complete_versions(store, kind, name)
     if not versions:
-        raise NotFound(f"there is no {kind} {name!r} in {store.url}")
+        known = {known for known, _ in list_models(store, kind)}
+        raise NotFound(f"there is no {kind} {name!r} in {store.url}{did_you_mean(name, known)}")
     labels = read_labels(store, kind, name) if version in ("", *LABELS) else {}
     if not version:
         stable = labels.get("stable", "")

@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from defectory.datasets.manifest import MAX_LINES, Reading
 from defectory.errors import InvalidInput
+from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
 from defectory.validation import validated
-
-DEFAULT_PORTS = {"generator": 50051, "classifier": 50052, "filter": 50053, "explainer": 50054}
-DEFAULT_METRICS_PORTS = {"generator": 9101, "classifier": 9102, "filter": 9103, "explainer": 9104}
 
 
 class ServiceSettings(BaseModel):

@@ -35,13 +35,18 @@ class Difference:
         return not (self.only_first or self.only_second or self.changed)
 
 
+def dataset_names(store: ObjectStore) -> list[str]:
+    """The names of all finished datasets."""
+    names = (
+        info.key.removeprefix(_PREFIX).removesuffix(_CARD) for info in store.list(_PREFIX) if info.key.endswith(_CARD)
+    )
+    return sorted(name for name in names if "/" not in name)
+
+
 def list_datasets(store: ObjectStore) -> tuple[list[dict[str, Any]], list[str]]:
     """The cards of all finished datasets, by name, and what is wrong with those that cannot be read."""
     cards, broken = [], []
-    for info in store.list(_PREFIX):
-        name = info.key.removeprefix(_PREFIX).removesuffix(_CARD)
-        if not info.key.endswith(_CARD) or "/" in name:
-            continue
+    for name in dataset_names(store):
         try:
             cards.append(read_card(store, name))
         except DefectoryError as error:

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -41,8 +40,6 @@ OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
 # arrives as another error, or as none. Errors may repeat what the caller sent, and that may be long.
 MAX_MESSAGE, MAX_FIELD, MAX_RIGHT, MAX_FIELDS = 900, 80, 200, 8  # bytes of UTF-8; violations
 
-log = structlog.get_logger(__name__)
-
 
 def to_status(error: Exception) -> status_pb2.Status:
     """The status of an error; an unexpected one is logged whole and told the caller as INTERNAL with an id only."""
@@ -51,7 +48,9 @@ def to_status(error: Exception) -> status_pb2.Status:
     code = _code(type(error))
     if code is None:
         identity = secrets.token_hex(8)
-        log.error("unexpected error", error_id=identity, exc_info=error)
+        from structlog import get_logger  # only servers log, and clients need not wait for its import
+
+        get_logger(__name__).error("unexpected error", error_id=identity, exc_info=error)
         return status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {identity}; the service's log has it")
     status = status_pb2.Status(code=code, message=_cut(str(error), MAX_MESSAGE))
     _add(status, error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN))

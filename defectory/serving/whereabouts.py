@@ -14,11 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from defectory.storage.identity import identity
-
-log = structlog.get_logger(__name__)
 
 
 class Whereabouts(NamedTuple):
@@ -50,7 +46,9 @@ def left(service: str, host: str, port: int, store_url: str) -> Iterator[None]:
         path = where / f"{service}-{os.getpid()}.json"
         file = _written(path, said)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
-        log.info("commands of this machine will not find this server by themselves", reason=str(error))
+        from structlog import get_logger  # commands look for servers, too, and need not wait for its import
+
+        get_logger(__name__).info("commands of this machine will not find this server by themselves", reason=str(error))
         yield
         return
     try:

@@ -1,13 +1,13 @@
 """`defectory cables`: drawn photographs of cables, to try the line without photographs of one's own."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store
+from orchestrator.cli.options import AsJson, Store, Verbose
 from orchestrator.cli.output import emit
+from orchestrator.cli.work import work
 
 
 def cables(
@@ -20,6 +20,7 @@ def cables(
         typer.Option("--kind", help="Kind of fault to draw, several times for several; else all eight."),
     ] = None,
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the images.")] = 256,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -30,17 +31,9 @@ def cables(
     defectory cables build/cables --kind bent_wire --kind missing_wire --size 128
     """
     from orchestrator.cables import KINDS, write_cables
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     del store  # the drawings go to a folder; the option is there as for every command
-    clock = time.monotonic()
-    with Display() as display:
-        display.started("cables", f"drawing {good} good and {defect} faulty cables")
-
-        def drawn(done: int, total: int) -> None:
-            display.progress("cables", Report("drawing", done, total, "images"))
-
-        write_cables(directory, good, defect, seed, size, drawn, kinds or KINDS[1:])
-        display.finished("cables", time.monotonic() - clock, f"{good + defect} images")
+    with work("cables", f"drawing {good} good and {defect} faulty cables", verbose=verbose) as drawing:
+        write_cables(directory, good, defect, seed, size, drawing.counting("drawing", "images"), kinds or KINDS[1:])
+        drawing.came_of_it = f"{good + defect} images"
     emit({"directory": str(directory), "counts": {"good": good, "defect": defect}, "seed": seed}, as_json)

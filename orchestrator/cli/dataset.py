@@ -1,7 +1,6 @@
 """`defectory dataset`: what is in the store, what two datasets differ in, and files for other tools."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,12 @@ from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
 from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
+from orchestrator.cli.work import work
 
 if TYPE_CHECKING:
     from defectory.datasets.manifest_line import ManifestLine
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: list, show, diff, groups, fold, export.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Datasets: list, show, diff, groups, fold, export.")
 Dataset = Annotated[
     str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest or of a document about it.")
 ]
@@ -43,8 +43,8 @@ def list_(store: Store = "", as_json: AsJson = False) -> None:
     for reason in broken:
         sys.stderr.write(f"left out: {reason}\n")
     for card in cards:
-        modified = store_.head(card_key(str(card["name"]))).modified
-        card["made"] = modified.isoformat(timespec="seconds") if modified else ""
+        made = store_.head(card_key(str(card["name"]))).modified
+        card["made"] = made.isoformat(timespec="seconds") if made else ""
     rows = [
         {
             **card,
@@ -89,15 +89,15 @@ def diff(first: Dataset, second: Dataset, store: Store = "", as_json: AsJson = F
     from defectory.datasets.listing import changes, compare
 
     store_ = opened(store)
-    difference = compare(_lines(store_, first), _lines(store_, second))
-    changed = [{**_named(one), "changes": changes(one, other)} for one, other in difference.changed]
+    found = compare(_lines(store_, first), _lines(store_, second))
+    changed = [{**_named(one), "changes": changes(one, other)} for one, other in found.changed]
     result = {
-        "same": difference.is_empty,
-        f"only_in_{first}": [_named(line) for line in difference.only_first],
-        f"only_in_{second}": [_named(line) for line in difference.only_second],
+        "same": found.is_empty,
+        f"only_in_{first}": [_named(line) for line in found.only_first],
+        f"only_in_{second}": [_named(line) for line in found.only_second],
         "changed": changed,
     }
-    parts = [f"{first} and {second} say the same of the same images"] if difference.is_empty else []
+    parts = [f"{first} and {second} say the same of the same images"] if found.is_empty else []
     for name, rows in result.items():
         if isinstance(rows, list) and rows:
             heads = [
@@ -129,21 +129,19 @@ def groups(
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
     store_ = opened(store)
-    groups_ = groups_of(_lines(store_, dataset))
-    if out is not None and groups_:
+    found = groups_of(_lines(store_, dataset))
+    if out is not None and found:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(group_sheet(store_, groups_, most))
+        out.write_bytes(group_sheet(store_, found, most))
     shown = [
         {"group": group.name, "photographs": [line.origin.source for line in group.photographs], "title": group.title}
-        for group in groups_
+        for group in found
     ]
-    sheet = str(out) if out is not None and groups_ else ""
-    rows = [
-        f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in groups_[:most]
-    ]
-    left = [f"… and {len(groups_) - most} more (--most, --json)"] if len(groups_) > most else []
+    sheet = str(out) if out is not None and found else ""
+    rows = [f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in found[:most]]
+    left = [f"… and {len(found) - most} more (--most, --json)"] if len(found) > most else []
     drawn = [f"sheet: {sheet}"] if sheet else []
-    none = [] if groups_ else ["no part of it has several photographs, so there is nothing to draw"]
+    none = [] if found else ["no part of it has several photographs, so there is nothing to draw"]
     emit({"dataset": dataset, "groups": shown, "sheet": sheet}, as_json, "\n".join([*rows, *left, *drawn, *none]))
 
 
@@ -166,25 +164,21 @@ def export(
     """
     from defectory.datasets.exporting import export as export_dataset
     from defectory.errors import InvalidInput
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     if origin not in ("all", "real", "synthetic"):
         raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
     store_ = opened(store)
-    clock = time.monotonic()
-    with Display(verbose=verbose) as display:
-        display.started("export", str(out))
-        exported = export_dataset(
+    with work("export", str(out), verbose=verbose) as exporting:
+        made = export_dataset(
             store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
-            report=lambda done, total: display.progress("export", Report("writing files", done, total, "files")),
+            report=exporting.counting("writing files", "files"),
         )  # fmt: skip
-        for note in exported.notes:
-            display.warn(note)
-        display.finished("export", time.monotonic() - clock, f"{exported.images} images, {exported.masks} masks")
+        for note in made.notes:
+            exporting.warn(note)
+        exporting.came_of_it = f"{made.images} images, {made.masks} masks"
     result = {
-        "dataset": dataset, "format": form, "out": str(out), "images": exported.images, "masks": exported.masks,
-        "rejected_left_out": exported.rejected, "notes": list(exported.notes),
+        "dataset": dataset, "format": form, "out": str(out), "images": made.images, "masks": made.masks,
+        "rejected_left_out": made.rejected, "notes": list(made.notes),
     }  # fmt: skip
     emit(result, as_json)
 

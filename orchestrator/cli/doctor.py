@@ -110,7 +110,7 @@ def _disk(url: str) -> Finding:
 
 
 def _ports() -> Iterator[Finding]:
-    from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+    from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
 
     for service, port in DEFAULT_PORTS.items():
         taken = [p for p in (port, DEFAULT_METRICS_PORTS[service]) if not _is_free(p)]

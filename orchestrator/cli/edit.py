@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defectory.storage import ObjectStore
-from orchestrator.cli.options import AsJson, Store, dataset_uri, derived_request_id, opened, session, store_url
+from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, derived_request_id, opened, session, store_url
 from orchestrator.cli.output import emit
+from orchestrator.cli.work import work
 
 if TYPE_CHECKING:
     from defectory.datasets.manifest_line import ManifestLine
     from orchestrator.edits.hand_import import Question
 
-app = typer.Typer(no_args_is_help=True, help="Edited pictures: by recipe, and by hand (docs/edits.md).")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Edited pictures: by recipe, and by hand (docs/edits.md)."
+)
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset to write.")]
 
@@ -32,6 +35,7 @@ def recipe(
         str, typer.Option("--around", metavar="masks|heat", help="Where defects lie; else as the recipe says.")
     ] = "",
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="Classifier whose heat it is.")] = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -49,8 +53,6 @@ def recipe(
     from orchestrator.edits.heat import without_masks
     from orchestrator.edits.making import edit_by_recipe
     from orchestrator.edits.recipe import EditRecipe, read_recipe
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     settings, store_ = read_recipe(recipe), opened(store)
     if around:
@@ -62,18 +64,18 @@ def recipe(
             right = "name a classifier that was trained on the dataset: --model NAME"
             raise InvalidInput(f"heat is a classifier's, and none is named: {right}", {"model": right})
         by_heat = frozenset(line.file.sha256 for line in without_masks(lines))
-        lines = _by_heat(store_, store, lines, source, model, name)
-    with Display() as display:
-        display.started("edit", f"{count} pictures of {dataset}")
-        edited = edit_by_recipe(
+        lines = _by_heat(store_, store, lines, source, model, name, verbose)
+    with work("edit", f"{count} pictures of {dataset}", verbose=verbose) as editing:
+        made = edit_by_recipe(
             store_, lines, settings, name, source=source, count=count, seed=seed, by_heat=by_heat,
-            report=lambda done, total: display.progress("edit", Report("editing", done, total, "pictures")),
+            report=editing.counting("editing", "pictures"),
         )  # fmt: skip
-        for note in edited.notes:
-            display.warn(note)
+        for note in made.notes:
+            editing.warn(note)
+        editing.came_of_it = f"{made.images} pictures"
     result = {
-        "dataset": name, "manifest_uri": edited.manifest_uri, "content_hash": edited.content_hash,
-        "images": edited.images, "by_edit": edited.by_edit, "seam": edited.seam, "notes": edited.notes,
+        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
+        "by_edit": made.by_edit, "seam": made.seam, "notes": made.notes,
     }  # fmt: skip
     emit(result, as_json)
 
@@ -88,6 +90,7 @@ def export(
     ] = None,
     count: Annotated[int, typer.Option("--count", metavar="N", min=0, help="Draw so many of them; 0: all.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draw.")] = 0,
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -99,18 +102,16 @@ def export(
     defectory edit export tiles --choose good --count 50 --out build/by-hand
     """
     from orchestrator.edits.hand_export import export_for_hand
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     store_ = opened(store)
     source = dataset_uri(store_, dataset)
-    with Display() as display:
-        display.started("export", str(out))
-        exported = export_for_hand(
+    with work("export", str(out), verbose=verbose) as exporting:
+        made = export_for_hand(
             store_, _lines(store_, source), out, source=source, choose=choose or [], count=count, seed=seed,
-            report=lambda done, total: display.progress("export", Report("writing files", done, total, "files")),
+            report=exporting.counting("writing files", "files"),
         )  # fmt: skip
-    emit({"dataset": dataset, "out": str(out), "files": exported.files, "of_16_bits": exported.of_16_bits}, as_json)
+        exporting.came_of_it = f"{made.files} files"
+    emit({"dataset": dataset, "out": str(out), "files": made.files, "of_16_bits": made.of_16_bits}, as_json)
 
 
 @app.command(name="import")
@@ -122,6 +123,7 @@ def import_(
     ] = "",
     person: Annotated[str, typer.Option("--person", help="Who edited them; else the user's name.")] = "",
     editor: Annotated[str, typer.Option("--editor", help="Program, of files that do not say it.")] = "",
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -137,28 +139,26 @@ def import_(
     from getpass import getuser
 
     from orchestrator.edits.hand_import import import_from_hand, read_index
-    from orchestrator.pipeline.display import Display
-    from orchestrator.pipeline.progress import Report
 
     store_, index = opened(store), read_index(directory)
-    with Display() as display:
-        display.started("import", str(directory))
-        imported = import_from_hand(
+    with work("import", str(directory), verbose=verbose) as importing:
+        made = import_from_hand(
             store_, directory, index, _lines(store_, index.manifest_uri), name,
             person=person or getuser(), editor=editor, ask=lambda question: label or _asked(question),
-            report=lambda done, total: display.progress("import", Report("comparing", done, total, "files")),
+            report=importing.counting("comparing", "files"),
         )  # fmt: skip
-        for file, why in imported.left_out:
-            display.warn(f"left out: {file}: {why}")
+        for file, why in made.left_out:
+            importing.warn(f"left out: {file}: {why}")
+        importing.came_of_it = f"{made.images} pictures, {len(made.left_out)} files left out"
     result = {
-        "dataset": name, "manifest_uri": imported.manifest_uri, "content_hash": imported.content_hash,
-        "images": imported.images, "editors": imported.editors, "left_out": imported.left_out, "notes": imported.notes,
+        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
+        "editors": made.editors, "left_out": made.left_out, "notes": made.notes,
     }  # fmt: skip
     emit(result, as_json)
 
 
 def _by_heat(
-    store: ObjectStore, given: str, lines: "list[ManifestLine]", uri: str, model: str, name: str
+    store: ObjectStore, given: str, lines: "list[ManifestLine]", uri: str, model: str, name: str, verbose: bool
 ) -> "list[ManifestLine]":
     """The lines with masks of a classifier's heat where defects have none; needs the explainer."""
     from defectory.datasets.manifest import content_hash
@@ -167,7 +167,7 @@ def _by_heat(
 
     full_name = "/".join(resolve(store, "classifier", model))
     request_id = derived_request_id("heat", content_hash(lines), full_name, name)
-    with session(store_url(given)) as services, services.step(f"heat of {model}"):
+    with session(store_url(given), verbose=verbose) as services, services.step(f"heat of {model}"):
         return lines_by_heat(store, services.clients, lines, uri, full_name, name, request_id, services.report)
 
 

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
 
-from orchestrator.cli.options import AsJson, Store, opened
-from orchestrator.cli.output import emit
+from orchestrator.cli.options import AsJson, Store, Verbose, opened
+from orchestrator.cli.output import emit, first_of, in_lines
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import DataSettings, IngestSettings
+
+if TYPE_CHECKING:
+    from orchestrator.pipeline.outputs import Ingested
 
 NAMES = {"test_augmentations": "test_augmentation"}
 
@@ -26,7 +29,7 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is recognised and what would be left out; make nothing.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped, too.")] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a folder of photographs into a dataset.
@@ -65,7 +68,19 @@ def ingest(
         for path, why in result.skipped if verbose else ():
             display.say(f"  skipped {path}: {why}")
         watched.finished(time.monotonic() - clock, in_words(result))
-    emit(result.model_dump(mode="json"), as_json)
+    emit(result.model_dump(mode="json"), as_json, _text(result))
+
+
+def _text(result: "Ingested") -> str:
+    """What was made, for a person: what each split holds, and where it lies."""
+    splits = {
+        split: f"{', '.join(f'{count} {label}' for label, count in of_split.items())}"
+        + (f", of {result.independent_groups[split]} parts" if split in result.independent_groups else "")
+        for split, of_split in result.counts.items()
+    }
+    sheet = {"photographs of one part": result.groups_uri} if result.groups_uri else {}
+    skipped = {"skipped": first_of([path for path, _ in result.skipped])} if result.skipped else {}
+    return in_lines({"dataset": result.dataset, **splits, **skipped, **sheet, "manifest": result.manifest_uri})
 
 
 def summary_in_words(summary: Mapping[str, JsonValue]) -> str:

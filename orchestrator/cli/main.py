@@ -3,7 +3,6 @@
 import shlex
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
@@ -11,25 +10,7 @@ import typer
 
 from defectory.errors import DefectoryError
 from defectory.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
-from orchestrator.cli import (
-    cables,
-    classifier,
-    dataset,
-    doctor,
-    edit,
-    experiment,
-    explaining,
-    filtering,
-    ingest,
-    models_list,
-    operations,
-    projecting,
-    report,
-    run,
-    runs,
-    serving,
-    status,
-)
+from orchestrator.cli.lazy import commands_at
 from orchestrator.cli.output import emit_error
 
 HELP = """Makes the defect images a factory does not have, and proves whether they help.
@@ -47,7 +28,32 @@ EPILOG = (
     "Exit codes: 0 done, 1 internal, 2 usage, 3-11 by kind of error (docs/cli.md), 75 evicted, 130 stopped by Ctrl-C."
 )
 
+
 app = typer.Typer(
+    cls=commands_at(
+        {
+            "ingest": "orchestrator.cli.ingest:ingest",
+            "run": "orchestrator.cli.run:run",
+            "experiment": "orchestrator.cli.experiment:experiment",
+            "filter": "orchestrator.cli.filtering:filter_images",
+            "explain": "orchestrator.cli.explaining:explain",
+            "report": "orchestrator.cli.report:report",
+            "runs": "orchestrator.cli.runs:runs",
+            "status": "orchestrator.cli.status:status",
+            "logs": "orchestrator.cli.status:logs",
+            "open": "orchestrator.cli.runs:open_",
+            "cables": "orchestrator.cli.cables:cables",
+            "serve": "orchestrator.cli.serving:serve",
+            "up": "orchestrator.cli.serving:up",
+            "doctor": "orchestrator.cli.doctor:doctor",
+            "dataset": "orchestrator.cli.dataset:app",
+            "generator": "orchestrator.cli.projecting:app",
+            "edit": "orchestrator.cli.edit:app",
+            "classifier": "orchestrator.cli.classifier:app",
+            "models": "orchestrator.cli.models_list:app",
+            "operations": "orchestrator.cli.operations:app",
+        }
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -55,26 +61,6 @@ app = typer.Typer(
     help=HELP,
     epilog=EPILOG,
 )
-_line: tuple[Callable[..., None], ...] = (
-    ingest.ingest,
-    run.run,
-    experiment.experiment,
-    filtering.filter_images,
-    explaining.explain,
-    report.report,
-)
-_store: tuple[Callable[..., None], ...] = (runs.runs, status.status, status.logs, runs.open_)
-_machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
-for command in (*_line, *_store):
-    app.command(name={"filter_images": "filter", "open_": "open"}.get(command.__name__))(command)
-app.add_typer(dataset.app, name="dataset")
-app.add_typer(projecting.app, name="generator")
-app.add_typer(edit.app, name="edit")
-app.add_typer(classifier.app, name="classifier")
-app.add_typer(models_list.app, name="models")
-app.add_typer(operations.app, name="operations")
-for command in _machine:
-    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.serving.operations.record import State, list_operations, read_progress, read_record
 from defectory.storage import ObjectStore, open_store
-from orchestrator.cli.options import AsJson, Store, opened, session, store_url
+from orchestrator.cli.options import AsJson, Store, Verbose, opened, session, store_url
 from orchestrator.cli.output import emit, path_or_uri, table
 
 UNREADABLE = "unreadable"  # state of an operation whose record is damaged
@@ -42,6 +42,7 @@ def list_(
 @app.command()
 def cancel(
     operation: Annotated[str, typer.Argument(help="Its name, as `operations list` shows it.")],
+    verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
@@ -58,7 +59,7 @@ def cancel(
     url = store_url(store)
     with suppress(Corrupted):  # it is stopped all the same
         read_record(open_store(url), service, operation_id)  # no service is started for one that does not exist
-    with session(url) as services:
+    with session(url, verbose=verbose) as services, services.step(f"cancel {operation_id}"):
         services.clients.cancel(service, f"operations/{operation_id}")
         state = _ended(open_store(url), service, operation_id)
     emit({"operation": operation, "cancelled": state is State.CANCELLED, "state": state or UNREADABLE}, as_json)

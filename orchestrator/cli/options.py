@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.progress import Report
+    from orchestrator.pipeline.quiet import Quiet
 
 Store = Annotated[
     str, typer.Option("--store", metavar="URL", help="file:///folder or s3://bucket/prefix (DEFECTORY_STORE).")
@@ -29,6 +30,8 @@ Weights = Annotated[
         "--weights", metavar="FILE|starter", help="ImageNet weights of MobileNetV2, or starter (DEFECTORY_WEIGHTS)."
     ),
 ]
+MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
+ClassifierModel = Annotated[str, typer.Argument(help=MODEL_HELP)]
 DEFAULT_FOLDER = ".defectory"
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 
@@ -50,18 +53,24 @@ def dataset_uri(store: ObjectStore, dataset: str) -> str:
     Raises:
         NotFound: there is none of that name.
     """
+    from defectory.alike import did_you_mean
+    from defectory.datasets.listing import dataset_names
     from defectory.datasets.manifest import manifest_key, read_card
+    from defectory.errors import NotFound
 
     if "://" in dataset:
         return dataset
-    read_card(store, dataset)
+    try:
+        read_card(store, dataset)
+    except NotFound as error:
+        raise NotFound(f"{error}{did_you_mean(dataset, dataset_names(store))}") from None
     return store.uri(manifest_key(dataset))
 
 
 class Session:
     """A command's services and what it shows while they work."""
 
-    def __init__(self, clients: "ServiceClients", display: "Display") -> None:
+    def __init__(self, clients: "ServiceClients", display: "Display | Quiet") -> None:
         self.clients = clients
         self._display = display
         self._step = ""
@@ -92,25 +101,40 @@ class Session:
 
 @contextmanager
 def session(
-    url: str, weights: str = "", at: Mapping[str, str] = MappingProxyType({}), *, verbose: bool = False
+    url: str,
+    weights: str = "",
+    at: Mapping[str, str] = MappingProxyType({}),
+    *,
+    verbose: bool = False,
+    brief: bool = False,
 ) -> Iterator[Session]:
     """Services for a command, embedded where no DEFECTORY_<SERVICE>_ADDRESS names one; stopped at the end.
 
     Args:
         at: service -> address, whatever the environment says.
+        brief: the work is over before a person could look at its progress; only what is wrong with it is said.
     """
     from orchestrator.pipeline.clients import ServiceClients
-    from orchestrator.pipeline.display import Display
     from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
 
     environ = os.environ | {f"DEFECTORY_{service.upper()}_ADDRESS": address for service, address in at.items()}
     with (
-        Display(verbose=verbose) as display,
+        _display(verbose, brief) as display,
         EmbeddedServices(
             url, log_folder(url), weights=weights_file(weights), environ=environ, say=display.warn
         ) as endpoints,
     ):
         yield Session(ServiceClients(endpoints, display.warn), display)
+
+
+def _display(verbose: bool, brief: bool) -> "Display | Quiet":
+    if brief and not verbose:
+        from orchestrator.pipeline.quiet import Quiet
+
+        return Quiet()
+    from orchestrator.pipeline.display import Display
+
+    return Display(verbose=verbose)
 
 
 def weights_file(given: str) -> str:

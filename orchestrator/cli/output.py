@@ -1,11 +1,15 @@
 """What commands print: with --json one object on standard output, else text for a person; errors on standard error."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
+
+FILE_URI = re.compile(r"file://[^\s`'\",;:)]+")
+SHOWN_NAMES = 3  # of files that were left out
 
 
 def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
@@ -21,7 +25,7 @@ def emit_error(error: DefectoryError, as_json: bool) -> None:
     """Say what went wrong, field by field where it is the input."""
     fields = error.fields if isinstance(error, InvalidInput) else {}
     lines = [f"error: {error}", *(f"  {name}: {why}" for name, why in fields.items() if why not in str(error))]
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write(FILE_URI.sub(lambda uri: path_or_uri(uri[0]), "\n".join(lines)) + "\n")
     if as_json:
         emit({"error": {"kind": type(error).__name__, "message": str(error), "fields": fields}}, as_json=True)
 
@@ -30,6 +34,11 @@ def in_lines(result: Mapping[str, object]) -> str:
     """`name  value`, one a line, names aligned."""
     width = max((len(name) for name in result), default=0)
     return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in result.items())
+
+
+def first_of(names: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    return f"{len(names)}: {', '.join(names[:SHOWN_NAMES])}{', …' * (len(names) > SHOWN_NAMES)}" if names else "0"
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

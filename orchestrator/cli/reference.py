@@ -147,7 +147,8 @@ def settings_page() -> str:
 
     What one service only is told is asked of itself: the orchestrator knows services by their processes.
     """
-    from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings
+    from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+    from defectory.settings import ServiceSettings
 
     rows = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     ports = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}

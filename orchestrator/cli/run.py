@@ -180,9 +180,10 @@ def emit_preview(known: "Preview", name: str, as_json: bool) -> None:
     from orchestrator.pipeline.estimate import in_words
 
     rows = [asdict(decision) for decision in known.plan]
+    columns = ["step", "action", *(["why"] if any(decision.why for decision in known.plan) else [])]
     said = [concern.line for concern in known.concerns]
     time = f"time    {in_words(known.estimate)}"
-    parts = [summary_in_words(known.source), "\n".join(said), table(rows, ["step", "action", "why"]), time]
+    parts = [summary_in_words(known.source), "\n".join(said), table(rows, columns), time]
     emit(
         {
             "run": name, "source": known.source, "plan": rows, "concerns": [asdict(one) for one in known.concerns],

@@ -2,12 +2,12 @@
 
 import webbrowser
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from defectory.alike import did_you_mean
 from defectory.errors import FailedPrecondition, NotFound
 from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, opened
@@ -52,8 +52,7 @@ def open_(
     store_ = opened(store)
     known = {one.name: one for one in list_runs(store_)}
     if run not in known:
-        alike = get_close_matches(run, known, 1)
-        more = f"; did you mean {alike[0]!r}?" if alike else "; `defectory runs` lists those that are there"
+        more = did_you_mean(run, known) or "; `defectory runs` lists those that are there"
         raise NotFound(f"there is no run {run!r} in {path_or_uri(store_.url)}{more}")
     report = _report_file(store_, run)
     is_opened = not only_print and webbrowser.open(report.as_uri())

@@ -91,7 +91,7 @@ def up(
     defectory up --store s3://factory/defectory --any-port
     """
     from defectory.errors import Unavailable
-    from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+    from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
     from orchestrator.pipeline.embedded import SERVICES, EmbeddedServices, log_folder
 
     url = store_url(store)

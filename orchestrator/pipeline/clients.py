@@ -1,16 +1,13 @@
 """Calls to the services: start an operation, watch it, and take it up again where a service went away."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol, TypeVar
 
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
-from defectory.api.classifier.v1 import classifier_pb2_grpc
-from defectory.api.explainer.v1 import explainer_pb2_grpc
-from defectory.api.filter.v1 import filter_pb2_grpc
-from defectory.api.generator.v1 import generator_pb2_grpc
 from defectory.errors import Cancelled, DefectoryError, Unavailable
 from defectory.serving.channel import from_environment
 from defectory.serving.operations.client import cancel, wait_for
@@ -23,12 +20,6 @@ ReportCallback = Callable[[Report], None]
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
-STUBS = {
-    "classifier": classifier_pb2_grpc.ClassifierServiceStub,
-    "explainer": explainer_pb2_grpc.ExplainerServiceStub,
-    "filter": filter_pb2_grpc.FilterServiceStub,
-    "generator": generator_pb2_grpc.GeneratorServiceStub,
-}
 
 
 class Endpoints(Protocol):
@@ -131,7 +122,8 @@ class _Furthest:
 
 def _answer(channel: grpc.Channel, method: Method[Request, Response], request: Request, kind: type[Answer]) -> Answer:
     """What the method answers at once: its response, or the operation that it started."""
-    stub = STUBS[method.service](channel)
+    stubs = import_module(f"defectory.api.{method.service}.v1.{method.service}_pb2_grpc")  # those of one service only
+    stub = getattr(stubs, f"{method.service.capitalize()}ServiceStub")(channel)
     try:
         return _of_type(method, getattr(stub, method.name)(request, timeout=CALL_TIMEOUT_S), kind)
     except grpc.RpcError as error:

@@ -85,11 +85,11 @@ class Display:
                 self._say(f"✘ {step}: not finished{came}", "bold red")
 
     def started(self, step: str, why: str, *, again: bool = False) -> None:
-        """Begin a line; why what was done is done again stays to be read."""
+        """Begin a line; why what was done is done again stays to be read, and what was never done has no reason."""
         with self._lock:
             self._rows[step] = _Row(Report("starting", 0, 0, ""))
         if self._verbose or again or not self._live:
-            self._say(f"▶ {step}: {why}")
+            self._say(f"▶ {step}: {why}" if why else f"▶ {step}")
 
     def progress(self, step: str, report: Report) -> None:
         """Move the step's line; with `verbose` say what it recognised, and where a new sheet of samples is."""

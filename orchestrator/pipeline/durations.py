@@ -79,7 +79,7 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
         more = synthetic if arm.takes_synthetic else 0
         by_step[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
         tested = sum(counts.get("test", {}).values())
-        by_step[evaluated(arm.name).step] = _evenly(tested * of_arm.cycles * _embed_s(of_arm) + 1)
+        by_step[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + 1)
     by_step[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
     if synthetic:
         cycles = settings.filter.judge_cycles
@@ -89,7 +89,7 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
         surplus = min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds)
         synthesised = sum(surplus * quota for quota in quotas.values())
         each = (
-            cycles * _embed_s(settings.classifier)
+            _seen_s(settings.classifier, cycles)
             + JUDGED_S
             + _image(settings.generator, MAKE_VALUE_S, MAKE_MAC_S).seconds
         )
@@ -157,6 +157,12 @@ def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: i
 def _embed_s(settings: ClassifierSettings) -> float:
     effective = cooked(settings, BASE_PX)
     return float(EMBED_S * (effective["input_px"] / BASE_PX) ** 2 * effective["width_multiplier"])
+
+
+def _seen_s(settings: ClassifierSettings, cycles: int) -> float:
+    """An image through every cycle; cycles on one frozen base look at it once."""
+    frozen = cooked(settings, BASE_PX)["trainable_base"] == "none"
+    return _embed_s(settings) * (1 if frozen else cycles)
 
 
 def _evenly(seconds: float) -> Duration:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from defectory.errors import Unavailable
 from defectory.phases import phase
-from defectory.settings import DEFAULT_PORTS, ServiceSettings, stop_timeout_s
+from defectory.ports import DEFAULT_PORTS
 
 SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
@@ -126,11 +126,16 @@ class EmbeddedServices:
             if child.process.poll() is None:
                 child.process.terminate()
         for child in self._children.values():
-            _stop(child.process, stop_timeout_s(self._drain_s()))
+            _stop(child.process, self._stop_timeout_s())
         self._children.clear()
 
-    def _drain_s(self) -> float:
-        return float(self._environ.get("DEFECTORY_DRAIN_S") or ServiceSettings.model_fields["drain_s"].default)
+    def _stop_timeout_s(self) -> float:
+        """How long a child may take to stop."""
+        from defectory.settings import ServiceSettings, stop_timeout_s
+
+        return stop_timeout_s(
+            float(self._environ.get("DEFECTORY_DRAIN_S") or ServiceSettings.model_fields["drain_s"].default)
+        )
 
     def _is_well(self, child: _Child) -> bool:
         """Alive and serving; a process that was just killed gets a moment to be noticed."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from defectory.errors import DefectoryError
 from defectory.machine import processor
-from defectory.settings import DEFAULT_PORTS
+from defectory.ports import DEFAULT_PORTS
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.durations import Duration
 

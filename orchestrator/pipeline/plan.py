@@ -20,7 +20,7 @@ class Decision:
 
     step: str
     action: Literal["run", "skip", "maybe"]
-    why: str
+    why: str  # empty: it was never done, which needs no reason
 
 
 def decide(
@@ -30,7 +30,7 @@ def decide(
     known = KnownInputs.of(step.name, step.inputs(inputs), store_url)
     remembered = record.step(step.key)
     if remembered is None:
-        return known, None, Decision(step.name, "run", unfinished(step.name, record))
+        return known, None, Decision(step.name, "run", unreadable(step.name, record))
     if remembered.input_hash != known.hash:
         which = changes(remembered.inputs, known.by_name, step.section) if remembered.inputs else ""
         why = "its inputs have changed" + (f": {which}" if which else "")
@@ -38,9 +38,14 @@ def decide(
     return known, remembered, Decision(step.name, "skip", f"finished {remembered.finished} with the same inputs")
 
 
-def unfinished(step: str, record: RunRecord) -> str:
-    """Why a step counts as not finished."""
-    return "another version has left a record that is read no more" if record.has(step) else "it has not finished yet"
+def unreadable(step: str, record: RunRecord) -> str:
+    """Why a step of which no record can be read was done nevertheless; empty where it was not."""
+    return "another version has left a record that is read no more" if record.has(step) else ""
+
+
+def forced_by(first: str) -> str:
+    """Why a step runs that is computed anew because a person said so."""
+    return f"forced by --from {first}"
 
 
 def make_plan(
@@ -63,11 +68,11 @@ def make_plan(
     for step in line:
         unsettled = [name for name in step.needs if decisions[name].action != "skip"]
         if step.name in forced:
-            decision = Decision(step.name, "run", f"forced by --from {first}")
+            decision = Decision(step.name, "run", forced_by(first))
         elif unsettled and record.step(step.key) is not None:
             decision = Decision(step.name, "maybe", f"depends on what {', '.join(unsettled)} will make")
         elif unsettled:
-            decision = Decision(step.name, "run", unfinished(step.name, record))
+            decision = Decision(step.name, "run", unreadable(step.name, record))
         else:
             _, remembered, decision = decide(step, StepInputs(settings, weights, outputs), record, store_url)
             if remembered is not None:

@@ -54,7 +54,10 @@ class Watcher(Protocol):
     """Is told what happens in a run, perhaps of several steps at the same time and from several threads."""
 
     def started(self, step: str, why: str, *, again: bool = False) -> None:
-        """A step begins; `again`: it was done before, and something that it depends on has changed."""
+        """A step begins; `again`: it was done before, and something that it depends on has changed.
+
+        `why` is empty where it was never done.
+        """
 
     def progress(self, step: str, report: Report) -> None:
         """A step got further."""

@@ -10,6 +10,7 @@ from typing import Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
+from defectory.alike import did_you_mean
 from defectory.errors import Corrupted, NotFound
 from defectory.job_settings.classifier_training import as_written_before
 from defectory.phases import Spent
@@ -137,7 +138,9 @@ class RunRecord:
         key = self.prefix + "pipeline.json"
         values = self._read(key)
         if values is None:
-            raise NotFound(f"there is no run {self.name!r} in {self._store.url}; `defectory run` makes one")
+            known = {info.key.split("/")[1] for info in self._store.list("runs/")}
+            right = did_you_mean(self.name, known) or "; `defectory run` makes one"
+            raise NotFound(f"there is no run {self.name!r} in {self._store.url}{right}")
         try:
             return RecordedPipeline.model_validate(values)
         except ValidationError as error:

@@ -18,7 +18,7 @@ from orchestrator.pipeline.hashing import CONTRACT_VERSION
 from orchestrator.pipeline.known_inputs import KnownInputs
 from orchestrator.pipeline.outcome import in_words
 from orchestrator.pipeline.outputs import OfStep, Outputs
-from orchestrator.pipeline.plan import decide, steps_from
+from orchestrator.pipeline.plan import decide, forced_by, steps_from
 from orchestrator.pipeline.progress import WatchedStep, Watcher
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
 from orchestrator.pipeline.settings import PipelineSettings
@@ -74,7 +74,8 @@ def run_line(
             outputs.add(step.name, remembered.outputs)
             result.skipped.append(step.name)
             continue
-        watcher.started(step.name, decision.why, again=record.has(step.name))
+        why = forced_by(first) if step.name in forced_steps else decision.why
+        watcher.started(step.name, why, again=record.has(step.name))
         watched = WatchedStep(watcher, step.name)
         context = StepContext(
             settings, weights, upstream, store, services, watched.progress, watched.warn,

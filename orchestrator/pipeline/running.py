@@ -25,10 +25,8 @@ def running_classifier(store: ObjectStore, url: str, model: str, environ: Mappin
     Raises:
         NotFound, InvalidInput, Corrupted: the store has no such version.
     """
+    name, version = resolve(store, "classifier", model)  # first: for one that is not there no classifier is started
     addresses = find("classifier", url, environ)
-    if not addresses:
-        return None
-    name, version = resolve(store, "classifier", model)
     ready = (address for address in addresses if is_serving(address, INFERENCE, TIMEOUT_S))
     server = next((address for address in ready if _has(address, name, version, environ)), None)
     return None if server is None else (server, f"{name}/{version}")

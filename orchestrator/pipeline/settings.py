@@ -141,7 +141,10 @@ def read_pipeline_file(path: Path, what: str = "pipeline file") -> dict[str, obj
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(f"there is no {what} {path}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
+        right = f"give a {what}, or, of photographs, their folder"
+        raise InvalidInput(f"{path} is no text, so no {what}: {right}") from error
+    except (OSError, yaml.YAMLError) as error:
         raise InvalidInput(f"{path} is not a {what}: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InvalidInput(f"{path} is not a {what}: it must hold a mapping, e.g. 'data: {{directory: photos}}'")

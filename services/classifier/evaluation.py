@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,11 @@ def evaluate(
         raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"manifest_uri": right})
     truth = label_indices(images.lines, card.architecture.labels)
     predictor = predictor_of(card.architecture)
-    network = predictor.network
     gamma = card.settings.focal_gamma
     measured: list[dict[str, float]] = []
     probabilities = []
-    for cycle in range(len(card.cycles)):
-        load_cycle(store, card, network, cycle)
-        predicted, _ = predictor.predict(images.pixels)
+    load = partial(load_cycle, store, card, predictor.network)
+    for cycle, (predicted, _) in enumerate(predictor.of_cycles(load, len(card.cycles), images.pixels)):
         probabilities.append(predicted)
         measured.append(measure(truth, predicted, gamma))
         report("measuring cycles", cycle + 1, len(card.cycles))

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,8 @@ def score(
         if not images.lines:
             continue
         by_cycle = []
-        for cycle in range(len(card.cycles)):
-            load_cycle(store, card, network, cycle)
-            probabilities, features = predictor.predict(images.pixels)
+        answers = predictor.of_cycles(partial(load_cycle, store, card, network), len(card.cycles), images.pixels)
+        for cycle, (probabilities, features) in enumerate(answers):
             by_cycle.append(probabilities)
             if cycle == card.main_cycle:
                 embeddings[len(rows) : len(rows) + len(features)] = features

@@ -17,6 +17,12 @@ from defectory.storage import ObjectStore, open_store
 from tests.contract.running import ROOT, Service
 
 MODELS = 3
+# What takes long to import and has nothing to do with a question to a server: frameworks, pictures, storage elsewhere,
+# drawing on terminals (which structlog imports, too).
+HEAVY = {
+    "PIL", "boto3", "cv2", "jinja2", "matplotlib", "minio", "numpy", "pygments", "rich", "scipy", "structlog",
+    "tensorflow", "torch", "yaml",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -49,6 +55,15 @@ def classify(store: ObjectStore, model: str, picture: Path, environ: dict[str, s
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def imported(*arguments: str, **environ: str) -> set[str]:
+    """Packages that a command imports from its start to its end."""
+    command = [sys.executable, "-X", "importtime", "-m", "orchestrator.cli.main", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {name.partition(".")[0] for name in names}
 
 
 def started_one(store: ObjectStore) -> bool:
@@ -87,6 +102,23 @@ def test_a_command_asks_the_server_that_it_finds(store: ObjectStore, picture: Pa
         assert started_one(store)
         assert classify(store, "part-2", picture, {}, "--server", service.address)["count"] == 1
         assert calls(service) == 2
+
+
+def test_a_question_to_a_server_that_is_there_waits_for_no_import_that_it_does_not_need(
+    store: ObjectStore, picture: Path, environ: dict[str, str]
+) -> None:
+    question = ("classifier", "classify", "part-1", str(picture), "--store", store.url)
+    with Service("services.classifier", store.url, environ=environ) as service:
+        for asked in (imported(*question, **environ), imported(*question, "--server", service.address)):
+            assert "grpc" in asked
+            assert asked & HEAVY == set()
+        assert calls(service) == 2
+        assert "rich" in imported(*question, "--verbose", **environ), "whoever wants to look on is shown progress"
+
+
+def test_a_command_imports_no_other_command() -> None:
+    assert imported("--version") & (HEAVY | {"grpc", "google", "pydantic"}) == set()
+    assert imported("classifier", "label", "--help") & (HEAVY | {"grpc", "google"}) == set()
 
 
 def test_without_a_server_the_answer_is_the_same(store: ObjectStore, picture: Path, environ: dict[str, str]) -> None:

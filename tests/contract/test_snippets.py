@@ -39,6 +39,10 @@ def test_every_mark_is_one_that_a_test_runs() -> None:
     assert sum(page.read_text().count("run by a test:") for page in pages) == len(marks)
 
 
+def test_the_clients_own_page_prints_the_same_call() -> None:
+    assert snippets("docs/serving.md", "serving")["serving, client"] in (ROOT / "client/README.md").read_text()
+
+
 def test_the_first_call_works_as_printed(tmp_path: Path) -> None:
     """The server is started by the page's shell, and called by the page's Python as soon as that has gone on."""
     put_classifier(open_store(f"file://{tmp_path}/store"), "screws")

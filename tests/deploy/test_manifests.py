@@ -12,7 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, ServiceSettings, stop_timeout_s
+from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+from defectory.settings import ServiceSettings, stop_timeout_s
 from tests.s3_servers import SEAWEEDFS_ENVIRONMENT, SEAWEEDFS_FLAGS, WEED
 
 ROOT = Path(__file__).parents[2]

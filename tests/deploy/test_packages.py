@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from defectory.settings import DEFAULT_PORTS
+from defectory.ports import DEFAULT_PORTS
 from defectory.versions import BUILDS
 
 ROOT = Path(__file__).parents[2]

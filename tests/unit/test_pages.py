@@ -1,5 +1,7 @@
 """What the pages say can be followed: links lead somewhere, commands exist, a photograph passes no file twice."""
 
+import itertools
+import json
 import re
 import shlex
 import tarfile
@@ -8,13 +10,20 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
+from google.protobuf.json_format import ParseDict
 
 from bench.line_picture import BOXES, picture
-from bench.steps import table
+from bench.steps import expected_table, table
+from defectory.api.generator.v1 import generator_pb2
+from defectory.job_settings.generator_training import GeneratorTraining
+from defectory.job_settings.messages import read
 from defectory.storage import open_store
 from orchestrator.cli.main import app
 from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
+from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.settings import PipelineSettings, resolve
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(page for folder in (".", "client", "docs/**", "services/**") for page in ROOT.glob(f"{folder}/*.md"))
@@ -32,6 +41,7 @@ TOP = (
     "services",
     "tests",
 )
+OF_THE_SHELL = (">", "&", "|", "&&")  # where what is typed for a command ends
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -67,24 +77,55 @@ def commands(page: Path) -> list[list[str]]:
     blocks = re.findall(r"(?ms)^```\w*\n(.*?)^```", page.read_text())
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     words = [shlex.split(line, comments=True) for line in lines if re.match(r"(\.venv/bin/)?defectory ", line)]
-    return [[word for word in line[1:] if word != "…"] for line in words]
+    typed = (itertools.takewhile(lambda word: word not in OF_THE_SHELL, line[1:]) for line in words)
+    return [[word for word in line if word != "…"] for line in typed]
 
 
 WITH_COMMANDS = [page for page in PAGES if commands(page) and page.name != "cli.md"]  # which is the commands' own help
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=named)
-def test_commands_of_the_pages_exist(page: Path) -> None:
-    """Every word up to the first option or argument is a command, and every option is one of that command's."""
+def test_commands_of_the_pages_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their own parser takes them, values and all: words up to the first option or argument are a command's."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("metfaces.pkl", "screws.safetensors"):  # that have to be there before their command looks further
+        (tmp_path / file).touch()
     for words in commands(page):
         command: Any = typer.main.get_command(app)
         rest = list(words)
         while rest and rest[0] in getattr(command, "commands", {}):
             command = command.commands[rest.pop(0)]
         assert not getattr(command, "commands", {}), words
-        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        assert given <= options | {"--help"}, words
+        if "--help" not in rest:
+            command.make_context(shlex.join(words), rest)
+
+
+SECTIONS = set(PipelineSettings.model_fields)
+PIPELINES = [
+    pytest.param(block, id=f"{named(page)} {number}")
+    for page in OF_TODAY
+    for number, block in enumerate(re.findall(r"(?ms)^```yaml\n(.*?)^```", page.read_text()))
+    if isinstance(values := yaml.safe_load(block), dict) and values.keys() <= SECTIONS
+]
+
+
+def test_pages_show_pieces_of_pipelines() -> None:
+    assert len(PIPELINES) >= 2
+
+
+@pytest.mark.parametrize("block", PIPELINES)
+def test_what_is_shown_of_a_pipeline_is_one(block: str) -> None:
+    values = {"name": "parts", "data": {"directory": "photos"}, **yaml.safe_load(block)}
+    assert resolve(values, preset("quick"))
+
+
+def test_a_request_that_is_shown_is_one() -> None:
+    shown = [
+        json.loads(block) for page in OF_TODAY for block in re.findall(r"(?ms)^```json\n(.*?)^```", page.read_text())
+    ]
+    assert len(shown) == 1
+    request = ParseDict(shown[0], generator_pb2.TrainGeneratorRequest())
+    assert read(GeneratorTraining, request.settings).config == "paper512"
 
 
 def test_the_readme_has_commands_and_is_among_the_pages() -> None:
@@ -98,10 +139,16 @@ def test_the_picture_of_the_line_is_what_its_script_draws() -> None:
     assert set(BOXES) - {"photographs"} <= steps
 
 
-def test_the_readmes_times_are_those_of_a_run_that_was_recorded(tmp_path: Path) -> None:
+def test_the_readmes_times_are_those_that_a_run_expects() -> None:
+    assert expected_table({"good": 200, "defect": 100}) in (ROOT / "README.md").read_text()
+
+
+def test_a_recorded_run_says_what_its_steps_took(tmp_path: Path) -> None:
     with tarfile.open(ROOT / "tests/files/run_of_0_1_0.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
-    assert table(open_store(f"file://{tmp_path}"), "demo") in (ROOT / "README.md").read_text()
+    said = table(open_store(f"file://{tmp_path}"), "demo")
+    assert "| `generators` | 120 |" in said
+    assert said.endswith("| in all | 212 |\n\n360 pictures; generators were shown so many kimg: 1 (defect), 3 (good).")
 
 
 def test_the_readme_ends_with_a_table_of_at_most_ten_lines() -> None:

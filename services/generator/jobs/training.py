@@ -99,8 +99,8 @@ def train_generator(
         card = bundle.read_card(job.store, f"{request.name}/{version}")
         return generator_pb2.TrainGeneratorResponse(generator=describe(job.store, card))
     choose(set_up(job.settings))  # a service that is to have a GPU does not train on without it
-    job.report("reading images", 0, 0, "images")
     plan = plan_training(request, job.store, reading_of(job))
+    job.report("reading images", 0, 0, "images")
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
     images = data.load(job.store, plan.lines, plan.resolution_px)
     chosen = settings.resolve(
@@ -126,6 +126,7 @@ def train_generator(
     warning = f"snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
     if warning:
         log.warning(warning)
+    job.report("building the networks", 0, 0, "images", warning=warning)
     report = _reporter(job, chosen.kimg, warning)
     store = job.store if world.writes else ReadOnly(job.store)
     trained = train(make_trainer, store, prefix, training, report, judge)

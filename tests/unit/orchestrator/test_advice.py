@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from defectory.settings import DEFAULT_PORTS, ServiceSettings
+from defectory.ports import DEFAULT_PORTS
+from defectory.settings import ServiceSettings
 from orchestrator.cli.main import app
 from services.classifier.service_settings import ClassifierSettings
 from services.filter.service_settings import FilterSettings

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from inspect import unwrap
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 from google.rpc import status_pb2
 from PIL import Image
+from typer.main import get_group
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
@@ -23,7 +25,7 @@ from defectory.exit_codes import EVICTED, EXIT_CODES, INTERRUPTED
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, write_record
 from defectory.settings import read_settings
 from defectory.storage import open_store
-from orchestrator.cli import classifier, doctor, generator_tools
+from orchestrator.cli import classifier, doctor, projecting
 from orchestrator.cli.explaining import explain
 from orchestrator.cli.main import app
 from orchestrator.cli.options import weights_file
@@ -100,6 +102,8 @@ def test_what_is_recognised_is_said_first_and_a_dry_run_makes_nothing(photos: Pa
     assert (summary["layout"], summary["good"], summary["labels"]) == ("folders", "good", {"good": 9, "defect": 8})
     assert not (tmp_path / ".defectory").exists()
     done = defectory("ingest", str(photos), "--name", "x", cwd=tmp_path)
+    assert re.search(r"^train +\d+ defect, \d+ good, of \d+ parts$", done.stdout, re.MULTILINE)
+    assert "{" not in done.stdout
     assert [line for line in said.splitlines() if line.strip() not in done.stderr] == []
     assert done.stderr.index("layout  folders") < done.stderr.index("files were skipped")
 
@@ -150,6 +154,8 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path:
     plan = json.loads(done.stdout)["plan"]
     assert [(d["step"], d["action"]) for d in plan][:2] == [("ingest", "run"), ("baseline", "run")]
     assert not list(open_store(f"file://{tmp_path}/.defectory").list())
+    said = defectory("run", str(photos), "--dry-run", cwd=tmp_path).stdout
+    assert re.search(r"^step +action$", said, re.MULTILINE), "what was never done has no reason to be listed"
 
 
 def test_settings_are_set_by_path_and_the_advised_options_are_ones_of_run(photos: Path, tmp_path: Path) -> None:
@@ -373,8 +379,8 @@ def test_exit_codes(arguments: tuple[str, ...], code: int, tmp_path: Path) -> No
 
 def whole_numbers() -> Iterator[tuple[str, OptionInfo]]:
     """The options that take one and are no setting's, of the commands that send them to a service as they are."""
-    registered = [*generator_tools.app.registered_commands, *classifier.app.registered_commands]
-    for command in (explain, *(registration.callback for registration in registered)):
+    registered = [*projecting.app.registered_commands, *get_group(classifier.app).commands.values()]
+    for command in (explain, *(unwrap(known.callback) for known in registered)):
         for name, hint in get_type_hints(command, include_extras=True).items():
             kind, *metadata = get_args(hint) or (hint,)
             if kind is int or int in get_args(kind):

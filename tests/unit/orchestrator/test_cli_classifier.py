@@ -66,7 +66,9 @@ def store(tmp_path: Path) -> ObjectStore:
     return store
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], module: str = "classifier") -> Recorded:
+def recorded(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], module: str = "classifier_work"
+) -> Recorded:
     services = Recorded(answer)
 
     @contextmanager
@@ -170,7 +172,7 @@ def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkey
 def test_many_images_are_classified_in_calls_that_a_service_takes(
     tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.cli.classifier.CALL_BYTES", 1000)
+    monkeypatch.setattr("orchestrator.cli.classifying.CALL_BYTES", 1000)
 
     def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
         classifications = [
@@ -182,7 +184,7 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
         ]  # fmt: skip
         return pb.ClassifyResponse(classifications=classifications, model_version="7")
 
-    services = recorded(monkeypatch, answer)
+    services = recorded(monkeypatch, answer, "classifying")
     files = [tmp_path / f"{i}.png" for i in range(5)]
     for file, size in zip(files, (0, 400, 700, 2000, 10), strict=True):
         file.write_bytes(b"x" * size)

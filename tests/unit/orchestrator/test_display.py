@@ -34,8 +34,8 @@ import sys, time
 from orchestrator.pipeline.display import Display
 from orchestrator.pipeline.progress import Report
 with Display(interval_s=0.4) as display:
-    display.started("generators", "it has not finished yet")
-    display.started("judge", "it has not finished yet")
+    display.started("generators", "")
+    display.started("judge", "")
     display.progress("generators", Report("good, training", 300, 1000, "images", 2.5, 130, {"kimg": 0.3}))
     display.progress("judge", Report("training, cycle 2 of 3", 12, 40, "epochs"))
     display.warn("few parts")
@@ -186,10 +186,18 @@ def test_every_new_sheet_of_samples_is_told_once_to_who_wants_to_know_more() -> 
     assert said == {True: [f"  generator screws: samples in {uri}" for uri in uris], False: []}
 
 
+def test_a_step_begins_with_its_reason_where_it_has_one() -> None:
+    display, shown = plain()
+    with display:
+        display.started("ingest", "")
+        display.started("judge", "its inputs have changed: judge.folds from 5 to 3", again=True)
+    assert shown.getvalue().splitlines() == ["▶ ingest", "▶ judge: its inputs have changed: judge.folds from 5 to 3"]
+
+
 def test_what_did_not_finish_says_how_far_it_came() -> None:
     display, shown = plain()
     with suppress(ZeroDivisionError), display:
-        display.started("generators", "it has not finished yet")
+        display.started("generators", "")
         display.progress("generators", TRAINING)
         raise ZeroDivisionError
     assert "✘ generators: not finished, good, training · 300 images seen (0.3 of 1 kimg)" in shown.getvalue()

@@ -367,6 +367,33 @@ def test_what_one_label_is_trained_for_repeats_no_other_labels_training(photos: 
     assert not set(other_seed.ids("TrainGenerator")) & {good, defect}
 
 
+def test_a_step_that_was_never_done_needs_no_reason_and_a_forced_one_names_who_wished_it(photos: Path) -> None:
+    class Whys(Silent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of: dict[str, str] = {}
+
+        def started(self, step: str, why: str, *, again: bool = False) -> None:
+            self.of[step] = why
+
+    def fail(method: str, _request: Any) -> None:
+        if method == "EvaluateClassifier":
+            raise Unavailable("gone")
+
+    store, settings = MemoryStore(), settings_for(photos)
+    plan = make_plan(STEPS, settings, RunRecord(store, "line"), store.url, first="", weights="")
+    assert {decision.why for decision in plan} == {""}
+    stopped, continued, forced = Whys(), Whys(), Whys()
+    with pytest.raises(Unavailable):
+        run_line(STEPS, store, settings, Answers(store, fail), stopped)
+    run_line(STEPS, store, settings, Answers(store), continued)
+    assert stopped.of == {"ingest": "", "baseline": "", "baseline-evaluate": ""}
+    assert set(continued.of) == {step.name for step in STEPS} - {"ingest", "baseline"}
+    assert set(continued.of.values()) == {""}
+    run_line(STEPS, store, settings, Answers(store), forced, first="expanded-evaluate")
+    assert forced.of == dict.fromkeys(("expanded-evaluate", "explain"), "forced by --from expanded-evaluate")
+
+
 def test_a_plan_names_what_has_changed_from_what_to_what(photos: Path) -> None:
     store, settings = MemoryStore(), settings_for(photos)
     record = RunRecord(store, "line")

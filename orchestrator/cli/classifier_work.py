@@ -1,0 +1,219 @@
+"""`defectory classifier train`, `calibrate`, `export` and `evaluate`: what takes long."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
+from defectory.storage import ObjectStore
+from defectory.storage.taking import take_files
+from orchestrator.cli.options import (
+    AsJson,
+    ClassifierModel,
+    Store,
+    Verbose,
+    Weights,
+    content_of,
+    dataset_uri,
+    derived_request_id,
+    opened,
+    session,
+    store_url,
+    weights_content,
+)
+from orchestrator.cli.output import emit, first_of, in_lines
+from orchestrator.cli.sections import in_sections
+from orchestrator.cli.setting_options import with_settings
+
+TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
+DECIDED: Literal["decision_agreement"] = (
+    "decision_agreement"  # of an export; absent where the model has no operating point
+)
+
+
+@with_settings({"input_px": "input", "width_multiplier": "width", "good_label": "good"})
+def train(
+    dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    training: ClassifierTraining,
+    cycles: FoldedCycles,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,
+    weights: Weights = "",
+    verbose: Verbose = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier in several cycles. The same command again goes on where it was stopped.
+
+    \b
+    defectory classifier train screws --name screws --target recall=0.99
+    defectory classifier train screws --name screws-judge --cycles 3 --folds 3 --at-once 2 --l2 0.001
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.classifier_steps import began_from
+    from orchestrator.pipeline.methods import TRAIN_CLASSIFIER
+
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    request = classifier_pb2.TrainClassifierRequest(
+        manifest_uri=manifest_uri, name=name, seed=seed, settings=fill(classifier_pb2.TrainingSettings(), training)
+    )
+    request = fill(request, cycles)
+    request.request_id = derived_request_id(
+        "classifier-train", content_of(store_, manifest_uri), weights_content(weights), request
+    )
+    with session(store_url(store), weights, verbose=verbose) as services, services.step(f"classifier {name}"):
+        made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
+        if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
+            services.warn(
+                "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
+            )
+    result = {
+        "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
+        "initial_weights": began_from(made, training.initial_weights),
+        "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
+        "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
+        **_acceptance(store_, made.card_uri),
+        "skipped": json.loads(store_.get(store_.key(made.metrics_uri)))["skipped"],
+    }  # fmt: skip
+    emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
+
+
+def _skipped(images: list[tuple[str, str]]) -> str:
+    """How many images could not be read, and the first of them."""
+    return first_of([uri.rpartition("/")[2] for uri, _ in images])
+
+
+def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:
+    """Calibration and operating point as the card has them, for a person."""
+    card = json.loads(store.get(store.key(card_uri)))
+    point = card["operating_point"]
+    result: dict[str, object] = {
+        "temperature": card["calibration"]["temperature"],
+        "ece": {key: card["calibration"]["validation"][key] for key in ("ece_before", "ece_after")},
+        "threshold": point and point["threshold"],
+    }
+    for split in ("validation", "test"):
+        for error in ("escape", "overkill"):
+            if point and point[split]:
+                rate = point[split][error]
+                share = f"{rate['count'] / rate['of']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})"
+                result[f"{error}_{split}"] = f"{rate['count']} of {rate['of']}: {share}"
+    return result
+
+
+def calibrate(
+    model: ClassifierModel,
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
+    target: Annotated[str, typer.Option("--target", help=TARGET_HELP)] = "",
+    good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts; else as trained.")] = "",
+    verbose: Verbose = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Fit the calibration and the operating point anew on validation images: a new version, the same weights.
+
+    \b
+    defectory classifier calibrate screws --dataset screws --target overkill=0.02
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.models import resolve
+    from orchestrator.pipeline.methods import CALIBRATE_CLASSIFIER
+
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    full = "/".join(resolve(store_, "classifier", model))
+    request = classifier_pb2.CalibrateClassifierRequest(
+        model=full, manifest_uri=manifest_uri, target=target, good_label=good
+    )
+    request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
+        made = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
+    result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
+    emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
+
+
+def export(
+    model: ClassifierModel,
+    format_: Annotated[str, typer.Option("--format", help="saved-model, tflite, tflite-int8 or onnx.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files.")
+    ] = "",
+    dataset: Annotated[str, typer.Option("--dataset", help="Its test images check; else the one trained on.")] = "",
+    verbose: Verbose = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier for other software, and check it against the original on the test images.
+
+    \b
+    defectory classifier export screws --format onnx --out build/screws
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.models import resolve
+    from orchestrator.pipeline.methods import EXPORT_CLASSIFIER
+
+    store_ = opened(store)
+    full = "/".join(resolve(store_, "classifier", model))
+    manifest_uri = dataset_uri(store_, dataset) if dataset else ""
+    request = classifier_pb2.ExportClassifierRequest(model=full, format=format_, manifest_uri=manifest_uri)
+    content = content_of(store_, manifest_uri) if manifest_uri else ""
+    request.request_id = derived_request_id("export", content, request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"export {full}"):
+        made = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
+        if made.differs:
+            decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
+            services.doubt(
+                f"of {made.images} test images the {format_} gives {made.agreement:.0%} the original's label{decided}: "
+                "do not use it in the original's place; a format of floating-point numbers does agree"
+            )
+    if out:
+        take_files(store_, [(uri, Path(out, format_, uri.removeprefix(f"{made.uri}/")), "") for uri in made.files])
+    result = {
+        "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
+        "out": str(Path(out, format_)) if out else "",
+        "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
+        "agreement": made.agreement, "agreements": dict(made.agreements), "sound": not made.differs,
+        "decision_agreement": made.decision_agreement if made.HasField(DECIDED) else None,
+        "max_difference": made.max_difference,
+    }  # fmt: skip
+    emit(result, as_json)
+
+
+def evaluate(
+    model: ClassifierModel,
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    verbose: Verbose = False,
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a classifier on one split of a dataset.
+
+    \b
+    defectory classifier evaluate screws --dataset screws --split test
+    """
+    from defectory.api.classifier.v1 import classifier_pb2
+    from defectory.models import resolve
+    from orchestrator.pipeline.methods import EVALUATE_CLASSIFIER
+
+    store_ = opened(store)
+    manifest_uri = dataset_uri(store_, dataset)
+    full = "/".join(resolve(store_, "classifier", model))
+    request = classifier_pb2.EvaluateClassifierRequest(model=full, manifest_uri=manifest_uri, split=split)
+    request.request_id = derived_request_id("evaluate", content_of(store_, manifest_uri), request)
+    with session(store_url(store), verbose=verbose) as services, services.step(f"evaluate {full}"):
+        response = services.clients.operate(EVALUATE_CLASSIFIER, request, services.report)
+    result: dict[str, object] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
+    evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
+    result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
+    result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
+    text = {**result, "skipped": _skipped(evaluation["skipped"])}
+    if decisions := evaluation.get("decisions"):
+        labels = list(decisions["labels"])
+        rows = [dict(zip(labels, row, strict=True)) for row in decisions["confusion"]]
+        text["confusion"] = dict(zip(labels, rows, strict=True))
+    emit(result, as_json, in_sections(text))

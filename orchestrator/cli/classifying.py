@@ -1,0 +1,118 @@
+"""`defectory classifier classify`: answers for images, of a server that is there or of one that is started for it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from defectory.errors import InvalidInput
+from defectory.exit_codes import EXIT_CODES
+from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
+from orchestrator.cli.output import emit, first_of, table
+
+if TYPE_CHECKING:
+    from defectory.api.classifier.v1.classifier_pb2 import Classification
+
+CALL_IMAGES, CALL_BYTES = 256, 32 << 20  # of a call to Classify
+BRIEF_IMAGES = 16  # that a server which is there answers before a person could look at progress
+
+
+def classify(
+    model: ClassifierModel,
+    images: Annotated[list[str], typer.Argument(help="Image files, folders of them, or URIs of the store.")],
+    verbose: Verbose = False,
+    server: Annotated[
+        str, typer.Option("--server", metavar="HOST:PORT", help="Classifier to ask (DEFECTORY_CLASSIFIER_ADDRESS).")
+    ] = "",
+    store: Store = "",
+    as_json: AsJson = False,
+) -> None:
+    """Classify images. One that is broken is named, the others are answered, and the exit code is 3.
+
+    A classifier that you serve from the same store on this machine is asked, where it has the model loaded; else one
+    is started for as long as this takes.
+
+    \b
+    defectory classifier classify screws part1.png part2.jpg
+    defectory classifier classify screws shots/ --server line4.factory:50052
+    """
+    from orchestrator.cli.pictures import named
+
+    given = named(images)
+    failed: dict[str, str] = {}
+    at, asked = _asked(server, store, model)
+    brief = bool(at) and len(given.images) <= BRIEF_IMAGES
+    with (
+        session(store_url(store), at=at, verbose=verbose, brief=brief) as services,
+        services.step(f"classify {len(given.images)} images"),
+    ):
+        version, found = _classified(services, asked, given.images, failed)
+        if failed:
+            services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
+    rows = [
+        {
+            "image": image,
+            "label": c.label,
+            "decision": c.decision,
+            "rejected": c.rejected if c.HasField("rejected") else None,
+            "probability": c.probabilities[c.label],
+            "probabilities": dict(c.probabilities),
+        }
+        for image, c in found.items()
+    ]
+    result = {
+        "model": model, "version": version, "count": len(rows), "classifications": rows,
+        "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
+        "left_out": given.left_out,
+    }  # fmt: skip
+    said: dict[object, str] = {True: "yes", False: "no", None: ""}
+    cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
+    if given.left_out:
+        sys.stderr.write(f"left out, no images by their names: {first_of(given.left_out)}\n")
+    for image in (image for image in given.images if image in failed):
+        sys.stderr.write(f"error: {image}: {failed[image]}\n")
+    emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
+    if failed:
+        raise typer.Exit(EXIT_CODES[InvalidInput])
+
+
+def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
+    """(service -> where it is, where one is named or found; the model as it is asked for)."""
+    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
+        return ({"classifier": server} if server else {}), model
+    from orchestrator.pipeline.running import running_classifier
+
+    found = running_classifier(opened(store), store_url(store), model, os.environ)
+    return ({}, model) if found is None else ({"classifier": found[0]}, found[1])
+
+
+def _classified(
+    services: Session, model: str, images: list[str], failed: dict[str, str]
+) -> "tuple[str, dict[str, Classification]]":
+    """(the version that answered, image -> its classification); `failed` gets the others -> why."""
+    from defectory.api.classifier.v1 import classifier_pb2
+    from orchestrator.cli.pictures import OF_ONE_IMAGE, blamed, calls
+    from orchestrator.pipeline.methods import CLASSIFY
+    from orchestrator.pipeline.progress import Report
+
+    found: dict[str, Classification] = {}
+    version = ""
+    for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
+        while call:  # the service refuses a call for the first image that is none: the others are asked for again
+            asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
+            request = classifier_pb2.ClassifyRequest(model=asked, images=call.values())
+            try:
+                response = services.clients.call(CLASSIFY, request)
+            except OF_ONE_IMAGE as error:
+                wrong = blamed(error, list(call))
+                if wrong is None:
+                    raise
+                image, failed[image] = wrong
+                del call[image]
+                continue
+            version = response.model_version
+            found.update(zip(call, response.classifications, strict=True))
+            break
+        services.report(Report("classifying", len(found) + len(failed), len(images), "images"))
+    return version, found
