@@ -58,6 +58,13 @@ class ClassifierRecipe(JobSettings):
     label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
     class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
     augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")
+    views: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="augmented or mirrored views of a training picture that steps draw among where the base stands "
+        "still, each embedded once; 0: every draw is a new one, and embedded anew",
+    )
     mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     real_share: float | None = Field(

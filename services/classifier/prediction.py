@@ -1,31 +1,45 @@
 """Probabilities and embeddings of many images, for evaluation and scoring; serving has engines of its own."""
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 
+from defectory.datasets.manifest_line import ManifestLine
+from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
+from services.classifier.bundle import load_cycle
+from services.classifier.card import ClassifierCard
+from services.classifier.data import load_images
+from services.classifier.features import Base, base_sha256, features_of
 from services.classifier.model import Network, build, compiled
 
 BATCH = 64
 
 
 class Predictor:
-    """A network and the graph that answers, with whichever weights the network has."""
+    """A network and the graphs that answer, with whichever weights the network has."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._outputs = compiled(lambda x: _embed_and_classify(network, x), network.model.input_shape[1:])
+        self._embed = compiled(lambda x: network.embed(x, training=False), network.model.input_shape[1:])
+        self._classify = compiled(lambda x: network.top(x, training=False), network.top.input_shape[1:])
 
-    def predict(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(probabilities (N, labels), embeddings (N, channels)), float32, of uint8 (N, size, size, 3)."""
-        probabilities, embeddings = [], []
-        for start in range(0, len(pixels), BATCH):
-            p, e = self._outputs(tf.cast(pixels[start : start + BATCH], tf.float32))
-            probabilities.append(p.numpy())
-            embeddings.append(e.numpy())
-        return np.concatenate(probabilities), np.concatenate(embeddings)
+    @property
+    def base(self) -> Base:
+        """The network's present base."""
+        size_px, channels = self.network.model.input_shape[1], self.network.embed.output_shape[-1]
+        return Base(base_sha256(self.network), size_px, channels, self.embed)
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Embeddings (N, channels), float32, of images (N, size, size, 3) in [0, 255]."""
+        return _in_batches(self._embed, pixels)
+
+    def classify(self, embeddings: np.ndarray) -> np.ndarray:
+        """Probabilities (N, labels), float32, of embeddings."""
+        return _in_batches(self._classify, embeddings)
 
 
 @lru_cache(maxsize=1)
@@ -34,6 +48,62 @@ def predictor_of(architecture: Architecture) -> Predictor:
     return Predictor(build(architecture))
 
 
-def _embed_and_classify(network: Network, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    embeddings = network.embed(images, training=False)
-    return network.top(embeddings, training=False), embeddings
+@dataclass(frozen=True)
+class Predicted:
+    """What all cycles of a classifier say of images.
+
+    Attributes:
+        lines: whose pictures could be read. skipped: (URI, reason) of the others.
+        probabilities: float32 (cycles, N, labels). embeddings: float32 (N, channels), the main cycle's.
+    """
+
+    lines: list[ManifestLine]
+    skipped: list[tuple[str, str]]
+    probabilities: np.ndarray
+    embeddings: np.ndarray
+
+
+def predict(
+    store: ObjectStore,
+    card: ClassifierCard,
+    lines: Sequence[ManifestLine],
+    on_image: Callable[[int, int], None] = lambda done, total: None,
+    on_cycle: Callable[[int, int], None] = lambda done, total: None,
+) -> Predicted:
+    """Ask every cycle; where the base stood still in the training, features that are kept serve.
+
+    Raises: as `load_images`, and as `load_cycle`.
+    """
+    predictor = predictor_of(card.architecture)
+    size_px, network = card.architecture.input_px, predictor.network
+    frozen = card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+    kept, skipped = list(lines), list[tuple[str, str]]()
+    pixels = np.empty(0, np.uint8)
+    if not frozen:
+        images = load_images(store, lines, size_px, card.preprocessing, on_image)
+        kept, pixels, skipped = images.lines, images.pixels, images.skipped
+    before, embeddings = "", np.empty((len(kept), network.embed.output_shape[-1]), np.float32)
+    by_cycle, of_main = [], embeddings
+    for cycle in range(len(card.cycles)):
+        load_cycle(store, card, network, cycle)
+        if not frozen:
+            embeddings = predictor.embed(pixels)
+        elif (base := predictor.base).sha256 != before:
+            features = features_of(store, lines, base, card.preprocessing, report=on_image)
+            before, kept, skipped, embeddings = base.sha256, features.lines, features.skipped, features.values[:, 0]
+        by_cycle.append(predictor.classify(embeddings))
+        if cycle == card.main_cycle:
+            of_main = embeddings
+        on_cycle(cycle + 1, len(card.cycles))
+    return Predicted(kept, skipped, np.stack(by_cycle), of_main)
+
+
+def _in_batches(step: tf.types.experimental.GenericFunction, inputs: np.ndarray) -> np.ndarray:
+    parts = [step(tf.cast(few, tf.float32)).numpy() for few in _batches(inputs)]
+    return np.concatenate(parts)
+
+
+def _batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """At least one, which may be empty."""
+    for start in range(0, max(1, len(inputs)), BATCH):
+        yield inputs[start : start + BATCH]

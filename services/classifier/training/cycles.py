@@ -15,7 +15,7 @@ from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.measurement import measure
 from services.classifier.training.order import batches
-from services.classifier.training.schedule import Schedule, Stage
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
 SETTLED_BY = 1024  # images of an epoch that the head's statistics are of: enough for 3% of a standard deviation
@@ -36,7 +36,6 @@ def run_cycle(
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
-    features: dict[Stage, dict[str, np.ndarray]],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -46,7 +45,7 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
-        features: stage -> split -> what its images give under the base as cycles start; filled by the first to need it.
+        parts: whose inputs get what their images give under the base as cycles start, by the first cycle to need it.
 
     Raises:
         InvalidInput: it diverges.
@@ -59,7 +58,8 @@ def run_cycle(
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
-        features.clear()
+        for part in parts.values():
+            part.forget()
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
@@ -67,9 +67,10 @@ def run_cycle(
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         stage = schedule.stage(epoch)
-        if stage not in features:
-            features[stage] = {split: trainer.features(stage, part.pixels) for split, part in parts.items()}
-        inputs = features[stage]
+        for part in parts.values():
+            if stage not in part.inputs:
+                part.inputs[stage] = trainer.features(stage, part.pixels)
+        inputs = train.inputs[stage]
         order = batches(
             is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
         )
@@ -77,15 +78,16 @@ def run_cycle(
         for number, chosen in enumerate(order):
             step = epoch * schedule.steps + number
             moves = schedule.moves(seed, step) if stage == "pixels" else None
-            seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
-        trainer.settle(inputs["train"][_spread(order.ravel(), SETTLED_BY)])
+            shown = inputs[chosen, schedule.shown(seed, step)] if stage == "views" else inputs[chosen]
+            seen.append(trainer.train(shown, train.labels[chosen], schedule.progress(step), moves))
+        trainer.settle(train.inputs["pooled" if stage == "views" else stage][_spread(order.ravel(), SETTLED_BY)])
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),
         }
         for split in ("validation", "test"):
             if parts[split].lines:
-                probabilities = trainer.predict(inputs[split])
+                probabilities = trainer.predict(parts[split].inputs[stage])
                 entry[split] = measure(parts[split].labels, probabilities, settings.focal_gamma)
         _check_converges(entry, cycle)
         epochs.append(entry)

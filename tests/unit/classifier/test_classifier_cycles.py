@@ -42,7 +42,7 @@ def run(prepared: Prepared, url_store, seen: list[int], kill_after: int = 0) -> 
         if epochs == kill_after:
             raise Killed
 
-    return run_cycle(url_store, "m/", prepared.trainer, prepared.parts, {}, SETTINGS, 0, 11, report)
+    return run_cycle(url_store, "m/", prepared.trainer, prepared.parts, SETTINGS, 0, 11, report)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_epochs_that_patience_spares_count_as_done(prepared: Prepared, monkeypat
     monkeypatch.setattr(cycles, "_rank", lambda entry: (0.0, 0.0))  # none is better than the first
     settings, seen = SETTINGS.model_copy(update={"epochs": 50, "patience": 2}), []
     made = run_cycle(
-        open_store("memory://"), "m/", prepared.trainer, prepared.parts, {}, settings, 0, 11,
+        open_store("memory://"), "m/", prepared.trainer, prepared.parts, settings, 0, 11,
         lambda cycle, epochs, values: seen.append((epochs, "val_f1" in values)),
     )  # fmt: skip
     assert len(made.epochs) == 4  # two of the warm-up, two that were waited
@@ -180,7 +180,8 @@ def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -
         ({}, 320, 5, 3),  # as many as there are cores
         ({}, 320, 2, 2),
         ({"recipe": "best"}, 320, 5, 1),  # the base stands still
-        ({"trainable_base": "none", "augment": 0.5}, 320, 5, 3),  # it does, but no image is the same twice
+        ({"trainable_base": "none", "augment": 0.5}, 320, 5, 1),  # so do the views
+        ({"trainable_base": "none", "augment": 0.5, "views": 0}, 320, 5, 3),  # no image is the same twice
         ({"epochs": 2}, 320, 5, 1),  # 20 steps are done before TensorFlow has started
     ):
         settings = training_settings({**long, **changes}, 64)

@@ -140,6 +140,9 @@ def test_what_stands_still_is_computed_once() -> None:
         return [Schedule(settings, images=20).stage(epoch) for epoch in (0, 1)]
 
     assert stages(trainable_base="none") == ["pooled", "pooled"]
+    assert stages(trainable_base="none", augment=0.1) == ["pooled", "views"]
+    assert stages(trainable_base="none", augment=0.1, views=0) == ["pooled", "pixels"]
+    assert stages(trainable_base="none", augment=0.1, initial_weights="random") == ["pooled", "pixels"]
     assert stages(trainable_base="top") == ["pooled", "stem"]
     assert stages(trainable_base="top", augment=0.1) == ["pooled", "pixels"]
     assert stages(trainable_base="top", initial_weights="random") == ["pooled", "pixels"]
@@ -158,7 +161,8 @@ def test_a_schedule_warms_up_decays_and_loses_patience() -> None:
     assert schedule.ends(10, best=10)
     frozen = Schedule(TrainingSettings(trainable_base="none"), images=20)
     assert frozen.embeds(39)
-    assert not Schedule(TrainingSettings(trainable_base="none", mirror_x=True), images=20).embeds(0)
+    assert Schedule(TrainingSettings(trainable_base="none", mirror_x=True), images=20).embeds(0)
+    assert not Schedule(TrainingSettings(trainable_base="none", mirror_x=True, views=0), images=20).embeds(0)
 
 
 def test_moves_depend_on_seed_and_step_alone() -> None:
