@@ -68,7 +68,11 @@ class ClassifierRecipe(JobSettings):
     mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     real_share: float | None = Field(
-        None, ge=1e-3, le=1, description="share of real images a batch; 1: no others; absent: as they come"
+        None,
+        ge=1e-3,
+        le=1,
+        description="least share of photographs among a label's draws, the rest being edited or synthetic; labels are "
+        "then drawn in turn; 1: photographs only; absent: all images as they come",
     )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: InitialWeights = Field(

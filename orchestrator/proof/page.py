@@ -77,6 +77,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["figure"] = in_words
+    environment.filters["tried"] = lambda figure, score, signed=False: in_words(Interval(*figure), score, signed=signed)
     return environment.get_template("experiment.html").render(
         proof=proof,
         protocol=protocol,
@@ -133,6 +134,7 @@ def _json(proof: Proof, protocol: Protocol, verdict: Sequence[str]) -> bytes:
         "design": asdict(protocol.design),
         "limits": limits(protocol.spec, protocol.design),
         "openings": [opening.model_dump(mode="json") for opening in protocol.openings],
+        "trials": [trial.model_dump(mode="json") for trial in protocol.trials],
         "trained_on": [dict(kinds) for kinds in protocol.trained_on],
         "proof": asdict(proof),
     }

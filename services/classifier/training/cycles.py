@@ -1,6 +1,7 @@
-"""Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
+"""Training cycles: every epoch measured, the best one chosen on validation, resumed from shortly before a kill."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
+KEPT_EVERY_S = 5.0  # of work, the most that a kill loses: an epoch of a head takes less time than to write it down
 SETTLED_BY = 1024  # images of an epoch that the head's statistics are of: enough for 3% of a standard deviation
 
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
@@ -63,7 +65,8 @@ def run_cycle(
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
-    is_real = np.array([line.is_real for line in train.lines])
+    is_photograph = np.array([line.is_photograph for line in train.lines])
+    kept_s = time.monotonic()
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         stage = schedule.stage(epoch)
@@ -72,8 +75,9 @@ def run_cycle(
                 part.inputs[stage] = trainer.features(stage, part.pixels)
         inputs = train.inputs[stage]
         order = batches(
-            is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
-        )
+            is_photograph, train.labels, epoch=epoch, steps=schedule.steps, batch=settings.batch,
+            real_share=settings.real_share, seed=seed,
+        )  # fmt: skip
         seen = []
         for number, chosen in enumerate(order):
             step = epoch * schedule.steps + number
@@ -93,8 +97,10 @@ def run_cycle(
         epochs.append(entry)
         if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
             best = _Best(epoch + 1, weights_bytes(trainer.network))
-        state.save(epochs, best)
         over = schedule.ends(len(epochs), best.epoch)  # epochs that patience spares count as done
+        if not over and time.monotonic() - kept_s >= KEPT_EVERY_S:
+            state.save(epochs, best)
+            kept_s = time.monotonic()
         values = {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]}
         report(cycle, settings.epochs if over else epoch + 1, values)
     assert best is not None  # settings.epochs >= 1

@@ -1,4 +1,4 @@
-"""A cycle that is killed goes on after its last finished epoch and ends in the same weights."""
+"""A cycle that is killed goes on after the last epoch that was kept, and ends in the same weights."""
 
 import queue
 from collections.abc import Mapping
@@ -51,9 +51,10 @@ def whole(prepared: Prepared) -> CycleResult:
     return run(prepared, open_store("memory://"), [])
 
 
-def test_killed_in_any_phase_no_finished_epoch_is_repeated_and_it_ends_in_the_same_weights(
-    prepared: Prepared, whole: CycleResult
+def test_killed_in_any_phase_no_kept_epoch_is_repeated_and_it_ends_in_the_same_weights(
+    prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cycles, "KEPT_EVERY_S", 0)
     store, seen = open_store("memory://"), []
     for kill_after in (1, 3):  # in the warm-up, and in what follows
         with pytest.raises(Killed):
@@ -63,6 +64,17 @@ def test_killed_in_any_phase_no_finished_epoch_is_repeated_and_it_ends_in_the_sa
     assert resumed == whole  # with the hash of the weights
     assert [info.key for info in store.list("m/")] == ["m/cycle-0.json", "m/cycle-0.safetensors"]
     assert run(prepared, store, []) == whole  # a finished cycle is only read
+
+
+def test_short_epochs_are_not_written_down_one_by_one_and_are_repeated_to_the_same_weights(
+    prepared: Prepared, whole: CycleResult
+) -> None:
+    store, seen = open_store("memory://"), []
+    with pytest.raises(Killed):
+        run(prepared, store, seen, 3)
+    assert not list(store.list("m/"))
+    assert run(prepared, store, seen) == whole
+    assert seen == [1, 2, 3, 1, 2, 3, 4]
 
 
 def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: CycleResult) -> None:

@@ -84,8 +84,8 @@ class TrainingSettings(_message.Message):
     once. Equal for arms that are compared.
     """
     real_share: _builtins.float
-    """Share of real images in every batch, in [0.001, 1], at least one image of each kind below 1; 1: real images only; absent: as
-    they come.
+    """Least share of photographs among a label's draws, in [0.001, 1], the rest being edited or synthetic images; labels are then
+    drawn in turn; 1: photographs only; absent: all images as they come.
     """
     initial_weights: _builtins.str
     """Where the base starts: "imagenet", "starter" (the shipped base that learned from drawn parts) or "random"; default
