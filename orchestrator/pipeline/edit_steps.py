@@ -46,8 +46,8 @@ def edits(step: str, settings: EditSettings) -> Callable[[StepContext], Edited]:
 
 def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
     real_uri = context.outputs[INGEST].manifest_uri
-    made = _by_recipe(context, step, settings) if settings.count else None
-    uris = [made.manifest_uri] if made else []
+    by_recipe = _by_recipe(context, step, settings) if settings.count else None
+    uris = [by_recipe.manifest_uri] if by_recipe else []
     for dataset in settings.datasets:
         read_card(context.store, dataset)
         uris.append(context.store.uri(manifest_key(dataset)))
@@ -60,11 +60,13 @@ def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
     name = context.name(step)
     card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": step}
     return Edited(
-        manifest_uri=write_dataset(context.store, name, edited, {**card, "seam": made.seam if made else None}),
+        manifest_uri=write_dataset(
+            context.store, name, edited, {**card, "seam": by_recipe.seam if by_recipe else None}
+        ),
         content_hash=content_hash(edited),
         counts=dict(sorted(Counter(line.label for line in edited).items())),
         by_edit=dict(sorted(Counter(str(recipe_of(x).get("edit", BY_HAND)) for x in edited).items())),
-        seam=made.seam if made else None,
+        seam=by_recipe.seam if by_recipe else None,
     )
 
 
@@ -78,13 +80,13 @@ def _by_recipe(context: StepContext, step: str, settings: EditSettings) -> Made:
         lines = lines_by_heat(
             context.store, context.services, lines, source, model, name, context.request_id("heat"), context.on_report
         )
-    made = edit_by_recipe(
+    edited = edit_by_recipe(
         context.store, lines, settings, name, source=source, count=settings.count, seed=context.settings.seed,
         by_heat=by_heat, report=_reporting(context.on_report),
     )  # fmt: skip
-    for note in made.notes:
+    for note in edited.notes:
         context.warn(note)
-    return made
+    return edited
 
 
 def lines_by_heat(
