@@ -129,8 +129,8 @@ def _recolour(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None
 
 
 def _anomaly(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
-    made = anomaly(drawn.edit, ground.pixels, donor.pixels, drawn.seed)
-    return Picture(*made) if made else None
+    changed = anomaly(drawn.edit, ground.pixels, donor.pixels, drawn.seed)
+    return Picture(*changed) if changed else None
 
 
 _EDITS: Mapping[EditName, Callable[[Drawn, Picture, Picture, Patch | None], Picture | None]] = {

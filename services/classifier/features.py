@@ -101,9 +101,9 @@ def features_of(
         for number, view in enumerate(views):
             new = np.flatnonzero(~known[rows, number])
             of = [sha256s[i] for i in new]
-            made = _embedded(base, images.pixels, new, view.moves(of, base.input_px) if of else None)
-            values[rows[new], number] = made
-            kept[number].write(of, made)
+            embedded = _embedded(base, images.pixels, new, view.moves(of, base.input_px) if of else None)
+            values[rows[new], number] = embedded
+            kept[number].write(of, embedded)
     report(len(first), len(first))
     read = [line for line in lines if line.file.sha256 not in reasons]
     return Features(

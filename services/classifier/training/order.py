@@ -68,9 +68,9 @@ def _shared(own: Sequence[np.ndarray], real_share: float, draws: np.ndarray, see
         own: (photographs, made images). draws: consecutive numbers.
     """
     before = np.floor(draws * (1 - real_share) + EPSILON).astype(int)  # made ones drawn before each draw
-    made = np.floor((draws + 1) * (1 - real_share) + EPSILON).astype(int) > before
+    is_made = np.floor((draws + 1) * (1 - real_share) + EPSILON).astype(int) > before
     chosen = np.empty(len(draws), dtype=int)
-    for kind, which, ordinal in ((0, ~made, draws - before), (1, made, before)):
+    for kind, which, ordinal in ((0, ~is_made, draws - before), (1, is_made, before)):
         if which.any():
             numbers = ordinal[which]
             chosen[which] = Stream(own[kind], seed + (kind << 20)).take(int(numbers[0]), len(numbers))

@@ -64,10 +64,10 @@ def test_a_picture_is_looked_at_once_whoever_asks(store: ObjectStore, lines: lis
     np.testing.assert_array_equal(few.values[:, 0], means(store, [*lines[:10], *lines[:3]]))
     for line in lines[:10]:
         store.delete(store.key(line.file.uri))  # nobody reads them again
-    found = features_of(store, lines[::-1], counting.base, AS_THEY_ARE)
+    kept = features_of(store, lines[::-1], counting.base, AS_THEY_ARE)
     assert counting.seen == len(lines)
-    assert found.lines == lines[::-1]
-    np.testing.assert_array_equal(found.values[-10:][::-1], few.values[:10])
+    assert kept.lines == lines[::-1]
+    np.testing.assert_array_equal(kept.values[-10:][::-1], few.values[:10])
 
 
 def test_another_base_or_input_shares_nothing(store: ObjectStore, lines: list[ManifestLine]) -> None:
@@ -80,10 +80,10 @@ def test_another_base_or_input_shares_nothing(store: ObjectStore, lines: list[Ma
 
 def test_pictures_that_cannot_be_read_are_left_out_with_their_reasons(store: ObjectStore) -> None:
     lines = read_manifest(store, with_bad_files(store, make_dataset(store)))
-    read, found = load_images(store, lines, 32, AS_THEY_ARE), features_of(store, lines, Counting().base, AS_THEY_ARE)
-    assert found.lines == read.lines
-    assert len(found.values) == len(read.lines) < len(lines)
-    assert found.skipped == read.skipped
+    read, kept = load_images(store, lines, 32, AS_THEY_ARE), features_of(store, lines, Counting().base, AS_THEY_ARE)
+    assert kept.lines == read.lines
+    assert len(kept.values) == len(read.lines) < len(lines)
+    assert kept.skipped == read.skipped
 
 
 def test_what_a_killed_call_had_kept_is_not_computed_again(
@@ -102,9 +102,9 @@ def test_what_a_killed_call_had_kept_is_not_computed_again(
         features_of(store, lines, counting.base, AS_THEY_ARE)
     monkeypatch.setattr(store, "put", put)
     counting.seen = 0
-    found = features_of(store, lines, counting.base, AS_THEY_ARE)
+    kept = features_of(store, lines, counting.base, AS_THEY_ARE)
     assert counting.seen == len(lines) - 10
-    np.testing.assert_array_equal(found.values[:, 0], means(store, lines))
+    np.testing.assert_array_equal(kept.values[:, 0], means(store, lines))
 
 
 @pytest.mark.parametrize("ending", [".npy", ".json"])
@@ -119,10 +119,10 @@ def test_what_is_broken_is_computed_again_with_a_warning(
     store.put(key, content[:-9] + other + content[-8:] if broken is None else broken)
     counting = Counting()
     with capture_logs() as logs:
-        found = features_of(store, lines, counting.base, AS_THEY_ARE)
+        kept = features_of(store, lines, counting.base, AS_THEY_ARE)
     assert counting.seen == len(lines)
     assert [entry["log_level"] for entry in logs] == ["warning"]
-    np.testing.assert_array_equal(found.values[:, 0], means(store, lines))
+    np.testing.assert_array_equal(kept.values[:, 0], means(store, lines))
     features_of(store, lines, counting.base, AS_THEY_ARE)
     assert counting.seen == len(lines)  # the broken shard is gone, the new one is whole
 
@@ -130,17 +130,17 @@ def test_what_is_broken_is_computed_again_with_a_warning(
 def test_a_view_is_the_same_whoever_asks_for_it_beside_what(store: ObjectStore, lines: list[ManifestLine]) -> None:
     counting = Counting()
     views = [View(number, 0.5, mirror_x=True) for number in (1, 2)]
-    found = features_of(store, lines, counting.base, AS_THEY_ARE, (AS_IT_IS, *views))
-    assert found.values.shape == (len(lines), 3, 3)
+    kept = features_of(store, lines, counting.base, AS_THEY_ARE, (AS_IT_IS, *views))
+    assert kept.values.shape == (len(lines), 3, 3)
     again = features_of(store, lines[5:6], counting.base, AS_THEY_ARE, views[1:])
     assert counting.seen == 3 * len(lines)
-    np.testing.assert_array_equal(again.values[0, 0], found.values[5, 2])
+    np.testing.assert_array_equal(again.values[0, 0], kept.values[5, 2])
     moves = views[1].moves([lines[5].file.sha256], 32)
     moved = apply_moves(
         load_images(store, lines[5:6], 32, AS_THEY_ARE).pixels.astype(np.float32), moves.transforms, moves.light
     )
     np.testing.assert_allclose(again.values[0, 0], moved.numpy().mean(axis=(0, 1, 2)), rtol=1e-5)
-    assert len({tuple(row) for row in found.values[5]}) == 3  # they differ
+    assert len({tuple(row) for row in kept.values[5]}) == 3  # they differ
     weaker = features_of(store, lines[5:6], counting.base, AS_THEY_ARE, [View(2, 0.25, mirror_x=True)])
     assert not np.array_equal(weaker.values[0, 0], again.values[0, 0])
 

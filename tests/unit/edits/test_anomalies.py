@@ -25,9 +25,9 @@ def store() -> MemoryStore:
 def test_what_lies_beside_an_anomaly_is_as_it_was(kind: str, channels: int) -> None:
     random = np.random.default_rng(0)
     ground, other = tile(random, channels), tile(random, channels)
-    made = [anomaly(kind, ground, other, seed) for seed in range(30)]
-    assert sum(result is not None for result in made) >= 25
-    for result in filter(None, made):
+    anomalies = [anomaly(kind, ground, other, seed) for seed in range(30)]
+    assert sum(result is not None for result in anomalies) >= 25
+    for result in filter(None, anomalies):
         pixels, mask = result
         assert pixels.shape == ground.shape
         np.testing.assert_array_equal(pixels[~mask], ground[~mask])
@@ -42,9 +42,9 @@ def test_a_patch_and_a_scar_have_the_papers_sizes() -> None:
     assert min(areas) >= 2 * 10 * 0.7
     assert max(areas) <= 16 * 25 * 1.2
     for seed in range(20):
-        made = anomaly("scar", ground, ground, seed)
-        assert made is not None
-        assert ndimage.label(made[1])[1] == 1
+        scar = anomaly("scar", ground, ground, seed)
+        assert scar is not None
+        assert ndimage.label(scar[1])[1] == 1
 
 
 def test_perlin_noise_is_zero_at_its_corners_and_smooth_between() -> None:
@@ -56,11 +56,11 @@ def test_perlin_noise_is_zero_at_its_corners_and_smooth_between() -> None:
 
 def test_anomalies_need_no_defect_beside_their_label(store: MemoryStore) -> None:
     lines = make_tiles(store)
-    made = edited(store, lines, count=18, shares=SHARES)
+    lines_of_edits = edited(store, lines, count=18, shares=SHARES)
     by_sha = {line.file.sha256: line for line in lines}
     good = {line.file.sha256 for line in lines if line.label == "good" and line.split == "train"}
-    assert len(made) >= 15
-    for line in made:
+    assert len(lines_of_edits) >= 15
+    for line in lines_of_edits:
         assert line.label == "defect"
         assert line.origin.kind == "edited"
         assert set(line.origin.parents) <= good, "no defect has a part in it"
