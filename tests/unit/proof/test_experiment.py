@@ -23,7 +23,10 @@ from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
+from orchestrator.proof.judgement import Rules, judge
 from orchestrator.proof.line import experiment_line
+from orchestrator.proof.page import share_sweeps
+from orchestrator.proof.pictures import share_curve
 from orchestrator.proof.preview import preview, record_of
 from orchestrator.proof.proven import PROOF, Proven
 from orchestrator.proof.reading import trial_outcome
@@ -31,6 +34,7 @@ from orchestrator.proof.shift import levels_of
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.report.documents import Evaluation
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent
+from tests.unit.proof.test_judgement import ONE, experiment
 
 Training = classifier_pb2.TrainClassifierRequest
 
@@ -407,3 +411,24 @@ def test_a_shift_needs_a_column_with_levels(photographs: Path, tmp_path: Path) -
     spec = spec_of(photographs, data={"directory": str(photographs), "groups": str(table)}, shift="week")
     with pytest.raises(InvalidInput, match="no two levels in its column 'week'"):
         levels_of(spec)
+
+
+def test_arms_that_differ_in_their_share_alone_give_a_curve(photographs: Path) -> None:
+    swept = [
+        {"name": f"twin-{share}", "trains_on": "edited", "classifier": {"real_share": share / 100}}
+        for share in (50, 90)
+    ]
+    other = {"name": "twin-other", "trains_on": "edited", "classifier": {"real_share": 0.75, "augment": 0.1}}
+    spec = spec_of(photographs, "real", "augmented", "more-real", *swept, other, edits={"count": 4})
+    assert share_sweeps(spec) == [{0.5: "twin-50", 0.9: "twin-90"}]
+    assert share_sweeps(spec_of(photographs)) == []
+
+
+def test_the_curve_of_shares_is_a_figure_of_the_page() -> None:
+    arms = experiment(0, augmented=0.8, half=0.85, most=0.82)
+    proof = judge(arms, ONE, Rules("macro-F1", "augmented"), 0, 200)
+    (axis,) = share_curve(proof, {0.5: "half", 0.9: "most"}, "augmented", "macro-F1").axes
+    gains = [100 * proof.differences[name].gain.value for name in ("half", "most")]
+    shown = [tuple(line.get_xydata().ravel()) for line in axis.lines]
+    assert (50.0, gains[0], 90.0, gains[1]) in shown
+    assert (100.0, 0.0) in shown, "with photographs only an arm is the reference"
