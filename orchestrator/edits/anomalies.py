@@ -96,7 +96,7 @@ def perlin(height: int, width: int, down: int, across: int, random: np.random.Ge
 
     def corner(below: int, right: int) -> np.ndarray:
         angle = angles[row + below, column + right]
-        return np.cos(angle) * (in_x - right) + np.sin(angle) * (in_y - below)
+        return np.asarray(np.cos(angle) * (in_x - right) + np.sin(angle) * (in_y - below))
 
     fade_x, fade_y = (t * t * t * (t * (6 * t - 15) + 10) for t in (in_x, in_y))
     above = corner(0, 0) + fade_x * (corner(0, 1) - corner(0, 0))
