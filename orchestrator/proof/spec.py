@@ -13,9 +13,9 @@ from defectory.job_settings.classifier_training import MAX_CYCLES
 from defectory.validation import validated
 from orchestrator.pipeline.arms import MAX_ARMS, ArmSettings
 from orchestrator.pipeline.data_settings import DataSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.settings import (
     ClassifierSettings,
-    EditSettings,
     FilterSettings,
     GeneratorSettings,
     PipelineSettings,
