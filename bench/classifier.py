@@ -106,7 +106,13 @@ def _ours(url: str) -> Callable[[], None]:
         labels = label_indices(images.lines, ("defect", "good"))
         for epoch in range(EPOCHS):
             order = batches(
-                np.ones(len(lines), bool), epoch=epoch, steps=schedule.steps, batch=BATCH, real_share=None, seed=0
+                np.ones(len(lines), bool),
+                labels,
+                epoch=epoch,
+                steps=schedule.steps,
+                batch=BATCH,
+                real_share=None,
+                seed=0,
             )
             for chosen in order:
                 trainer.train(images.pixels[chosen], labels[chosen], 0.0, None)

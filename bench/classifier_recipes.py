@@ -20,20 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from defectory.datasets.manifest import read_manifest
-from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
-from services.classifier.architecture import Architecture
-from services.classifier.data import Images, Part, split_parts
-from services.classifier.settings import TrainingSettings
 from services.classifier.training.check import check
 from services.classifier.training.cycles import run_cycle
-from services.classifier.training.preparation import class_weights, prepare
-from services.classifier.training.schedule import Schedule, Stage
-from services.classifier.training.trainer import Trainer
+from services.classifier.training.preparation import prepare
 
 LOG = Path(__file__).parents[1] / "docs/results/classifier_recipes.jsonl"
 HEADER = """# How the classifier's recipe `best` was found
@@ -63,13 +55,7 @@ class Bench:
         """Train, and return what the log keeps."""
         lines = read_manifest(self._store, self._store.uri(f"datasets/{dataset}/manifest.jsonl"))
         labels, settings = check(lines, values)
-        features = self._cache / f"{dataset}-{settings.input_px}.npz"  # of the frozen base: the same for every trial
-        shared: dict[Stage, dict[str, np.ndarray]] = {"pooled": dict(np.load(features))} if features.exists() else {}
-        if shared and Schedule(settings, len(lines)).embeds(settings.epochs - 1):  # nothing will look at the images
-            trainer, parts = self._head_only(lines, labels, settings)
-        else:
-            prepared = prepare(self._store, lines, labels, settings, self._sources)
-            trainer, parts = prepared.trainer, prepared.parts
+        prepared = prepare(self._store, lines, labels, settings, self._sources)
         named = hashlib.sha256(f"{dataset} {settings.model_dump_json()}".encode()).hexdigest()[:16]
         kept = open_store(f"file://{self._cache.resolve()}/{named}")
         started, trained = time.perf_counter(), 0
@@ -79,12 +65,11 @@ class Bench:
             trained += bool(measured)  # a cycle that an earlier call had finished says nothing
 
         results = [
-            run_cycle(kept, "", trainer, parts, shared, settings, cycle, cycle, count) for cycle in range(cycles)
+            run_cycle(kept, "", prepared.trainer, prepared.parts, settings, cycle, cycle, count)
+            for cycle in range(cycles)
         ]
         epochs = sum(len(result.epochs) for result in results)
         seconds = (time.perf_counter() - started) / max(1, trained) * epochs / cycles
-        if "pooled" in shared and not features.exists():
-            np.savez(features, **shared["pooled"])  # type: ignore[arg-type]
         best = [result.epochs[result.card.best_epoch - 1] for result in results]
         return {
             "validation": [entry["validation"]["f1"] for entry in best],
@@ -93,16 +78,6 @@ class Bench:
             "epochs": [len(result.epochs) for result in results],
             "seconds": seconds,
         }
-
-    def _head_only(
-        self, lines: list[ManifestLine], labels: tuple[str, ...], settings: TrainingSettings
-    ) -> tuple[Trainer, dict[str, Part]]:
-        architecture = Architecture(
-            labels=labels, input_px=32, head_units=settings.head_units, dropout=settings.dropout, l2=settings.l2
-        )
-        trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
-        trainer.keep_base()
-        return trainer, split_parts(Images(lines, np.zeros((len(lines), 0), np.uint8), []), labels)
 
 
 def write_page(log: Path) -> Path:

@@ -45,7 +45,7 @@ def epochs_of(prepared: Prepared, settings: Any, seed: int) -> Iterator[dict[str
     trainer, parts = prepared.trainer, prepared.parts
     layer = trainer.network.top.get_layer("normalisation")
     train = parts["train"]
-    schedule, is_real = Schedule(settings, len(train.lines)), np.ones(len(train.lines), bool)
+    schedule, all_of_them = Schedule(settings, len(train.lines)), np.ones(len(train.lines), bool)
     trainer.start_cycle(seed)
 
     def statistics() -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +53,10 @@ def epochs_of(prepared: Prepared, settings: Any, seed: int) -> Iterator[dict[str
 
     faster = before = statistics()
     for epoch in range(settings.epochs):
-        order = batches(is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=None, seed=seed)
+        order = batches(
+            all_of_them, train.labels, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=None,
+            seed=seed,
+        )  # fmt: skip
         for number, chosen in enumerate(order):
             trainer.train(
                 train.pixels[chosen], train.labels[chosen], schedule.progress(epoch * schedule.steps + number), None

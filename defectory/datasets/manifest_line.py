@@ -114,6 +114,11 @@ class ManifestLine:
         return self.origin.kind != "synthetic"
 
     @property
+    def is_photograph(self) -> bool:
+        """Whether nobody, and no network, has put into the picture or taken from it what it shows."""
+        return self.origin.kind == "real"
+
+    @property
     def network_px(self) -> int | None:
         """Side of the square of which it holds no finer detail: made by a generator, or for one. None: a photograph."""
         if self.is_real:

@@ -58,10 +58,21 @@ class ClassifierRecipe(JobSettings):
     label_smoothing: float | None = Field(None, ge=0, lt=0.5, description="share of the target spread over all labels")
     class_balance: float | None = Field(None, ge=0, le=1, description="how much rare labels weigh more; 1: fully")
     augment: float | None = Field(None, ge=0, le=1, description="strength of shifts, turns, scales, changes of light")
+    views: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="augmented or mirrored views of a training picture that steps draw among where the base stands "
+        "still, each embedded once; 0: every draw is a new one, and embedded anew",
+    )
     mirror_x: bool | None = Field(None, description="images are also shown mirrored left to right")
     mirror_y: bool | None = Field(None, description="images are also shown mirrored top to bottom")
     real_share: float | None = Field(
-        None, ge=1e-3, le=1, description="share of real images a batch; 1: no others; absent: as they come"
+        None,
+        ge=1e-3,
+        le=1,
+        description="least share of photographs among a label's draws, the rest being edited or synthetic; labels are "
+        "then drawn in turn; 1: photographs only; absent: all images as they come",
     )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: InitialWeights = Field(

@@ -9,7 +9,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition
 from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
-from orchestrator.edits.part import Finder, finder_of
+from orchestrator.edits.part import Finder, filling, finder_of
 from orchestrator.edits.pictures import read_line_mask, read_picture
 from orchestrator.edits.recipe import EditRecipe
 from orchestrator.edits.regions import Region, regions_of
@@ -35,6 +35,7 @@ class Catalogue:
 
     Attributes:
         good: pictures of good parts. label_of_good: theirs; "" without any.
+        label_of_defects: of all others, where that is one label; else "".
         defects: with at least one region, in the manifest's order.
         find_part: tells which pixels of a picture show its part.
         notes: what a person should know of what was left out.
@@ -47,6 +48,7 @@ class Catalogue:
     find_part: Finder
     notes: tuple[str, ...]
     by_heat: frozenset[str] = frozenset()
+    label_of_defects: str = ""
 
     def centres(self, kind: str) -> list[tuple[float, float]]:
         """Where on its part a defect of a kind has been, as shares of width and height; of any kind where none was."""
@@ -83,6 +85,14 @@ def catalogue_of(
     marked = [x for x in training if x.mask]
     defective = {x.label for x in training if x.mask or x.kind}
     good = tuple(x for x in training if x.label not in defective)
+    label_of_defects = defective.pop() if len(defective) == 1 else ""
+    if not recipe.of_defects:
+        if not good or not label_of_defects:
+            raise FailedPrecondition(
+                "anomalies are made out of pictures of good parts and get the one label that defects have: training "
+                "lacks either; ingest good and defective pictures with masks or kinds, and labels: binary"
+            )
+        return Catalogue(good, good[0].label, (), filling, (), label_of_defects=label_of_defects)
     wanted = [x for x in marked if not recipe.kinds or kind_of(x) in recipe.kinds or x.label in recipe.kinds]
     if not wanted:
         raise FailedPrecondition(_nothing(training, marked, recipe))
@@ -105,7 +115,10 @@ def catalogue_of(
             f"{len(defects) - len(whole)} of {len(defects)} defects lie at their picture's border, or cover more than "
             f"{largest:g} of it (largest): they are set nowhere else"
         )
-    return Catalogue(good, good[0].label if good else "", tuple(defects), finder_of(examples), tuple(notes), by_heat)
+    return Catalogue(
+        good, good[0].label if good else "", tuple(defects), finder_of(examples), tuple(notes), by_heat,
+        label_of_defects,
+    )  # fmt: skip
 
 
 def _nothing(training: Sequence[ManifestLine], marked: Sequence[ManifestLine], recipe: EditRecipe) -> str:

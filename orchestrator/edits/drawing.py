@@ -10,7 +10,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from orchestrator.edits.catalogue import Catalogue, Defect, kind_of, shares
 from orchestrator.edits.line import Shows
 from orchestrator.edits.operations import Drawn
-from orchestrator.edits.recipe import EditName, EditRecipe
+from orchestrator.edits.recipe import OF_NO_DEFECT, EditName, EditRecipe
 
 Item = TypeVar("Item")
 PLACE_SPREAD = 0.05  # of a place beside one where a defect has been: share of the picture's sides
@@ -37,10 +37,10 @@ class Drawing:
 
     def __init__(self, catalogue: Catalogue, recipe: EditRecipe) -> None:
         self._catalogue, self._recipe = catalogue, recipe
-        possible = {name: share for name, share in recipe.shares.items() if share and self._donors(name)}
+        possible = {name: share for name, share in recipe.shares.items() if share and self._possible(name)}
         self._names: list[EditName] = sorted(possible)
         self._odds = shares([possible[name] for name in self._names]) if possible else np.zeros(0)
-        self._by_edit = {name: self._donors(name) for name in self._names}
+        self._by_edit = {name: self._donors(name) for name in self._names if name not in OF_NO_DEFECT}
         self._centres = {kind_of(x.line): catalogue.centres(kind_of(x.line)) for x in catalogue.defects}
 
     @property
@@ -53,6 +53,8 @@ class Drawing:
         if not self._names:
             return None
         edit = self._names[int(random.choice(len(self._names), p=self._odds))]
+        if edit in OF_NO_DEFECT:
+            return self._of_no_defect(edit, random)
         donor = _one(self._by_edit[edit], random)
         ground = _one(self._catalogue.good, random) if edit in IN_GOOD_PARTS else donor.line
         usable = donor.usable(self._recipe.largest)
@@ -76,6 +78,19 @@ class Drawing:
         return Plan(
             drawn.model_copy(update={"place": _pixels(place, ground), **self._pose(random)}), ground, line, shown
         )
+
+    def _possible(self, edit: EditName) -> bool:
+        if edit in OF_NO_DEFECT:
+            return bool(self._catalogue.good and self._catalogue.label_of_defects)
+        return bool(self._donors(edit))
+
+    def _of_no_defect(self, edit: EditName, random: np.random.Generator) -> Plan:
+        """A good part, and for a texture another one that gives it; no real defect has a part in it."""
+        ground = donor = _one(self._catalogue.good, random)
+        if edit == "texture":
+            donor = _one(self._catalogue.good, random)
+        drawn = Drawn(edit=edit, blend="paste", seed=int(random.integers(2**32)))
+        return Plan(drawn, ground, donor, Shows(self._catalogue.label_of_defects, "", ()))
 
     def _centre(self, line: ManifestLine, random: np.random.Generator) -> tuple[float, float]:
         x, y = _one(self._centres[kind_of(line)], random)

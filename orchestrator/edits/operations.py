@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.edits.anomalies import anomaly
 from orchestrator.edits.blending import REACH_PX, blended, level_of
 from orchestrator.edits.patches import MARGIN_PX, Patch, cut, piece, posed
 from orchestrator.edits.recipe import Blend, EditName
@@ -26,6 +27,7 @@ class Drawn(BaseModel):
     Attributes:
         region: of the donor's mask, counted from the largest. second: another one, of `swap` and `recolour`.
         place: centre (x, y) of the region in the edited picture, px. second_place: of the other one.
+        seed: of all that is drawn while a `patch`, a `scar` or a `texture` is made.
         around: where the donor's mask is from. mask: sha256 of one that was made of heat; "": it is the donor's own.
     """
 
@@ -43,6 +45,7 @@ class Drawn(BaseModel):
     blend: Blend
     around: Literal["masks", "heat"] = "masks"
     mask: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,14 @@ def _recolour(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None
     return Picture(_joined(ground.pixels, here, piece(np.clip(coloured, 0, 255), shape), "soft", 1), mask)
 
 
+def _anomaly(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
+    changed = anomaly(drawn.edit, ground.pixels, donor.pixels, drawn.seed)
+    return Picture(*changed) if changed else None
+
+
 _EDITS: Mapping[EditName, Callable[[Drawn, Picture, Picture, Patch | None], Picture | None]] = {
     "copy": _copy, "repeat": _copy, "change": _change, "remove": _remove, "swap": _swap, "recolour": _recolour,
+    "patch": _anomaly, "scar": _anomaly, "texture": _anomaly,
 }  # fmt: skip
 
 Window = tuple[slice, slice]

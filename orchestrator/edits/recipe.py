@@ -11,7 +11,8 @@ from defectory.errors import InvalidInput, NotFound
 from defectory.job_settings.base import JobSettings
 from defectory.validation import validated
 
-EditName = Literal["copy", "repeat", "change", "remove", "swap", "recolour"]
+EditName = Literal["copy", "repeat", "change", "remove", "swap", "recolour", "patch", "scar", "texture"]
+OF_NO_DEFECT: tuple[EditName, ...] = ("patch", "scar", "texture")  # made out of good parts alone
 Blend = Literal["matched", "seamless", "soft", "paste"]
 Share = Annotated[float, Field(ge=0, le=1000)]
 Factor = Annotated[float, Field(ge=0.1, le=10)]
@@ -27,7 +28,8 @@ class EditRecipe(JobSettings):
         "into a good part; repeat: once more into its own part, elsewhere; change: another size, pose and contrast "
         "where it is; remove: all defects of a part, which is labelled good then; swap: two regions of a good part "
         "change places; recolour: a region of a good part gets its neighbour's colour (regions are those of a mask of "
-        "`kinds`)",
+        "`kinds`). Out of good parts alone, where there is one label of defects: patch, a rectangle of the picture "
+        "elsewhere in it; scar, a thin one, turned; texture, random blots of another good part, inverted or shifted",
     )
     kinds: tuple[str, ...] = Field((), description="kinds (or labels) of the defects that are used; empty: all")
     around: Literal["masks", "heat"] = Field(
@@ -51,6 +53,11 @@ class EditRecipe(JobSettings):
         description="how a defect joins its new ground: matched (level and exposure of the ground, soft edge), "
         "seamless (Poisson cloning), soft (as it is, soft edge), paste (as it is)",
     )
+
+    @property
+    def of_defects(self) -> bool:
+        """Whether any edit needs a real defect."""
+        return any(share for name, share in self.shares.items() if name not in OF_NO_DEFECT)
 
     @model_validator(mode="after")
     def _sensible(self) -> "EditRecipe":

@@ -4,13 +4,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+
+from orchestrator.pipeline.edit_settings import EditSettings
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.settings import ClassifierSettings
 
-TrainsOn = Literal["real", "balanced", "augmented", "edited", "synthetic", "filtered"]
-SYNTHETIC: tuple[TrainsOn, ...] = ("synthetic", "filtered")  # beside the real ones
+TrainsOn = Literal["real", "balanced", "augmented", "edited", "synthetic", "filtered", "edited+filtered"]
+SYNTHETIC: tuple[TrainsOn, ...] = ("synthetic", "filtered", "edited+filtered")  # beside the real ones
+EDITED: tuple[TrainsOn, ...] = ("edited", "edited+filtered")
 AUGMENTATION = 0.5  # strength, of an arm that trains on augmented images where nobody says another
 MAX_ARMS = 16  # that one call explains side by side
 COLOURS = ("#8a5a00", "#0b6bcb", "#1a7f37", "#8250df", "#c02525", "#0a7d8c", "#b27500", "#5b6675")
@@ -26,11 +38,14 @@ class ArmSettings(BaseModel):
     trains_on: TrainsOn = Field(
         description="real images; balanced: real ones, drawn equally often of every label; augmented: real ones under "
         "random changes (classifier.augment); beside real ones: edited, by recipe or hand (edits), synthetic, as made, "
-        "or filtered, those that the filter accepted"
+        "or filtered, those that the filter accepted; edited+filtered: both"
     )
     title: str = Field("", max_length=40, description="what the report calls it; empty: its name")
     classifier: Mapping[str, JsonValue] = Field(
         {}, description="its settings of a classifier, over the pipeline's section `classifier`"
+    )
+    edits: EditSettings | None = Field(
+        None, description="its own edited pictures, in place of those of the pipeline's section `edits`"
     )
     colour: str = Field(
         "", pattern=r"^(#[0-9a-fA-F]{6})?$", description="colour in the report, #rrggbb; empty: by its place"
@@ -39,9 +54,17 @@ class ArmSettings(BaseModel):
     @field_validator("name")
     @classmethod
     def _free(cls, name: str) -> str:
-        if name in STEPS or name.endswith(("-evaluate", "-dataset")):
+        if name in STEPS or name.endswith(("-evaluate", "-dataset", "-edits")):
             raise ValueError(f"{name!r} is the name of a step; use another one")
         return name
+
+    @model_validator(mode="after")
+    def _has_its_edits(self) -> "ArmSettings":
+        if self.edits is not None and not (self.takes_edited and self.edits.wanted):
+            raise ValueError(
+                f"the arm {self.name} has edits of its own: let it train on edited images, and set edits.count"
+            )
+        return self
 
     @field_validator("classifier")
     @classmethod
@@ -64,7 +87,12 @@ class ArmSettings(BaseModel):
     @property
     def takes_edited(self) -> bool:
         """Whether edited pictures are among what it is trained on."""
-        return self.trains_on == "edited"
+        return self.trains_on in EDITED
+
+    @property
+    def takes_made(self) -> bool:
+        """Whether images that are no photographs are among what it is trained on."""
+        return self.takes_synthetic or self.takes_edited
 
     @property
     def has_own_dataset(self) -> bool:

@@ -45,8 +45,9 @@ def steps_per_epoch(context: StepInputs) -> int:
     largest = sum(real.values())
     if any(arm.takes_synthetic for arm in context.settings.arms):
         largest += sum(quota(context, label) for label in labels_of(context))
-    if any(arm.takes_edited for arm in context.settings.arms):
-        largest = max(largest, sum(real.values()) + context.settings.edits.count)
+    for arm in context.settings.arms:
+        if arm.takes_edited:
+            largest = max(largest, sum(real.values()) + (arm.edits or context.settings.edits).count)
     if any(arm.trains_on == "balanced" for arm in context.settings.arms):
         largest = max(largest, len(real) * max(real.values()))
     return math.ceil(largest / settings.batch)

@@ -23,7 +23,7 @@ from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
-from orchestrator.pipeline.outputs import EDITS, FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested
+from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested, edits_of
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
@@ -179,9 +179,9 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
         real = context.outputs[INGEST]
         known: Inputs = {"real": real.content_hash, "manifest": real.manifest_uri}
         if arm.takes_edited:
-            return {**known, "edits": context.outputs[EDITS].model_dump(mode="json")}
+            known["edits"] = context.outputs[edits_of(arm)].model_dump(mode="json")
         if not arm.takes_synthetic:
-            return {**known, "trains_on": arm.trains_on}
+            return known if arm.takes_edited else {**known, "trains_on": arm.trains_on}
         # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.
         chosen: Inputs = {} if arm.trains_on == "filtered" else {"trains_on": arm.trains_on}
         return {**known, **chosen, "filter": context.outputs[FILTER].model_dump(mode="json")}
@@ -194,21 +194,13 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
 
     def work(context: StepContext) -> ArmDataset:
         real = read_manifest(context.store, context.outputs[INGEST].manifest_uri, reading_from_environment())
+        added = balancing(real) if arm.trains_on == "balanced" else []
+        if arm.takes_edited:
+            added += read_manifest(
+                context.store, context.outputs[edits_of(arm)].manifest_uri, reading_from_environment()
+            )
         if arm.takes_synthetic:
-            added = [
-                replace(line, split="train")
-                for filtered in context.outputs[FILTER].root.values()
-                for line in _synthetic(context.store, filtered, as_made=arm.trains_on == "synthetic")
-            ]
-            if not added:
-                raise FailedPrecondition(
-                    f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
-                    "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
-                )
-        elif arm.takes_edited:
-            added = read_manifest(context.store, context.outputs[EDITS].manifest_uri, reading_from_environment())
-        else:
-            added = balancing(real)
+            added += _accepted(context, arm)
         lines = real + added
         name = context.name(arm.name)
         card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": arm.name}
@@ -222,6 +214,21 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
         )
 
     return work
+
+
+def _accepted(context: StepContext, arm: ArmSettings) -> list[ManifestLine]:
+    """The synthetic lines that an arm takes, of all labels; FailedPrecondition where there is none."""
+    lines = [
+        replace(line, split="train")
+        for filtered in context.outputs[FILTER].root.values()
+        for line in _synthetic(context.store, filtered, as_made=arm.trains_on == "synthetic")
+    ]
+    if not lines:
+        raise FailedPrecondition(
+            f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
+            "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
+        )
+    return lines
 
 
 def _synthetic(store: ObjectStore, filtered: FilteredLabel, *, as_made: bool) -> list[ManifestLine]:

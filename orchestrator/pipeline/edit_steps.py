@@ -13,31 +13,40 @@ from orchestrator.edits.heat import heat_masks, without_masks
 from orchestrator.edits.line import recipe_of
 from orchestrator.edits.making import Made, combined, edit_by_recipe
 from orchestrator.pipeline.clients import ReportCallback, Services
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.methods import EXPLAIN_IMAGES
-from orchestrator.pipeline.outputs import EDITS, INGEST, Edited, trained
+from orchestrator.pipeline.outputs import INGEST, Edited, trained
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
 BY_HAND = "by hand"
 
 
-def edits_inputs(context: StepInputs) -> Inputs:
+def edits_inputs(settings: EditSettings) -> Callable[[StepInputs], Inputs]:
     """The photographs, the recipe, its seed, and by whose heat defects are found."""
-    known: Inputs = {
-        "real": context.outputs[INGEST].content_hash,
-        "manifest": context.outputs[INGEST].manifest_uri,
-        "settings": context.settings.edits.model_dump(mode="json", exclude={"for_generators"}),
-        "seed": context.settings.seed,
-    }
-    if context.settings.edits.around == "heat":
-        return {**known, "heat": context.outputs[trained(context.settings.arms[0].name)].identity()}
-    return known
+
+    def inputs(context: StepInputs) -> Inputs:
+        known: Inputs = {
+            "real": context.outputs[INGEST].content_hash,
+            "manifest": context.outputs[INGEST].manifest_uri,
+            "settings": settings.model_dump(mode="json", exclude={"for_generators"}),
+            "seed": context.settings.seed,
+        }
+        if settings.around == "heat":
+            return {**known, "heat": context.outputs[trained(context.settings.arms[0].name)].identity()}
+        return known
+
+    return inputs
 
 
-def edits(context: StepContext) -> Edited:
-    """Make the edited pictures, and write them and those that are there already as one dataset."""
-    settings, real_uri = context.settings.edits, context.outputs[INGEST].manifest_uri
-    by_recipe = _by_recipe(context) if settings.count else None
+def edits(step: str, settings: EditSettings) -> Callable[[StepContext], Edited]:
+    """Make edited pictures, and write them and those that are there already as one dataset, named by the step."""
+    return lambda context: _edited(context, step, settings)
+
+
+def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
+    real_uri = context.outputs[INGEST].manifest_uri
+    by_recipe = _by_recipe(context, step, settings) if settings.count else None
     uris = [by_recipe.manifest_uri] if by_recipe else []
     for dataset in settings.datasets:
         read_card(context.store, dataset)
@@ -48,8 +57,8 @@ def edits(context: StepContext) -> Edited:
         context.warn(f"{left} edited pictures are left out: what they were made of is not in this run's training split")
     if not edited:
         raise FailedPrecondition("no edited picture is left: see edits.datasets and edits.count")
-    name = context.name(EDITS.step)
-    card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": EDITS.step}
+    name = context.name(step)
+    card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": step}
     return Edited(
         manifest_uri=write_dataset(
             context.store, name, edited, {**card, "seam": by_recipe.seam if by_recipe else None}
@@ -61,10 +70,10 @@ def edits(context: StepContext) -> Edited:
     )
 
 
-def _by_recipe(context: StepContext) -> Made:
-    settings, source = context.settings.edits, context.outputs[INGEST].manifest_uri
+def _by_recipe(context: StepContext, step: str, settings: EditSettings) -> Made:
+    source = context.outputs[INGEST].manifest_uri
     lines: Sequence[ManifestLine] = read_manifest(context.store, source, reading_from_environment())
-    name, by_heat = context.name(EDITS.step, "recipe"), frozenset[str]()
+    name, by_heat = context.name(step, "recipe"), frozenset[str]()
     if settings.around == "heat":
         model = context.outputs[trained(context.settings.arms[0].name)].full_name
         by_heat = frozenset(line.file.sha256 for line in without_masks(lines))

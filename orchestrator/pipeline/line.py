@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from orchestrator.pipeline import classifier_steps, data_steps, edit_steps, synthetic_steps
 from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import (
     EDITS,
     EXPLAIN,
@@ -14,13 +15,15 @@ from orchestrator.pipeline.outputs import (
     INGEST,
     JUDGE,
     REPORT,
+    Edited,
     Ingested,
+    Key,
     Reported,
     dataset_of,
+    edits_of,
     evaluated,
     trained,
 )
-from orchestrator.pipeline.settings import EditSettings
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
 
 
@@ -54,10 +57,10 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
         if not arm.takes_synthetic and not arm.takes_edited:
             steps += _arm(arm, first)
     if edits is not None and edits.wanted:
-        needs = (INGEST.step, first.name) if edits.around == "heat" else (INGEST.step,)
-        steps.append(Step(EDITS, needs, edit_steps.edits_inputs, edit_steps.edits, "edits"))
+        steps.append(_edits(EDITS, edits, first))
+    steps += [_edits(edits_of(arm), arm.edits, first) for arm in arms if arm.edits is not None]
     for arm in arms:
-        if arm.takes_edited:
+        if arm.takes_edited and not arm.takes_synthetic:
             steps += _arm(arm, first)
     if any(arm.takes_synthetic for arm in arms):
         judged = (INGEST.step, JUDGE.step, GENERATORS.step)
@@ -73,12 +76,17 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
     return steps
 
 
+def _edits(key: Key[Edited], settings: EditSettings, first: ArmSettings) -> Step[Edited]:
+    needs = (INGEST.step, first.name) if settings.around == "heat" else (INGEST.step,)
+    return Step(key, needs, edit_steps.edits_inputs(settings), edit_steps.edits(key.step, settings), "edits")
+
+
 def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
     """An arm's own steps: its training images where they are others, its classifier, and how good that is."""
     needs = [INGEST.step] if arm is first or arm.has_own_start else [INGEST.step, first.name]
     if arm.has_own_dataset:
         images = dataset_of(arm.name)
-        added = [FILTER.step] * arm.takes_synthetic + [EDITS.step] * arm.takes_edited
+        added = [FILTER.step] * arm.takes_synthetic + [edits_of(arm).step] * arm.takes_edited
         yield Step(images, (INGEST.step, *added), data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
         needs.append(images.step)
     classifier = trained(arm.name)

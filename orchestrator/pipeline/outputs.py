@@ -6,6 +6,8 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
+from orchestrator.pipeline.arms import ArmSettings
+
 Counts = dict[str, dict[str, int]]  # split -> label -> images
 OfStep = TypeVar("OfStep", bound=BaseModel, covariant=True)
 Read = TypeVar("Read", bound=BaseModel)
@@ -214,6 +216,13 @@ class Key(Generic[OfStep]):
 
 INGEST = Key("ingest", Ingested)
 EDITS = Key("edits", Edited)
+
+
+def edits_of(arm: ArmSettings) -> Key[Edited]:
+    """The step that makes an arm's edited pictures: its own, or those of all arms that have none of their own."""
+    return Key(f"{arm.name}-edits", Edited) if arm.edits is not None else EDITS
+
+
 JUDGE = Key("judge", TrainedJudge)
 GENERATORS = Key("generators", Generators)
 FILTER = Key("filter", Filtered)

@@ -16,8 +16,8 @@ from defectory.job_settings.classifier_training import as_written_before
 from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
-from orchestrator.pipeline.settings import EditSettings
 
 ARMS = TypeAdapter(tuple[ArmSettings, ...])
 

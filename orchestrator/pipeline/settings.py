@@ -16,26 +16,11 @@ from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.generator_training import GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
-from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 from orchestrator.pipeline.data_settings import DataSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 
 RUN_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # no ".": it parts the run from what it made (run.expanded)
-
-
-class EditSettings(EditRecipe):
-    """Edited pictures, by recipe and by hand: docs/edits.md."""
-
-    count: int = Field(0, ge=0, le=1_000_000, description="pictures made by the recipe; 0: none")
-    datasets: tuple[str, ...] = Field(
-        (), description="datasets of edits that are there already, by hand or by recipe, of this run's photographs"
-    )
-    for_generators: bool = Field(False, description="train the generators on edited pictures, too")
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the line has edited pictures."""
-        return self.count > 0 or bool(self.datasets)
 
 
 class GeneratorSettings(GeneratorTraining):
@@ -121,7 +106,7 @@ class PipelineSettings(JobSettings):
 
     @model_validator(mode="after")
     def _edited(self) -> "PipelineSettings":
-        without = [arm.name for arm in self.arms if arm.takes_edited]
+        without = [arm.name for arm in self.arms if arm.takes_edited and arm.edits is None]
         without = without or (["the generators"] if self.edits.for_generators else [])
         if without and not self.edits.wanted:
             raise ValueError(f"{without[0]} trains on edited pictures, and there are none: set edits.count")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.pipeline.arms import AUGMENTATION, ArmSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 
 
 class MoreReal(ArmSettings):
@@ -13,6 +14,8 @@ class MoreReal(ArmSettings):
         """Always: the other arms' photographs are fewer."""
         return True
 
+
+ANOMALIES = EditSettings(count=160, shares={"patch": 1, "scar": 1, "texture": 2})
 
 # The reference is balanced and augmented, and so are those that are compared with it: only the images differ.
 NAMED: Mapping[str, ArmSettings] = {
@@ -26,6 +29,19 @@ NAMED: Mapping[str, ArmSettings] = {
         MoreReal(name="more-real", trains_on="real", title="all real photographs"),
         ArmSettings(
             name="edited", trains_on="edited", title="edited photographs", classifier={"augment": AUGMENTATION}
+        ),
+        ArmSettings(
+            name="procedural",
+            trains_on="edited",
+            title="anomalies out of good parts",
+            classifier={"augment": AUGMENTATION},
+            edits=ANOMALIES,
+        ),
+        ArmSettings(
+            name="edited-synthetic",
+            trains_on="edited+filtered",
+            title="edited, and synthetic, filtered",
+            classifier={"augment": AUGMENTATION},
         ),
         ArmSettings(
             name="synthetic", trains_on="synthetic", title="synthetic, as made", classifier={"augment": AUGMENTATION}

@@ -1,8 +1,10 @@
 """A fold of an experiment: who is tested, who validates, and on which photographs the arms are trained."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+
+from pydantic import JsonValue
 
 from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.folds import write_folds
@@ -14,6 +16,7 @@ from orchestrator.pipeline.data_steps import counts
 from orchestrator.pipeline.outputs import INGEST, ArmDataset, Counts, Ingested, Key
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.proof.few_shot import few_of
+from orchestrator.proof.shift import left_out, levels_of, shifted
 from orchestrator.proof.spec import ExperimentSpec
 
 
@@ -23,6 +26,7 @@ class Fold(Ingested):
     Attributes:
         all_uri: the same with all photographs of the other folds in training, and nothing else other.
         all_counts: split -> label -> images, of that.
+        level: of the column `shift` that is tested, and left out of training; "": none.
         kinds: kind of defect, "good" for good ones -> training photographs.
     """
 
@@ -30,6 +34,7 @@ class Fold(Ingested):
     all_hash: str
     all_counts: Counts
     kinds: dict[str, int]
+    level: str = ""
 
 
 def fold_inputs(spec: ExperimentSpec, number: int) -> Callable[[StepInputs], Inputs]:
@@ -38,7 +43,10 @@ def fold_inputs(spec: ExperimentSpec, number: int) -> Callable[[StepInputs], Inp
     def inputs(context: StepInputs) -> Inputs:
         ingested = context.outputs[INGEST]
         few = spec.few_shot.model_dump() if spec.few_shot else None
+        levels = levels_of(spec)
+        shift: Inputs = {"shift": {"level": left_out(levels, number), "levels": levels}} if levels else {}
         return {
+            **shift,
             "dataset": ingested.content_hash, "manifest": ingested.manifest_uri, "folds": spec.folds, "fold": number,
             "seed": spec.seed, "few_shot": few,
         }  # fmt: skip
@@ -54,6 +62,21 @@ def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
         lines = read_manifest(store, ingested.manifest_uri, reading_from_environment())
         whole_uri = write_folds(store, ingested.dataset, lines, spec.folds, spec.seed)[number - 1]
         whole = read_manifest(store, whole_uri, reading_from_environment())
+        levels = levels_of(spec)
+        level = left_out(levels, number)
+        if level:
+            gone = shifted(whole, levels, level, spec.good)
+            title = f"fold {number} of {spec.folds}, {spec.shift} {level} left out of training"
+            whole_uri = _without(
+                store,
+                ingested.dataset,
+                content_hash(lines),
+                gone,
+                whole_uri,
+                title,
+                {"shift": spec.shift, "level": level},
+            )
+            whole = read_manifest(store, whole_uri, reading_from_environment())
         uri = _few(store, spec, ingested.dataset, content_hash(lines), whole, whole_uri, number)
         own = whole if uri == whole_uri else read_manifest(store, uri, reading_from_environment())
         good = spec.good
@@ -62,7 +85,7 @@ def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
             **{
                 **ingested.model_dump(),
                 "manifest_uri": uri, "content_hash": content_hash(own), "counts": counts(own), "skipped": [],
-                "all_uri": whole_uri, "all_hash": content_hash(whole), "all_counts": counts(whole),
+                "level": level, "all_uri": whole_uri, "all_hash": content_hash(whole), "all_counts": counts(whole),
                 "kinds": Counter(good if line.label == good else line.kind or line.label for line in trained),
             }
         )  # fmt: skip
@@ -84,16 +107,32 @@ def _few(
         return whole_uri
     trained = [line for line in whole if line.split == "train"]
     chosen = few_of(trained, spec.few_shot, spec.good, spec.seed)
+    gone = [line.file.sha256 for line in trained if line.file.sha256 not in chosen]
+    title = f"fold {number} of {spec.folds}, {spec.few_shot.per_kind} photographs a kind, {spec.few_shot.good} good"
+    settings: dict[str, JsonValue] = {**spec.few_shot.model_dump(), "seed": spec.seed, "fold": number}
+    return _without(store, dataset, of_dataset, gone, whole_uri, title, settings)
+
+
+def _without(
+    store: ObjectStore,
+    dataset: str,
+    of_dataset: str,
+    gone: Sequence[str],
+    replaces: str,
+    title: str,
+    settings: Mapping[str, JsonValue],
+) -> str:
+    """URI of a document that takes photographs out of all splits of another."""
     document = Decisions(
         kind="split",
         dataset=dataset,
         content_hash=of_dataset,
-        values={line.file.sha256: "none" for line in trained if line.file.sha256 not in chosen},
+        values=dict.fromkeys(gone, "none"),
         by=f"defectory {version('defectory')}",
-        settings={**spec.few_shot.model_dump(), "seed": spec.seed, "fold": number},
+        settings=settings,
         created_utc=now(),
-        replaces=whole_uri,
-        title=f"fold {number} of {spec.folds}, {spec.few_shot.per_kind} photographs a kind, {spec.few_shot.good} good",
+        replaces=replaces,
+        title=title,
     )
     return write_once(store, document)
 

@@ -14,7 +14,7 @@ from orchestrator.proof.significance import bootstrap_p, holm, sign_flip_p
 
 Outcome = Literal["helped", "hurt", "no benefit", "cannot tell"]
 INTERVAL = (0.025, 0.975)
-ALPHA = 0.05  # of the p values, after they are corrected for as many arms as are compared
+ALPHA = 0.05  # of the p values, after they are corrected for as many arms as contend
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class Rules:
         reference: name of the arm that all others are compared with.
         instrument: (an arm, the same with more real photographs): unless these two separate, nothing can be told.
         smallest_gain: difference of the primary score below which a change is worth nothing.
+        controls: arms that nobody wants proven, which show what the test can tell: no comparison more because of them.
     """
 
     primary: str
     reference: str
     instrument: tuple[str, str] | None = None
     smallest_gain: float = 0.01
+    controls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Difference:
 
     Attributes:
         by_fold: one value a fold.
-        p_value: two-sided, by the same replicates as the interval; corrected: for as many arms as are compared (Holm).
+        p_value: two-sided, by the same replicates as the interval.
+        corrected: for as many arms as are compared (Holm); of a control arm p itself.
+        of: how many arms it is corrected for.
         p_of_folds: two-sided, exact, of the folds' signs alone: few folds can't make it small (`smallest_p`).
     """
 
@@ -67,6 +71,7 @@ class Difference:
     by_fold: tuple[float, ...]
     p_value: float
     corrected: float
+    of: int
     p_of_folds: float
     outcome: Outcome
 
@@ -128,7 +133,8 @@ def judge(
     reference = figures[rules.reference]
     gains = {arm.name: {name: figures[arm.name][name].less(reference[name]) for name in scores} for arm in others}
     p_values = {name: bootstrap_p(gain[rules.primary].known) for name, gain in gains.items()}
-    corrected = holm(p_values)
+    contenders = {name: p for name, p in p_values.items() if name not in rules.controls}
+    corrected = {**p_values, **holm(contenders)}
     by_folds = {arm.name: _by_fold(arm, scores[rules.primary], observed) for arm in arms}
     differences = {}
     for arm in others:
@@ -137,7 +143,7 @@ def judge(
         outcome = _outcome(gain, corrected[arm.name], rules.smallest_gain) if can_tell else "cannot tell"
         differences[arm.name] = Difference(
             gain, tuple(map(float, by_fold)), p_values[arm.name], corrected[arm.name],
-            sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
+            len(contenders) if arm.name in contenders else 1, sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
         )  # fmt: skip
     by_fold_of = {name: tuple(map(float, values)) for name, values in by_folds.items()}
     return Proof(_intervals(figures), by_fold_of, _intervals(gains), differences, instrument, can_tell)

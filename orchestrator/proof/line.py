@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from orchestrator.pipeline.classifier_steps import evaluate, evaluate_inputs, steps_per_epoch
 from orchestrator.pipeline.line import arm_steps, ingest_step
-from orchestrator.pipeline.outputs import INGEST, Key, OfStep, dataset_of, trained
+from orchestrator.pipeline.outputs import INGEST, Key, OfStep, dataset_of, evaluated, trained
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
 from orchestrator.proof.arms import MoreReal
@@ -30,13 +30,15 @@ def experiment_line(spec: ExperimentSpec) -> Line:
 def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
     arms = spec.pipeline.arms
     whole = {dataset_of(arm.name).step: arm for arm in arms if isinstance(arm, MoreReal)}
+    on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
     yield Step(
         Key(prefix_of(number) + FOLD.step, Fold), (INGEST.step,), fold_inputs(spec, number), fold(spec, number), "data"
     )
     for step in arm_steps(arms, spec.edits):
         if step.name in whole:
             step = replace(step, inputs=all_photographs_inputs(FOLD), work=all_photographs(FOLD), needs=(FOLD.step,))
-        yield in_fold(step, number)
+        if step.name not in on_test:
+            yield in_fold(step, number)
     for arm in arms:
         inputs, work = evaluate_inputs(arm, "validation"), evaluate(arm, "validation")
         yield in_fold(Step(validated_by(arm.name), (FOLD.step, trained(arm.name).step), inputs, work), number)

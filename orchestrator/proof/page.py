@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from defectory.storage.store import ObjectStore
 from orchestrator.proof import pictures
 from orchestrator.proof.judgement import Interval, Proof
+from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.proof.verdict import CAUGHT, COST, Protocol, limits
 from orchestrator.report.figures import data_uri, png, svg
 from orchestrator.report.page import flatten
@@ -60,9 +61,25 @@ def _figures(proof: Proof, protocol: Protocol) -> dict[str, tuple[str, Figure]]:
         "folds": ("Fold by fold", pictures.dumbbells(proof, spec.reference, primary)),
         "cost": ("What 1,000 parts cost", pictures.figure_of(proof, COST)),
     }
+    for number, arms in enumerate(share_sweeps(spec), start=1):
+        title = f"The share of photographs: {', '.join(arms[share] for share in sorted(arms))}"
+        figures[f"shares-{number}"] = (title, pictures.share_curve(proof, arms, spec.reference, primary))
     if kinds := _kinds(proof):
         figures["kinds"] = ("What is caught of every kind", pictures.caught(proof, kinds))
     return figures
+
+
+def share_sweeps(spec: ExperimentSpec) -> list[dict[float, str]]:
+    """Arms that differ in their least share of photographs alone: share -> name, of every such set of two or more."""
+    sweeps: dict[str, dict[float, str]] = {}
+    for arm in spec.pipeline.arms:
+        share = arm.classifier.get("real_share")
+        if arm.takes_made and isinstance(share, int | float) and arm.name != spec.reference:
+            alike = arm.model_copy(update={
+                "name": "", "title": "", "colour": "", "classifier": {**arm.classifier, "real_share": None}
+            })  # fmt: skip
+            sweeps.setdefault(alike.model_dump_json(), {})[float(share)] = arm.name
+    return [arms for arms in sweeps.values() if len(arms) > 1]
 
 
 def _kinds(proof: Proof) -> dict[str, str]:
@@ -77,6 +94,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["figure"] = in_words
+    environment.filters["tried"] = lambda figure, score, signed=False: in_words(Interval(*figure), score, signed=signed)
     return environment.get_template("experiment.html").render(
         proof=proof,
         protocol=protocol,
@@ -133,6 +151,7 @@ def _json(proof: Proof, protocol: Protocol, verdict: Sequence[str]) -> bytes:
         "design": asdict(protocol.design),
         "limits": limits(protocol.spec, protocol.design),
         "openings": [opening.model_dump(mode="json") for opening in protocol.openings],
+        "trials": [trial.model_dump(mode="json") for trial in protocol.trials],
         "trained_on": [dict(kinds) for kinds in protocol.trained_on],
         "proof": asdict(proof),
     }

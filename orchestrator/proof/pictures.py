@@ -79,6 +79,30 @@ def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
     return figure
 
 
+def share_curve(proof: Proof, arms: Mapping[float, str], reference: str, primary: str) -> Figure:
+    """What arms gain that differ in their least share of photographs alone; with photographs only that is nothing.
+
+    Args:
+        arms: least share of photographs -> name of an arm.
+    """
+    figure, axis = _of_rows(6)
+    shares = sorted(arms)
+    gains = [proof.differences[arms[share]].gain for share in shares]
+    percent = [100 * share for share in shares]
+    axis.fill_between(
+        percent, [100 * gain.low for gain in gains], [100 * gain.high for gain in gains], color=BETTER, alpha=0.12
+    )
+    axis.plot(percent, [100 * gain.value for gain in gains], "o-", color=BETTER)
+    if 1.0 not in arms:
+        axis.plot([percent[-1], 100], [100 * gains[-1].value, 0], ":", color=REFERENCE)
+        axis.plot(100, 0, "o", color=REFERENCE)
+    axis.axhline(0, color=REFERENCE, linestyle=":", linewidth=1)
+    axis.set(
+        xlabel="least share of photographs among a label's draws, %", ylabel=f"{primary}, points more than {reference}"
+    )
+    return figure
+
+
 def _colour(low: float, high: float) -> str:
     """Of a gain that lies between the two."""
     return BETTER if low > 0 else WORSE if high < 0 else REFERENCE

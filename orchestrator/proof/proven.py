@@ -1,6 +1,9 @@
 """The last step of an experiment: the judgement over all folds, its report and the files beside it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
@@ -10,10 +13,11 @@ from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.proof import scores
 from orchestrator.proof.judgement import Outcome, Proof, Rules, judge
 from orchestrator.proof.keys import folds_of
-from orchestrator.proof.openings import open_test
+from orchestrator.proof.openings import open_test, openings_of
 from orchestrator.proof.outcomes import ArmOutcome
 from orchestrator.proof.reading import read_arms
 from orchestrator.proof.spec import ExperimentSpec
+from orchestrator.proof.trials import keep_trial, trials_on
 from orchestrator.proof.verdict import CAUGHT, COST, Design, Protocol, sentences
 
 OVERKILL = 0.02  # at which the recall is told
@@ -58,11 +62,13 @@ def prove(spec: ExperimentSpec) -> Callable[[StepContext], Proven]:
 
         store, outputs = context.store, context.outputs
         lines = read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment())
-        openings = open_test(store, spec, lines)
+        openings = open_test(store, spec, lines) if spec.judged_on == "test" else openings_of(store, lines)
         arms = read_arms(store, spec, outputs)
-        design = design_of(spec, lines)
+        design = as_tested(design_of(spec, lines), arms[0])
         proof = judged(spec, design, arms)
-        protocol = Protocol(spec, design, openings, _trained_on(spec, outputs))
+        if spec.judged_on == "validation":
+            keep_trial(store, spec, lines, proof, design.primary)
+        protocol = Protocol(spec, design, openings, trials_on(store, lines), _trained_on(spec, outputs))
         verdict = sentences(proof, protocol)
         files = write_report(store, f"experiments/{spec.name}/", proof, protocol, verdict, outputs[INGEST].drawn)
         return Proven(
@@ -94,6 +100,16 @@ def design_of(spec: ExperimentSpec, lines: Sequence[ManifestLine]) -> Design:
     )
 
 
+def as_tested(design: Design, arm: ArmOutcome) -> Design:
+    """The design with the photographs that were really tested: with a shift those of a fold's level."""
+    return replace(
+        design,
+        photographs=sum(len(fold.truth) for fold in arm.folds),
+        parts=sum(fold.groups for fold in arm.folds),
+        defective_parts=sum(len(np.unique(fold.group[fold.truth > 0])) for fold in arm.folds),
+    )
+
+
 def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome]) -> Proof:
     """The judgement, by what the spec fixed."""
     costs = scores.Costs(spec.costs.escape, spec.costs.overkill)
@@ -108,7 +124,7 @@ def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome]) -> 
         COST: scores.cost_of(costs, spec.costs.defect_share),
         **{CAUGHT + kind: scores.caught_of(kind) for kind in kinds},
     }
-    rules = Rules(design.primary, spec.reference, spec.instrument, spec.smallest_gain)
+    rules = Rules(design.primary, spec.reference, spec.instrument, spec.smallest_gain, spec.controls)
     return judge(arms, wanted, rules, spec.seed)
 
 

@@ -1,5 +1,6 @@
 """From what the classifier service wrote of a fold's arms to what the statistics read."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,10 +29,13 @@ def read_arms(store: ObjectStore, spec: ExperimentSpec, outputs: Outputs) -> lis
         lines = read_manifest(store, outputs[key].manifest_uri, reading_from_environment())
         kinds = {line.file.sha256: line.kind or line.label for line in lines}
         for arm, of_folds in folds.items():
-            on_validation, on_test = (
-                read_document(store, outputs[step].evaluation_uri, Evaluation) for step in evaluations(number, arm)
-            )
-            of_folds.append(fold_outcome(on_validation, on_test, kinds, spec))
+            validation, test = evaluations(number, arm)
+            on_validation = read_document(store, outputs[validation].evaluation_uri, Evaluation)
+            if spec.judged_on == "validation":
+                of_folds.append(trial_outcome(on_validation, kinds, spec))
+            else:
+                on_test = read_document(store, outputs[test].evaluation_uri, Evaluation)
+                of_folds.append(fold_outcome(on_validation, on_test, kinds, spec))
     return [ArmOutcome(name, of_folds) for name, of_folds in folds.items()]
 
 
@@ -61,6 +65,31 @@ def fold_outcome(
         most_probable=answers.probabilities.argmax(axis=2),
         kind=np.array([kinds[image.sha256] if image.label != good else "" for image in images]),
     )
+
+
+def trial_outcome(on_validation: Evaluation, kinds: Mapping[str, str], spec: ExperimentSpec) -> FoldOutcome:
+    """One arm in one fold, judged on validation: half of the parts get their thresholds from the other half."""
+    parts = sorted({image.part for image in on_validation.images}, key=_drawn)
+    halves: list[FoldOutcome] = []
+    for side in (0, 1):
+        own = set(parts[side::2])
+        measured, chosen_on = (
+            on_validation.model_copy(update={"images": [x for x in on_validation.images if (x.part in own) == inside]})
+            for inside in (True, False)
+        )
+        halves.append(fold_outcome(chosen_on, measured, kinds, spec))
+    first, second = halves
+    across = ("decided", "score", "rejected", "most_probable")
+    return FoldOutcome(
+        truth=np.concatenate([first.truth, second.truth]),
+        group=np.concatenate([first.group, second.group + first.groups]),
+        kind=np.concatenate([first.kind, second.kind]),
+        **{name: np.concatenate([getattr(first, name), getattr(second, name)], axis=1) for name in across},
+    )
+
+
+def _drawn(part: str) -> str:
+    return hashlib.sha256(part.encode()).hexdigest()
 
 
 class _Answers:

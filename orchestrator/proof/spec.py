@@ -13,9 +13,9 @@ from defectory.job_settings.classifier_training import MAX_CYCLES
 from defectory.validation import validated
 from orchestrator.pipeline.arms import MAX_ARMS, ArmSettings
 from orchestrator.pipeline.data_settings import DataSettings
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.settings import (
     ClassifierSettings,
-    EditSettings,
     FilterSettings,
     GeneratorSettings,
     PipelineSettings,
@@ -58,8 +58,8 @@ class ExperimentSpec(JobSettings):
     )
     seeds: int = Field(3, ge=1, le=MAX_CYCLES, description="trainings of every arm in every fold")
     arms: tuple[Arm, ...] = Field(
-        description="real, balanced, augmented, more-real, edited, synthetic, filtered, or entries as in a pipeline's "
-        "arms",
+        description="real, balanced, augmented, more-real, edited, procedural, synthetic, filtered, edited-synthetic, "
+        "or entries as in a pipeline's arms",
         min_length=2,
         max_length=MAX_ARMS,
     )
@@ -67,13 +67,27 @@ class ExperimentSpec(JobSettings):
     primary: Literal["auto", "macro-F1", "AUROC", "PR-AUC"] = Field(
         "auto", description="the score that decides; auto: macro-F1, or PR-AUC where fewer than 30 parts are defective"
     )
+    judged_on: Literal["test", "validation"] = Field(
+        "test",
+        description="validation: a trial, of which the test learns nothing; thresholds of one half of the parts are "
+        "then chosen on the other, and what came of it stands in the report of every experiment on these photographs",
+    )
     smallest_gain: float = Field(
         0.01, ge=0, lt=1, description="difference of the primary score below which a change is worth nothing"
     )
     few_shot: FewShot | None = Field(None, description="train on few photographs; absent: on all of the other folds")
+    shift: str = Field(
+        "",
+        max_length=64,
+        description="a column of the table data.groups (an exposure, a lot, a week), of which every fold leaves a "
+        "level out of training and is tested on that level alone; empty: none",
+    )
     costs: CostSettings = CostSettings()
     real_share: float = Field(
-        0.5, ge=1e-3, le=1, description="share of real images a batch, in arms with made ones that say no other"
+        0.5,
+        ge=1e-3,
+        le=1,
+        description="least share of photographs among a label's draws, in arms with made images that say no other",
     )
     allow_random_weights: bool = Field(False, description="go on from random weights where there are no others")
     edits: EditSettings = EditSettings()
@@ -94,6 +108,8 @@ class ExperimentSpec(JobSettings):
         names = [arm.name for arm in self.arms]
         if self.reference not in names:
             raise ValueError(f"the reference {self.reference!r} is none of the arms: use one of {', '.join(names)}")
+        if self.shift and self.data.groups is None:
+            raise ValueError(f"shift names the column {self.shift!r} of a table, and there is none: set data.groups")
         if self.few_shot is None and any(isinstance(arm, MoreReal) for arm in self.arms):
             raise ValueError("more-real needs few_shot: without it every arm has all photographs already")
         return self
@@ -103,7 +119,7 @@ class ExperimentSpec(JobSettings):
         """The settings of the line that every fold is."""
         share = {"real_share": self.real_share}
         arms = [
-            arm.model_copy(update={"classifier": {**share, **arm.classifier}}) if arm.takes_synthetic else arm
+            arm.model_copy(update={"classifier": {**share, **arm.classifier}}) if arm.takes_made else arm
             for arm in self.arms
         ]
         return validated(
@@ -128,6 +144,12 @@ class ExperimentSpec(JobSettings):
         more = [arm.name for arm in self.arms if isinstance(arm, MoreReal)]
         fewer = [arm.name for arm in self.arms if arm.trains_on == "real" and not isinstance(arm, MoreReal)]
         return (fewer[0], more[0]) if fewer and more else None
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """Arms on photographs as they come, few or all: they show what the test can tell, and contend for nothing."""
+        own = (arm.name for arm in self.arms if arm.trains_on == "real" and not arm.classifier)
+        return frozenset(own) - {self.reference}
 
     def primary_of(self, independent_defects: int) -> Primary:
         """The score that decides, known before anything is trained."""

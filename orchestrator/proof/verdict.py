@@ -7,6 +7,7 @@ from orchestrator.proof.judgement import Difference, Interval, Proof
 from orchestrator.proof.openings import Opening
 from orchestrator.proof.significance import smallest_p
 from orchestrator.proof.spec import FEW_DEFECTS, ExperimentSpec, Primary
+from orchestrator.proof.trials import Trial
 
 COST = "cost of 1,000 parts"
 CAUGHT = "caught: "  # before the name of a kind of defect, in the name of a score
@@ -33,18 +34,24 @@ class Protocol:
 
     Attributes:
         openings: experiments that looked at these photographs' test, the earliest first.
+        trials: experiments that were judged on their validation, the earliest first.
         trained_on: a fold each, kind -> photographs in training.
     """
 
     spec: ExperimentSpec
     design: Design
     openings: Sequence[Opening]
+    trials: Sequence[Trial]
     trained_on: Sequence[Mapping[str, int]]
 
 
 def sentences(proof: Proof, protocol: Protocol) -> list[str]:
     """The verdict: the instrument first, then every arm beside the reference."""
-    return [*_of_the_instrument(proof, protocol), *(_of_arm(name, proof, protocol) for name in proof.differences)]
+    return [
+        *_of_the_trial(protocol),
+        *_of_the_instrument(proof, protocol),
+        *(_of_arm(name, proof, protocol) for name in proof.differences),
+    ]
 
 
 def limits(spec: ExperimentSpec, design: Design) -> list[str]:
@@ -60,12 +67,23 @@ def limits(spec: ExperimentSpec, design: Design) -> list[str]:
         )
     if spec.seeds == 1:
         said.append("With one seed the chance of a training is not in the intervals: they are too narrow.")
+    if spec.shift:
+        said.append(
+            f"Every fold leaves one level of {spec.shift} out of training, and is tested on it alone: other levels of "
+            "the parts in its test are not looked at."
+        )
     if spec.instrument is None:
         said.append(
             "No arm has more real photographs than another, so nobody proves that this test can tell: add the arms "
             "real and more-real, and few_shot."
         )
     return said
+
+
+def _of_the_trial(protocol: Protocol) -> list[str]:
+    if protocol.spec.judged_on == "test":
+        return []
+    return ["A trial: all figures are of validation, by which epochs were chosen; the test was not opened."]
 
 
 def _of_the_instrument(proof: Proof, protocol: Protocol) -> list[str]:
@@ -85,7 +103,9 @@ def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
     difference = proof.differences[name]
     reference, primary = protocol.spec.reference, protocol.design.primary
     against = f"{primary} {_points(difference.gain)} against {reference}"
-    corrected = f"p {difference.corrected:.2g} corrected for {len(proof.differences)} arms"
+    corrected = f"p {difference.corrected:.2g}"
+    if name not in protocol.spec.controls:
+        corrected += f" corrected for {difference.of} arm{'s' * (difference.of != 1)}"
     money = _money(proof.gains[name][COST])
     return f"{name}: {_outcome(difference, proof, protocol)} – {against}, {corrected}; {money}."
 

@@ -16,7 +16,7 @@ def in_words(recipe: Recipe) -> str:
     if recipe.augment:
         parts.append(f"augmentation {recipe.augment:g}")
     if recipe.real_share is not None:
-        parts.append(f"{recipe.real_share:.0%} real images a batch")
+        parts.append(f"at least {recipe.real_share:.0%} photographs among a label's draws")
     if recipe.synthetic_cap:
         parts.append(f"at most {recipe.synthetic_cap} synthetic images a label")
     return ", ".join(parts)

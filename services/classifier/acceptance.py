@@ -10,7 +10,6 @@ from services.classifier.calibration import expected_calibration_error, fit_temp
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
 from services.classifier.data import Part, own_images
 from services.classifier.decision import calibrated, defect_probability
-from services.classifier.model import Network, probabilities
 from services.classifier.operating_point import choose_threshold, errors_at
 from services.classifier.target import Target
 
@@ -25,10 +24,10 @@ class Answers:
     probabilities: np.ndarray
 
 
-def answers_of(network: Network, part: Part) -> Answers:
-    """The network's answers on a split's own images (`own_images`)."""
+def answers_of(part: Part, probabilities: np.ndarray) -> Answers:
+    """What a network answered, (N, C), on a split's own images (`own_images`)."""
     own = own_images(part.lines)
-    return Answers(part.labels[own], probabilities(network, part.pixels[own]))
+    return Answers(part.labels[own], probabilities[own])
 
 
 def calibrate(validation: Answers, test: Answers) -> Calibration:

@@ -1,8 +1,9 @@
-"""Reads a manifest's images into one array: (N, size, size, 3) uint8, beside their lines."""
+"""A manifest's images in memory, beside their lines: (N, size, size, 3) uint8, and what a base makes of them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import DefectoryError, InvalidInput, listed
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
+
+# What an epoch takes of images: they themselves; what the trainable top of the base takes; embeddings; those of views.
+Stage = Literal["pixels", "stem", "pooled", "views"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,31 @@ class Images:
 
 @dataclass(frozen=True)
 class Part:
-    """One split, as arrays."""
+    """One split, as arrays.
+
+    Attributes:
+        labels: int64 (N,).
+        inputs: stage -> what its epochs take of the images, (N, …), as far as it is there already.
+    """
 
     lines: list[ManifestLine]
-    pixels: np.ndarray  # uint8 (N, size, size, 3)
-    labels: np.ndarray  # int64 (N,)
+    labels: np.ndarray
+    inputs: dict[Stage, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The images themselves, uint8 (N, size, size, 3)."""
+        return self.inputs["pixels"]
+
+    def forget(self) -> None:
+        """Leave nothing but the images themselves."""
+        for stage in [stage for stage in self.inputs if stage != "pixels"]:
+            del self.inputs[stage]
+
+    def of(self, chosen: Sequence[int]) -> "Part":
+        """Some of its images."""
+        inputs = {stage: values[chosen] for stage, values in self.inputs.items()}
+        return Part([self.lines[i] for i in chosen], self.labels[chosen], inputs)
 
 
 def load_images(
@@ -48,7 +72,7 @@ def load_images(
     kept: list[ManifestLine] = []
     skipped: list[tuple[str, str]] = []
     pixels = np.empty((len(lines), size_px, size_px, 3), np.uint8)
-    recipe = f"input-{size_px}-{preprocessing.square_px}-{preprocessing.fit}-{preprocessing.bits}"
+    recipe = input_recipe(size_px, preprocessing)
     inputs = prepared(store, lines, lambda _: recipe, lambda content, _: preprocessing.input_of(content, size_px))
     for number, (line, image) in enumerate(zip(lines, inputs, strict=True), start=1):
         if isinstance(image, DefectoryError):
@@ -59,6 +83,11 @@ def load_images(
         if report is not None:
             report(number, len(lines))
     return Images(kept, pixels[: len(kept)], skipped)
+
+
+def input_recipe(size_px: int, preprocessing: Preprocessing) -> str:
+    """Names all that an input depends on, besides its picture."""
+    return f"input-{size_px}-{preprocessing.square_px}-{preprocessing.fit}-{preprocessing.bits}"
 
 
 def lines_of(lines: Sequence[ManifestLine], *splits: str) -> list[ManifestLine]:
@@ -82,18 +111,24 @@ def own_images(lines: Sequence[ManifestLine]) -> list[int]:
 
 
 def split_parts(
-    images: Images, labels: Sequence[str], needed: Sequence[str] = ("train", "validation")
+    lines: Sequence[ManifestLine],
+    inputs: Mapping[Stage, np.ndarray],
+    labels: Sequence[str],
+    needed: Sequence[str] = ("train", "validation"),
 ) -> dict[str, Part]:
     """The images by split.
+
+    Args:
+        inputs: stage -> what it takes of the lines' images, (N, …).
 
     Raises:
         InvalidInput: no images of a split that is needed, or augmented copies only.
     """
     parts: dict[str, Part] = {}
     for split in SPLIT_NAMES:
-        chosen = [i for i, line in enumerate(images.lines) if line.split == split]
-        lines = [images.lines[i] for i in chosen]
-        parts[split] = Part(lines, images.pixels[chosen], label_indices(lines, labels))
+        chosen = [i for i, line in enumerate(lines) if line.split == split]
+        own = [lines[i] for i in chosen]
+        parts[split] = Part(own, label_indices(own, labels), {stage: of[chosen] for stage, of in inputs.items()})
     for name in needed:
         if not own_images(parts[name].lines):
             right = f"give a manifest with readable images of split {name!r} that are no augmented copies"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
-from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
-from services.classifier.data import label_indices, lines_of, load_images, own_images
+from services.classifier.data import label_indices, lines_of, own_images
 from services.classifier.outcome import decided
-from services.classifier.prediction import predictor_of
+from services.classifier.prediction import predict
 from services.classifier.training.measurement import measure, summarise
 
 
@@ -43,23 +41,16 @@ def evaluate(
     card = read_card(store, model)
     lines = lines_of(read_manifest(store, manifest_uri, reading), split)
     label_indices(lines, card.architecture.labels)
-    images = load_images(
-        store, lines, card.architecture.input_px, card.preprocessing,
-        lambda done, of: report("reading images", done, of),
+    images = predict(
+        store, card, lines, lambda done, of: report("reading images", done, of),
+        lambda done, of: report("measuring cycles", done, of),
     )  # fmt: skip
     if not own_images(images.lines):
         right = "give a manifest with readable images of this split that are no augmented copies"
         raise InvalidInput(f"{manifest_uri} has no {split} images: {right}", {"manifest_uri": right})
     truth = label_indices(images.lines, card.architecture.labels)
-    predictor = predictor_of(card.architecture)
-    gamma = card.settings.focal_gamma
-    measured: list[dict[str, float]] = []
-    probabilities = []
-    load = partial(load_cycle, store, card, predictor.network)
-    for cycle, (predicted, _) in enumerate(predictor.of_cycles(load, len(card.cycles), images.pixels)):
-        probabilities.append(predicted)
-        measured.append(measure(truth, predicted, gamma))
-        report("measuring cycles", cycle + 1, len(card.cycles))
+    probabilities = images.probabilities
+    measured = [measure(truth, predicted, card.settings.focal_gamma) for predicted in probabilities]
     summary = summarise(measured)
     main = _at_the_operating_point(card, images.lines, truth, probabilities[card.main_cycle])
     cycles = [

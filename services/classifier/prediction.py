@@ -1,13 +1,19 @@
 """Probabilities and embeddings of many images, for evaluation and scoring; serving has engines of its own."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 
+from defectory.datasets.manifest_line import ManifestLine
+from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
+from services.classifier.bundle import load_cycle
+from services.classifier.card import ClassifierCard
+from services.classifier.data import load_images
+from services.classifier.features import Base, base_sha256, features_of
 from services.classifier.model import Network, build, compiled
 
 BATCH = 64
@@ -18,33 +24,22 @@ class Predictor:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._embed = compiled(lambda images: network.embed(images, training=False), network.model.input_shape[1:])
-        self._top = compiled(lambda features: network.top(features, training=False), network.embed.output_shape[1:])
+        self._embed = compiled(lambda x: network.embed(x, training=False), network.model.input_shape[1:])
+        self._classify = compiled(lambda x: network.top(x, training=False), network.top.input_shape[1:])
 
-    def of_cycles(
-        self, load: Callable[[int], None], cycles: int, pixels: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every cycle's (probabilities (N, labels), embeddings (N, channels)), float32.
+    @property
+    def base(self) -> Base:
+        """The network's present base."""
+        size_px, channels = self.network.model.input_shape[1], self.network.embed.output_shape[-1]
+        return Base(base_sha256(self.network), size_px, channels, self.embed)
 
-        Cycles that were trained on a frozen base have the same: what it makes of the images is then computed once.
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Embeddings (N, channels), float32, of images (N, size, size, 3) in [0, 255]."""
+        return _in_batches(self._embed, pixels)
 
-        Args:
-            load: puts a cycle's weights into the network.
-            pixels: uint8 (N, size, size, 3).
-        """
-        base, embeddings = "", np.empty((0, 0), np.float32)
-        for cycle in range(cycles):
-            load(cycle)
-            if (own := self._base()) != base:
-                base, embeddings = own, _in_batches(self._embed, pixels)
-            yield _in_batches(self._top, embeddings), embeddings
-
-    def _base(self) -> str:
-        """What the weights before the head are, as a digest."""
-        digest = hashlib.sha256()
-        for weight in self.network.embed.weights:
-            digest.update(weight.numpy().tobytes())
-        return digest.hexdigest()
+    def classify(self, embeddings: np.ndarray) -> np.ndarray:
+        """Probabilities (N, labels), float32, of embeddings."""
+        return _in_batches(self._classify, embeddings)
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +48,62 @@ def predictor_of(architecture: Architecture) -> Predictor:
     return Predictor(build(architecture))
 
 
-def _in_batches(graph: tf.types.experimental.GenericFunction, values: np.ndarray) -> np.ndarray:
-    starts = range(0, len(values), BATCH)
-    return np.concatenate([graph(tf.cast(values[start : start + BATCH], tf.float32)).numpy() for start in starts])
+@dataclass(frozen=True)
+class Predicted:
+    """What all cycles of a classifier say of images.
+
+    Attributes:
+        lines: whose pictures could be read. skipped: (URI, reason) of the others.
+        probabilities: float32 (cycles, N, labels). embeddings: float32 (N, channels), the main cycle's.
+    """
+
+    lines: list[ManifestLine]
+    skipped: list[tuple[str, str]]
+    probabilities: np.ndarray
+    embeddings: np.ndarray
+
+
+def predict(
+    store: ObjectStore,
+    card: ClassifierCard,
+    lines: Sequence[ManifestLine],
+    on_image: Callable[[int, int], None] = lambda done, total: None,
+    on_cycle: Callable[[int, int], None] = lambda done, total: None,
+) -> Predicted:
+    """Ask every cycle; where the base stood still in the training, features that are kept serve.
+
+    Raises: as `load_images`, and as `load_cycle`.
+    """
+    predictor = predictor_of(card.architecture)
+    size_px, network = card.architecture.input_px, predictor.network
+    frozen = card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+    kept, skipped = list(lines), list[tuple[str, str]]()
+    pixels = np.empty(0, np.uint8)
+    if not frozen:
+        images = load_images(store, lines, size_px, card.preprocessing, on_image)
+        kept, pixels, skipped = images.lines, images.pixels, images.skipped
+    before, embeddings = "", np.empty((len(kept), network.embed.output_shape[-1]), np.float32)
+    by_cycle, of_main = [], embeddings
+    for cycle in range(len(card.cycles)):
+        load_cycle(store, card, network, cycle)
+        if not frozen:
+            embeddings = predictor.embed(pixels)
+        elif (base := predictor.base).sha256 != before:
+            features = features_of(store, lines, base, card.preprocessing, report=on_image)
+            before, kept, skipped, embeddings = base.sha256, features.lines, features.skipped, features.values[:, 0]
+        by_cycle.append(predictor.classify(embeddings))
+        if cycle == card.main_cycle:
+            of_main = embeddings
+        on_cycle(cycle + 1, len(card.cycles))
+    return Predicted(kept, skipped, np.stack(by_cycle), of_main)
+
+
+def _in_batches(step: tf.types.experimental.GenericFunction, inputs: np.ndarray) -> np.ndarray:
+    parts = [step(tf.cast(few, tf.float32)).numpy() for few in _batches(inputs)]
+    return np.concatenate(parts)
+
+
+def _batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """At least one, which may be empty."""
+    for start in range(0, max(1, len(inputs)), BATCH):
+        yield inputs[start : start + BATCH]

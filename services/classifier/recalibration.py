@@ -11,6 +11,7 @@ from services.classifier.bundle import load
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.cards import read_card, write_card
 from services.classifier.data import labels_to_calibrate_on, lines_to_calibrate_on, load_images, split_parts
+from services.classifier.model import probabilities
 from services.classifier.outcome import decided
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import check_target, parse_target
@@ -50,8 +51,10 @@ def recalibrate(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report("reading images", done, of),
     )  # fmt: skip
-    parts = split_parts(images, labels, needed=("validation",))
-    validation, test = (answers_of(network, parts[split]) for split in ("validation", "test"))
+    parts = split_parts(images.lines, {"pixels": images.pixels}, labels, needed=("validation",))
+    validation, test = (
+        answers_of(parts[split], probabilities(network, parts[split].pixels)) for split in ("validation", "test")
+    )
     calibration = calibrate(validation, test)
     for cycle in card.cycles:
         store.put(prefix + cycle.weights.file, store.get(card.prefix + cycle.weights.file))

@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,9 @@ import numpy as np
 from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage.store import ObjectStore
-from services.classifier.bundle import load_cycle
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
-from services.classifier.data import load_images
-from services.classifier.prediction import predictor_of
+from services.classifier.prediction import predict, predictor_of
 
 BLOCK_BYTES = 64 << 20  # of pixels in memory at once, however long the manifest is
 Report = Callable[[str, int, int], None]
@@ -32,23 +29,15 @@ def score(
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
     lines = read_manifest(store, manifest_uri, reading)
-    predictor = predictor_of(card.architecture)
-    network = predictor.network
-    embeddings = np.empty((len(lines), network.embed.output_shape[-1]), np.float32)
+    channels = predictor_of(card.architecture).network.embed.output_shape[-1]
+    embeddings = np.empty((len(lines), channels), np.float32)
     rows: list[bytes] = []
     block = max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
     for start in range(0, len(lines), block):
         report("reading and scoring", start, len(lines))
-        images = load_images(store, lines[start : start + block], card.architecture.input_px, card.preprocessing)
-        if not images.lines:
-            continue
-        by_cycle = []
-        answers = predictor.of_cycles(partial(load_cycle, store, card, network), len(card.cycles), images.pixels)
-        for cycle, (probabilities, features) in enumerate(answers):
-            by_cycle.append(probabilities)
-            if cycle == card.main_cycle:
-                embeddings[len(rows) : len(rows) + len(features)] = features
-        rows += _rows(card, images.lines, np.stack(by_cycle))
+        images = predict(store, card, lines[start : start + block])
+        embeddings[len(rows) : len(rows) + len(images.lines)] = images.embeddings
+        rows += _rows(card, images.lines, images.probabilities)
     report("reading and scoring", len(lines), len(lines))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "embeddings.npy")

@@ -72,12 +72,6 @@ def training_settings(values: Mapping[str, Any], dataset_px: int, folds: int = 0
     if settings.steps_per_epoch * settings.batch > MAX_EPOCH_IMAGES:
         right = f"use at most {MAX_EPOCH_IMAGES // settings.batch} with a batch of {settings.batch}"
         raise InvalidInput(f"steps_per_epoch {settings.steps_per_epoch}: {right}", {"settings.steps_per_epoch": right})
-    if settings.batch == 1 and settings.real_share not in (None, 1):
-        right = "use a batch of 2 or more, or real_share 1"
-        raise InvalidInput(
-            f"real_share {settings.real_share}: a batch of one image has no share of each kind: {right}",
-            {"settings.real_share": right},
-        )
     if settings.initial_weights == "imagenet" and settings.width_multiplier not in PUBLISHED_WIDTHS:
         right = f"use {', '.join(map(str, PUBLISHED_WIDTHS))}, or initial_weights random"
         raise InvalidInput(

@@ -154,7 +154,7 @@ def _images(
         store, lines, card.architecture.input_px, card.preprocessing,
         lambda done, of: report(f"reading {split} images", done, of),
     )  # fmt: skip
-    return Part(images.lines, images.pixels, label_indices(images.lines, card.architecture.labels))
+    return Part(images.lines, label_indices(images.lines, card.architecture.labels), {"pixels": images.pixels})
 
 
 def _build_in_temperature(network: Network, temperature: float) -> None:

@@ -1,5 +1,6 @@
 """Random changes that leave a part what it is: shifts, small turns, scales, light; mirroring where it is allowed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ SHIFT = 0.08  # of the side, either way, at strength 1
 TURN = np.deg2rad(10)
 SCALE = 0.15
 GAIN, OFFSET = 0.25, 25.0  # contrast about the image's mean; brightness in grey levels
+MOVES = 1  # counts up when anything about moves changes: views that were kept are then others
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,47 @@ def draw_moves(
     """
     if strength == 0 and not (mirror_x or mirror_y):
         return None
-    random = np.random.default_rng([seed, step, 7])
+    return _drawn(np.random.default_rng([seed, step, 7]), count, size_px, strength, mirror_x, mirror_y)
+
+
+@dataclass(frozen=True)
+class View:
+    """One of the numbered ways in which a picture is shown: 0 as it is, the others under random moves.
+
+    A view is a function of the picture, its own number and how strong moves are, so that whoever asks for it gets the
+    same one.
+    """
+
+    number: int = 0
+    strength: float = 0.0  # in [0, 1]
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @property
+    def name(self) -> str:
+        """Names all that a view depends on, besides its picture."""
+        if self.number == 0:
+            return "as-it-is"
+        mirrored = "x" * self.mirror_x + "y" * self.mirror_y
+        return f"moved-{MOVES}-{self.strength:g}-{mirrored or 'none'}-{self.number}"
+
+    def moves(self, sha256s: Sequence[str], size_px: int) -> Moves | None:
+        """How pictures, by their SHA-256, are moved; None: not at all."""
+        if self.number == 0:
+            return None
+        drawn = [
+            _drawn(
+                np.random.default_rng([int(sha256[:16], 16), self.number]), 1, size_px, self.strength, self.mirror_x,
+                self.mirror_y,
+            )
+            for sha256 in sha256s
+        ]  # fmt: skip
+        return Moves(np.concatenate([m.transforms for m in drawn]), np.concatenate([m.light for m in drawn]))
+
+
+def _drawn(
+    random: np.random.Generator, count: int, size_px: int, strength: float, mirror_x: bool, mirror_y: bool
+) -> Moves:
     turn, scale, right, down = (
         strength * random.uniform(-1, 1, (4, count)) * np.array([[TURN], [SCALE], [SHIFT * size_px], [SHIFT * size_px]])
     )

@@ -1,6 +1,7 @@
-"""Training cycles: every epoch measured, the best one chosen on validation, resumed where a kill left off."""
+"""Training cycles: every epoch measured, the best one chosen on validation, resumed from shortly before a kill."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,10 @@ from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.measurement import measure
 from services.classifier.training.order import batches
-from services.classifier.training.schedule import Schedule, Stage
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
+KEPT_EVERY_S = 5.0  # of work, the most that a kill loses: an epoch of a head takes less time than to write it down
 SETTLED_BY = 1024  # images of an epoch that the head's statistics are of: enough for 3% of a standard deviation
 
 Report = Callable[[int, int, Mapping[str, float]], None]  # cycle, epochs of it done, measurements
@@ -36,7 +38,6 @@ def run_cycle(
     prefix: str,
     trainer: Trainer,
     parts: Mapping[str, Part],
-    features: dict[Stage, dict[str, np.ndarray]],
     settings: TrainingSettings,
     cycle: int,
     seed: int,
@@ -46,7 +47,7 @@ def run_cycle(
 
     Args:
         prefix: the version's key prefix. cycle: counted from 0. seed: of this cycle.
-        features: stage -> split -> what its images give under the base as cycles start; filled by the first to need it.
+        parts: whose inputs get what their images give under the base as cycles start, by the first cycle to need it.
 
     Raises:
         InvalidInput: it diverges.
@@ -59,40 +60,47 @@ def run_cycle(
         return CycleResult(CycleCard.model_validate(done["card"]), done["epochs"])
     trainer.start_cycle(seed)
     if not trainer.cycles_start_alike:
-        features.clear()
+        for part in parts.values():
+            part.forget()
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
-    is_real = np.array([line.is_real for line in train.lines])
+    is_photograph = np.array([line.is_photograph for line in train.lines])
+    kept_s = time.monotonic()
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
         stage = schedule.stage(epoch)
-        if stage not in features:
-            features[stage] = {split: trainer.features(stage, part.pixels) for split, part in parts.items()}
-        inputs = features[stage]
+        for part in parts.values():
+            if stage not in part.inputs:
+                part.inputs[stage] = trainer.features(stage, part.pixels)
+        inputs = train.inputs[stage]
         order = batches(
-            is_real, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=settings.real_share, seed=seed
-        )
+            is_photograph, train.labels, epoch=epoch, steps=schedule.steps, batch=settings.batch,
+            real_share=settings.real_share, seed=seed,
+        )  # fmt: skip
         seen = []
         for number, chosen in enumerate(order):
             step = epoch * schedule.steps + number
             moves = schedule.moves(seed, step) if stage == "pixels" else None
-            seen.append(trainer.train(inputs["train"][chosen], train.labels[chosen], schedule.progress(step), moves))
-        trainer.settle(inputs["train"][_spread(order.ravel(), SETTLED_BY)])
+            shown = inputs[chosen, schedule.shown(seed, step)] if stage == "views" else inputs[chosen]
+            seen.append(trainer.train(shown, train.labels[chosen], schedule.progress(step), moves))
+        trainer.settle(train.inputs["pooled" if stage == "views" else stage][_spread(order.ravel(), SETTLED_BY)])
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "train": measure(train.labels[order.ravel()], np.concatenate(seen), settings.focal_gamma),
         }
         for split in ("validation", "test"):
             if parts[split].lines:
-                probabilities = trainer.predict(inputs[split])
+                probabilities = trainer.predict(parts[split].inputs[stage])
                 entry[split] = measure(parts[split].labels, probabilities, settings.focal_gamma)
         _check_converges(entry, cycle)
         epochs.append(entry)
         if best is None or _rank(entry) > _rank(epochs[best.epoch - 1]):
             best = _Best(epoch + 1, weights_bytes(trainer.network))
-        state.save(epochs, best)
         over = schedule.ends(len(epochs), best.epoch)  # epochs that patience spares count as done
+        if not over and time.monotonic() - kept_s >= KEPT_EVERY_S:
+            state.save(epochs, best)
+            kept_s = time.monotonic()
         values = {"loss": entry["train"]["loss"], "val_f1": entry["validation"]["f1"]}
         report(cycle, settings.epochs if over else epoch + 1, values)
     assert best is not None  # settings.epochs >= 1

@@ -13,10 +13,8 @@ def without_fold(parts: Mapping[str, Part], cycle: int, folds: int) -> Mapping[s
     """The parts, with the training images of fold `cycle` modulo `folds` left out; all of them for folds 0."""
     if not folds:
         return parts
-    train = parts["train"]
-    left_out = folds_of(train.lines, folds)
-    kept = [i for i, fold in enumerate(left_out) if fold != cycle % folds]
-    return {**parts, "train": Part([train.lines[i] for i in kept], train.pixels[kept], train.labels[kept])}
+    left_out = folds_of(parts["train"].lines, folds)
+    return {**parts, "train": parts["train"].of([i for i, fold in enumerate(left_out) if fold != cycle % folds])}
 
 
 def folds_of(lines: Sequence[ManifestLine], folds: int) -> list[int]:

@@ -1,7 +1,7 @@
 """What the cycles of a training share: images in memory, a compiled network, its initial weights."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,10 @@ from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
 from services.classifier.card import Preprocessing
 from services.classifier.data import Part, load_images, split_parts
+from services.classifier.features import AS_IT_IS, Base, features_of
 from services.classifier.settings import TrainingSettings
+from services.classifier.training.augment import View
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_base
 
@@ -23,7 +26,7 @@ class Prepared:
     """Everything that the cycles of a training share."""
 
     trainer: Trainer
-    parts: dict[str, Part]
+    parts: dict[str, Part]  # with their pixels, or with their features where all epochs work on these
     skipped: list[tuple[str, str]]  # (URI, reason)
     initial_weights: Literal["imagenet", "starter", "random"]  # where the base starts, whatever was wanted
     base_sha256: str  # of the base as it starts; empty where every cycle draws its own
@@ -36,10 +39,12 @@ def prepare(
     labels: tuple[str, ...],
     settings: TrainingSettings,
     sources: Mapping[str, str],
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prepared:
-    """Read the images, build the network, find its initial weights.
+    """Build the network, find its initial weights, read the images, or what the base makes of them.
 
     Args:
+        report: pictures whose features are there, of how many.
         sources: where ImageNet weights may lie, or that the starter is meant (`weights.py`).
 
     Raises:
@@ -54,14 +59,53 @@ def prepare(
         l2=settings.l2,
     )
     trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
-    initial_weights: Literal["imagenet", "starter", "random"] = "random"
-    base_sha256 = ""
-    if settings.initial_weights != "random":
-        initial_weights = load_base(trainer.network, settings.width_multiplier, settings.initial_weights, sources)
-        base_sha256 = trainer.keep_base()
     preprocessing = Preprocessing.of(lines, settings.input_px, settings.square_px)
+    if settings.initial_weights == "random":
+        parts, skipped = _pixels(store, lines, labels, settings, preprocessing)
+        return Prepared(trainer, parts, skipped, "random", "", preprocessing)
+    initial_weights = load_base(trainer.network, settings.width_multiplier, settings.initial_weights, sources)
+    base, schedule = trainer.keep_base(), Schedule(settings, len(lines))
+    if schedule.embeds(settings.epochs - 1):
+        parts, skipped = _features(store, lines, labels, base, preprocessing, schedule.drawn_from, report)
+    else:
+        parts, skipped = _pixels(store, lines, labels, settings, preprocessing)
+    return Prepared(trainer, parts, skipped, initial_weights, base.sha256, preprocessing)
+
+
+Parts = tuple[dict[str, Part], list[tuple[str, str]]]  # split -> part; (URI, reason) of what could not be read
+
+
+def _pixels(
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    labels: tuple[str, ...],
+    settings: TrainingSettings,
+    preprocessing: Preprocessing,
+) -> Parts:
     images = load_images(store, lines, settings.input_px, preprocessing)
-    return Prepared(trainer, split_parts(images, labels), images.skipped, initial_weights, base_sha256, preprocessing)
+    return split_parts(images.lines, {"pixels": images.pixels}, labels), images.skipped
+
+
+def _features(
+    store: ObjectStore,
+    lines: Sequence[ManifestLine],
+    labels: tuple[str, ...],
+    base: Base,
+    preprocessing: Preprocessing,
+    views: Sequence[View],
+    report: Callable[[int, int], None],
+) -> Parts:
+    """Features in place of images: a base that stands still makes the same of them in every cycle and training."""
+    trained = [line for line in lines if line.split == "train"]
+    others = [line for line in lines if line.split != "train"]
+    train = features_of(store, trained, base, preprocessing, (AS_IT_IS, *views), report)
+    rest = features_of(store, others, base, preprocessing, (AS_IT_IS,), report)
+    pooled = np.concatenate([train.values[:, 0], rest.values[:, 0]])
+    parts = split_parts([*train.lines, *rest.lines], {"pooled": pooled}, labels)
+    if views:
+        for split, part in parts.items():
+            part.inputs["views"] = train.values[:, 1:] if split == "train" else part.inputs["pooled"]
+    return parts, train.skipped + rest.skipped
 
 
 def hold_to_base(store: ObjectStore, prefix: str, prepared: Prepared) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import structlog
 
 from defectory.datasets.manifest import DEFAULT_READING, Reading, content_hash, read_manifest
@@ -19,7 +18,7 @@ from services.classifier.acceptance import answers_of, calibrate, draw_line
 from services.classifier.bundle import load_weights
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.cards import read_card, write_card
-from services.classifier.data import cap_synthetic, lines_of
+from services.classifier.data import Stage, cap_synthetic, lines_of
 from services.classifier.golden import record
 from services.classifier.model import probabilities
 from services.classifier.outcome import decided
@@ -30,7 +29,7 @@ from services.classifier.training.cycles import CycleResult, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.measurement import mean_and_interval
 from services.classifier.training.preparation import hold_to_base, prepare
-from services.classifier.training.schedule import Stage
+from services.classifier.training.schedule import Schedule
 from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
@@ -77,16 +76,16 @@ def train(
 
     if at_once > 1:
         run_cycles(Plan(store.url, prefix, lines, labels, settings, sources, seed), count, at_once, on_epoch)
-    prepared = prepare(store, lines, labels, settings, sources)
+
+    def on_features(there: int, of: int) -> None:
+        report(f"embedding images, {there} of {of} done", sum(done), total, {})
+
+    prepared = prepare(store, lines, labels, settings, sources, on_features)
     hold_to_base(store, prefix, prepared)
-    shared: dict[Stage, dict[str, np.ndarray]] = {}
     results = []
     for cycle in range(count):
         parts = without_fold(prepared.parts, cycle, settings.folds)
-        features = {} if settings.folds else shared  # with folds no two cycles learn from the same images
-        results.append(
-            run_cycle(store, prefix, prepared.trainer, parts, features, settings, cycle, seed + cycle, on_epoch)
-        )
+        results.append(run_cycle(store, prefix, prepared.trainer, parts, settings, cycle, seed + cycle, on_epoch))
     main = _main_cycle(results)
     estimates = _estimates(results)
     lineage = Lineage(
@@ -100,7 +99,11 @@ def train(
     )
     network, main_weights = prepared.trainer.network, results[main].card.weights
     load_weights(network, store.get(prefix + main_weights.file), main_weights, main_weights.file)
-    validation, test = (answers_of(network, prepared.parts[split]) for split in ("validation", "test"))
+    stage: Stage = "pooled" if Schedule(settings, images).embeds(settings.epochs - 1) else "pixels"
+    validation, test = (
+        answers_of(part, prepared.trainer.predict(part.inputs[stage]))
+        for part in (prepared.parts[split] for split in ("validation", "test"))
+    )
     calibration = calibrate(validation, test)
     store.put(prefix + "reliability.svg", reliability_svg(validation, calibration))
     target = parse_target(settings.target)

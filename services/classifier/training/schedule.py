@@ -1,12 +1,12 @@
 """What happens when in a cycle: warm-up, fine-tuning, decay, the end; functions of settings and step alone."""
 
 import math
-from typing import Literal
 
+import numpy as np
+
+from services.classifier.data import Stage
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.augment import Moves, draw_moves
-
-Stage = Literal["pixels", "stem", "pooled"]  # images; what the trainable top of the base takes; embeddings
+from services.classifier.training.augment import Moves, View, draw_moves
 
 
 class Schedule:
@@ -21,8 +21,8 @@ class Schedule:
         self.steps = settings.steps_per_epoch or math.ceil(images / settings.batch)
 
     def embeds(self, epoch: int) -> bool:
-        """Whether an epoch works on embeddings: the base stands still, and so do the images."""
-        return self.stage(epoch) == "pooled"
+        """Whether an epoch works on embeddings: the base stands still, and so do the images, or their views."""
+        return self.stage(epoch) in ("pooled", "views")
 
     def stage(self, epoch: int) -> Stage:
         """What an epoch, counted from 0, starts from: what stands still in front of it is computed once."""
@@ -30,6 +30,8 @@ class Schedule:
         still = settings.augment == 0 and not (settings.mirror_x or settings.mirror_y)
         if epoch < settings.warmup_epochs or (settings.trainable_base == "none" and still):
             return "pooled"
+        if settings.trainable_base == "none" and settings.views and settings.initial_weights != "random":
+            return "views"
         # A base that starts from nothing estimates its batch normalisation's statistics, in all of it.
         if settings.trainable_base == "top" and settings.initial_weights != "random" and still:
             return "stem"
@@ -39,6 +41,22 @@ class Schedule:
         """Share of the steps after the warm-up that lie before a step, in [0, 1); -1 in the warm-up."""
         before = self._settings.warmup_epochs * self.steps
         return -1.0 if step < before else (step - before) / (self._settings.epochs * self.steps - before)
+
+    @property
+    def drawn_from(self) -> list[View]:
+        """The views that steps draw among, if any epoch does."""
+        settings = self._settings
+        if self.stage(settings.epochs - 1) != "views":
+            return []
+        return [
+            View(number, settings.augment, settings.mirror_x, settings.mirror_y)
+            for number in range(1, settings.views + 1)
+        ]
+
+    def shown(self, seed: int, step: int) -> np.ndarray:
+        """Which view a step shows of each of its images, (batch,): a function of seed and step alone."""
+        settings = self._settings
+        return np.random.default_rng([seed, step, 11]).integers(0, settings.views, settings.batch)
 
     def moves(self, seed: int, step: int) -> Moves | None:
         """Changes of the images of a step."""

@@ -43,7 +43,7 @@ class Plan:
 def cycles_at_once(settings: TrainingSettings, images: int, cycles: int) -> int:
     """How many cycles side by side are fastest here: as many as there are cores, where a process of its own pays.
 
-    It does not where the base stands still, since images are then embedded once for all cycles, nor for a few steps,
+    It does not where the base stands still, since images are then embedded once for all trainings, nor for a few steps,
     which are done before TensorFlow has started.
 
     Args:
@@ -104,7 +104,7 @@ def _train(plan: Plan, cycle: int, messages: "multiprocessing.Queue[tuple[int, A
     prepared = prepare(store, plan.lines, plan.labels, plan.settings, plan.sources)
     hold_to_base(store, plan.prefix, prepared)
     run_cycle(
-        store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds), {},
+        store, plan.prefix, prepared.trainer, without_fold(prepared.parts, cycle, plan.settings.folds),
         plan.settings, cycle, plan.seed + cycle,
         lambda number, done, values: messages.put((number, (done, dict(values)))),
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """The training steps of one network: compiled once, used for every cycle."""
 
-import hashlib
 import io
 import math
 from collections.abc import Callable, Iterator
@@ -10,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from services.classifier.architecture import Architecture
+from services.classifier.data import Stage
+from services.classifier.features import Base, base_sha256
 from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle, split_at
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.augment import Moves, apply_moves
-from services.classifier.training.schedule import Stage
 
 EVALUATION_BATCH = 128
 
@@ -63,10 +63,11 @@ class Trainer:
             self._pool_stem = compiled(lambda x: tf.reduce_mean(self._rest(x), axis=(1, 2)), stemmed)
         self._embed = compiled(lambda x: self.network.embed(x, training=False), image)
 
-    def keep_base(self) -> str:
-        """Start every cycle from the base's present weights; their SHA-256."""
+    def keep_base(self) -> Base:
+        """Start every cycle from the base's present weights."""
         self._base_weights = self.network.base.get_weights()
-        return hashlib.sha256(b"".join(weight.tobytes() for weight in self._base_weights)).hexdigest()
+        channels = self.network.embed.output_shape[-1]
+        return Base(base_sha256(self.network), self.architecture.input_px, channels, self.embed)
 
     @property
     def cycles_start_alike(self) -> bool:

@@ -85,7 +85,7 @@ def test_a_split_of_augmented_copies_only_is_refused() -> None:
         evaluate(store, "e", "judge", copies, "test", lambda *_: None)
     images = load_images(store, lines, 32, Preprocessing())
     with pytest.raises(InvalidInput, match=r"there are no validation images: give .* that are no augmented copies"):
-        split_parts(images, ("defect", "good"))
+        split_parts(images.lines, {"pixels": images.pixels}, ("defect", "good"))
 
 
 def test_calibration_takes_no_rejected_images_and_no_test_images() -> None:

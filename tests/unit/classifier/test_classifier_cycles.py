@@ -1,4 +1,4 @@
-"""A cycle that is killed goes on after its last finished epoch and ends in the same weights."""
+"""A cycle that is killed goes on after the last epoch that was kept, and ends in the same weights."""
 
 import queue
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def run(prepared: Prepared, url_store, seen: list[int], kill_after: int = 0) -> 
         if epochs == kill_after:
             raise Killed
 
-    return run_cycle(url_store, "m/", prepared.trainer, prepared.parts, {}, SETTINGS, 0, 11, report)
+    return run_cycle(url_store, "m/", prepared.trainer, prepared.parts, SETTINGS, 0, 11, report)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,10 @@ def whole(prepared: Prepared) -> CycleResult:
     return run(prepared, open_store("memory://"), [])
 
 
-def test_killed_in_any_phase_no_finished_epoch_is_repeated_and_it_ends_in_the_same_weights(
-    prepared: Prepared, whole: CycleResult
+def test_killed_in_any_phase_no_kept_epoch_is_repeated_and_it_ends_in_the_same_weights(
+    prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cycles, "KEPT_EVERY_S", 0)
     store, seen = open_store("memory://"), []
     for kill_after in (1, 3):  # in the warm-up, and in what follows
         with pytest.raises(Killed):
@@ -63,6 +64,17 @@ def test_killed_in_any_phase_no_finished_epoch_is_repeated_and_it_ends_in_the_sa
     assert resumed == whole  # with the hash of the weights
     assert [info.key for info in store.list("m/")] == ["m/cycle-0.json", "m/cycle-0.safetensors"]
     assert run(prepared, store, []) == whole  # a finished cycle is only read
+
+
+def test_short_epochs_are_not_written_down_one_by_one_and_are_repeated_to_the_same_weights(
+    prepared: Prepared, whole: CycleResult
+) -> None:
+    store, seen = open_store("memory://"), []
+    with pytest.raises(Killed):
+        run(prepared, store, seen, 3)
+    assert not list(store.list("m/"))
+    assert run(prepared, store, seen) == whole
+    assert seen == [1, 2, 3, 1, 2, 3, 4]
 
 
 def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: CycleResult) -> None:
@@ -78,7 +90,7 @@ def test_epochs_that_patience_spares_count_as_done(prepared: Prepared, monkeypat
     monkeypatch.setattr(cycles, "_rank", lambda entry: (0.0, 0.0))  # none is better than the first
     settings, seen = SETTINGS.model_copy(update={"epochs": 50, "patience": 2}), []
     trained = run_cycle(
-        open_store("memory://"), "m/", prepared.trainer, prepared.parts, {}, settings, 0, 11,
+        open_store("memory://"), "m/", prepared.trainer, prepared.parts, settings, 0, 11,
         lambda cycle, epochs, values: seen.append((epochs, "val_f1" in values)),
     )  # fmt: skip
     assert len(trained.epochs) == 4  # two of the warm-up, two that were waited
@@ -180,7 +192,8 @@ def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -
         ({}, 320, 5, 3),  # as many as there are cores
         ({}, 320, 2, 2),
         ({"recipe": "best"}, 320, 5, 1),  # the base stands still
-        ({"trainable_base": "none", "augment": 0.5}, 320, 5, 3),  # it does, but no image is the same twice
+        ({"trainable_base": "none", "augment": 0.5}, 320, 5, 1),  # so do the views
+        ({"trainable_base": "none", "augment": 0.5, "views": 0}, 320, 5, 3),  # no image is the same twice
         ({"epochs": 2}, 320, 5, 1),  # 20 steps are done before TensorFlow has started
     ):
         settings = training_settings({**long, **changes}, 64)

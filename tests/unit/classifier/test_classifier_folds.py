@@ -27,7 +27,7 @@ def test_groups_stay_whole_and_labels_even() -> None:
 
 
 def test_every_image_is_left_out_by_one_cycle() -> None:
-    part = Part(LINES, np.arange(39)[:, None], np.zeros(39, int))
+    part = Part(LINES, np.zeros(39, int), {"pixels": np.arange(39)[:, None]})
     parts = {"train": part, "validation": part, "test": part}
     missing = []
     for cycle in range(3):

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
-from defectory.errors import InvalidInput
 from services.classifier.architecture import Architecture
 from services.classifier.data import cap_synthetic
 from services.classifier.model import Network, build
@@ -140,6 +139,9 @@ def test_what_stands_still_is_computed_once() -> None:
         return [Schedule(settings, images=20).stage(epoch) for epoch in (0, 1)]
 
     assert stages(trainable_base="none") == ["pooled", "pooled"]
+    assert stages(trainable_base="none", augment=0.1) == ["pooled", "views"]
+    assert stages(trainable_base="none", augment=0.1, views=0) == ["pooled", "pixels"]
+    assert stages(trainable_base="none", augment=0.1, initial_weights="random") == ["pooled", "pixels"]
     assert stages(trainable_base="top") == ["pooled", "stem"]
     assert stages(trainable_base="top", augment=0.1) == ["pooled", "pixels"]
     assert stages(trainable_base="top", initial_weights="random") == ["pooled", "pixels"]
@@ -158,7 +160,8 @@ def test_a_schedule_warms_up_decays_and_loses_patience() -> None:
     assert schedule.ends(10, best=10)
     frozen = Schedule(TrainingSettings(trainable_base="none"), images=20)
     assert frozen.embeds(39)
-    assert not Schedule(TrainingSettings(trainable_base="none", mirror_x=True), images=20).embeds(0)
+    assert Schedule(TrainingSettings(trainable_base="none", mirror_x=True), images=20).embeds(0)
+    assert not Schedule(TrainingSettings(trainable_base="none", mirror_x=True, views=0), images=20).embeds(0)
 
 
 def test_moves_depend_on_seed_and_step_alone() -> None:
@@ -198,22 +201,43 @@ def test_moves_keep_to_their_bounds() -> None:
     assert 70 < light.min() < 80 < 120 < light.max() < 130
 
 
-def test_every_batch_has_its_share_of_real_images_and_all_images_come_up() -> None:
-    is_real = np.arange(100) < 20
-    order = np.concatenate([
-        batches(is_real, epoch=epoch, steps=10, batch=8, real_share=0.5, seed=3) for epoch in range(4)
-    ])  # fmt: skip
-    assert order.shape == (40, 8)
-    assert (is_real[order].sum(axis=1) == 4).all()
-    times = Counter(order.ravel().tolist())
-    assert {times[i] for i in range(20)} == {8}  # 160 draws of 20 real ones
+def drawn(is_photograph: np.ndarray, labels: np.ndarray, share: float | None, epochs: int = 4, batch: int = 8) -> list:
+    """Indices of some epochs of ten steps, one behind the other."""
+    return np.concatenate([
+        batches(is_photograph, labels, epoch=epoch, steps=10, batch=batch, real_share=share, seed=3)
+        for epoch in range(epochs)
+    ]).ravel().tolist()  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 7, 8])
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.9, 1.0])
+def test_photographs_never_fall_below_their_share_of_a_labels_draws(share: float, batch: int) -> None:
+    labels = np.repeat([0, 1, 2], [40, 14, 769])
+    labels[-30:] = 1
+    is_photograph = np.arange(len(labels)) < 54  # of label 2 all are made; 14 real ones stand against 30 of label 1
+    of_label = {0: [], 1: [], 2: []}
+    for index in drawn(is_photograph, labels, share, batch=batch):
+        of_label[labels[index]].append(is_photograph[index])
+    counts = [len(draws) for draws in of_label.values()]
+    assert max(counts) - min(counts) <= 1, "labels are drawn in turn"
+    assert all(of_label[0])
+    assert not any(of_label[2])
+    shares = np.cumsum(of_label[1]) / np.arange(1, len(of_label[1]) + 1)
+    assert (shares >= share - 1e-9).all()
+    assert len(of_label[1]) * share <= sum(of_label[1]) < len(of_label[1]) * share + 1
+
+
+def test_within_a_labels_photographs_and_made_images_all_come_equally_often() -> None:
+    labels, is_photograph = np.arange(100) % 2, np.arange(100) < 20
+    times = Counter(drawn(is_photograph, labels, 0.5))  # 320 draws, 80 of each of the four
+    assert {times[i] for i in range(20)} == {8}
     assert {times[i] for i in range(20, 100)} == {2}
 
 
 def test_arms_of_different_size_take_equally_many_steps() -> None:
     settings = TrainingSettings(steps_per_epoch=7, epochs=3)
     assert Schedule(settings, images=20).steps == Schedule(settings, images=2_000).steps == 7
-    real_only = batches(np.ones(20, bool), epoch=0, steps=7, batch=32, real_share=0.5, seed=0)
+    real_only = batches(np.ones(20, bool), np.zeros(20, int), epoch=0, steps=7, batch=32, real_share=0.5, seed=0)
     assert real_only.shape == (7, 32)
 
 
@@ -238,19 +262,8 @@ def test_a_cap_bounds_the_synthetic_images_of_each_label_and_only_grows() -> Non
     assert cap_synthetic(list(reversed(lines)), 10) == [x for x in reversed(lines) if x in kept]
 
 
-def test_a_share_of_one_shows_real_images_only() -> None:
-    is_real = np.arange(100) % 3 == 0
-    order = batches(is_real, epoch=1, steps=6, batch=32, real_share=1.0, seed=3)
-    assert order.shape == (6, 32)
-    assert is_real[order].all()
-    assert set(order.ravel()) == set(np.flatnonzero(is_real))
-    assert is_real[batches(is_real, epoch=0, steps=9, batch=1, real_share=1.0, seed=3)].all()
-    synthetic = batches(np.zeros(10, bool), epoch=0, steps=2, batch=5, real_share=1.0, seed=3)
-    assert sorted(synthetic.ravel()) == list(range(10))  # there are no others
-
-
-def test_a_batch_of_one_image_has_no_share() -> None:
-    with pytest.raises(InvalidInput, match=r"real_share 0\.5: a batch of one image") as caught:
-        training_settings({**SMALL, "batch": 1, "real_share": 0.5}, 32)
-    assert set(caught.value.fields) == {"settings.real_share"}
-    assert training_settings({**SMALL, "batch": 1, "real_share": 1}, 32).real_share == 1
+def test_images_of_one_kind_come_as_they_come() -> None:
+    for is_photograph, share in ((np.ones(10, bool), 0.5), (np.zeros(10, bool), 1.0), (np.arange(10) < 3, None)):
+        labels = np.arange(10) % 3
+        order = batches(is_photograph, labels, epoch=0, steps=2, batch=5, real_share=share, seed=3)
+        assert sorted(order.ravel()) == list(range(10))

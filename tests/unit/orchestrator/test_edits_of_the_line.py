@@ -60,6 +60,35 @@ def test_an_arm_trains_on_real_and_edited_pictures(cables: Path) -> None:
     assert set(generators) == {result.outputs[INGEST].manifest_uri}
 
 
+def test_an_arm_may_have_edits_of_its_own(cables: Path) -> None:
+    own = {"name": "anomalies", "trains_on": "edited", "edits": {"count": 5, "shares": {"patch": 1}}}
+    store = MemoryStore()
+    services = Answers(store)
+    chosen = settings_for(cables, arms=[*ARMS, own], edits={"count": 6, "largest": 0.25})
+    result = go(store, chosen, services)
+    assert result.ran.index("anomalies-edits") < result.ran.index("anomalies-dataset")
+    asked = {r.name: r.manifest_uri for method, r in services.asked if method == "TrainClassifier"}
+    edits = {
+        arm: Counter(
+            recipe_of(line)["edit"] for line in read_manifest(store, asked[f"line.{arm}"])
+            if line.origin.kind == "edited"
+        )
+        for arm in ("edited", "anomalies")
+    }  # fmt: skip
+    assert edits["anomalies"] == {"patch": 5}
+    assert edits["edited"].total() == 6
+    assert "patch" not in edits["edited"]
+
+
+def test_an_arm_whose_edits_nobody_would_see_is_refused(cables: Path) -> None:
+    for wrong in (
+        {"name": "own", "trains_on": "edited", "edits": {"count": 0}},
+        {"name": "own", "trains_on": "real", "edits": {"count": 5}},
+    ):
+        with pytest.raises(InvalidInput, match=r"let it train on edited images, and set edits\.count"):
+            settings_for(cables, arms=["baseline", wrong])
+
+
 def test_generators_learn_from_edits_where_it_is_wanted(cables: Path) -> None:
     store = MemoryStore()
     services = Answers(store)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.filter.v1 import filter_pb2
@@ -22,11 +23,18 @@ from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.pipeline.runner import RunResult, run_line
+from orchestrator.proof.judgement import Rules, judge
 from orchestrator.proof.line import experiment_line
+from orchestrator.proof.page import share_sweeps
+from orchestrator.proof.pictures import share_curve
 from orchestrator.proof.preview import preview, record_of
 from orchestrator.proof.proven import PROOF, Proven
+from orchestrator.proof.reading import trial_outcome
+from orchestrator.proof.shift import levels_of
 from orchestrator.proof.spec import ExperimentSpec
+from orchestrator.report.documents import Evaluation
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent
+from tests.unit.proof.test_judgement import ONE, experiment
 
 Training = classifier_pb2.TrainClassifierRequest
 
@@ -322,3 +330,105 @@ def test_what_cannot_end_well_is_refused_before_it_begins(photographs: Path) -> 
     store.put("runs/proof/pipeline.json", b"{}")
     with pytest.raises(FailedPrecondition, match="a run is called 'proof'"):
         record_of(store, spec_of(photographs))
+
+
+def test_a_trial_leaves_the_test_shut_and_stands_in_every_report_that_follows(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    arms = ("real", "augmented", "more-real", arm("oracle"))
+    tried = carried_out(spec_of(photographs, *arms, name="tried", judged_on="validation"), services).outputs[PROOF]
+    assert {request.split for request in services.asked if hasattr(request, "split")} == {"validation"}
+    assert tried.verdict[0].startswith("A trial: all figures are of validation")
+    assert tried.outcomes["oracle"] == "helped"
+    assert "<td>oracle</td>" in page_of(services, tried)
+    assert "0 spec" in page_of(services, tried)
+    later = carried_out(spec_of(photographs), services).outputs[PROOF]
+    assert "1 spec has been judged on them" in page_of(services, later)
+    said = json.loads(services.store.get(services.store.key(later.files["proof.json"])))
+    (trial,) = said["trials"]
+    assert trial["experiment"] == "tried"
+    assert trial["arms"]["oracle"]["settings"] == arm("oracle")
+    gain, low, high = trial["arms"]["oracle"]["gain"]
+    assert low < gain < high
+    assert gain == pytest.approx(tried.scores["oracle"]["macro-F1"][0] - tried.scores["augmented"]["macro-F1"][0])
+
+
+def test_a_trials_thresholds_come_from_other_parts_than_it_is_measured_on(photographs: Path) -> None:
+    parts = [f"p{number}" for number in range(40)]
+    images = [
+        {"sha256": f"{part}-{view}", "label": "defect" if number % 2 else "good", "group": part,
+         "probabilities": [[score, 1 - score]]}
+        for number, part in enumerate(parts) for view in range(2)
+        for score in [(0.3 if number % 2 else 0.1)]
+    ]  # fmt: skip
+    document = Evaluation.model_validate({"labels": ["defect", "good"], "cycles": [{"metrics": {}}], "images": images})
+    kinds = {image["sha256"]: "crack" for image in images}
+    outcome = trial_outcome(document, kinds, spec_of(photographs))
+    assert len(outcome.truth) == 80
+    assert outcome.groups == 40
+    np.testing.assert_array_equal(outcome.decided[0], outcome.truth)
+    # A part whose score stands alone is judged by others: a threshold of its own would have got it right.
+    lone = [{**image, "probabilities": [[0.05, 0.95]]} if image["group"] == "p1" else image for image in images]
+    outcome = trial_outcome(
+        Evaluation.model_validate({**document.model_dump(), "images": lone}), kinds, spec_of(photographs)
+    )
+    assert (outcome.decided[0] != outcome.truth).sum() == 2
+
+
+def page_of(services: Classifiers, proven: Proven) -> str:
+    return services.store.get(services.store.key(proven.report_uri)).decode()
+
+
+def test_a_level_that_is_tested_was_left_out_of_training(photographs: Path, tmp_path: Path) -> None:
+    names = sorted(str(path.relative_to(photographs)) for path in photographs.rglob("*.png"))
+    weeks = {name: "ABC"[number % 3] for number, name in enumerate(names)}
+    table = tmp_path / "groups.csv"
+    table.write_text("image,group,Week\n" + "\n".join(f"{name},{name},{week}" for name, week in weeks.items()))
+    services = Classifiers(MemoryStore())
+    data = {"directory": str(photographs), "groups": str(table)}
+    few = {"per_kind": 4, "good": 10}
+    spec = spec_of(photographs, data=data, shift="week", few_shot=few)
+    proven = carried_out(spec, services).outputs[PROOF]
+    seen = []
+    for fold in range(1, FOLDS + 1):
+        for training in request_of(services, Training, fold):
+            lines = read_manifest(services.store, training.manifest_uri)
+            levels = {
+                split: {weeks[line.origin.source] for line in lines if line.split == split}
+                for split in ("train", "validation", "test")
+            }
+            assert len(levels["test"]) == 1
+            assert levels["train"] == levels["validation"] == set("ABC") - levels["test"]
+        seen += levels["test"]
+    assert sorted(seen) == ["A", "B", "C"]
+    assert "Every fold leaves one level of week out of training" in page_of(services, proven)
+
+
+def test_a_shift_needs_a_column_with_levels(photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"set data\.groups"):
+        spec_of(photographs, shift="week")
+    table = tmp_path / "groups.csv"
+    table.write_text("image,group,week\ngood/0.png,1,A\n")
+    spec = spec_of(photographs, data={"directory": str(photographs), "groups": str(table)}, shift="week")
+    with pytest.raises(InvalidInput, match="no two levels in its column 'week'"):
+        levels_of(spec)
+
+
+def test_arms_that_differ_in_their_share_alone_give_a_curve(photographs: Path) -> None:
+    swept = [
+        {"name": f"twin-{share}", "trains_on": "edited", "classifier": {"real_share": share / 100}}
+        for share in (50, 90)
+    ]
+    other = {"name": "twin-other", "trains_on": "edited", "classifier": {"real_share": 0.75, "augment": 0.1}}
+    spec = spec_of(photographs, "real", "augmented", "more-real", *swept, other, edits={"count": 4})
+    assert share_sweeps(spec) == [{0.5: "twin-50", 0.9: "twin-90"}]
+    assert share_sweeps(spec_of(photographs)) == []
+
+
+def test_the_curve_of_shares_is_a_figure_of_the_page() -> None:
+    arms = experiment(0, augmented=0.8, half=0.85, most=0.82)
+    proof = judge(arms, ONE, Rules("macro-F1", "augmented"), 0, 200)
+    (axis,) = share_curve(proof, {0.5: "half", 0.9: "most"}, "augmented", "macro-F1").axes
+    gains = [100 * proof.differences[name].gain.value for name in ("half", "most")]
+    shown = [tuple(line.get_xydata().ravel()) for line in axis.lines]
+    assert (50.0, gains[0], 90.0, gains[1]) in shown
+    assert (100.0, 0.0) in shown, "with photographs only an arm is the reference"

@@ -1,5 +1,7 @@
 """The judgement on experiments whose answer is known, in each of twenty seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,24 @@ def test_nothing_is_told_by_a_test_that_more_photographs_do_not_move(seed: int) 
     proof = judge([*arms, ArmOutcome("more-real", arms[1].folds)], SCORES, RULES, seed, replicates=1000)
     assert not proof.can_tell
     assert {difference.outcome for difference in proof.differences.values()} == {"cannot tell"}
+
+
+def test_control_arms_are_no_comparison_more() -> None:
+    arms = experiment(3, augmented=0.8, real=0.78, more_real=0.9, first=0.84, second=0.85)
+    rules = replace(RULES, controls=frozenset({"real", "more-real"}))
+    alone, beside = (
+        judge([arm for arm in arms if arm.name != "second" or both], ONE, rules, 0, 1000).differences
+        for both in (False, True)
+    )
+    assert alone["first"].corrected == alone["first"].p_value, "the only one that contends"
+    assert alone["first"].of == 1
+    assert beside["first"].of == beside["second"].of == 2
+    smaller, larger = sorted((beside["first"], beside["second"]), key=lambda x: x.p_value)
+    assert smaller.corrected == pytest.approx(min(1, 2 * smaller.p_value))
+    assert larger.corrected == pytest.approx(max(larger.p_value, smaller.corrected))
+    for name in ("real", "more-real"):
+        assert beside[name].corrected == beside[name].p_value
+        assert beside[name].of == 1
 
 
 def test_arms_that_do_not_differ_are_seldom_said_to() -> None:

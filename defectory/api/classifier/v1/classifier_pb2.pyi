@@ -54,6 +54,7 @@ class TrainingSettings(_message.Message):
     MIRROR_X_FIELD_NUMBER: _builtins.int
     MIRROR_Y_FIELD_NUMBER: _builtins.int
     SQUARE_PX_FIELD_NUMBER: _builtins.int
+    VIEWS_FIELD_NUMBER: _builtins.int
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: 224, or less where no picture has more. Images are resized to it
     bilinearly.
@@ -83,8 +84,8 @@ class TrainingSettings(_message.Message):
     once. Equal for arms that are compared.
     """
     real_share: _builtins.float
-    """Share of real images in every batch, in [0.001, 1], at least one image of each kind below 1; 1: real images only; absent: as
-    they come.
+    """Least share of photographs among a label's draws, in [0.001, 1], the rest being edited or synthetic images; labels are then
+    drawn in turn; 1: photographs only; absent: all images as they come.
     """
     initial_weights: _builtins.str
     """Where the base starts: "imagenet", "starter" (the shipped base that learned from drawn parts) or "random"; default
@@ -127,6 +128,10 @@ class TrainingSettings(_message.Message):
     """Side of the square that every picture comes through before it gets the input's size, in pixels, in [8, 1024]; default: the
     input's, or the smallest side of synthetic images among them, whose lack of detail would else give them away.
     """
+    views: _builtins.int
+    """Augmented or mirrored views of a training picture that steps draw among where the base stands still, each embedded once, in
+    [0, 64]; 0: every draw is a new one, and embedded anew; absent: 8.
+    """
     def __init__(
         self,
         *,
@@ -158,10 +163,11 @@ class TrainingSettings(_message.Message):
         mirror_x: _builtins.bool | None = ...,
         mirror_y: _builtins.bool | None = ...,
         square_px: _builtins.int = ...,
+        views: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "views", b"views", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "recipe", b"recipe", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "recipe", b"recipe", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "views", b"views", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__augment: _TypeAlias = _typing.Literal["augment"]  # noqa: Y015
     _WhichOneofArgType__augment: _TypeAlias = _typing.Literal["_augment", b"_augment"]  # noqa: Y015
@@ -183,6 +189,8 @@ class TrainingSettings(_message.Message):
     _WhichOneofArgType__patience: _TypeAlias = _typing.Literal["_patience", b"_patience"]  # noqa: Y015
     _WhichOneofReturnType__real_share: _TypeAlias = _typing.Literal["real_share"]  # noqa: Y015
     _WhichOneofArgType__real_share: _TypeAlias = _typing.Literal["_real_share", b"_real_share"]  # noqa: Y015
+    _WhichOneofReturnType__views: _TypeAlias = _typing.Literal["views"]  # noqa: Y015
+    _WhichOneofArgType__views: _TypeAlias = _typing.Literal["_views", b"_views"]  # noqa: Y015
     _WhichOneofReturnType__warmup_epochs: _TypeAlias = _typing.Literal["warmup_epochs"]  # noqa: Y015
     _WhichOneofArgType__warmup_epochs: _TypeAlias = _typing.Literal["_warmup_epochs", b"_warmup_epochs"]  # noqa: Y015
     @_typing.overload
@@ -205,6 +213,8 @@ class TrainingSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__patience) -> _WhichOneofReturnType__patience | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__real_share) -> _WhichOneofReturnType__real_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__views) -> _WhichOneofReturnType__views | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__warmup_epochs) -> _WhichOneofReturnType__warmup_epochs | None: ...
 
