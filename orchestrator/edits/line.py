@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import JsonValue
 
-from defectory.datasets.manifest import original_key
+from defectory.datasets.manifest import mask_key, original_key
 from defectory.datasets.manifest_line import Edit, ManifestLine, MaskFile
 from defectory.imaging import encode_png
 from defectory.storage.store import ObjectStore
@@ -77,7 +77,7 @@ def _line(
     mask = None
     if files.mask is not None:
         mask_sha256 = hashlib.sha256(files.mask).hexdigest()
-        mask = MaskFile(uri=store.uri(f"datasets/{dataset}/masks/{mask_sha256}.png"), sha256=mask_sha256)
+        mask = MaskFile(uri=store.uri(mask_key(dataset, mask_sha256)), sha256=mask_sha256)
     before = parents[0]
     return replace(
         before,
