@@ -65,13 +65,18 @@ class SetDefects:
     """A dataset of photographs with synthetic defects.
 
     Attributes:
-        left_out: why -> crops that were set nowhere: EMPTY, NO_PLACE.
+        nowhere: crops that were set nowhere, and why: EMPTY, NO_PLACE.
     """
 
     manifest_uri: str
     content_hash: str
     images: int
-    left_out: dict[str, int]
+    nowhere: list[tuple[ManifestLine, str]]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """why -> crops that were set nowhere."""
+        return dict(Counter(why for _, why in self.nowhere))
 
 
 def set_defects(
@@ -103,17 +108,16 @@ def set_defects(
         raise FailedPrecondition("defects are set into good parts, and the training split has none")
     setter = _Setter(store, dataset, catalogue, recipe, label, size, seed)
     written: list[ManifestLine] = []
-    left: Counter[str] = Counter()
-    numbered = list(enumerate(crops))
-    for number, line in enumerate(in_order(setter.make, numbered, WORKERS), start=1):
+    nowhere: list[tuple[ManifestLine, str]] = []
+    for number, line in enumerate(in_order(setter.make, list(enumerate(crops)), WORKERS)):
         if isinstance(line, str):
-            left[line] += 1
+            nowhere.append((crops[number], line))
         else:
             written.append(line)
-        report(number, len(crops))
-    card = {SET_FROM: content_hash(crops), "seed": seed, "left_out": dict(left)}
-    uri = write_dataset(store, dataset, written, card)
-    return SetDefects(uri, content_hash(written), len(written), dict(left))
+        report(number + 1, len(crops))
+    left_out = Counter(why for _, why in nowhere)
+    uri = write_dataset(store, dataset, written, {SET_FROM: content_hash(crops), "seed": seed, "left_out": left_out})
+    return SetDefects(uri, content_hash(written), len(written), nowhere)
 
 
 class _Setter:

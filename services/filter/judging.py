@@ -154,7 +154,8 @@ def _gate(
     unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
     made, made_raw = _read(store, unique, side_px)
     report("comparing", 0, len(made))
-    synthetic = prepared(made, made_raw, scores)
+    set_in = np.array([line.origin.edit is not None for line in made], dtype=bool)
+    synthetic = replace(prepared(made, made_raw, scores), set_in=set_in)
     del made_raw  # as large as all that follows
     found = judge(synthetic, training, test, accepted, bounds)
     report("comparing", len(made), len(made))
