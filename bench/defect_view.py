@@ -73,12 +73,12 @@ def _step(store: ObjectStore, run: str, key: Key[Read]) -> Read:
 def _row(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered: FilteredLabel) -> list[str]:
     """A kind's figures; KID of real training crops against held-out ones says how low it can be."""
     train, held_out = ([x for x in crops if x.label == kind and x.split == split] for split in ("train", "validation"))
-    made = _made(store, kind, filtered)
+    synthetic = _synthetic(store, kind, filtered)
     pixels, held = _pixels(store, train), _pixels(store, held_out)
     reference = Reference(pixels, held, parts=[line.group for line in train])
-    scores, real = reference.measure(_pixels(store, made)), reference.measure(pixels)
+    scores, real = reference.measure(_pixels(store, synthetic)), reference.measure(pixels)
     whole = [x for one in filtered.rounds for x in read_manifest(store, one.manifest_uri) if x.kind == kind]
-    crops_accepted = sum(line.judgement.verdict == "accepted" for line in made)
+    crops_accepted = sum(line.judgement.verdict == "accepted" for line in synthetic)
     accepted = sum(line.judgement.verdict == "accepted" for line in whole)
     return [
         kind,
@@ -87,13 +87,13 @@ def _row(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered:
         f"{real.kid:.3f}",
         f"{scores.copies:.0%}",
         f"{scores.coverage:.2f}",
-        f"{sum(line.mask is not None for line in made)} of {len(made)}",
-        f"{crops_accepted} of {len(made)} ({crops_accepted / len(made):.0%})",
+        f"{sum(line.mask is not None for line in synthetic)} of {len(synthetic)}",
+        f"{crops_accepted} of {len(synthetic)} ({crops_accepted / len(synthetic):.0%})",
         f"{accepted} of {len(whole)} ({accepted / len(whole):.0%})",
     ]
 
 
-def _made(store: ObjectStore, kind: str, filtered: FilteredLabel) -> list[ManifestLine]:
+def _synthetic(store: ObjectStore, kind: str, filtered: FilteredLabel) -> list[ManifestLine]:
     """Synthetic crops of a kind, with verdicts."""
     uris = [uri for one in filtered.rounds for uri in one.crops_manifest_uris]
     return [line for uri in uris for line in read_manifest(store, uri) if line.label == kind]
@@ -105,7 +105,7 @@ def _sheets(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filter
     one_a_part = list({line.group: line for line in real}.values())
     some = {
         "real": _sheet([_with_mask(store, line) for line in _spread([*one_a_part, *real])]),
-        "synthetic": _sheet([_with_mask(store, line) for line in _made(store, kind, filtered)[:SHOWN]]),
+        "synthetic": _sheet([_with_mask(store, line) for line in _synthetic(store, kind, filtered)[:SHOWN]]),
         "set": _sheet([np.asarray(decode(around_defect(store, line) or b"").convert("L")) for line in whole[:SHOWN]]),
         "photographs": _whole(store, whole[:WHOLE]),
     }
@@ -151,9 +151,11 @@ def _pixels(store: ObjectStore, lines: Sequence[ManifestLine]) -> np.ndarray:
 
 def _how(store: ObjectStore, generators: dict[str, TrainedGenerator]) -> str:
     """How long the generator was trained, and from what."""
-    made = next(x for x in generators.values() if x.crops is not None)
-    card = bundle.read_card(store, made.full_name)
-    counts = Counter({kind: n for kind, n in made.crops.counts["train"].items() if kind != GOOD}) if made.crops else {}
+    learned = next(x for x in generators.values() if x.crops is not None)
+    card = bundle.read_card(store, learned.full_name)
+    counts = (
+        Counter({kind: n for kind, n in learned.crops.counts["train"].items() if kind != GOOD}) if learned.crops else {}
+    )
     return (
         f"The generator saw {card.kimg:g} thousand images (the shipped snapshot {card.shipped_kimg:g}) of "
         f"{sum(counts.values())} crops at {card.architecture.resolution_px} px, and started from "

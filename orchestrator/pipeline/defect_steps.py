@@ -76,33 +76,33 @@ def train_defects(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> 
     if not initial and GOOD in crops.counts["train"]:
         surface = _train(context, crops, [GOOD], "surface", settings.start, with_mask=False)
         initial = f"{surface.name}/{surface.version}"
-    made = _train(context, crops, known, "defects", initial or settings.start, with_mask=True)
-    for leak in made.leaks:
+    trained = _train(context, crops, known, "defects", initial or settings.start, with_mask=True)
+    for leak in trained.leaks:
         context.warn(f"defects: an augmentation leaked into their images, {leak}")
     outputs = {}
     for label, kinds in learnt.items():
         there = [kind for kind in kinds if kind in known]
         if there:
-            outputs[label] = trained_generator(made).model_copy(update={"crops": crops, "kinds": there})
+            outputs[label] = trained_generator(trained).model_copy(update={"crops": crops, "kinds": there})
         else:
             context.warn(f"{label}: not one crop shows a defect of it whole and on its part, so none is made")
     return outputs
 
 
 def defect_round(
-    context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], made: int, count: int
+    context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], synthesised: int, count: int
 ) -> Round | None:
     """Make crops of a label's defects, judge them, set those that pass into good parts, and judge the photographs.
 
     Args:
-        before: the rounds before. made: crops that these made. count: crops of this one.
+        before: the rounds before. synthesised: crops of these. count: crops of this one.
 
     Returns:
         None where not one photograph could be made.
     """
     number, crops = len(before) + 1, learned_crops(generator)
     judged_uris = [
-        _judged_crops(context, label, generator, kind, before, made, share)
+        _judged_crops(context, label, generator, kind, before, synthesised, share)
         for kind, share in shared(count, generator.kinds).items()
     ]
     judged = [x for uri in judged_uris for x in read_manifest(context.store, uri, reading_from_environment())]
@@ -111,7 +111,8 @@ def defect_round(
     name = context.name(label, f"r{number}", "set", generator.version, content_hash(judged)[:8])
     done = set_defects(
         context.store, passed, catalogue, _recipe(context, generator.kinds), name, label=label,
-        seed=context.settings.seed * SEED_STRIDE + made, size=crops.side_px / context.settings.generator.resolution_px,
+        seed=context.settings.seed * SEED_STRIDE + synthesised,
+        size=crops.side_px / context.settings.generator.resolution_px,
         report=lambda done, total: context.reporting(label)(Report("setting defects in", done, total, "photographs")),
     )  # fmt: skip
     unset = [*((x, x.judgement) for x in judged if x not in passed), *((x, _rejected(why)) for x, why in done.nowhere)]
@@ -164,14 +165,14 @@ def _judged_crops(
     generator: TrainedGenerator,
     kind: str,
     before: Sequence[Round],
-    made: int,
+    synthesised: int,
     count: int,
 ) -> str:
     """URI of crops of one kind with verdicts: those without a defect are rejected, the others judged by their like."""
     number, crops = len(before) + 1, learned_crops(generator)
     conditional = kind if len(_kinds(crops)) > 1 else ""
-    made_uri = synthesise(context, label, generator.full_name, number, made, count, conditional)
-    lines = read_manifest(context.store, made_uri, reading_from_environment())
+    synthetic_uri = synthesise(context, label, generator.full_name, number, synthesised, count, conditional)
+    lines = read_manifest(context.store, synthetic_uri, reading_from_environment())
     empty = [replace(line, label=kind, judgement=_rejected(EMPTY)) for line in lines if line.mask is None]
     full = [replace(line, label=kind) for line in lines if line.mask is not None]
     if not full:
@@ -179,7 +180,7 @@ def _judged_crops(
             context.store, context.name(kind, f"r{number}", "empty", content_hash(empty)[:8]), empty, {}
         )
     name = context.name(kind, f"r{number}", "full", content_hash(full)[:8])
-    full_uri = write_dataset(context.store, name, full, {"parents": [made_uri]})
+    full_uri = write_dataset(context.store, name, full, {"parents": [synthetic_uri]})
     rules = context.settings.filter.model_copy(update={"label_thresholds": {}, "label_lower_thresholds": {}})
     place = generator.kinds.index(kind)
     accepted = [one.crops_manifest_uris[place] for one in before]
@@ -210,8 +211,8 @@ def _crop_judge(context: StepContext, crops: LearnedCrops) -> str:
         at_once=settings.classifier.at_once,
     )
     request.request_id = identified(context, "crop judge", request)[0]
-    made = context.services.operate(TRAIN_CLASSIFIER, request, context.reporting("judge of crops")).classifier
-    return f"{made.name}/{made.version}"
+    classifier = context.services.operate(TRAIN_CLASSIFIER, request, context.reporting("judge of crops")).classifier
+    return f"{classifier.name}/{classifier.version}"
 
 
 def _train(
@@ -240,19 +241,19 @@ def _crops(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> Learned
     """Cut the crops of all kinds, and of good parts."""
     kinds = sorted({kind for of_label in learnt.values() for kind in of_label})
     source, name = context.outputs[INGEST].manifest_uri, context.name("crops", context.input_hash[:8])
-    made = crop_defects(
+    crops = crop_defects(
         context.store, _defects_and_good_parts(context), _recipe(context, kinds), name, source=source,
         resolution_px=context.settings.generator.resolution_px, seed=context.settings.seed,
         report=lambda done, total: context.reporting("crops")(Report("cutting", done, total, "photographs")),
     )  # fmt: skip
-    for note in made.notes:
+    for note in crops.notes:
         context.warn(note)
     return LearnedCrops(
         dataset=name,
-        manifest_uri=made.manifest_uri,
-        content_hash=made.content_hash,
-        side_px=made.side_px,
-        counts=made.counts,
+        manifest_uri=crops.manifest_uri,
+        content_hash=crops.content_hash,
+        side_px=crops.side_px,
+        counts=crops.counts,
     )
 
 

@@ -42,16 +42,18 @@ def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:
     )
 
 
-def synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int, kind: str = "") -> str:
+def synthesise(
+    context: StepContext, label: str, model: str, number: int, synthesised: int, count: int, kind: str = ""
+) -> str:
     """Make a round's images of a label, or crops of one kind of its defects; returns their manifest's URI.
 
     Args:
-        number: of the round. made: images of the rounds before, which took the seeds below.
+        number: of the round. synthesised: images of the rounds before, which took the seeds below.
     """
     request = generator_pb2.SynthesizeRequest(
         model=model,
         count=count,
-        first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made,
+        first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + synthesised,
         class_label=kind,
     )
     request = fill(request, context.settings.synthesis)

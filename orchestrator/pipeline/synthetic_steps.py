@@ -102,7 +102,7 @@ def filter_inputs(context: StepInputs) -> Inputs:
         "real": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
         "judge": context.outputs[JUDGE].identity(),
-        "generators": {label: _identity(made) for label, made in context.outputs[GENERATORS].root.items()},
+        "generators": {label: _identity(generator) for label, generator in context.outputs[GENERATORS].root.items()},
         "synthesis": context.settings.synthesis.model_dump(),
         "filter": context.settings.filter.model_dump(exclude={"judge_cycles"}),
         "seed": context.settings.seed,
@@ -128,25 +128,25 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
 
 def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int) -> FilteredLabel:
     rounds: list[Round] = []
-    accepted = made = 0
+    accepted = synthesised = 0
     while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
-        count = round_size(wanted, accepted, made, context.settings.synthesis.surplus)
+        count = round_size(wanted, accepted, synthesised, context.settings.synthesis.surplus)
         one_round = defect_round if generator.kinds else _round
-        done = one_round(context, label, generator, rounds, made, count)
+        done = one_round(context, label, generator, rounds, synthesised, count)
         if done is None:
             break
         rounds.append(done)
-        made += count
+        synthesised += count
         accepted += done.verdicts.get("accepted", 0)
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 
 def _round(
-    context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], made: int, count: int
+    context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], synthesised: int, count: int
 ) -> Round:
     """Make whole parts, and have them judged."""
     number = len(before) + 1
-    synthetic_uri = synthesise(context, label, generator.full_name, number, made, count)
+    synthetic_uri = synthesise(context, label, generator.full_name, number, synthesised, count)
     judged = judge(
         context,
         [label],
@@ -168,9 +168,9 @@ def _round(
     )
 
 
-def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
+def round_size(wanted: int, accepted: int, synthesised: int, surplus: float) -> int:
     """Images to make in the next round: with surplus at first, then what the acceptance so far says, a tenth more."""
-    if made == 0:
+    if synthesised == 0:
         return math.ceil(wanted * surplus)
-    acceptance = max(accepted / made, MIN_ACCEPTANCE)
+    acceptance = max(accepted / synthesised, MIN_ACCEPTANCE)
     return min(math.ceil(1.1 * (wanted - accepted) / acceptance), MAX_ROUND * wanted)

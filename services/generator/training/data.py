@@ -55,8 +55,8 @@ def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tupl
     if len(labels) < 2 or len(set(labels)) < len(labels):
         right = "at least two, all different; for one label give `label`"
         raise InvalidInput(f"labels are {listed(labels) or 'none'}: {right}", {"labels": right})
-    found = _learned(lines, labels)
-    return [line for part in found for line in part], [index for index, part in enumerate(found) for _ in part]
+    by_class = _learned(lines, labels)
+    return [line for part in by_class for line in part], [index for index, part in enumerate(by_class) for _ in part]
 
 
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
@@ -159,10 +159,10 @@ def pixels(store: ObjectStore, lines: Sequence[ManifestLine], architecture: Arch
     side, channels = architecture.resolution_px, architecture.channels
     if not lines:
         return np.empty((0, side, side, channels), np.uint8)
-    found = load(store, lines, side, with_mask=architecture.mask).pixels.permute(0, 2, 3, 1).numpy()
+    images = load(store, lines, side, with_mask=architecture.mask).pixels.permute(0, 2, 3, 1).numpy()
     if not architecture.mask:
-        return in_channels(found, channels)
-    return np.concatenate([in_channels(found[..., :-1], architecture.colours), found[..., -1:]], axis=3)
+        return in_channels(images, channels)
+    return np.concatenate([in_channels(images[..., :-1], architecture.colours), images[..., -1:]], axis=3)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     colours = pixels[..., :3]
     if channels == 1:
-        return colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        grey: np.ndarray = colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        return grey
     rgb = np.broadcast_to(colours, (*pixels.shape[:3], 3))
     return rgb.copy() if channels == 3 else np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
 

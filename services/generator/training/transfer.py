@@ -110,8 +110,8 @@ def copy_matching(
     """
     left = []
     for name, value in target.state_dict().items():
-        known = source.get(name)
-        fitting = None if known is None else refitted(name, known, value.shape, target.architecture, masked)
+        tensor = source.get(name)
+        fitting = None if tensor is None else refitted(name, tensor, value.shape, target.architecture, masked)
         if fitting is None:
             left.append(name)
         else:

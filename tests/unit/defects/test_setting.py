@@ -36,8 +36,8 @@ def crop(
     mask = (rows - at[1]) ** 2 + (columns - at[0]) ** 2 <= radius**2
     pixels[mask] = 20
     line = stored(store, pixels, mask if radius else None, "hole", "none", "")
-    made = Synthesis(generator="holes/1", seed=seed, truncation_psi=1.0, noise_mode="random")
-    return replace(line, origin=Origin(kind="synthetic"), synthesis=made, kind="")
+    synthesis = Synthesis(generator="holes/1", seed=seed, truncation_psi=1.0, noise_mode="random")
+    return replace(line, origin=Origin(kind="synthetic"), synthesis=synthesis, kind="")
 
 
 def setting(

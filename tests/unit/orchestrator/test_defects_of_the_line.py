@@ -85,11 +85,11 @@ def test_the_generator_learns_crops_and_starts_from_the_surface(photos: Path) ->
     assert (defects.label, defects.settings.with_mask) == ("hole", True)
     assert defects.initial_model == f"{surface.name}/1"
     assert surface.manifest_uri == defects.manifest_uri
-    (label, made) = next(iter(result.outputs[GENERATORS].root.items()))
-    assert (label, made.kinds) == ("defect", ["hole"])
-    assert made.crops.side_px == 32
+    (label, generator) = next(iter(result.outputs[GENERATORS].root.items()))
+    assert (label, generator.kinds) == ("defect", ["hole"])
+    assert generator.crops.side_px == 32
     judges = [r for method, r in services.asked if method == "TrainClassifier" and "judge" in r.name]
-    assert {r.manifest_uri for r in judges} == {result.outputs[INGEST].manifest_uri, made.crops.manifest_uri}
+    assert {r.manifest_uri for r in judges} == {result.outputs[INGEST].manifest_uri, generator.crops.manifest_uri}
     by_name = {r.name: r.settings for r in judges}
     assert by_name["line.judge"].square_px == 0, "it sees photographs as they are"
     assert by_name["line.crop-judge"].square_px == 32
@@ -100,9 +100,9 @@ def test_photographs_with_defects_are_what_the_arm_trains_on(photos: Path) -> No
     result = go(store, settings(photos), Drawing(store))
     real = {line.file.sha256: line for line in read_manifest(store, result.outputs[INGEST].manifest_uri)}
     lines = read_manifest(store, result.outputs[dataset_of("defects")].manifest_uri)
-    made = [line for line in lines if line.origin.kind == "synthetic"]
-    assert len(made) == 8
-    for line in made:
+    synthetic = [line for line in lines if line.origin.kind == "synthetic"]
+    assert len(synthetic) == 8
+    for line in synthetic:
         parent = real[line.origin.parents[0]]
         assert (parent.label, parent.split) == ("good", "train")
         assert (line.label, line.kind, line.split) == ("defect", "hole", "train")
