@@ -1,13 +1,20 @@
 """Synthetic defects set into good parts: what the photograph is elsewhere, what its line says, and what is left out."""
 
 import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from defectory.datasets.manifest import read_card, read_manifest, write_dataset
+from defectory.datasets.exporting import export
+from defectory.datasets.manifest import card_key, manifest_key, read_card, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, Origin, Synthesis
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition
 from defectory.storage import ObjectStore, open_store
@@ -16,6 +23,7 @@ from orchestrator.edits.catalogue import catalogue_of
 from orchestrator.edits.operations import Picture
 from orchestrator.edits.pictures import read_line_mask, read_picture
 from orchestrator.edits.recipe import EditRecipe
+from tests.patience import PATIENT_S
 from tests.unit.edits.tiles import make_tiles, stored
 
 SIDE = 48
@@ -136,6 +144,54 @@ def test_a_line_gives_its_photograph_again_and_the_same_call_the_same_bytes(stor
         set_again(store, read_manifest(store, first.manifest_uri)[0], lines[0])
     with pytest.raises(FailedPrecondition, match="no synthetic defect"):
         set_again(store, lines[0], lines[0])
+
+
+KILLED = """
+import sys
+from defectory.datasets.manifest import manifest_key, read_manifest
+from defectory.storage import open_store
+from tests.unit.defects.test_setting import setting
+store = open_store(sys.argv[1])
+lines, crops = (read_manifest(store, store.uri(manifest_key(name))) for name in ("tiles", "crops"))
+setting(store, lines, crops * 60)
+"""
+
+
+def test_what_was_killed_is_made_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = (open_store(f"file://{tmp_path}/{name}") for name in ("whole", "killed"))
+    for each in (whole, killed):
+        make_tiles(each)
+        write_dataset(each, "crops", [crop(each, seed) for seed in range(4)], {})
+    child = subprocess.Popen([sys.executable, "-c", KILLED, killed.url], cwd=Path(__file__).parents[3])
+    deadline = time.monotonic() + PATIENT_S
+    while len(list(killed.list("datasets/set/originals/"))) < 5:
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not killed.exists(card_key("set")), "it ended before it could be killed"
+    for each in (whole, killed):
+        tiles, crops = (read_manifest(each, each.uri(manifest_key(name))) for name in ("tiles", "crops"))
+        setting(each, tiles, crops * 60)
+    for name in ("originals/", "masks/"):
+        objects = [{x.key: each.get(x.key) for x in each.list(f"datasets/set/{name}")} for each in (whole, killed)]
+        assert objects[0] == objects[1]
+    assert read_card(whole, "set")["content_hash"] == read_card(killed, "set")["content_hash"]
+
+
+def test_exports_have_the_masks(store: ObjectStore, tmp_path: Path) -> None:
+    lines = make_tiles(store)
+    written = read_manifest(store, setting(store, lines, [crop(store, 1), crop(store, 2)]).manifest_uri)
+    export(store, [*lines, *written], "coco", tmp_path / "coco", origins="synthetic")
+    (document,) = (tmp_path / "coco/annotations").glob("instances_train.json")
+    annotations = json.loads(document.read_text())["annotations"]
+    assert len(annotations) == 2
+    for annotation, line in zip(annotations, written, strict=True):
+        rows, columns = np.nonzero(read_line_mask(store, line))
+        left, top, width, height = annotation["bbox"]
+        assert (left, top) == (columns.min(), rows.min())
+        assert (left + width, top + height) == (columns.max() + 1, rows.max() + 1)
 
 
 def test_no_dataset_of_another_make_is_replaced_and_good_parts_are_needed(store: ObjectStore) -> None:
