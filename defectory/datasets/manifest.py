@@ -59,6 +59,11 @@ def image_key(dataset: str, sha256: str) -> str:
     return f"datasets/{dataset}/images/{sha256}.png"
 
 
+def mask_key(dataset: str, sha256: str) -> str:
+    """Key of a mask, by its own hash."""
+    return f"datasets/{dataset}/masks/{sha256}.png"
+
+
 def original_key(dataset: str, sha256: str, ending: str) -> str:
     """Key of a photograph at its own size.
 

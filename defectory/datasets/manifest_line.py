@@ -121,7 +121,7 @@ class ManifestLine:
     @property
     def network_px(self) -> int | None:
         """Side of the square of which it holds no finer detail: made by a generator, or for one. None: a photograph."""
-        if self.is_real:
+        if self.is_real or self.origin.edit:  # a photograph: only the defect that was set into it was made
             return self.origin.square_px
         made_px = self.synthesis.resolution_px if self.synthesis else None
         return made_px or min(self.file.width, self.file.height)

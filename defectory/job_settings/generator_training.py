@@ -77,6 +77,10 @@ class LearningSettings(JobSettings):
         description="weight of the R1 penalty, which holds the discriminator back; 1 suits few images; small: 0.0002 * "
         "resolution_px^2 / batch",
     )
+    with_mask: bool = Field(
+        False,
+        description="the mask of each image's defect is learned as a further channel; one without has an empty one",
+    )
     mirror_x: bool = Field(False, description="real images are also shown mirrored left to right")
     mirror_y: bool = Field(False, description="real images are also shown mirrored top to bottom")
     augment_mode: Literal["ada", "fixed", "none"] = Field(

@@ -72,8 +72,8 @@ def train(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.pipeline.generation import trained_generator
     from orchestrator.pipeline.methods import TRAIN_GENERATOR
-    from orchestrator.pipeline.synthetic_steps import trained_generator
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)

@@ -72,11 +72,11 @@ class Drawing:
         if edit in ("swap", "recolour"):
             others = [x for x in donor.regions if x.number != region.number]
             second = _one(others, random).centre if others else self._centre(line, random)
-            at, beside = _pixels(region.centre, ground), _pixels(second, ground)
+            at, beside = in_pixels(region.centre, ground), in_pixels(second, ground)
             return Plan(drawn.model_copy(update={"place": at, "second_place": beside}), ground, line, shown)
         place = region.centre if edit == "change" else self._centre(line, random)
         return Plan(
-            drawn.model_copy(update={"place": _pixels(place, ground), **self._pose(random)}), ground, line, shown
+            drawn.model_copy(update={"place": in_pixels(place, ground), **self._pose(random)}), ground, line, shown
         )
 
     def _possible(self, edit: EditName) -> bool:
@@ -93,17 +93,15 @@ class Drawing:
         return Plan(drawn, ground, donor, Shows(self._catalogue.label_of_defects, "", ()))
 
     def _centre(self, line: ManifestLine, random: np.random.Generator) -> tuple[float, float]:
-        x, y = _one(self._centres[kind_of(line)], random)
-        beside = random.normal(0, PLACE_SPREAD, 2)
-        return float(np.clip(x + beside[0], 0, 1)), float(np.clip(y + beside[1], 0, 1))
+        return near_one(self._centres[kind_of(line)], random)
 
     def _pose(self, random: np.random.Generator) -> dict[str, object]:
         size, contrast = (self._recipe.size, self._recipe.contrast)
         return {
-            "size": _factor(size, random),
+            "size": factor(size, random),
             "turn_degrees": round(float(random.uniform(*self._recipe.turn_degrees)), 2),
             "mirror": bool(random.integers(2)) and self._recipe.mirror,
-            "contrast": _factor(contrast, random),
+            "contrast": factor(contrast, random),
         }
 
     def _donors(self, edit: EditName) -> Sequence[Defect]:
@@ -118,11 +116,19 @@ def _one(items: Sequence[Item], random: np.random.Generator) -> Item:
     return items[int(random.integers(len(items)))]
 
 
-def _factor(between: tuple[float, float], random: np.random.Generator) -> float:
+def near_one(centres: Sequence[tuple[float, float]], random: np.random.Generator) -> tuple[float, float]:
+    """A place where, or beside where, a defect has been: shares of a picture's width and height."""
+    x, y = _one(centres, random)
+    beside = random.normal(0, PLACE_SPREAD, 2)
+    return float(np.clip(x + beside[0], 0, 1)), float(np.clip(y + beside[1], 0, 1))
+
+
+def factor(between: tuple[float, float], random: np.random.Generator) -> float:
     """As far above 1 as below it: evenly by its logarithm."""
     low, high = np.log(between)
     return round(float(np.exp(random.uniform(low, high))), 4)
 
 
-def _pixels(centre: tuple[float, float], line: ManifestLine) -> tuple[int, int]:
+def in_pixels(centre: tuple[float, float], line: ManifestLine) -> tuple[int, int]:
+    """A place of a picture, from shares of its width and height."""
     return round(centre[0] * line.file.width), round(centre[1] * line.file.height)

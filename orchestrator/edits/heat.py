@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from defectory.datasets.manifest import mask_key
 from defectory.datasets.manifest_line import ManifestLine, MaskFile
 from defectory.errors import FailedPrecondition
 from defectory.imaging import decode, encode_png
@@ -58,7 +59,7 @@ def heat_masks(
         heat = cv2.resize(heat, (line.file.width, line.file.height), interpolation=cv2.INTER_LINEAR)
         png = encode_png((heat >= HOT * max(int(heat.max()), 1)).astype(np.uint8) * 255)
         sha256 = hashlib.sha256(png).hexdigest()
-        key = f"datasets/{dataset}/masks/{sha256}.png"
+        key = mask_key(dataset, sha256)
         store.put(key, png)
         masked[line.file.sha256] = replace(line, mask=MaskFile(uri=store.uri(key), sha256=sha256))
     if not masked:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import JsonValue
 
-from defectory.datasets.manifest import original_key
+from defectory.datasets.manifest import mask_key, original_key
 from defectory.datasets.manifest_line import Edit, ManifestLine, MaskFile
 from defectory.imaging import encode_png
 from defectory.storage.store import ObjectStore
@@ -46,14 +46,14 @@ def recipe_line(
         parents: the picture that was edited, then the one whose defect was taken, where that is another.
     """
     edit = Edit(recipe=drawn.model_dump(mode="json", exclude_defaults=True))
-    return _line(store, dataset, files, parents, shows, edit)
+    return edited_line(store, dataset, files, parents, shows, edit)
 
 
 def hand_line(
     store: ObjectStore, dataset: str, files: Files, parent: ManifestLine, shows: Shows, editor: str, person: str
 ) -> ManifestLine:
     """Of an edit by hand."""
-    return _line(store, dataset, files, (parent,), shows, Edit(editor=editor, person=person))
+    return edited_line(store, dataset, files, (parent,), shows, Edit(editor=editor, person=person))
 
 
 def recipe_of(line: ManifestLine) -> Mapping[str, JsonValue]:
@@ -69,15 +69,15 @@ def objects(line: ManifestLine, files: Files, store: ObjectStore) -> list[tuple[
     return stored
 
 
-def _line(
+def edited_line(
     store: ObjectStore, dataset: str, files: Files, parents: tuple[ManifestLine, ...], shows: Shows, edit: Edit
 ) -> ManifestLine:
-    """What the edited picture was goes on to be true of it: its group, its size, its colours, how it becomes square."""
+    """Of what became of the first of some parents, whose group, size, colours and way to a square go on to be true."""
     sha256 = hashlib.sha256(files.picture).hexdigest()
     mask = None
     if files.mask is not None:
         mask_sha256 = hashlib.sha256(files.mask).hexdigest()
-        mask = MaskFile(uri=store.uri(f"datasets/{dataset}/masks/{mask_sha256}.png"), sha256=mask_sha256)
+        mask = MaskFile(uri=store.uri(mask_key(dataset, mask_sha256)), sha256=mask_sha256)
     before = parents[0]
     return replace(
         before,

@@ -151,7 +151,7 @@ class Maker:
         result = apply(plan.drawn, ground, donor, patch)
         if result is None or not self._holds(plan, whole, ground, result):
             return None
-        files = Files.of(_stored(with_alpha_of(result.pixels, whole)), result.mask)
+        files = Files.of(with_alpha_of(result.pixels, whole), result.mask)
         line = recipe_line(self._store, self._dataset, files, plan.parents, plan.shows, plan.drawn)
         for key_, content in objects(line, files, self._store):
             self._store.put(key_, content)
@@ -205,7 +205,7 @@ def made_again(store: ObjectStore, line: ManifestLine, parents: Mapping[str, Man
         raise FailedPrecondition(
             f"{line.file.uri} cannot be made again: its edit does not fit into its parent any more"
         )
-    return Files.of(_stored(with_alpha_of(result.pixels, whole)), result.mask)
+    return Files.of(with_alpha_of(result.pixels, whole), result.mask)
 
 
 def combined(store: ObjectStore, real_uri: str, edited_uris: Sequence[str]) -> tuple[list[ManifestLine], int]:
@@ -227,11 +227,6 @@ def combined(store: ObjectStore, real_uri: str, edited_uris: Sequence[str]) -> t
         else:
             left += 1
     return real + added, left
-
-
-def _stored(pixels: np.ndarray) -> np.ndarray:
-    """As `encode_png` takes it."""
-    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
 
 
 def _notes(maker: Maker, done: int, count: int) -> Iterator[str]:

@@ -80,7 +80,7 @@ def region_mask(donor: Picture, region: int) -> np.ndarray:
 def _copy(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
     own = patch or region_patch(donor, drawn.region)
     changed = posed(own, drawn.size, drawn.turn_degrees, drawn.mirror)
-    return _set(ground, changed, _place(drawn), drawn.blend, drawn.contrast, matching=True)
+    return set_patch(ground, changed, _place(drawn), drawn.blend, drawn.contrast, matching=True)
 
 
 def _change(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
@@ -88,7 +88,7 @@ def _change(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) 
     without = _removed(ground, whole, drawn.blend)
     rest = (ground.mask & ~whole) if ground.mask is not None else None
     changed = posed(own, drawn.size, drawn.turn_degrees, drawn.mirror)
-    return _set(Picture(without, rest), changed, _place(drawn), drawn.blend, drawn.contrast)
+    return set_patch(Picture(without, rest), changed, _place(drawn), drawn.blend, drawn.contrast)
 
 
 def _remove(drawn: Drawn, ground: Picture, donor: Picture, patch: Patch | None) -> Picture | None:
@@ -141,7 +141,7 @@ _EDITS: Mapping[EditName, Callable[[Drawn, Picture, Picture, Patch | None], Pict
 Window = tuple[slice, slice]
 
 
-def _set(
+def set_patch(
     ground: Picture,
     patch: Patch,
     place: tuple[int, int],

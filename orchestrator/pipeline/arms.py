@@ -114,11 +114,15 @@ DEFAULT_ARMS = (
     ArmSettings(name="baseline", trains_on="real", title="real only", colour=COLOURS[0]),
     ArmSettings(name="expanded", trains_on="filtered", title="real + synthetic", colour=COLOURS[1]),
 )
+NAMED_ARMS = (
+    *DEFAULT_ARMS,
+    ArmSettings(name="defects", trains_on="filtered", title="real + synthetic defects", colour=COLOURS[1]),
+)
 
 
 def _by_name(entry: object) -> object:
-    """A default arm stands for its name."""
-    return next((arm for arm in DEFAULT_ARMS if arm.name == entry), entry)
+    """An arm that there is already stands for its name."""
+    return next((arm for arm in NAMED_ARMS if arm.name == entry), entry)
 
 
 def _comparable(arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
@@ -135,7 +139,7 @@ def _comparable(arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
     return arms
 
 
-DefaultName = Literal["baseline", "expanded"]
+DefaultName = Literal["baseline", "expanded", "defects"]
 Entry = Annotated[ArmSettings, BeforeValidator(_by_name, json_schema_input_type=ArmSettings | DefaultName)]
 Arms = Annotated[tuple[Entry, ...], Field(min_length=2, max_length=MAX_ARMS), AfterValidator(_comparable)]
 

@@ -24,7 +24,7 @@ from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.durations import values_of
 from orchestrator.pipeline.outputs import Counts
 from orchestrator.pipeline.settings import PipelineSettings
-from orchestrator.pipeline.synthetic_steps import check_labels_of, check_start_label
+from orchestrator.pipeline.synthetic_labels import FEW_IMAGES, check_labels_of, check_start_label, learnt_of
 
 SAMPLED = 24  # photographs, evenly over all files
 GIB = 2**30
@@ -64,6 +64,7 @@ def concerns(
     all_concerns = [
         *of_photographs(source, settings.generator.resolution_px),
         *of_settings(store, settings, sorted(counts["train"])),
+        *of_synthesis(settings, source, counts["train"]),
         *of_weights(settings.arms[0], settings, weights),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
@@ -149,6 +150,30 @@ def of_settings(store: ObjectStore, settings: PipelineSettings, labels: Sequence
                 "use at most as many as epochs",
                 True,
             )
+
+
+def of_synthesis(settings: PipelineSettings, source: Source, train: Mapping[str, int]) -> Iterator[Concern]:
+    """Labels of too few images for a generator, and defects that cannot be learned by themselves.
+
+    Args:
+        train: label -> training images.
+    """
+    if not any(arm.takes_synthetic for arm in settings.arms):
+        return
+    few = {label: train[label] for label in learnt_of(settings, sorted(train)) if 0 < train.get(label, 0) < FEW_IMAGES}
+    masks = any(file.masks for file in source.files)
+    if few:
+        named = ", ".join(f"{label} ({count})" for label, count in few.items())
+        arm = "trains_on: edited (edits.count)" if masks else "trains_on: augmented"
+        yield Concern(
+            f"fewer than {FEW_IMAGES} training images of {named}: generators are known to do harm there, for they "
+            f"repeat what they have seen, or collapse; use an arm with {arm} instead, or give more photographs"
+        )
+    if settings.generator.view == "defect" and not masks:
+        yield Concern(
+            "generator.view is defect, and no photograph comes with a mask that says where its defect lies: whole "
+            "parts are learned; give masks, or set generator.view to part"
+        )
 
 
 def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> Iterator[Concern]:

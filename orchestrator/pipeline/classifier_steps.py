@@ -22,7 +22,7 @@ from orchestrator.pipeline.outputs import (
 )
 from orchestrator.pipeline.settings import ClassifierSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
-from orchestrator.pipeline.synthetic_steps import labels_of, quota
+from orchestrator.pipeline.synthetic_labels import labels_of, quota
 
 JUDGE_SEED = 1_000_000  # so that no cycle of the judge starts as one of the arms' cycles does
 BESIDE = {"at_once", "steps_per_epoch", "initial_weights"}  # settings that an input of their own, or none, stands for
@@ -203,8 +203,10 @@ def judge(context: StepContext) -> TrainedJudge:
 
 
 def judges_recipe(context: StepInputs) -> ClassifierSettings:
-    """The pipeline's classifier, but that it sees photographs as a generator does."""
+    """The pipeline's classifier, but that it sees photographs as a generator of whole parts does."""
     settings = context.settings.classifier
+    if context.settings.generator.view == "defect":  # what it judges are photographs of their own size
+        return settings
     square_px = settings.square_px or context.settings.generator.resolution_px
     return settings.model_copy(update={"square_px": square_px})
 

@@ -13,6 +13,7 @@ from defectory.job_settings.classifier_recipes import BASE_PX, cooked
 from defectory.job_settings.generator_training import SMALL_KIMG, STARTER
 from orchestrator.pipeline.outputs import EXPLAIN, FILTER, GENERATORS, INGEST, JUDGE, REPORT, Counts, evaluated, trained
 from orchestrator.pipeline.settings import ClassifierSettings, GeneratorSettings, PipelineSettings
+from orchestrator.pipeline.synthetic_labels import learnt_of
 
 # A generator's image costs by its values (what is memory's) and its multiply-adds (what is the processor's).
 TRAIN_VALUE_S, TRAIN_MAC_S = 1.5e-7, 2.8e-11
@@ -69,7 +70,7 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
     """
     train = counts.get("train", {})
     images = sum(sum(of_split.values()) for of_split in counts.values())
-    labels = settings.generator.labels or tuple(train)
+    labels = tuple(learnt_of(settings, tuple(train)))
     quotas = {label: settings.synthesis.quotas.get(label, settings.synthesis.quota) for label in labels}
     synthetic = sum(quotas.values()) if any(arm.takes_synthetic for arm in settings.arms) else 0
     steps = math.ceil((sum(train.values()) + synthetic) / settings.classifier.batch)
@@ -103,6 +104,8 @@ def kimg_of(generator: GeneratorSettings, labels: tuple[str, ...], train: Mappin
     start = generator.start_label
     first = max(labels, key=lambda label: train.get(label, 0), default="") if start == "auto" else start
     moved = generator.transfer_kimg or length
+    if generator.view == "defect":  # one of the surface, and one of all defects that starts from it
+        return {"surface": length, "defects": moved}
     return {
         label: moved if first in labels and label != first and label not in generator.initial_models else length
         for label in labels

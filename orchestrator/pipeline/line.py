@@ -63,7 +63,7 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
         if arm.takes_edited and not arm.takes_synthetic:
             steps += _arm(arm, first)
     if any(arm.takes_synthetic for arm in arms):
-        judged = (INGEST.step, JUDGE.step, GENERATORS.step)
+        judged = (INGEST.step, first.name, JUDGE.step, GENERATORS.step)
         learnt = (INGEST.step, EDITS.step) if edits is not None and edits.for_generators else (INGEST.step,)
         steps += [
             Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge, "classifier"),

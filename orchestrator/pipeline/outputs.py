@@ -100,8 +100,21 @@ class TrainedJudge(Model):
     cycles: int
 
 
+class LearnedCrops(Output):
+    """The crops that a generator of defects learned from, of all labels."""
+
+    dataset: str
+    manifest_uri: str
+    content_hash: str
+    side_px: int  # of the crops, in the photographs' pixels
+    counts: Counts  # split -> kind -> crops
+
+
 class TrainedGenerator(Model):
-    """A label's generator."""
+    """A label's generator; several labels may have the same one."""
+
+    crops: LearnedCrops | None = None  # none: it makes whole parts
+    kinds: list[str] = []  # of the label's defects that it makes; none: it makes whole parts
 
     kimg: float
     augment_p: float
@@ -127,6 +140,7 @@ class Round(Output):
     verdicts: dict[str, int]
     reasons: dict[str, int]
     curve_uri: str  # images kept against the threshold
+    crops_manifest_uris: list[str] = []  # of defects that were set into photographs: their crops, with verdicts
 
 
 class FilteredLabel(Output):

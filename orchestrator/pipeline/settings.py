@@ -30,7 +30,21 @@ class GeneratorSettings(GeneratorTraining):
         GeneratorTraining, "resolution_px", 64, "side of the square image in pixels, a power of two"
     )
 
-    labels: tuple[str, ...] = Field((), description="labels that get a generator; empty: every label")
+    view: Literal["part", "defect"] = Field(
+        "part",
+        description="what is learned: part, the whole part; defect, crops around the masks of defects, which are then "
+        "set into real good parts (a label without masks: the whole part)",
+    )
+    kinds: tuple[str, ...] = Field(
+        (), description="with view defect, kinds (or labels) of the defects that are learned; empty: all with masks"
+    )
+    largest: float = filled_in(
+        EditRecipe, "largest", 0.05, "with view defect, share of its picture that a defect covers at most to be learned"
+    )
+    labels: tuple[str, ...] = Field(
+        (),
+        description="labels that get a generator; empty: every label, with view defect all but classifier.good_label",
+    )
     start_label: str = Field(
         "auto", description="trained first; the others start from its generator. auto: the most frequent; empty: none"
     )

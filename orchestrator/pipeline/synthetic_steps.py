@@ -3,19 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
+from pydantic import JsonValue
 
-from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
-from defectory.errors import InvalidInput
 from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
 from orchestrator.edits.making import combined
 from orchestrator.pipeline.accepted import warnings_of
-from orchestrator.pipeline.hashing import input_hash, request_id
-from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
+from orchestrator.pipeline.defect_steps import defect_round, learnt_as_defects, train_defects
+from orchestrator.pipeline.generation import identified, judge, synthesise, trained_generator
+from orchestrator.pipeline.methods import TRAIN_GENERATOR
 from orchestrator.pipeline.outputs import (
     EDITS,
     GENERATORS,
@@ -27,64 +25,12 @@ from orchestrator.pipeline.outputs import (
     Round,
     TrainedGenerator,
 )
-from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+from orchestrator.pipeline.synthetic_labels import labels_of, quota, start_label
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
 MAX_ROUND = 4  # largest round, in multiples of the quota
-SEEDS = 2**31  # first seeds of different run seeds lie in [0, SEEDS)
-SEED_STRIDE = 1_000_003  # prime, so that runs with neighbouring seeds share no images
-
-
-def labels_of(context: StepInputs) -> list[str]:
-    """Labels that get a generator.
-
-    Raises:
-        InvalidInput: the settings name a label that no training image has.
-    """
-    return check_labels_of(context.settings, sorted(context.outputs[INGEST].counts.get("train", {})))
-
-
-def check_labels_of(settings: PipelineSettings, present: Sequence[str]) -> list[str]:
-    """Labels that get a generator, of those that training images have.
-
-    Raises:
-        InvalidInput: the settings name another one.
-    """
-    wanted = list(settings.generator.labels or present)
-    unknown = sorted({*wanted, *settings.synthesis.quotas, *settings.generator.initial_models} - set(present))
-    if unknown:
-        right = f"the training images have {', '.join(present)}"
-        raise InvalidInput(
-            f"there are no training images of {', '.join(unknown)}: {right}", {"generator.labels": right}
-        )
-    return wanted
-
-
-def start_label(context: StepInputs) -> str:
-    """The label that is trained first and that the others start from; empty: each starts from nothing.
-
-    Few images of a defect do not show what a part looks like; the many of good ones do.
-    """
-    labels, wanted = labels_of(context), context.settings.generator.start_label
-    check_start_label(context.settings, labels)
-    if wanted != "auto":
-        return wanted
-    counts = context.outputs[INGEST].counts["train"]
-    return max(labels, key=lambda label: counts[label])
-
-
-def check_start_label(settings: PipelineSettings, labels: Sequence[str]) -> None:
-    """InvalidInput where the label that the others shall start from gets no generator."""
-    wanted = settings.generator.start_label
-    if wanted and wanted != "auto" and wanted not in (settings.generator.labels or labels):
-        right = f"use auto, nothing, or one of {', '.join(labels)}"
-        raise InvalidInput(f"start_label {wanted!r} gets no generator: {right}", {"generator.start_label": right})
-
-
-def quota(context: StepInputs, label: str) -> int:
-    """Accepted images wanted of a label."""
-    return context.settings.synthesis.quotas.get(label, context.settings.synthesis.quota)
 
 
 def generators_inputs(context: StepInputs) -> Inputs:
@@ -95,18 +41,27 @@ def generators_inputs(context: StepInputs) -> Inputs:
         "real": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
         "labels": labels_of(context),
-        "settings": context.settings.generator.model_dump(exclude={"labels"}),
+        "settings": _what_decides(context.settings.generator),
         "seed": context.settings.seed,
     }
 
 
+def _what_decides(generator: GeneratorSettings) -> dict[str, JsonValue]:
+    """A generator's settings, without those of defects where whole parts are learned; labels stand beside."""
+    of_defects = {"view", "kinds", "largest"} if generator.view == "part" else set()
+    unset = {name for name in ("with_mask",) if not getattr(generator, name)}
+    return generator.model_dump(mode="json", exclude={"labels", *of_defects, *unset})
+
+
 def generators(context: StepContext) -> Generators:
-    """Train one generator a label."""
+    """Train one generator a label; of labels whose defects are learned, one for all of them."""
     outputs: dict[str, TrainedGenerator] = {}
+    defects = learnt_as_defects(context)
     given = context.settings.generator.initial_models
     first = start_label(context)
     manifest_uri = _learnt_from(context)
-    for label in sorted(labels_of(context), key=lambda label: label != first):  # sorted is stable: only `first` moves
+    whole = [label for label in labels_of(context) if label not in defects]
+    for label in sorted(whole, key=lambda label: label != first):  # sorted is stable: only `first` moves
         settings = context.settings.generator
         initial = given.get(label, "")
         if first in outputs and not initial:
@@ -123,12 +78,12 @@ def generators(context: StepContext) -> Generators:
             seed=context.settings.seed,
             initial_model=initial,
         )
-        request.request_id = _identified(context, label, request)[0]
+        request.request_id = identified(context, label, request)[0]
         generator = context.services.operate(TRAIN_GENERATOR, request, context.reporting(label)).generator
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = trained_generator(generator)
-    return Generators(outputs)
+    return Generators({**outputs, **(train_defects(context, defects) if defects else {})})
 
 
 def _learnt_from(context: StepContext) -> str:
@@ -141,75 +96,76 @@ def _learnt_from(context: StepContext) -> str:
     return write_dataset(context.store, context.name(GENERATORS.step, context.input_hash[:8]), lines, card)
 
 
-def _identified(context: StepContext, part: str, request: Message) -> tuple[str, str]:
-    """(id, short digest) of an operation by what it depends on: a setting of something else does not repeat it."""
-    asked = MessageToDict(request, preserving_proto_field_name=True)
-    inputs = {"real": context.outputs[INGEST].content_hash, "request": asked}
-    hash_ = input_hash(context.step, inputs, context.store.url)
-    return request_id(context.step, hash_, part, context.forced), hash_[:8]
-
-
-def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:
-    """What a run remembers of a generator."""
-    return TrainedGenerator(
-        name=generator.name,
-        version=generator.version,
-        kimg=generator.kimg,
-        augment_p=generator.augment_p,
-        sample_uri=generator.sample_uri,
-        shipped_kimg=generator.shipped_kimg,
-        shipped_reason=generator.shipped_reason,
-        leaks=list(generator.leaks),
-        weights_sha256=generator.weights_sha256,
-        card_uri=generator.card_uri,
-    )
-
-
 def filter_inputs(context: StepInputs) -> Inputs:
     """The generators, the judge, quotas and rules."""
     return {
         "real": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
         "judge": context.outputs[JUDGE].identity(),
-        "generators": {label: generator.identity() for label, generator in context.outputs[GENERATORS].root.items()},
+        "generators": {label: _identity(generator) for label, generator in context.outputs[GENERATORS].root.items()},
         "synthesis": context.settings.synthesis.model_dump(),
         "filter": context.settings.filter.model_dump(exclude={"judge_cycles"}),
         "seed": context.settings.seed,
     }
 
 
+def _identity(generator: TrainedGenerator) -> dict[str, JsonValue]:
+    """A generator's, and of one of defects what it learned from, and of which kinds it is to make some."""
+    if generator.crops is None:
+        return generator.identity()
+    return {**generator.identity(), "crops": generator.crops.content_hash, "kinds": list(generator.kinds)}
+
+
 def synthesise_and_filter(context: StepContext) -> Filtered:
     """For every label: make images, have them judged, and make more until the quota is met."""
     outputs: dict[str, FilteredLabel] = {}
     for label, generator in context.outputs[GENERATORS].root.items():
-        filtered = outputs[label] = _rounds(context, label, generator.full_name, quota(context, label))
+        filtered = outputs[label] = _rounds(context, label, generator, quota(context, label))
         for warning in warnings_of(label, filtered):
             context.warn(warning)
     return Filtered(outputs)
 
 
-def _rounds(context: StepContext, label: str, model: str, wanted: int) -> FilteredLabel:
+def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int) -> FilteredLabel:
     rounds: list[Round] = []
     accepted = synthesised = 0
     while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
         count = round_size(wanted, accepted, synthesised, context.settings.synthesis.surplus)
-        number = len(rounds) + 1
-        synthetic_uri = _synthesise(context, label, model, number, synthesised, count)
-        judged = _judge(context, label, number, synthetic_uri, [one.manifest_uri for one in rounds])
-        lines = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
-        rounds.append(
-            Round(
-                synthetic_manifest_uri=synthetic_uri,
-                manifest_uri=judged.manifest_uri,
-                content_hash=content_hash(lines),
-                verdicts=dict(judged.verdicts),
-                reasons=dict(judged.reasons),
-                curve_uri=judged.curve_uri,
-            )
-        )
+        one_round = defect_round if generator.kinds else _round
+        done = one_round(context, label, generator, rounds, synthesised, count)
+        if done is None:
+            break
+        rounds.append(done)
         synthesised += count
-        accepted += judged.verdicts.get("accepted", 0)
+        accepted += done.verdicts.get("accepted", 0)
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
+
+
+def _round(
+    context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], synthesised: int, count: int
+) -> Round:
+    """Make whole parts, and have them judged."""
+    number = len(before) + 1
+    synthetic_uri = synthesise(context, label, generator.full_name, number, synthesised, count)
+    judged = judge(
+        context,
+        [label],
+        number,
+        synthetic_uri,
+        context.outputs[INGEST].manifest_uri,
+        context.outputs[JUDGE].full_name,
+        [one.manifest_uri for one in before],
+        context.settings.filter,
+    )
+    lines = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
+    return Round(
+        synthetic_manifest_uri=synthetic_uri,
+        manifest_uri=judged.manifest_uri,
+        content_hash=content_hash(lines),
+        verdicts=dict(judged.verdicts),
+        reasons=dict(judged.reasons),
+        curve_uri=judged.curve_uri,
+    )
 
 
 def round_size(wanted: int, accepted: int, synthesised: int, surplus: float) -> int:
@@ -218,31 +174,3 @@ def round_size(wanted: int, accepted: int, synthesised: int, surplus: float) -> 
         return math.ceil(wanted * surplus)
     acceptance = max(accepted / synthesised, MIN_ACCEPTANCE)
     return min(math.ceil(1.1 * (wanted - accepted) / acceptance), MAX_ROUND * wanted)
-
-
-def _synthesise(context: StepContext, label: str, model: str, number: int, synthesised: int, count: int) -> str:
-    request = generator_pb2.SynthesizeRequest(
-        model=model, count=count, first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + synthesised
-    )
-    request = fill(request, context.settings.synthesis)
-    request.request_id, digest = _identified(context, f"synthesise {label} {number}", request)
-    request.dataset = context.name(label, f"r{number}", digest)  # rounds of other settings keep theirs
-    return context.services.operate(SYNTHESIZE, request, context.reporting(label)).manifest_uri
-
-
-def _judge(
-    context: StepContext, label: str, number: int, synthetic_uri: str, accepted_uris: list[str]
-) -> filter_pb2.FilterImagesResponse:
-    request = filter_pb2.FilterImagesRequest(
-        manifest_uri=synthetic_uri,
-        real_manifest_uri=context.outputs[INGEST].manifest_uri,
-        judge_model=context.outputs[JUDGE].full_name,
-        accepted_manifest_uris=accepted_uris,
-    )
-    request = fill(request, context.settings.filter)
-    request.request_id, digest = _identified(context, f"judge {label} {number}", request)
-    request.dataset = context.name(label, f"r{number}", "judged", digest)
-    judged = context.services.operate(FILTER_IMAGES, request, context.reporting(label))
-    for warning in judged.warnings:
-        context.warn(warning)
-    return judged

@@ -12,6 +12,7 @@ from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
+from orchestrator.defects.setting import EMPTY, NO_PLACE
 from orchestrator.pipeline.accepted import is_short, warnings_of
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
@@ -33,6 +34,7 @@ from orchestrator.pipeline.outputs import (
 )
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord
 from orchestrator.report import mistakes, recipe
+from orchestrator.report.around import around_defect
 from orchestrator.report.comparison import Comparison, compare, subjects_of
 from orchestrator.report.documents import (
     Card,
@@ -55,6 +57,8 @@ REASONS = {
     "near_copy": "copies a training image",
     "near_duplicate": "shows the same as another synthetic image",
     "outlier": "unlike every real image (artefact or blend)",
+    EMPTY: "its mask is empty: it shows no defect",
+    NO_PLACE: "its defect fits into no good part",
     "unreadable": "the file could not be read",
 }
 
@@ -287,7 +291,7 @@ def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEE
     images = []
     for line in lines[::step][:count]:
         try:
-            images.append(reduced(picture_of(store, line), TILE_PX, line.file.bits))
+            images.append(around_defect(store, line) or reduced(picture_of(store, line), TILE_PX, line.file.bits))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
     return images

@@ -154,7 +154,8 @@ def _gate(
     unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
     new_lines, new_raw = _read(store, unique, side_px)
     report("comparing", 0, len(new_lines))
-    synthetic = prepared(new_lines, new_raw, scores)
+    set_in = np.array([line.origin.edit is not None for line in new_lines], dtype=bool)
+    synthetic = replace(prepared(new_lines, new_raw, scores), set_in=set_in)
     del new_raw  # as large as all that follows
     findings = judge(synthetic, training, test, accepted, bounds)
     report("comparing", len(new_lines), len(new_lines))

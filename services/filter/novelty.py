@@ -29,6 +29,7 @@ class Prepared:
     gallery: Gallery
     embeddings: np.ndarray  # float32 (N, channels), unit vectors
     labels: np.ndarray  # str (N,)
+    set_in: np.ndarray | None = None  # bool (N,), whose defect was set into a photograph; None: of none
 
     def __len__(self) -> int:
         return len(self.gallery)
@@ -127,6 +128,9 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
     Args:
         accepted: what earlier rounds accepted.
 
+    A photograph into which a defect was set is like that photograph, and like others that were made of it, because it
+    is to be: of those no likeness is a reason. What was set in is compared before, by itself.
+
     Raises:
         FailedPrecondition: a synthetic image is a copy of a test image.
     """
@@ -144,8 +148,12 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
         duplicate = int(twin[i]) if to_twin[i] >= bounds.copy else -1
         if duplicate < 0 <= by_features[i]:
             duplicate = len(accepted) + int(by_features[i])
+        if synthetic.set_in is not None and synthetic.set_in[i]:
+            duplicate, is_copy = -1, False
+        else:
+            is_copy = bool(close[i] >= bounds.copy or any_real[i] < bounds.feature_copy)
         checks = {
-            "near_copy": close[i] >= bounds.copy or any_real[i] < bounds.feature_copy,
+            "near_copy": is_copy,
             "near_duplicate": duplicate >= 0,
             "outlier": far[i] > bounds.outlier.get(label, np.inf),
         }

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.generator.rendering import batch_size, classes_of, latents_of, to_pixels
+from services.generator.rendering import batch_size, classes_of, colours_of, latents_of, to_pixels
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.placing import place
 
@@ -36,7 +36,7 @@ def w_of_seeds(generator: Generator, seeds: Sequence[int], classes: Sequence[int
 
 @torch.inference_mode()
 def pictures(generator: Generator, ws: Tensor) -> np.ndarray:
-    """Pictures of styles, with constant noise; in batches of one size, so that the company changes no byte.
+    """Pictures of styles, without masks, with constant noise; in batches of one size, so company changes no byte.
 
     Shapes:
         ws: (N, styles, W); returns (N, R, R, C) uint8
@@ -47,7 +47,7 @@ def pictures(generator: Generator, ws: Tensor) -> np.ndarray:
         part = ws[start : start + size]
         filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1)])
         parts.append(to_pixels(generator.synthesis(filled, "const")[: len(part)]))
-    return np.concatenate(parts)
+    return colours_of(np.concatenate(parts), generator.architecture)
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from defectory.errors import FailedPrecondition
 from defectory.job_settings.rendering import NoiseMode
-from services.generator.stylegan2.networks import Generator, Noise
+from services.generator.stylegan2.networks import Architecture, Generator, Noise
 from services.generator.stylegan2.placing import place
 
 NOISE_STREAM = 1
@@ -55,6 +55,11 @@ def render(
             _render(generator, seeds[part], every_label[part], size, truncation_psi, truncation_cutoff, noise_mode)
         )
     return np.concatenate(parts)
+
+
+def colours_of(images: np.ndarray, architecture: Architecture) -> np.ndarray:
+    """A network's images (…, C) without their masks, where they have some: what of them is a picture."""
+    return images[..., : architecture.colours]
 
 
 def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from defectory.serving.pages import page
 from defectory.serving.turn import turn
 from defectory.storage import ObjectStore
 from services.generator import bundle, jobs
-from services.generator.rendering import render
+from services.generator.rendering import colours_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import use_precision
 from services.generator.synthesis import SynthesisSettings
@@ -166,4 +166,4 @@ class _LastGenerator:
                 label=label,
                 look=caller.check,
             )
-        return [encode_png(image) for image in images]
+        return [encode_png(image) for image in colours_of(images, card.architecture)]

@@ -17,18 +17,19 @@ from defectory.datasets.manifest import (
     dump_lines,
     image_key,
     manifest_key,
+    mask_key,
     parse_lines,
     read_card,
     write_dataset,
 )
-from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile, Synthesis
+from defectory.datasets.manifest_line import ManifestLine, MaskFile, Origin, PictureFile, Synthesis
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import encode_png
 from defectory.job_settings.rendering import HALF_RESOLUTIONS, NoiseMode, Precision
 from defectory.models import check_name
 from defectory.storage import ObjectStore
 from services.generator.bundle import GeneratorCard
-from services.generator.rendering import batch_size, render
+from services.generator.rendering import batch_size, colours_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import use_precision
 
@@ -37,6 +38,7 @@ WRITERS = 8
 MAX_COUNT = 1_000_000
 MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
+HALF = 127  # of a mask's 255 levels: above it lies the defect
 # Settings that a recipe holds only where they were given.
 LATER = ("seeds", "label", "restore_size", "precision", "half_resolutions")
 
@@ -163,6 +165,11 @@ def synthesize(
     return uri
 
 
+def defect_of(soft: np.ndarray) -> Image.Image:
+    """The mask that a network made with a picture, (R, R) uint8, as one of two values: "L", 255 on the defect."""
+    return Image.fromarray(np.where(soft > HALF, np.uint8(255), np.uint8(0)))
+
+
 class _DatasetWriter:
     """Writes images and parts of the manifest of one dataset."""
 
@@ -182,10 +189,13 @@ class _DatasetWriter:
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         self._prefix = f"datasets/{dataset}/parts/{digest[:16]}/"
 
-    def write_image(self, seed: int, pixels: np.ndarray) -> ManifestLine:
+    def write_image(self, seed: int, image: np.ndarray) -> ManifestLine:
         """Write one image (R, R, C), brought back to its original size if that is wanted, and describe it."""
+        pixels = colours_of(image, self._card.architecture)
+        mask = defect_of(image[..., -1]) if self._card.architecture.mask else None
         if self._size_px is not None:
             pixels = np.asarray(Image.fromarray(pixels.squeeze()).resize(self._size_px, Image.Resampling.LANCZOS))
+            mask = mask and mask.resize(self._size_px, Image.Resampling.NEAREST)
         data = encode_png(pixels)
         sha256 = hashlib.sha256(data).hexdigest()
         key = image_key(self._dataset, sha256)
@@ -194,6 +204,7 @@ class _DatasetWriter:
         return ManifestLine(
             file=PictureFile(uri=self._store.uri(key), sha256=sha256, width=pixels.shape[1], height=pixels.shape[0]),
             label=self._card.label_of(self._settings.label, seed),
+            mask=self._written(mask) if mask is not None and mask.getbbox() else None,
             origin=Origin(kind="synthetic"),
             synthesis=Synthesis(
                 generator=self._card.full_name,
@@ -205,6 +216,15 @@ class _DatasetWriter:
                 **self._settings.arithmetic(),
             ),
         )
+
+    def _written(self, mask: Image.Image) -> MaskFile:
+        """A mask, as the line of its image names it."""
+        data = encode_png(mask)
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = mask_key(self._dataset, sha256)
+        with suppress(AlreadyExists):
+            self._store.put(key, data, if_absent=True)
+        return MaskFile(uri=self._store.uri(key), sha256=sha256)
 
     def finish_part(
         self, lines: dict[int, list[ManifestLine]], start: int, futures: list[Future[ManifestLine]]

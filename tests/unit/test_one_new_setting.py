@@ -30,19 +30,22 @@ from services.generator.training.settings import resolve
 ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
-    "freeze_d": {"pipeline/synthetic_steps.py"},  # not without an initial model
+    "freeze_d": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # not without an initial model
+    "with_mask": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # of defects, not of their surface
     "augment_p": {  # that it ended with
-        "pipeline/synthetic_steps.py", "pipeline/outputs.py", "cli/generator.py",
+        "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error
+    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error; set into
         "cli/classifier.py", "proof/spec.py", "proof/preview.py",
+        "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
     "real_share": {"proof/spec.py"},  # of arms with made images only
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/data_settings.py", "cli/generator.py", "cli/models_list.py",
+        "pipeline/defect_steps.py", "defects/crops.py",  # crops are no smaller
     },
-    "square_px": {"pipeline/classifier_steps.py"},  # of a judge
+    "square_px": {"pipeline/classifier_steps.py", "pipeline/defect_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
         "pipeline/classifier_steps.py", "pipeline/arms.py",
         "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier.py", "report/page.py",

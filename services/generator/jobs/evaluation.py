@@ -14,7 +14,7 @@ from services.generator.jobs.messages import require
 from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import Reference, check_held_out
 from services.generator.metrics.fid import check_count
-from services.generator.rendering import render
+from services.generator.rendering import colours_of, render
 from services.generator.synthesis import SynthesisSettings
 from services.generator.training import data
 from services.generator.training.device import on_best_device, set_up
@@ -47,7 +47,9 @@ def evaluate_generator(
     generator, card = bundle.load(job.store, request.model)
     lines = read_manifest(job.store, request.manifest_uri, reading_of(job))
     chosen_lines = [data.of_labels(lines, card.labels, split) for split in ("train", "validation")]
-    train, held_out = (data.pixels(job.store, of_split, card.architecture) for of_split in chosen_lines)
+    train, held_out = (
+        colours_of(data.pixels(job.store, of_split, card.architecture), card.architecture) for of_split in chosen_lines
+    )
     check_held_out(held_out)
     if request.fid:  # said before an hour of synthesis
         check_count(len(held_out), "held-out")
@@ -69,7 +71,10 @@ def evaluate_generator(
             )
         )
     parts, mirror_y = data.parts_of(chosen_lines[0]), card.settings.mirror_y
-    reference, images = Reference(train, held_out, classes, parts, mirror_y=mirror_y), np.concatenate(batches)
+    reference, images = (
+        Reference(train, held_out, classes, parts, mirror_y=mirror_y),
+        colours_of(np.concatenate(batches), card.architecture),
+    )
     metrics = reference.measure(images, drawn).to_dict()
     if request.fid:
         metrics["fid"] = reference.frechet(images)

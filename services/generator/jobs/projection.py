@@ -66,6 +66,9 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
     steps, compared = plan_projection(request, job.store)
     job.report("reading the model", 0, steps, "steps")
     generator, card = bundle.load(job.store, request.model)
+    if card.architecture.mask:
+        right = "a generator of pictures alone"
+        raise InvalidInput(f"generator {card.full_name} makes masks with its pictures: use {right}", {"model": right})
     generator = on_best_device(generator, set_up(job.settings))
     device = generator.mapping.w_average.device
     try:

@@ -74,7 +74,9 @@ def plan_training(
         lines = data.select(every_line, request.label)
     held_out = data.of_labels(every_line, list(request.labels) or [request.label], "validation")
     default_px = data.default_resolution([*lines, *held_out])
-    resolved = settings.resolve(values, size_px=default_px, channels=3, classes=len(request.labels))
+    resolved = settings.resolve(
+        values, size_px=default_px, channels=4 if values.get("with_mask") else 3, classes=len(request.labels)
+    )
     if resolved.freeze_d and not request.initial_model:
         right = "0, for without an initial model the layers would stay random"
         raise InvalidInput(f"freeze_d is {resolved.freeze_d}: {right}", {"settings.freeze_d": right})
@@ -102,7 +104,8 @@ def train_generator(
     plan = plan_training(request, job.store, reading_of(job))
     job.report("reading images", 0, 0, "images")
     initial = world.in_turn(lambda: _pinned(job.store, prefix, plan.initial_model))
-    images = data.load(job.store, plan.lines, plan.resolution_px)
+    with_mask = bool(plan.values.get("with_mask"))
+    images = data.load(job.store, plan.lines, plan.resolution_px, with_mask=with_mask)
     chosen = settings.resolve(
         plan.values,
         size_px=plan.resolution_px,
@@ -122,7 +125,8 @@ def train_generator(
     held_out = data.pixels(job.store, plan.lines_held_out, chosen.architecture)
     training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
-    judge = Judge(images.pixels.permute(0, 2, 3, 1).numpy(), held_out, chosen, known, data.parts_of(plan.lines))
+    learned = images.pixels.permute(0, 2, 3, 1).numpy()
+    judge = Judge(learned, held_out, chosen, known, data.parts_of(plan.lines))
     warning = f"snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
     if warning:
         log.warning(warning)

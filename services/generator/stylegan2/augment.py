@@ -68,8 +68,8 @@ class Drawn:
     def apply(self, images: Tensor) -> Tensor:
         """Carry it out on images (N, C, H, W), on their device.
 
-        Colours are changed where they are: a fourth channel (alpha) goes through. Bands, noise and cut-outs are
-        corruptions of the whole image, its alpha included.
+        Colours are changed where they are: alpha or a mask, the last of 2 or 4 channels, goes through. Bands, noise and
+        cut-outs are corruptions of the whole image, that channel included.
         """
         if self.geometry is not None:
             images = transforms.warp(images, self.geometry)
@@ -88,7 +88,7 @@ def draw_augmentation(shape: Sequence[int], p: float, preset: str, rng: torch.Ge
     """Draw what happens to a batch.
 
     Args:
-        shape: of the images, (N, C, H, W), C 1, 3 or 4.
+        shape: of the images, (N, C, H, W), C 1 to 4.
         p: probability of each transformation, in [0, 1].
         preset: a name in `PRESETS`.
         rng: the only source of randomness, on the CPU.

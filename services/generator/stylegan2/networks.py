@@ -42,7 +42,10 @@ class Architecture(BaseModel):
     resolution_px: int = filled_in(
         GeneratorTraining, "resolution_px", description="side of the square image, a power of two"
     )
-    channels: Literal[1, 3, 4] = Field(3, description="channels of the image: grey, RGB or RGBA")
+    channels: Literal[1, 2, 3, 4] = Field(
+        3, description="channels of the image: grey, RGB or RGBA; with a mask grey and mask, or RGB and mask"
+    )
+    mask: bool = Field(False, description="the last channel is the mask of the image's defect")
     channel_base: int = filled_in(ShapeSettings, "channel_base", 4096)
     channel_max: int = filled_in(ShapeSettings, "channel_max", 512)
     z_dim: int = filled_in(ShapeSettings, "z_dim", 512)
@@ -61,6 +64,17 @@ class Architecture(BaseModel):
         if self.width(4) % self.deviation_features:
             raise ValueError(f"deviation_features must divide the {self.width(4)} channels at 4 px")
         return self
+
+    @model_validator(mode="after")
+    def _mask_beside_colours(self) -> "Architecture":
+        if self.colours not in ((1, 3) if self.mask else (1, 3, 4)):
+            raise ValueError(f"{self.channels} channels {'with' if self.mask else 'without'} a mask are no image's")
+        return self
+
+    @property
+    def colours(self) -> int:
+        """Channels of the picture alone, which are the first."""
+        return self.channels - self.mask
 
     @property
     def resolutions(self) -> tuple[int, ...]:

@@ -48,12 +48,13 @@ def recolor(images: Tensor, color: Tensor) -> Tensor:
     """Apply affine maps of colours.
 
     Shapes:
-        images: (N, C, H, W), C 1, 3 or 4, of which alpha stays as it is; color: (N, 4, 4), on (r, g, b, 1)
+        images: (N, C, H, W), C 1 to 4, of which alpha or a mask, the last of 2 and 4, stays as it is
+        color: (N, 4, 4), on (r, g, b, 1)
         returns (N, C, H, W)
     """
     color = place(color, images.device)
-    if images.shape[1] == 4:
-        return torch.cat([recolor(images[:, :3], color), images[:, 3:]], dim=1)
+    if images.shape[1] in (2, 4):
+        return torch.cat([recolor(images[:, :-1], color), images[:, -1:]], dim=1)
     matrix, shift = color[:, :3, :3], color[:, :3, 3]
     if images.shape[1] == 1:  # grey is r = g = b, and the mean of what comes out
         gain = matrix.sum(dim=2).mean(dim=1)

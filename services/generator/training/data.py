@@ -11,11 +11,13 @@ from torch import Tensor
 
 from defectory.datasets.manifest import content_hash
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.masks import read_mask
 from defectory.datasets.prepared import squares
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, listed
-from defectory.imaging import is_grey
+from defectory.imaging import is_grey, to_square
 from defectory.job_settings.generator_training import SMALLEST_PX
 from defectory.storage import ObjectStore
+from defectory.storage.fetching import verified
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.placing import place
 
@@ -100,13 +102,17 @@ def original_size(lines: Sequence[ManifestLine]) -> tuple[int, int] | None:
     return width, height
 
 
-def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int) -> TrainingImages:
+def load(
+    store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int, *, with_mask: bool = False
+) -> TrainingImages:
     """Read the pictures of the lines as square images, as ingest was told to make them square.
 
-    RGBA if one of them is transparent somewhere, grey if all of them are grey, else RGB.
+    RGBA if one of them is transparent somewhere, grey if all of them are grey, else RGB; with masks these come last, as
+    a further channel: 0 good, 255 defect.
 
     Raises:
         Corrupted: an object is not what its line says. NotFound, Unavailable: it cannot be read.
+        InvalidInput: masks are wanted, and a picture is transparent somewhere, or a mask is of another size.
     """
     images = []
     for square in squares(store, lines, resolution_px):
@@ -117,8 +123,31 @@ def load(store: ObjectStore, lines: Sequence[ManifestLine], resolution_px: int) 
         images.append(Image.fromarray(square))
     alpha, grey = any(image.mode == "RGBA" for image in images), all(is_grey(image) for image in images)
     arrays = [np.asarray(image.convert("RGBA" if alpha else "L" if grey else "RGB")) for image in images]
-    pixels = torch.from_numpy(np.stack(arrays)).reshape(len(arrays), *arrays[0].shape[:2], -1).permute(0, 3, 1, 2)
-    return TrainingImages(pixels.contiguous(), content_hash(lines))
+    stacked = np.stack(arrays).reshape(len(arrays), *arrays[0].shape[:2], -1)
+    if with_mask:
+        if alpha:
+            right = "pictures that are not transparent anywhere, or leave with_mask out"
+            raise InvalidInput(
+                f"alpha and masks cannot be learned together: use {right}", {"settings.with_mask": right}
+            )
+        masks = [square_mask(store, line, resolution_px) for line in lines]
+        stacked = np.concatenate([stacked, np.stack(masks)[..., None]], axis=3)
+    return TrainingImages(torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous(), content_hash(lines))
+
+
+def square_mask(store: ObjectStore, line: ManifestLine, resolution_px: int) -> np.ndarray:
+    """The mask of a line as its picture becomes square, soft where pixels are shared: uint8 (R, R), 0 good, 255 defect.
+
+    Raises:
+        Corrupted, NotFound, Unavailable, InvalidInput: it cannot be read, or is not of its picture's size.
+    """
+    if line.mask is None:
+        return np.zeros((resolution_px, resolution_px), np.uint8)
+    content = verified(store.get(store.key(line.mask.uri)), line.mask.uri, line.mask.sha256)
+    mask = read_mask(content, line.file.width, line.file.height)
+    if line.file.fit == "pad":  # beside its picture there is no defect
+        return np.asarray(to_square(mask, resolution_px, "pad", mask=True))
+    return np.asarray(to_square(mask, resolution_px, line.file.fit or "stretch"))
 
 
 def pixels(store: ObjectStore, lines: Sequence[ManifestLine], architecture: Architecture) -> np.ndarray:
@@ -130,7 +159,10 @@ def pixels(store: ObjectStore, lines: Sequence[ManifestLine], architecture: Arch
     side, channels = architecture.resolution_px, architecture.channels
     if not lines:
         return np.empty((0, side, side, channels), np.uint8)
-    return in_channels(load(store, lines, side).pixels.permute(0, 2, 3, 1).numpy(), channels)
+    images = load(store, lines, side, with_mask=architecture.mask).pixels.permute(0, 2, 3, 1).numpy()
+    if not architecture.mask:
+        return in_channels(images, channels)
+    return np.concatenate([in_channels(images[..., :-1], architecture.colours), images[..., -1:]], axis=3)
 
 
 @dataclass(frozen=True)

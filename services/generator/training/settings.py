@@ -67,7 +67,7 @@ def resolve(
     Args:
         values: fields of GeneratorTraining; None or a missing name takes the default.
         size_px: side of the dataset's images, the default resolution.
-        channels: of the dataset's images, 1, 3 or 4.
+        channels: of the dataset's images, their masks included where those are learned: 1 to 4.
         classes: labels that one model learns together; 0: it learns one.
         initial: of the model that training starts from, if any: its widths are the defaults, and p may move faster,
             because training overfits sooner.
@@ -86,6 +86,7 @@ def resolve(
         "resolution_px": resolution_px,
         "channels": channels,
         "classes": classes,
+        "mask": asked.with_mask,
     }
     if asked.precision == "fp16" and shape.get("conv_clamp") is None:
         shape["conv_clamp"] = CLAMP

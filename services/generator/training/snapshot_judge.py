@@ -13,7 +13,7 @@ from defectory.datasets.splits import MIN_HELD_OUT
 from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import OF_CLASS, Reference
 from services.generator.metrics.likeness import Memory
-from services.generator.rendering import render
+from services.generator.rendering import colours_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.ada import AugmentControl
 from services.generator.training.leaks import MIN_REAL, Leak, LeakDetector, milder
@@ -53,6 +53,8 @@ class Snapshot:
 class Judge:
     """Measures snapshots on images that the generator did not learn from, and watches for leaks; keeps no state.
 
+    Masks are not looked at: their hard edges would outweigh the pictures', and the descriptors are made for these.
+
     Shapes:
         train: (N, R, R, C) uint8; held_out: (H, R, R, C) uint8, H possibly 0
 
@@ -69,8 +71,9 @@ class Judge:
         classes: Classes | None = None,
         parts: Sequence[str] = (),
     ) -> None:
-        self._train = train
-        self._held_out = held_out
+        architecture = settings.architecture
+        self._train = colours_of(train, architecture)
+        self._held_out = colours_of(held_out, architecture)
         self._settings = settings
         self._classes = classes or Classes()
         self._parts = parts
@@ -100,7 +103,7 @@ class Judge:
             part = slice(start, min(start + RENDERED_PART, count))
             label = drawn and drawn[part]
             parts.append(render(generator, range(count)[part], truncation_psi=1.0, noise_mode="random", label=label))
-        images = np.concatenate(parts)
+        images = colours_of(np.concatenate(parts), generator.architecture)
         leaks = self._detector.find(images, control.preset, control.p) if self._watches else []
         measure = self._reference.faults if self.why_not else self._reference.measure
         scores = measure(images, drawn).to_dict()

@@ -12,7 +12,7 @@ from defectory.imaging import decode, encode_png
 from defectory.imaging.sheet import contact_sheet
 from defectory.storage import ObjectStore
 from defectory.storage.store import NOT_NOW
-from services.generator.rendering import render
+from services.generator.rendering import colours_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.snapshot_judge import Snapshot
 from services.generator.video import encode_webp
@@ -29,8 +29,12 @@ log = structlog.get_logger(__name__)
 
 
 def draw_sheet(generator: Generator) -> np.ndarray:
-    """What a generator makes of fixed seeds: (H, W, C) uint8."""
-    return contact_sheet(render(generator, SHEET_SEEDS, truncation_psi=1.0, noise_mode="const"), SHEET_COLUMNS)
+    """What a generator makes of fixed seeds, masks below their pictures: (H, W, C) uint8."""
+    images = render(generator, SHEET_SEEDS, truncation_psi=1.0, noise_mode="const")
+    pictures = colours_of(images, generator.architecture)
+    if generator.architecture.mask:
+        pictures = np.concatenate([pictures, np.broadcast_to(images[..., -1:], pictures.shape)], axis=1)
+    return contact_sheet(pictures, SHEET_COLUMNS)
 
 
 def write_sheet(store: ObjectStore, prefix: str, images_seen: int, picture: np.ndarray) -> str:

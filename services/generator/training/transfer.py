@@ -1,9 +1,8 @@
 """Start from another model, in the store or shipped: what fits by name is copied, the rest stays random and is named.
 
-Resolutions may differ: blocks are named after theirs. So may channels: a grey picture is one whose colours are equal.
+Resolutions may differ: blocks are named after theirs. So may channels: see `channel_transfer.py`.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 
 import structlog
@@ -17,6 +16,7 @@ from services.generator import bundle, starter
 from services.generator.stylegan2.networks import Architecture, Discriminator, Generator
 from services.generator.tensors import under
 from services.generator.training import class_transfer
+from services.generator.training.channel_transfer import refitted
 from services.generator.training.checkpoints import newest_tensors
 from services.generator.training.trainer import Trainer
 
@@ -79,12 +79,13 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequenc
     """
     tensors, known = (starter.read_tensors(), ()) if model == starter.NAME else _stored(store, model)
     generator, discriminator = under(tensors, "g/"), under(tensors, "d/")
-    left = copy_matching(trainer.generator, generator)
+    masked = architecture_of(store, model).mask
+    left = copy_matching(trainer.generator, generator, masked=masked)
     started = class_transfer.start_generator(trainer.generator, generator)
     started += class_transfer.copy_classes(trainer.generator, generator, labels, known)
     trainer.average.load_state_dict(trainer.generator.state_dict())
     left = [f"g/{name}" for name in left if name not in started]
-    unfit = copy_matching(trainer.discriminator, discriminator)
+    unfit = copy_matching(trainer.discriminator, discriminator, masked=masked)
     started = class_transfer.start_discriminator(trainer.discriminator, discriminator)
     started += class_transfer.copy_classes(trainer.discriminator, discriminator, labels, known)
     left += [f"d/{name}" for name in unfit if name not in started]
@@ -99,42 +100,23 @@ def start_from(trainer: Trainer, store: ObjectStore, model: str, labels: Sequenc
 
 
 @torch.no_grad()
-def copy_matching(target: Generator | Discriminator, source: Mapping[str, Tensor]) -> list[str]:
-    """Copy tensors of the same name and shape; return the names of the target's that were not among them."""
+def copy_matching(
+    target: Generator | Discriminator, source: Mapping[str, Tensor], *, masked: bool = False
+) -> list[str]:
+    """Copy tensors of the same name and shape; return the names of the target's that were not among them.
+
+    Args:
+        masked: the last channel of the source's images is a mask.
+    """
     left = []
     for name, value in target.state_dict().items():
         tensor = source.get(name)
-        if tensor is not None and tensor.shape != value.shape:
-            tensor = _recoloured(name, tensor, value.shape, target.architecture.resolution_px)
-        if tensor is None:
+        fitting = None if tensor is None else refitted(name, tensor, value.shape, target.architecture, masked)
+        if fitting is None:
             left.append(name)
         else:
-            value.copy_(tensor)
+            value.copy_(fitting)
     return left
-
-
-def _recoloured(name: str, weight: Tensor, shape: torch.Size, resolution_px: int) -> Tensor | None:
-    """A weight at the picture's side for another number of channels, or None where that is not it.
-
-    Grey is the mean of the colours. Alpha that is new is opaque everywhere, and the discriminator does not look at it.
-    """
-    at_picture = name.endswith((".to_image.weight", ".to_image.bias"))
-    if at_picture and len(weight) != shape[0] and weight.shape[1:] == shape[1:]:
-        colours = weight[:3]
-        if shape[0] == 1:
-            return colours.mean(dim=0, keepdim=True)
-        rgb = colours.expand(3, *shape[1:])
-        # At the highest resolution only: what is up-sampled fades at the borders.
-        opaque = torch.full_like(weight[:1], float(name.endswith(f".b{resolution_px}.to_image.bias")))
-        return torch.cat([rgb, opaque]) if shape[0] == 4 else rgb
-    if name == "from_image.weight" and weight.shape[1] != shape[1] and len(weight) == shape[0]:
-        # The layer divides by the root of its inputs; the same picture is to give what it gave before.
-        weight = weight[:, :3] * math.sqrt(shape[1] / weight.shape[1])
-        if shape[1] == 1:
-            return weight.sum(dim=1, keepdim=True)
-        rgb = weight if weight.shape[1] == 3 else weight.expand(-1, 3, -1, -1) / 3
-        return torch.cat([rgb, torch.zeros_like(rgb[:, :1])], dim=1) if shape[1] == 4 else rgb
-    return None
 
 
 def _stored(store: ObjectStore, model: str) -> tuple[dict[str, Tensor], Sequence[str]]:

@@ -1,11 +1,13 @@
 """What would go wrong is said before a run starts, each with what would be right."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Source
 from defectory.errors import FailedPrecondition
 from defectory.storage import open_store
@@ -48,8 +50,29 @@ def test_a_run_that_can_end_well_gives_no_concern(
     monkeypatch.setattr(checks, "available_memory", lambda: 64 << 30)
     settings = settings_of(photos)
     store = open_store(f"file://{tmp_path}/store")
-    counts = expected_counts({"good": 6, "defect": 6}, settings)
+    counts = expected_counts({"good": 60, "defect": 60}, settings)
     assert concerns(store, settings, source_of(photos), counts, "starter") == []
+
+
+def test_labels_that_are_too_few_for_a_generator_are_said_with_the_arm_to_use(photos: Path) -> None:
+    source, settings = source_of(photos), settings_of(photos)
+    (found,) = checks.of_synthesis(settings, source, {"good": 20, "defect": 19})
+    assert found.text.startswith("fewer than 20 training images of defect (19): generators are known to do harm")
+    assert "trains_on: augmented" in found.text
+    assert not found.stops
+    masked = replace(source, files=tuple(replace(x, masks=(MaskFile("mask.png"),)) for x in source.files))
+    (found,) = checks.of_synthesis(settings, masked, {"good": 20, "defect": 19})
+    assert "trains_on: edited (edits.count)" in found.text
+    real_only = settings_of(photos, arms=["baseline", {"name": "even", "trains_on": "balanced"}])
+    assert list(checks.of_synthesis(real_only, source, {"good": 1, "defect": 1})) == []
+
+
+def test_defects_without_masks_are_learned_whole_which_is_said(photos: Path) -> None:
+    chosen = settings_of(photos, generator={"view": "defect"})
+    (found,) = checks.of_synthesis(chosen, source_of(photos), {"good": 5, "defect": 30})  # good parts are not made
+    assert "no photograph comes with a mask" in found.text
+    masked = replace(source_of(photos), files=(replace(source_of(photos).files[0], masks=(MaskFile("mask.png"),)),))
+    assert list(checks.of_synthesis(chosen, masked, {"good": 5, "defect": 30})) == []
 
 
 def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> None:
