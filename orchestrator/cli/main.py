@@ -25,6 +25,7 @@ from orchestrator.cli import (
     operations,
     projecting,
     report,
+    review,
     run,
     runs,
     serving,
@@ -62,6 +63,7 @@ _line: tuple[Callable[..., None], ...] = (
     filtering.filter_images,
     explaining.explain,
     report.report,
+    review.review,
 )
 _store: tuple[Callable[..., None], ...] = (runs.runs, status.status, status.logs, runs.open_)
 _machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
