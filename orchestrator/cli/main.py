@@ -38,6 +38,7 @@ app = typer.Typer(
             "filter": "orchestrator.cli.filtering:filter_images",
             "explain": "orchestrator.cli.explaining:explain",
             "report": "orchestrator.cli.report:report",
+            "review": "orchestrator.cli.review:review",
             "runs": "orchestrator.cli.runs:runs",
             "status": "orchestrator.cli.status:status",
             "logs": "orchestrator.cli.status:logs",

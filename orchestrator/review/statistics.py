@@ -1,0 +1,115 @@
+"""What a review amounts to, in figures: who decided how much and how long, who agrees, how many of a sample are bad."""
+
+from itertools import combinations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from defectory.statistics import rate_interval
+from orchestrator.review.agreement import agreement
+from orchestrator.review.decided import ACCEPTED, REJECTED, UNDECIDED, Reviewer
+
+PAUSE_S = 60.0  # between two batches: a longer one is a pause, in which nobody reviews
+MOST_PAIRS = 100  # of reviewers
+MOST_DIFFERENT = 100  # rows that a pair's differences name
+
+
+class Figures(BaseModel):
+    """A part of the answer to a page, or of a record."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class OfReviewer(Figures):
+    """One reviewer.
+
+    Attributes:
+        minutes: that he spent deciding, without pauses.
+    """
+
+    name: str
+    accepted: int  # under their own label
+    rejected: int
+    relabelled: int
+    overruled: int  # accepted though the filter rejected, or the other way
+    minutes: float
+
+
+class OfPair(Figures):
+    """Two reviewers; see `agreement.Agreement`."""
+
+    first: str
+    second: str
+    both: int
+    agreed: int
+    kappa: float | None
+    low: float | None
+    high: float | None
+    differ: int
+
+
+class OfSample(Figures):
+    """A random sample, as one reviewer has decided about it.
+
+    Attributes:
+        bad: rejected, or of another label than they bear.
+        low, high: 95% interval of their share; None: nothing is decided.
+    """
+
+    size: int
+    decided: int
+    bad: int
+    low: float | None
+    high: float | None
+
+
+def of_reviewer(one: Reviewer, filter_verdict: np.ndarray) -> OfReviewer:
+    """One reviewer's figures.
+
+    Args:
+        filter_verdict: uint8 (N,), as a reviewer's; UNDECIDED where no filter judged.
+    """
+    decided = (one.verdict != UNDECIDED) & (filter_verdict != UNDECIDED)
+    return OfReviewer(
+        name=one.name,
+        accepted=int(((one.verdict == ACCEPTED) & (one.label == 0)).sum()),
+        rejected=int((one.verdict == REJECTED).sum()),
+        relabelled=int((one.label > 0).sum()),
+        overruled=int((decided & (one.verdict != filter_verdict)).sum()),
+        minutes=minutes(one.times),
+    )
+
+
+def minutes(times: list[float]) -> float:
+    """Minutes between batches, in seconds since 1970, of which none lies farther apart than a pause.
+
+    The first batch of a sitting counts nothing: when looking began is not known.
+    """
+    apart = np.diff(np.sort(np.array(times)))
+    return round(float(apart[apart <= PAUSE_S].sum()) / 60, 2)
+
+
+def pairs(reviewers: list[Reviewer]) -> list[OfPair]:
+    """Every two reviewers who decided about the same pictures."""
+    found = []
+    for first, second in list(combinations(reviewers, 2))[:MOST_PAIRS]:
+        of_both = agreement(first, second)
+        if of_both.both:
+            found.append(
+                OfPair(
+                    first=first.name, second=second.name, both=of_both.both, agreed=of_both.agreed,
+                    kappa=of_both.kappa, low=of_both.low, high=of_both.high, differ=len(of_both.differ),
+                )
+            )  # fmt: skip
+    return found
+
+
+def of_sample(one: Reviewer, sample: np.ndarray) -> OfSample:
+    """What is bad of a sample (rows), and between which shares that of all lies with 95% confidence.
+
+    Clopper and Pearson's interval, which holds for a sample of however few.
+    """
+    verdicts, labels = one.verdict[sample], one.label[sample]
+    decided, bad = int((verdicts != UNDECIDED).sum()), int(((verdicts == REJECTED) | (labels > 0)).sum())
+    low, high = rate_interval(bad, decided) if decided else (None, None)
+    return OfSample(size=len(sample), decided=decided, bad=bad, low=low, high=high)

@@ -1,0 +1,120 @@
+"""What is reviewed: the synthetic images that a run's filter judged, or all pictures of one dataset."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from defectory.datasets.manifest import Reading, iter_manifest, manifest_key, read_card
+from defectory.datasets.manifest_line import ManifestLine
+from defectory.errors import FailedPrecondition, InvalidInput, NotFound
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.outputs import EXPLAIN, FILTER, INGEST, JUDGE, Filtered
+from orchestrator.pipeline.run_record import RunRecord
+
+TRAINING = "train"  # split of the real images that a synthetic one may resemble
+
+
+@dataclass(frozen=True)
+class ReviewedDataset:
+    """A dataset whose pictures are decided about.
+
+    Attributes:
+        content_hash: of its card; documents of decisions say it.
+    """
+
+    name: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one page shows.
+
+    Attributes:
+        name: of the run or dataset.
+        datasets: whose pictures they are. of_row: row -> its dataset, as an index of `datasets`.
+        lines: row -> its manifest line. No two rows are the same picture of the same dataset.
+        real: sha256 -> line of every real image that the pictures are compared with, and that a blind test mixes in.
+        labels: that a picture may be given, sorted.
+        judge: "name/version" of who scored them; "": nobody did.
+        explanations: URI of what explains classifiers' decisions, a JSON object a line; "": there is none.
+    """
+
+    name: str
+    datasets: tuple[ReviewedDataset, ...]
+    of_row: tuple[int, ...]
+    lines: tuple[ManifestLine, ...]
+    real: Mapping[str, ManifestLine]
+    labels: tuple[str, ...]
+    judge: str = ""
+    explanations: str = ""
+
+
+def read_subject(store: ObjectStore, name: str, reading: Reading, *, as_dataset: bool = False) -> Subject:
+    """The subject of a name: a run's, or where there is no such run, a dataset's.
+
+    Args:
+        as_dataset: the dataset, even where there is a run of that name.
+
+    Raises:
+        NotFound: neither is there. FailedPrecondition: the run has no judged images yet.
+    """
+    if not as_dataset and store.exists(f"runs/{name}/pipeline.json"):
+        return _of_run(store, name, reading)
+    try:
+        card = read_card(store, name)
+    except (NotFound, InvalidInput) as error:
+        right = "`defectory runs` and `defectory dataset list` list those that are there"
+        raise NotFound(f"there is neither a run nor a dataset {name!r} in {store.url}; {right}") from error
+    lines = _unique(iter_manifest(store, store.uri(manifest_key(name)), reading))
+    return Subject(
+        name=name,
+        datasets=(ReviewedDataset(name, str(card["content_hash"])),),
+        of_row=(0,) * len(lines),
+        lines=tuple(lines),
+        real={line.file.sha256: line for line in lines if line.is_real},
+        labels=tuple(sorted({line.label for line in lines})),
+    )
+
+
+def judged_uris(filtered: Filtered) -> list[str]:
+    """Manifests of everything that a run's filter judged, label by label and round by round."""
+    return [one.manifest_uri for label in filtered.root.values() for one in label.rounds]
+
+
+def dataset_of_manifest(store: ObjectStore, uri: str) -> str:
+    """Name of the dataset whose manifest a URI is."""
+    return store.key(uri).split("/")[1]
+
+
+def _of_run(store: ObjectStore, run: str, reading: Reading) -> Subject:
+    record = RunRecord(store, run)
+    ingested, filtered = record.step(INGEST), record.step(FILTER)
+    if ingested is None or filtered is None:
+        right = f"`defectory review {run}` shows them when its step `filter` has finished"
+        raise FailedPrecondition(f"the run {run!r} has no judged synthetic images yet: {right}")
+    datasets: list[ReviewedDataset] = []
+    of_row: list[int] = []
+    lines: list[ManifestLine] = []
+    for uri in judged_uris(filtered.outputs):
+        name = dataset_of_manifest(store, uri)
+        own = _unique(iter_manifest(store, uri, reading))
+        datasets.append(ReviewedDataset(name, str(read_card(store, name)["content_hash"])))
+        of_row += [len(datasets) - 1] * len(own)
+        lines += own
+    real = {line.file.sha256: line for line in iter_manifest(store, ingested.outputs.manifest_uri, reading)}
+    judge, explained = record.step(JUDGE), record.step(EXPLAIN)
+    return Subject(
+        name=run,
+        datasets=tuple(datasets),
+        of_row=tuple(of_row),
+        lines=tuple(lines),
+        real={sha: line for sha, line in real.items() if line.is_real},
+        labels=tuple(sorted({*ingested.outputs.labels, *(line.label for line in lines)})),
+        judge=judge.outputs.full_name if judge else "",
+        explanations=explained.outputs.explanations_uri if explained else "",
+    )
+
+
+def _unique(lines: Iterator[ManifestLine]) -> Sequence[ManifestLine]:
+    """The first line of each picture: a decision is about a picture, however often it is listed."""
+    return list({line.file.sha256: line for line in reversed(list(lines))}.values())[::-1]
