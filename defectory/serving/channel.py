@@ -1,6 +1,7 @@
 """Channels to services: limits, keep-alive, TLS and token in one place."""
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +49,30 @@ def from_environment(address: str, environ: Mapping[str, str] = os.environ) -> g
     )
 
 
+class LastingChannel:
+    """A channel of `from_environment` for who keeps one: opened anew once the files that secure it have changed."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._opened: tuple[list[int], grpc.Channel] | None = None
+
+    def get(self) -> grpc.Channel:
+        """The channel of now. One that was given before lives as long as a call holds it."""
+        stamps = [_modified(os.environ.get(f"DEFECTORY_TLS_{name}", "")) for name in ("CA", "CERT", "KEY")]
+        with self._lock:
+            if self._opened is None or self._opened[0] != stamps:
+                self._opened = stamps, from_environment(self._address)
+            return self._opened[1]
+
+
+def _modified(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
+
+
 def read_pem(setting: str, path: str) -> bytes:
     """The bytes of a PEM file that a setting names.
 
@@ -71,7 +96,9 @@ class _Details(NamedTuple):
     compression: Any
 
 
-class _TokenSender(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class _TokenSender(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
+):
     def __init__(self, token: str) -> None:
         self._header = ("authorization", f"Bearer {token}")
 
@@ -80,6 +107,9 @@ class _TokenSender(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInter
 
     def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
         return continuation(self._with_token(details), request)
+
+    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return continuation(self._with_token(details), requests)
 
     def _with_token(self, details: Any) -> _Details:
         metadata = [*(details.metadata or ()), self._header]

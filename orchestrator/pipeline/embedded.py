@@ -126,11 +126,11 @@ class EmbeddedServices:
             if child.process.poll() is None:
                 child.process.terminate()
         for child in self._children.values():
-            _stop(child.process, stop_timeout_s(self._drain_s()))
+            _stop(child.process, stop_timeout_s(self._seconds("drain_s"), self._seconds("leave_s")))
         self._children.clear()
 
-    def _drain_s(self) -> float:
-        return float(self._environ.get("DEFECTORY_DRAIN_S") or ServiceSettings.model_fields["drain_s"].default)
+    def _seconds(self, setting: str) -> float:
+        return float(self._environ.get(f"DEFECTORY_{setting.upper()}") or ServiceSettings.model_fields[setting].default)
 
     def _is_well(self, child: _Child) -> bool:
         """Alive and serving; a process that was just killed gets a moment to be noticed."""
