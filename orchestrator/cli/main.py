@@ -27,6 +27,7 @@ from orchestrator.cli import (
     report,
     run,
     runs,
+    security,
     serving,
     status,
 )
@@ -64,7 +65,14 @@ _line: tuple[Callable[..., None], ...] = (
     report.report,
 )
 _store: tuple[Callable[..., None], ...] = (runs.runs, status.status, status.logs, runs.open_)
-_machine: tuple[Callable[..., None], ...] = (cables.cables, serving.serve, serving.up, doctor.doctor)
+_machine: tuple[Callable[..., None], ...] = (
+    cables.cables,
+    serving.serve,
+    serving.up,
+    security.certs,
+    security.token,
+    doctor.doctor,
+)
 for command in (*_line, *_store):
     app.command(name={"filter_images": "filter", "open_": "open"}.get(command.__name__))(command)
 app.add_typer(dataset.app, name="dataset")
