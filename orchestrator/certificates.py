@@ -23,6 +23,7 @@ AUTHORITY = "ca"
 AUTHORITY_DAYS = 3650
 RENEW_SHARE = 1 / 3  # of a certificate's life that is left when it is made anew
 CLOCKS = timedelta(hours=1)  # that machines may differ by
+ROLES = {"classifier": ("serving", "work")}  # the Services of its two lives, in Kubernetes
 NAMESPACE = "defectory"  # of the manifests in deploy/kubernetes
 
 
@@ -41,7 +42,7 @@ class Holder:
 
 def service(name: str, more: Iterable[str] = ()) -> Holder:
     """A service by the names that compose and Kubernetes give it, and those of this machine."""
-    names = [name, f"{name}-serving"] if name == "classifier" else [name]
+    names = [name, *(f"{name}-{role}" for role in ROLES.get(name, ()))]
     inside = [f"{one}{rest}" for one in names for rest in ("", f".{NAMESPACE}", f".{NAMESPACE}.svc")]
     return Holder(name, (*inside, "localhost", "127.0.0.1", "::1", *more))
 

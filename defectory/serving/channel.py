@@ -1,5 +1,6 @@
 """Channels to services: limits, keep-alive, TLS and token in one place."""
 
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -9,6 +10,26 @@ from typing import Any, NamedTuple
 import grpc
 
 from defectory.errors import InvalidInput
+
+# A name may stand for several servers: calls go to all of them in turn. What changes nothing is asked again of another
+# one where a server goes at that very moment. client/defectory_client has the same.
+SERVERS = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "defectory.api.classifier.v1.ClassifierService", "method": "Classify"},
+                {"service": "defectory.api.explainer.v1.ExplainerService", "method": "Explain"},
+                {"service": "inference.GRPCInferenceService"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}  # fmt: skip
+LOOK_AGAIN_MS = 2000  # at the earliest, for the addresses of a name; gRPC itself waits half a minute
 
 
 def open_channel(
@@ -25,7 +46,12 @@ def open_channel(
         InvalidInput: a file cannot be read; a certificate without its key, or a key without its certificate.
     """
     limit = max_message_mb << 20
-    options = [("grpc.max_send_message_length", limit), ("grpc.max_receive_message_length", limit)]
+    options: list[tuple[str, int | str]] = [
+        ("grpc.max_send_message_length", limit),
+        ("grpc.max_receive_message_length", limit),
+        ("grpc.service_config", json.dumps(SERVERS)),
+        ("grpc.dns_min_time_between_resolutions_ms", LOOK_AGAIN_MS),
+    ]
     if tls_ca:
         shown = bool(tls_cert or tls_key)
         certificate = read_pem("tls_cert", tls_cert) if shown else None
