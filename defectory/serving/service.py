@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 
 from defectory.errors import DefectoryError
 from defectory.exit_codes import exit_code
+from defectory.serving import metrics
 from defectory.serving.door import Door
 from defectory.serving.health import HealthServicer
 from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
@@ -35,6 +36,7 @@ from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
 from defectory.serving.readiness import Readiness
+from defectory.serving.scopes import SCOPES
 from defectory.serving.tokens import Tokens
 from defectory.serving.tracing import tracing_interceptors
 from defectory.serving.whereabouts import left
@@ -125,6 +127,7 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     reflection.enable_server_reflection((*names, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = listen(server, settings)
     health = serve_health(settings, readiness.healths)
+    metrics.start_calls_at_0(method for method in SCOPES if method[1:].partition("/")[0] in names)
     metrics_port = serve_metrics(settings.host, settings.metrics_port)
     server.start()
     if settings.resume == "always" and OPERATIONS in names:
