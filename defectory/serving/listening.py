@@ -62,7 +62,8 @@ def listen(server: grpc.Server, settings: ServiceSettings) -> int:
     address = f"{settings.host}:{settings.port}"
     credentials = credentials_of(settings) if settings.tls_cert else None
     try:
-        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        port: int = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        return port
     except RuntimeError as error:
         right = "choose another port, or stop what holds it"
         raise InvalidInput(f"cannot listen on {address}: {error}; {right}", {"port": right}) from error

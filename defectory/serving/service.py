@@ -121,7 +121,7 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     server = _make_server(definition, settings, door)
     manifests = Manifests(settings.max_manifest_lines)
     close = definition.add(server, ServiceContext(store, operations, settings, manifests, readiness.set_serving))
-    add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
+    add_OperationsServicer_to_server(OperationsServicer(operations), server)
     names = _served(definition, settings)
     health_pb2_grpc.add_HealthServicer_to_server(readiness.healths, server)
     reflection.enable_server_reflection((*names, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server)

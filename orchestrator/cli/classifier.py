@@ -81,18 +81,18 @@ def train(
         "classifier-train", content_of(store_, manifest_uri), weights_content(weights), request
     )
     with session(store_url(store), weights, verbose=verbose) as services, services.step(f"classifier {name}"):
-        made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
-        if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
+        trained = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
+        if began_from(trained, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
     result = {
-        "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
-        "initial_weights": began_from(made, training.initial_weights),
-        "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
-        "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
-        **_acceptance(store_, made.card_uri),
-        "skipped": json.loads(store_.get(store_.key(made.metrics_uri)))["skipped"],
+        "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
+        "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
+        "manifest_uri": manifest_uri, "labels": list(trained.labels), "cycles": trained.cycles,
+        "weights_sha256": trained.weights_sha256, "metrics_uri": trained.metrics_uri, "card_uri": trained.card_uri,
+        **_acceptance(store_, trained.card_uri),
+        "skipped": json.loads(store_.get(store_.key(trained.metrics_uri)))["skipped"],
     }  # fmt: skip
     emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
 
@@ -153,9 +153,10 @@ def calibrate(
     )
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
-        made = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-    result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
-    emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
+        calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
+    version = f"{calibrated.name}/{calibrated.version}"
+    result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
+    emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)
 
 
 @app.command()
@@ -186,22 +187,23 @@ def export(
     content = content_of(store_, manifest_uri) if manifest_uri else ""
     request.request_id = derived_request_id("export", content, request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"export {full}"):
-        made = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
-        if made.differs:
-            decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
+        exported = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
+        if exported.differs:
+            decided = f", and decides on {exported.decision_agreement:.0%} alike" if exported.HasField(DECIDED) else ""
             services.doubt(
-                f"of {made.images} test images the {format_} gives {made.agreement:.0%} the original's label{decided}: "
-                "do not use it in the original's place; a format of floating-point numbers does agree"
+                f"of {exported.images} test images the {format_} gives {exported.agreement:.0%} the original's label"
+                f"{decided}: do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
-        take_files(store_, [(uri, Path(out, format_, uri.removeprefix(f"{made.uri}/")), "") for uri in made.files])
+        inside = {uri: uri.removeprefix(f"{exported.uri}/") for uri in exported.files}
+        take_files(store_, [(uri, Path(out, format_, path), "") for uri, path in inside.items()])
     result = {
-        "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
+        "model": full, "format": format_, "uri": exported.uri, "files": len(exported.files),
         "out": str(Path(out, format_)) if out else "",
-        "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
-        "agreement": made.agreement, "agreements": dict(made.agreements), "sound": not made.differs,
-        "decision_agreement": made.decision_agreement if made.HasField(DECIDED) else None,
-        "max_difference": made.max_difference,
+        "test_images": exported.images, "accuracy": exported.accuracy, "exported_accuracy": exported.exported_accuracy,
+        "agreement": exported.agreement, "agreements": dict(exported.agreements), "sound": not exported.differs,
+        "decision_agreement": exported.decision_agreement if exported.HasField(DECIDED) else None,
+        "max_difference": exported.max_difference,
     }  # fmt: skip
     emit(result, as_json)
 
@@ -272,7 +274,7 @@ def classify(
         session(store_url(store), at=at, verbose=verbose) as services,
         services.step(f"classify {len(given.images)} images"),
     ):
-        version, found = _classified(services, asked, given.images, failed)
+        version, classifications = _classified(services, asked, given.images, failed)
         if failed:
             services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
     rows = [
@@ -284,7 +286,7 @@ def classify(
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in found.items()
+        for image, c in classifications.items()
     ]
     result = {
         "model": model, "version": version, "count": len(rows), "classifications": rows,
@@ -308,8 +310,8 @@ def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
         return ({"classifier": server} if server else {}), model
     from orchestrator.pipeline.running import running_classifier
 
-    found = running_classifier(opened(store), store_url(store), model, os.environ)
-    return ({}, model) if found is None else ({"classifier": found[0]}, found[1])
+    running = running_classifier(opened(store), store_url(store), model, os.environ)
+    return ({}, model) if running is None else ({"classifier": running[0]}, running[1])
 
 
 def _classified(
@@ -321,7 +323,7 @@ def _classified(
     from orchestrator.pipeline.methods import CLASSIFY
     from orchestrator.pipeline.progress import Report
 
-    found: dict[str, Classification] = {}
+    classifications: dict[str, Classification] = {}
     version = ""
     for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
         while call:  # the service refuses a call for the first image that is none: the others are asked for again
@@ -337,10 +339,10 @@ def _classified(
                 del call[image]
                 continue
             version = response.model_version
-            found.update(zip(call, response.classifications, strict=True))
+            classifications.update(zip(call, response.classifications, strict=True))
             break
-        services.report(Report("classifying", len(found) + len(failed), len(images), "images"))
-    return version, found
+        services.report(Report("classifying", len(classifications) + len(failed), len(images), "images"))
+    return version, classifications
 
 
 @app.command()

@@ -65,15 +65,15 @@ def recipe(
         lines = _by_heat(store_, store, lines, source, model, name)
     with Display() as display:
         display.started("edit", f"{count} pictures of {dataset}")
-        made = edit_by_recipe(
+        edited = edit_by_recipe(
             store_, lines, settings, name, source=source, count=count, seed=seed, by_heat=by_heat,
             report=lambda done, total: display.progress("edit", Report("editing", done, total, "pictures")),
         )  # fmt: skip
-        for note in made.notes:
+        for note in edited.notes:
             display.warn(note)
     result = {
-        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
-        "by_edit": made.by_edit, "seam": made.seam, "notes": made.notes,
+        "dataset": name, "manifest_uri": edited.manifest_uri, "content_hash": edited.content_hash,
+        "images": edited.images, "by_edit": edited.by_edit, "seam": edited.seam, "notes": edited.notes,
     }  # fmt: skip
     emit(result, as_json)
 
@@ -106,11 +106,11 @@ def export(
     source = dataset_uri(store_, dataset)
     with Display() as display:
         display.started("export", str(out))
-        made = export_for_hand(
+        exported = export_for_hand(
             store_, _lines(store_, source), out, source=source, choose=choose or [], count=count, seed=seed,
             report=lambda done, total: display.progress("export", Report("writing files", done, total, "files")),
         )  # fmt: skip
-    emit({"dataset": dataset, "out": str(out), "files": made.files, "of_16_bits": made.of_16_bits}, as_json)
+    emit({"dataset": dataset, "out": str(out), "files": exported.files, "of_16_bits": exported.of_16_bits}, as_json)
 
 
 @app.command(name="import")
@@ -143,16 +143,16 @@ def import_(
     store_, index = opened(store), read_index(directory)
     with Display() as display:
         display.started("import", str(directory))
-        made = import_from_hand(
+        imported = import_from_hand(
             store_, directory, index, _lines(store_, index.manifest_uri), name,
             person=person or getuser(), editor=editor, ask=lambda question: label or _asked(question),
             report=lambda done, total: display.progress("import", Report("comparing", done, total, "files")),
         )  # fmt: skip
-        for file, why in made.left_out:
+        for file, why in imported.left_out:
             display.warn(f"left out: {file}: {why}")
     result = {
-        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
-        "editors": made.editors, "left_out": made.left_out, "notes": made.notes,
+        "dataset": name, "manifest_uri": imported.manifest_uri, "content_hash": imported.content_hash,
+        "images": imported.images, "editors": imported.editors, "left_out": imported.left_out, "notes": imported.notes,
     }  # fmt: skip
     emit(result, as_json)
 

@@ -30,7 +30,8 @@ def test_calls_count_from_0(service: Service) -> None:
 
 def test_a_jobs_failures_count_from_0(service: Service) -> None:
     stub = generator_pb2_grpc.GeneratorServiceStub(service.channel)
-    wait_for(service.channel, stub.Synthesize(generator_pb2.SynthesizeRequest(request_id="a"), timeout=PATIENT_S))
+    request = generator_pb2.SynthesizeRequest(request_id="a", count=1, dataset="a")
+    wait_for(service.channel, stub.Synthesize(request, timeout=PATIENT_S))
     series = service.metrics()
     assert series[f'defectory_worker_restarts_total{{job="{JOB}"}}'] == 0
     assert series[f'defectory_operations_total{{job="{JOB}",state="failed"}}'] == 0
