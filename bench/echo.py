@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from defectory.serving.service import transport_options
+from defectory.serving.listening import transport_options
 
 ANSWER = bytes(64)  # about as long as a decision
 

@@ -7,7 +7,8 @@ DefectoryError
 ├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks)
 │   ├── WeightsMissing    there are no ImageNet weights to start from
 │   └── NotServed         this process does not answer such calls, another one does
-├── Refused               not allowed (a URI outside the store's root, a file closed to us, no token)
+├── Refused               not allowed (a URI outside the store's root, a file closed to us, a token without the scope)
+│   └── Unauthenticated   nobody knows who asks: no token, or a wrong one
 ├── Corrupted             stored bytes are not what was written
 ├── Exhausted             a limit or the disk is full
 ├── Unavailable           a store or service does not answer; trying again may help
@@ -57,6 +58,10 @@ class NotServed(FailedPrecondition):
 
 class Refused(DefectoryError):
     """The caller may not do this."""
+
+
+class Unauthenticated(Refused):
+    """Who asks has shown no token that is known."""
 
 
 class Corrupted(DefectoryError):

@@ -25,8 +25,18 @@ class ServiceSettings(BaseModel):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     port: int = Field(ge=0, le=65535, description="gRPC port; 0: any free one")
     metrics_port: int = Field(ge=0, le=65535, description="port of /metrics; 0: any free one")
-    token: str = Field("", description="bearer token that callers must send; empty: none is asked for")
-    tls_cert: str = Field("", description="PEM file of the server's certificate; empty: no TLS")
+    health_port: int = Field(0, ge=0, le=65535, description="plaintext port that answers health alone; 0: none")
+    token: str = Field(
+        "", description="bearer token that is allowed everything, and that is sent to other services; empty: none"
+    )
+    tokens: str = Field(
+        "",
+        description="file of further tokens, a line each: name, scopes, SHA-256; read again when it changes. "
+        "Without it and without token, nobody is asked for one",
+    )
+    tls_cert: str = Field(
+        "", description="PEM file of the server's certificate, read again when it changes; empty: no TLS"
+    )
     tls_key: str = Field("", description="PEM file of the server's key")
     tls_client_ca: str = Field(
         "", description="PEM file of the CA of client certificates; with it, clients must show one"
@@ -42,12 +52,25 @@ class ServiceSettings(BaseModel):
     streams: int = Field(
         512, ge=1, le=100_000, description="calls at once of a connection; its client holds back others"
     )
+    connection_s: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="seconds that a connection may last, so that callers look for new servers; 0: any",
+    )
     calls: int = Field(
         0,
         ge=0,
         le=10_000,
         description="calls at once of all connections, beside those for health; beyond that they are refused; "
         "0: as many as may be at work (generator, filter, explainer: 16; classifier: its queue and 80), and 256",
+    )
+    leave_s: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="seconds at a stop in which calls are still answered while health says NOT_SERVING, so that "
+        "callers go elsewhere",
     )
     drain_s: float = Field(
         20.0, ge=0, le=3600, description="seconds that workers, then calls in progress, get at a stop"
@@ -63,9 +86,9 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 SECRETS = {"token"}  # from the environment only: a flag shows in the list of processes
 
 
-def stop_timeout_s(drain_s: float) -> float:
-    """How long a service takes to stop at most: its workers get the drain, then calls in progress do."""
-    return 2 * drain_s + 5
+def stop_timeout_s(drain_s: float, leave_s: float = 0.0) -> float:
+    """How long a service takes to stop at most: callers leave, its workers get the drain, then calls in progress do."""
+    return leave_s + 2 * drain_s + 5
 
 
 def read_settings(service: str, kind: type[Settings], arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:

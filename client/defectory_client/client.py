@@ -1,5 +1,6 @@
 """A classifier at an address, asked one picture at a time or several."""
 
+import json
 import time
 from dataclasses import dataclass
 from os import PathLike
@@ -15,6 +16,21 @@ CLASSIFIER = "defectory.api.classifier.v1.ClassifierService"
 INFERENCE = "inference.GRPCInferenceService"
 MAX_MESSAGE_BYTES = 64 << 20  # what a server takes unless it is told otherwise
 LOOK_S = 0.1
+# A name may stand for several servers: calls go to all of them in turn. They change nothing, so they are sent again to
+# another one where a server goes at that very moment.
+SERVERS = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{"service": CLASSIFIER, "method": "Classify"}, {"service": INFERENCE}],
+            "retryPolicy": {
+                "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}  # fmt: skip
+LOOK_AGAIN_MS = 2000  # at the earliest, for the addresses of a name; gRPC itself waits half a minute
 
 Picture = str | PathLike[str] | bytes | bytearray | memoryview
 
@@ -53,7 +69,7 @@ class Client:
     """A connection to one server; safe to use from several threads.
 
     Args:
-        address: host:port. timeout_s: of every call.
+        address: host:port; a name that stands for several servers is asked for all of them. timeout_s: of every call.
         token: bearer token, where the server asks for one.
         ca: PEM file of the authority of the server's certificate; with it the connection is encrypted.
         certificate, key: PEM files with which the client shows who it is.
@@ -65,8 +81,12 @@ class Client:
     ) -> None:  # fmt: skip
         if bool(certificate) != bool(key) or (certificate and not ca):
             raise ValueError("a certificate, its key and the server's ca are given together")
-        options = [("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]
-        options += [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+        options = [
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.service_config", json.dumps(SERVERS)),
+            ("grpc.dns_min_time_between_resolutions_ms", LOOK_AGAIN_MS),
+        ]
         if ca:
             read = [Path(path).read_bytes() if path else None for path in (ca, key, certificate)]
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(*read), options)

@@ -51,6 +51,8 @@ def decode(
     opened = data if isinstance(data, Opened) else read_header(data, max_pixels)
     with decoding(opened):
         image = opened.load(needed_px, bits)
+        if image.width * image.height > opened.width * opened.height:  # a decoder must not undo the header's check
+            raise ValueError(f"it says {opened.width}x{opened.height} pixels and has {image.width}x{image.height}")
         put_upright(image, opened.orientation())
     if opened.format in ("BMP", "TIFF"):
         image = _without_unused_alpha(image)

@@ -1,6 +1,8 @@
 """Channels to services: limits, keep-alive, TLS and token in one place."""
 
+import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +10,26 @@ from typing import Any, NamedTuple
 import grpc
 
 from defectory.errors import InvalidInput
+
+# A name may stand for several servers: calls go to all of them in turn. What changes nothing is asked again of another
+# one where a server goes at that very moment. client/defectory_client has the same.
+SERVERS = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "defectory.api.classifier.v1.ClassifierService", "method": "Classify"},
+                {"service": "defectory.api.explainer.v1.ExplainerService", "method": "Explain"},
+                {"service": "inference.GRPCInferenceService"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}  # fmt: skip
+LOOK_AGAIN_MS = 2000  # at the earliest, for the addresses of a name; gRPC itself waits half a minute
 
 
 def open_channel(
@@ -24,7 +46,12 @@ def open_channel(
         InvalidInput: a file cannot be read; a certificate without its key, or a key without its certificate.
     """
     limit = max_message_mb << 20
-    options = [("grpc.max_send_message_length", limit), ("grpc.max_receive_message_length", limit)]
+    options: list[tuple[str, int | str]] = [
+        ("grpc.max_send_message_length", limit),
+        ("grpc.max_receive_message_length", limit),
+        ("grpc.service_config", json.dumps(SERVERS)),
+        ("grpc.dns_min_time_between_resolutions_ms", LOOK_AGAIN_MS),
+    ]
     if tls_ca:
         shown = bool(tls_cert or tls_key)
         certificate = read_pem("tls_cert", tls_cert) if shown else None
@@ -46,6 +73,30 @@ def from_environment(address: str, environ: Mapping[str, str] = os.environ) -> g
         tls_key=environ.get("DEFECTORY_TLS_KEY", ""),
         max_message_mb=int(environ.get("DEFECTORY_MAX_MESSAGE_MB", "64")),
     )
+
+
+class LastingChannel:
+    """A channel of `from_environment` for who keeps one: opened anew once the files that secure it have changed."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._opened: tuple[list[int], grpc.Channel] | None = None
+
+    def get(self) -> grpc.Channel:
+        """The channel of now. One that was given before lives as long as a call holds it."""
+        stamps = [_modified(os.environ.get(f"DEFECTORY_TLS_{name}", "")) for name in ("CA", "CERT", "KEY")]
+        with self._lock:
+            if self._opened is None or self._opened[0] != stamps:
+                self._opened = stamps, from_environment(self._address)
+            return self._opened[1]
+
+
+def _modified(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
 
 
 def read_pem(setting: str, path: str) -> bytes:
@@ -71,7 +122,9 @@ class _Details(NamedTuple):
     compression: Any
 
 
-class _TokenSender(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class _TokenSender(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
+):
     def __init__(self, token: str) -> None:
         self._header = ("authorization", f"Bearer {token}")
 
@@ -80,6 +133,9 @@ class _TokenSender(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInter
 
     def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
         return continuation(self._with_token(details), request)
+
+    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return continuation(self._with_token(details), requests)
 
     def _with_token(self, details: Any) -> _Details:
         metadata = [*(details.metadata or ()), self._header]

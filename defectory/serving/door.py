@@ -12,12 +12,13 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
-from defectory.errors import DefectoryError, Exhausted
+from defectory.errors import DefectoryError, Exhausted, Refused
 from defectory.serving import metrics
 from defectory.serving.interceptors import Continuation
 from defectory.serving.rooms import Place, Room
+from defectory.serving.scopes import OPEN_TO_ALL
 from defectory.serving.status import to_status
-from defectory.serving.token import OPEN_TO_ALL, Token
+from defectory.serving.tokens import Tokens
 
 LOOK_S = 0.5  # between looks for calls that have been silent for too long
 RETRY_S = 0.5  # for who finds every place taken
@@ -28,13 +29,13 @@ class Door(grpc.ServerInterceptor):
     """The outermost interceptor: takes calls in, or refuses them without a thread and before their message is there.
 
     Args:
-        token: what callers must bring; None: nothing.
+        tokens: what callers must bring; None: nothing.
         calls: unary calls inside at once, beside those for health.
         silent_s: how long a caller may owe his message.
     """
 
-    def __init__(self, token: Token | None, calls: int, silent_s: float) -> None:
-        self._token = token
+    def __init__(self, tokens: Tokens | None, calls: int, silent_s: float) -> None:
+        self._tokens = tokens
         self._calls = Room("call", calls, silent_s)
         self._health = Room("health", HEALTH, silent_s)
         self._watches = Room("watch", STREAMS, silent_s)  # of health: strangers may, and leave other streams theirs
@@ -53,14 +54,15 @@ class Door(grpc.ServerInterceptor):
         handler, method = continuation(details), details.method
         if handler is None:
             return None
-        if self._token is not None and not self._token.opens(details):
-            return _refusing(method, grpc.StatusCode.UNAUTHENTICATED, self._token.wanted)
+        try:
+            self._check(details)
+        except Refused as error:
+            return _refusing(method, error)
         room = self._room(handler, method)
         place = room.enter(method)
         if place is None:
-            error = Exhausted(f"all {room.places} calls that may be inside are: try again", retry_after_s=RETRY_S)
-            status: Any = rpc_status.to_status(to_status(error))
-            return _refusing(method, status.code, status.details, status.trailing_metadata)
+            full = Exhausted(f"all {room.places} calls that may be inside are: try again", retry_after_s=RETRY_S)
+            return _refusing(method, full)
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 _stream(handler, room, place), None, handler.response_serializer
@@ -75,6 +77,12 @@ class Door(grpc.ServerInterceptor):
             time.sleep(0.05)
         return empty
 
+    def _check(self, details: Any) -> None:
+        """Refused where the caller may not make this call."""
+        if self._tokens is not None:
+            sent = next((value for key, value in details.invocation_metadata if key == "authorization"), "")
+            self._tokens.check(details.method, sent if isinstance(sent, str) else "")
+
     def _room(self, handler: grpc.RpcMethodHandler, method: str) -> Room:
         if method.startswith(OPEN_TO_ALL):
             return self._watches if handler.response_streaming else self._health
@@ -82,6 +90,8 @@ class Door(grpc.ServerInterceptor):
 
     def _look(self) -> None:
         while not self._closed.wait(LOOK_S):
+            if self._tokens is not None:
+                self._tokens.reload()
             for room in self._rooms:
                 room.end_silent()
 
@@ -105,15 +115,15 @@ def _in(threads: ThreadPoolExecutor, behaviour: Callable[..., Any]) -> Callable[
     return behaviour
 
 
-def _refusing(method: str, code: grpc.StatusCode, details: str, trailing: Any = None) -> grpc.RpcMethodHandler:
+def _refusing(method: str, error: DefectoryError) -> grpc.RpcMethodHandler:
     """Answers so at once. It is of the kind that takes a stream, since gRPC would wait for the message of another."""
 
+    status: Any = rpc_status.to_status(to_status(error))
+
     def refuse(_messages: Any, context: grpc.ServicerContext) -> Any:
-        metrics.CALLS.labels(method, code.name).inc()
+        metrics.CALLS.labels(method, status.code.name).inc()
         metrics.CALL_SECONDS.labels(method).observe(0)
-        if trailing:
-            context.set_trailing_metadata(trailing)
-        context.abort(code, details)
+        context.abort_with_status(status)
 
     return grpc.stream_unary_rpc_method_handler(_in(AT_ONCE, refuse))
 

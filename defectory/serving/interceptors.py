@@ -12,8 +12,8 @@ from grpc_status import rpc_status
 from defectory.errors import Cancelled, DefectoryError, Expired
 from defectory.serving import metrics
 from defectory.serving.caller import GrpcCaller
+from defectory.serving.scopes import OPEN_TO_ALL
 from defectory.serving.status import to_status
-from defectory.serving.token import OPEN_TO_ALL
 from defectory.serving.turn import turn
 
 Continuation = Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None]

@@ -1,5 +1,6 @@
 """Prometheus metrics that every service has, and the page they are read from."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -19,6 +20,28 @@ SILENT = Counter(
 OPERATIONS = Counter("defectory_operations_total", "Operations that ended, by how.", ["job", "state"])
 OPERATIONS_RUNNING = Gauge("defectory_operations_running", "Operations in a worker now.", ["job"])
 WORKER_RESTARTS = Counter("defectory_worker_restarts_total", "Workers that died and were started again.", ["job"])
+
+
+# What an alert may look at: a counter that first appears with 1 has not increased, as Prometheus sees it.
+CODES = (
+    "OK", "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "INTERNAL",
+    "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
+def start_calls_at_0(methods: Iterable[str]) -> None:
+    """Have the counters of calls from the start; `methods` are paths, "/package.Service/Call"."""
+    for method in methods:
+        SILENT.labels(method)
+        for code in CODES:
+            CALLS.labels(method, code)
+
+
+def start_operations_at_0(job: str, ends: Iterable[str]) -> None:
+    """Have a job's counters before the first of its operations ends, in one of these states."""
+    WORKER_RESTARTS.labels(job)
+    for state in ends:
+        OPERATIONS.labels(job, state)
 
 
 SILENT_S = 10.0  # for who connects and asks nothing; each holds a thread

@@ -1,10 +1,11 @@
-"""Starts a service: settings, store, operations, health, reflection, metrics, TLS, token; drains on SIGTERM."""
+"""Starts a service: settings, store, operations, health, reflection, metrics, tokens; drains on SIGTERM."""
 
 import json
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ import grpc
 import structlog
 from google.longrunning import operations_pb2
 from google.longrunning.operations_pb2_grpc import add_OperationsServicer_to_server
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health as health_service
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from defectory.errors import DefectoryError, InvalidInput
+from defectory.errors import DefectoryError
 from defectory.exit_codes import exit_code
-from defectory.serving.channel import read_pem
+from defectory.serving import metrics
 from defectory.serving.door import Door
 from defectory.serving.health import HealthServicer
 from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
+from defectory.serving.listening import connection_options, listen, serve_health, transport_options
 from defectory.serving.logs import configure_logs
 from defectory.serving.manifests import SETTING, Manifests
 from defectory.serving.metrics import serve_metrics
@@ -33,7 +36,8 @@ from defectory.serving.operations.servicer import OperationsServicer
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.serving.parsing import ParsingInterceptor
 from defectory.serving.readiness import Readiness
-from defectory.serving.token import Token
+from defectory.serving.scopes import SCOPES
+from defectory.serving.tokens import Tokens
 from defectory.serving.tracing import tracing_interceptors
 from defectory.serving.whereabouts import left
 from defectory.settings import ServiceSettings, Settings, read_settings
@@ -42,7 +46,6 @@ from defectory.storage.check import open_checked
 
 THREADS = 16  # calls at work at once; longer work runs in workers
 WAITING = 256  # calls that wait for their message or their turn, where the setting does not say how many
-IDLE_S, HANDSHAKE_S = 300, 10  # of a connection without a call; until a connection says what it speaks
 LOOK_S = 1.0  # between two looks whether a signal came
 OPERATIONS: str = operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name
 LEAVE_S = 3.0  # for calls' threads to see that their callers have been sent away
@@ -121,8 +124,10 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     add_OperationsServicer_to_server(OperationsServicer(operations), server)
     names = _served(definition, settings)
     health_pb2_grpc.add_HealthServicer_to_server(readiness.healths, server)
-    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = _bind(server, settings)
+    reflection.enable_server_reflection((*names, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    port = listen(server, settings)
+    health = serve_health(settings, readiness.healths)
+    metrics.start_calls_at_0(method for method in SCOPES if method[1:].partition("/")[0] in names)
     metrics_port = serve_metrics(settings.host, settings.metrics_port)
     server.start()
     if settings.resume == "always" and OPERATIONS in names:
@@ -134,12 +139,17 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
         if not stop.is_set():
             _say_ready(definition.name, settings.host, port, metrics_port)
         wait_until(stop)
-    log.info("draining", seconds=settings.drain_s)
     readiness.healths.enter_graceful_shutdown()
+    log.info("leaving", seconds=settings.leave_s)
+    time.sleep(settings.leave_s)  # who calls learns it, from health or from the endpoints of a cluster
+    log.info("draining", seconds=settings.drain_s)
     operations.shutdown(settings.drain_s)  # workers write their checkpoints and stop; the next start takes them up
     server.stop(settings.drain_s).wait()
     if close is not None:
         close()
+    if health is not None:
+        health.server.stop(0).wait()
+        health.door.close(0)
     if not door.close(LEAVE_S):
         log.error("calls still at work are left off")
         sys.stdout.flush()
@@ -156,7 +166,7 @@ def _say_ready(service: str, host: str, port: int, metrics_port: int) -> None:
 
 def _findable(service: str, settings: ServiceSettings, port: int) -> AbstractContextManager[None]:
     """Let commands of this user find the server. One that asks who calls is for others, who know its address."""
-    if settings.token or settings.tls_cert or settings.resume == "on-request":
+    if settings.token or settings.tokens or settings.tls_cert or settings.resume == "on-request":
         return nullcontext()
     return left(service, settings.host, port, settings.store)
 
@@ -181,7 +191,8 @@ def _served(definition: ServiceDefinition[Settings], settings: Settings) -> list
 
 def _make_door(definition: ServiceDefinition[Settings], settings: Settings) -> Door:
     calls = settings.calls or definition.threads(settings) + WAITING
-    return Door(Token(settings.token) if settings.token else None, calls, settings.message_s)
+    asks = settings.token or settings.tokens
+    return Door(Tokens(settings.token, settings.tokens) if asks else None, calls, settings.message_s)
 
 
 def _make_server(definition: ServiceDefinition[Settings], settings: Settings, door: Door) -> grpc.Server:
@@ -192,41 +203,3 @@ def _make_server(definition: ServiceDefinition[Settings], settings: Settings, do
     ]  # fmt: skip
     options = [*transport_options(settings.max_message_mb << 20), *connection_options(settings)]
     return grpc.server(door.threads, interceptors=interceptors, options=options)
-
-
-def connection_options(settings: ServiceSettings) -> list[tuple[str, int]]:
-    """How many connections there may be, and how much one of them may hold."""
-    return [
-        ("grpc.max_allowed_incoming_connections", settings.connections),
-        ("grpc.max_concurrent_streams", settings.streams),
-        ("grpc.max_connection_idle_ms", IDLE_S * 1000),
-        ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1000),
-    ]
-
-
-def transport_options(max_message_bytes: int) -> list[tuple[str, int]]:
-    """How a server's connections are set."""
-    return [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent second server
-        # An image comes in few frames and without waiting for the window to be opened again (docs/decisions/0009).
-        ("grpc.http2.max_frame_size", 1 << 20),
-        ("grpc.http2.lookahead_bytes", 4 << 20),
-        ("grpc.http2.bdp_probe", 0),  # it would measure its way to such a window, with pings all along
-    ]
-
-
-def _bind(server: grpc.Server, settings: ServiceSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
-    credentials = None
-    if settings.tls_cert:
-        pair = (read_pem("tls_key", settings.tls_key), read_pem("tls_cert", settings.tls_cert))
-        ca = read_pem("tls_client_ca", settings.tls_client_ca) if settings.tls_client_ca else None
-        credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
-    try:
-        port: int = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-        return port
-    except RuntimeError as error:
-        right = "choose another port, or stop what holds it"
-        raise InvalidInput(f"cannot listen on {address}: {error}; {right}", {"port": right}) from error

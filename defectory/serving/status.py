@@ -21,6 +21,7 @@ CODES: dict[type[errors.DefectoryError], int] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotServed: code_pb2.UNIMPLEMENTED,
     errors.Refused: code_pb2.PERMISSION_DENIED,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
     errors.Corrupted: code_pb2.DATA_LOSS,
     errors.Exhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.Expired: code_pb2.DEADLINE_EXCEEDED,
@@ -29,7 +30,6 @@ CODES: dict[type[errors.DefectoryError], int] = {
 }
 ERRORS = {code: kind for kind, code in CODES.items()} | {
     code_pb2.OUT_OF_RANGE: errors.InvalidInput,
-    code_pb2.UNAUTHENTICATED: errors.Refused,
     code_pb2.DEADLINE_EXCEEDED: errors.Unavailable,
 }
 

@@ -26,7 +26,7 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore
         from defectory.storage.folder import FolderStore
 
         return FolderStore(unquote(parts.path))
-    if parts.scheme == "s3" and parts.netloc:
+    if parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc:
         from defectory.storage.s3 import S3Store
         from defectory.storage.s3_settings import S3Settings
 
@@ -35,5 +35,7 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore
         from defectory.storage.memory import MemoryStore
 
         return MemoryStore()
-    right = "use file:///absolute/folder or s3://bucket/prefix"
-    raise InvalidInput(f"{url!r} is not a store: {right}", {"store": right})
+    from defectory.storage.s3_settings import without_credentials
+
+    right = "use file:///absolute/folder or s3://bucket/prefix; credentials have variables of their own"
+    raise InvalidInput(f"{without_credentials(url)!r} is not a store: {right}", {"store": right})

@@ -37,13 +37,18 @@ class S3Settings:
                 cannot be read; names the variable.
         """
         variable, url = _first(environ, ENDPOINTS) or (ENDPOINTS[0], AMAZON)
-        match = re.fullmatch(r"(https?)://([^/\s]+)/?", url)
+        match = re.fullmatch(r"(https?)://([^/\s@]+)/?", url)
         if not match:
-            right = "use http://host:port or https://host"
-            raise InvalidInput(f"{variable} {url!r}: {right}", {variable: right})
+            right = "use http://host:port or https://host; credentials have variables of their own"
+            raise InvalidInput(f"{variable} {without_credentials(url)!r}: {right}", {variable: right})
         secure = match[1] == "https"
         _, region = _first(environ, REGIONS) or ("", "us-east-1")
         return cls(match[2], secure, region, _credentials(environ), _tls(environ) if secure else None)
+
+
+def without_credentials(url: str) -> str:
+    """A URL for a message: what stands before its @ may be a password."""
+    return re.sub(r"[^/]*@", "…@", url)
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str] | None:

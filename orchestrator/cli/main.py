@@ -46,6 +46,8 @@ app = typer.Typer(
             "cables": "orchestrator.cli.cables:cables",
             "serve": "orchestrator.cli.serving:serve",
             "up": "orchestrator.cli.serving:up",
+            "certs": "orchestrator.cli.security:certs",
+            "token": "orchestrator.cli.security:token",
             "doctor": "orchestrator.cli.doctor:doctor",
             "dataset": "orchestrator.cli.dataset:app",
             "generator": "orchestrator.cli.projecting:app",

@@ -76,7 +76,7 @@ chain: `MINIO_…` variables, `~/.aws/credentials`, the machine's role |
 | `AWS_CA_BUNDLE`, else `SSL_CERT_FILE` | the same | PEM file, or folder, of the CA of an S3 server whose certificate \
 is of your own authority |
 | `DEFECTORY_TLS_CA` | the command line, the probe, the filter, the classifier | PEM file of the CA of the services \
-that they call; with it they speak TLS ([deploy.md](deploy.md)) |
+that they call; with it they speak TLS ([security.md](security.md)) |
 | `DEFECTORY_TOKEN`, `DEFECTORY_TLS_CERT`, `DEFECTORY_TLS_KEY`, `DEFECTORY_MAX_MESSAGE_MB` | the same | what they \
 send, show and take |
 | `DEFECTORY_<SERVICE>_ADDRESS` | the command line | where a service is; without it one is started |

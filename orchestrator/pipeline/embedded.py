@@ -133,9 +133,11 @@ class EmbeddedServices:
         """How long a child may take to stop."""
         from defectory.settings import ServiceSettings, stop_timeout_s
 
-        return stop_timeout_s(
-            float(self._environ.get("DEFECTORY_DRAIN_S") or ServiceSettings.model_fields["drain_s"].default)
-        )
+        def seconds(setting: str) -> float:
+            given = self._environ.get(f"DEFECTORY_{setting.upper()}")
+            return float(given or ServiceSettings.model_fields[setting].default)
+
+        return stop_timeout_s(seconds("drain_s"), seconds("leave_s"))
 
     def _is_well(self, child: _Child) -> bool:
         """Alive and serving; a process that was just killed gets a moment to be noticed."""

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import grpc
 
@@ -21,10 +22,17 @@ STOPS_S = 120  # then it is killed: one that hangs must not hold up the tests be
 class Service:
     """A running service; `with Service("services.filter", store.url) as service: service.channel …`."""
 
-    def __init__(self, module: str, store_url: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        store_url: str,
+        *flags: str,
+        environ: Mapping[str, str] | None = None,
+        log: IO[str] | None = None,
+    ) -> None:
         command = [sys.executable, "-m", module, "--store", store_url, "--port", "0", "--metrics-port", "0", *flags]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(environ or {})}
+            command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, env={**os.environ, **(environ or {})}
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -42,7 +50,8 @@ class Service:
 
     def metrics(self) -> dict[str, float]:
         """What its page of metrics says: a series by name and labels -> its value."""
-        url = f"http://127.0.0.1:{self.said['metrics_port']}/metrics"
+        host = self.address.rpartition(":")[0]
+        url = f"http://{host}:{self.said['metrics_port']}/metrics"
         lines = urllib.request.urlopen(url).read().decode().splitlines()
         return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
 

@@ -1,5 +1,6 @@
 """The package for callers: built from this tree, installed beside grpcio and protobuf alone, against a real server."""
 
+import ast
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from bench.bundle import put_classifier
+from defectory.serving.channel import LOOK_AGAIN_MS, SERVERS
 from defectory.storage import open_store
 from tests.contract.running import ROOT, Service
 
@@ -131,3 +133,15 @@ for wrong in (memoryview(bytes(12)).cast("B", (2, 2, 3)), array.array("B", b"123
     said = run(python, "-I", "-c", code).splitlines()
     assert len(said) == 3
     assert all("cv2.imencode('.png', array)[1].tobytes()" in line and "BGR" in line for line in said)
+
+
+def test_it_spreads_its_calls_as_our_own_channels_do() -> None:
+    tree = ast.parse((ROOT / "client/defectory_client/client.py").read_text())
+    constants = {n.targets[0].id: n.value for n in tree.body if isinstance(n, ast.Assign)}  # type: ignore[attr-defined]
+    names = {name: ast.literal_eval(constants[name]) for name in ("CLASSIFIER", "INFERENCE", "LOOK_AGAIN_MS")}
+    theirs = eval(ast.unparse(constants["SERVERS"]), {"__builtins__": {}}, names)
+    ours = json.loads(json.dumps(SERVERS))
+    asked = ours["methodConfig"][0]["name"]
+    ours["methodConfig"][0]["name"] = [one for one in asked if one.get("method") != "Explain"]  # not its business
+    assert theirs == ours
+    assert names["LOOK_AGAIN_MS"] == LOOK_AGAIN_MS

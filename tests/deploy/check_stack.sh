@@ -7,8 +7,11 @@ cd "$(dirname "$0")/../.."
 compose=${COMPOSE:-docker compose}
 work=$(mktemp -d)
 export PHOTOS=$work SHARED=$work CERTIFICATES=$work COMPOSE_PROFILES=cpu,line S3_ACCESS_KEY=check S3_SECRET_KEY=check-$RANDOM$RANDOM
+export DEFECTORY_TOKEN=check-$RANDOM$RANDOM
 trap 'kill ${ticker:-} 2>/dev/null || true; $compose down --volumes --timeout 30 >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
+.venv/bin/python -m orchestrator.cli.main certs "$work" --readable
+: > "$work/tokens"
 .venv/bin/python -m orchestrator.cli.main cables "$work/cables" --good 24 --defect 24 --seed 0 --json >/dev/null
 cat > "$work/line.yaml" <<'YAML'
 name: stack

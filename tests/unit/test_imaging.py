@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from defectory.errors import InvalidInput
-from defectory.imaging import decode
+from defectory.imaging import Opened, decode
 
 SHAPES = [
     (1100, 1300),
@@ -95,3 +95,16 @@ def test_a_conversion_takes_no_multiple_of_its_image() -> None:
         assert tracemalloc.get_traced_memory()[1] < 40e6  # of NumPy's: 16 million pixels of 8 bytes were 128 MB
     finally:
         tracemalloc.stop()
+
+
+def test_a_decoder_that_gives_more_pixels_than_the_header_said_is_not_believed() -> None:
+    class Grows(Opened):
+        def load(self, needed_px: int, bits: int) -> Image.Image:
+            return Image.new("L", (40, 31))
+
+        def orientation(self) -> int:
+            return 1
+
+    assert decode(Grows("PNG", 31, 40)).size == (40, 31)
+    with pytest.raises(InvalidInput, match="it says 40x30 pixels and has 40x31"):
+        decode(Grows("PNG", 40, 30))

@@ -286,6 +286,7 @@ class OperationSupervisor:
     def _work(self, operation_id: str, job: str) -> None:
         """Have one operation worked on until it ended; in a thread of the pool."""
         try:
+            metrics.start_operations_at_0(job, set(State) - {State.UNFINISHED})
             with metrics.OPERATIONS_RUNNING.labels(job).track_inprogress():
                 self._run(operation_id, job)
         except Exception as error:  # a store that is away: the operation stays unfinished and can be asked for again

@@ -144,6 +144,7 @@ def _decode(served: Served, field: str, image: Opened) -> np.ndarray:
     with _of(field), memory_for(f"{field}, an image of {image.width}x{image.height} pixels"):
         pixels = served.card.preprocessing.input_of(image, served.card.architecture.input_px)
     served.lane.timings.decode_s.observe(time.monotonic() - started)
+    served.lane.timings.brightness.observe(float(pixels.mean()))
     return pixels[None]
 
 
@@ -159,8 +160,10 @@ def _of(field: str) -> Iterator[None]:
 def _decided(
     served: Served, futures: Sequence[Future[Sequence[Decided]]], caller: Caller, expires: float | None
 ) -> Answer:
-    rows = _awaited(futures, caller, expires)
-    return Answer(served, rows[0] if len(rows) == 1 else [one for part in rows for one in part])
+    decided = [one for part in _awaited(futures, caller, expires) for one in part]
+    for one in decided:
+        served.lane.timings.confidence.observe(float(one.probabilities.max()))
+    return Answer(served, decided)
 
 
 def _awaited(futures: Sequence[Future[Result]], caller: Caller, expires: float | None) -> list[Result]:

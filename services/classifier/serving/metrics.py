@@ -24,6 +24,17 @@ BATCH_IMAGES = Histogram(
     "defectory_inference_batch_images", "Images in a batch.", _MODEL, buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 )
 
+# Of what comes in and what is said of it, against what it was before: a lamp that ages makes pictures darker, and a
+# classifier less sure, long before anybody sees it in its decisions.
+BRIGHTNESS = Histogram(
+    "defectory_inference_brightness", "Mean grey of an image, 0 to 255, as the network sees it.", _MODEL,
+    buckets=tuple(range(10, 256, 10)),
+)  # fmt: skip
+CONFIDENCE = Histogram(
+    "defectory_inference_confidence", "Calibrated probability of an image's most probable label.", _MODEL,
+    buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
+)  # fmt: skip
+
 QUEUED = Gauge("defectory_inference_queue_images", "Images that wait for a core now.")
 DROPPED = Counter(
     "defectory_inference_dropped_images_total",
@@ -45,4 +56,6 @@ class Timings:
         self.compute_s = COMPUTE_SECONDS.labels(model, version)
         self.encode_s = ENCODE_SECONDS.labels(model, version)
         self.batch_images = BATCH_IMAGES.labels(model, version)
+        self.brightness = BRIGHTNESS.labels(model, version)
+        self.confidence = CONFIDENCE.labels(model, version)
         self.dropped_images = DROPPED.labels(model, version)

@@ -273,6 +273,7 @@ class ModelRegistry:
             return loaded
         if self._fault(name, version, files):
             return None
+        LOAD_FAILURES.labels(name, version)  # at 0 before it may be 1
         try:
             served = self._load(f"{name}/{version}")
         except Unavailable:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from prometheus_client import Histogram
+from prometheus_client.samples import Sample
 
 from bench.bundle import put_classifier
 from defectory.errors import Cancelled, Exhausted, Expired, InvalidInput
@@ -16,6 +18,7 @@ from services.classifier.cards import read_card
 from services.classifier.serving.answering import FETCHERS, Answer, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
 from services.classifier.serving.decided import by
+from services.classifier.serving.metrics import BRIGHTNESS, CONFIDENCE
 from services.classifier.serving.registry import ModelRegistry, Served
 from tests.patience import PATIENT_S
 from tests.unit.classifier.held_loading import HeldLoader, NoEngine
@@ -171,3 +174,28 @@ def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(sl
         late.join()
         answering.close()
         batcher.close()
+
+
+def test_brightness_and_doubt_of_what_is_answered_are_measured() -> None:
+    store = open_store("memory://")
+    put_classifier(store, "lit")
+    card = read_card(store, "lit/1")
+    lane = Lane(EvenEngine(), by(card.rule), "lit", "1")
+    batcher = Batcher(1)
+    answering = Answering(
+        store, ModelRegistry(store, lambda _: Served(card, lane), {}, 0), batcher, Admission(256)
+    )  # fmt: skip
+    grey = [Source("image", encode_png(np.full((40, 40, 3), value, np.uint8))) for value in (40, 60)]
+    answering.images("lit", "", grey, Caller())
+    series = {sample.name: sample.value for family in (BRIGHTNESS, CONFIDENCE) for sample in _of(family)}
+    assert series["defectory_inference_brightness_count"] == 2
+    assert series["defectory_inference_brightness_sum"] == pytest.approx(100, abs=0.01)
+    assert series["defectory_inference_confidence_sum"] == pytest.approx(1)  # 0.5 of each
+    answering.close()
+    batcher.close()
+
+
+def _of(family: Histogram) -> list[Sample]:
+    """The samples of the model of the test above, but for buckets."""
+    (metric,) = family.collect()
+    return [s for s in metric.samples if s.labels.get("model") == "lit" and "le" not in s.labels]

@@ -19,7 +19,7 @@ from defectory.serving.caller import GrpcCaller
 from defectory.serving.door import HEALTH, STREAMS, Door
 from defectory.serving.interceptors import CallInterceptor, TurnInterceptor
 from defectory.serving.parsing import ParsingInterceptor
-from defectory.serving.token import Token
+from defectory.serving.tokens import Tokens
 
 GET = "/defectory.api.generator.v1.GeneratorService/GetGenerator"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -92,7 +92,7 @@ class Running:
 
 
 def serve(calls: int, silent_s: float, token: str = "", at_once: int = 100) -> Iterator[Running]:
-    door, servicer = Door(Token(token) if token else None, calls, silent_s), Servicer()
+    door, servicer = Door(Tokens(token) if token else None, calls, silent_s), Servicer()
     interceptors = [door, CallInterceptor(), TurnInterceptor(at_once), ParsingInterceptor()]
     server = grpc.server(door.threads, interceptors=interceptors)
     generator_pb2_grpc.add_GeneratorServiceServicer_to_server(servicer, server)

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Sees that there is a promtool, which tests the alerts: out of Debian's package of Prometheus, without its server.
+# usage: tests/deploy/promtool.sh        ends with 1 where there is none and CI is set: there no test of alerts is skipped
+set -eu
+cd "$(dirname "$0")/../.."
+there() { command -v promtool >/dev/null || [ -x build/promtool/usr/bin/promtool ]; }
+there && exit 0
+if command -v apt-get >/dev/null; then
+  echo "unpacking promtool, for the tests of the alerts"
+  mkdir -p build/promtool
+  (cd build/promtool && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
+    { apt-get update -qq >/dev/null 2>&1 && cd build/promtool && apt-get download -qq prometheus >/dev/null 2>&1 &&
+      dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; } || echo "apt-get could not fetch prometheus" >&2
+fi
+there && exit 0
+echo "no promtool here: the tests of the alerts are skipped; to run them: sudo apt-get install prometheus" >&2
+test -z "${CI:-}"
