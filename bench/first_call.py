@@ -35,15 +35,15 @@ def main() -> int:
         picture = Path(folder, "part.png")
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(picture)
         classify = ("classifier", "classify", "part", str(picture), "--store", store)
-        nobody, found = {"XDG_RUNTIME_DIR": folder}, {"XDG_RUNTIME_DIR": str(runtime)}
+        nobody, served = {"XDG_RUNTIME_DIR": folder}, {"XDG_RUNTIME_DIR": str(runtime)}
         cases = {
             "`defectory --version`": (("--version",), nobody),
             "`defectory --help`": (("--help",), nobody),
-            "`classify` one picture, through a server that is found": (classify, found),
+            "`classify` one picture, through a server that is found": (classify, served),
             "`classify` one picture, nothing running": (classify, nobody),
         }
         serve = [*COMMAND, "serve", "classifier", "--store", store, "--port", "0", "--metrics-port", "0"]
-        environ = _environ(found)
+        environ = _environ(served)
         with subprocess.Popen(serve, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
             if not server.stdout or not server.stdout.readline():
                 raise RuntimeError("the server did not start")

@@ -64,14 +64,14 @@ def make(folder: Path, holders: Sequence[Holder], days: int, *, renew: bool = Fa
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        made, authority = _authority(folder)
+        written, authority = _authority(folder)
         for holder in holders:
             if renew or _is_due(folder / f"{holder.name}.pem", authority[0], holder):
                 _write_pair(folder, holder.name, _signed(holder, authority, days), mode)
-                made.append(holder.name)
+                written.append(holder.name)
     except OSError as error:
         raise InvalidInput(f"{folder}: {error.strerror}; name a folder that can be written") from error
-    return made
+    return written
 
 
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]

@@ -37,7 +37,7 @@ def certs(
     defectory certs certificates --readable
     defectory certs certificates --host line4.factory --host 10.0.0.7
     """
-    from defectory.settings import DEFAULT_PORTS
+    from defectory.ports import DEFAULT_PORTS
     from orchestrator.certificates import Holder, make, service
 
     holders = [*(service(name, host or ()) for name in DEFAULT_PORTS), Holder(CLIENT)]
@@ -74,11 +74,11 @@ def token(
         raise InvalidInput(f"there is no scope {unknown[0]!r}: {right}", {"scope": right})
     if tokens.exists() and name in {bearer.name for bearer in read(str(tokens)).values()}:
         raise AlreadyExists(f"{name} has a token already: take its line out of {tokens}, or choose another name")
-    made = new_token()
+    issued = new_token()
     try:
         tokens.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(tokens, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "a", encoding="utf-8") as file:
-            file.write(line_of(name, [Scope(one) for one in scope], made) + "\n")
+            file.write(line_of(name, [Scope(one) for one in scope], issued) + "\n")
     except OSError as error:
         raise InvalidInput(f"{tokens}: {error.strerror}; name a file that can be written") from error
-    emit({"name": name, "scopes": sorted(scope), "token": made}, as_json, made)
+    emit({"name": name, "scopes": sorted(scope), "token": issued}, as_json, issued)

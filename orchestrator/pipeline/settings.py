@@ -16,6 +16,7 @@ from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.generator_training import GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
+from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.edit_settings import EditSettings

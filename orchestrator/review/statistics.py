@@ -91,17 +91,17 @@ def minutes(times: list[float]) -> float:
 
 def pairs(reviewers: list[Reviewer]) -> list[OfPair]:
     """Every two reviewers who decided about the same pictures."""
-    found = []
+    agreements = []
     for first, second in list(combinations(reviewers, 2))[:MOST_PAIRS]:
         of_both = agreement(first, second)
         if of_both.both:
-            found.append(
+            agreements.append(
                 OfPair(
                     first=first.name, second=second.name, both=of_both.both, agreed=of_both.agreed,
                     kappa=of_both.kappa, low=of_both.low, high=of_both.high, differ=len(of_both.differ),
                 )
             )  # fmt: skip
-    return found
+    return agreements
 
 
 def of_sample(one: Reviewer, sample: np.ndarray) -> OfSample:

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from defectory.exit_codes import EVICTED, EXIT_CODES
-from defectory.settings import DEFAULT_METRICS_PORTS, DEFAULT_PORTS, stop_timeout_s
+from defectory.ports import DEFAULT_METRICS_PORTS, DEFAULT_PORTS
+from defectory.settings import stop_timeout_s
 from orchestrator.certificates import service
 from services.classifier.service_settings import ClassifierSettings
 from services.filter.service_settings import FilterSettings
@@ -138,12 +139,12 @@ def test_ports_that_are_named_exist(overlay: list[Document]) -> None:
 
 
 def test_services_listen_where_their_settings_say(overlay: list[Document]) -> None:
-    told = named(overlay, "ConfigMap")["defectory"]["data"]
+    settings = named(overlay, "ConfigMap")["defectory"]["data"]
     for name, service_name in SERVICE_OF.items():
         assert port_numbers(pods(overlay)[name]) == {
             "grpc": DEFAULT_PORTS[service_name],
             "metrics": DEFAULT_METRICS_PORTS[service_name],
-            "health": int(told["DEFECTORY_HEALTH_PORT"]),
+            "health": int(settings["DEFECTORY_HEALTH_PORT"]),
         }
 
 
@@ -153,9 +154,9 @@ def test_what_pods_are_told_are_settings(overlay: list[Document]) -> None:
         for model in (ClassifierSettings, FilterSettings, GeneratorServiceSettings)
         for name in model.model_fields
     } | {"DEFECTORY_TLS_CA", "DEFECTORY_S3_ENDPOINT"}
-    told = set(named(overlay, "ConfigMap")["defectory"]["data"])
-    told |= {name for pod in pods(overlay).values() for name in variables(pod)}
-    assert {name for name in told if name.startswith("DEFECTORY_")} <= known
+    variables_ = set(named(overlay, "ConfigMap")["defectory"]["data"])
+    variables_ |= {name for pod in pods(overlay).values() for name in variables(pod)}
+    assert {name for name in variables_ if name.startswith("DEFECTORY_")} <= known
 
 
 def test_everything_that_a_pod_asks_for_is_there(overlay: list[Document], secrets: list[Document]) -> None:
@@ -223,9 +224,9 @@ def test_certificates_name_what_services_are_called_by(with_a_line: list[Documen
 
 
 def test_tls_tokens_and_health_are_on(overlay: list[Document], secrets: list[Document]) -> None:
-    told = named(overlay, "ConfigMap")["defectory"]["data"]
+    settings = named(overlay, "ConfigMap")["defectory"]["data"]
     for name in ("CERT", "KEY", "CA", "CLIENT_CA"):
-        folder, _, file = told[f"DEFECTORY_TLS_{name}"].rpartition("/")
+        folder, _, file = settings[f"DEFECTORY_TLS_{name}"].rpartition("/")
         assert folder == "/certificates"
         for secret in named(secrets, "Secret").values():
             assert secret["type"] != "kubernetes.io/tls" or file in secret["data"]
@@ -233,16 +234,16 @@ def test_tls_tokens_and_health_are_on(overlay: list[Document], secrets: list[Doc
         (container,) = pods(overlay)[name]["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert mounts["certificates"] == "/certificates"
-        assert told["DEFECTORY_TOKENS"].startswith(mounts["tokens"] + "/")
+        assert settings["DEFECTORY_TOKENS"].startswith(mounts["tokens"] + "/")
         assert {"secretRef": {"name": "defectory-token"}} in container["envFrom"]
     assert "DEFECTORY_TOKEN" in named(secrets, "Secret")["defectory-token"]["data"]
     assert "tokens" in named(secrets, "Secret")["defectory-tokens"]["data"]
 
 
 def test_pods_get_the_time_that_a_service_takes_to_stop(overlay: list[Document]) -> None:
-    told = named(overlay, "ConfigMap")["defectory"]["data"]
+    settings = named(overlay, "ConfigMap")["defectory"]["data"]
     drain_s = ClassifierSettings.model_fields["drain_s"].default
-    longest = stop_timeout_s(float(told.get("DEFECTORY_DRAIN_S", drain_s)), float(told["DEFECTORY_LEAVE_S"]))
+    longest = stop_timeout_s(float(settings.get("DEFECTORY_DRAIN_S", drain_s)), float(settings["DEFECTORY_LEAVE_S"]))
     for name in SERVICE_OF:
         assert pods(overlay)[name]["terminationGracePeriodSeconds"] > longest
 
@@ -260,8 +261,8 @@ def test_what_serves_is_rolled_and_what_works_is_recreated(overlay: list[Documen
     (budget,) = named(overlay, "PodDisruptionBudget").values()
     assert 1 <= budget["spec"]["minAvailable"] < serving["replicas"]  # a node can be drained, and one is left
     assert named(overlay, "Service")["classifier-serving"]["spec"]["clusterIP"] == "None"
-    told = variables(pods(overlay)["classifier-serving"])
-    assert int(told["DEFECTORY_CONNECTION_S"]) > 0  # so that callers come to new pods too
+    environment = variables(pods(overlay)["classifier-serving"])
+    assert int(environment["DEFECTORY_CONNECTION_S"]) > 0  # so that callers come to new pods too
 
 
 def test_the_two_roles_are_ready_when_what_they_serve_is(overlay: list[Document]) -> None:

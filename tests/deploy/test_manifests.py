@@ -107,17 +107,17 @@ def test_compose_is_secured_by_what_one_command_makes(tmp_path: Path) -> None:
     there = {path.name: path for path in (tmp_path / "certificates").iterdir()}
     services = compose()["services"]
     for name in (*SERVICES, "generator-gpu", "orchestrator"):
-        told = services[name]["environment"]
+        environment = services[name]["environment"]
         kind = {"generator-gpu": "generator", "orchestrator": "client"}.get(name, name)
-        assert (told["DEFECTORY_TLS_CERT"], told["DEFECTORY_TLS_KEY"]) == tuple(
+        assert (environment["DEFECTORY_TLS_CERT"], environment["DEFECTORY_TLS_KEY"]) == tuple(
             f"/certificates/{kind}.{ending}" for ending in ("pem", "key")
         )
         for variable in ("CERT", "KEY", "CA", "CLIENT_CA"):
-            file = there[told[f"DEFECTORY_TLS_{variable}"].removeprefix("/certificates/")]
+            file = there[environment[f"DEFECTORY_TLS_{variable}"].removeprefix("/certificates/")]
             assert file.stat().st_mode & stat.S_IROTH  # the containers are another user
-        assert told["DEFECTORY_TOKENS"] == "/certificates/tokens"
+        assert environment["DEFECTORY_TOKENS"] == "/certificates/tokens"
         assert "tokens" in there
-        assert told["DEFECTORY_TOKEN"].startswith("${DEFECTORY_TOKEN:?")
+        assert environment["DEFECTORY_TOKEN"].startswith("${DEFECTORY_TOKEN:?")
     assert not there["ca.key"].stat().st_mode & (stat.S_IROTH | stat.S_IRGRP)
 
 

@@ -14,8 +14,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 import services.classifier.serving.metrics
+from defectory.ports import DEFAULT_METRICS_PORTS
 from defectory.serving import metrics
-from defectory.settings import DEFAULT_METRICS_PORTS
 from orchestrator.pipeline.embedded import SERVICES
 from tests.deploy.rendering import KUBERNETES, ROOT, Document, named, rendered
 

@@ -100,23 +100,23 @@ def test_a_service_and_its_caller_know_each_other_by_them(tmp_path: Path) -> Non
     assert done.exit_code == 0, done.output
     pem = {name: f"{tmp_path}/{name}" for name in ("ca.pem", "filter.pem", "filter.key", "client.pem", "client.key")}
     flags = ("--tls-cert", pem["filter.pem"], "--tls-key", pem["filter.key"], "--tls-client-ca", pem["ca.pem"])
-    made = CliRunner().invoke(app, ["token", "ops", "--scope", "read", "--tokens", f"{tmp_path}/tokens"])
-    assert made.exit_code == 0, made.output
+    printed = CliRunner().invoke(app, ["token", "ops", "--scope", "read", "--tokens", f"{tmp_path}/tokens"])
+    assert printed.exit_code == 0, printed.output
     with Service(
         "tests.contract.sample_service", f"file://{tmp_path}/store", *flags, "--tokens", f"{tmp_path}/tokens"
     ) as service:
         client = {"tls_ca": pem["ca.pem"], "tls_cert": pem["client.pem"], "tls_key": pem["client.key"]}
-        with open_channel(service.address, token=made.output.strip(), **client) as channel:
+        with open_channel(service.address, token=printed.output.strip(), **client) as channel:
             listed(channel)
 
 
 def test_a_token_is_printed_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "new" / "tokens"
     command = ["token", "line-4", "--scope", "read", "--scope", "classify", "--tokens", str(path)]
-    made = CliRunner().invoke(app, command).output.strip()
-    assert len(made) >= 43  # 256 bits in base 64
-    assert made not in path.read_text()
-    Tokens(path=str(path)).check("/inference.GRPCInferenceService/ModelInfer", f"Bearer {made}")
+    printed = CliRunner().invoke(app, command).output.strip()
+    assert len(printed) >= 43  # 256 bits in base 64
+    assert printed not in path.read_text()
+    Tokens(path=str(path)).check("/inference.GRPCInferenceService/ModelInfer", f"Bearer {printed}")
     again = CliRunner().invoke(app, command)
     assert "line-4 has a token already" in str(again.exception)
     other = CliRunner().invoke(app, ["token", "x", "--scope", "admin", "--tokens", str(path)])

@@ -56,21 +56,21 @@ def test_a_run_that_can_end_well_gives_no_concern(
 
 def test_labels_that_are_too_few_for_a_generator_are_said_with_the_arm_to_use(photos: Path) -> None:
     source, settings = source_of(photos), settings_of(photos)
-    (found,) = checks.of_synthesis(settings, source, {"good": 20, "defect": 19})
-    assert found.text.startswith("fewer than 20 training images of defect (19): generators are known to do harm")
-    assert "trains_on: augmented" in found.text
-    assert not found.stops
+    (concern,) = checks.of_synthesis(settings, source, {"good": 20, "defect": 19})
+    assert concern.text.startswith("fewer than 20 training images of defect (19): generators are known to do harm")
+    assert "trains_on: augmented" in concern.text
+    assert not concern.stops
     masked = replace(source, files=tuple(replace(x, masks=(MaskFile("mask.png"),)) for x in source.files))
-    (found,) = checks.of_synthesis(settings, masked, {"good": 20, "defect": 19})
-    assert "trains_on: edited (edits.count)" in found.text
+    (concern,) = checks.of_synthesis(settings, masked, {"good": 20, "defect": 19})
+    assert "trains_on: edited (edits.count)" in concern.text
     real_only = settings_of(photos, arms=["baseline", {"name": "even", "trains_on": "balanced"}])
     assert list(checks.of_synthesis(real_only, source, {"good": 1, "defect": 1})) == []
 
 
 def test_defects_without_masks_are_learned_whole_which_is_said(photos: Path) -> None:
     chosen = settings_of(photos, generator={"view": "defect"})
-    (found,) = checks.of_synthesis(chosen, source_of(photos), {"good": 5, "defect": 30})  # good parts are not made
-    assert "no photograph comes with a mask" in found.text
+    (concern,) = checks.of_synthesis(chosen, source_of(photos), {"good": 5, "defect": 30})  # good parts are not made
+    assert "no photograph comes with a mask" in concern.text
     masked = replace(source_of(photos), files=(replace(source_of(photos).files[0], masks=(MaskFile("mask.png"),)),))
     assert list(checks.of_synthesis(chosen, masked, {"good": 5, "defect": 30})) == []
 
