@@ -177,7 +177,7 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
 
     def inputs(context: StepInputs) -> Inputs:
         real = context.outputs[INGEST]
-        known: Inputs = {"real": real.content_hash, "manifest": real.manifest_uri}
+        known: dict[str, object] = {"real": real.content_hash, "manifest": real.manifest_uri}
         if arm.takes_edited:
             known["edits"] = context.outputs[edits_of(arm)].model_dump(mode="json")
         if not arm.takes_synthetic:

@@ -285,7 +285,8 @@ class ReviewServer:
     def _filter_verdict(self) -> np.ndarray:
         names = self._rows.verdict_names
         codes = np.array([VERDICTS.index(name) if name in VERDICTS else UNDECIDED for name in names], np.uint8)
-        return codes[self._rows.verdict]
+        of_rows: np.ndarray = codes[self._rows.verdict]
+        return of_rows
 
     # Blind tests.
 
