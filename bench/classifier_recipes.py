@@ -147,13 +147,13 @@ def main() -> int:
     bench = Bench(open_store(arguments.store), sources, arguments.cache)
     for trial in json.loads(arguments.trials.read_text()):
         for dataset in arguments.datasets:
-            found = bench.attempt(dataset, trial["settings"], arguments.cycles)
-            row = {**trial, "dataset": dataset, "show_test": arguments.test, **found}
+            figures = bench.attempt(dataset, trial["settings"], arguments.cycles)
+            row = {**trial, "dataset": dataset, "show_test": arguments.test, **figures}
             with LOG.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             write_page(LOG)
-            shown = f"{trial['name']}, {dataset}: {_spread(found['validation'])} at {found['best_epochs']}"
-            print(f"{shown}, {found['seconds']:.0f} s a cycle", flush=True)  # noqa: T201 - a script's answer
+            shown = f"{trial['name']}, {dataset}: {_spread(figures['validation'])} at {figures['best_epochs']}"
+            print(f"{shown}, {figures['seconds']:.0f} s a cycle", flush=True)  # noqa: T201 - a script's answer
     return 0
 
 

@@ -74,16 +74,16 @@ def _row(name: str, pixels: np.ndarray, groups: np.ndarray, count: int, checks: 
         learned = np.concatenate([pixels[train], twin])
         known = TrainingImages(learned, [*groups[train], "twin"])
         real = known.memory(pixels[held_out])
-        found = known.memory(pixels[others])
-        honest.append(found.copies)
-        alarms.append(bool(_fault(found, real)))
-        alone.append(bool(_fault(found, NOTHING_KNOWN)))
+        of_others = known.memory(pixels[others])
+        honest.append(of_others.copies)
+        alarms.append(bool(_fault(of_others, real)))
+        alone.append(bool(_fault(of_others, NOTHING_KNOWN)))
         for change, copied in CHANGES.items():
             recognised[change].append(known.memory(copied(pixels[train], rng)).copies)
-        made = pixels[others].copy()
-        few = max(1, round(COPIED * len(made)))
-        made[:few] = CHANGES[ALL](pixels[train], rng)[rng.integers(0, len(train), few)]
-        hits.append(bool(_fault(known.memory(made), real)))
+        partly_copied = pixels[others].copy()
+        few = max(1, round(COPIED * len(partly_copied)))
+        partly_copied[:few] = CHANGES[ALL](pixels[train], rng)[rng.integers(0, len(train), few)]
+        hits.append(bool(_fault(known.memory(partly_copied), real)))
     shares = [f"{np.mean(values):.1%}" for values in (honest, alarms, alone)]
     return [name, str(count), *shares, f"{np.mean(hits):.0%}", *(f"{np.mean(x):.0%}" for x in recognised.values())]
 
@@ -98,9 +98,9 @@ def _split(groups: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np
     return train[:count], held_out[:MOST_OTHERS], others[:MOST_OTHERS]
 
 
-def _fault(found: Memory, real: Memory) -> str:
+def _fault(memory: Memory, real: Memory) -> str:
     """What a training would say of images that are as varied as real ones."""
-    return fault_of({**asdict(found), "diversity": 1.0}, real)
+    return fault_of({**asdict(memory), "diversity": 1.0}, real)
 
 
 def noisy(pixels: np.ndarray, levels: int, rng: np.random.Generator) -> np.ndarray:

@@ -58,7 +58,7 @@ def seams(store: ObjectStore, dataset: str, count: int) -> None:
     lines = read_manifest(store, source)
     rows = []
     for number, (way, recipe) in enumerate(WAYS.items()):
-        made = edit_by_recipe(
+        edited = edit_by_recipe(
             store,
             lines,
             EditRecipe.model_validate(recipe),
@@ -67,11 +67,11 @@ def seams(store: ObjectStore, dataset: str, count: int) -> None:
             count=count,
             seed=0,
         )
-        seam = made.seam or {}
-        rows.append([way, str(made.images), f"{seam['auroc']:.2f}", f"{seam['low']:.2f} to {seam['high']:.2f}"])
+        seam = edited.seam or {}
+        rows.append([way, str(edited.images), f"{seam['auroc']:.2f}", f"{seam['low']:.2f} to {seam['high']:.2f}"])
         sys.stdout.write(" | ".join(rows[-1]) + "\n")
         if number == 0:
-            _sheets(store, lines, read_manifest(store, made.manifest_uri))
+            _sheets(store, lines, read_manifest(store, edited.manifest_uri))
     notes = (
         "AUROC of a shrinkage LDA that tells the border of an edit from that of the same defect in its own photograph, "
         "on pairs of parts that it has not seen; 95% interval. Wanted: at most 0.60.\n\n"
@@ -124,8 +124,8 @@ def rate(count: int = 1000, rounds: int = 3) -> None:
         seconds: dict[str, list[float]] = {"edit": [], "copy": []}
         for number in range(rounds):
             start = _cpu_s()
-            made = edit_by_recipe(store, lines, recipe, f"edited-{number}", source="drawn", count=count, seed=number)
-            seconds["edit"].append((_cpu_s() - start) / made.images)
+            edited = edit_by_recipe(store, lines, recipe, f"edited-{number}", source="drawn", count=count, seed=number)
+            seconds["edit"].append((_cpu_s() - start) / edited.images)
             start = _cpu_s()
             written = sum(
                 1 for _ in in_order(lambda index: _copied(store, good[index % len(good)], index), range(count))

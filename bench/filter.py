@@ -35,11 +35,11 @@ def main() -> None:
     parser.add_argument("--real", type=int, default=10_000)
     parser.add_argument("--no-record", action="store_true", help="only print")
     given = parser.parse_args()
-    made, real = given.synthetic, given.real
+    fake, real = given.synthetic, given.real
     rows = [
-        [f"{made:,} × {real:,} embeddings of {CHANNELS}: nearest, near-duplicates", *alone(by_features, made, real)],
-        [f"{made:,} × {real:,} images in pixels: nearest over flips and shifts", *alone(by_pixels, made, real)],
-        [f"{made:,} × {real:,} images, {TEST:,} test images: the whole gate", *alone(whole, made, real)],
+        [f"{fake:,} × {real:,} embeddings of {CHANNELS}: nearest, near-duplicates", *alone(by_features, fake, real)],
+        [f"{fake:,} × {real:,} images in pixels: nearest over flips and shifts", *alone(by_pixels, fake, real)],
+        [f"{fake:,} × {real:,} images, {TEST:,} test images: the whole gate", *alone(whole, fake, real)],
     ]  # fmt: skip
     for row in rows:
         sys.stdout.write(" | ".join(row) + "\n")
@@ -52,23 +52,23 @@ def main() -> None:
         record("Novelty gate at scale", COMMAND, COLUMNS, rows, notes)
 
 
-def alone(work: Work, made: int, real: int) -> list[str]:
+def alone(work: Work, fake: int, real: int) -> list[str]:
     """[seconds, core seconds, peak memory, what was asked, what was found] of the work in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        taken, found, peak = pool.apply(_measured, (work, made, real))
-    return [f"{taken[0]:.1f}", f"{taken[1]:.1f}", f"{peak:.0f}", "-" if work is whole else "60 s, 2,048 MiB", found]
+        taken, finding, peak = pool.apply(_measured, (work, fake, real))
+    return [f"{taken[0]:.1f}", f"{taken[1]:.1f}", f"{peak:.0f}", "-" if work is whole else "60 s, 2,048 MiB", finding]
 
 
-def _measured(work: Work, made: int, real: int) -> tuple[tuple[float, float], str, float]:
-    taken, found = work(made, real)
-    return taken, found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _measured(work: Work, fake: int, real: int) -> tuple[tuple[float, float], str, float]:
+    taken, finding = work(fake, real)
+    return taken, finding, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def by_features(made: int, real: int) -> tuple[tuple[float, float], str]:
+def by_features(fake: int, real: int) -> tuple[tuple[float, float], str]:
     """Embeddings: nearest real one and earlier near-duplicates of every synthetic image."""
-    synthetic, training = _embeddings(made, 1), _embeddings(real, 2)
-    original = np.arange(0, made // 2, max(1, made // 2 // PLANTED))[:PLANTED]
-    copy = made // 2 + original
+    synthetic, training = _embeddings(fake, 1), _embeddings(real, 2)
+    original = np.arange(0, fake // 2, max(1, fake // 2 // PLANTED))[:PLANTED]
+    copy = fake // 2 + original
     noise = np.random.default_rng(3).standard_normal((len(copy), CHANNELS), np.float32)
     synthetic[copy] = synthetic[original] * (1 + 0.02 * noise)
     start = _now()
@@ -78,18 +78,18 @@ def by_features(made: int, real: int) -> tuple[tuple[float, float], str]:
     return _since(start), f"{np.mean(twins[copy] == original):.1%} of the near-duplicates"
 
 
-def by_pixels(made: int, real: int) -> tuple[tuple[float, float], str]:
+def by_pixels(fake: int, real: int) -> tuple[tuple[float, float], str]:
     """Structures: the most similar real image of every synthetic one."""
-    synthetic, gallery, original, _ = _galleries(made, real)
+    synthetic, gallery, original, _ = _galleries(fake, real)
     start = _now()
-    found, _ = nearest(synthetic, gallery)
-    return _since(start), f"{np.mean(found[: len(original)] == original):.1%} of the copies"
+    closest, _ = nearest(synthetic, gallery)
+    return _since(start), f"{np.mean(closest[: len(original)] == original):.1%} of the copies"
 
 
-def whole(made: int, real: int) -> tuple[tuple[float, float], str]:
+def whole(fake: int, real: int) -> tuple[tuple[float, float], str]:
     """Limits and findings: training and test images in pixels, all synthetic ones with all, and features."""
-    gallery, train, original, whitening = _galleries(made, real)
-    first, again = len(original) + np.arange(len(original)), made - 1 - np.arange(len(original))
+    gallery, train, original, whitening = _galleries(fake, real)
+    first, again = len(original) + np.arange(len(original)), fake - 1 - np.arange(len(original))
     gallery.whitened[again] = np.roll(gallery.whitened[first], (2, 5), axis=(1, 2))
     gallery.sketches[again] = gallery.sketches[first]
     prepared = [
@@ -107,13 +107,13 @@ def whole(made: int, real: int) -> tuple[tuple[float, float], str]:
     return taken, f"{copies:.1%} of the copies, {repeated:.1%} of the near-duplicates"
 
 
-def _galleries(made: int, real: int) -> tuple[Gallery, Gallery, np.ndarray, Whitening]:
+def _galleries(fake: int, real: int) -> tuple[Gallery, Gallery, np.ndarray, Whitening]:
     """(synthetic images, training images, of which the first synthetic ones are copies, what whitens them)."""
     training = _structures(real, 1)
     whitening = Whitening(training[:2000])
     original = np.arange(0, real, max(1, real // PLANTED))[:PLANTED]
     copies = np.roll(training[original], (3, -4), axis=(1, 2))[:, :, ::-1]
-    parts = [whitening.gallery(_structures(min(5000, made - start), 10 + start)) for start in range(0, made, 5000)]
+    parts = [whitening.gallery(_structures(min(5000, fake - start), 10 + start)) for start in range(0, fake, 5000)]
     synthetic = Gallery(np.concatenate([p.whitened for p in parts]), np.concatenate([p.sketches for p in parts]))
     planted = whitening.gallery(copies)
     synthetic.whitened[: len(original)], synthetic.sketches[: len(original)] = planted.whitened, planted.sketches

@@ -153,8 +153,8 @@ def measure(work: Work, given: argparse.Namespace, rate: float) -> list[str]:
     sides = [Side(name, work, given) for name in SIDES]
     theirs = ours = 0.0
     for call, interval in enumerate((1,) if synthesis else PHASE_INTERVALS):
-        found = alternate(sides, call)
-        theirs, ours = theirs + found[0] / interval, ours + found[1] / interval
+        medians = alternate(sides, call)
+        theirs, ours = theirs + medians[0] / interval, ours + medians[1] / interval
     for side in sides:
         side.close()
     operations = synthesis_operations(work.architecture) if synthesis else training_operations(work.architecture)

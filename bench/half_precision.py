@@ -126,7 +126,7 @@ def shortest(calls: Sequence[Callable[[], object]], rounds: int = 10) -> list[fl
     """Least seconds of each call, run in turns: once to warm up, then once at least and as often as there is time."""
     for call in calls:
         call()
-    found = [float("inf")] * len(calls)
+    seconds = [float("inf")] * len(calls)
     until = time.perf_counter() + PATIENCE_S
     for number in range(rounds):
         if number and time.perf_counter() > until:
@@ -134,8 +134,8 @@ def shortest(calls: Sequence[Callable[[], object]], rounds: int = 10) -> list[fl
         for index, call in enumerate(calls):
             start = time.perf_counter()
             call()
-            found[index] = min(found[index], time.perf_counter() - start)
-    return found
+            seconds[index] = min(seconds[index], time.perf_counter() - start)
+    return seconds
 
 
 def synthesis(work: Work) -> list[str]:

@@ -82,25 +82,25 @@ def measure(architecture: Architecture, network: Network, photographs: list[Phot
     scored = np.flatnonzero(~learned & (labels == 0))
     for method in METHODS:
         cam = Cam(network, method)
-        found: list[Localisation] = []
+        localisations: list[Localisation] = []
         for start in range(0, len(scored), BATCH):
             part = scored[start : start + BATCH]
             for i, heat in zip(part, cam.heats(pixels[part], labels[part]).heat, strict=True):
                 mask = photographs[i].mask
                 assert mask is not None  # only defects are scored
-                found.append(localise(enlarge(heat, mask.shape[1], mask.shape[0]), mask))
+                localisations.append(localise(enlarge(heat, mask.shape[1], mask.shape[0]), mask))
         check = randomisation_check(architecture, network, Cam(network, method), pixels[scored[:SANITY_IMAGES]])
         yield [
             method,
-            f"{np.mean([x.hit for x in found]):.0%} ({np.mean([x.chance for x in found]):.0%})",
-            f"{np.mean([x.inside for x in found]):.1%} ({np.mean([x.area for x in found]):.1%})",
-            _boxes(found, [photographs[i].part for i in scored]),
+            f"{np.mean([x.hit for x in localisations]):.0%} ({np.mean([x.chance for x in localisations]):.0%})",
+            f"{np.mean([x.inside for x in localisations]):.1%} ({np.mean([x.area for x in localisations]):.1%})",
+            _boxes(localisations, [photographs[i].part for i in scored]),
             f"{check['stages']['everything']:.2f}",  # type: ignore[index]
         ]
 
 
-def _boxes(found: list[Localisation], parts: list[str]) -> str:
-    (share,) = over_parts(parts, lambda images: np.array([max_box_acc_v2([found[i] for i in images])["mean"]]))
+def _boxes(localisations: list[Localisation], parts: list[str]) -> str:
+    (share,) = over_parts(parts, lambda images: np.array([max_box_acc_v2([localisations[i] for i in images])["mean"]]))
     return f"{share.mean:.0%} ({share.low:.0%} to {share.high:.0%})"
 
 

@@ -143,8 +143,8 @@ def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[Ma
     cycles = {}
     for number, cycle in enumerate(explainer.card.cycles):
         load_cycle(store, explainer.card, explainer.network, number)  # the explainer's graph reads these variables
-        found = score(store, explainer, masked)
-        cycles[cycle.seed] = [found[line.file.sha256] for line in masked]
+        scores = score(store, explainer, masked)
+        cycles[cycle.seed] = [scores[line.file.sha256] for line in masked]
     return Arm(title, explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)
 
 
@@ -186,9 +186,11 @@ def figures(arm: Arm, seeds: Sequence[int], images: np.ndarray | None = None) ->
     """
     rows = []
     for seed in seeds:
-        found = arm.cycles[seed] if images is None else [arm.cycles[seed][i] for i in images]
-        pointing, inside = np.mean([x.hit for x in found]), np.mean([x.inside for x in found])
-        rows.append([pointing, inside, max_box_acc_v2(found)["mean"], np.mean([x.empty for x in found])])
+        localisations = arm.cycles[seed] if images is None else [arm.cycles[seed][i] for i in images]
+        pointing, inside = np.mean([x.hit for x in localisations]), np.mean([x.inside for x in localisations])
+        rows.append(
+            [pointing, inside, max_box_acc_v2(localisations)["mean"], np.mean([x.empty for x in localisations])]
+        )
     return np.array(rows)
 
 

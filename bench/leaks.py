@@ -78,9 +78,9 @@ def rows_of_datasets(rows_of: Callable[[str, int], list[list[str]]], checks: int
     """Rows of the table for every dataset, by its name and by how much is checked; shown as they come."""
     rows = []
     with ProcessPoolExecutor(PROCESSES) as pool:
-        for found in pool.map(rows_of, DATASETS, [checks] * len(DATASETS)):
-            rows += found
-            sys.stdout.writelines(" | ".join(row) + "\n" for row in found)
+        for dataset_rows in pool.map(rows_of, DATASETS, [checks] * len(DATASETS)):
+            rows += dataset_rows
+            sys.stdout.writelines(" | ".join(row) + "\n" for row in dataset_rows)
             sys.stdout.flush()
     return rows
 
@@ -159,13 +159,13 @@ def digits() -> Images:
 
 def patches() -> Images:
     """Patches of two photographs, a temple and a flower, that do not overlap."""
-    found = [
+    squares = [
         photograph[y : y + SIDE_PX, x : x + SIDE_PX]
         for photograph in load_sample_images().images
         for y in range(0, photograph.shape[0] - SIDE_PX + 1, SIDE_PX)
         for x in range(0, photograph.shape[1] - SIDE_PX + 1, SIDE_PX)
     ]
-    return _apart(np.stack(found))
+    return _apart(np.stack(squares))
 
 
 def cables() -> Images:

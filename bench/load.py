@@ -103,9 +103,9 @@ def http_blocking(address: str, request: bytes) -> Callable[[], None]:
         connection.sendall(request)
         answer = HTTPResponse(connection)
         answer.begin()
-        found = answer.read()
+        body = answer.read()
         if answer.status != 200:
-            raise ValueError(found)
+            raise ValueError(body)
 
     return call
 
@@ -160,10 +160,10 @@ def main() -> None:
         path, _, field = kind.partition(":")
         request = upload(address, path, field, content)
     if int(callers):
-        found = asyncio.run(measure(lambda: make(address, request), int(callers), float(seconds), float(rate)))
+        figures = asyncio.run(measure(lambda: make(address, request), int(callers), float(seconds), float(rate)))
     else:
-        found = measure_lone(blocking(address, request), float(seconds))
-    print(json.dumps(found))  # noqa: T201 - a script's answer
+        figures = measure_lone(blocking(address, request), float(seconds))
+    print(json.dumps(figures))  # noqa: T201 - a script's answer
 
 
 if __name__ == "__main__":

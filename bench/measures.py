@@ -103,13 +103,13 @@ def named_in(orchestrator: Path, model: type[BaseModel]) -> Mapping[str, set[str
 
 def parameters(path: Path) -> tuple[int, str]:
     """Parameters of a module's function that takes most, beside self and cls, and its name."""
-    found = [(0, path.name)]
+    counts = [(0, path.name)]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             count = sum(argument.arg not in ("self", "cls") for argument in given)
-            found.append((count, f"{path.parent.name}/{path.name}:{node.name}"))
-    return max(found)
+            counts.append((count, f"{path.parent.name}/{path.name}:{node.name}"))
+    return max(counts)
 
 
 def lines(path: Path) -> int:

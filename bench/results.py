@@ -94,8 +94,8 @@ def _counts(content: RunContent) -> str:
         name = {"made": "synthesised", "accepted": "accepted"}.get(key, f"rejected: {REASONS.get(key, '')}")
         rows.append(f"| {name} | " + " | ".join(str(reasons.get(x, {}).get(key, 0)) for x in labels) + " |")
     generators = content.outputs[GENERATORS].root if GENERATORS in content.outputs else {}
-    for label, made in generators.items():
-        rows += ["", f"Generator of {label}: {made.kimg:.1f} kimg, augmentation p {made.augment_p:.2f}."]
+    for label, generator in generators.items():
+        rows += ["", f"Generator of {label}: {generator.kimg:.1f} kimg, augmentation p {generator.augment_p:.2f}."]
     return "\n".join(rows)
 
 

@@ -76,9 +76,9 @@ def running(sides: list[Side], image: Path) -> Iterator[None]:
         deadline = time.monotonic() + START_S
         for side in sides:
             side.process = psutil.Process(processes[side.port].pid)
-            while "rate" not in (found := load(side, image, 2, 0.2)):
+            while "rate" not in (figures := load(side, image, 2, 0.2)):
                 if time.monotonic() > deadline or processes[side.port].poll() is not None:
-                    raise RuntimeError(f"{side.name} does not answer: {found}")
+                    raise RuntimeError(f"{side.name} does not answer: {figures}")
                 time.sleep(1)
         yield
     finally:
@@ -113,10 +113,10 @@ class Bare:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{engine} {seconds}\n")
         self._process.stdin.flush()
-        found: dict[str, float] = json.loads(self._process.stdout.readline())
-        known = self.best.get(engine, found)
+        figures: dict[str, float] = json.loads(self._process.stdout.readline())
+        known = self.best.get(engine, figures)
         self.best[engine] = {
-            key: (max if key.endswith("rate") else min)(value, known[key]) for key, value in found.items()
+            key: (max if key.endswith("rate") else min)(value, known[key]) for key, value in figures.items()
         }
 
     def close(self) -> None:

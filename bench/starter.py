@@ -111,13 +111,13 @@ def _scores(task: Task, embedders: Mapping[str, Callable[..., np.ndarray]]) -> l
 
 def _score(task: Task, features: np.ndarray) -> str:
     """Mean and deviation of the macro-F1 of a linear probe."""
-    labels, found = np.array(task.labels), []
+    labels, scores = np.array(task.labels), []
     for seed in range(SPLITS):
         test = np.array(split_by_group(task.labels, task.groups, seed=seed)) == "test"
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=500))
         probe.fit(features[~test], labels[~test])
-        found.append(f1_score(labels[test], probe.predict(features[test]), average="macro"))
-    return f"{np.mean(found):.2f} ± {np.std(found):.2f}"
+        scores.append(f1_score(labels[test], probe.predict(features[test]), average="macro"))
+    return f"{np.mean(scores):.2f} ± {np.std(scores):.2f}"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def table(store: ObjectStore, run: str) -> str:
     rows.append(f"| in all | {total:.0f} |")
     ingested, trained = record.step(INGEST), record.step(GENERATORS)
     images = ingested.outputs.images if ingested else 0
-    kimg = ", ".join(f"{made.kimg:g} ({label})" for label, made in trained.outputs.root.items()) if trained else "none"
+    generators = trained.outputs.root if trained else {}
+    kimg = ", ".join(f"{generator.kimg:g} ({label})" for label, generator in generators.items()) or "none"
     return "\n".join([*rows, "", f"{images} pictures; generators were shown so many kimg: {kimg}."])
 
 

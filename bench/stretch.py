@@ -21,11 +21,11 @@ def main() -> None:
     for width, height in SIZES:
         scale = SQUARE_PX / (width * height) ** 0.5
         rectangle = round(width * scale), round(height * scale)
-        found = [
+        psnrs_db = [
             [_psnr(picture, canvas) for canvas in ((SQUARE_PX, SQUARE_PX), rectangle)]
             for picture in (_picture(seed, width, height) for seed in range(PICTURES))
         ]
-        square, upright = np.mean(found, axis=0)
+        square, upright = np.mean(psnrs_db, axis=0)
         rows.append(
             [
                 f"{width}×{height}",

@@ -14,17 +14,17 @@ OUT = Path(__file__).parent / "defectory_client" / "protos.binpb"
 
 def collected(files: list[Any]) -> bytes:
     """A FileDescriptorSet of the files and all that they import, each behind those that it needs."""
-    found: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    protos: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
     def add(file: Any) -> None:
         for needed in file.dependencies:
             add(needed)
-        if file.name not in found:
-            found[file.name] = descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb)
+        if file.name not in protos:
+            protos[file.name] = descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb)
 
     for file in files:
         add(file)
-    return descriptor_pb2.FileDescriptorSet(file=found.values()).SerializeToString(deterministic=True)
+    return descriptor_pb2.FileDescriptorSet(file=protos.values()).SerializeToString(deterministic=True)
 
 
 if __name__ == "__main__":

@@ -98,16 +98,16 @@ def complete_versions(store: ObjectStore, kind: str, name: str) -> list[str]:
     """Versions that have a card, newest first."""
     prefix = f"models/{kind}/{name}/"
     parts = (info.key[len(prefix) :].split("/") for info in store.list(prefix))
-    found = (p[0] for p in parts if len(p) == 2 and p[1] == "model.json" and p[0].isdecimal())
-    return sorted(found, key=int, reverse=True)
+    versions = (p[0] for p in parts if len(p) == 2 and p[1] == "model.json" and p[0].isdecimal())
+    return sorted(versions, key=int, reverse=True)
 
 
 def list_models(store: ObjectStore, kind: str) -> list[tuple[str, str]]:
     """(name, version) of every complete model, by name, newest version first."""
     prefix = f"models/{kind}/"
     parts = (info.key[len(prefix) :].split("/") for info in store.list(prefix))
-    found = [(p[0], p[1]) for p in parts if len(p) == 3 and p[2] == "model.json" and p[1].isdecimal()]
-    return sorted(found, key=lambda item: (item[0], -int(item[1])))
+    models = [(p[0], p[1]) for p in parts if len(p) == 3 and p[2] == "model.json" and p[1].isdecimal()]
+    return sorted(models, key=lambda item: (item[0], -int(item[1])))
 
 
 def read_model_card(store: ObjectStore, kind: str, name: str, version: str) -> dict[str, Any]:

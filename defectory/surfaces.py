@@ -60,7 +60,8 @@ def surface(rng: np.random.Generator, side: int, kind: int | None = None) -> np.
     """
     pattern = SURFACES[int(rng.integers(len(SURFACES))) if kind is None else kind](rng, side)
     contrast = rng.uniform(0.15, 0.9)
-    return (rng.uniform(0.15, 0.85) + contrast * (pattern - pattern.mean())).astype(np.float32)
+    surface: np.ndarray = (rng.uniform(0.15, 0.85) + contrast * (pattern - pattern.mean())).astype(np.float32)
+    return surface
 
 
 def _turned(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarray:

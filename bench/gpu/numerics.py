@@ -84,20 +84,20 @@ def _values(
     ws = g.mapping(at.z)[:, None].expand(-1, g.architecture.styles, -1)
     images = g.synthesis(ws, at.noise)
     logits = d(_augmented(images, device))
-    found = {"pictures": images, "logits": logits}
-    found["gradients of G"] = _gradients(loss.generator_loss(logits), g)
+    compared = {"pictures": images, "logits": logits}
+    compared["gradients of G"] = _gradients(loss.generator_loss(logits), g)
     fake = images.detach()
     seen = d(torch.cat([_augmented(at.real, device), _augmented(fake, device)]), sets=2)
-    found["gradients of D"] = _gradients(loss.discriminator_loss(*seen.chunk(2)), d)
+    compared["gradients of D"] = _gradients(loss.discriminator_loss(*seen.chunk(2)), d)
     ws = g.mapping(at.z)[:, None].expand(-1, g.architecture.styles, -1)
     lengths = loss.path_lengths(g.synthesis(ws, at.noise), ws, at.direction)
     penalty, _ = loss.path_length_penalty(lengths, torch.zeros((), device=device, dtype=dtype), 2.0)
-    found["gradients of the path length, second derivatives"] = _gradients(penalty, g)
+    compared["gradients of the path length, second derivatives"] = _gradients(penalty, g)
     real = at.real.clone().requires_grad_()
-    found["gradients of R1, second derivatives"] = _gradients(
+    compared["gradients of R1, second derivatives"] = _gradients(
         loss.r1_penalty(real, d(_augmented(real, device)), 1.0), d
     )
-    return {name: value.detach().to("cpu", torch.float64) for name, value in found.items()}
+    return {name: value.detach().to("cpu", torch.float64) for name, value in compared.items()}
 
 
 def _augmented(images: Tensor, device: str) -> Tensor:
@@ -109,8 +109,8 @@ def _augmented(images: Tensor, device: str) -> Tensor:
 
 
 def _gradients(value: Tensor, network: nn.Module) -> Tensor:
-    found = torch.autograd.grad(value, list(network.parameters()), retain_graph=True, allow_unused=True)
-    return torch.cat([gradient.flatten() for gradient in found if gradient is not None])
+    gradients = torch.autograd.grad(value, list(network.parameters()), retain_graph=True, allow_unused=True)
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
 def _off(value: Tensor, exact: Tensor) -> float:

@@ -18,5 +18,7 @@ class Classify:
     @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=10_000)
     def classify(self, images: list[Path]) -> list[list[float]]:
         """Probabilities of a batch."""
-        found: list[list[float]] = self.compute(np.stack([decode(image.read_bytes()) for image in images])).tolist()
-        return found
+        probabilities: list[list[float]] = self.compute(
+            np.stack([decode(image.read_bytes()) for image in images])
+        ).tolist()
+        return probabilities

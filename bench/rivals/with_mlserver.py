@@ -18,8 +18,8 @@ class Classify(MLModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Probabilities of a batch."""
         files = [bytes(content) for content in payload.inputs[0].data]
-        found = self.compute(np.stack([decode(content) for content in files]))
+        probabilities = self.compute(np.stack([decode(content) for content in files]))
         output = ResponseOutput(
-            name="probabilities", shape=list(found.shape), datatype="FP32", data=found.ravel().tolist()
+            name="probabilities", shape=list(probabilities.shape), datatype="FP32", data=probabilities.ravel().tolist()
         )
         return InferenceResponse(model_name=self.name, outputs=[output])

@@ -14,11 +14,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 @cache
 def pool() -> descriptor_pool.DescriptorPool:
     """Every file of the contracts and what they import, each behind those that it needs."""
-    made = descriptor_pool.DescriptorPool()
+    descriptors = descriptor_pool.DescriptorPool()
     content = files("defectory_client").joinpath("protos.binpb").read_bytes()
     for file in descriptor_pb2.FileDescriptorSet.FromString(content).file:
-        made.AddSerializedFile(file.SerializeToString())
-    return made
+        descriptors.AddSerializedFile(file.SerializeToString())
+    return descriptors
 
 
 def message(name: str) -> Any:

@@ -149,15 +149,15 @@ def _keys(store: ObjectStore, dataset: str) -> list[str]:
 
 
 def _read(store: ObjectStore, key: str) -> Decisions:
-    found = _KEY.fullmatch(key)
-    if not found:
+    match = _KEY.fullmatch(key)
+    if not match:
         raise Corrupted(f"{store.uri(key)} is no document of decisions: those lie in datasets/NAME/decisions")
     try:
         decisions = Decisions.model_validate_json(store.get(key))
         _check(decisions)
     except (ValidationError, InvalidInput) as error:
         raise Corrupted(f"{store.uri(key)} is no document of decisions: {error}") from error
-    if decisions.dataset != found[1]:
+    if decisions.dataset != match[1]:
         raise Corrupted(f"{store.uri(key)} is about another dataset, {decisions.dataset}")
     return decisions
 

@@ -65,7 +65,8 @@ def without_common(descriptions: np.ndarray) -> np.ndarray:
         _, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
         leading = vectors[:, -components:].astype(np.float32)
         rows = rows - leading @ (leading.T @ rows)
-    return rows.reshape(count, side, side)
+    residues: np.ndarray = rows.reshape(count, side, side)
+    return residues
 
 
 def correlate(images: np.ndarray) -> np.ndarray:

@@ -202,13 +202,13 @@ def _groups(photographs: Sequence[Photograph]) -> list[str]:
     files = {p.file.path: p for p in photographs}  # tiles of one show one part
     known = {path: p.file.group for path, p in files.items()}
     if not all(known.values()):
-        found = find_groups(np.stack([p.structure for p in files.values()]))
+        numbers = find_groups(np.stack([p.structure for p in files.values()]))
         names: dict[int, str] = {}
-        for group, number in zip(known.values(), found, strict=True):
+        for group, number in zip(known.values(), numbers, strict=True):
             # A found group that touches a given one is part of it.
             if group:
                 names.setdefault(int(number), group)
-        for path, number in zip(files, found, strict=True):
+        for path, number in zip(files, numbers, strict=True):
             known[path] = known[path] or names.get(int(number), f"{FOUND}{number}")
     return [known[p.file.path] for p in photographs]
 
@@ -224,8 +224,8 @@ def _split(
     fixed: dict[str, Split] = {}
     for split in SPLIT_NAMES:  # the later the split, the more a leak into it would hurt
         fixed |= {g: split for g, p in zip(groups, photographs, strict=True) if p.file.split == split}
-    made = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
-    splits = [p.file.split if p.file.split != "none" else split for p, split in zip(photographs, made, strict=True)]
+    drawn = split_by_group([p.file.label for p in photographs], groups, seed=seed, shares=shares, fixed=fixed)
+    splits = [p.file.split if p.file.split != "none" else split for p, split in zip(photographs, drawn, strict=True)]
     homes: dict[str, set[Split]] = {}
     for group, split in zip(groups, splits, strict=True):
         homes.setdefault(group, set()).add(split)
@@ -325,15 +325,17 @@ def _warning(lines: Sequence[ManifestLine]) -> str:
 
 def _few_validated(lines: Sequence[ManifestLine]) -> str:
     """Which labels have too few validation images to judge a generator on, and the share that would do."""
-    told = []
+    lacking = []
     for label in sorted({line.label for line in lines}):
         count = sum(line.label == label for line in lines)
         validated = sum(line.label == label and line.split == "validation" for line in lines)
         if validated < MIN_HELD_OUT:
             share = math.ceil(100 * MIN_HELD_OUT / count) / 100
             right = f"--validation-share {share:.2f} would give them" if share < 0.5 else "photograph more of it"
-            told.append(f"{label} has {validated} of {count}: {right}")
-    return f"generators are judged on {MIN_HELD_OUT} validation images and more; {'; '.join(told)}" if told else ""
+            lacking.append(f"{label} has {validated} of {count}: {right}")
+    return (
+        f"generators are judged on {MIN_HELD_OUT} validation images and more; {'; '.join(lacking)}" if lacking else ""
+    )
 
 
 def _drawn(directory: Path) -> str:

@@ -111,10 +111,13 @@ def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[Ma
 
 def _line(text: bytes) -> ManifestLine:
     if _OF_TODAY in text:  # inside of a string its quotes would be escaped
-        return MANIFEST_LINE.validator.validate_json(text)
+        of_today: ManifestLine = MANIFEST_LINE.validator.validate_json(text)
+        return of_today
     fields = from_json(text, cache_strings="keys")
     written = fields.get("format", OLD_FORMATS[0]) if isinstance(fields, dict) else FORMAT
-    return MANIFEST_LINE.validator.validate_python(lifted(fields, written) if written in OLD_FORMATS else fields)
+    fields = lifted(fields, written) if written in OLD_FORMATS else fields
+    line: ManifestLine = MANIFEST_LINE.validator.validate_python(fields)
+    return line
 
 
 def _texts(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:

@@ -45,7 +45,8 @@ def _faulty(numbers: np.ndarray, lossy: bool) -> np.ndarray:
     if not brightest.any() and not shown.all():
         return shown
     coloured = not lossy and bool((colours != colours[..., :1]).any())
-    return shown & (brightest > 0 if coloured else _bright(np.where(shown, brightest, 0)))
+    marked: np.ndarray = shown & (brightest > 0 if coloured else _bright(np.where(shown, brightest, 0)))
+    return marked
 
 
 def _bright(grey: np.ndarray) -> np.ndarray:

@@ -145,8 +145,8 @@ def _tiles(
             continue
         labelled = replace(file, label=reading.good, kinds=()) if beside else file
         stored = _kept(part, reading.scratch)
-        found = _photograph(labelled, reading, stored, part, None if beside else cut, left_out, structure)
-        yield replace(found, tile=tile, unmarked=not marked and file.label != reading.good)
+        photograph = _photograph(labelled, reading, stored, part, None if beside else cut, left_out, structure)
+        yield replace(photograph, tile=tile, unmarked=not marked and file.label != reading.good)
 
 
 def _photograph(

@@ -46,8 +46,8 @@ def with_masks(
     """(file, file of its mask) of every line in order, each of which has one. Raises as `pictures_of`."""
     masks = [line.mask for line in lines if line.mask]
     files = [file for line, mask in zip(lines, masks, strict=True) for file in (line.file, mask)]
-    found = _verified(store, [file.uri for file in files], [file.sha256 for file in files])
-    return zip(found, found, strict=True)
+    contents = _verified(store, [file.uri for file in files], [file.sha256 for file in files])
+    return zip(contents, contents, strict=True)
 
 
 def image_of(content: bytes, line: ManifestLine, needed_px: int = 0) -> Image.Image:

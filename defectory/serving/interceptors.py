@@ -40,10 +40,10 @@ class CallInterceptor(grpc.ServerInterceptor):
                 return answer
             except Exception as error:
                 if _was_aborted(context):
-                    code = str(context.code().name)  # type: ignore[attr-defined]
+                    code = str(context.code().name)
                     raise
-                told = (caller.end() or error) if isinstance(error, Expired | Cancelled) else error
-                status = _failed(method, told)
+                cause = (caller.end() or error) if isinstance(error, Expired | Cancelled) else error
+                status = _failed(method, cause)
                 code = status.code.name
                 context.abort_with_status(status)
             finally:
@@ -63,7 +63,7 @@ def _failed(method: str, error: Exception) -> Any:
 
 
 def _was_aborted(context: grpc.ServicerContext) -> bool:
-    return context.code() not in (None, grpc.StatusCode.OK)  # type: ignore[attr-defined]
+    return context.code() not in (None, grpc.StatusCode.OK)
 
 
 class TurnInterceptor(grpc.ServerInterceptor):

@@ -40,13 +40,13 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 @cache
 def _parser(method: str) -> Callable[[bytes], Message]:
     """From bytes to the request of a method, `/package.Service/Method`."""
-    kind = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", ".")).input_type  # type: ignore[no-untyped-call]
-    made = message_factory.GetMessageClass(kind)
+    kind = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", ".")).input_type
+    message_class = message_factory.GetMessageClass(kind)
 
     def parsed(data: bytes) -> Message:
         wire.check(data, kind)
         try:
-            return made.FromString(data)
+            return message_class.FromString(data)
         except DecodeError as error:
             raise InvalidInput(f"the message is no {kind.name}: {error}") from error
 

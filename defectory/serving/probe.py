@@ -11,7 +11,7 @@ from defectory.serving.channel import from_environment
 def is_serving(address: str, service: str = "", timeout_s: float = 3.0) -> bool:
     """Whether the service at `host:port` answers SERVING."""
     with from_environment(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_s)
         except grpc.RpcError:

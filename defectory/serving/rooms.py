@@ -40,7 +40,7 @@ class Place:
         log.info("silent call ended", method=self.method, reason=why, silent_s=round(time.monotonic() - self.since, 3))
         metrics.SILENT.labels(self.method).inc()
         if self._context is not None:
-            self._context.cancel()  # type: ignore[attr-defined]
+            self._context.cancel()
 
 
 class Room:

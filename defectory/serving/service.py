@@ -118,7 +118,7 @@ def _serve(definition: ServiceDefinition[Settings], settings: Settings, store: O
     server = _make_server(definition, settings, door)
     manifests = Manifests(settings.max_manifest_lines)
     close = definition.add(server, ServiceContext(store, operations, settings, manifests, readiness.set_serving))
-    add_OperationsServicer_to_server(OperationsServicer(operations), server)  # type: ignore[no-untyped-call]
+    add_OperationsServicer_to_server(OperationsServicer(operations), server)
     names = _served(definition, settings)
     health_pb2_grpc.add_HealthServicer_to_server(readiness.healths, server)
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -225,7 +225,8 @@ def _bind(server: grpc.Server, settings: ServiceSettings) -> int:
         ca = read_pem("tls_client_ca", settings.tls_client_ca) if settings.tls_client_ca else None
         credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
     try:
-        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        port: int = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        return port
     except RuntimeError as error:
         right = "choose another port, or stop what holds it"
         raise InvalidInput(f"cannot listen on {address}: {error}; {right}", {"port": right}) from error

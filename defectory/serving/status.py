@@ -85,7 +85,7 @@ def from_status(status: status_pb2.Status) -> errors.DefectoryError:
     ours = [kind for kind in _kinds(errors.DefectoryError) if kind.__name__ in reasons and _code(kind) == status.code]
     kind = ours[0] if ours else ERRORS.get(status.code)
     if kind is None:
-        return errors.DefectoryError(status.message or code_pb2.Code.Name(status.code))  # type: ignore[arg-type]
+        return errors.DefectoryError(status.message or code_pb2.Code.Name(status.code))
     error = kind(status.message)
     for detail in details:
         if isinstance(detail, error_details_pb2.BadRequest):
@@ -107,6 +107,7 @@ def _code(kind: type[Exception]) -> int | None:
 
 def _unpacked(detail: any_pb2.Any) -> Message | None:
     """A detail of a kind that is read here; None for another."""
+    message: Message
     for message in (error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()):
         if detail.Unpack(message):
             return message

@@ -69,8 +69,8 @@ def find(service: str, store_url: str, environ: Mapping[str, str] = os.environ) 
     if not paths:
         return []
     wanted = service, identity(store_url, environ), version("defectory")
-    found = [said for path in paths if (said := _read(path)) is not None]
-    return [said.address for said in found if (said.service, said.store, said.version) == wanted]
+    servers = [said for path in paths if (said := _read(path)) is not None]
+    return [said.address for said in servers if (said.service, said.store, said.version) == wanted]
 
 
 def _written(path: Path, said: Whereabouts) -> int:

@@ -55,8 +55,8 @@ def entries(at: int) -> Iterator[list["os.DirEntry[str]"]]:
     """What lies in a folder; sizes can be asked for until the end."""
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
     try:
-        with os.scandir(descriptor) as found:
-            listed = list(found)
+        with os.scandir(descriptor) as scan:
+            listed = list(scan)
         yield listed
     finally:
         os.close(descriptor)
@@ -68,12 +68,12 @@ def status(at: int, name: str) -> os.stat_result:
     Raises:
         Refused: it is a link. FileNotFoundError: there is none, or it is no file. Other OSErrors as the system says.
     """
-    found = os.stat(name, dir_fd=at, follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
+    file_status = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if stat.S_ISLNK(file_status.st_mode):
         raise _refused(name)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(file_status.st_mode):
         raise FileNotFoundError(name)
-    return found
+    return file_status
 
 
 def _open(at: int, name: str, flags: int, *, make: bool = False) -> int:

@@ -117,8 +117,8 @@ class FolderStore(Rooted):
                 raise Refused("it is a link, and links are not followed")
             if key.endswith("/"):
                 yield from self._walk(key, prefix)
-            elif stat.S_ISREG((found := entry.stat(follow_symlinks=False)).st_mode):
-                yield _info(key, found)
+            elif stat.S_ISREG((status := entry.stat(follow_symlinks=False)).st_mode):
+                yield _info(key, status)
         except FileNotFoundError:
             return  # deleted while we list
         except (OSError, DefectoryError) as error:
@@ -196,6 +196,6 @@ def _in_order(entries: "list[os.DirEntry[str]]") -> "list[tuple[str, os.DirEntry
     return sorted(named, key=lambda item: item[0])
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
-    etag = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
-    return ObjectInfo(key, found.st_size, etag, datetime.fromtimestamp(found.st_mtime, UTC))
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    etag = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+    return ObjectInfo(key, status.st_size, etag, datetime.fromtimestamp(status.st_mtime, UTC))

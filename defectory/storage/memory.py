@@ -61,8 +61,8 @@ class MemoryStore(Rooted):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key starts with the prefix, in the order of their keys."""
         with self._lock:
-            found = sorted((key, data) for key, data in self._objects.items() if key.startswith(prefix))
-        return (self._info(key, data) for key, data in found)
+            objects = sorted((key, data) for key, data in self._objects.items() if key.startswith(prefix))
+        return (self._info(key, data) for key, data in objects)
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""

@@ -130,13 +130,13 @@ class S3Store(Rooted):
         """
         with self._errors(prefix):
             items = self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True)
-            found = [
+            objects = [
                 ObjectInfo(
                     str(item.object_name)[len(self._prefix) :], item.size or 0, item.etag or "", item.last_modified
                 )
                 for item in items
             ]
-        yield from sorted(found, key=lambda info: info.key)
+        yield from sorted(objects, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""

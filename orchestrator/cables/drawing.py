@@ -77,4 +77,5 @@ def _difference(good: Surface, wrong: Surface, size_px: int) -> NDArray[np.uint8
     mask = share >= 0.5
     if not mask.any():  # a small fault in a small picture covers less than half of any pixel
         mask = share >= max(float(share.max()), 1e-6)
-    return mask.astype(np.uint8) * 255
+    grey: NDArray[np.uint8] = mask.astype(np.uint8) * 255
+    return grey

@@ -129,4 +129,5 @@ def _develop(picture: Array, camera: Camera, light: Light, size_px: int, rng: np
     small[bright] = 0.6 + 0.4 * (1 - np.exp(-(small[bright] - 0.6) / 0.4))
     signal = np.power(small, np.float32(1 / 2.2))
     signal += rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(camera.noise)
-    return np.clip(signal * 255 + 0.5, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(signal * 255 + 0.5, 0, 255).astype(np.uint8)
+    return pixels

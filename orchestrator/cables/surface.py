@@ -127,7 +127,8 @@ def _cut_region(cut: Cut, x: Array, y: Array, depth: Array, wall: float) -> NDAr
     share = depth / wall  # 0 at the outside, 1 at the inside
     width = cut.half_width * (1 - (1 - cut.taper) * share)
     inside = np.abs(across - cut.slant * depth) < width
-    return inside & (along > 0) & (share > 1 - cut.end - 0.05) & (share < 1 - cut.start)
+    cut_away: NDArray[np.bool_] = inside & (along > 0) & (share > 1 - cut.end - 0.05) & (share < 1 - cut.start)
+    return cut_away
 
 
 def _make_poke(poke: Poke, x: Array, y: Array, content: NDArray[np.int16], height: Array) -> None:

@@ -66,18 +66,18 @@ def train(
         "classifier-train", content_of(store_, manifest_uri), weights_content(weights), request
     )
     with session(store_url(store), weights, verbose=verbose) as services, services.step(f"classifier {name}"):
-        made = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
-        if began_from(made, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
+        trained = services.clients.operate(TRAIN_CLASSIFIER, request, services.report).classifier
+        if began_from(trained, training.initial_weights) == "starter" and training.initial_weights == "imagenet":
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
     result = {
-        "model": f"{made.name}/{made.version}", "name": made.name, "version": made.version, "dataset": dataset,
-        "initial_weights": began_from(made, training.initial_weights),
-        "manifest_uri": manifest_uri, "labels": list(made.labels), "cycles": made.cycles,
-        "weights_sha256": made.weights_sha256, "metrics_uri": made.metrics_uri, "card_uri": made.card_uri,
-        **_acceptance(store_, made.card_uri),
-        "skipped": json.loads(store_.get(store_.key(made.metrics_uri)))["skipped"],
+        "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
+        "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
+        "manifest_uri": manifest_uri, "labels": list(trained.labels), "cycles": trained.cycles,
+        "weights_sha256": trained.weights_sha256, "metrics_uri": trained.metrics_uri, "card_uri": trained.card_uri,
+        **_acceptance(store_, trained.card_uri),
+        "skipped": json.loads(store_.get(store_.key(trained.metrics_uri)))["skipped"],
     }  # fmt: skip
     emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
 
@@ -131,9 +131,10 @@ def calibrate(
     )
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
-        made = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-    result = {"model": f"{made.name}/{made.version}", "weights_of": full, "dataset": dataset, "card_uri": made.card_uri}
-    emit({**result, **_acceptance(store_, made.card_uri)}, as_json)
+        calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
+    version = f"{calibrated.name}/{calibrated.version}"
+    result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
+    emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)
 
 
 def export(
@@ -163,22 +164,23 @@ def export(
     content = content_of(store_, manifest_uri) if manifest_uri else ""
     request.request_id = derived_request_id("export", content, request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"export {full}"):
-        made = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
-        if made.differs:
-            decided = f", and decides on {made.decision_agreement:.0%} alike" if made.HasField(DECIDED) else ""
+        exported = services.clients.operate(EXPORT_CLASSIFIER, request, services.report)
+        if exported.differs:
+            decided = f", and decides on {exported.decision_agreement:.0%} alike" if exported.HasField(DECIDED) else ""
             services.doubt(
-                f"of {made.images} test images the {format_} gives {made.agreement:.0%} the original's label{decided}: "
-                "do not use it in the original's place; a format of floating-point numbers does agree"
+                f"of {exported.images} test images the {format_} gives {exported.agreement:.0%} the original's label"
+                f"{decided}: do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
-        take_files(store_, [(uri, Path(out, format_, uri.removeprefix(f"{made.uri}/")), "") for uri in made.files])
+        inside = {uri: uri.removeprefix(f"{exported.uri}/") for uri in exported.files}
+        take_files(store_, [(uri, Path(out, format_, path), "") for uri, path in inside.items()])
     result = {
-        "model": full, "format": format_, "uri": made.uri, "files": len(made.files),
+        "model": full, "format": format_, "uri": exported.uri, "files": len(exported.files),
         "out": str(Path(out, format_)) if out else "",
-        "test_images": made.images, "accuracy": made.accuracy, "exported_accuracy": made.exported_accuracy,
-        "agreement": made.agreement, "agreements": dict(made.agreements), "sound": not made.differs,
-        "decision_agreement": made.decision_agreement if made.HasField(DECIDED) else None,
-        "max_difference": made.max_difference,
+        "test_images": exported.images, "accuracy": exported.accuracy, "exported_accuracy": exported.exported_accuracy,
+        "agreement": exported.agreement, "agreements": dict(exported.agreements), "sound": not exported.differs,
+        "decision_agreement": exported.decision_agreement if exported.HasField(DECIDED) else None,
+        "max_difference": exported.max_difference,
     }  # fmt: skip
     emit(result, as_json)
 

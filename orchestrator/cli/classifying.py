@@ -47,7 +47,7 @@ def classify(
         session(store_url(store), at=at, verbose=verbose, brief=brief) as services,
         services.step(f"classify {len(given.images)} images"),
     ):
-        version, found = _classified(services, asked, given.images, failed)
+        version, classifications = _classified(services, asked, given.images, failed)
         if failed:
             services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
     rows = [
@@ -59,7 +59,7 @@ def classify(
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in found.items()
+        for image, c in classifications.items()
     ]
     result = {
         "model": model, "version": version, "count": len(rows), "classifications": rows,
@@ -83,8 +83,8 @@ def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
         return ({"classifier": server} if server else {}), model
     from orchestrator.pipeline.running import running_classifier
 
-    found = running_classifier(opened(store), store_url(store), model, os.environ)
-    return ({}, model) if found is None else ({"classifier": found[0]}, found[1])
+    running = running_classifier(opened(store), store_url(store), model, os.environ)
+    return ({}, model) if running is None else ({"classifier": running[0]}, running[1])
 
 
 def _classified(
@@ -96,7 +96,7 @@ def _classified(
     from orchestrator.pipeline.methods import CLASSIFY
     from orchestrator.pipeline.progress import Report
 
-    found: dict[str, Classification] = {}
+    classifications: dict[str, Classification] = {}
     version = ""
     for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
         while call:  # the service refuses a call for the first image that is none: the others are asked for again
@@ -112,7 +112,7 @@ def _classified(
                 del call[image]
                 continue
             version = response.model_version
-            found.update(zip(call, response.classifications, strict=True))
+            classifications.update(zip(call, response.classifications, strict=True))
             break
-        services.report(Report("classifying", len(found) + len(failed), len(images), "images"))
-    return version, found
+        services.report(Report("classifying", len(classifications) + len(failed), len(images), "images"))
+    return version, classifications

@@ -43,8 +43,8 @@ def list_(store: Store = "", as_json: AsJson = False) -> None:
     for reason in broken:
         sys.stderr.write(f"left out: {reason}\n")
     for card in cards:
-        made = store_.head(card_key(str(card["name"]))).modified
-        card["made"] = made.isoformat(timespec="seconds") if made else ""
+        modified = store_.head(card_key(str(card["name"]))).modified
+        card["made"] = modified.isoformat(timespec="seconds") if modified else ""
     rows = [
         {
             **card,
@@ -89,15 +89,15 @@ def diff(first: Dataset, second: Dataset, store: Store = "", as_json: AsJson = F
     from defectory.datasets.listing import changes, compare
 
     store_ = opened(store)
-    found = compare(_lines(store_, first), _lines(store_, second))
-    changed = [{**_named(one), "changes": changes(one, other)} for one, other in found.changed]
+    difference = compare(_lines(store_, first), _lines(store_, second))
+    changed = [{**_named(one), "changes": changes(one, other)} for one, other in difference.changed]
     result = {
-        "same": found.is_empty,
-        f"only_in_{first}": [_named(line) for line in found.only_first],
-        f"only_in_{second}": [_named(line) for line in found.only_second],
+        "same": difference.is_empty,
+        f"only_in_{first}": [_named(line) for line in difference.only_first],
+        f"only_in_{second}": [_named(line) for line in difference.only_second],
         "changed": changed,
     }
-    parts = [f"{first} and {second} say the same of the same images"] if found.is_empty else []
+    parts = [f"{first} and {second} say the same of the same images"] if difference.is_empty else []
     for name, rows in result.items():
         if isinstance(rows, list) and rows:
             heads = [
@@ -129,19 +129,21 @@ def groups(
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
     store_ = opened(store)
-    found = groups_of(_lines(store_, dataset))
-    if out is not None and found:
+    groups_ = groups_of(_lines(store_, dataset))
+    if out is not None and groups_:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(group_sheet(store_, found, most))
+        out.write_bytes(group_sheet(store_, groups_, most))
     shown = [
         {"group": group.name, "photographs": [line.origin.source for line in group.photographs], "title": group.title}
-        for group in found
+        for group in groups_
     ]
-    sheet = str(out) if out is not None and found else ""
-    rows = [f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in found[:most]]
-    left = [f"… and {len(found) - most} more (--most, --json)"] if len(found) > most else []
+    sheet = str(out) if out is not None and groups_ else ""
+    rows = [
+        f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in groups_[:most]
+    ]
+    left = [f"… and {len(groups_) - most} more (--most, --json)"] if len(groups_) > most else []
     drawn = [f"sheet: {sheet}"] if sheet else []
-    none = [] if found else ["no part of it has several photographs, so there is nothing to draw"]
+    none = [] if groups_ else ["no part of it has several photographs, so there is nothing to draw"]
     emit({"dataset": dataset, "groups": shown, "sheet": sheet}, as_json, "\n".join([*rows, *left, *drawn, *none]))
 
 
@@ -169,16 +171,16 @@ def export(
         raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
     store_ = opened(store)
     with work("export", str(out), verbose=verbose) as exporting:
-        made = export_dataset(
+        exported = export_dataset(
             store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
             report=exporting.counting("writing files", "files"),
         )  # fmt: skip
-        for note in made.notes:
+        for note in exported.notes:
             exporting.warn(note)
-        exporting.came_of_it = f"{made.images} images, {made.masks} masks"
+        exporting.came_of_it = f"{exported.images} images, {exported.masks} masks"
     result = {
-        "dataset": dataset, "format": form, "out": str(out), "images": made.images, "masks": made.masks,
-        "rejected_left_out": made.rejected, "notes": list(made.notes),
+        "dataset": dataset, "format": form, "out": str(out), "images": exported.images, "masks": exported.masks,
+        "rejected_left_out": exported.rejected, "notes": list(exported.notes),
     }  # fmt: skip
     emit(result, as_json)
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Literal
@@ -36,7 +36,7 @@ class Finding:
 
     what: str
     state: Literal["ok", "note", "wrong"]
-    found: str
+    observed: str
     mend: str = ""
 
 
@@ -51,9 +51,9 @@ def doctor(store: Store = "", weights: Weights = "", as_json: AsJson = False) ->
     wrong = [f for f in findings if f.state == "wrong"]
     signs = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
     text = "\n".join(
-        f"{signs[f.state]} {f.what}: {f.found}" + (f"\n      -> {f.mend}" if f.mend else "") for f in findings
+        f"{signs[f.state]} {f.what}: {f.observed}" + (f"\n      -> {f.mend}" if f.mend else "") for f in findings
     )
-    rows = [asdict(f) for f in findings]
+    rows = [{"what": f.what, "state": f.state, "found": f.observed, "mend": f.mend} for f in findings]
     emit({"ok": not wrong, "findings": rows}, as_json, text)
     if wrong:
         raise typer.Exit(EXIT_CODES[FailedPrecondition])
@@ -71,10 +71,10 @@ def examine(url: str, weights: str) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
+    version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < (3, 11):  # noqa: UP036 (whoever runs it from a checkout may have any Python)
-        return Finding("Python", "wrong", found, "install Python 3.11 or newer and run `make install` again")
-    return Finding("Python", "ok", found)
+        return Finding("Python", "wrong", version, "install Python 3.11 or newer and run `make install` again")
+    return Finding("Python", "ok", version)
 
 
 def _package(name: str, user: str) -> Finding:
@@ -139,9 +139,9 @@ def _weights(given: str) -> Finding:
         if Path(named).is_file():
             return Finding("ImageNet weights", "ok", named)
         return Finding("ImageNet weights", "wrong", f"{named} does not exist", "mend --weights or DEFECTORY_WEIGHTS")
-    found = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or in_keras()
-    if found:
-        return Finding("ImageNet weights", "ok", str(found))
+    path = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or in_keras()
+    if path:
+        return Finding("ImageNet weights", "ok", str(path))
     mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS, or the starter is used"
     return Finding("ImageNet weights", "note", "not on this machine", mend)
 

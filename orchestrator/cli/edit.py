@@ -66,16 +66,16 @@ def recipe(
         by_heat = frozenset(line.file.sha256 for line in without_masks(lines))
         lines = _by_heat(store_, store, lines, source, model, name, verbose)
     with work("edit", f"{count} pictures of {dataset}", verbose=verbose) as editing:
-        made = edit_by_recipe(
+        edited = edit_by_recipe(
             store_, lines, settings, name, source=source, count=count, seed=seed, by_heat=by_heat,
             report=editing.counting("editing", "pictures"),
         )  # fmt: skip
-        for note in made.notes:
+        for note in edited.notes:
             editing.warn(note)
-        editing.came_of_it = f"{made.images} pictures"
+        editing.came_of_it = f"{edited.images} pictures"
     result = {
-        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
-        "by_edit": made.by_edit, "seam": made.seam, "notes": made.notes,
+        "dataset": name, "manifest_uri": edited.manifest_uri, "content_hash": edited.content_hash,
+        "images": edited.images, "by_edit": edited.by_edit, "seam": edited.seam, "notes": edited.notes,
     }  # fmt: skip
     emit(result, as_json)
 
@@ -106,12 +106,12 @@ def export(
     store_ = opened(store)
     source = dataset_uri(store_, dataset)
     with work("export", str(out), verbose=verbose) as exporting:
-        made = export_for_hand(
+        exported = export_for_hand(
             store_, _lines(store_, source), out, source=source, choose=choose or [], count=count, seed=seed,
             report=exporting.counting("writing files", "files"),
         )  # fmt: skip
-        exporting.came_of_it = f"{made.files} files"
-    emit({"dataset": dataset, "out": str(out), "files": made.files, "of_16_bits": made.of_16_bits}, as_json)
+        exporting.came_of_it = f"{exported.files} files"
+    emit({"dataset": dataset, "out": str(out), "files": exported.files, "of_16_bits": exported.of_16_bits}, as_json)
 
 
 @app.command(name="import")
@@ -142,17 +142,17 @@ def import_(
 
     store_, index = opened(store), read_index(directory)
     with work("import", str(directory), verbose=verbose) as importing:
-        made = import_from_hand(
+        imported = import_from_hand(
             store_, directory, index, _lines(store_, index.manifest_uri), name,
             person=person or getuser(), editor=editor, ask=lambda question: label or _asked(question),
             report=importing.counting("comparing", "files"),
         )  # fmt: skip
-        for file, why in made.left_out:
+        for file, why in imported.left_out:
             importing.warn(f"left out: {file}: {why}")
-        importing.came_of_it = f"{made.images} pictures, {len(made.left_out)} files left out"
+        importing.came_of_it = f"{imported.images} pictures, {len(imported.left_out)} files left out"
     result = {
-        "dataset": name, "manifest_uri": made.manifest_uri, "content_hash": made.content_hash, "images": made.images,
-        "editors": made.editors, "left_out": made.left_out, "notes": made.notes,
+        "dataset": name, "manifest_uri": imported.manifest_uri, "content_hash": imported.content_hash,
+        "images": imported.images, "editors": imported.editors, "left_out": imported.left_out, "notes": imported.notes,
     }  # fmt: skip
     emit(result, as_json)
 

@@ -236,9 +236,13 @@ def _explain_dataset(
     request.request_id = derived_request_id("explain", content_of(store_, manifest_uri), request)
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store), verbose=verbose) as services, services.step(f"explain {dataset}"):
-        made = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
-    for model in json.loads(store_.get(store_.key(made.summary_uri)))["models"]:
+        explained = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
+    for model in json.loads(store_.get(store_.key(explained.summary_uri)))["models"]:
         _warn_of_coarse(services, model["model"], model["cells"])
     result = {"dataset": dataset, "manifest_uri": manifest_uri, "models": list(request.models)}
-    result |= {"explanations_uri": made.explanations_uri, "summary_uri": made.summary_uri, "sheet_uri": made.sheet_uri}
-    emit({**result, "count": made.count}, as_json)
+    result |= {
+        "explanations_uri": explained.explanations_uri,
+        "summary_uri": explained.summary_uri,
+        "sheet_uri": explained.sheet_uri,
+    }
+    emit({**result, "count": explained.count}, as_json)

@@ -55,10 +55,11 @@ def filter_images(
     contents = content_of(store_, manifest_uri), content_of(store_, real_uri)
     request.request_id = derived_request_id("filter", *contents, request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"filter {dataset}"):
-        made = services.clients.operate(FILTER_IMAGES, request, services.report)
+        filtered = services.clients.operate(FILTER_IMAGES, request, services.report)
     result = {
-        "dataset": out, "manifest_uri": made.manifest_uri, "content_hash": content_of(store_, made.manifest_uri),
-        "counts": dict(made.verdicts), "reasons": dict(made.reasons), "curve_uri": made.curve_uri,
-        "warnings": list(made.warnings),
+        "dataset": out, "manifest_uri": filtered.manifest_uri,
+        "content_hash": content_of(store_, filtered.manifest_uri),
+        "counts": dict(filtered.verdicts), "reasons": dict(filtered.reasons), "curve_uri": filtered.curve_uri,
+        "warnings": list(filtered.warnings),
     }  # fmt: skip
     emit(result, as_json)

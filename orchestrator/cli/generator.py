@@ -84,9 +84,12 @@ def train(
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"generator {name}"):
-        made = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
-    outputs = trained_generator(made).model_dump()
-    emit({"model": f"{made.name}/{made.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs}, as_json)
+        trained = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
+    outputs = trained_generator(trained).model_dump()
+    emit(
+        {"model": f"{trained.name}/{trained.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs},
+        as_json,
+    )
 
 
 def _start(init: str, training: GeneratorTraining) -> str:
@@ -141,10 +144,15 @@ def synthesize(
     request.dataset = dataset
     request.request_id = derived_request_id("synthesize", request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"synthesize {dataset}"):
-        made = services.clients.operate(SYNTHESIZE, request, services.report)
-    files = _export(store_, made.manifest_uri, out) if out else []
-    result = {"dataset": dataset, "manifest_uri": made.manifest_uri, "model": request.model, "count": made.count}
-    emit({**result, "content_hash": content_of(store_, made.manifest_uri), "files": len(files)}, as_json)
+        synthesised = services.clients.operate(SYNTHESIZE, request, services.report)
+    files = _export(store_, synthesised.manifest_uri, out) if out else []
+    result = {
+        "dataset": dataset,
+        "manifest_uri": synthesised.manifest_uri,
+        "model": request.model,
+        "count": synthesised.count,
+    }
+    emit({**result, "content_hash": content_of(store_, synthesised.manifest_uri), "files": len(files)}, as_json)
 
 
 @app.command(name="import")
@@ -172,9 +180,13 @@ def import_(
     request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"import {name}"):
-        made = services.clients.operate(IMPORT_GENERATOR, request, services.report).generator
-    shown = {"model": f"{made.name}/{made.version}", "resolution_px": made.resolution_px, "channels": made.channels}
-    emit({**shown, "label": made.label, "weights_sha256": made.weights_sha256}, as_json)
+        imported = services.clients.operate(IMPORT_GENERATOR, request, services.report).generator
+    shown = {
+        "model": f"{imported.name}/{imported.version}",
+        "resolution_px": imported.resolution_px,
+        "channels": imported.channels,
+    }
+    emit({**shown, "label": imported.label, "weights_sha256": imported.weights_sha256}, as_json)
 
 
 @app.command()
@@ -207,9 +219,9 @@ def metrics(
     request = fill(request, truncation)
     request.request_id = derived_request_id("metrics", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"metrics {model}"):
-        found = services.clients.operate(EVALUATE_GENERATOR, request, services.report)
-    values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
-    emit({"model": request.model, "dataset": dataset, "held_out_images": found.held_out_images, **values}, as_json)
+        evaluation = services.clients.operate(EVALUATE_GENERATOR, request, services.report)
+    values = {name: round(value, 4) for name, value in sorted(evaluation.metrics.items())}
+    emit({"model": request.model, "dataset": dataset, "held_out_images": evaluation.held_out_images, **values}, as_json)
 
 
 @app.command()
@@ -283,8 +295,8 @@ def parse_numbers(text: str, field: str, limit: int = SEED_LIMIT) -> list[int]:
     right = f"give numbers and ranges, e.g. 0-9,42, each from 0 to {limit - 1}"
     numbers: list[int] = []
     for part in text.split(","):
-        found = re.fullmatch(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", part.strip())
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        match = re.fullmatch(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not first <= last < limit:
             raise InvalidInput(f"{field} {part.strip()[:50]!r}: {right}", {field: right})
         if len(numbers) + last - first >= MAX_NUMBERS:

@@ -51,11 +51,17 @@ def export(
     request = generator_pb2.ExportGeneratorRequest(model=with_version(store_, model), format=form)
     request.request_id = derived_request_id("export", weights_of(store_, request.model), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"export {request.model}"):
-        made = services.clients.operate(EXPORT_GENERATOR, request, services.report)
+        exported = services.clients.operate(EXPORT_GENERATOR, request, services.report)
     out = out or Path(f"{request.model.replace('/', '-')}.{form}")
-    take_files(store_, [(made.file_uri, out, "")])
-    result = {"model": request.model, "format": form, "file": str(out), "sha256": made.sha256, "bytes": made.size_bytes}
-    emit({**result, **({"grey_levels_off": made.grey_levels_off} if form == "onnx" else {})}, as_json)
+    take_files(store_, [(exported.file_uri, out, "")])
+    result = {
+        "model": request.model,
+        "format": form,
+        "file": str(out),
+        "sha256": exported.sha256,
+        "bytes": exported.size_bytes,
+    }
+    emit({**result, **({"grey_levels_off": exported.grey_levels_off} if form == "onnx" else {})}, as_json)
 
 
 @app.command()
@@ -95,9 +101,9 @@ def interpolate(
     request = fill(request, rendering)
     request.request_id = derived_request_id("film", weights_of(store_, request.model), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"film of {request.model}"):
-        made = services.clients.operate(INTERPOLATE, request, services.report)
-    take_files(store_, [(made.file_uri, out, "")])
-    emit({"model": request.model, "frames": made.frames, "file": str(out), "sha256": made.sha256}, as_json)
+        film = services.clients.operate(INTERPOLATE, request, services.report)
+    take_files(store_, [(film.file_uri, out, "")])
+    emit({"model": request.model, "frames": film.frames, "file": str(out), "sha256": film.sha256}, as_json)
 
 
 @app.command()
@@ -135,9 +141,9 @@ def mix(
     request = fill(request, rendering)
     request.request_id = derived_request_id("mix", weights_of(store_, request.model), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"mixtures of {request.model}"):
-        made = services.clients.operate(MIX_STYLES, request, services.report)
-    take_files(store_, [(made.sheet_uri, out, "")])
-    emit({"model": request.model, "mixtures": made.count, "file": str(out)}, as_json)
+        mixed = services.clients.operate(MIX_STYLES, request, services.report)
+    take_files(store_, [(mixed.sheet_uri, out, "")])
+    emit({"model": request.model, "mixtures": mixed.count, "file": str(out)}, as_json)
 
 
 def _names(text: str) -> list[str]:

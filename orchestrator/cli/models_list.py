@@ -48,12 +48,12 @@ def _row(store: "ObjectStore", kind: str, name: str, version: str) -> dict[str, 
     from defectory.models import read_model_card, version_prefix
 
     card = read_model_card(store, kind, name, version)
-    made = store.head(version_prefix(kind, name, version) + "model.json").modified
+    modified = store.head(version_prefix(kind, name, version) + "model.json").modified
     trained_on, figures = generator_in_words(card) if kind == "generator" else classifier_in_words(card)
     return {
         "model": f"{name}/{version}",
         "kind": kind,
-        "made": made.astimezone(UTC).isoformat(timespec="seconds") if made else "",
+        "made": modified.astimezone(UTC).isoformat(timespec="seconds") if modified else "",
         "trained_on": trained_on,
         "figures": figures,
     }

@@ -55,16 +55,16 @@ def pipeline_text(settings: PipelineSettings, folder: Path) -> str:
 
 def _entries(model: BaseModel, values: dict[str, object]) -> Iterator[str]:
     """A model's own settings, not those of its sections, each below what it is."""
-    for name, told in described(type(model)).items():
-        yield from textwrap.wrap(_comment(told), WIDTH - 2, initial_indent="# ", subsequent_indent="#   ")
+    for name, setting in described(type(model)).items():
+        yield from textwrap.wrap(_comment(setting), WIDTH - 2, initial_indent="# ", subsequent_indent="#   ")
         entry = yaml.safe_dump({name: values[name]}, sort_keys=False, allow_unicode=True, width=WIDTH - 2)
         yield from entry.splitlines()
 
 
-def _comment(told: Described) -> str:
+def _comment(setting: Described) -> str:
     """The sentence of a setting, and its range or choices in brackets."""
-    allowed = told.range or ", ".join(told.choices)
-    return told.sentence + (f"  [{allowed}]" if allowed else "")
+    allowed = setting.range or ", ".join(setting.choices)
+    return setting.sentence + (f"  [{allowed}]" if allowed else "")
 
 
 def _from_folder(path: Path, folder: Path) -> str:

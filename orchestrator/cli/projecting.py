@@ -81,22 +81,22 @@ def project(
             found_one = _projected(services, store_, request, image, out)
         emit(found_one, as_json)
         return
-    found: list[dict[str, object]] = []
+    projections: list[dict[str, object]] = []
     failed: dict[str, str] = {}
     with session(store_url(store), verbose=verbose) as services:
         for number, one in enumerate(images, 1):
             name = Path(one).relative_to(image)
             with services.step(f"project {name} ({number} of {len(images)})"):
                 try:
-                    found.append(_projected(services, store_, request, one, out / name.parent / name.name))
+                    projections.append(_projected(services, store_, request, one, out / name.parent / name.name))
                 except InvalidInput as wrong:
                     if "image_uri" not in wrong.fields:
                         raise
                     failed[one] = str(wrong)
                     services.doubt(str(wrong))
     errors = [{"image": one, "error": error} for one, error in failed.items()]
-    result = {"model": request.model, "count": len(found), "projections": found, "failed": errors}
-    emit(result, as_json, table(found, SHOWN))
+    result = {"model": request.model, "count": len(projections), "projections": projections, "failed": errors}
+    emit(result, as_json, table(projections, SHOWN))
     for one, error in failed.items():
         sys.stderr.write(f"error: {one}: {error}\n")
     if failed:
@@ -119,9 +119,9 @@ def _projected(
     request.image_uri = image if "://" in image else stored_file(store, Path(image))
     held_out = content_of(store, request.manifest_uri) if request.manifest_uri else ""
     request.request_id = derived_request_id("project", weights_of(store, request.model), held_out, request)
-    found = services.clients.operate(PROJECT_IMAGE, request, services.report)
-    files = [(found.picture_uri, out / "projection.png", ""), (found.latents_uri, out / "projection.npz", "")]
+    projection = services.clients.operate(PROJECT_IMAGE, request, services.report)
+    files = [(projection.picture_uri, out / "projection.png", ""), (projection.latents_uri, out / "projection.npz", "")]
     take_files(store, files)
-    values = {name: round(value, 4) for name, value in sorted(found.metrics.items())}
-    shown = {"image": image, "model": request.model, **values, "used_discriminator": found.used_discriminator}
+    values = {name: round(value, 4) for name, value in sorted(projection.metrics.items())}
+    shown = {"image": image, "model": request.model, **values, "used_discriminator": projection.used_discriminator}
     return {**shown, "files": [str(file) for _, file, _ in files]}

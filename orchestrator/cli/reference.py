@@ -152,9 +152,9 @@ def settings_page() -> str:
 
     rows = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     ports = {"port": DEFAULT_PORTS, "metrics_port": DEFAULT_METRICS_PORTS}
-    for name, told in described(ServiceSettings).items():
+    for name, setting in described(ServiceSettings).items():
         defaults = [f"{service} `{port}`" for service, port in ports.get(name, {}).items()]
-        rows.append(_row(f"DEFECTORY_{name.upper()}", told, ", ".join(defaults)))
+        rows.append(_row(f"DEFECTORY_{name.upper()}", setting, ", ".join(defaults)))
     tables = ["\n".join(rows)]
     for service in DEFAULT_PORTS:
         command = [sys.executable, "-m", f"services.{service}", "--schema"]
@@ -190,17 +190,17 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _table(title: str, model: type[BaseModel]) -> str:
-    rows = [_row(name, told) for name, told in described(model).items()]
+    rows = [_row(name, setting) for name, setting in described(model).items()]
     doc = (model.__doc__ or "").splitlines()[0]
     return f"## Settings: {title}\n\n{doc}\n\n| setting | default | range | meaning |\n|---|---|---|---|\n" + "\n".join(
         rows
     )
 
 
-def _row(name: str, told: Described, default: str = "") -> str:
+def _row(name: str, setting: Described, default: str = "") -> str:
     """A setting as a row of a table."""
-    default = default or ("required" if told.required else f"`{told.default}`" if told.default else "")
-    return f"| `{name}` | {default} | {told.range or ', '.join(told.choices)} | {told.sentence} |"
+    default = default or ("required" if setting.required else f"`{setting.default}`" if setting.default else "")
+    return f"| `{name}` | {default} | {setting.range or ', '.join(setting.choices)} | {setting.sentence} |"
 
 
 def main() -> int:

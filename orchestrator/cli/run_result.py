@@ -22,7 +22,7 @@ def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, st
     filtered = outputs[keys.FILTER].root if keys.FILTER in outputs else {}
     classifiers = {arm.name: outputs[keys.trained(arm.name)] for arm in settings.arms}
     own = {arm.name: outputs[keys.dataset_of(arm.name)] for arm in settings.arms if arm.has_own_dataset}
-    made = {
+    summary = {
         "run": result.run,
         "dataset": ingested.dataset,
         "manifest_uri": ingested.manifest_uri,
@@ -41,7 +41,7 @@ def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, st
         "summary": reported.summary.model_dump(mode="json"),
         "report_uri": reported.report_uri,
     }
-    emit(made, as_json, in_words(result, settings, store))
+    emit(summary, as_json, in_words(result, settings, store))
 
 
 def _model(model: Model) -> dict[str, str]:

@@ -27,10 +27,10 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     from orchestrator.pipeline.work import unfinished_work
 
     store_ = opened(store)
-    found = list_runs(store_)
-    names = [run.name for run in found]
+    all_runs = list_runs(store_)
+    names = [run.name for run in all_runs]
     running = {work.run_of(names) for work in unfinished_work(store_) if work.state == "running"}
-    rows = [_row(run, run.name in running, store) for run in found]
+    rows = [_row(run, run.name in running, store) for run in all_runs]
     text = "\n\n".join(_text(row) for row in rows)
     emit({"runs": rows}, as_json, text or f"there is no run in {path_or_uri(store_.url)}")
 

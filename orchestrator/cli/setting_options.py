@@ -66,8 +66,8 @@ def with_settings(names: Mapping[str, str] = NO_NAMES) -> Callable[[Callable[...
 
         @functools.wraps(command)
         def with_options(**given: Any) -> None:
-            for name, (model, found) in options.items():
-                values = {field: (given.pop(option.parameter.name), option) for field, option in found.items()}
+            for name, (model, by_field) in options.items():
+                values = {field: (given.pop(option.parameter.name), option) for field, option in by_field.items()}
                 said = {field: option.read(value) for field, (value, option) in values.items() if value is not None}
                 given[name] = validated(model, said)
             command(**given)
@@ -82,8 +82,8 @@ def with_settings(names: Mapping[str, str] = NO_NAMES) -> Callable[[Callable[...
 def options_of(model: type[JobSettings], names: Mapping[str, str] = NO_NAMES) -> dict[str, SettingOption]:
     """The option of every field of a model, by the field's name."""
     return {
-        name: _option(name, option_name(name, names), model.model_fields[name], told, _help(told, model, names))
-        for name, told in described(model).items()
+        name: _option(name, option_name(name, names), model.model_fields[name], setting, _help(setting, model, names))
+        for name, setting in described(model).items()
     }
 
 
@@ -92,9 +92,9 @@ def option_name(field: str, names: Mapping[str, str] = NO_NAMES) -> str:
     return f"--{names.get(field, field).replace('_', '-')}"
 
 
-def _option(name: str, option: str, field: FieldInfo, told: Described, shown: str) -> SettingOption:
+def _option(name: str, option: str, field: FieldInfo, setting: Described, shown: str) -> SettingOption:
     """One field's option; None where it is not given, so that a default stays the field's own business."""
-    kinds: list[Any] = list(get_args(field.annotation) if told.optional else [field.annotation])
+    kinds: list[Any] = list(get_args(field.annotation) if setting.optional else [field.annotation])
     kinds = [kind for kind in kinds if kind is not NONE]
     read, annotation = _as_it_is, cast(Any, str)
     if kinds == [bool]:
@@ -107,7 +107,7 @@ def _option(name: str, option: str, field: FieldInfo, told: Described, shown: st
         annotation = list[str]
         info = typer.Option(option, help=shown, metavar="<str>", show_default=False)
     else:
-        metavar = f"[{'|'.join(told.choices)}]" if told.choices else METAVARS.get(kinds[0], "<str>")
+        metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else METAVARS.get(kinds[0], "<str>")
         metavar = next((unit for end, unit in METAVARS_BY_ENDING.items() if name.endswith(end)), metavar)
         info = typer.Option(option, help=shown, metavar=metavar, parser=_parser(field), show_default=False)
     parameter = inspect.Parameter(
@@ -144,14 +144,16 @@ def _pairs(option: str, items: list[str]) -> dict[str, str]:
     return dict(item.rpartition("=")[::2] for item in items)
 
 
-def _help(told: Described, model: type[JobSettings], names: Mapping[str, str]) -> str:
+def _help(setting: Described, model: type[JobSettings], names: Mapping[str, str]) -> str:
     """The sentence, in which other settings are called as their options are, then default and range in brackets.
 
     A flag that is off needs no default.
     """
     fields = {name for name in model.model_fields if "_" in name}
-    sentence = re.sub(r"\w+", lambda word: option_name(word[0], names) if word[0] in fields else word[0], told.sentence)
-    default = f"default: {told.default}" if told.default and told.default != "false" else ""
-    extra = "; ".join(filter(None, [default, told.range]))
+    sentence = re.sub(
+        r"\w+", lambda word: option_name(word[0], names) if word[0] in fields else word[0], setting.sentence
+    )
+    default = f"default: {setting.default}" if setting.default and setting.default != "false" else ""
+    extra = "; ".join(filter(None, [default, setting.range]))
     stop = "" if sentence.endswith("…") else "."
     return f"{sentence[:1].upper()}{sentence[1:]}{stop}" + (f"  [{extra}]" if extra else "")

@@ -74,9 +74,9 @@ def logs(
         raise NotFound(
             f"there is no log {path}: the {service} of this store has run elsewhere, where its log is on standard error"
         )
-    found = list(deque(_lines_of(path, operation_id), maxlen=lines))
+    last_lines = list(deque(_lines_of(path, operation_id), maxlen=lines))
     none = f"{path} has no line about it"
-    emit({"operation": operation, "log": str(path), "lines": found}, as_json, "\n".join(found) or none)
+    emit({"operation": operation, "log": str(path), "lines": last_lines}, as_json, "\n".join(last_lines) or none)
 
 
 def _lines_of(path: Path, operation_id: str) -> Iterator[str]:

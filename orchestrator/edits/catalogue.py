@@ -123,4 +123,5 @@ def _nothing(training: Sequence[ManifestLine], marked: Sequence[ManifestLine], r
 def shares(values: Sequence[float]) -> np.ndarray:
     """Shares as probabilities, float64 (N,)."""
     array = np.asarray(values, np.float64)
-    return array / array.sum()
+    shares: np.ndarray = array / array.sum()
+    return shares

@@ -80,8 +80,10 @@ def _channels_as(original: np.ndarray, edited: np.ndarray, notes: list[str]) -> 
     if spread > ROUNDING[8 * edited.dtype.itemsize]:
         notes.append("it has colours, and its original is grey: they were made grey")
         grey = edited.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-        return np.round(grey).astype(edited.dtype)[..., None]
-    return np.median(edited, axis=2).astype(edited.dtype)[..., None]
+        rounded: np.ndarray = np.round(grey).astype(edited.dtype)[..., None]
+        return rounded
+    median: np.ndarray = np.median(edited, axis=2).astype(edited.dtype)[..., None]
+    return median
 
 
 def _with_full_alpha(edited: np.ndarray) -> np.ndarray:

@@ -112,8 +112,8 @@ def _editor_of(info: dict[str | tuple[int, int], object]) -> str:
         return " ".join(software.split())[:60]
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or ""
     text = xmp.decode(errors="replace") if isinstance(xmp, bytes) else str(xmp)
-    found = re.search(r"CreatorTool[=>\s]*[\"']?([^\"'<]{1,60})", text)
-    return found[1].strip() if found else ""
+    match = re.search(r"CreatorTool[=>\s]*[\"']?([^\"'<]{1,60})", text)
+    return match[1].strip() if match else ""
 
 
 def _as_srgb(numbers: np.ndarray, profile: bytes, editor: str) -> EditorFile:

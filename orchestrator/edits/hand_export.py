@@ -130,7 +130,8 @@ def as_stored(edited: np.ndarray, line: ManifestLine) -> np.ndarray:
     if edited.dtype != np.uint16 or spare == 0:
         return edited
     rounded = (edited.astype(np.uint32) + (1 << (spare - 1))) >> spare
-    return np.minimum(rounded, (1 << line.file.bits) - 1).astype(np.uint16)
+    levels: np.ndarray = np.minimum(rounded, (1 << line.file.bits) - 1).astype(np.uint16)
+    return levels
 
 
 def png_of(pixels: np.ndarray) -> bytes:

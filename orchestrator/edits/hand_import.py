@@ -101,7 +101,7 @@ def import_from_hand(
     check_output_dataset(store, dataset, EDITED_FROM)
     training = {line.file.sha256: line for line in lines if line.split == "train"}
     files = sorted(x for x in folder.iterdir() if x.is_file() and x.name != INDEX and x.name[0] != ".")
-    made: dict[str, ManifestLine] = {}
+    new_lines: dict[str, ManifestLine] = {}
     left_out: list[tuple[str, str]] = []
     notes: list[tuple[str, str]] = []
     editors: dict[str, int] = {}
@@ -126,13 +126,13 @@ def import_from_hand(
         line = hand_line(store, dataset, kept, parent, shows, used, person)
         for key, content in objects(line, kept, store):
             store.put(key, content)
-        if line.file.sha256 not in made:
+        if line.file.sha256 not in new_lines:
             editors[used] = editors.get(used, 0) + 1
-        made[line.file.sha256] = line
-    if not made:
+        new_lines[line.file.sha256] = line
+    if not new_lines:
         why = f"; {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
         raise FailedPrecondition(f"{folder} holds no edited picture{why}")
-    written = list(made.values())
+    written = list(new_lines.values())
     card = {
         EDITED_FROM: index.manifest_uri, "person": person, "editors": editors, "left_out": left_out, "notes": notes,
     }  # fmt: skip

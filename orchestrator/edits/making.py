@@ -79,29 +79,29 @@ def edit_by_recipe(
     check_output_dataset(store, dataset, EDITED_FROM)
     catalogue = catalogue_of(store, lines, recipe, by_heat)
     maker = Maker(store, catalogue, recipe, dataset, seed)
-    made: dict[str, ManifestLine] = {}
+    new_lines: dict[str, ManifestLine] = {}
     borders: list[Border] = []
     for number, edited in enumerate(in_order(maker.make, range(count), WORKERS), start=1):
-        if edited is not None and edited.line.file.sha256 not in made:
-            made[edited.line.file.sha256] = edited.line
+        if edited is not None and edited.line.file.sha256 not in new_lines:
+            new_lines[edited.line.file.sha256] = edited.line
             borders += edited.borders
         report(number, count)
-    if not made:
+    if not new_lines:
         raise FailedPrecondition(_none_made(maker, count))
     seam = seam_of(borders)
-    notes = [*catalogue.notes, *_notes(maker, len(made), count), *filter(None, [seam_note(seam)])]
-    by_edit = dict(sorted(Counter(str(recipe_of(line)["edit"]) for line in made.values()).items()))
+    notes = [*catalogue.notes, *_notes(maker, len(new_lines), count), *filter(None, [seam_note(seam)])]
+    by_edit = dict(sorted(Counter(str(recipe_of(line)["edit"]) for line in new_lines.values()).items()))
     card = {
         EDITED_FROM: source,
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
         "asked": count,
         "by_edit": by_edit,
-        "around_heat": sum(recipe_of(line).get("around") == "heat" for line in made.values()),
+        "around_heat": sum(recipe_of(line).get("around") == "heat" for line in new_lines.values()),
         "seam": seam,
         "notes": notes,
     }
-    written = list(made.values())
+    written = list(new_lines.values())
     return Made(write_dataset(store, dataset, written, card), content_hash(written), len(written), by_edit, seam, notes)
 
 
@@ -234,11 +234,11 @@ def _stored(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels
 
 
-def _notes(maker: Maker, made: int, count: int) -> Iterator[str]:
+def _notes(maker: Maker, done: int, count: int) -> Iterator[str]:
     if maker.drawing.impossible:
         yield f"{', '.join(maker.drawing.impossible)}: the dataset has nothing to make such edits of, so none was made"
-    if made < count:
-        yield f"{made} of {count} pictures were made: for the others nothing that fits, can be seen and is new"
+    if done < count:
+        yield f"{done} of {count} pictures were made: for the others nothing that fits, can be seen and is new"
 
 
 def _none_made(maker: Maker, count: int) -> str:

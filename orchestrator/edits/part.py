@@ -51,7 +51,8 @@ def find(finder: Finder, pixels: np.ndarray) -> np.ndarray:
     size = max(1, width // times), max(1, height // times)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
     part = cv2.resize(finder(small).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return cv2.erode(part, np.ones((times + 1, times + 1), np.uint8)).astype(bool)
+    eroded: np.ndarray = cv2.erode(part, np.ones((times + 1, times + 1), np.uint8)).astype(bool)
+    return eroded
 
 
 def finder_of(examples: Sequence[tuple[np.ndarray, np.ndarray]]) -> Finder:

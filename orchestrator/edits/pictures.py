@@ -52,26 +52,26 @@ class Memory(Generic[Kept]):
     """What was made last, as far as KEPT_BYTES go; threads share it, and may make the same thing twice."""
 
     def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, int], Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Kept] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     def get(self, key: tuple[str, int], make: Callable[[], Kept]) -> Kept:
         """What is kept under a key, else made now."""
         with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-        made = make()
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        kept = make()
         with self._lock:
-            if key not in self._made:
-                self._made[key] = made
-                self._bytes += _size(made)
-            while self._bytes > KEPT_BYTES and len(self._made) > 1:
-                self._bytes -= _size(self._made.popitem(last=False)[1])
-        return made
+            if key not in self._kept:
+                self._kept[key] = kept
+                self._bytes += _size(kept)
+            while self._bytes > KEPT_BYTES and len(self._kept) > 1:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+        return kept
 
 
-def _size(made: Picture | Patch) -> int:
-    mask = made.mask.nbytes if made.mask is not None else 0
-    return made.pixels.nbytes + mask + (made.ground.nbytes if isinstance(made, Patch) else 0)
+def _size(kept: Picture | Patch) -> int:
+    mask = kept.mask.nbytes if kept.mask is not None else 0
+    return kept.pixels.nbytes + mask + (kept.ground.nbytes if isinstance(kept, Patch) else 0)

@@ -69,8 +69,8 @@ def border_figures(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     gradient, curvature = np.hypot(across, down), np.abs(cv2.Laplacian(grey, cv2.CV_32F))
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.5)
     rough = np.abs(grey - smooth)
-    found = np.array([_band(*band, away, grey, gradient, curvature, rough) for band in BANDS])
-    levels, others = found[:-1, 0] / found[-1, 0] - 1, np.log(found[:-1, 1:] / found[-1, 1:])
+    bands = np.array([_band(*band, away, grey, gradient, curvature, rough) for band in BANDS])
+    levels, others = bands[:-1, 0] / bands[-1, 0] - 1, np.log(bands[:-1, 1:] / bands[-1, 1:])
     return np.concatenate([levels, others.ravel()]).astype(np.float64)
 
 
@@ -91,12 +91,12 @@ def seam_of(borders: Sequence[Border]) -> dict[str, object] | None:
     edited, real = ([x for x in borders if x.edited is kind] for kind in (True, False))
     if not edited:
         return None
-    found = probe(_sample(real), _sample(edited))
-    if found is None:
+    probed = probe(_sample(real), _sample(edited))
+    if probed is None:
         return None
-    told = found.to_dict()
-    pairs = told.pop("synthetic")
-    return {name: value for name, value in told.items() if name != "real"} | {"pairs": pairs, "wanted": WANTED}
+    figures = probed.to_dict()
+    pairs = figures.pop("synthetic")
+    return {name: value for name, value in figures.items() if name != "real"} | {"pairs": pairs, "wanted": WANTED}
 
 
 def seam_note(seam: Mapping[str, object] | None) -> str:

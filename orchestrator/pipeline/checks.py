@@ -61,28 +61,28 @@ def concerns(
         counts: split -> label -> images, as far as they can be known.
         weights: file that a person named, "starter", or empty.
     """
-    found = [
+    all_concerns = [
         *of_photographs(source, settings.generator.resolution_px),
         *of_settings(store, settings, sorted(counts["train"])),
         *of_weights(settings.arms[0], settings, weights),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
     ]
-    return sorted(found, key=lambda concern: not concern.stops)
+    return sorted(all_concerns, key=lambda concern: not concern.stops)
 
 
-def stop_on(found: Sequence[Concern]) -> None:
+def stop_on(concerns: Sequence[Concern]) -> None:
     """FailedPrecondition where a concern stops the run; says all of those."""
-    if stopping := [concern.text for concern in found if concern.stops]:
+    if stopping := [concern.text for concern in concerns if concern.stops]:
         raise FailedPrecondition("; ".join(stopping))
 
 
-def warn_or_stop(found: Sequence[Concern], warn: Callable[[str], None]) -> None:
+def warn_or_stop(concerns: Sequence[Concern], warn: Callable[[str], None]) -> None:
     """Before a run: what does not stop it is said, then it goes on or does not, as `stop_on` has it."""
-    for concern in found:
+    for concern in concerns:
         if not concern.stops:
             warn(concern.text)
-    stop_on(found)
+    stop_on(concerns)
 
 
 def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
@@ -142,24 +142,30 @@ def of_settings(store: ObjectStore, settings: PipelineSettings, labels: Sequence
             True,
         )
     for arm in settings.arms:
-        told = cooked(arm.classifier_settings(settings.classifier), BASE_PX)
-        if told["warmup_epochs"] > told["epochs"]:
+        effective = cooked(arm.classifier_settings(settings.classifier), BASE_PX)
+        if effective["warmup_epochs"] > effective["epochs"]:
             yield Concern(
-                f"the arm {arm.name} has warmup_epochs {told['warmup_epochs']} of {told['epochs']} epochs: use at most "
-                "as many as epochs",
+                f"the arm {arm.name} has warmup_epochs {effective['warmup_epochs']} of {effective['epochs']} epochs: "
+                "use at most as many as epochs",
                 True,
             )
 
 
 def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> Iterator[Concern]:
     """Where the classifiers' base will start, where that is not what was asked for."""
-    told = cooked(first.classifier_settings(settings.classifier), BASE_PX)
-    if os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS") or told["initial_weights"] != "imagenet" or weights == STARTER:
+    effective = cooked(first.classifier_settings(settings.classifier), BASE_PX)
+    if (
+        os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS")
+        or effective["initial_weights"] != "imagenet"
+        or weights == STARTER
+    ):
         return
     if weights:
         if not Path(weights).is_file():
             yield Concern(f"weights {weights}: there is no such file; name one that is there, or starter", True)
-    elif told["width_multiplier"] == 1 and not in_shared(os.environ.get("DEFECTORY_SHARED", "")) and not in_keras():
+    elif (
+        effective["width_multiplier"] == 1 and not in_shared(os.environ.get("DEFECTORY_SHARED", "")) and not in_keras()
+    ):
         yield Concern(
             "ImageNet weights of MobileNetV2 are not on this machine: Keras downloads them where it may, else every "
             "arm starts from the starter classifier; --weights FILE names them"

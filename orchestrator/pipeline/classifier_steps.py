@@ -194,9 +194,11 @@ def judge(context: StepContext) -> TrainedJudge:
         folds=cycles,
         at_once=at_once,
     )
-    made = context.services.operate(TRAIN_CLASSIFIER, request, context.on_report).classifier
-    check_start(context, made)
-    return TrainedJudge(name=made.name, version=made.version, weights_sha256=made.weights_sha256, cycles=cycles)
+    classifier = context.services.operate(TRAIN_CLASSIFIER, request, context.on_report).classifier
+    check_start(context, classifier)
+    return TrainedJudge(
+        name=classifier.name, version=classifier.version, weights_sha256=classifier.weights_sha256, cycles=cycles
+    )
 
 
 def judges_recipe(context: StepInputs) -> ClassifierSettings:

@@ -243,15 +243,15 @@ def balancing(lines: list[ManifestLine]) -> list[ManifestLine]:
 
 def counts(lines: list[ManifestLine]) -> Counts:
     """split -> label -> number of images."""
-    found: dict[str, dict[str, int]] = {}
+    by_split: dict[str, dict[str, int]] = {}
     for line in lines:
-        split = found.setdefault(line.split, {})
+        split = by_split.setdefault(line.split, {})
         split[line.label] = split.get(line.label, 0) + 1
-    return found
+    return by_split
 
 
 def lacks(lines: list[ManifestLine]) -> dict[str, list[str]]:
     """split -> labels that are in the dataset, but not in that split; only splits that lack one."""
-    found, labels = counts(lines), {line.label for line in lines}
-    absent = {split: sorted(labels - found.get(split, {}).keys()) for split in SPLIT_NAMES}
+    by_split, labels = counts(lines), {line.label for line in lines}
+    absent = {split: sorted(labels - by_split.get(split, {}).keys()) for split in SPLIT_NAMES}
     return {split: missing for split, missing in absent.items() if missing}

@@ -27,7 +27,7 @@ class _Row:
 
     report: Report
     since: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)  # when its last plain line was written
+    said_at: float = field(default_factory=time.monotonic)  # when its last plain line was written
     sample_uri: str = ""  # that was told last
 
 
@@ -160,9 +160,9 @@ class Display:
         while not self._closed.wait(min(1.0, self._interval_s / 4)):
             now = time.monotonic()
             with self._lock:
-                due = {step: row for step, row in self._rows.items() if now - row.told >= self._interval_s}
+                due = {step: row for step, row in self._rows.items() if now - row.said_at >= self._interval_s}
                 for row in due.values():
-                    row.told = now
+                    row.said_at = now
             for step, row in due.items():
                 self._say(f"  {step}: {self._words(row.report)} · {clock(now - row.since)}")
 

@@ -73,27 +73,28 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
     quotas = {label: settings.synthesis.quotas.get(label, settings.synthesis.quota) for label in labels}
     synthetic = sum(quotas.values()) if any(arm.takes_synthetic for arm in settings.arms) else 0
     steps = math.ceil((sum(train.values()) + synthetic) / settings.classifier.batch)
-    found = {INGEST.step: _evenly(images * PICTURE_S), REPORT.step: _evenly(REPORT_S)}
+    by_step = {INGEST.step: _evenly(images * PICTURE_S), REPORT.step: _evenly(REPORT_S)}
     for arm in settings.arms:
         of_arm = arm.classifier_settings(settings.classifier)
         more = synthetic if arm.takes_synthetic else 0
-        found[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
+        by_step[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
         tested = sum(counts.get("test", {}).values())
-        found[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + 1)
-    found[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
+        by_step[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + 1)
+    by_step[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
     if synthetic:
         cycles = settings.filter.judge_cycles
-        found[JUDGE.step] = _evenly(_training_s(settings.classifier, images, cycles, steps))
+        by_step[JUDGE.step] = _evenly(_training_s(settings.classifier, images, cycles, steps))
         if (trainings := list(kimg_of(settings.generator, labels, train).values())) and None not in trainings:
-            found[GENERATORS.step] = _generators(settings.generator, [kimg or 0.0 for kimg in trainings])
-        made = sum(min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds) * q for q in quotas.values())
+            by_step[GENERATORS.step] = _generators(settings.generator, [kimg or 0.0 for kimg in trainings])
+        surplus = min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds)
+        synthesised = sum(surplus * quota for quota in quotas.values())
         each = (
             _seen_s(settings.classifier, cycles)
             + JUDGED_S
             + _image(settings.generator, MAKE_VALUE_S, MAKE_MAC_S).seconds
         )
-        found[FILTER.step] = _evenly(2 * TENSORFLOW_S + made * each)
-    return found
+        by_step[FILTER.step] = _evenly(2 * TENSORFLOW_S + synthesised * each)
+    return by_step
 
 
 def kimg_of(generator: GeneratorSettings, labels: tuple[str, ...], train: Mapping[str, int]) -> dict[str, float | None]:
@@ -138,22 +139,24 @@ def _layers(generator: GeneratorSettings) -> Iterator[tuple[int, int]]:
 
 def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: int) -> float:
     """A classifier's training in seconds: what is frozen is computed once for all cycles."""
-    told = cooked(settings, BASE_PX)
+    effective = cooked(settings, BASE_PX)
     steps = settings.steps_per_epoch or steps
-    embed_s, base, warm_up = _embed_s(settings), told["trainable_base"], min(told["warmup_epochs"], told["epochs"])
-    changed = bool(told["augment"] or told["mirror_x"] or told["mirror_y"])
-    of_head = told["epochs"] if base == "none" and not changed else warm_up
-    rest = told["epochs"] - of_head
+    embed_s, base = _embed_s(settings), effective["trainable_base"]
+    warm_up = min(effective["warmup_epochs"], effective["epochs"])
+    changed = bool(effective["augment"] or effective["mirror_x"] or effective["mirror_y"])
+    of_head = effective["epochs"] if base == "none" and not changed else warm_up
+    rest = effective["epochs"] - of_head
     share = TOP_SHARE if base == "top" and not changed else 1.0
     learn = 1 if base == "none" else LEARN
     epoch_s = share * embed_s * (steps * settings.batch * learn + images)
     head_s = of_head * (steps * HEAD_STEP_S + HEAD_EPOCH_S)
-    return TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+    seconds: float = TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+    return seconds
 
 
 def _embed_s(settings: ClassifierSettings) -> float:
-    told = cooked(settings, BASE_PX)
-    return float(EMBED_S * (told["input_px"] / BASE_PX) ** 2 * told["width_multiplier"])
+    effective = cooked(settings, BASE_PX)
+    return float(EMBED_S * (effective["input_px"] / BASE_PX) ** 2 * effective["width_multiplier"])
 
 
 def _seen_s(settings: ClassifierSettings, cycles: int) -> float:

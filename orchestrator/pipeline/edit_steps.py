@@ -37,8 +37,8 @@ def edits_inputs(context: StepInputs) -> Inputs:
 def edits(context: StepContext) -> Edited:
     """Make the edited pictures, and write them and those that are there already as one dataset."""
     settings, real_uri = context.settings.edits, context.outputs[INGEST].manifest_uri
-    made = _by_recipe(context) if settings.count else None
-    uris = [made.manifest_uri] if made else []
+    by_recipe = _by_recipe(context) if settings.count else None
+    uris = [by_recipe.manifest_uri] if by_recipe else []
     for dataset in settings.datasets:
         read_card(context.store, dataset)
         uris.append(context.store.uri(manifest_key(dataset)))
@@ -51,11 +51,13 @@ def edits(context: StepContext) -> Edited:
     name = context.name(EDITS.step)
     card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": EDITS.step}
     return Edited(
-        manifest_uri=write_dataset(context.store, name, edited, {**card, "seam": made.seam if made else None}),
+        manifest_uri=write_dataset(
+            context.store, name, edited, {**card, "seam": by_recipe.seam if by_recipe else None}
+        ),
         content_hash=content_hash(edited),
         counts=dict(sorted(Counter(line.label for line in edited).items())),
         by_edit=dict(sorted(Counter(str(recipe_of(x).get("edit", BY_HAND)) for x in edited).items())),
-        seam=made.seam if made else None,
+        seam=by_recipe.seam if by_recipe else None,
     )
 
 
@@ -69,13 +71,13 @@ def _by_recipe(context: StepContext) -> Made:
         lines = lines_by_heat(
             context.store, context.services, lines, source, model, name, context.request_id("heat"), context.on_report
         )
-    made = edit_by_recipe(
+    edited = edit_by_recipe(
         context.store, lines, settings, name, source=source, count=settings.count, seed=context.settings.seed,
         by_heat=by_heat, report=_reporting(context.on_report),
     )  # fmt: skip
-    for note in made.notes:
+    for note in edited.notes:
         context.warn(note)
-    return made
+    return edited
 
 
 def lines_by_heat(

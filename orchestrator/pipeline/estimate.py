@@ -74,18 +74,18 @@ def _known_by(recorded: list[str], measured: list[str]) -> str:
     return "by earlier runs on this machine" if recorded else "by a measurement of this machine"
 
 
-def in_words(found: Estimate) -> str:
+def in_words(estimate: Estimate) -> str:
     """E.g. "about 50 minutes: generators 38, judge 4, …; by a measurement of this machine"."""
-    unknown = f"the time of {', '.join(found.unknown)} is not known before a first run of it here"
-    if not found.seconds:
-        return unknown if found.unknown else "nothing is left to compute"
-    unit, divisor = ("hours", 3600.0) if found.total_s >= 2 * 3600 else ("minutes", 60.0)
-    if found.total_s < 120:
+    unknown = f"the time of {', '.join(estimate.unknown)} is not known before a first run of it here"
+    if not estimate.seconds:
+        return unknown if estimate.unknown else "nothing is left to compute"
+    unit, divisor = ("hours", 3600.0) if estimate.total_s >= 2 * 3600 else ("minutes", 60.0)
+    if estimate.total_s < 120:
         unit, divisor = "seconds", 1.0
-    steps = sorted(found.seconds.items(), key=lambda item: -item[1])
-    named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * found.total_s]
-    said = f"about {_number(found.total_s / divisor)} {unit}: {', '.join(named)}; {found.known_by}"
-    return f"{said}; {unknown}" if found.unknown else said
+    steps = sorted(estimate.seconds.items(), key=lambda item: -item[1])
+    named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * estimate.total_s]
+    said = f"about {_number(estimate.total_s / divisor)} {unit}: {', '.join(named)}; {estimate.known_by}"
+    return f"{said}; {unknown}" if estimate.unknown else said
 
 
 def _number(value: float) -> str:

@@ -20,8 +20,8 @@ def in_words(output: BaseModel) -> str:
         case Ingested():
             return _ingested(output)
         case ArmDataset():
-            made = sum(output.synthetic.values())
-            return f"{_total(output.counts.get('train', {}))} training images, {made} of them synthetic"
+            synthetic = sum(output.synthetic.values())
+            return f"{_total(output.counts.get('train', {}))} training images, {synthetic} of them synthetic"
         case TrainedArm():
             return f"{output.full_name}, started from {output.initial_weights} weights"
         case EvaluatedArm():
@@ -30,7 +30,9 @@ def in_words(output: BaseModel) -> str:
         case TrainedJudge():
             return f"{output.full_name}, {output.cycles} cycles"
         case Generators():
-            seen = [f"{label} after {round(made.kimg * 1000)} images seen" for label, made in output.root.items()]
+            seen = [
+                f"{label} after {round(generator.kimg * 1000)} images seen" for label, generator in output.root.items()
+            ]
             return ", ".join(seen)
         case Filtered():
             return ", ".join(f"{label} {of.accepted} accepted ({of.quota} wanted)" for label, of in output.root.items())

@@ -239,35 +239,35 @@ def dataset_of(arm: str) -> Key[ArmDataset]:
 class Outputs:
     """What steps have handed on, each under its key."""
 
-    def __init__(self, made: Mapping[str, BaseModel]) -> None:
-        self._made = dict(made)  # step -> its output
+    def __init__(self, by_step: Mapping[str, BaseModel]) -> None:
+        self._by_step = dict(by_step)  # step -> its output
 
     def __getitem__(self, key: Key[Read]) -> Read:
-        output = self._made[key.step]
+        output = self._by_step[key.step]
         if not isinstance(output, key.model):
             raise TypeError(f"step {key.step} handed on {type(output).__name__}, not {key.model.__name__}")
         return output
 
     def __contains__(self, key: Key[BaseModel]) -> bool:
-        return key.step in self._made
+        return key.step in self._by_step
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Outputs) and self._made == other._made
+        return isinstance(other, Outputs) and self._by_step == other._by_step
 
     __hash__ = None  # type: ignore[assignment]  # grows while a run goes on
 
     def add(self, step: str, output: BaseModel) -> None:
         """Keep what a step handed on."""
-        self._made[step] = output
+        self._by_step[step] = output
 
     def of(self, steps: tuple[str, ...]) -> "Outputs":
         """Those of some steps only."""
-        return Outputs({step: self._made[step] for step in steps})
+        return Outputs({step: self._by_step[step] for step in steps})
 
     def below(self, prefix: str) -> "Outputs":
         """Those of the steps whose names start so, under what is left of the names."""
-        return Outputs({k.removeprefix(prefix): made for k, made in self._made.items() if k.startswith(prefix)})
+        return Outputs({k.removeprefix(prefix): output for k, output in self._by_step.items() if k.startswith(prefix)})
 
     def as_json(self) -> dict[str, JsonValue]:
         """step -> its output, as the record has it."""
-        return {step: output.model_dump(mode="json") for step, output in self._made.items()}
+        return {step: output.model_dump(mode="json") for step, output in self._by_step.items()}

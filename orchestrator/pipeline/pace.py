@@ -92,12 +92,12 @@ def measure() -> Speed:
 
 def _fastest(work: Callable[[], object]) -> float:
     work()
-    found, until = float("inf"), time.perf_counter() + MOMENT_S / 2
+    fastest_s, until = float("inf"), time.perf_counter() + MOMENT_S / 2
     while time.perf_counter() < until:
         started = time.perf_counter()
         work()
-        found = min(found, time.perf_counter() - started)
-    return found
+        fastest_s = min(fastest_s, time.perf_counter() - started)
+    return fastest_s
 
 
 def remember(
@@ -120,7 +120,7 @@ def recorded(store: ObjectStore, machine_: str) -> dict[str, float]:
     for times in _recorded(store, machine_):
         for step, time_ in times.steps.items():
             factors.setdefault(step, []).append(time_.took_s / time_.expected_s)
-    return {step: median(found) for step, found in factors.items()}
+    return {step: median(ratios) for step, ratios in factors.items()}
 
 
 def _recorded(store: ObjectStore, machine_: str) -> Iterator[RunTimes]:

@@ -28,8 +28,8 @@ def running_classifier(store: ObjectStore, url: str, model: str, environ: Mappin
     name, version = resolve(store, "classifier", model)  # first: for one that is not there no classifier is started
     addresses = find("classifier", url, environ)
     ready = (address for address in addresses if is_serving(address, INFERENCE, TIMEOUT_S))
-    found = next((address for address in ready if _has(address, name, version, environ)), None)
-    return None if found is None else (found, f"{name}/{version}")
+    server = next((address for address in ready if _has(address, name, version, environ)), None)
+    return None if server is None else (server, f"{name}/{version}")
 
 
 def _has(address: str, name: str, version: str, environ: Mapping[str, str]) -> bool:

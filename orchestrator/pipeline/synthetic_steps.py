@@ -171,7 +171,7 @@ def filter_inputs(context: StepInputs) -> Inputs:
         "real": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
         "judge": context.outputs[JUDGE].identity(),
-        "generators": {label: made.identity() for label, made in context.outputs[GENERATORS].root.items()},
+        "generators": {label: generator.identity() for label, generator in context.outputs[GENERATORS].root.items()},
         "synthesis": context.settings.synthesis.model_dump(),
         "filter": context.settings.filter.model_dump(exclude={"judge_cycles"}),
         "seed": context.settings.seed,
@@ -190,11 +190,11 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
 
 def _rounds(context: StepContext, label: str, model: str, wanted: int) -> FilteredLabel:
     rounds: list[Round] = []
-    accepted = made = 0
+    accepted = synthesised = 0
     while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
-        count = round_size(wanted, accepted, made, context.settings.synthesis.surplus)
+        count = round_size(wanted, accepted, synthesised, context.settings.synthesis.surplus)
         number = len(rounds) + 1
-        synthetic_uri = _synthesise(context, label, model, number, made, count)
+        synthetic_uri = _synthesise(context, label, model, number, synthesised, count)
         judged = _judge(context, label, number, synthetic_uri, [one.manifest_uri for one in rounds])
         lines = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
         rounds.append(
@@ -207,22 +207,22 @@ def _rounds(context: StepContext, label: str, model: str, wanted: int) -> Filter
                 curve_uri=judged.curve_uri,
             )
         )
-        made += count
+        synthesised += count
         accepted += judged.verdicts.get("accepted", 0)
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 
-def round_size(wanted: int, accepted: int, made: int, surplus: float) -> int:
+def round_size(wanted: int, accepted: int, synthesised: int, surplus: float) -> int:
     """Images to make in the next round: with surplus at first, then what the acceptance so far says, a tenth more."""
-    if made == 0:
+    if synthesised == 0:
         return math.ceil(wanted * surplus)
-    acceptance = max(accepted / made, MIN_ACCEPTANCE)
+    acceptance = max(accepted / synthesised, MIN_ACCEPTANCE)
     return min(math.ceil(1.1 * (wanted - accepted) / acceptance), MAX_ROUND * wanted)
 
 
-def _synthesise(context: StepContext, label: str, model: str, number: int, made: int, count: int) -> str:
+def _synthesise(context: StepContext, label: str, model: str, number: int, synthesised: int, count: int) -> str:
     request = generator_pb2.SynthesizeRequest(
-        model=model, count=count, first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + made
+        model=model, count=count, first_seed=(context.settings.seed * SEED_STRIDE) % SEEDS + synthesised
     )
     request = fill(request, context.settings.synthesis)
     request.request_id, digest = _identified(context, f"synthesise {label} {number}", request)

@@ -65,8 +65,8 @@ class Work:
 
 def unfinished_work(store: ObjectStore) -> list[Work]:
     """What has not succeeded and was not cancelled, the latest first; a damaged record is left to `operations list`."""
-    found = list(_each(store))
-    return sorted(found, key=lambda work: -work.changed.timestamp() if work.changed else 0)
+    unfinished = list(_each(store))
+    return sorted(unfinished, key=lambda work: -work.changed.timestamp() if work.changed else 0)
 
 
 def _each(store: ObjectStore) -> Iterator[Work]:
@@ -101,10 +101,10 @@ def _subject(store: ObjectStore, record: OperationRecord) -> tuple[str, str]:
         request = request_of(record)
     except KeyError:  # of another version
         return "", ""
-    made = next(filter(None, (_field(request, field) for field in (*MADE, *FROM))), "")
+    subject = next(filter(None, (_field(request, field) for field in (*MADE, *FROM))), "")
     manifests = [_field(request, field) for field in MANIFESTS]
     dataset = next((name for uri in reversed(manifests) if (name := _dataset(store, uri))), "")
-    return made, dataset
+    return subject, dataset
 
 
 def _field(request: Message, name: str) -> str:

@@ -156,7 +156,8 @@ class _Figure:
     @property
     def known(self) -> np.ndarray:
         """Replicates in which it exists."""
-        return self.spread[~np.isnan(self.spread)]
+        existing: np.ndarray = self.spread[~np.isnan(self.spread)]
+        return existing
 
     @property
     def interval(self) -> Interval:

@@ -55,14 +55,14 @@ def write_report(
 def _figures(proof: Proof, protocol: Protocol) -> dict[str, tuple[str, Figure]]:
     """File name -> (title, figure)."""
     spec, primary = protocol.spec, protocol.design.primary
-    found = {
+    figures = {
         "gains": ("What each arm gains", pictures.gains(proof, spec.reference, primary)),
         "folds": ("Fold by fold", pictures.dumbbells(proof, spec.reference, primary)),
         "cost": ("What 1,000 parts cost", pictures.figure_of(proof, COST)),
     }
     if kinds := _kinds(proof):
-        found["kinds"] = ("What is caught of every kind", pictures.caught(proof, kinds))
-    return found
+        figures["kinds"] = ("What is caught of every kind", pictures.caught(proof, kinds))
+    return figures
 
 
 def _kinds(proof: Proof) -> dict[str, str]:

@@ -30,7 +30,8 @@ def macro_f1(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     confusion = _confusion(arm, weights)
     right = np.diagonal(confusion, axis1=1, axis2=2)
     involved = confusion.sum(axis=1) + confusion.sum(axis=2)
-    return np.nanmean(_share(2 * right, involved), axis=1)
+    macro_f1: np.ndarray = np.nanmean(_share(2 * right, involved), axis=1)
+    return macro_f1
 
 
 def macro_f1_of_most_probable(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
@@ -152,8 +153,8 @@ def _weighted(counts: np.ndarray, weight: FoldWeights) -> np.ndarray:
     """(B, X): counts (G, S, X) added up over groups and seeds as often as each was drawn."""
     groups, seeds, kinds = counts.shape
     of_seeds = (weight.groups @ counts.reshape(groups, -1)).reshape(-1, seeds, kinds)
-    found: np.ndarray = np.einsum("bsx,bs->bx", of_seeds, weight.seeds) * weight.fold[:, None]
-    return found
+    weighted: np.ndarray = np.einsum("bsx,bs->bx", of_seeds, weight.seeds) * weight.fold[:, None]
+    return weighted
 
 
 def _mean_over_classifiers(
@@ -165,9 +166,9 @@ def _mean_over_classifiers(
     for fold, weight in zip(arm.folds, weights, strict=True):
         images = weight.groups[:, fold.group]
         for number, score in enumerate(fold.score):
-            found = of_one(fold.truth > 0, score, images)
-            often = weight.fold * weight.seeds[:, number] * ~np.isnan(found)
-            total, times = total + often * np.nan_to_num(found), times + often
+            scores = of_one(fold.truth > 0, score, images)
+            often = weight.fold * weight.seeds[:, number] * ~np.isnan(scores)
+            total, times = total + often * np.nan_to_num(scores), times + often
     return _share(total, times)
 
 
@@ -196,4 +197,7 @@ def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tup
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole; nan where there is no whole."""
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.asarray(whole) > 0)
+    share: np.ndarray = np.divide(
+        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.asarray(whole) > 0
+    )
+    return share

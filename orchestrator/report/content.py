@@ -284,10 +284,10 @@ def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> Thresho
 def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:
     """At most `count` lines' pictures, small, spread evenly over them; one that cannot be read is left out."""
     step = max(1, len(lines) // count)
-    found = []
+    images = []
     for line in lines[::step][:count]:
         try:
-            found.append(reduced(picture_of(store, line), TILE_PX, line.file.bits))
+            images.append(reduced(picture_of(store, line), TILE_PX, line.file.bits))
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
-    return found
+    return images

@@ -8,8 +8,8 @@ from orchestrator.report.documents import Evaluation, Rate, Rates
 def rates_of(evaluations: Mapping[str, Evaluation]) -> dict[str, Rates]:
     """Arm's title -> both errors of the cycle that is served; empty where not every arm has them."""
     points = {title: arm.operating_point for title, arm in evaluations.items()}
-    found = {title: point.measured for title, point in points.items() if point is not None and point.measured}
-    return found if len(found) == len(evaluations) else {}
+    measured = {title: point.measured for title, point in points.items() if point is not None and point.measured}
+    return measured if len(measured) == len(evaluations) else {}
 
 
 def sentence(evaluations: Mapping[str, Evaluation]) -> str:

@@ -287,10 +287,10 @@ def _small(store: ObjectStore, uri: str, bits: int = FULL_DEPTH) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
+    versions = {"Python": platform.python_version()}
     for package in ("defectory", "torch", "tensorflow", "keras", "numpy", "pillow", "grpcio"):
         try:
-            found[package] = installed_version(package)
+            versions[package] = installed_version(package)
         except PackageNotFoundError:
             continue  # an image of its own has not every package
-    return found
+    return versions

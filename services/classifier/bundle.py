@@ -65,9 +65,9 @@ def _check_size(size: int, entry: WeightsFile, name: str) -> None:
 
 def _check_content(data: bytes, entry: WeightsFile, name: str) -> None:
     _check_size(len(data), entry, name)
-    found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != entry.sha256:
+        raise Corrupted(f"{name} has SHA-256 {sha256[:12]}…, its card says {entry.sha256[:12]}…: it was changed")
 
 
 def load_weights(network: "Network", data: bytes, entry: WeightsFile, name: str) -> None:

@@ -23,8 +23,8 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         fair = calibrated(probabilities, float(np.exp(log_temperature)))
         return float(-np.log(np.maximum(fair[rows, labels], TINY)).mean())
 
-    found = optimize.minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-    return float(np.clip(np.exp(found.x), *TEMPERATURES))
+    minimum = optimize.minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.clip(np.exp(minimum.x), *TEMPERATURES))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:

@@ -55,4 +55,5 @@ class Confusion:
 
 
 def _share(count: np.ndarray, of: np.ndarray) -> np.ndarray:
-    return np.divide(count, of, out=np.zeros(len(of)), where=of > 0)
+    share: np.ndarray = np.divide(count, of, out=np.zeros(len(of)), where=of > 0)
+    return share

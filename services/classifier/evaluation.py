@@ -101,14 +101,15 @@ def _at_the_operating_point(
     own = own_images(lines)
     answers = Answers(truth[own], probabilities[own])
     point, temperature = card.operating_point, card.calibration.temperature
-    found = None
+    measured = None
     if point is not None:
-        found = rates(answers, card.architecture.labels.index(point.good), temperature, point.threshold)
+        measured = rates(answers, card.architecture.labels.index(point.good), temperature, point.threshold)
     error = calibration_error(answers, temperature)
+    shown = {**point.model_dump(), "measured": measured.model_dump() if measured else None} if point else None
     return {
         "decisions": decided(card.rule, card.architecture.labels, lines, answers),
         "calibration": error.model_dump(),
-        "operating_point": {**point.model_dump(), "measured": found.model_dump() if found else None} if point else None,
+        "operating_point": shown,
     }
 
 

@@ -28,7 +28,7 @@ def to_onnx(architecture: Architecture, weights: Weights) -> bytes:
         value, size_px = _block(graph, block, value, size_px)
     _top(graph, graph.node("Flatten", [graph.node("GlobalAveragePool", [value])], axis=1))
     size = architecture.input_px
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         graph.nodes,
         "classifier",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", size, size, 3])],
@@ -36,7 +36,7 @@ def to_onnx(architecture: Architecture, weights: Weights) -> bytes:
         graph.constants,
     )
     model = helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="defectory"
+        onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="defectory"
     )
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())

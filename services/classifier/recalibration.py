@@ -63,13 +63,13 @@ def recalibrate(
         "settings": card.settings.model_copy(update={"good_label": good, "target": target}),
         "lineage": card.lineage.model_copy(update={"calibrated_from": card.full_name}),
     }
-    made = card.model_copy(update=changes)
+    recalibrated = card.model_copy(update=changes)
     if store.exists(card.prefix + "metrics.json"):  # a bundle from elsewhere need not have one
         metrics = json.loads(store.get(card.prefix + "metrics.json"))
         metrics["decisions"] = {
-            split: decided(made.rule, labels, parts[split].lines, answers)
+            split: decided(recalibrated.rule, labels, parts[split].lines, answers)
             for split, answers in (("validation", validation), ("test", test))
         }
         store.put(prefix + "metrics.json", json.dumps(metrics).encode())
-    write_card(store, made)
-    return made
+    write_card(store, recalibrated)
+    return recalibrated

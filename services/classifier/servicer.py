@@ -62,9 +62,11 @@ class Answers:
         answers = list(to_classifications(card, answer.decided))
         answer.served.lane.timings.encode_s.observe(time.monotonic() - started)
         if heatmaps is not None:
-            shown = heatmaps.of(card.full_name, sources, [found.decision for found in answers], caller)
-            for found, heatmap in zip(answers, shown, strict=True):
-                found.heatmap = heatmap
+            shown = heatmaps.of(
+                card.full_name, sources, [classification.decision for classification in answers], caller
+            )
+            for classification, heatmap in zip(answers, shown, strict=True):
+                classification.heatmap = heatmap
         return pb.ClassifyResponse(classifications=answers, model_version=card.version)
 
 
@@ -84,9 +86,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self, request: pb.ListClassifiersRequest, context: grpc.ServicerContext
     ) -> pb.ListClassifiersResponse:
         """A page of classifiers; one whose card cannot be read does not hide the others."""
-        found, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
+        models, token = page(list_models(self._store, KIND), request.page_size, request.page_token)
         classifiers = []
-        for name, version in GrpcCaller(context).each(found):
+        for name, version in GrpcCaller(context).each(models):
             try:
                 classifiers.append(to_message(self._store, read_card(self._store, f"{name}/{version}")))
             except (Corrupted, NotFound, Refused):

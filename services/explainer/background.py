@@ -27,8 +27,8 @@ def background(image: np.ndarray) -> np.ndarray | None:
     at_edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     hangs_together = np.zeros(count, bool)
     hangs_together[at_edge[at_edge > 0]] = True
-    found = hangs_together[parts]
-    return found if (at_edge > 0).mean() >= EDGE and USABLE[0] <= found.mean() <= USABLE[1] else None
+    mask = hangs_together[parts]
+    return mask if (at_edge > 0).mean() >= EDGE and USABLE[0] <= mask.mean() <= USABLE[1] else None
 
 
 def heat_on_background(image: np.ndarray, heatmap: np.ndarray) -> float | None:

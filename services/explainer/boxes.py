@@ -45,7 +45,8 @@ class BoxRule:
             return float(np.quantile(heatmap, self.value or DEFAULT_PERCENTILE))
         levels = np.round(heatmap / heatmap.max() * 255).astype(np.uint8)
         level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-        return (level + 0.5) / 255 * float(heatmap.max())
+        threshold: float = (level + 0.5) / 255 * float(heatmap.max())
+        return threshold
 
 
 @dataclass(frozen=True)

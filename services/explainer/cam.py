@@ -58,8 +58,8 @@ class Cam:
             pixels: uint8 (N, size, size, 3). classes: (N,) classes to explain; None: the most probable ones.
         """
         wanted = np.full(len(pixels), PREDICTED) if classes is None else classes
-        found = self._graph(tf.constant(pixels), tf.constant(wanted, tf.int32))
-        return Heats(*(tensor.numpy() for tensor in found))
+        tensors = self._graph(tf.constant(pixels), tf.constant(wanted, tf.int32))
+        return Heats(*(tensor.numpy() for tensor in tensors))
 
     def _explain(self, pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         activations = self._backbone(tf.cast(pixels, tf.float32), training=False)

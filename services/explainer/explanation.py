@@ -86,14 +86,14 @@ class Explainer:
             self.check_label(label)
         pixels = np.stack([picture.pixels for picture in pictures])
         wanted = np.array([self.labels.index(label) for label in labels]) if labels else None
-        found = self.cam.heats(pixels, wanted)
-        decided = self.card.rule.decide(found.probabilities)
-        if wanted is None and (decided.labels != found.classes).any():
+        heats = self.cam.heats(pixels, wanted)
+        decided = self.card.rule.decide(heats.probabilities)
+        if wanted is None and (decided.labels != heats.classes).any():
             # The operating point may decide for another label than the most probable one: that is what is explained.
-            same = decided.labels == found.classes
-            found = self.cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
+            same = decided.labels == heats.classes
+            heats = self.cam.heats(pixels, np.where(same, PREDICTED, decided.labels))
         return (
-            self._explanation(picture, found.heat[i], int(found.classes[i]), int(decided.labels[i]), fair, rule)
+            self._explanation(picture, heats.heat[i], int(heats.classes[i]), int(decided.labels[i]), fair, rule)
             for i, (picture, fair) in enumerate(zip(pictures, decided.probabilities, strict=True))
         )
 

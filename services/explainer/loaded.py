@@ -32,22 +32,22 @@ class Loaded:
             Expired: the caller's time is over before other models are loaded.
         """
         name = "/".join(resolve(self._store, KIND, model))
-        found = self._used(name, method)
-        if found is not None:
-            return found
+        explainer = self._used(name, method)
+        if explainer is not None:
+            return explainer
         with turn(self._loading, remaining_s, "other models were loaded"):
             from services.explainer.explanation import Explainer  # TensorFlow comes with the first model
 
-            found = self._used(name, method) or Explainer(self._store, name, method)
+            explainer = self._used(name, method) or Explainer(self._store, name, method)
             with self._lock:
-                self._kept[name, method] = found
+                self._kept[name, method] = explainer
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
-        return found
+        return explainer
 
     def _used(self, name: str, method: str) -> "Explainer | None":
         with self._lock:
-            found = self._kept.get((name, method))
-            if found is not None:
+            explainer = self._kept.get((name, method))
+            if explainer is not None:
                 self._kept.move_to_end((name, method))
-            return found
+            return explainer

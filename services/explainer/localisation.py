@@ -57,9 +57,9 @@ def localise(heatmap: np.ndarray, mask: np.ndarray) -> Localisation:
     )
 
 
-def max_box_acc_v2(found: Sequence[Localisation]) -> dict[str, float]:
+def max_box_acc_v2(localisations: Sequence[Localisation]) -> dict[str, float]:
     """{"mean": MaxBoxAccV2, "0.3": share of images found at the best threshold for that overlap, …}."""
-    overlaps = np.stack([x.overlaps for x in found])
+    overlaps = np.stack([x.overlaps for x in localisations])
     shares = {str(least): float((overlaps >= least).mean(axis=0).max()) for least in OVERLAPS}
     return {"mean": float(np.mean(list(shares.values()))), **shares}
 
@@ -71,8 +71,8 @@ def _overlaps(heatmap: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return best
     true = _boxes(mask)
     for number, share in enumerate(THRESHOLDS):
-        found = _boxes(heatmap >= share * peak)
-        best[number] = _intersections_over_unions(found, true).max()
+        boxes = _boxes(heatmap >= share * peak)
+        best[number] = _intersections_over_unions(boxes, true).max()
     return best
 
 

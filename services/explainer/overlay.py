@@ -22,7 +22,10 @@ TILE_PX, GAP_PX, TITLE_PX = 192, 6, 18
 
 def enlarge(heat: np.ndarray, width: int, height: int) -> np.ndarray:
     """A heatmap of the target layer's size, bilinear at the image's size, still in [0, 1]."""
-    return np.clip(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+    enlarged: np.ndarray = np.clip(
+        cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1
+    )
+    return enlarged
 
 
 def onto_picture(heat: np.ndarray, width: int, height: int, fit: Fit) -> np.ndarray:
@@ -68,7 +71,8 @@ def overlay(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> np.
 def coloured(heatmap: np.ndarray) -> np.ndarray:
     """Heat in [0, 1] as colours, uint8 (…, 3): blue for none, red for the most."""
     levels = np.round(heatmap * 255).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    colours: np.ndarray = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    return colours
 
 
 def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], caption: str) -> bytes:

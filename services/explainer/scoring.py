@@ -33,12 +33,12 @@ def score(store: ObjectStore, explainer: Explainer, lines: Sequence[ManifestLine
     """
     known = [line for line in lines if line.label in explainer.labels]
     images = readable_with_masks(store, known, explainer.read)
-    found = {}
+    localisations = {}
     while part := list(islice(images, BATCH)):
         explained = explainer.explain([picture for _, picture, _ in part], [line.label for line, _, _ in part])
         for (line, _, mask), explanation in zip(part, explained, strict=True):
-            found[line.file.sha256] = localise(explanation.heatmap, mask)
-    return found
+            localisations[line.file.sha256] = localise(explanation.heatmap, mask)
+    return localisations
 
 
 def counted(scores: Mapping[str, Localisation], cells: tuple[int, int]) -> dict[str, Localisation]:
@@ -48,7 +48,7 @@ def counted(scores: Mapping[str, Localisation], cells: tuple[int, int]) -> dict[
     """
     if math.prod(cells) < FEWEST_CELLS:
         return {}
-    return {image: found for image, found in scores.items() if not found.empty}
+    return {image: localisation for image, localisation in scores.items() if not localisation.empty}
 
 
 def summarise(explainer: Explainer, scores: Mapping[str, Localisation], pixels: np.ndarray) -> dict[str, object]:
@@ -57,20 +57,20 @@ def summarise(explainer: Explainer, scores: Mapping[str, Localisation], pixels: 
     Args:
         pixels: uint8 (N, size, size, 3), network's inputs for the sanity check: SANITY_IMAGES are enough.
     """
-    found = list(scores.values())
+    localisations = list(scores.values())
     sanity = randomisation_check(explainer.card.architecture, explainer.network, explainer.cam, pixels)
     summary: dict[str, object] = {
-        "model": explainer.card.full_name, "method": explainer.method, "masked": len(found), "sanity": sanity,
+        "model": explainer.card.full_name, "method": explainer.method, "masked": len(localisations), "sanity": sanity,
         "cells": list(explainer.cells),
     }  # fmt: skip
-    if found:
+    if localisations:
         summary |= {
-            "pointing": _mean([x.hit for x in found]),
-            "pointing_by_chance": _mean([x.chance for x in found]),
-            "inside": _mean([x.inside for x in found]),
-            "inside_by_chance": _mean([x.area for x in found]),
-            "beside": sum(x.beside for x in found),
-            "max_box_acc_v2": max_box_acc_v2(found),
+            "pointing": _mean([x.hit for x in localisations]),
+            "pointing_by_chance": _mean([x.chance for x in localisations]),
+            "inside": _mean([x.inside for x in localisations]),
+            "inside_by_chance": _mean([x.area for x in localisations]),
+            "beside": sum(x.beside for x in localisations),
+            "max_box_acc_v2": max_box_acc_v2(localisations),
         }
     return summary
 

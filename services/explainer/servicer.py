@@ -62,22 +62,22 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
     def _answer(
         self, explainer: "Explainer", content: bytes, labels: Sequence[str], rule: BoxRule
     ) -> pb.ExplainResponse:
-        found = next(explainer.explain([explainer.read(content)], labels, rule))
-        shown = found.probabilities[found.predicted]
+        explanation = next(explainer.explain([explainer.read(content)], labels, rule))
+        shown = explanation.probabilities[explanation.predicted]
         rows, columns = explainer.cells
-        caption = f"{explainer.method}, {found.label} ({shown:.0%} {found.predicted})"
+        caption = f"{explainer.method}, {explanation.label} ({shown:.0%} {explanation.predicted})"
         return pb.ExplainResponse(
-            predicted_label=found.predicted,
-            probabilities=found.probabilities,
-            label=found.label,
-            heatmap=heatmap_png(found.heatmap),
-            overlay=panel_png(found, caption),
-            boxes=[pb.Box(**vars(box)) for box in found.boxes],
-            background=found.background,
-            on_background=found.on_background,
+            predicted_label=explanation.predicted,
+            probabilities=explanation.probabilities,
+            label=explanation.label,
+            heatmap=heatmap_png(explanation.heatmap),
+            overlay=panel_png(explanation, caption),
+            boxes=[pb.Box(**vars(box)) for box in explanation.boxes],
+            background=explanation.background,
+            on_background=explanation.on_background,
             heat_rows=rows,
             heat_columns=columns,
-            unclear=found.unclear,
+            unclear=explanation.unclear,
         )
 
     def ExplainImages(

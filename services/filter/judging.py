@@ -77,13 +77,13 @@ def judge_manifest(
     curve_key = f"datasets/{dataset}/curve.json"
     # No judge was trained on validation images: what share of them is kept is what can be asked of synthetic ones.
     unseen = [x for x in real if x.split == "validation" and x.file.sha256 in real_scores.by_image]
-    made = {line.label for line in lines}
+    synthetic_labels = {line.label for line in lines}
     reference = [
         replace(x, judgement=replace(x.judgement, scores=real_scores.by_image[x.file.sha256].probabilities))
         for x in unseen
     ]
     store.put(curve_key, json.dumps(threshold_curve(judged, reference)).encode())
-    warnings = [*doubts(real), *too_strict([line for line in reference if line.label in made], policy)]
+    warnings = [*doubts(real), *too_strict([line for line in reference if line.label in synthetic_labels], policy)]
     training = [x for x in real if x.split == "train"]
     probes = probe_labels(training, judged, real_scores.embeddings, scores.embeddings)
     card = {
@@ -152,16 +152,16 @@ def _gate(
     kept, earlier_raw = _read(store, earlier, side_px)
     accepted = whitening.gallery(earlier_raw)
     unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
-    made, made_raw = _read(store, unique, side_px)
-    report("comparing", 0, len(made))
-    synthetic = prepared(made, made_raw, scores)
-    del made_raw  # as large as all that follows
-    found = judge(synthetic, training, test, accepted, bounds)
-    report("comparing", len(made), len(made))
+    new_lines, new_raw = _read(store, unique, side_px)
+    report("comparing", 0, len(new_lines))
+    synthetic = prepared(new_lines, new_raw, scores)
+    del new_raw  # as large as all that follows
+    findings = judge(synthetic, training, test, accepted, bounds)
+    report("comparing", len(new_lines), len(new_lines))
     return Gate(
-        findings={line.file.sha256: finding for line, finding in zip(made, found, strict=True)},
+        findings={line.file.sha256: finding for line, finding in zip(new_lines, findings, strict=True)},
         training=[x.file.sha256 for x in train],
-        twins=[x.file.sha256 for x in [*kept, *made]],
+        twins=[x.file.sha256 for x in [*kept, *new_lines]],
         limits=bounds.to_dict(),
     )
 

@@ -149,7 +149,7 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
             "near_duplicate": duplicate >= 0,
             "outlier": far[i] > bounds.outlier.get(label, np.inf),
         }
-        reasons = tuple(name for name, found in checks.items() if found)
+        reasons = tuple(name for name, holds in checks.items() if holds)
         findings.append(Finding(reasons, int(real[i]), float(1 - close[i]), float(far[i]), duplicate))
     return findings
 
@@ -162,8 +162,8 @@ def _check_no_leak(synthetic: Prepared, close: np.ndarray, test: Prepared, bound
     """
     if not len(test):
         return
-    found, to_test = nearest(synthetic.gallery, test.gallery)
-    agreed = 1 - np.einsum("nc,nc->n", synthetic.embeddings, test.embeddings[found]) < bounds.feature_copy
+    closest, to_test = nearest(synthetic.gallery, test.gallery)
+    agreed = 1 - np.einsum("nc,nc->n", synthetic.embeddings, test.embeddings[closest]) < bounds.feature_copy
     explained = close >= bounds.copy
     clear, likely = to_test >= bounds.leak, to_test >= bounds.copy
     leaks = np.flatnonzero(np.where(explained, clear & agreed, clear | (likely & agreed)))

@@ -65,7 +65,8 @@ def _at_shifts(spectrum: np.ndarray) -> np.ndarray:
     """The inverse transform (N, K, shifts down, shifts across) of (N, K, _HALF, PAD) at SHIFTS only."""
     across = (spectrum.reshape(-1, PAD) @ _TO_DX).reshape(*spectrum.shape[:2], _HALF, len(SHIFTS)).swapaxes(2, 3)
     down = across.real @ _TO_DY.real - across.imag @ _TO_DY.imag
-    return down.swapaxes(2, 3)
+    correlation: np.ndarray = down.swapaxes(2, 3)
+    return correlation
 
 
 def _overlap_sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

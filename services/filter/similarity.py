@@ -31,15 +31,15 @@ def nearest(
         return best, similarity
     for start in range(0, len(queries), ROWS):
         rows = np.arange(start, min(start + ROWS, len(queries)))
-        found, possible = _candidates(queries, gallery, rows, forbidden)
+        candidates, possible = _candidates(queries, gallery, rows, forbidden)
         for part in range(0, len(rows), PAIRS):
             chosen = slice(part, part + PAIRS)
-            values = correlate(queries.whitened[rows[chosen]], gallery.whitened[found[chosen]])
+            values = correlate(queries.whitened[rows[chosen]], gallery.whitened[candidates[chosen]])
             values[~possible[chosen]] = -1
             top = values.argmax(axis=1)
             pair = np.arange(len(top))
             similarity[rows[chosen]] = values[pair, top]
-            best[rows[chosen]] = np.where(possible[chosen][pair, top], found[chosen][pair, top], -1)
+            best[rows[chosen]] = np.where(possible[chosen][pair, top], candidates[chosen][pair, top], -1)
     return best, similarity
 
 
@@ -70,5 +70,5 @@ def _candidates(
     everywhere, values = np.concatenate(winners, axis=1), np.concatenate(scores, axis=1)
     kept = min(CANDIDATES, values.shape[1])
     order = np.argpartition(-values, kept - 1, axis=1)[:, :kept]
-    found, value = np.take_along_axis(everywhere, order, axis=1), np.take_along_axis(values, order, axis=1)
-    return np.minimum(found, len(gallery) - 1), np.isfinite(value)
+    candidates, value = np.take_along_axis(everywhere, order, axis=1), np.take_along_axis(values, order, axis=1)
+    return np.minimum(candidates, len(gallery) - 1), np.isfinite(value)

@@ -88,7 +88,8 @@ def _magnitudes(raw: np.ndarray) -> np.ndarray:
     window = np.hanning(SIDE).astype(np.float32)
     spectrum = np.abs(fft.rfft2(raw * np.outer(window, window), workers=2))
     negative = (-np.arange(SKETCH)) % SIDE
-    return np.sqrt((spectrum[:, :SKETCH, :SKETCH] + spectrum[:, negative, :SKETCH]) / 2).reshape(len(raw), -1)
+    magnitudes: np.ndarray = np.sqrt((spectrum[:, :SKETCH, :SKETCH] + spectrum[:, negative, :SKETCH]) / 2)
+    return magnitudes.reshape(len(raw), -1)
 
 
 def _blocks(raw: np.ndarray) -> Iterable[np.ndarray]:

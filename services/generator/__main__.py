@@ -22,7 +22,7 @@ def build(server: grpc.Server, context: ServiceContext[GeneratorServiceSettings]
         right = f"at most {torch.cuda.device_count()}, the GPUs here: each process has one"
         raise InvalidInput(f"processes is {processes}: {right}", {"processes": right})
     servicer = GeneratorServicer(context.store, context.operations, device, context.manifests)
-    add_GeneratorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    add_GeneratorServiceServicer_to_server(servicer, server)
 
 
 def main() -> int:

@@ -100,8 +100,8 @@ class GeneratorCard(BaseModel):
             raise InvalidInput(f"class_labels are {len(labels)}: {right}", {"class_labels": right})
         if "" in labels:
             raise InvalidInput("one of class_labels is empty", {"class_labels": "a class, or nothing at all"})
-        found = [self.class_index(label, "class_labels") for label in labels]
-        indices = tuple(index for index in found if index is not None)
+        chosen = [self.class_index(label, "class_labels") for label in labels]
+        indices = tuple(index for index in chosen if index is not None)
         return indices * count if len(indices) == 1 else indices
 
     def restored_size(self) -> tuple[int, int]:

@@ -123,13 +123,13 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     ) -> generator_pb2.ListGeneratorsResponse:
         """List by page; a version whose card is broken is left out and logged."""
         models, token = page(list_models(self._store, bundle.KIND), request.page_size, request.page_token)
-        found = []
+        generators = []
         for name, version in GrpcCaller(context).each(models):
             try:
-                found.append(jobs.describe(self._store, bundle.read_card(self._store, f"{name}/{version}")))
+                generators.append(jobs.describe(self._store, bundle.read_card(self._store, f"{name}/{version}")))
             except Corrupted as error:
                 log.warning("generator left out", name=name, version=version, error=str(error))
-        return generator_pb2.ListGeneratorsResponse(generators=found, next_page_token=token)
+        return generator_pb2.ListGeneratorsResponse(generators=generators, next_page_token=token)
 
     def GetGenerator(
         self, request: generator_pb2.GetGeneratorRequest, context: grpc.ServicerContext

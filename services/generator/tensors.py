@@ -23,9 +23,11 @@ def parse(data: bytes, sha256: str, name: str) -> dict[str, Tensor]:
     Raises:
         Corrupted: another hash, or not safetensors.
     """
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise Corrupted(f"{name} has SHA-256 {found[:12]}…, its card says {sha256[:12]}…: it was changed or cut off")
+    actual_sha256 = hashlib.sha256(data).hexdigest()
+    if actual_sha256 != sha256:
+        raise Corrupted(
+            f"{name} has SHA-256 {actual_sha256[:12]}…, its card says {sha256[:12]}…: it was changed or cut off"
+        )
     try:
         return safetensors.torch.load(data)
     except SafetensorError as error:

@@ -180,9 +180,9 @@ def _train(request: generator_pb2.TrainGeneratorRequest, store: ObjectStore) -> 
     signal.signal(signal.SIGTERM, stop)
     code = OK
     try:
-        made = train_generator(request, AgreeingContext(own, world, device), world).generator
+        generator = train_generator(request, AgreeingContext(own, world, device), world).generator
         if world.writes:
-            log.info("trained", model=f"{made.name}/{made.version}", weights_sha256=made.weights_sha256)
+            log.info("trained", model=f"{generator.name}/{generator.version}", weights_sha256=generator.weights_sha256)
     except Interrupted:
         code = EVICTED
     distributed.leave()  # not after an error: others would break off at that, and end before this process has its code

@@ -17,14 +17,14 @@ def comments(message: Descriptor) -> dict[str, str]:
     text = (PROTO / message.file.name).read_text()
     body = re.search(rf"^message {message.name} {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)
     assert body
-    found: dict[str, str] = {}
+    by_field: dict[str, str] = {}
     said: list[str] = []
     for line in map(str.strip, body[1].splitlines()):
         if line.startswith("//"):
             said.append(line.removeprefix("//").strip())
         elif field := re.search(r"(\w+) = \d+", line):
-            found[field[1]], said = " ".join(said), []
-    return found
+            by_field[field[1]], said = " ".join(said), []
+    return by_field
 
 
 def value_of(text: str) -> float:

@@ -88,8 +88,8 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
         assert cycle["best_epoch"] == best["epoch"]
         assert set(best["test"]) == {"loss", "accuracy", "precision", "recall", "f1"}
     assert set(metrics["summary"]) == {"train", "validation", "test"}
-    for split, found in metrics["summary"].items():
-        for name, said in found.items():
+    for split, measures in metrics["summary"].items():
+        for name, said in measures.items():
             values = np.array([c["epochs"][c["best_epoch"] - 1][split][name] for c in metrics["cycles"]])
             assert said["mean"] == pytest.approx(values.mean()), (split, name)
             assert (said["low"], said["high"]) == (None, None), "two cycles have no interval"
@@ -110,9 +110,9 @@ def test_a_classifier_says_where_its_base_started(
         initial_weights="starter", trainable_base="none", head_units=16, epochs=1, batch=8, input_px=32
     )
     request = train_request(manifest, "t-starter", "started", settings=settings, cycles=1)
-    made = wait_for(service.channel, stub.TrainClassifier(request)).classifier
-    lineage = json.loads(store.get(store.key(made.card_uri)))["lineage"]
-    assert (trained.initial_weights, made.initial_weights, lineage["initial_weights"]) == (
+    classifier = wait_for(service.channel, stub.TrainClassifier(request)).classifier
+    lineage = json.loads(store.get(store.key(classifier.card_uri)))["lineage"]
+    assert (trained.initial_weights, classifier.initial_weights, lineage["initial_weights"]) == (
         "random",
         "starter",
         "starter",
@@ -201,9 +201,9 @@ def test_calibration_makes_a_new_version_of_the_same_weights(
     request = pb.CalibrateClassifierRequest(
         request_id="c1", model="tuned", manifest_uri=manifest, target="overkill=0.0"
     )
-    made = wait_for(service.channel, stub.CalibrateClassifier(request)).classifier
-    assert (made.version, made.weights_sha256) == ("2", trained.weights_sha256)
-    card = json.loads(store.get(store.key(made.card_uri)))
+    calibrated = wait_for(service.channel, stub.CalibrateClassifier(request)).classifier
+    assert (calibrated.version, calibrated.weights_sha256) == ("2", trained.weights_sha256)
+    card = json.loads(store.get(store.key(calibrated.card_uri)))
     assert card["operating_point"]["validation"]["overkill"]["count"] == 0
     assert card["lineage"]["calibrated_from"] == "tuned/1"
     assert len(stub.Classify(pb.ClassifyRequest(
@@ -221,16 +221,16 @@ def test_calibration_makes_a_new_version_of_the_same_weights(
 
 def test_an_export_says_how_far_it_agrees(trained, service: Service, stub, store: ObjectStore) -> None:
     request = pb.ExportClassifierRequest(request_id="x1", model="judge/1", format="onnx")
-    made = wait_for(service.channel, stub.ExportClassifier(request))
-    assert [store.key(uri).removeprefix(store.key(made.uri) + "/") for uri in made.files] == [
+    exported = wait_for(service.channel, stub.ExportClassifier(request))
+    assert [store.key(uri).removeprefix(store.key(exported.uri) + "/") for uri in exported.files] == [
         "model.onnx",
         "example.png",
         "export.json",
     ]
-    assert store.get(store.key(made.files[0]))[:2] == b"\x08\x08"  # ONNX's IR version
-    assert (made.images, made.agreement) == (6, 1.0)
-    assert made.accuracy == made.exported_accuracy
-    assert made.max_difference < 1e-4
+    assert store.get(store.key(exported.files[0]))[:2] == b"\x08\x08"  # ONNX's IR version
+    assert (exported.images, exported.agreement) == (6, 1.0)
+    assert exported.accuracy == exported.exported_accuracy
+    assert exported.max_difference < 1e-4
     error = fails(stub.ExportClassifier, pb.ExportClassifierRequest(request_id="x2", model="judge", format="h5"))
     assert isinstance(error, InvalidInput)
     assert "format" in error.fields

@@ -93,9 +93,9 @@ def test_what_is_served_is_what_was_trained(kind: str, stub, store: ObjectStore)
     logits = np.log(wanted) / 2  # put_classifier's temperature
     wanted = np.exp(logits) / np.exp(logits).sum()
     answer = classify(stub, "parts", content).classifications[0]
-    found = [answer.probabilities[label] for label in card.architecture.labels]
-    np.testing.assert_allclose(found, wanted[0], atol=2e-5)
-    assert answer.label == card.architecture.labels[int(np.argmax(found))]
+    probabilities = [answer.probabilities[label] for label in card.architecture.labels]
+    np.testing.assert_allclose(probabilities, wanted[0], atol=2e-5)
+    assert answer.label == card.architecture.labels[int(np.argmax(probabilities))]
     assert answer.rejected == (answer.probabilities["defect"] >= 0.3)
     assert answer.decision == ("defect" if answer.rejected else "good")
 

@@ -96,16 +96,18 @@ def fails(call, request) -> DefectoryError:
 def test_explain_one(stub, store: ObjectStore, classified: dict) -> None:
     uri, answer = next(iter(classified.items()))
     for label in ("", "good", "defect"):
-        found = stub.Explain(pb.ExplainRequest(model="judge", image=classifier_pb2.ImageSource(uri=uri), label=label))
-        assert found.predicted_label == decided(answer, store)
-        assert dict(found.probabilities) == pytest.approx(answer, abs=1e-5)
-        assert found.label == (label or found.predicted_label)
-        heat = np.asarray(Image.open(io.BytesIO(found.heatmap)))
+        explanation = stub.Explain(
+            pb.ExplainRequest(model="judge", image=classifier_pb2.ImageSource(uri=uri), label=label)
+        )
+        assert explanation.predicted_label == decided(answer, store)
+        assert dict(explanation.probabilities) == pytest.approx(answer, abs=1e-5)
+        assert explanation.label == (label or explanation.predicted_label)
+        heat = np.asarray(Image.open(io.BytesIO(explanation.heatmap)))
         assert heat.shape == (96, 96)
-        assert (found.heat_rows, found.heat_columns) == (3, 3)  # MobileNetV2 has a cell for every 32 pixels
+        assert (explanation.heat_rows, explanation.heat_columns) == (3, 3)  # MobileNetV2 has a cell for every 32 pixels
         assert heat.max() in (0, 255) or heat.max() > 128
-        assert Image.open(io.BytesIO(found.overlay)).size == (288, 288 + LEGEND_PX)
-        for box in found.boxes:
+        assert Image.open(io.BytesIO(explanation.overlay)).size == (288, 288 + LEGEND_PX)
+        for box in explanation.boxes:
             inside = heat[box.y : box.y + box.height, box.x : box.x + box.width]
             assert inside.max() >= 0.15 * heat.max()
 
@@ -115,9 +117,15 @@ def test_every_method_and_rule(stub, classified: dict, method: str) -> None:
     image = classifier_pb2.ImageSource(uri=next(iter(classified)))
     heats = set()
     for rule in pb.BoxRule.values():
-        found = stub.Explain(pb.ExplainRequest(model="judge", image=image, label="good", method=method, box_rule=rule))
-        heats.add(found.heatmap)
-        assert found.boxes or found.on_background or np.asarray(Image.open(io.BytesIO(found.heatmap))).max() == 0
+        explanation = stub.Explain(
+            pb.ExplainRequest(model="judge", image=image, label="good", method=method, box_rule=rule)
+        )
+        heats.add(explanation.heatmap)
+        assert (
+            explanation.boxes
+            or explanation.on_background
+            or np.asarray(Image.open(io.BytesIO(explanation.heatmap))).max() == 0
+        )
     assert len(heats) == 1
 
 
@@ -127,18 +135,18 @@ def test_heat_is_on_the_background_or_not(stub, classified: dict) -> None:
     image = classifier_pb2.ImageSource(content=encode_png(flat))
     shares = []
     for label in ("good", "defect"):
-        found = stub.Explain(pb.ExplainRequest(model="judge", image=image, label=label))
-        heat = np.asarray(Image.open(io.BytesIO(found.heatmap))).astype(float)
+        explanation = stub.Explain(pb.ExplainRequest(model="judge", image=image, label=label))
+        heat = np.asarray(Image.open(io.BytesIO(explanation.heatmap))).astype(float)
         if heat.max() > 0:
             outside = heat[(flat < 100).all(axis=2)].sum() / heat.sum()
-            assert found.background == pytest.approx(outside, abs=0.05)
-            assert found.on_background == (found.background > 0.5)
-            assert not (found.on_background and found.boxes)
-            assert ("background" in found.unclear) == found.on_background
-            assert bool(found.unclear) != bool(found.boxes)
-            shares.append(found.background)
+            assert explanation.background == pytest.approx(outside, abs=0.05)
+            assert explanation.on_background == (explanation.background > 0.5)
+            assert not (explanation.on_background and explanation.boxes)
+            assert ("background" in explanation.unclear) == explanation.on_background
+            assert bool(explanation.unclear) != bool(explanation.boxes)
+            shares.append(explanation.background)
         else:
-            assert "nothing spoke for the label" in found.unclear
+            assert "nothing spoke for the label" in explanation.unclear
     assert shares
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     source = classifier_pb2.ImageSource(content=encode_png(noise))

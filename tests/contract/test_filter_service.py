@@ -87,10 +87,11 @@ def ask(service: Service, judge: str = "judge", **fields) -> pb.FilterImagesResp
 
 
 def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
-    made = synthetic(store, "made", seed=5, copied=3)
+    synthetic_uri = synthetic(store, "made", seed=5, copied=3)
     response = ask(
-        service, request_id="f1", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="judged"
-    )
+        service, request_id="f1", manifest_uri=synthetic_uri, real_manifest_uri=real, policy=pb.POLICY_NONE,
+        dataset="judged",
+    )  # fmt: skip
     lines = read_manifest(store, response.manifest_uri)
     assert len(lines) == 16
     assert all("near_copy" in line.judgement.reasons for line in lines[12:15])
@@ -109,8 +110,8 @@ def test_verdicts(service: Service, store: ObjectStore, real: str) -> None:
     assert 0 < card["limits"]["copy_correlation"] < card["limits"]["leak_correlation"] < 1
     assert card["warnings"] == list(response.warnings) == []  # the judge is cross-fitted
     second = ask(
-        service, request_id="f2", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE, dataset="again",
-        accepted_manifest_uris=[response.manifest_uri],
+        service, request_id="f2", manifest_uri=synthetic_uri, real_manifest_uri=real, policy=pb.POLICY_NONE,
+        dataset="again", accepted_manifest_uris=[response.manifest_uri],
     )  # fmt: skip
     assert second.verdicts.get("accepted", 0) == 0
 
@@ -130,12 +131,12 @@ def test_a_judge_that_knows_the_real_images_is_told(store: ObjectStore, real: st
 
 
 def test_confidence_and_its_complement(service: Service, store: ObjectStore, real: str) -> None:
-    made = synthetic(store, "more", seed=6)
+    synthetic_uri = synthetic(store, "more", seed=6)
     counts = []
     for policy in (pb.POLICY_CONFIDENT, pb.POLICY_INFORMATIVE):
         name = pb.Policy.Name(policy).lower().replace("_", "-")
         response = ask(
-            service, request_id=name, manifest_uri=made, real_manifest_uri=real, policy=policy, dataset=name,
+            service, request_id=name, manifest_uri=synthetic_uri, real_manifest_uri=real, policy=policy, dataset=name,
             novelty_gate=False, threshold=0.5,
         )  # fmt: skip
         counts.append(response.verdicts.get("accepted", 0))
@@ -143,9 +144,9 @@ def test_confidence_and_its_complement(service: Service, store: ObjectStore, rea
 
 
 def test_without_the_gate_copies_are_told_and_kept(service: Service, store: ObjectStore, real: str) -> None:
-    made = synthetic(store, "ungated", seed=5, copied=3)
+    synthetic_uri = synthetic(store, "ungated", seed=5, copied=3)
     response = ask(
-        service, request_id="ungated", manifest_uri=made, real_manifest_uri=real, policy=pb.POLICY_NONE,
+        service, request_id="ungated", manifest_uri=synthetic_uri, real_manifest_uri=real, policy=pb.POLICY_NONE,
         dataset="ungated-judged", novelty_gate=False,
     )  # fmt: skip
     lines = read_manifest(store, response.manifest_uri)[12:15]
@@ -156,10 +157,10 @@ def test_without_the_gate_copies_are_told_and_kept(service: Service, store: Obje
 
 @pytest.mark.parametrize("gate", [True, False])
 def test_copies_of_test_images_stop_the_run(service: Service, store: ObjectStore, real: str, gate: bool) -> None:
-    made = synthetic(store, "leaked", seed=7, split="test", copied=2)
+    synthetic_uri = synthetic(store, "leaked", seed=7, split="test", copied=2)
     with pytest.raises(FailedPrecondition, match="test images"):
         ask(
-            service, request_id=f"leak{gate}", manifest_uri=made, real_manifest_uri=real, dataset="leak",
+            service, request_id=f"leak{gate}", manifest_uri=synthetic_uri, real_manifest_uri=real, dataset="leak",
             novelty_gate=gate,
         )  # fmt: skip
     assert not store.exists("datasets/leak/dataset.json")
@@ -183,13 +184,13 @@ def test_refusals(service: Service, store: ObjectStore, real: str, change: dict,
 
 
 def test_labels_that_the_judge_does_not_know(service: Service, store: ObjectStore, real: str) -> None:
-    made = synthetic(store, "odd", seed=8)
+    synthetic_uri = synthetic(store, "odd", seed=8)
     with pytest.raises(InvalidInput, match="label_thresholds: there is no label dent"):
         ask(
-            service, request_id="odd1", manifest_uri=made, real_manifest_uri=real, dataset="odd1",
+            service, request_id="odd1", manifest_uri=synthetic_uri, real_manifest_uri=real, dataset="odd1",
             label_thresholds={"dent": 0.5},
         )  # fmt: skip
-    lines = [replace(x, label="dent") for x in read_manifest(store, made)]
+    lines = [replace(x, label="dent") for x in read_manifest(store, synthetic_uri)]
     renamed = write_dataset(store, "renamed", lines, {})
     with pytest.raises(InvalidInput, match="the judge knows defect, good"):
         ask(service, request_id="odd2", manifest_uri=renamed, real_manifest_uri=real, dataset="odd2")
@@ -255,11 +256,11 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
     assert kept["test"] == decisions
     assert kept["validation"]["labels"]["good"]["recall"] == 1  # no good part is rejected
 
-    made = [
+    synthetic_lines = [
         replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="")
         for line in read_manifest(store, make_dataset(store, "kinds-made", seed=33, each=4, labels=labels))
     ]
-    manifest = write_dataset(store, "kinds-new", made, {})
+    manifest = write_dataset(store, "kinds-new", synthetic_lines, {})
     judged = ask(
         service, request_id="kf", manifest_uri=manifest, real_manifest_uri=kinds, dataset="kinds-judged",
         judge="kinds", label_thresholds={"stripe": 0.0},
@@ -272,17 +273,17 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
         explain = explainer_pb2_grpc.ExplainerServiceStub(explainer.channel).Explain
         image = classifier_pb2.ImageSource(uri=images[0]["uri"])
         for label in labels:
-            found = explain(explainer_pb2.ExplainRequest(model="kinds", image=image, label=label))
-            assert found.label == label
-            assert found.predicted_label == labels[taken[0]]
-            assert set(found.probabilities) == set(labels)
+            explanation = explain(explainer_pb2.ExplainRequest(model="kinds", image=image, label=label))
+            assert explanation.label == label
+            assert explanation.predicted_label == labels[taken[0]]
+            assert set(explanation.probabilities) == set(labels)
 
 
 def test_a_judge_that_is_calibrated_anew_judges_the_same_images(
     service: Service, classifier: Service, store: ObjectStore, real: str
 ) -> None:
-    made = synthetic(store, "calibrated", seed=11)
-    fields = {"manifest_uri": made, "real_manifest_uri": real, "dataset": "calibrated-judged"}
+    synthetic_uri = synthetic(store, "calibrated", seed=11)
+    fields = {"manifest_uri": synthetic_uri, "real_manifest_uri": real, "dataset": "calibrated-judged"}
     first = ask(service, request_id="before", **fields)
     calibrate = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).CalibrateClassifier
     request = classifier_pb2.CalibrateClassifierRequest(request_id="anew", model="judge", manifest_uri=real)

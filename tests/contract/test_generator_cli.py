@@ -49,16 +49,16 @@ def defectory(store: ObjectStore, service: Service) -> Command:
             app, ["generator", *map(str, arguments), "--json"], env=environ, catch_exceptions=False
         )
         assert done.exit_code == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        printed: dict[str, Any] = json.loads(done.stdout)
+        return printed
 
     return run
 
 
 def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
     file = tmp_path / "deep/tiny.safetensors"
-    made = defectory("export", "tiny", "--out", file)
-    assert made["bytes"] == file.stat().st_size
+    exported = defectory("export", "tiny", "--out", file)
+    assert exported["bytes"] == file.stat().st_size
     back = defectory("import", file, "--name", "back", "--label", "scratch")
     shown = defectory("show", "tiny")
     assert (back["model"], back["label"], back["weights_sha256"]) == ("back/1", "scratch", shown["weights_sha256"])
@@ -68,8 +68,8 @@ def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: 
 
 
 def test_an_onnx_file(defectory: Command, tmp_path: Path) -> None:
-    made = defectory("export", "tiny", "--format", "onnx", "--out", tmp_path / "model.bin")
-    assert made["grey_levels_off"] <= 1
+    exported = defectory("export", "tiny", "--format", "onnx", "--out", tmp_path / "model.bin")
+    assert exported["grey_levels_off"] <= 1
     assert [x.name for x in onnx.load(tmp_path / "model.bin").graph.input] == ["z", "truncation_psi"]
 
 
@@ -85,18 +85,18 @@ def test_film_and_grid_and_sheet(defectory: Command, tmp_path: Path) -> None:
     defectory("mix", "tiny", "--rows", "0-1", "--columns", "5,7", "--styles", "0", *CUT, "--out", tmp_path / "mix.png")
     grid = np.asarray(decode((tmp_path / "mix.png").read_bytes()))
     assert grid.shape == (48, 48, 3)
-    made = defectory("preview", "--model", "tiny", "--seeds", "0-4", *CUT, "--out", tmp_path / "pictures")
-    sheet = np.asarray(decode(Path(made["sheet"]).read_bytes()))
+    preview = defectory("preview", "--model", "tiny", "--seeds", "0-4", *CUT, "--out", tmp_path / "pictures")
+    sheet = np.asarray(decode(Path(preview["sheet"]).read_bytes()))
     assert sheet.shape == (2 * 16, 3 * 16, 3)
-    np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(made["files"][4]).read_bytes())))
+    np.testing.assert_array_equal(sheet[16:, 16:32], np.asarray(decode(Path(preview["files"][4]).read_bytes())))
     np.testing.assert_array_equal(grid[16:32, :16], sheet[:16, :16])
     assert not np.array_equal(sheet[:16, :16], sheet[:16, 16:32])
 
 
 def test_synthesis_in_half_precision(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
     given = ("--model", "tiny", "--seeds", "0-1", "--noise", "const", "--precision", "bf16", "--half-resolutions", 1)
-    made = defectory("synthesize", *given, *CUT, "--out", tmp_path / "made")
-    lines = read_manifest(store, made["manifest_uri"])
+    synthesized = defectory("synthesize", *given, *CUT, "--out", tmp_path / "made")
+    lines = read_manifest(store, synthesized["manifest_uri"])
     assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in lines} == {("bf16", 1)}
     assert {(line.synthesis.truncation_psi, line.synthesis.truncation_cutoff) for line in lines} == {(0.0, 2)}
     assert len({line.file.sha256 for line in lines}) == 2
@@ -113,8 +113,8 @@ def test_settings_of_a_training_reach_it(defectory: Command, store: ObjectStore)
     given = ("--augment", "fixed", "--augment-p", 0.25, "--style-mixing", 0.5, "--path-length-weight", 0,
              "--ema-kimg", 0.5, "--half-resolutions", 2, "--measured-images", 0, "--z-dim", 16, "--w-dim", 24,
              "--mapping-layers", 3, "--channel-max", 12)  # fmt: skip
-    made = defectory(*TRAIN, "--name", "set", *given)
-    assert made["augment_p"] == 0.25
+    trained = defectory(*TRAIN, "--name", "set", *given)
+    assert trained["augment_p"] == 0.25
     settings = read_card(store, "set").settings
     assert (settings.style_mixing, settings.path_length_weight) == (0.5, 0)
     assert (settings.ema_kimg, settings.half_resolutions) == (0.5, 2)
@@ -138,18 +138,20 @@ def test_classes_of_films_grids_and_projections(defectory: Command, tmp_path: Pa
     assert film["frames"] == 2
     grid = ("--rows", 4, "--columns", 4, "--styles", "0-5", "--class", "bent,cut", "--out", tmp_path / "mix.png")
     defectory("mix", "kinds", *grid)
-    made = defectory("preview", "--model", "kinds", "--seeds", 4, "--class", "bent", "--out", tmp_path)
+    preview = defectory("preview", "--model", "kinds", "--seeds", 4, "--class", "bent", "--out", tmp_path)
     mixed = np.asarray(decode((tmp_path / "mix.png").read_bytes()))[16:, 16:]
-    np.testing.assert_array_equal(mixed, np.asarray(decode(Path(made["files"][0]).read_bytes())))  # all of the row's
-    found = defectory("project", made["files"][0], "--model", "kinds", "--class", "cut", "--steps", 10, "--compared", 0,
-                      "--out", tmp_path)  # fmt: skip
-    assert "psnr_db" in found
+    np.testing.assert_array_equal(mixed, np.asarray(decode(Path(preview["files"][0]).read_bytes())))  # all of the row's
+    projection = defectory("project", preview["files"][0], "--model", "kinds", "--class", "cut", "--steps", 10,
+                           "--compared", 0, "--out", tmp_path)  # fmt: skip
+    assert "psnr_db" in projection
 
 
 def test_a_projection(defectory: Command, tmp_path: Path) -> None:
-    made = defectory("preview", "--model", "tiny", "--seeds", "1", "--out", tmp_path / "pictures")
-    found = defectory("project", made["files"][0], "--model", "tiny", "--steps", 10, "--compared", 1, "--out", tmp_path)
-    assert {"psnr_db", "own_psnr_db", "unexplained_ratio"} <= found.keys()
+    preview = defectory("preview", "--model", "tiny", "--seeds", "1", "--out", tmp_path / "pictures")
+    projection = defectory(
+        "project", preview["files"][0], "--model", "tiny", "--steps", 10, "--compared", 1, "--out", tmp_path
+    )
+    assert {"psnr_db", "own_psnr_db", "unexplained_ratio"} <= projection.keys()
     assert decode((tmp_path / "projection.png").read_bytes()).size == (32, 32)
     with np.load(io.BytesIO((tmp_path / "projection.npz").read_bytes())) as latents:
         assert "w" in latents

@@ -52,9 +52,9 @@ def file_of(store: ObjectStore, uri: str, sha256: str) -> bytes:
 
 def test_an_exported_generator_is_imported_as_the_same(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="out", model="tiny", format="safetensors")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
-    assert len(file_of(store, made.file_uri, made.sha256)) == made.size_bytes
-    back = pb.ImportGeneratorRequest(request_id="in", safetensors_uri=made.file_uri, name="back")
+    exported = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
+    assert len(file_of(store, exported.file_uri, exported.sha256)) == exported.size_bytes
+    back = pb.ImportGeneratorRequest(request_id="in", safetensors_uri=exported.file_uri, name="back")
     generator = wait_for(service.channel, stub.ImportGenerator(back), timeout_s=PATIENT_S).generator
     original = stub.GetGenerator(pb.GetGeneratorRequest(model="tiny")).generator
     assert (generator.weights_sha256, generator.label) == (original.weights_sha256, original.label)
@@ -64,22 +64,22 @@ def test_an_exported_generator_is_imported_as_the_same(service: Service, stub: A
 
 def test_an_onnx_export_makes_the_previews_pictures(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="onnx", model="tiny/1", format="onnx")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
+    exported = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
     session = onnxruntime.InferenceSession(
-        file_of(store, made.file_uri, made.sha256), providers=["CPUExecutionProvider"]
+        file_of(store, exported.file_uri, exported.sha256), providers=["CPUExecutionProvider"]
     )
     z = np.random.RandomState(11).randn(1, 8).astype(np.float32)
     image = session.run(["image"], {"z": z, "truncation_psi": np.array(0.5, np.float32)})[0][0]
     shown = decode(stub.Preview(pb.PreviewRequest(model="tiny", seeds=[11], truncation_psi=0.5)).images[0])
     pixels = np.clip(np.floor(image.transpose(1, 2, 0) * 127.5 + 128), 0, 255)
     assert np.abs(pixels - np.asarray(shown)).max() <= 1
-    assert made.grey_levels_off <= 1
+    assert exported.grey_levels_off <= 1
 
 
 def test_a_changed_export_is_refused(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.ExportGeneratorRequest(request_id="cut", model="tiny", format="safetensors")
-    made = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
-    data = bytearray(store.get(store.key(made.file_uri)))
+    exported = wait_for(service.channel, stub.ExportGenerator(request), timeout_s=PATIENT_S)
+    data = bytearray(store.get(store.key(exported.file_uri)))
     data[-1] ^= 1
     store.put("imports/changed.safetensors", bytes(data))
     uri = store.uri("imports/changed.safetensors")
@@ -95,9 +95,9 @@ def test_a_film(service: Service, stub: Any, store: ObjectStore, form: str, mode
         request_id=f"{model}-{form}", model=model, seeds=[0, 1, 2], frames=6, loop=True, format=form
     )
     seen = []
-    made = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=PATIENT_S)
-    data = file_of(store, made.file_uri, made.sha256)
-    assert made.frames == 6
+    response = wait_for(service.channel, stub.Interpolate(request), seen.append, timeout_s=PATIENT_S)
+    data = file_of(store, response.file_uri, response.sha256)
+    assert response.frames == 6
     assert {progress.unit for progress in seen if progress.unit} <= {"frames"}
     if form == "webp":
         with Image.open(io.BytesIO(data)) as film:
@@ -112,22 +112,22 @@ def test_pictures_mixtures_and_projections_keep_transparency(service: Service, s
     shown = np.asarray(decode(own, keep_alpha=True))
     assert shown.shape == (16, 16, 4)
     request = pb.MixStylesRequest(request_id="clear-mix", model="clear", rows=[0], columns=[6], styles=[0])
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
-    grid = np.asarray(decode(store.get(store.key(made.sheet_uri)), keep_alpha=True))
+    mixture = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
+    grid = np.asarray(decode(store.get(store.key(mixture.sheet_uri)), keep_alpha=True))
     np.testing.assert_array_equal(grid[:16, 16:], shown)
     store.put("imports/clear.png", own)
     request = pb.ProjectImageRequest(
         request_id="clear-project", model="clear", image_uri=store.uri("imports/clear.png"), steps=10, compared=1
     )
-    found = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
-    assert decode(store.get(store.key(found.picture_uri)), keep_alpha=True).mode == "RGBA"
+    projection = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
+    assert decode(store.get(store.key(projection.picture_uri)), keep_alpha=True).mode == "RGBA"
 
 
 def test_a_grid_of_mixtures(service: Service, stub: Any, store: ObjectStore) -> None:
     request = pb.MixStylesRequest(request_id="mix", model="tiny", rows=[0, 1], columns=[5, 6, 7], styles=[0, 1])
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
-    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
-    assert made.count == 6
+    mixture = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
+    grid = np.asarray(decode(store.get(store.key(mixture.sheet_uri))))
+    assert mixture.count == 6
     assert grid.shape == (3 * 16, 4 * 16, 3)
     shown = decode(stub.Preview(pb.PreviewRequest(model="tiny", seeds=[6])).images[0])
     np.testing.assert_array_equal(grid[:16, 2 * 16 : 3 * 16], np.asarray(shown))
@@ -138,8 +138,8 @@ def test_films_and_mixtures_in_half_precision(service: Service, stub: Any, store
     request = pb.MixStylesRequest(
         request_id="half", model="tiny", rows=[0], columns=[6], styles=[0], precision="bf16", half_resolutions=1
     )
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
-    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    mixture = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
+    grid = np.asarray(decode(store.get(store.key(mixture.sheet_uri))))
     np.testing.assert_array_equal(grid[:16, 16:], np.asarray(decode(shown)))
     hashes = set()
     for precision, count in (("fp32", 0), ("bf16", 0), ("bf16", 1)):
@@ -158,22 +158,22 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
     store.put("imports/own.png", own)
     uri = write_images(store, "foreign", [("defect", "validation")])
     foreign = json.loads(store.get(store.key(uri)))["file"]["uri"]
-    found = {}
+    projections = {}
     for name, image in (("own", store.uri("imports/own.png")), ("foreign", foreign)):
         request = pb.ProjectImageRequest(
             request_id=f"project-{name}", model="tiny", image_uri=image, steps=100, manifest_uri=uri
         )
-        found[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
-    ratios = {name: response.metrics["unexplained_ratio"] for name, response in found.items()}
-    assert 3 * ratios["own"] < ratios["foreign"], found
-    assert found["own"].metrics["psnr_db"] > found["foreign"].metrics["psnr_db"] + 6
-    assert not found["own"].used_discriminator  # this model has no checkpoint
-    picture = np.asarray(decode(store.get(store.key(found["own"].picture_uri))))
+        projections[name] = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
+    ratios = {name: response.metrics["unexplained_ratio"] for name, response in projections.items()}
+    assert 3 * ratios["own"] < ratios["foreign"], projections
+    assert projections["own"].metrics["psnr_db"] > projections["foreign"].metrics["psnr_db"] + 6
+    assert not projections["own"].used_discriminator  # this model has no checkpoint
+    picture = np.asarray(decode(store.get(store.key(projections["own"].picture_uri))))
     assert picture.shape == (5 * 16, 2 * 16, 3)  # itself, three of the network's own, the one that was held out
-    held_out = {name: response.metrics["held_out_unexplained"] for name, response in found.items()}
-    assert held_out["own"] == pytest.approx(found["foreign"].metrics["unexplained"], rel=0.2)
+    held_out = {name: response.metrics["held_out_unexplained"] for name, response in projections.items()}
+    assert held_out["own"] == pytest.approx(projections["foreign"].metrics["unexplained"], rel=0.2)
     np.testing.assert_array_equal(picture[:16, :16], np.asarray(decode(own)))
-    with np.load(io.BytesIO(store.get(store.key(found["own"].latents_uri)))) as latents:
+    with np.load(io.BytesIO(store.get(store.key(projections["own"].latents_uri)))) as latents:
         assert latents["w"].shape == (8,)
         assert latents["noise_0"].shape == (4, 4)
 
@@ -203,8 +203,8 @@ def test_rows_and_columns_are_of_their_classes(
     request = pb.MixStylesRequest(
         request_id=f"mix-{len(labels)}", model="kinds", rows=[2], columns=[2], styles=[0, 1], class_labels=labels
     )
-    made = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
-    grid = np.asarray(decode(store.get(store.key(made.sheet_uri))))
+    mixture = wait_for(service.channel, stub.MixStyles(request), timeout_s=PATIENT_S)
+    grid = np.asarray(decode(store.get(store.key(mixture.sheet_uri))))
     np.testing.assert_array_equal(grid[:16, 16:], shown(stub, 2, column))
     np.testing.assert_array_equal(grid[16:, :16], shown(stub, 2, row))
     assert np.array_equal(grid[16:, 16:], grid[:16, 16:]) == (row == column)
@@ -214,19 +214,19 @@ def test_a_projection_compares_with_images_of_its_class(service: Service, stub: 
     uri = write_images(store, "kinds-shown", [("bent", "validation"), ("cut", "validation")])
     bent, cut = (np.asarray(decode(store.get(store.key(line.file.uri)))) for line in read_manifest(store, uri))
     store.put("imports/kind.png", stub.Preview(pb.PreviewRequest(model="kinds", seeds=[9])).images[0])
-    lefts, found = {}, {}
+    lefts, projected = {}, {}
     for label in ("", "bent", "cut"):
         request = pb.ProjectImageRequest(
             request_id=f"project-of-{label}", model="kinds", image_uri=store.uri("imports/kind.png"), steps=10,
             compared=2, manifest_uri=uri, class_label=label,
         )  # fmt: skip
-        made = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
-        picture = np.asarray(decode(store.get(store.key(made.picture_uri))))
+        projection = wait_for(service.channel, stub.ProjectImage(request), timeout_s=PATIENT_S)
+        picture = np.asarray(decode(store.get(store.key(projection.picture_uri))))
         lefts[label] = [picture[start : start + 16, :16] for start in range(16, len(picture), 16)]
-        found[label] = picture[:16, 16:]
+        projected[label] = picture[:16, 16:]
     np.testing.assert_array_equal(lefts["cut"], [shown(stub, 0, "cut"), shown(stub, 1, "cut"), cut])
     np.testing.assert_array_equal(lefts[""], [shown(stub, 0, "bent"), shown(stub, 1, "cut"), bent, cut])
-    assert not np.array_equal(found["bent"], found["cut"])  # they start from the means of their classes
+    assert not np.array_equal(projected["bent"], projected["cut"])  # they start from the means of their classes
 
 
 GIVEN = {

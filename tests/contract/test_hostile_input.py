@@ -121,10 +121,10 @@ def fails(call, *arguments, **fields) -> DefectoryError:
 
 @pytest.mark.parametrize("kind", list(pictures.good()))
 def test_odd_images_are_explained(kind: str, running: Running) -> None:
-    found = running.explain(image=classifier_pb2.ImageSource(content=pictures.good()[kind]))
-    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    assert Image.open(io.BytesIO(found.heatmap)).size == UPRIGHT.get(kind, (96, 80))
-    assert Image.open(io.BytesIO(found.overlay)).format == "PNG"
+    explanation = running.explain(image=classifier_pb2.ImageSource(content=pictures.good()[kind]))
+    assert sum(explanation.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert Image.open(io.BytesIO(explanation.heatmap)).size == UPRIGHT.get(kind, (96, 80))
+    assert Image.open(io.BytesIO(explanation.overlay)).format == "PNG"
 
 
 @pytest.mark.parametrize("kind", list(pictures.bad()))
@@ -188,17 +188,17 @@ def test_long_names_come_back_with_the_right_error(running: Running, real: str) 
 
 
 def test_a_dataset_is_explained_without_its_hostile_files(running: Running, hostile: str) -> None:
-    found = running.explain_images(request_id="all", manifest_uri=hostile, limit=100)
-    assert found.count == len(pictures.good())
+    explained = running.explain_images(request_id="all", manifest_uri=hostile, limit=100)
+    assert explained.count == len(pictures.good())
 
 
 def test_hostile_files_are_rejected_as_unreadable_and_the_others_judged(
     running: Running, hostile: str, real: str
 ) -> None:
-    found = running.filter_images(
+    filtered = running.filter_images(
         request_id="all", manifest_uri=hostile, real_manifest_uri=real, policy=filter_pb2.POLICY_NONE
     )
-    judged = {line.origin.source: line for line in read_manifest(running.store, found.manifest_uri)}
+    judged = {line.origin.source: line for line in read_manifest(running.store, filtered.manifest_uri)}
     unreadable = {source for source, line in judged.items() if "unreadable" in line.judgement.reasons}
     assert unreadable == {*pictures.bad(), "outside"}
     assert all(judged[kind].judgement.scores for kind in pictures.good())

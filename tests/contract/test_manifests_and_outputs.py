@@ -196,13 +196,14 @@ def test_a_picture_that_was_replaced_is_lost_data_and_named(running: Running) ->
     for line in lines[1:3]:
         running.store.put(running.store.key(line.file.uri), encode_png(noise))
     synthetic = [replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="") for line in lines]
-    made = write_dataset(running.store, "replaced-made", synthetic, {})
+    synthetic_uri = write_dataset(running.store, "replaced-made", synthetic, {})
     other = make_dataset(running.store, "untouched", seed=4)
     for service, call, fields in (
         (running.classifier, "EvaluateClassifier", {"model": "parts", "manifest_uri": uri}),
         (running.explainer, "ExplainImages", {"models": ["parts"], "manifest_uri": uri, "output_prefix": "why"}),
         (running.filter, "FilterImages",
-         {"judge_model": "parts", "manifest_uri": made, "real_manifest_uri": other, "dataset": "judged-replaced"}),
+         {"judge_model": "parts", "manifest_uri": synthetic_uri, "real_manifest_uri": other,
+           "dataset": "judged-replaced"}),
     ):  # fmt: skip
         error = fails(running, service, call, request_id="replaced", **fields)
         assert isinstance(error, Corrupted), call

@@ -22,8 +22,8 @@ def test_an_imported_snapshot_makes_the_references_pictures(tmp_path: Path, monk
     def defectory(command: str) -> dict[str, object]:
         done = CliRunner().invoke(app, ["generator", *command.split(), "--json"], catch_exceptions=False)
         assert done.exit_code == 0, done.stderr
-        found: dict[str, object] = json.loads(done.stdout)
-        return found
+        printed: dict[str, object] = json.loads(done.stdout)
+        return printed
 
     assert defectory(f"import {file.name} --name official --label face")["model"] == "official/1"
     look = "--truncation-psi 0.7 --noise const"

@@ -145,8 +145,8 @@ def test_files_are_answered_as_arrays_and_as_classify_does(stub, service: Servic
     images = [classifier_pb2.ImageSource(content=CONTENT)]
     answer = classify(classifier_pb2.ClassifyRequest(model="parts", images=images)).classifications[0]
     expected = [answer.probabilities["defect"], answer.probabilities["good"]]
-    for found in (*raw, typed[0], array[0]):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for probabilities in (*raw, typed[0], array[0]):
+        np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert labels == [answer.decision.encode()] * 2
 
 

@@ -142,7 +142,7 @@ def test_a_photograph_is_explained_as_its_ingested_image_and_shown_whole(
     both = sources(store, photographs, "pad", "scratch/2-turned.jpg")
     reasons = [explain(explainer_pb2.ExplainRequest(model="pad", image=source), timeout=PATIENT_S) for source in both]
     assert reasons[0].probabilities == reasons[1].probabilities
-    assert [Image.open(io.BytesIO(found.heatmap)).size for found in reasons] == [(330, 170)] * 2
+    assert [Image.open(io.BytesIO(explanation.heatmap)).size for explanation in reasons] == [(330, 170)] * 2
     classify = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel).Classify
     request = classifier_pb2.ClassifyRequest(model="pad", images=both[:1])
     answer = classify(request, timeout=PATIENT_S).classifications[0]

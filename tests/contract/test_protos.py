@@ -31,12 +31,14 @@ def test_stubs_are_not_stale(tmp_path: Path) -> None:
         f"--plugin=protoc-gen-mypy_grpc={bin_folder / 'protoc-gen-mypy_grpc'}", *protos,
     ]  # fmt: skip
     subprocess.run(command, check=True)
-    made = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    generated = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
     stubs = ROOT / "defectory/api"
     committed = {
         p.relative_to(ROOT): p.read_bytes()
         for p in stubs.rglob("*")
         if p.is_file() and p.name != "__init__.py" and "__pycache__" not in p.parts
     }
-    if made != committed:
-        pytest.fail(f"run `make proto`: {sorted(map(str, made.keys() ^ committed.keys()))} or their content differ")
+    if generated != committed:
+        pytest.fail(
+            f"run `make proto`: {sorted(map(str, generated.keys() ^ committed.keys()))} or their content differ"
+        )

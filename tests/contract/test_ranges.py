@@ -48,10 +48,10 @@ def numbers(message: Descriptor) -> Iterator[FieldDescriptor]:
 
 def extremes(field: FieldDescriptor) -> list[float]:
     if field.cpp_type in WHOLE:
-        found: list[float] = [-(2 ** WHOLE[field.cpp_type]), -1, 2 ** WHOLE[field.cpp_type] - 1]
+        edge_values: list[float] = [-(2 ** WHOLE[field.cpp_type]), -1, 2 ** WHOLE[field.cpp_type] - 1]
     else:
-        found = [-math.inf, -1e308, -1.0, -5e-324, 5e-324, 1e-300, 1e300, math.inf, math.nan]
-    return [*found, 0] if field.has_presence else found
+        edge_values = [-math.inf, -1e308, -1.0, -5e-324, 5e-324, 1e-300, 1e300, math.inf, math.nan]
+    return [*edge_values, 0] if field.has_presence else edge_values
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_every_number_of_a_request_has_its_range_on_its_page(message: Descriptor
 def models() -> Iterator[type[BaseModel]]:
     yield from (ServiceSettings, ClassifierSettings, FilterSettings, GeneratorServiceSettings)
     yield from (
-        found
-        for _, found in inspect.getmembers(pipeline, inspect.isclass)
-        if issubclass(found, BaseModel) and found.__module__.startswith("orchestrator.pipeline.")
+        model
+        for _, model in inspect.getmembers(pipeline, inspect.isclass)
+        if issubclass(model, BaseModel) and model.__module__.startswith("orchestrator.pipeline.")
     )
 
 

@@ -127,9 +127,9 @@ def test_a_field_says_the_settings_default(message: Descriptor, model: type[JobS
         assert f"The default: {field.enum_type.values_by_number[1].name}." in page
         assert field.enum_type.values_by_number[1].name.endswith(f"_{default.upper()}")
         return
-    found = re.search(r'(?:default|absent:|\b0:) "?([\w+-]+(?:\.\d+)?)', comments(message)[name])
-    assert found, comments(message)[name]
-    assert found[1] == (str(default).lower() if isinstance(default, bool | str) else f"{default:g}")
+    stated = re.search(r'(?:default|absent:|\b0:) "?([\w+-]+(?:\.\d+)?)', comments(message)[name])
+    assert stated, comments(message)[name]
+    assert stated[1] == (str(default).lower() if isinstance(default, bool | str) else f"{default:g}")
 
 
 @pytest.mark.parametrize(("message", "model", "name"), FIELDS)

@@ -24,9 +24,9 @@ MARKED = re.compile(r"(?ms)^<!-- run by a test: ([\w, ]+) -->\n```(\w+)\n(.*?)^`
 
 def snippets(page: str, start: str) -> dict[str, str]:
     """name -> code, in the page's order, of the blocks whose marks begin so."""
-    found = {name: code for name, _, code in MARKED.findall((ROOT / page).read_text()) if name.startswith(start)}
-    assert found
-    return found
+    blocks = {name: code for name, _, code in MARKED.findall((ROOT / page).read_text()) if name.startswith(start)}
+    assert blocks
+    return blocks
 
 
 def test_every_mark_is_one_that_a_test_runs() -> None:
@@ -84,8 +84,8 @@ def test_an_exported_model_is_used_as_printed_without_defectory(tmp_path: Path) 
     store = open_store(f"file://{tmp_path}/store")
     bundle(store, weights_bytes(lively(ARCHITECTURE)), make_dataset(store))
     (tmp_path / "build/screws").mkdir(parents=True)
-    made = export(store, "judge", "onnx", "", lambda *_: None)
-    Path(made.uri.removeprefix("file://")).rename(tmp_path / "build/screws/onnx")
+    exported = export(store, "judge", "onnx", "", lambda *_: None)
+    Path(exported.uri.removeprefix("file://")).rename(tmp_path / "build/screws/onnx")
     (code,) = snippets("docs/classifier.md", "export").values()
     assert "defectory" not in code.lower()
 

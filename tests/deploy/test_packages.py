@@ -92,27 +92,27 @@ def imports(path: Path) -> frozenset[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.body = []
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(modules)
 
 
 @cache
 def packages_of(path: Path) -> frozenset[str]:
     """Packages that a file imports; a module that several fill stands for each of them."""
-    found: set[str] = set()
+    packages: set[str] = set()
     for module in imports(path):
         top = module.partition(".")[0]
         if top == "google":
-            found |= {GOOGLE[prefix] for prefix in GOOGLE if module.startswith(prefix)}
+            packages |= {GOOGLE[prefix] for prefix in GOOGLE if module.startswith(prefix)}
         elif top not in OURS and top not in sys.stdlib_module_names:
             installed = {canonical(name) for name in DISTRIBUTIONS.get(top, [top])}
-            found |= {BUILD_OF.get(name, name) for name in installed}
-    return frozenset(found)
+            packages |= {BUILD_OF.get(name, name) for name in installed}
+    return frozenset(packages)
 
 
 def needed(start: Iterable[Path]) -> dict[str, Path]:
@@ -125,7 +125,7 @@ def needed(start: Iterable[Path]) -> dict[str, Path]:
         seen.add(path)
         packages |= dict.fromkeys(packages_of(path), path)
         ours = [module for module in imports(path) if module.partition(".")[0] in OURS]
-        waiting += [found for module in ours if (found := module_file(module))]
+        waiting += [file for module in ours if (file := module_file(module))]
     return packages
 
 
@@ -163,8 +163,8 @@ def test_what_all_images_have_is_imported_by_what_all_share_or_by_the_command() 
 
 @pytest.mark.parametrize("extra", ["openvino", "tracing"])
 def test_what_is_optional_is_imported_somewhere(extra: str) -> None:
-    found = needed(code("defectory", "services")).keys()
-    for package in EXTRAS[extra] - found:
+    imported = needed(code("defectory", "services")).keys()
+    for package in EXTRAS[extra] - imported:
         assert f'"{package}"' in (ROOT / BY_NAME[package]).read_text()
 
 

@@ -42,8 +42,8 @@ def result(store: ObjectStore) -> dict:
     return {
         "ingest": outputs["ingest"]["content_hash"],
         "baseline": outputs["baseline"]["weights_sha256"],
-        "generators": {label: made["weights_sha256"] for label, made in outputs["generators"].items()},
-        "accepted": {label: made["accepted"] for label, made in outputs["filter"].items()},
+        "generators": {label: generator["weights_sha256"] for label, generator in outputs["generators"].items()},
+        "accepted": {label: filtered["accepted"] for label, filtered in outputs["filter"].items()},
         "synthetic": content_hash(read_manifest(store, outputs["expanded-dataset"]["manifest_uri"])),
         "expanded": outputs["expanded"]["weights_sha256"],
         "summary": outputs["report"]["summary"],

@@ -85,8 +85,8 @@ def test_on_a_real_s3_server_and_with_orchestrator_and_service_killed_the_result
 
 def children(parent: int, module: str) -> list[int]:
     """Processes below `parent` that run a module."""
-    found = psutil.Process(parent).children(recursive=True) if psutil.pid_exists(parent) else []
-    return [p.pid for p in found if p.is_running() and module in p.cmdline()]
+    descendants = psutil.Process(parent).children(recursive=True) if psutil.pid_exists(parent) else []
+    return [p.pid for p in descendants if p.is_running() and module in p.cmdline()]
 
 
 def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
@@ -174,20 +174,22 @@ def test_arms_that_are_added_to_a_run_repeat_nothing_and_are_in_table_curves_pan
     store = undisturbed[1]
     file = pipeline.with_name("arms.yaml")
     file.write_text(yaml.safe_dump({**yaml.safe_load(pipeline.read_text()), "arms": yaml.safe_load(ARMS)}))
-    made = run(file, store.url)
+    printed = run(file, store.url)
 
     own = {f"{arm}{step}" for arm in ("raw", "even") for step in ("-dataset", "", "-evaluate")}
-    assert {*made["steps"]["ran"]} == {*own, "explain", "report"}
-    assert set(made["models"]) == {"baseline", "expanded", "raw", "even", "generators"}
-    assert set(made["metrics"]) == {"baseline", "expanded", "raw", "even"}
-    even = read_manifest(store, made["arms"]["even"]["manifest_uri"])
+    assert {*printed["steps"]["ran"]} == {*own, "explain", "report"}
+    assert set(printed["models"]) == {"baseline", "expanded", "raw", "even", "generators"}
+    assert set(printed["metrics"]) == {"baseline", "expanded", "raw", "even"}
+    even = read_manifest(store, printed["arms"]["even"]["manifest_uri"])
     drawn = [line.label for line in even if line.split == "train"]
     assert (
         drawn.count("good")
         == drawn.count("defect")
         > len({line.file.sha256 for line in even if line.label == "defect"}) / 2
     )
-    synthetic = [x for x in read_manifest(store, made["arms"]["raw"]["manifest_uri"]) if x.origin.kind == "synthetic"]
+    synthetic = [
+        x for x in read_manifest(store, printed["arms"]["raw"]["manifest_uri"]) if x.origin.kind == "synthetic"
+    ]
     assert {line.judgement.verdict for line in synthetic} == {""}, "as they were made: nobody has judged these lines"
     assert len(synthetic) == 2 * LINE["synthesis"]["quota"]
 
@@ -200,8 +202,8 @@ def test_arms_that_are_added_to_a_run_repeat_nothing_and_are_in_table_curves_pan
     assert panels == TITLES * LINE["explain"]["limit"]
     assert [f"after temperature scaling, {title}" in page for title in TITLES] == [True] * 4
     for subject in ("the synthetic images", "the unfiltered synthetic images", "“drawn balanced”"):
-        assert subject in made["summary"]["verdict"].lower(), subject
-    assert "augmentation 0.2" in made["summary"]["arms"]["even"]["recipe"]
+        assert subject in printed["summary"]["verdict"].lower(), subject
+    assert "augmentation 0.2" in printed["summary"]["arms"]["even"]["recipe"]
     summary = json.loads(store.get("runs/line/explain/summary.json"))
     assert ["moved" in model for model in summary["models"]] == [False, True, True, True]
     again = run(file, store.url)

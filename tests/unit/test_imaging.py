@@ -38,8 +38,8 @@ def test_wide_grey(shape: tuple[int, int]) -> None:
 
 def test_floating_point_grey() -> None:
     values = (noise(*SHAPES[0]) / 65535).astype(np.float32)
-    found = decode(encoded(Image.fromarray(values), "TIFF"))
-    np.testing.assert_array_equal(np.asarray(found), np.round(values * 255).astype(np.uint8))
+    decoded = decode(encoded(Image.fromarray(values), "TIFF"))
+    np.testing.assert_array_equal(np.asarray(decoded), np.round(values * 255).astype(np.uint8))
 
 
 def test_one_pixel_out_of_range_anywhere_is_refused() -> None:
@@ -59,14 +59,14 @@ def seen_on_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def test_transparency(shape: tuple[int, int]) -> None:
     pixels = (noise(*shape, 4) % 256).astype(np.uint8)
     wanted = seen_on_white(pixels[..., :3], pixels[..., 3])
-    found = decode(encoded(Image.fromarray(pixels), "TIFF"))
-    assert found.mode == "RGB"
-    assert np.abs(np.asarray(found) - wanted).max() <= 1
+    decoded = decode(encoded(Image.fromarray(pixels), "TIFF"))
+    assert decoded.mode == "RGB"
+    assert np.abs(np.asarray(decoded) - wanted).max() <= 1
     grey = Image.fromarray(pixels[..., 0].copy())
     grey.putalpha(Image.fromarray(pixels[..., 3].copy()))
-    found = decode(encoded(grey, "PNG"))
-    assert found.mode == "L"
-    assert np.abs(np.asarray(found) - seen_on_white(pixels[..., :1], pixels[..., 3])[..., 0]).max() <= 1
+    decoded = decode(encoded(grey, "PNG"))
+    assert decoded.mode == "L"
+    assert np.abs(np.asarray(decoded) - seen_on_white(pixels[..., :1], pixels[..., 3])[..., 0]).max() <= 1
 
 
 def test_pieces_are_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +81,10 @@ def test_pieces_are_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     pieces = [decode(data) for data in files]
     monkeypatch.setattr("defectory.imaging.eight_bits._TILE_PIXELS", 1 << 30)
-    for data, found in zip(files, pieces, strict=True):
+    for data, piece in zip(files, pieces, strict=True):
         whole = decode(data)
-        assert (found.mode, found.info) == (whole.mode, {})
-        np.testing.assert_array_equal(np.asarray(found), np.asarray(whole))
+        assert (piece.mode, piece.info) == (whole.mode, {})
+        np.testing.assert_array_equal(np.asarray(piece), np.asarray(whole))
 
 
 def test_a_conversion_takes_no_multiple_of_its_image() -> None:

@@ -110,8 +110,8 @@ def test_its_help_has_its_sentence_its_range_and_its_default() -> None:
 
 
 def test_the_pages_describe_it() -> None:
-    told = described(Sparkling)["sparkle"]
-    assert (told.default, told.range, told.sentence) == ("3", "1 to 9", "sparkles an image, as by augment_mode")
+    entry = described(Sparkling)["sparkle"]
+    assert (entry.default, entry.range, entry.sentence) == ("3", "1 to 9", "sparkles an image, as by augment_mode")
 
 
 @pytest.mark.parametrize("model", [GeneratorTraining, ClassifierTraining])

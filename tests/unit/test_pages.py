@@ -166,8 +166,8 @@ def modules_of_the_walk() -> list[Path]:
         for name in re.findall(r"`([^`]+)`", row):
             near = [ROOT / name, *(passed[-1].parent / name for _ in passed[-1:])]
             root = passed[-1].parents[1] / name if "/" in name and passed else ROOT / name
-            (found,) = {path for path in (*near, root) if path.exists()}
-            passed.append(found)
+            (module,) = {path for path in (*near, root) if path.exists()}
+            passed.append(module)
     return passed
 
 

@@ -17,9 +17,9 @@ def ends_of(values: object, bounds: tuple[float, float]) -> tuple[np.ndarray, np
 def test_of_a_small_spread_far_from_the_bounds_it_is_students_over_every_column(bounds: tuple[float, float]) -> None:
     values = 0.4 + 1e-4 * np.random.default_rng(0).normal(size=(5, 3))
     low, high = ends_of(values, bounds)
-    for column, *found in zip(values.T, low, high, strict=True):
+    for column, *ends in zip(values.T, low, high, strict=True):
         expected = stats.t.interval(0.95, len(column) - 1, column.mean(), stats.sem(column))
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(ends, expected, atol=1e-6)
 
 
 def test_the_ends_lie_evenly_around_the_mean_on_the_logit_scale() -> None:

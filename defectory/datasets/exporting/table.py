@@ -18,10 +18,10 @@ def write(pictures: Sequence[Picture], good: str) -> Exported:
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for picture in pictures:
-        line, made = picture.line, picture.line.synthesis
+        line, synthesis = picture.line, picture.line.synthesis
         rows.writerow([
             images[picture], line.label, "" if line.split == "none" else line.split, line.group, line.kind,
-            "|".join(line.kinds), line.origin.kind, masks.get(picture, ""), made.generator if made else "",
-            "" if made is None or made.seed is None else made.seed, line.judgement.verdict,
+            "|".join(line.kinds), line.origin.kind, masks.get(picture, ""), synthesis.generator if synthesis else "",
+            "" if synthesis is None or synthesis.seed is None else synthesis.seed, line.judgement.verdict,
         ])  # fmt: skip
     return Exported(images, masks, {"table.csv": text.getvalue().encode()})

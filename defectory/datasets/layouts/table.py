@@ -37,8 +37,8 @@ def read_table(tree: Tree, path: str) -> Iterator[Entry]:
         where = f"{path}, row {number}"
         person = _cell(row, _PERSON)
         name = _cell(row, _IMAGE)
-        found = uploaded(pictures, name, where) if person or name.startswith("/data/") else ""
-        image = found or pictures.find(_inside(name, where), where, () if folder == "." else (folder,))
+        upload = uploaded(pictures, name, where) if person or name.startswith("/data/") else ""
+        image = upload or pictures.find(_inside(name, where), where, () if folder == "." else (folder,))
         if (image or name, person) in seen:
             raise InvalidInput(f"{where}: {name} was named before; name every image once")
         seen.add((image or name, person))

@@ -33,7 +33,7 @@ def wait_for(
         account_for(spent_of(operation))
     if operation.HasField("error"):
         raise from_status(operation.error)
-    response: Message = symbol_database.Default().GetSymbol(operation.response.TypeName())()  # type: ignore[attr-defined]
+    response: Message = symbol_database.Default().GetSymbol(operation.response.TypeName())()
     operation.response.Unpack(response)
     return response
 
@@ -45,7 +45,7 @@ def _done(
     timeout_s: float | None,
 ) -> operations_pb2.Operation:
     """The operation as it is once it is done."""
-    stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+    stub = operations_pb2_grpc.OperationsStub(channel)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while not operation.done:
         if deadline is not None and time.monotonic() > deadline:
@@ -80,7 +80,7 @@ def spent_of(operation: operations_pb2.Operation) -> Spent:
 
 def cancel(channel: grpc.Channel, name: str) -> None:
     """Ask the operation to stop."""
-    stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+    stub = operations_pb2_grpc.OperationsStub(channel)
     try:
         stub.CancelOperation(operations_pb2.CancelOperationRequest(name=name), timeout=30)
     except grpc.RpcError as error:

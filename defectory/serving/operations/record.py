@@ -60,7 +60,8 @@ class OperationRecord(BaseModel):
     @property
     def error(self) -> str:
         """What it failed of; empty where it did not."""
-        return status_pb2.Status.FromString(base64.b64decode(self.status)).message
+        message: str = status_pb2.Status.FromString(base64.b64decode(self.status)).message
+        return message
 
 
 class ProgressRecord(BaseModel):
@@ -144,4 +145,5 @@ def pack(message: Message) -> str:
 
 def unpack_any(text: str) -> any_pb2.Any:
     """The Any that `pack` wrote."""
-    return any_pb2.Any.FromString(base64.b64decode(text))
+    packed: any_pb2.Any = any_pb2.Any.FromString(base64.b64decode(text))
+    return packed

@@ -36,10 +36,10 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):
         if request.filter:
             right = "leave it empty: filters are not supported"
             raise InvalidInput(f"filter {request.filter!r}: {right}", {"filter": right})
-        found, token = page(
+        operations, token = page(
             list(GrpcCaller(context).each(self._operations.list())), request.page_size, request.page_token
         )
-        return operations_pb2.ListOperationsResponse(operations=found, next_page_token=token)
+        return operations_pb2.ListOperationsResponse(operations=operations, next_page_token=token)
 
     def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: grpc.ServicerContext

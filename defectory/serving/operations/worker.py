@@ -157,7 +157,7 @@ def not_well(record: OperationRecord, error: Exception) -> OperationRecord:
 def request_of(record: OperationRecord) -> Message:
     """What was asked."""
     packed = unpack_any(record.request)
-    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()  # type: ignore[attr-defined]
+    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
     request.ParseFromString(packed.value)
     return request
 

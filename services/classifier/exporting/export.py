@@ -91,8 +91,8 @@ def export(
     _build_in_temperature(network, card.calibration.temperature)
     report(f"converting to {format_}", 0, len(test.lines))
     converted = CONVERTERS[format_](network, card.architecture, training)
-    found = {name: run(test.pixels) for name, run in converted.runs.items()}
-    check = compare(test.labels, original, found, card.rule)
+    exported = {name: run(test.pixels) for name, run in converted.runs.items()}
+    check = compare(test.labels, original, exported, card.rule)
     report("checking", len(test.lines), len(test.lines))
     if format_ != INTEGERS and not check.max_difference <= MAX_DIFFERENCE:
         raise FailedPrecondition(
@@ -120,11 +120,11 @@ def compare(labels: np.ndarray, original: np.ndarray, exported: Mapping[str, np.
     """
     ours, decide = original.argmax(axis=1), replace(rule, temperature=1.0).decide  # calibrated they are already
     decided = {
-        name: float((decide(original).labels == decide(found).labels).mean()) for name, found in exported.items()
+        name: float((decide(original).labels == decide(given).labels).mean()) for name, given in exported.items()
     }
-    theirs = {name: found.argmax(axis=1) for name, found in exported.items()}
-    agreements = {name: float((ours == found).mean()) for name, found in theirs.items()}
-    differences = {name: float(np.abs(original - found).max()) for name, found in exported.items()}
+    theirs = {name: given.argmax(axis=1) for name, given in exported.items()}
+    agreements = {name: float((ours == classes).mean()) for name, classes in theirs.items()}
+    differences = {name: float(np.abs(original - given).max()) for name, given in exported.items()}
     worst = min(exported, key=lambda name: (agreements[name], -differences[name]))
     return Check(
         images=len(labels),

@@ -113,8 +113,8 @@ class Answering:
         if not named:
             return [source.content for source in sources]
         futures = [self._fetchers.submit(self._fetched, served, source) for source in named]
-        found = iter(_awaited(futures, caller, expires))
-        return [next(found) if source.uri else source.content for source in sources]
+        fetched = iter(_awaited(futures, caller, expires))
+        return [next(fetched) if source.uri else source.content for source in sources]
 
     def _fetched(self, served: Served, source: Source) -> bytes:
         started = time.monotonic()

@@ -23,8 +23,8 @@ def by(rule: DecisionRule) -> Finish:
     """Makes decisions of a batch's probabilities (N, labels), of many callers at once: it costs as much for one."""
 
     def finish(probabilities: np.ndarray) -> list[Decided]:
-        found = rule.decide(probabilities)
-        rejected = [None] * len(found.labels) if found.rejected is None else found.rejected.tolist()
-        return [Decided(*row) for row in zip(found.probabilities, found.labels.tolist(), rejected, strict=True)]
+        decisions = rule.decide(probabilities)
+        rejected = [None] * len(decisions.labels) if decisions.rejected is None else decisions.rejected.tolist()
+        return [Decided(*row) for row in zip(decisions.probabilities, decisions.labels.tolist(), rejected, strict=True)]
 
     return finish

@@ -147,10 +147,10 @@ def check_engine(engine: Engine, wanted: Callable[[np.ndarray], np.ndarray], siz
     limit = MAX_DIFFERENCE[engine.name]
     sizes = range(1, engine.batch + 1) if engine.parallel > 1 else (1, engine.batch)
     for size, alone in [(size, alone) for size in sizes for alone in (False, True)]:
-        found = engine.run(images[:size], alone)
+        probabilities = engine.run(images[:size], alone)
         shown = min(size, len(right))
-        worst = float(np.abs(found[:shown] - right[:shown]).max())
-        if not np.isfinite(found).all() or not worst <= limit:
+        worst = float(np.abs(probabilities[:shown] - right[:shown]).max())
+        if not np.isfinite(probabilities).all() or not worst <= limit:
             raise Corrupted(
                 f"classifier {name}: engine {engine.name} answers up to {worst:.2g} away from the network on the probe "
                 f"images, more than {limit:g}: choose another engine, or train the classifier again"

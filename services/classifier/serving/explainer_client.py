@@ -19,14 +19,15 @@ def explainer_at(address: str) -> Explain:
 
     def explain(model: str, image: Source, label: str, caller: Caller) -> bytes:
         where = {"uri": image.uri} if image.uri else {"content": image.content}  # one of the two
-        source = classifier_pb2.ImageSource(**where)  # type: ignore[arg-type]
+        source = classifier_pb2.ImageSource(**where)
         request = explainer_pb2.ExplainRequest(model=model, image=source, label=label)
         remaining_s = caller.remaining_s()
         call = stub.Explain.future(request, timeout=LONGEST_S if remaining_s is None else remaining_s)
         if not caller.on_end(call.cancel):
             call.cancel()
         try:
-            return call.result().heatmap
+            heatmap: bytes = call.result().heatmap
+            return heatmap
         except grpc.FutureCancelledError as error:
             raise Cancelled("the caller has gone") from error
         except grpc.RpcError as error:

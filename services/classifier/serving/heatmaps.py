@@ -40,16 +40,16 @@ class Heatmaps:
             time is over.
             Unavailable, …: as the explainer says.
         """
-        found: list[bytes] = []
+        heatmaps: list[bytes] = []
         with self._admission.admitted(len(images)):
             for image, label in zip(images, labels, strict=True):
                 remaining_s = caller.remaining_s()
                 if remaining_s is not None and remaining_s <= 0:
                     raise Expired("the deadline passed before all heatmaps were there")
-                found.append(self._explain(model, image, label, caller))
-                if sum(map(len, found)) > self._max_bytes:
+                heatmaps.append(self._explain(model, image, label, caller))
+                if sum(map(len, heatmaps)) > self._max_bytes:
                     raise Exhausted(
-                        f"the heatmaps of the first {len(found)} of {len(images)} images take more than "
+                        f"the heatmaps of the first {len(heatmaps)} of {len(images)} images take more than "
                         f"{self._max_bytes} bytes: ask for those of fewer or smaller images a call"
                     )
-        return found
+        return heatmaps

@@ -158,11 +158,11 @@ class ModelRegistry:
         return self._wanted.get(name, "") in ("", version)
 
     def _tell_absent(self, versions: Mapping[str, Collection[str]]) -> None:
-        found = absent(self._wanted, versions)
-        if found != self._absent:
-            self._absent = found
-            if found:
-                log.error("models that are to be served are not in the store", models=found, store=self._store.url)
+        missing = absent(self._wanted, versions)
+        if missing != self._absent:
+            self._absent = missing
+            if missing:
+                log.error("models that are to be served are not in the store", models=missing, store=self._store.url)
             else:
                 log.info("all models that are to be served are in the store")
 
@@ -289,8 +289,8 @@ class ModelRegistry:
     def _loaded(self, name: str) -> list[Served]:
         with self._lock:
             model = self._models.get(name)
-            found = [] if model is None else [*([model.default] if model.default else []), *model.labelled.values()]
-            return found + [served for (n, _), served in self._asked.items() if n == name]
+            resident = [] if model is None else [*([model.default] if model.default else []), *model.labelled.values()]
+            return resident + [served for (n, _), served in self._asked.items() if n == name]
 
     def _model(self, name: str) -> _Model | None:
         with self._lock:

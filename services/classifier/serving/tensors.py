@@ -61,11 +61,11 @@ class InputTensor:
         """The encoded images; InvalidInput where the contents do not fit the shape."""
         where = "raw_input_contents[0]" if self._raw else "inputs[0].contents"
         typed = self._tensor.contents.bytes_contents
-        found = _split(self._raw[0], self.count) if self._raw else list(typed) if len(typed) == self.count else None
-        if found is None:
+        elements = _split(self._raw[0], self.count) if self._raw else list(typed) if len(typed) == self.count else None
+        if elements is None:
             right = f"send {self.count}, as the shape says"
             raise _wrong(where, "it is cut off, or has fewer or more elements", right)
-        return found
+        return elements
 
     def pixels(self, size_px: int) -> np.ndarray:
         """float32 (count, size, size, 3) in [0, 255]; InvalidInput where shape, contents or values do not fit."""
@@ -161,14 +161,14 @@ def _flag(parameters: Mapping[str, pb.InferParameter], name: str) -> bool:
 
 def _split(data: bytes, count: int) -> list[bytes] | None:
     """So many elements, each preceded by its length; None where the data ends before them, or goes on behind them."""
-    found, at = [], 0
+    elements, at = [], 0
     for _ in range(count):
         if at + 4 > len(data):
             return None
         (length,) = struct.unpack_from("<I", data, at)
-        found.append(data[at + 4 : at + 4 + length])
+        elements.append(data[at + 4 : at + 4 + length])
         at += 4 + length
-    return found if at == len(data) else None
+    return elements if at == len(data) else None
 
 
 def _wrong(field: str, said: str, right: str) -> InvalidInput:

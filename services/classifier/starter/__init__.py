@@ -67,9 +67,9 @@ def read_weights() -> dict[str, np.ndarray]:
         data = (files(__name__) / WEIGHTS).read_bytes()
     except OSError as error:
         raise Corrupted("the starter classifier's weights are missing; install the package again") from error
-    found, wanted = hashlib.sha256(data).hexdigest(), read_card().sha256
-    if found != wanted:
-        raise Corrupted(f"the starter classifier's weights have SHA-256 {found[:12]}…, their card says {wanted[:12]}…")
+    sha256, wanted = hashlib.sha256(data).hexdigest(), read_card().sha256
+    if sha256 != wanted:
+        raise Corrupted(f"the starter classifier's weights have SHA-256 {sha256[:12]}…, their card says {wanted[:12]}…")
     try:
         stored = safetensors.numpy.load(data)
     except SafetensorError as error:

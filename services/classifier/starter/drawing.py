@@ -253,7 +253,9 @@ def _marked(rng: np.random.Generator, picture: np.ndarray, fault: str, at: np.nd
         weight = _softened(mark, side * 0.003)
         if fault == "fibre":  # a thread that lies on top: its own colour, and a shadow
             shadow = np.roll(weight, (2, 2), (0, 1))
-            return picture * (1 - 0.4 * shadow) * (1 - weight) + weight * _colour(rng) * rng.uniform(0.2, 1.1)
+            colour, light = _colour(rng), rng.uniform(0.2, 1.1)
+            crossed: np.ndarray = picture * (1 - 0.4 * shadow) * (1 - weight) + weight * colour * light
+            return crossed
         return picture + sign * strength * weight
     if fault == "specks":
         for place in at + rng.normal(0, side * 0.05, (int(rng.integers(3, 10)), 2)):
@@ -267,13 +269,17 @@ def _marked(rng: np.random.Generator, picture: np.ndarray, fault: str, at: np.nd
         down, right = np.gradient(_softened(mark, size * 0.5)[..., 0])
         heading = rng.uniform(0, 2 * np.pi)
         lit = (math.cos(heading) * down + math.sin(heading) * right) * size
-        return picture * (1 + strength * 2 * lit[..., None])
+        dented: np.ndarray = picture * (1 + strength * 2 * lit[..., None])
+        return dented
     if fault == "hole":
         weight = _softened(mark, side * 0.003)
         rim_light = np.clip(_softened(mark, side * 0.01) - weight, 0, 1)
-        return picture * (1 - weight * rng.uniform(0.6, 0.95)) + 0.5 * rim_light
+        pierced: np.ndarray = picture * (1 - weight * rng.uniform(0.6, 0.95)) + 0.5 * rim_light
+        return pierced
     patchy = 0.6 + 0.4 * smooth_noise(rng, side, side / 16, side / 16)[..., None]
-    return picture + sign * strength * patchy * _softened(mark, side * rng.uniform(0.005, 0.03)) * _colour(rng)
+    soft = _softened(mark, side * rng.uniform(0.005, 0.03))
+    stained: np.ndarray = picture + sign * strength * patchy * soft * _colour(rng)
+    return stained
 
 
 def _draw_line(rng: np.random.Generator, pen: ImageDraw.ImageDraw, fault: str, at: np.ndarray, side: int) -> None:

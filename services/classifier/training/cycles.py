@@ -105,7 +105,8 @@ def run_cycle(
 
 def _spread(order: np.ndarray, most: int) -> np.ndarray:
     """At most so many of an epoch's images, in the mixture that its batches had."""
-    return order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
+    chosen: np.ndarray = order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
+    return chosen
 
 
 def _check_converges(entry: Mapping[str, Any], cycle: int) -> None:

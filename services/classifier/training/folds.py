@@ -25,8 +25,8 @@ def folds_of(lines: Sequence[ManifestLine], folds: int) -> list[int]:
     for line in lines:
         groups.setdefault(line.label, set()).add(line.group or line.file.sha256)
     fold = {
-        (label, group): number % folds if len(found) > 1 else -1
-        for label, found in groups.items()
-        for number, group in enumerate(sorted(found))
+        (label, group): number % folds if len(of_label) > 1 else -1
+        for label, of_label in groups.items()
+        for number, group in enumerate(sorted(of_label))
     }
     return [fold[line.label, line.group or line.file.sha256] for line in lines]

@@ -121,7 +121,7 @@ def train(
     metrics = {
         "labels": labels,
         "main_cycle": main,
-        "summary": {split: {k: v.model_dump() for k, v in found.items()} for split, found in estimates.items()},
+        "summary": {split: {k: v.model_dump() for k, v in of_split.items()} for split, of_split in estimates.items()},
         "cycles": [{"seed": r.card.seed, "best_epoch": r.card.best_epoch, "epochs": r.epochs} for r in results],
         "images": {split: len(part.lines) for split, part in prepared.parts.items()},
         "decisions": {

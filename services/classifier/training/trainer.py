@@ -111,14 +111,17 @@ class Trainer:
         rate = _rate(self._settings, progress)
         self._head_optimizer.learning_rate.assign(rate)
         if inputs.ndim == 2:
-            return self._head_step(inputs, one_hot).numpy()
+            of_head: np.ndarray = self._head_step(inputs, one_hot).numpy()
+            return of_head
         self._base_optimizer.learning_rate.assign(rate * self._settings.base_rate)
         images = tf.cast(inputs, tf.float32)
         if self._is_stem(inputs):
-            return self._stem_step(images, one_hot).numpy()
+            of_stem: np.ndarray = self._stem_step(images, one_hot).numpy()
+            return of_stem
         if moves is not None:
             images = _move(images, moves.transforms, moves.light)
-        return self._whole_step(images, one_hot).numpy()
+        of_all: np.ndarray = self._whole_step(images, one_hot).numpy()
+        return of_all
 
     def settle(self, inputs: np.ndarray) -> None:
         """Settle the head's batch normalisation on inputs of any stage: before it answers, after steps."""

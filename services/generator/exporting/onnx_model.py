@@ -52,8 +52,8 @@ def difference(generator: Generator, data: bytes) -> int:
         label = classes_of(generator, seeds)
         if label is not None:
             given[LABEL] = label.numpy()
-        made = torch.from_numpy(session.run([IMAGE], given)[0])
+        images = torch.from_numpy(session.run([IMAGE], given)[0])
         wanted = generator(z, label, truncation_psi=psi, noise="const")
-        apart = np.abs(to_pixels(made).astype(int) - to_pixels(wanted))
+        apart = np.abs(to_pixels(images).astype(int) - to_pixels(wanted))
         worst = max(worst, int(apart.max()))
     return worst

@@ -68,9 +68,9 @@ def _read(data: bytes) -> tuple[GeneratorCard, dict[str, Tensor]]:
     what = f"the exported file of {card.full_name}"
     weights = tensor_files.parse(data, hashlib.sha256(data).hexdigest(), what)
     tensor_files.check(weights, Generator(card.architecture).state_dict(), what)
-    found = tensor_files.dump(weights)[1]
-    if found != card.weights_sha256:
-        raise Corrupted(f"{what}: its weights have SHA-256 {found[:12]}…, its card says {card.weights_sha256[:12]}…")
+    sha256 = tensor_files.dump(weights)[1]
+    if sha256 != card.weights_sha256:
+        raise Corrupted(f"{what}: its weights have SHA-256 {sha256[:12]}…, its card says {card.weights_sha256[:12]}…")
     return card, weights
 
 
@@ -91,9 +91,9 @@ def _metadata(data: bytes) -> Mapping[str, object]:
 
 def _card(metadata: Mapping[str, object]) -> GeneratorCard:
     try:
-        found = Metadata.model_validate(metadata)
-        card = GeneratorCard.model_validate_json(found.card)
-        same = json.loads(found.architecture) == card.architecture.model_dump()
+        fields = Metadata.model_validate(metadata)
+        card = GeneratorCard.model_validate_json(fields.card)
+        same = json.loads(fields.architecture) == card.architecture.model_dump()
     except (ValidationError, ValueError) as error:
         raise Corrupted(f"the file's metadata are not those of an exported generator: {error}") from error
     if not same:

@@ -128,8 +128,8 @@ def _renamed(network: Module, rules: Sequence[tuple[str, str]]) -> dict[str, Ten
             if value.shape != fir.shape or not torch.allclose(value, fir):
                 raise unfit(f"{network.path}.{name} is not the filter [1, 3, 3, 1]")
             continue
-        found = next((re.sub(old, new, name) for old, new in rules if re.fullmatch(old, name)), None)
-        if found is None:
+        new_name = next((re.sub(old, new, name) for old, new in rules if re.fullmatch(old, name)), None)
+        if new_name is None:
             raise unfit(f"{network.path} has a tensor {name[:100]}, for which there is no place")
-        renamed[found] = value
+        renamed[new_name] = value
     return renamed

@@ -60,13 +60,13 @@ def import_pickle(store: ObjectStore, data: bytes, name: str, version: str, labe
     return bundle.write(store, fields, weights)
 
 
-def _discriminator(found: Any) -> Module | None:
+def _discriminator(stored: Any) -> Module | None:
     """`D` of the file, or None where it has none."""
-    if found is None:
+    if stored is None:
         return None
-    if not isinstance(found, Record):
-        raise unfit(f"D is {shown(found)}, not a network")
-    return Module(found, "D")
+    if not isinstance(stored, Record):
+        raise unfit(f"D is {shown(stored)}, not a network")
+    return Module(stored, "D")
 
 
 def _card_fields(name: str, version: str, label: str, architecture: Architecture, sha256: str) -> dict[str, Any]:

@@ -26,10 +26,10 @@ class Module:
 
     def child(self, name: str) -> "Module":
         """The module of a name inside."""
-        found = self.mapping("_modules").get(name)
-        if not isinstance(found, Record):
+        record = self.mapping("_modules").get(name)
+        if not isinstance(record, Record):
             raise unfit(f"{self.path} has no module {name!r}")
-        return Module(found, f"{self.path}.{name}")
+        return Module(record, f"{self.path}.{name}")
 
     def children(self, pattern: str) -> list["Module"]:
         """All modules inside whose whole names fit a regular expression, of which there must be one at least."""
@@ -63,19 +63,20 @@ class Module:
         value = self.record[attribute]
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is None or whole or (isinstance(value, float) and math.isfinite(value)):
-            return value  # type: ignore[no-any-return]  # it was just looked at
+            number: int | float | None = value
+            return number
         raise unfit(f"{self.path}.{attribute} is {shown(value)}, not a number")
 
     def tensors(self) -> dict[str, Tensor]:
         """All parameters and buffers by their dotted names inside this module, in fp32."""
-        found = {}
+        tensors = {}
         for prefix, module in self._all():
             for name, value in {**module.mapping("_parameters"), **module.mapping("_buffers")}.items():
                 if isinstance(value, Tensor):
                     if not value.is_floating_point():
                         raise unfit(f"{module.path}.{name} holds {value.dtype}, not floating-point numbers")
-                    found[prefix + name] = value.float()
-        return found
+                    tensors[prefix + name] = value.float()
+        return tensors
 
     def _all(self) -> Iterator[tuple[str, "Module"]]:
         """This module and all inside, with the beginning of their tensors' names."""

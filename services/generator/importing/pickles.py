@@ -86,7 +86,8 @@ def _number_type(code: str, *_: object) -> _NumberType:
 
 
 def _number(kind: _NumberType, data: bytes) -> float | int | bool:
-    return np.frombuffer(data, kind.code, count=1)[0].item()  # type: ignore[no-any-return]
+    number: float | int | bool = np.frombuffer(data, kind.code, count=1)[0].item()
+    return number
 
 
 def _parameter(data: Tensor, *_: object) -> Tensor:

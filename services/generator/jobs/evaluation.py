@@ -54,11 +54,11 @@ def evaluate_generator(
         check_count(chosen.count, "synthetic")
     classes = Classes(card.classes, *(data.class_indices(of_split, card.classes) for of_split in chosen_lines))
     drawn = drawn_as_among(classes.held_out, chosen.chosen(0, chosen.count))
-    generator, made = on_best_device(generator, set_up(job.settings)), []
+    generator, batches = on_best_device(generator, set_up(job.settings)), []
     for start in range(0, chosen.count, EVALUATED_PART):
         job.report("synthesising", start, chosen.count, "images")
         end = min(start + EVALUATED_PART, chosen.count)
-        made.append(
+        batches.append(
             render(
                 generator,
                 chosen.chosen(start, end),
@@ -69,7 +69,7 @@ def evaluate_generator(
             )
         )
     parts, mirror_y = data.parts_of(chosen_lines[0]), card.settings.mirror_y
-    reference, images = Reference(train, held_out, classes, parts, mirror_y=mirror_y), np.concatenate(made)
+    reference, images = Reference(train, held_out, classes, parts, mirror_y=mirror_y), np.concatenate(batches)
     metrics = reference.measure(images, drawn).to_dict()
     if request.fid:
         metrics["fid"] = reference.frechet(images)

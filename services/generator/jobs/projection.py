@@ -83,14 +83,14 @@ def project_image(request: generator_pb2.ProjectImageRequest, job: JobContext) -
         job.report("searching", done, total, "steps", values={"distance": float(distances[0])})
 
     distance = PictureDistance(targets, discriminator)
-    found = project(generator, targets, distance, steps, request.seed, progress, class_index)
-    side_by_side = torch.stack([targets, found.images], dim=1).flatten(0, 1)
+    projection = project(generator, targets, distance, steps, request.seed, progress, class_index)
+    side_by_side = torch.stack([targets, projection.images], dim=1).flatten(0, 1)
     picture, _ = write_file(job, "projection.png", encode_png(contact_sheet(to_pixels(side_by_side), columns=2)))
-    npz, _ = write_file(job, "projection.npz", _npz(found))
+    npz, _ = write_file(job, "projection.npz", _npz(projection))
     return generator_pb2.ProjectImageResponse(
         picture_uri=picture,
         latents_uri=npz,
-        metrics=_metrics(targets, found, distance, {"own": len(own), "held_out": len(held_out)}),
+        metrics=_metrics(targets, projection, distance, {"own": len(own), "held_out": len(held_out)}),
         used_discriminator=discriminator is not None,
     )
 
@@ -148,24 +148,24 @@ def _discriminator(store: ObjectStore, card: bundle.GeneratorCard, device: torch
     return discriminator.eval().requires_grad_(False).to(device)
 
 
-def _npz(found: Projection) -> bytes:
+def _npz(projection: Projection) -> bytes:
     """Latents of the image, the first of those that were searched for."""
     buffer = io.BytesIO()
-    noise = {f"noise_{number}": layer[0, 0].cpu().numpy() for number, layer in enumerate(found.noise)}
-    np.savez(buffer, allow_pickle=False, w=found.w[0].cpu().numpy(), **noise)
+    noise = {f"noise_{number}": layer[0, 0].cpu().numpy() for number, layer in enumerate(projection.noise)}
+    np.savez(buffer, allow_pickle=False, w=projection.w[0].cpu().numpy(), **noise)
     return buffer.getvalue()
 
 
 @torch.no_grad()
 def _metrics(
-    targets: Tensor, found: Projection, distance: PictureDistance, groups: Mapping[str, int]
+    targets: Tensor, projection: Projection, distance: PictureDistance, groups: Mapping[str, int]
 ) -> dict[str, float]:
     """Of the image, the first of the targets, and the medians of each group behind it (name: how many)."""
     flat = targets.mean(dim=(2, 3), keepdim=True).expand_as(targets)
     values = {
-        "psnr_db": psnr_db(targets, found.images).tolist(),
-        "distance": found.distances.tolist(),
-        "unexplained": (found.distances / distance(flat).clamp(min=1e-12)).tolist(),
+        "psnr_db": psnr_db(targets, projection.images).tolist(),
+        "distance": projection.distances.tolist(),
+        "unexplained": (projection.distances / distance(flat).clamp(min=1e-12)).tolist(),
     }
     metrics = {name: of_each[0] for name, of_each in values.items()}
     start = 1

@@ -34,17 +34,17 @@ def drawn_as_among(real: Sequence[int], seeds: Sequence[int]) -> list[int] | Non
 
 
 def class_diversities(
-    made: np.ndarray, made_classes: Sequence[int], real: np.ndarray, real_classes: Sequence[int]
+    synthetic: np.ndarray, synthetic_classes: Sequence[int], real: np.ndarray, real_classes: Sequence[int]
 ) -> dict[int, float]:
     """`diversity` of every class by itself that has enough images: one that has collapsed hides behind the others.
 
     Shapes:
-        made: (M, F) features, made_classes: M; real: (N, F), real_classes: N
+        synthetic: (M, F) features, synthetic_classes: M; real: (N, F), real_classes: N
     """
-    ours, theirs = np.asarray(made_classes), np.asarray(real_classes)
-    found = {}
+    ours, theirs = np.asarray(synthetic_classes), np.asarray(real_classes)
+    diversities = {}
     for index in np.unique(theirs).tolist():
-        fake, true = made[ours == index], real[theirs == index]
+        fake, true = synthetic[ours == index], real[theirs == index]
         if min(len(fake), len(true)) >= MIN_OF_CLASS:
-            found[index] = diversity(fake, true)
-    return found
+            diversities[index] = diversity(fake, true)
+    return diversities

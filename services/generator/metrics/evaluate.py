@@ -96,14 +96,14 @@ class Reference:
             FailedPrecondition: too few held-out images to say anything.
         """
         check_held_out(self._held_out)
-        made = self._described(fake)
-        distance, shape = kid(self._real, made, seed), manifolds(self._real, made)
+        features = self._described(fake)
+        distance, shape = kid(self._real, features, seed), manifolds(self._real, features)
         return Scores(
             kid=distance.mean,
             kid_low=distance.low,
             kid_high=distance.high,
             **asdict(shape),
-            **self._faults(fake, made, classes),
+            **self._faults(fake, features, classes),
         )
 
     def frechet(self, fake: np.ndarray) -> float:
@@ -118,10 +118,10 @@ class Reference:
     def _described(self, fake: np.ndarray) -> np.ndarray:
         return standardised(self._train_features, texture(fake))[1]
 
-    def _faults(self, fake: np.ndarray, made: np.ndarray, classes: Sequence[int] | None) -> dict[str, Any]:
-        of_classes = class_diversities(made, classes, self._real, self._real_classes) if classes else {}
+    def _faults(self, fake: np.ndarray, features: np.ndarray, classes: Sequence[int] | None) -> dict[str, Any]:
+        of_classes = class_diversities(features, classes, self._real, self._real_classes) if classes else {}
         return {
-            "diversity": min([diversity(made, self._real), *of_classes.values()]),
+            "diversity": min([diversity(features, self._real), *of_classes.values()]),
             "diversity_of": {self._classes.names[index]: value for index, value in of_classes.items()},
             **asdict(self._learned.memory(fake)),
         }

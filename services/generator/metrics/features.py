@@ -47,7 +47,8 @@ def _describe(images: np.ndarray) -> np.ndarray:
 def _reduced(grey: np.ndarray, side: int) -> np.ndarray:
     """Means of blocks: (N, R, R) to (N, side, side)."""
     step = grey.shape[1] // side
-    return grey.reshape(len(grey), side, step, side, step).mean(axis=(2, 4))
+    means: np.ndarray = grey.reshape(len(grey), side, step, side, step).mean(axis=(2, 4))
+    return means
 
 
 def _by_quarter(maps: np.ndarray) -> np.ndarray:

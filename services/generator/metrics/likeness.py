@@ -76,7 +76,8 @@ class TrainingImages:
                         if left_out is not None:
                             squares[left_out[:, start : start + BLOCK]] = np.inf
                         nearest = np.minimum(nearest, squares.min(axis=1))
-        return np.sqrt(nearest)
+        distances: np.ndarray = np.sqrt(nearest)
+        return distances
 
 
 def outline(pixels: np.ndarray) -> np.ndarray:
@@ -110,5 +111,5 @@ def _window(looks: np.ndarray, down: int, across: int) -> np.ndarray:
 def _mean_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean squared differences of rows (M, F) and (N, F): (M, N)."""
     squares = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)[None] - 2 * x @ y.T
-    found: np.ndarray = np.maximum(squares, 0) / x.shape[1]
-    return found
+    means: np.ndarray = np.maximum(squares, 0) / x.shape[1]
+    return means

@@ -26,7 +26,8 @@ class Manifolds:
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Euclidean distances: (N, F), (M, F) -> (N, M)."""
     squares = (x.astype(np.float64) ** 2).sum(axis=1)[:, None] + (y.astype(np.float64) ** 2).sum(axis=1)[None]
-    return np.sqrt(np.maximum(squares - 2 * x.astype(np.float64) @ y.astype(np.float64).T, 0))
+    lengths: np.ndarray = np.sqrt(np.maximum(squares - 2 * x.astype(np.float64) @ y.astype(np.float64).T, 0))
+    return lengths
 
 
 def manifolds(real: np.ndarray, fake: np.ndarray) -> Manifolds:

@@ -50,21 +50,21 @@ class PictureDistance:
         if self._discriminator is None:
             return []
         x = self._discriminator.from_image(images.contiguous(memory_format=torch.channels_last))
-        found = []
+        activations = []
         for block in self._discriminator.blocks.values():
             x = block(x)
-            found.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-8).sqrt())
-        return found
+            activations.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-8).sqrt())
+        return activations
 
 
 def _scales(images: Tensor) -> list[Tensor]:
     """Images at halving sizes, from `MAX_COMPARED_PX` down to `SMALLEST_PX`."""
     while images.shape[-1] > MAX_COMPARED_PX:
         images = F.avg_pool2d(images, 2)
-    found = [images]
-    while found[-1].shape[-1] > SMALLEST_PX:
-        found.append(F.avg_pool2d(found[-1], 2))
-    return found
+    scales = [images]
+    while scales[-1].shape[-1] > SMALLEST_PX:
+        scales.append(F.avg_pool2d(scales[-1], 2))
+    return scales
 
 
 def _slopes(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,8 @@ def _marked(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
         pen.ellipse((*(at - size), *(at + size)), fill=255)
     softness = side * (0.03 if kind == "stain" else 0.004)
     weight = np.asarray(mark.filter(ImageFilter.GaussianBlur(softness)), np.float32) / 255
-    return light + weight * rng.choice([-1, 1], p=[0.7, 0.3]) * rng.uniform(0.15, 0.6)
+    marked: np.ndarray = light + weight * rng.choice([-1, 1], p=[0.7, 0.3]) * rng.uniform(0.15, 0.6)
+    return marked
 
 
 def _coloured(rng: np.random.Generator, light: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -145,7 +146,8 @@ def _places(rng: np.random.Generator, reach: float) -> np.ndarray:
     y, x = np.mgrid[:rows, :columns]
     grid = np.stack([x.ravel() - (columns - 1) / 2, y.ravel() - (rows - 1) / 2], axis=1)
     grid *= 1.2 * reach / columns
-    return grid @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    turned: np.ndarray = grid @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return turned
 
 
 def _outline(side: int, at: np.ndarray, size: float, corners: int, turn: float) -> Image.Image:

@@ -105,20 +105,20 @@ def draw_augmentation(shape: Sequence[int], p: float, preset: str, rng: torch.Ge
     groups = PRESETS[preset]
     n, channels, height, width = shape
     draw = Draw(n, p, rng)
-    found: dict[str, Tensor] = {}
+    drawn: dict[str, Tensor] = {}
     if "blit" in groups or "geom" in groups:
-        found["geometry"] = draw_geometry(draw, groups, width, height)
+        drawn["geometry"] = draw_geometry(draw, groups, width, height)
     if "color" in groups:
-        found["color"] = draw_color(draw, channels)
+        drawn["color"] = draw_color(draw, channels)
     if "filter" in groups:
-        found["bands"] = draw_bands(draw)
+        drawn["bands"] = draw_bands(draw)
     if "noise" in groups:
-        found["sigma"] = draw.gated(draw.normal().abs() * NOISE_STD, 0.0)
-        found["noise"] = normal(shape, rng, device)
+        drawn["sigma"] = draw.gated(draw.normal().abs() * NOISE_STD, 0.0)
+        drawn["noise"] = normal(shape, rng, device)
     if "cutout" in groups:
-        found["side"] = draw.gated(torch.full((n,), CUTOUT_SIZE), 0.0)
-        found["centre"] = torch.stack([draw.uniform(), draw.uniform()], dim=1)
-    return Drawn(**found)
+        drawn["side"] = draw.gated(torch.full((n,), CUTOUT_SIZE), 0.0)
+        drawn["centre"] = torch.stack([draw.uniform(), draw.uniform()], dim=1)
+    return Drawn(**drawn)
 
 
 def augment(images: Tensor, p: float, preset: str, rng: torch.Generator) -> Tensor:

@@ -179,7 +179,8 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """Synthesise; see `Noise` for what noise may be."""
         every_noise = self._noise(noise)
-        x = image = None
+        x: Tensor | None = None
+        image: Tensor | None = None
         style = layer = 0
         for block in self._blocks():
             count = len(block.layers)
@@ -329,7 +330,8 @@ class Discriminator(nn.Module):
         y: Tensor = self.out(self.dense(x.flatten(1)))
         if self.classes is None:
             return y.squeeze(1)
-        return (y * self.classes(label)).sum(dim=1) / math.sqrt(y.shape[1])  # projection on the class [3]
+        score: Tensor = (y * self.classes(label)).sum(dim=1) / math.sqrt(y.shape[1])  # projection on the class [3]
+        return score
 
     def _blocks(self) -> Iterator[DiscriminatorBlock]:
         for block in self.blocks.values():

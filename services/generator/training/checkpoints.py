@@ -76,9 +76,9 @@ class Checkpoints:
             self._store.delete(f"{old}.json")  # first: without it the rest is nothing
             del cards[old]
         named = {_tensors_key(key, card["sha256"]) for key, card in cards.items() if card}
-        for found in [info.key for info in self._store.list(self._prefix)]:
-            if found.endswith(".safetensors") and found not in named:
-                self._store.delete(found)
+        for object_key in [info.key for info in self._store.list(self._prefix)]:
+            if object_key.endswith(".safetensors") and object_key not in named:
+                self._store.delete(object_key)
 
 
 def read_checkpoint_card(store: ObjectStore, key: str) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def defaults(name: ConfigName, resolution_px: int, batch: int | None, channel_ba
     """
     if name in _PUBLISHED:
         return {**COMMON, "z_dim": FULL_LATENT, "w_dim": FULL_LATENT, **_PUBLISHED[name]}
-    found = _auto(resolution_px) if name == "auto" else _small(channel_base)
-    count = batch or found["batch"]
+    derived = _auto(resolution_px) if name == "auto" else _small(channel_base)
+    count = batch or derived["batch"]
     return {
         **COMMON,
         "mapping_layers": 2,
@@ -67,7 +67,7 @@ def defaults(name: ConfigName, resolution_px: int, batch: int | None, channel_ba
         "r1_gamma": 0.0002 * resolution_px**2 / count,
         "ema_kimg": count * 10 / 32,
         "ema_ramp": RAMP,
-        **found,
+        **derived,
     }
 
 

@@ -53,8 +53,8 @@ def select_classes(lines: Sequence[ManifestLine], labels: Sequence[str]) -> tupl
     if len(labels) < 2 or len(set(labels)) < len(labels):
         right = "at least two, all different; for one label give `label`"
         raise InvalidInput(f"labels are {listed(labels) or 'none'}: {right}", {"labels": right})
-    found = _learned(lines, labels)
-    return [line for part in found for line in part], [index for index, part in enumerate(found) for _ in part]
+    by_class = _learned(lines, labels)
+    return [line for part in by_class for line in part], [index for index, part in enumerate(by_class) for _ in part]
 
 
 def of_split(lines: Sequence[ManifestLine], label: str, split: str) -> list[ManifestLine]:
@@ -155,7 +155,8 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     colours = pixels[..., :3]
     if channels == 1:
-        return colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        grey: np.ndarray = colours.mean(axis=3, keepdims=True).astype(np.uint8)
+        return grey
     rgb = np.broadcast_to(colours, (*pixels.shape[:3], 3))
     return rgb.copy() if channels == 3 else np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
 

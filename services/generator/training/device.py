@@ -17,11 +17,11 @@ def choose(device: Device) -> torch.device:
     Raises:
         InvalidInput: a GPU is wanted where there is none.
     """
-    found = torch.cuda.is_available()
-    if device == "cuda" and not found:
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
         right = "use auto or cpu, or a machine with a GPU and a torch that is built for it"
         raise InvalidInput(f"device is cuda, but torch finds no GPU here: {right}", {"settings.device": right})
-    if device == "cpu" or not found:
+    if device == "cpu" or not has_gpu:
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 

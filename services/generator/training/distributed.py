@@ -45,17 +45,17 @@ class World:
         """What the first process has found, on each: another device may have found a last digit otherwise."""
         if self.size == 1:
             return value
-        found = [value]
-        dist.broadcast_object_list(found)
-        return found[0]
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
 
     def any(self, happened: bool) -> bool:
         """Whether it happened on one of the processes."""
         if self.size == 1:
             return happened
-        found = [False] * self.size
-        dist.all_gather_object(found, happened)
-        return any(found)
+        answers = [False] * self.size
+        dist.all_gather_object(answers, happened)
+        return any(answers)
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over the processes, the same on each."""

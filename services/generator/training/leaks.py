@@ -189,10 +189,10 @@ def _nearest(features: np.ndarray, of: np.ndarray, but: np.ndarray | None = None
     """Distance of each image (M, F) to the nearest of sets (V, N, F), but of those (M, N) that do not count: (M,)."""
     nearest = np.full(len(features), np.inf)
     for one in of:
-        found = distances(features, one)
+        to_one = distances(features, one)
         if but is not None:
-            found[but] = np.inf
-        nearest = np.minimum(nearest, found.min(axis=1))
+            to_one[but] = np.inf
+        nearest = np.minimum(nearest, to_one.min(axis=1))
     return nearest
 
 
@@ -251,7 +251,8 @@ def _hue(degrees: float) -> Transform:
 def _saturation(factor: float) -> Transform:
     def change(x: np.ndarray) -> np.ndarray:
         grey: np.ndarray = x.mean(axis=3, keepdims=True)
-        return grey + (x - grey) * factor
+        changed: np.ndarray = grey + (x - grey) * factor
+        return changed
 
     return _levels(change)
 

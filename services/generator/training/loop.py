@@ -226,10 +226,10 @@ class _Run:
 
     def _restore(self) -> None:
         """Back to the newest checkpoint, if there is one."""
-        found = self._checkpoints.latest()
-        if found is None:
+        checkpoint = self._checkpoints.latest()
+        if checkpoint is None:
             return
-        tensors, scalars = found
+        tensors, scalars = checkpoint
         self.trainer.restore(tensors, scalars)
         best = under(tensors, BEST)
         self.course.restore(best, scalars["course"])

@@ -209,18 +209,20 @@ class Course:
     ) -> None:
         """Take note of a snapshot, keep its weights if it is the best so far, and answer leaks."""
         p, preset, r_t = control.p, control.preset, control.r_t
-        told = self._answer(judgement.leaks, control)
-        self.history.append(Snapshot(images_seen, p, preset, r_t, dict(judgement.scores), judgement.fault, told))
+        answers = self._answer(judgement.leaks, control)
+        self.history.append(Snapshot(images_seen, p, preset, r_t, dict(judgement.scores), judgement.fault, answers))
         if judgement.scores and not judgement.fault and self._is_better(judgement.scores):
             self._best = len(self.history) - 1
             self._best_weights = {name: value.detach().clone() for name, value in weights.items()}
 
     def values(self) -> dict[str, float]:
         """For progress: the latest KID, where the best was, how often leaks were answered."""
-        found = {name: value for name, value in self._latest_scores().items() if name in ("kid", "coverage", "copies")}
+        figures = {
+            name: value for name, value in self._latest_scores().items() if name in ("kid", "coverage", "copies")
+        }
         if self.best is not None:
-            found["best_kimg"] = self.best.kimg
-        return found | ({"leaks": float(len(self.leaks))} if self.leaks else {})
+            figures["best_kimg"] = self.best.kimg
+        return figures | ({"leaks": float(len(self.leaks))} if self.leaks else {})
 
     def shipped(self, last: Mapping[str, Tensor], why_not: str) -> "Shipped":
         """The weights that become the model, and why these.
@@ -270,10 +272,10 @@ class Course:
         old, preset = control.preset, milder(control.preset, [leak.kind for leak in worse])
         control.fall_back(preset)
         done = f"{old} makes way for {preset or 'no augmentation'}, p is at most {control.limit:.2g} from here on"
-        told = tuple(f"{leak.in_words()}; {done}" for leak in worse)
-        for text in told:
+        sentences = tuple(f"{leak.in_words()}; {done}" for leak in worse)
+        for text in sentences:
             log.warning("an augmentation leaks", what=text)
-        return told
+        return sentences
 
     def _is_better(self, scores: Mapping[str, float]) -> bool:
         return self.best is None or "kid" not in scores or scores["kid"] < self.best.scores["kid"]

@@ -47,9 +47,9 @@ def until_possible(
     """
     pause, waited = FIRST_PAUSE_S, 0.0
     while True:
-        made, error = _attempt(work)
+        outcome, error = _attempt(work)
         if not world.any(error is not None):
-            return made  # type: ignore[return-value]  # without an error it was made
+            return outcome  # type: ignore[return-value]  # without an error it was made
         error = error or Unavailable(f"{what}: another process has no access to the store")
         if waited >= GIVE_UP_S:
             raise error

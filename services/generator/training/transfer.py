@@ -103,13 +103,13 @@ def copy_matching(target: Generator | Discriminator, source: Mapping[str, Tensor
     """Copy tensors of the same name and shape; return the names of the target's that were not among them."""
     left = []
     for name, value in target.state_dict().items():
-        found = source.get(name)
-        if found is not None and found.shape != value.shape:
-            found = _recoloured(name, found, value.shape, target.architecture.resolution_px)
-        if found is None:
+        tensor = source.get(name)
+        if tensor is not None and tensor.shape != value.shape:
+            tensor = _recoloured(name, tensor, value.shape, target.architecture.resolution_px)
+        if tensor is None:
             left.append(name)
         else:
-            value.copy_(found)
+            value.copy_(tensor)
     return left
 
 

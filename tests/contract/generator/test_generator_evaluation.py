@@ -23,11 +23,11 @@ def test_metrics_of_a_generator(service: Service, stub: Any, store: ObjectStore)
     request = pb.EvaluateGeneratorRequest(
         request_id="measure", model="tiny", manifest_uri=write_images(store, "measured", splits), count=20
     )
-    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
-    assert found.held_out_images == 12
-    assert found.metrics["kid_low"] <= found.metrics["kid"] <= found.metrics["kid_high"]
-    assert found.metrics["kid"] > 0.1  # an untrained network
-    assert found.metrics["precision"] == 0
+    evaluation = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
+    assert evaluation.held_out_images == 12
+    assert evaluation.metrics["kid_low"] <= evaluation.metrics["kid"] <= evaluation.metrics["kid_high"]
+    assert evaluation.metrics["kid"] > 0.1  # an untrained network
+    assert evaluation.metrics["precision"] == 0
 
 
 def test_classes_are_measured_as_often_as_they_come(service: Service, stub: Any, store: ObjectStore) -> None:
@@ -36,10 +36,10 @@ def test_classes_are_measured_as_often_as_they_come(service: Service, stub: Any,
     request = pb.EvaluateGeneratorRequest(
         request_id="kinds", model="kinds", manifest_uri=write_images(store, "measured-kinds", splits), count=14
     )
-    found = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
-    assert found.held_out_images == 14
-    assert found.metrics["diversity"] <= found.metrics["diversity/bent"]
-    assert "diversity/cut" not in found.metrics  # two pictures
+    evaluation = wait_for(service.channel, stub.EvaluateGenerator(request), timeout_s=PATIENT_S)
+    assert evaluation.held_out_images == 14
+    assert evaluation.metrics["diversity"] <= evaluation.metrics["diversity/bent"]
+    assert "diversity/cut" not in evaluation.metrics  # two pictures
 
 
 def test_metrics_want_held_out_images(service: Service, stub: Any, store: ObjectStore) -> None:

@@ -51,17 +51,17 @@ def test_generators_are_listed_by_page(tmp_path: Path) -> None:
     with Service("services.generator", store.url) as running:
         stub = generator_pb2_grpc.GeneratorServiceStub(running.channel)
         for size in (0, 1, 2, 5):
-            found, token = [], ""
+            listed, token = [], ""
             while True:
                 page = stub.ListGenerators(
                     pb.ListGeneratorsRequest(page_size=size, page_token=token), timeout=PATIENT_S
                 )
-                found += [f"{x.name}/{x.version}" for x in page.generators]
+                listed += [f"{x.name}/{x.version}" for x in page.generators]
                 assert size == 0 or len(page.generators) <= size
                 token = page.next_page_token
                 if not token:
                     break
-            assert found == expected
+            assert listed == expected
         for bad in ({"page_token": "%%%"}, {"page_token": "YWJj"}, {"page_size": -1}, {"page_size": 1001}):
             error = refusal(stub.ListGenerators, pb.ListGeneratorsRequest(**bad))
             assert type(error) is InvalidInput

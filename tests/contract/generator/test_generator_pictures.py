@@ -27,8 +27,8 @@ def test_seeds_one_by_one_are_the_pictures_of_the_preview(service: Service, stub
     request = pb.SynthesizeRequest(
         request_id="chosen", model="tiny", seeds=[7, 3, 4_000_000_000], noise_mode="const", dataset="chosen"
     )
-    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
-    lines = read_manifest(store, made.manifest_uri)
+    synthesized = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
+    lines = read_manifest(store, synthesized.manifest_uri)
     assert [line.synthesis.seed for line in lines] == [7, 3, 4_000_000_000]
     shown = stub.Preview(pb.PreviewRequest(model="tiny", seeds=request.seeds)).images
     assert [hashlib.sha256(image).hexdigest() for image in shown] == [line.file.sha256 for line in lines]
@@ -38,8 +38,8 @@ def test_precision_is_that_of_each_request(service: Service, stub: Any, store: O
     request = pb.SynthesizeRequest(
         request_id="halved", model="tiny", seeds=[7, 3], noise_mode="const", dataset="halved", precision="bf16"
     )
-    made = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
-    lines = read_manifest(store, made.manifest_uri)
+    synthesized = wait_for(service.channel, stub.Synthesize(request), timeout_s=PATIENT_S)
+    lines = read_manifest(store, synthesized.manifest_uri)
     assert {(line.synthesis.precision, line.synthesis.half_resolutions) for line in lines} == {("bf16", 4)}
     before, half, after = (
         stub.Preview(pb.PreviewRequest(model="tiny", seeds=[7, 3], precision=precision)).images

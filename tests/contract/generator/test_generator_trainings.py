@@ -32,19 +32,20 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     request = training(manifest, "whole")
     seen = []
     operation = stub.TrainGenerator(request, timeout=PATIENT_S)
-    made = wait_for(service.channel, operation, seen.append, timeout_s=PATIENT_S).generator
-    assert (made.name, made.version, made.label, made.resolution_px, made.channels) == ("good", "1", "good", 16, 3)
-    assert made.kimg == pytest.approx(0.032)
+    trained = wait_for(service.channel, operation, seen.append, timeout_s=PATIENT_S).generator
+    assert (trained.name, trained.version, trained.label) == ("good", "1", "good")
+    assert (trained.resolution_px, trained.channels) == (16, 3)
+    assert trained.kimg == pytest.approx(0.032)
     again = stub.TrainGenerator(request, timeout=PATIENT_S)
     assert again.name == operation.name  # the same request, the same operation
     assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (32, 32, "images")
     assert "chosen without KID: 0 validation images, at least 10 are needed" in seen[-1].warning
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
-    assert decode(store.get(store.key(made.sample_uri))).size == (8 * 16, 4 * 16)
-    assert bundle.load(store, "good/1")[1].weights_sha256 == made.weights_sha256
-    assert (made.training_images, made.seed, made.manifest_uri, made.initial_model) == (4, 1, manifest, "")
-    assert (made.channel_base, made.z_dim, made.w_dim) == (256, 8, 8)
-    assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=PATIENT_S).generator == made
+    assert decode(store.get(store.key(trained.sample_uri))).size == (8 * 16, 4 * 16)
+    assert bundle.load(store, "good/1")[1].weights_sha256 == trained.weights_sha256
+    assert (trained.training_images, trained.seed, trained.manifest_uri, trained.initial_model) == (4, 1, manifest, "")
+    assert (trained.channel_base, trained.z_dim, trained.w_dim) == (256, 8, 8)
+    assert stub.GetGenerator(pb.GetGeneratorRequest(model="good"), timeout=PATIENT_S).generator == trained
 
     preview = stub.Preview(pb.PreviewRequest(model="good", seeds=[3, 5], noise_mode="random"), timeout=PATIENT_S).images
     wanted = pb.SynthesizeRequest(request_id="make", model="good", count=4, first_seed=3, dataset="more-good")
@@ -60,8 +61,8 @@ def test_one_model_of_two_labels_makes_either(service: Service, stub: Any, store
     request = training(
         manifest, "both", label="", labels=["good", "bad"], name="both", initial_model="tiny", settings={"kimg": 0.008}
     )
-    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
-    assert (list(made.classes), made.label) == (["good", "bad"], "good+bad")
+    trained = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
+    assert (list(trained.classes), trained.label) == (["good", "bad"], "good+bad")
     assert bundle.read_card(store, "both").architecture.classes == 2
     wanted = pb.SynthesizeRequest(request_id="turns", dataset="both-in-turn", model="both", count=4)
     response = wait_for(service.channel, stub.Synthesize(wanted, timeout=PATIENT_S), timeout_s=PATIENT_S)
@@ -103,8 +104,8 @@ def test_a_cancelled_training_stops(service: Service, stub: Any, manifest: str) 
 
 def test_a_training_starts_from_another_model(service: Service, stub: Any, store: ObjectStore, manifest: str) -> None:
     request = training(manifest, "transfer", name="moved", initial_model="tiny")
-    made = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
-    assert bundle.read_card(store, f"moved/{made.version}").initial_model == "tiny/1"
+    trained = wait_for(service.channel, stub.TrainGenerator(request, timeout=PATIENT_S), timeout_s=PATIENT_S).generator
+    assert bundle.read_card(store, f"moved/{trained.version}").initial_model == "tiny/1"
 
 
 def test_a_training_that_diverges_tells_the_reason(service: Service, stub: Any, manifest: str) -> None:

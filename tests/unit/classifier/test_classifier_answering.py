@@ -69,10 +69,10 @@ def answering(slow: tuple[ObjectStore, threading.Event, list[str]]) -> Iterator[
         return Served(card, Lane(NoEngine(), list, card.name, card.version))
 
     batcher = Batcher(1)
-    made = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
-    yield made
+    answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
+    yield answering
     go_on.set()
-    made.close()
+    answering.close()
     batcher.close()
 
 
@@ -130,8 +130,8 @@ def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones
     batcher = Batcher(1)
     answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
     large = [Source(f"images[{i}]", encode_png(np.zeros((200, 200), np.uint8))) for i in range(3)]
-    found: list[Answer] = []
-    first = threading.Thread(target=lambda: found.append(answering.images("parts", "", large, Caller())))
+    answers: list[Answer] = []
+    first = threading.Thread(target=lambda: answers.append(answering.images("parts", "", large, Caller())))
     first.start()
     try:
         assert begun.wait(PATIENT_S)
@@ -145,7 +145,7 @@ def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones
         first.join()
         answering.close()
         batcher.close()
-    assert len(found[0].decided) == 3  # a call's own large images do not stand in each other's way
+    assert len(answers[0].decided) == 3  # a call's own large images do not stand in each other's way
 
 
 def test_who_waits_for_a_model_takes_no_place_of_those_who_wait_for_an_answer(slow) -> None:

@@ -32,9 +32,9 @@ def test_the_temperature_that_the_labels_were_drawn_with_is_found(temperature: f
 
 
 def test_scaling_mends_an_overconfident_network() -> None:
-    made = calibrate(Answers(*drawn(2_000, 3.0, seed=1)), Answers(*drawn(2_000, 3.0, seed=2)))
-    assert made.test is not None
-    for error in (made.validation, made.test):
+    calibration = calibrate(Answers(*drawn(2_000, 3.0, seed=1)), Answers(*drawn(2_000, 3.0, seed=2)))
+    assert calibration.test is not None
+    for error in (calibration.validation, calibration.test):
         assert error.ece_before > 0.15
         assert error.ece_after < 0.05
         assert error.images == 2_000
@@ -66,8 +66,8 @@ def some_scores(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99, 1.0])
 def test_the_threshold_for_a_recall_costs_the_least_overkill(seed: int, share: float) -> None:
     defective, scores = some_scores(seed)
-    found = choose_threshold(defective, scores, Target("recall", share))
-    (escaped, of), (overkill, _) = errors_at(defective, scores, found)
+    threshold = choose_threshold(defective, scores, Target("recall", share))
+    (escaped, of), (overkill, _) = errors_at(defective, scores, threshold)
     assert 1 - escaped / of >= share - 1e-12
     every = [errors_at(defective, scores, t) for t in np.linspace(0, 1.01, 2_000)]
     assert overkill == min(o for (e, _), (o, _) in every if 1 - e / of >= share - 1e-12)
@@ -77,8 +77,8 @@ def test_the_threshold_for_a_recall_costs_the_least_overkill(seed: int, share: f
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3])
 def test_the_threshold_for_an_overkill_lets_the_least_escape(seed: int, share: float) -> None:
     defective, scores = some_scores(seed)
-    found = choose_threshold(defective, scores, Target("overkill", share))
-    (escaped, _), (overkill, of) = errors_at(defective, scores, found)
+    threshold = choose_threshold(defective, scores, Target("overkill", share))
+    (escaped, _), (overkill, of) = errors_at(defective, scores, threshold)
     assert overkill / of <= share + 1e-12
     every = [errors_at(defective, scores, t) for t in np.linspace(0, 1.01, 2_000)]
     assert escaped == min(e for (e, _), (o, _) in every if o / of <= share + 1e-12)

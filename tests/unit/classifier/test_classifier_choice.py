@@ -98,8 +98,8 @@ def test_engines_answer_as_the_network_does_for_every_number_of_images(name: str
     assert np.ptp(wanted[:, 0]) > 0.02
     for count in range(1, engine.batch + 1):
         for alone in (False, True):
-            found = engine.run(images[:count], alone)
-            np.testing.assert_allclose(found, wanted[:count], atol=0.1 if name == "openvino-bf16" else 1e-5)
+            probabilities = engine.run(images[:count], alone)
+            np.testing.assert_allclose(probabilities, wanted[:count], atol=0.1 if name == "openvino-bf16" else 1e-5)
     np.testing.assert_allclose(reference(architecture, weights_of(network))(images), wanted, atol=1e-5)
     check_engine(engine, lambda x: network.model(x, training=False).numpy(), 32, "parts/1")
     with pytest.raises(Corrupted, match="parts/1"):

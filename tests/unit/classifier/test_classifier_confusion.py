@@ -35,11 +35,13 @@ def line(number: int, label: str, **fields: Any) -> ManifestLine:
 def test_the_figures_of_a_table_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     truth, guessed = rng.integers(0, 4, 200), rng.integers(0, 3, 200)  # the last class is never claimed
-    found = Confusion.of(truth, guessed, 5)  # and one more is not there either
+    confusion = Confusion.of(truth, guessed, 5)  # and one more is not there either
     labels = list(range(5))
-    np.testing.assert_array_equal(found.counts, confusion_matrix(truth, guessed, labels=labels))
+    np.testing.assert_array_equal(confusion.counts, confusion_matrix(truth, guessed, labels=labels))
     expected = precision_recall_fscore_support(truth, guessed, labels=labels, zero_division=0)
-    for ours, theirs in zip((found.precision, found.recall, found.f1, found.shown), expected, strict=True):
+    for ours, theirs in zip(
+        (confusion.precision, confusion.recall, confusion.f1, confusion.shown), expected, strict=True
+    ):
         np.testing.assert_allclose(ours, theirs)
 
 
@@ -52,23 +54,23 @@ def test_decisions_are_counted_by_label_and_by_kind() -> None:
         [[0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.1, 0.3, 0.6], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]
     )
     answers = Answers(np.array([0, 0, 0, 1, 1, 2]), probabilities)
-    found = decided(DecisionRule(1.0, good=1, threshold=0.5), LABELS, lines, answers)
-    assert found["confusion"] == [[1, 1, 1], [1, 1, 0], [0, 0, 1]]
-    assert found["labels"]["crack"] == {
+    decisions = decided(DecisionRule(1.0, good=1, threshold=0.5), LABELS, lines, answers)
+    assert decisions["confusion"] == [[1, 1, 1], [1, 1, 0], [0, 0, 1]]
+    assert decisions["labels"]["crack"] == {
         "images": 3, "precision": pytest.approx(1 / 2), "recall": pytest.approx(1 / 3), "f1": pytest.approx(2 / 5),
     }  # fmt: skip
-    assert found["labels"]["stain"]["precision"] == pytest.approx(1 / 2)
-    counted = {kind: (rate["count"], rate["of"]) for kind, rate in found["escapes"].items()}
+    assert decisions["labels"]["stain"]["precision"] == pytest.approx(1 / 2)
+    counted = {kind: (rate["count"], rate["of"]) for kind, rate in decisions["escapes"].items()}
     assert counted == {"hairline": (1, 1), "open": (0, 2), "stain": (0, 1)}
-    assert found["escapes"]["open"]["high"] == pytest.approx(1 - 0.025**0.5)  # Clopper-Pearson of 0 of 2
+    assert decisions["escapes"]["open"]["high"] == pytest.approx(1 - 0.025**0.5)  # Clopper-Pearson of 0 of 2
 
 
 def test_without_good_parts_nothing_escapes_and_without_images_nothing_is_confused() -> None:
     empty = Answers(np.zeros(0, int), np.zeros((0, 3)))
-    found = decided(DecisionRule(), LABELS, [], empty)
-    assert found["escapes"] == {}
-    assert found["confusion"] == [[0] * 3] * 3
-    assert found["labels"]["good"] == {"images": 0, "precision": 0, "recall": 0, "f1": 0}
+    decisions = decided(DecisionRule(), LABELS, [], empty)
+    assert decisions["escapes"] == {}
+    assert decisions["confusion"] == [[0] * 3] * 3
+    assert decisions["labels"]["good"] == {"images": 0, "precision": 0, "recall": 0, "f1": 0}
 
 
 def test_a_split_of_augmented_copies_only_is_refused() -> None:

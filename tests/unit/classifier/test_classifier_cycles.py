@@ -77,11 +77,11 @@ def test_every_epoch_is_measured_and_the_best_is_chosen_on_validation(whole: Cyc
 def test_epochs_that_patience_spares_count_as_done(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cycles, "_rank", lambda entry: (0.0, 0.0))  # none is better than the first
     settings, seen = SETTINGS.model_copy(update={"epochs": 50, "patience": 2}), []
-    made = run_cycle(
+    trained = run_cycle(
         open_store("memory://"), "m/", prepared.trainer, prepared.parts, {}, settings, 0, 11,
         lambda cycle, epochs, values: seen.append((epochs, "val_f1" in values)),
     )  # fmt: skip
-    assert len(made.epochs) == 4  # two of the warm-up, two that were waited
+    assert len(trained.epochs) == 4  # two of the warm-up, two that were waited
     assert seen == [(1, True), (2, True), (3, True), (50, True)]
 
 

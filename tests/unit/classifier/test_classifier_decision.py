@@ -10,15 +10,15 @@ from services.classifier.decision import DecisionRule, calibrated, defect_probab
 def test_calibrated_is_the_softmax_of_the_divided_logits() -> None:
     logits = np.random.default_rng(0).normal(0, 4, (50, 5))
     for temperature in (0.3, 1.0, 2.7):
-        found = calibrated(softmax(logits, axis=1).astype(np.float32), temperature)
-        np.testing.assert_allclose(found, softmax(logits / temperature, axis=1), atol=1e-6)
+        probabilities = calibrated(softmax(logits, axis=1).astype(np.float32), temperature)
+        np.testing.assert_allclose(probabilities, softmax(logits / temperature, axis=1), atol=1e-6)
 
 
 def test_probabilities_that_sank_to_zero_stay_numbers() -> None:
-    found = calibrated(np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), 2.0)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert found.argmax(axis=1).tolist() == [0, 1]
+    probabilities = calibrated(np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), 2.0)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert probabilities.argmax(axis=1).tolist() == [0, 1]
 
 
 def test_a_part_is_rejected_from_the_threshold_on() -> None:

@@ -53,9 +53,9 @@ def test_the_temperature_is_built_in(store: ObjectStore) -> None:
     exported = export(store, "judge", "onnx", "", lambda *_: None)
     content = store.get(store.key(exported.files[0]))
     pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
-    found = onnxruntime.InferenceSession(content).run(None, {"image": pixels.astype(np.float32)})[0]
+    exported_probabilities = onnxruntime.InferenceSession(content).run(None, {"image": pixels.astype(np.float32)})[0]
     expected = calibrated(probabilities(network, pixels), card.calibration.temperature)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(exported_probabilities, expected, atol=1e-5)
     assert {node.domain for node in onnx.load(io.BytesIO(content)).graph.node} == {""}
 
 
@@ -66,8 +66,8 @@ def test_an_example_shows_its_answer_and_those_of_the_usual_mistakes(store: Obje
     exported = export(store, "judge", "onnx", "", lambda *_: None)
     files = {uri.rpartition("/")[2]: store.get(store.key(uri)) for uri in exported.files}
     described = json.loads(files["export.json"])
-    told, labels = described["example"], described["labels"]
-    picture = np.asarray(Image.open(io.BytesIO(files[told["file"]])), np.float32)[None]
+    example, labels = described["example"], described["labels"]
+    picture = np.asarray(Image.open(io.BytesIO(files[example["file"]])), np.float32)[None]
     assert picture.shape == (1, 32, 32, 3)
     session = onnxruntime.InferenceSession(files["model.onnx"])
 
@@ -75,12 +75,12 @@ def test_an_example_shows_its_answer_and_those_of_the_usual_mistakes(store: Obje
         row = session.run(["probabilities"], {"image": pixels.astype(np.float32)})[0][0]
         return dict(zip(labels, map(float, row), strict=True))
 
-    assert answer(picture) == pytest.approx(told["probabilities"], abs=1e-5)
-    mistakes = told["probabilities_of_mistakes"]
+    assert answer(picture) == pytest.approx(example["probabilities"], abs=1e-5)
+    mistakes = example["probabilities_of_mistakes"]
     assert answer(picture / 255) == pytest.approx(mistakes["scaled to 0..1"], abs=1e-5)
     assert answer(picture / 127.5 - 1) == pytest.approx(mistakes["scaled to -1..1"], abs=1e-5)
     for mistake in mistakes.values():
-        assert abs(mistake["good"] - told["probabilities"]["good"]) > told["tolerance"]
+        assert abs(mistake["good"] - example["probabilities"]["good"]) > example["tolerance"]
     assert "scale nothing" in described["input"]["meaning"]
 
 
@@ -136,17 +136,16 @@ def test_integers_take_raw_pixels_whatever_the_training_images_show(store: Objec
     interpreter = tf.lite.Interpreter(model_content=store.get(store.key(exported.files[0])))
     interpreter.allocate_tensors()
     given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    assert (described["output"]["scale"], described["output"]["zero_point"]) == answer["quantization"]
+    scale, zero_point = described["output"]["scale"], described["output"]["zero_point"]
+    assert (scale, zero_point) == answer["quantization"]
     line = next(x for x in read_manifest(store, store.uri("datasets/parts/manifest.jsonl")) if x.split == "test")
     pixels = np.asarray(decode(store.get(store.key(line.file.uri))))[None]
     interpreter.set_tensor(given["index"], pixels)
     interpreter.invoke()
-    found = (interpreter.get_tensor(answer["index"])[0] - described["output"]["zero_point"]) * described["output"][
-        "scale"
-    ]
+    dequantised = (interpreter.get_tensor(answer["index"])[0] - zero_point) * scale
     card, network = load(store, "judge")
     expected = calibrated(probabilities(network, pixels), card.calibration.temperature)[0]
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    np.testing.assert_allclose(dequantised, expected, atol=0.05)
 
 
 def test_an_export_that_answers_otherwise_is_not_written(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:

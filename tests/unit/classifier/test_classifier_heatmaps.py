@@ -57,8 +57,8 @@ def test_every_image_has_the_heatmap_of_its_label() -> None:
     def explain(model: str, image: Source, label: str, caller: Caller) -> bytes:
         return b"%b %b %b" % (model.encode(), image.content, label.encode())
 
-    found = Heatmaps(explain, 1000).of("parts/1", IMAGES, LABELS, Caller())
-    assert found == [b"parts/1 \0 a", b"parts/1 \1 b", b"parts/1 \2 c", b"parts/1 \3 d"]
+    heatmaps = Heatmaps(explain, 1000).of("parts/1", IMAGES, LABELS, Caller())
+    assert heatmaps == [b"parts/1 \0 a", b"parts/1 \1 b", b"parts/1 \2 c", b"parts/1 \3 d"]
 
 
 def test_heatmaps_too_large_for_an_answer_are_not_all_asked_for() -> None:
@@ -190,5 +190,5 @@ def test_what_is_explained_is_the_decision() -> None:
     request = classifier_pb2.ClassifyRequest(
         model="parts", images=[classifier_pb2.ImageSource(content=b"\0")], heatmap=True
     )
-    (found,) = Answers(Answering(), heatmaps).classify(request, Context()).classifications
-    assert (found.label, found.decision, found.heatmap) == ("good", "defect", b"defect")
+    (classification,) = Answers(Answering(), heatmaps).classify(request, Context()).classifications
+    assert (classification.label, classification.decision, classification.heatmap) == ("good", "defect", b"defect")

@@ -173,8 +173,8 @@ def test_what_is_to_be_served_and_is_not_there_is_told_once(store: ObjectStore) 
         put(store, "typo", "1")
         put(store, "parts", "2")
         served.refresh()
-    told = [(line["log_level"], line.get("models")) for line in logs if "to be served" in line["event"]]
-    assert told == [("error", ["parts=2", "typo"]), ("info", None)]
+    logged = [(line["log_level"], line.get("models")) for line in logs if "to be served" in line["event"]]
+    assert logged == [("error", ["parts=2", "typo"]), ("info", None)]
 
 
 def test_a_model_without_a_working_version_says_why_and_takes_nobody_down(store: ObjectStore) -> None:

@@ -130,11 +130,11 @@ def test_a_turned_picture_tells_where_the_fault_has_gone() -> None:
     answers = np.stack([np.full_like(places, 5), places], axis=1)
     moved = set()
     for seed in range(6):
-        pictures, told = make.turned(images, answers, np.random.default_rng(seed))
-        for picture, (kept, place) in zip(pictures, told, strict=True):
+        pictures, turned_answers = make.turned(images, answers, np.random.default_rng(seed))
+        for picture, (kept, place) in zip(pictures, turned_answers, strict=True):
             row, column = (int(at.min()) // 2 for at in np.nonzero(picture[..., 0]))
             assert (kept, place) == (5, row * CELLS + column)
-        moved |= set(np.flatnonzero(told[:, 1] != places))
+        moved |= set(np.flatnonzero(turned_answers[:, 1] != places))
     assert len(moved) > CELLS
 
 

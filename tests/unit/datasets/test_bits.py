@@ -132,13 +132,13 @@ def test_broken_files_among_them_stop_nothing(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 65535), min_size=1, max_size=20))
 def test_the_fewest_bits_of_a_camera_that_hold_every_value(largest: list[int]) -> None:
-    found = bits_used(max(largest))
-    assert found in DEPTHS
-    assert all(value < 2**found for value in largest)
+    depth = bits_used(max(largest))
+    assert depth in DEPTHS
+    assert all(value < 2**depth for value in largest)
     if max(largest):
-        assert not [bits for bits in DEPTHS if bits < found and max(largest) < 2**bits]
+        assert not [bits for bits in DEPTHS if bits < depth and max(largest) < 2**bits]
     else:
-        assert found == 16
+        assert depth == 16
 
 
 def test_a_photograph_of_12_bits_is_not_taken_for_a_mask(tmp_path: Path) -> None:

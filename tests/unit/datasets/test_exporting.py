@@ -46,12 +46,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = MemoryStore()
     result = ingest(root, store, "parts")
     lines = read_manifest(store, result.manifest_uri)
-    made = []
+    synthetic = []
     for seed, verdict in ((7, "accepted"), (8, "rejected")):
         png = encode_png(np.full((SIDE, SIDE), seed, np.uint8))
         sha256 = hashlib.sha256(png).hexdigest()
         store.put(image_key("parts", sha256), png)
-        made.append(
+        synthetic.append(
             ManifestLine(
                 file=PictureFile(uri=store.uri(image_key("parts", sha256)), sha256=sha256, width=SIDE, height=SIDE),
                 origin=Origin(kind="synthetic"),
@@ -62,7 +62,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
                 split="train",
             )
         )
-    write_dataset(store, "expanded", [*lines, *made], {"purpose": "expanded"})
+    write_dataset(store, "expanded", [*lines, *synthetic], {"purpose": "expanded"})
     return store
 
 
@@ -236,10 +236,10 @@ def test_datasets_are_listed_and_compared(store: ObjectStore) -> None:
     before, after = lines_of(store, "parts"), lines_of(store)
     assert compare(before, before).is_empty
     relabelled = [replace(before[0], split="none"), *after[1:]]
-    found = compare(before, relabelled)
-    assert not found.only_first
-    assert {line.synthesis.seed for line in found.only_second} == {7, 8}
-    assert [(one.file.sha256, other.split) for one, other in found.changed] == [(before[0].file.sha256, "none")]
+    difference = compare(before, relabelled)
+    assert not difference.only_first
+    assert {line.synthesis.seed for line in difference.only_second} == {7, 8}
+    assert [(one.file.sha256, other.split) for one, other in difference.changed] == [(before[0].file.sha256, "none")]
 
 
 def test_found_groups_that_are_only_numbered_otherwise_are_no_difference(store: ObjectStore) -> None:

@@ -76,11 +76,11 @@ def test_every_format_becomes_the_same_kind_of_image(tmp_path: Path, mode: str, 
         image.save(data, {"jpg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "png": "PNG"}[suffix])
     except OSError:
         pytest.skip(f"{suffix} has no {mode}")
-    found = decode(data.getvalue())
-    assert found.mode in ("L", "RGB")
-    assert found.size == (80, 80)
+    decoded = decode(data.getvalue())
+    assert decoded.mode in ("L", "RGB")
+    assert decoded.size == (80, 80)
     if suffix != "jpg" and mode in ("L", "RGB", "I;16"):
-        assert np.abs(np.asarray(found.convert("L"), int) - np.asarray(grey, int)).max() <= 1
+        assert np.abs(np.asarray(decoded.convert("L"), int) - np.asarray(grey, int)).max() <= 1
 
 
 def test_exif_rotation_is_applied() -> None:
@@ -118,17 +118,20 @@ def test_too_few_validation_images_are_said_with_the_share_that_would_do(tmp_pat
         path.unlink()
     groups = [f"{path.relative_to(root)},{path.parent.name}-{path.stem}" for path in root.glob("*/*.png")]
     (tmp_path / "groups.csv").write_text("\n".join(["image,group", *groups]))
-    told = {
+    warnings = {
         share: ingest(
             root, MemoryStore(), "parts", labels="kinds", groups_csv=tmp_path / "groups.csv",
             shares=(0.85 - share, share, 0.15),
         ).card["validation_warning"]
         for share in (0.15, 0.25)
     }  # fmt: skip
-    assert told[0.15].startswith("generators are judged on 10 validation images and more; good has 6 of 40: ")
-    assert "good has 6 of 40: --validation-share 0.25 would give them; hole has 3 of 20: photograph more" in told[0.15]
+    assert warnings[0.15].startswith("generators are judged on 10 validation images and more; good has 6 of 40: ")
     assert (
-        told[0.25] == "generators are judged on 10 validation images and more; hole has 5 of 20: photograph more of it"
+        "good has 6 of 40: --validation-share 0.25 would give them; hole has 3 of 20: photograph more" in warnings[0.15]
+    )
+    assert (
+        warnings[0.25]
+        == "generators are judged on 10 validation images and more; hole has 5 of 20: photograph more of it"
     )
 
 
@@ -145,11 +148,11 @@ def test_photographs_of_one_part_are_found() -> None:
             truth.append(number)
     groups = find_groups(np.stack([FINE.describe(i) for i in images]))
     same = np.equal.outer(truth, truth)
-    found = np.equal.outer(groups, groups)
+    joined = np.equal.outer(groups, groups)
     off = ~np.eye(len(truth), dtype=bool)
-    assert (same & found & off).sum() / (same & off).sum() > 0.98
+    assert (same & joined & off).sum() / (same & off).sum() > 0.98
     # Joining too much only makes groups larger; joining too little leaks.
-    assert (same & found & off).sum() / (found & off).sum() > 0.9
+    assert (same & joined & off).sum() / (joined & off).sum() > 0.9
 
 
 @pytest.mark.parametrize(

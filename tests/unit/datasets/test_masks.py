@@ -96,8 +96,8 @@ def test_soft_edges_are_cut_in_the_middle_where_there_are_bright_pixels() -> Non
 
 def test_a_jpeg_of_black_and_white_is_read_by_its_middle() -> None:
     pixels = np.repeat(np.where(FAULTY, np.uint8(255), 0)[..., None], 3, axis=-1)
-    found = read(stored(pixels, "JPEG", quality=60))
-    assert (found != FAULTY).mean() < 0.02
+    mask = read(stored(pixels, "JPEG", quality=60))
+    assert (mask != FAULTY).mean() < 0.02
 
 
 def test_nothing_is_faulty_in_a_black_mask() -> None:

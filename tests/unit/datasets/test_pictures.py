@@ -41,11 +41,11 @@ def test_what_was_replaced_is_named_behind_all_others(
     replaced = [3, 5, 7, 11, 13, 17, 19]
     for number in replaced:
         store.put(f"{folder}/{number}", b"another")
-    found: list[bytes | DefectoryError] = []
+    contents: list[bytes | DefectoryError] = []
     with pytest.raises(Corrupted) as caught:
-        found.extend(both[folder == "masks"] for both in with_masks(store, lines))
+        contents.extend(both[folder == "masks"] for both in with_masks(store, lines))
     uris = [store.uri(f"{folder}/{number}") for number in replaced]
-    assert [n for n, content in enumerate(found) if isinstance(content, Corrupted)] == replaced
+    assert [n for n, content in enumerate(contents) if isinstance(content, Corrupted)] == replaced
     assert f"{len(replaced)} of 40" in str(caught.value)
     assert all(uri in str(caught.value) for uri in uris[:LISTED])
     assert f"and {len(replaced) - LISTED} more" in str(caught.value)

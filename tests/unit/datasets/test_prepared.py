@@ -28,9 +28,9 @@ def put(store: MemoryStore, width: int, height: int, seed: int = 0, **fields: An
 
 
 def one(store: MemoryStore, line: ManifestLine, size_px: int = 32) -> np.ndarray:
-    (found,) = squares(store, [line], size_px)
-    assert isinstance(found, np.ndarray)
-    return found
+    (square,) = squares(store, [line], size_px)
+    assert isinstance(square, np.ndarray)
+    return square
 
 
 @pytest.mark.parametrize(("fit", "box"), [("stretch", (0, 0, 200, 100)), ("crop", (50, 0, 150, 100))])
@@ -63,8 +63,8 @@ def test_what_is_made_of_a_large_picture_is_kept_and_of_a_small_one_not() -> Non
         replace(large, file=replace(large.file, fit="pad")),
         replace(large, file=replace(large.file, bits=12)),
     ):
-        (found,) = squares(store, [other], 32)
-        assert isinstance(found, DefectoryError)
+        (error,) = squares(store, [other], 32)
+        assert isinstance(error, DefectoryError)
 
 
 @pytest.mark.parametrize(("colour", "shape"), [("L", (32, 32)), ("RGB", (32, 32, 3)), ("RGBA", (32, 32, 4))])
@@ -89,7 +89,7 @@ def test_a_replaced_picture_is_no_image_and_stops_the_whole_behind_the_last() ->
     store = MemoryStore()
     lines = [put(store, 50, 50, seed) for seed in range(3)]
     store.put(store.key(lines[1].file.uri), store.get(store.key(lines[0].file.uri)))
-    found = squares(store, lines, 16)
-    assert [isinstance(next(found), np.ndarray) for _ in lines] == [True, False, True]
+    in_turn = squares(store, lines, 16)
+    assert [isinstance(next(in_turn), np.ndarray) for _ in lines] == [True, False, True]
     with pytest.raises(Corrupted, match=f"1 of 3 files .*{lines[1].file.sha256}"):
-        next(found)
+        next(in_turn)

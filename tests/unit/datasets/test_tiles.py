@@ -85,8 +85,8 @@ def test_strips_are_cut_and_labelled_by_their_masks(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.asarray(decode(store.get(store.key(line.mask.uri)))), cut)
         groups[line.origin.source].add((line.group, line.split))
     assert len(groups) == 8
-    assert all(len(found) == 1 for found in groups.values())
-    assert len({next(iter(found))[0] for found in groups.values()}) == 8
+    assert all(len(pairs) == 1 for pairs in groups.values())
+    assert len({next(iter(pairs))[0] for pairs in groups.values()}) == 8
     assert read_card(store, "web")["tiling"] == {"side_px": 0, "overlap": 0.5}
     assert read_card(store, "web")["groups"] == 8
 

@@ -42,7 +42,7 @@ class Desk:
             self.store, self.folder, read_index(self.folder), self.lines, name, person="R. Hooke", ask=ask
         )
 
-    def made(self, name: str = "by-hand") -> dict[str, ManifestLine]:
+    def edited(self, name: str = "by-hand") -> dict[str, ManifestLine]:
         """parent's sha256 -> line."""
         lines = read_manifest(self.store, self.store.uri(f"datasets/{name}/manifest.jsonl"))
         return {line.origin.parents[0]: line for line in lines}
@@ -70,7 +70,7 @@ def test_a_painted_defect_becomes_a_line_with_mask_and_lineage(tmp_path: Path) -
         "a good part was changed",
         200,
     )
-    ((parent, line),) = desk.made().items()
+    ((parent, line),) = desk.edited().items()
     real = next(x for x in desk.lines if x.file.sha256 == parent)
     assert (line.origin.kind, line.split, line.group) == ("edited", "train", real.group)
     assert (line.label, line.kind, line.origin.edit) == ("defect", "hole", Edit(editor="unknown", person="R. Hooke"))
@@ -92,7 +92,7 @@ def test_a_label_is_asked_for_only_where_it_may_have_changed(tmp_path: Path) -> 
     paint(over, slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1), level=120)
     desk.take(answer="good")
     assert [(x.file, x.why) for x in desk.asked] == [(over.name, "its defect was painted over")]
-    lines = desk.made()
+    lines = desk.edited()
     assert (lines[own.file.sha256].label, lines[own.file.sha256].kind, lines[own.file.sha256].mask) == (
         "good",
         "",
@@ -136,7 +136,7 @@ def test_a_camera_of_more_bits_keeps_them_beside_the_edit(tmp_path: Path, bits: 
     noise = np.random.default_rng(0).integers(-6, 7, shown.shape)  # as Krita rounds
     path.write_bytes(imagecodecs.png_encode((shown + noise).clip(0, 65535).astype(np.uint16)))
     desk.take()
-    (line,) = desk.made().values()
+    (line,) = desk.edited().values()
     now = imagecodecs.png_decode(store.get(store.key(line.file.uri)))
     outside = np.ones(now.shape, bool)
     outside[10:20, 10:30] = False
@@ -195,6 +195,6 @@ def test_a_mask_that_a_person_made_is_of_what_he_drew(tmp_path: Path) -> None:
     drawn = spot(pixels, 60, 48, 9)
     path.write_bytes(imagecodecs.png_encode(pixels[..., 0]))
     desk.take()
-    (line,) = desk.made().values()
+    (line,) = desk.edited().values()
     mask = np.asarray(read_mask(desk.store.get(desk.store.key(line.mask.uri)), WIDTH, HEIGHT)) > 0
     assert (mask & drawn).sum() / (mask | drawn).sum() > 0.97

@@ -29,10 +29,10 @@ def edited(
     seed: int = 0,
     **recipe: object,
 ) -> list[ManifestLine]:
-    made = edit_by_recipe(
+    dataset = edit_by_recipe(
         store, lines, EditRecipe.model_validate(recipe), name, source=store.uri(SOURCE), count=count, seed=seed
     )
-    return read_manifest(store, made.manifest_uri)
+    return read_manifest(store, dataset.manifest_uri)
 
 
 def pixels_of(store: ObjectStore, line: ManifestLine) -> np.ndarray:
@@ -54,18 +54,18 @@ def test_edits_are_for_training_in_their_parents_group_and_of_training_pictures(
 ) -> None:
     lines = make_tiles(store, channels=channels)
     training = {line.file.sha256: line for line in lines if line.split == "train"}
-    made = edited(store, lines, count=24)
-    assert len(made) >= 20
-    assert {line.origin.kind for line in made} == {"edited"}
-    assert {line.split for line in made} == {"train"}
-    for line in made:
+    edited_lines = edited(store, lines, count=24)
+    assert len(edited_lines) >= 20
+    assert {line.origin.kind for line in edited_lines} == {"edited"}
+    assert {line.split for line in edited_lines} == {"train"}
+    for line in edited_lines:
         assert set(line.origin.parents) <= training.keys()
         assert line.group == training[line.origin.parents[0]].group
         assert (line.label, line.kind) == ("defect", "hole")
         assert (line.file.width, line.file.height, line.file.colour) == (WIDTH, HEIGHT, "L" if channels == 1 else "RGB")
-    edits = Counter(recipe_of(line)["edit"] for line in made)
+    edits = Counter(recipe_of(line)["edit"] for line in edited_lines)
     assert edits["copy"] > edits["repeat"]
-    assert sum(read_card(store, "edited")["by_edit"].values()) == len(made)
+    assert sum(read_card(store, "edited")["by_edit"].values()) == len(edited_lines)
 
 
 def test_a_copy_darkens_its_mask_and_nothing_far_from_it(store: MemoryStore) -> None:
@@ -88,9 +88,9 @@ def test_a_copy_darkens_its_mask_and_nothing_far_from_it(store: MemoryStore) -> 
 def test_a_removed_defect_leaves_ground_as_rough_as_it_was(store: MemoryStore) -> None:
     lines = make_tiles(store)
     by_sha = {line.file.sha256: line for line in lines}
-    made = edited(store, lines, count=10, shares={"remove": 1})
-    assert {(line.label, line.kind, line.mask) for line in made} == {("good", "", None)}
-    for line in made:
+    edited_lines = edited(store, lines, count=10, shares={"remove": 1})
+    assert {(line.label, line.kind, line.mask) for line in edited_lines} == {("good", "", None)}
+    for line in edited_lines:
         parent = by_sha[line.origin.parents[0]]
         before, now, mask = pixels_of(store, parent), pixels_of(store, line), mask_of(store, parent)
         assert abs(now[mask].mean() - before[~mask].mean()) < 20, "a spot is some 90 grey levels darker"
@@ -161,9 +161,9 @@ def test_no_defect_is_set_beside_its_part(store: MemoryStore) -> None:
         label = "defect" if number % 2 else "good"
         lines.append(stored(store, pixels, mask, label, "train", f"disc-{number}", "hole" if number % 2 else ""))
     write_dataset(store, "tiles", lines, {})
-    made = edited(store, lines, count=30, shares={"copy": 1})
-    assert len(made) == 30
-    assert not any((mask_of(store, line) & ~part).any() for line in made)
+    edited_lines = edited(store, lines, count=30, shares={"copy": 1})
+    assert len(edited_lines) == 30
+    assert not any((mask_of(store, line) & ~part).any() for line in edited_lines)
 
 
 def test_a_defect_at_the_edge_of_its_part_is_set_nowhere_else(store: MemoryStore) -> None:
@@ -179,10 +179,10 @@ def test_a_defect_at_the_edge_of_its_part_is_set_nowhere_else(store: MemoryStore
         lines.append(stored(store, pixels, mask, label, "train", f"edge-{number}", "hole" if x else ""))
     write_dataset(store, "tiles", lines, {})
     in_the_middle = {line.file.sha256 for number, line in enumerate(lines) if number % 3 == 2}
-    made = edited(store, lines, count=20, shares={"copy": 1})
-    assert len(made) == 20
-    assert {line.origin.parents[1] for line in made} <= in_the_middle
-    assert not any(mask_of(store, line)[:, :30].any() for line in made)
+    edited_lines = edited(store, lines, count=20, shares={"copy": 1})
+    assert len(edited_lines) == 20
+    assert {line.origin.parents[1] for line in edited_lines} <= in_the_middle
+    assert not any(mask_of(store, line)[:, :30].any() for line in edited_lines)
 
 
 def test_the_same_call_makes_the_same_bytes_and_another_seed_others(store: MemoryStore) -> None:

@@ -13,7 +13,7 @@ from tests.unit.edits.tiles import HEIGHT, WIDTH, spot, tile
 def borders(edge: int, count: int = 60) -> list[Border]:
     """Pairs of spots, of which the edited ones have a bright edge of so many grey levels."""
     random = np.random.default_rng(2)
-    found = []
+    borders = []
     for number in range(count):
         for edited in (True, False):
             pixels = tile(random)
@@ -21,8 +21,8 @@ def borders(edge: int, count: int = 60) -> list[Border]:
             if edited and edge:
                 around = spot(np.zeros_like(pixels), 60, 48, 9) & ~mask
                 pixels[around] = np.clip(pixels[around].astype(int) + edge, 0, 255)
-            found.append(Border(border_figures(pixels, mask), f"part-{number}", edited))
-    return found
+            borders.append(Border(border_figures(pixels, mask), f"part-{number}", edited))
+    return borders
 
 
 def test_an_edge_is_seen_and_no_edge_is_not() -> None:
@@ -54,9 +54,9 @@ def test_a_part_that_both_kinds_show_is_in_one_fold() -> None:
     shift = random.choice([-1.0, 1.0], (40, 1))  # which of the two is higher is the part's own
     real, edited = own + shift * 0.5, own - shift * 0.5
     parts = [f"p{n}" for n in range(40)]
-    found = probe(Sample(real, parts), Sample(edited, parts))
-    assert found is not None
-    assert found.low <= 0.5 <= found.high
+    probed = probe(Sample(real, parts), Sample(edited, parts))
+    assert probed is not None
+    assert probed.low <= 0.5 <= probed.high
     scores = np.concatenate([real, edited]) @ np.ones(30)
     assert roc_auc_score([0] * 40 + [1] * 40, scores) == pytest.approx(0.5, abs=0.1), "nothing is there to be seen"
 

@@ -25,8 +25,8 @@ def store() -> ObjectStore:
 
 def seen(explainer: Explainer) -> list[tuple[dict[str, float], bytes]]:
     pictures = [np.random.default_rng(seed).integers(0, 256, (40, 40, 3)).astype(np.uint8) for seed in range(3)]
-    found = explainer.explain([explainer.read(encode_png(picture)) for picture in pictures])
-    return [(one.probabilities, one.heatmap.tobytes()) for one in found]
+    explanations = explainer.explain([explainer.read(encode_png(picture)) for picture in pictures])
+    return [(one.probabilities, one.heatmap.tobytes()) for one in explanations]
 
 
 def test_one_network_explains_as_two_do(store: ObjectStore) -> None:

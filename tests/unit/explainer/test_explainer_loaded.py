@@ -21,38 +21,38 @@ def store() -> ObjectStore:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What was loaded."""
-    made: list[tuple[str, str]] = []
+    loaded: list[tuple[str, str]] = []
 
     class Explainer:
         def __init__(self, store: ObjectStore, model: str, method: str) -> None:
-            made.append((model, method))
+            loaded.append((model, method))
 
     monkeypatch.setattr(explanation, "Explainer", Explainer)
-    return made
+    return loaded
 
 
-def test_models_asked_for_in_turn_are_loaded_once(store: ObjectStore, made: list[tuple[str, str]]) -> None:
+def test_models_asked_for_in_turn_are_loaded_once(store: ObjectStore, loaded: list[tuple[str, str]]) -> None:
     explainers = Loaded(store)
     first = explainers.get("m0", "grad-cam")
     for _ in range(3):
         for asked in (("m0", "grad-cam"), ("m1/1", "grad-cam"), ("m0", "hires-cam")):
             explainers.get(*asked)
     assert explainers.get("m0/1", "grad-cam") is first
-    assert made == [("m0/1", "grad-cam"), ("m1/1", "grad-cam"), ("m0/1", "hires-cam")]
+    assert loaded == [("m0/1", "grad-cam"), ("m1/1", "grad-cam"), ("m0/1", "hires-cam")]
 
 
-def test_the_one_used_longest_ago_makes_way(store: ObjectStore, made: list[tuple[str, str]]) -> None:
+def test_the_one_used_longest_ago_makes_way(store: ObjectStore, loaded: list[tuple[str, str]]) -> None:
     explainers = Loaded(store)
     names = [f"m{number}" for number in range(KEPT + 1)]
     for name in (*names[:KEPT], names[0], names[KEPT]):
         explainers.get(name, "grad-cam")
-    assert len(made) == KEPT + 1
+    assert len(loaded) == KEPT + 1
     explainers.get(names[0], "grad-cam")
-    assert len(made) == KEPT + 1
+    assert len(loaded) == KEPT + 1
     explainers.get(names[1], "grad-cam")
-    assert len(made) == KEPT + 2
+    assert len(loaded) == KEPT + 2
 
 
 @pytest.fixture

@@ -17,16 +17,17 @@ def square(left: int, top: int, side: int, size: int = 100) -> np.ndarray:
 
 def test_heat_on_the_defect() -> None:
     mask = square(20, 30, 20)
-    found = localise(mask.astype(np.float32), mask)
-    assert (found.hit, found.inside, found.area, found.beside) == (True, 1.0, 0.04, False)
-    assert (found.overlaps == 1).all()
-    assert found.chance == pytest.approx((20 * 26 * 2 - 20 * 20) / 1e4, abs=3e-3)  # 3 px more on each side, no corners
+    localised = localise(mask.astype(np.float32), mask)
+    assert (localised.hit, localised.inside, localised.area, localised.beside) == (True, 1.0, 0.04, False)
+    assert (localised.overlaps == 1).all()
+    # 3 px more on each side, no corners
+    assert localised.chance == pytest.approx((20 * 26 * 2 - 20 * 20) / 1e4, abs=3e-3)
 
 
 def test_heat_beside_the_defect() -> None:
-    found = localise(square(60, 60, 20).astype(np.float32), square(20, 30, 20))
-    assert (found.hit, found.inside, found.beside) == (False, 0, True)
-    assert (found.overlaps == 0).all()
+    localised = localise(square(60, 60, 20).astype(np.float32), square(20, 30, 20))
+    assert (localised.hit, localised.inside, localised.beside) == (False, 0, True)
+    assert (localised.overlaps == 0).all()
 
 
 def test_the_hottest_pixel_may_miss_by_the_tolerance_only() -> None:
@@ -40,10 +41,10 @@ def test_the_hottest_pixel_may_miss_by_the_tolerance_only() -> None:
 def test_overlaps_are_of_the_best_of_all_boxes_at_each_threshold() -> None:
     mask = square(10, 10, 20)
     heat = 0.5 * square(10, 10, 20) + 1.0 * square(60, 60, 10) + 0.2 * square(10, 10, 40) * ~mask * ~square(60, 60, 10)
-    found = localise(heat.astype(np.float32), mask)
+    localised = localise(heat.astype(np.float32), mask)
     for share, expected in ((0.1, 20 * 20 / (40 * 40)), (0.3, 1), (0.6, 0)):
         at = int(np.argmin(abs(THRESHOLDS - share)))
-        assert found.overlaps[at] == pytest.approx(expected), share
+        assert localised.overlaps[at] == pytest.approx(expected), share
 
 
 def test_even_heat_is_not_beside_the_defect() -> None:
@@ -51,10 +52,10 @@ def test_even_heat_is_not_beside_the_defect() -> None:
 
 
 def test_no_heat_finds_nothing() -> None:
-    found = localise(np.zeros((10, 10), np.float32), square(2, 2, 3, 10))
-    assert found.empty
-    assert (found.hit, found.inside) == (False, 0)
-    assert max_box_acc_v2([found]) == {"mean": 0, "0.3": 0, "0.5": 0, "0.7": 0}
+    localised = localise(np.zeros((10, 10), np.float32), square(2, 2, 3, 10))
+    assert localised.empty
+    assert (localised.hit, localised.inside) == (False, 0)
+    assert max_box_acc_v2([localised]) == {"mean": 0, "0.3": 0, "0.5": 0, "0.7": 0}
 
 
 def test_max_box_acc_v2_takes_one_threshold_for_all_images() -> None:
@@ -62,11 +63,11 @@ def test_max_box_acc_v2_takes_one_threshold_for_all_images() -> None:
     mask = square(10, 10, 20)
     first = mask * 1.0 + 0.3 * ~mask  # right above 0.3
     second = 0.5 * mask + 1.0 * square(14, 14, 4)  # right below 0.5
-    found = [localise(heat.astype(np.float32), mask) for heat in (first, np.minimum(second, 1))]
-    at = [set(np.flatnonzero(x.overlaps >= 0.7)) for x in found]
+    localised = [localise(heat.astype(np.float32), mask) for heat in (first, np.minimum(second, 1))]
+    at = [set(np.flatnonzero(x.overlaps >= 0.7)) for x in localised]
     expected = 1.0 if at[0] & at[1] else 0.5
-    assert max_box_acc_v2(found)["0.7"] == expected
-    assert max_box_acc_v2(found[:1])["mean"] == 1
+    assert max_box_acc_v2(localised)["0.7"] == expected
+    assert max_box_acc_v2(localised[:1])["mean"] == 1
 
 
 def test_moved_is_the_mean_difference_with_parts_drawn_anew() -> None:
@@ -74,10 +75,10 @@ def test_moved_is_the_mean_difference_with_parts_drawn_anew() -> None:
     on, off = (localise(square(x, 10, 20).astype(np.float32), mask) for x in (10, 60))
     groups = {f"{i}": f"part {i // 2}" for i in range(10)}
     first, second = dict.fromkeys(groups, off), {**dict.fromkeys(groups, on), "0": off}
-    found = moved(first, second, groups)
-    assert found is not None
-    assert (found["images"], found["parts"], found["inside"]) == (10, 5, pytest.approx(0.9))
-    assert 0 < found["low"] < 0.9 < found["high"] <= 1
+    difference = moved(first, second, groups)
+    assert difference is not None
+    assert (difference["images"], difference["parts"], difference["inside"]) == (10, 5, pytest.approx(0.9))
+    assert 0 < difference["low"] < 0.9 < difference["high"] <= 1
     assert moved({}, second, groups) is None
 
 

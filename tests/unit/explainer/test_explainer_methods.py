@@ -61,21 +61,21 @@ def network() -> Network:
 
 
 def random_network() -> Network:
-    made = build(Architecture(labels=("a", "b", "c"), input_px=96, width_multiplier=0.35, head_units=24), seed=3)
+    network = build(Architecture(labels=("a", "b", "c"), input_px=96, width_multiplier=0.35, head_units=24), seed=3)
     random = np.random.default_rng(0)
-    for weight in made.top.weights:  # random statistics too, so that nothing is left out by being 0 or 1
+    for weight in network.top.weights:  # random statistics too, so that nothing is left out by being 0 or 1
         spread = random.normal(0, 0.3, weight.shape)
         weight.assign(np.abs(spread) + 0.5 if "variance" in weight.path else spread)
-    return made
+    return network
 
 
 @pytest.fixture(scope="module")
 def loud_network(pixels: np.ndarray) -> Network:
     """Random weights leave activations of 1e-12: what a channel is worth would be lost where logits are rounded."""
-    made = random_network()
-    last = made.base.get_layer("Conv_1_bn")
-    last.gamma.assign(last.gamma / np.max(made.backbone(tf.cast(pixels, tf.float32))))
-    return made
+    network = random_network()
+    last = network.base.get_layer("Conv_1_bn")
+    last.gamma.assign(last.gamma / np.max(network.backbone(tf.cast(pixels, tf.float32))))
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ class TorchHead(torch.nn.Module):
         super().__init__()
         layer = network.top.get_layer
         tensors = {"dense": layer("dense"), "norm": layer("normalisation"), "out": layer("probabilities")}
-        self.tensors = {name: [torch.tensor(w.numpy()) for w in found.weights] for name, found in tensors.items()}
+        self.tensors = {name: [torch.tensor(w.numpy()) for w in part.weights] for name, part in tensors.items()}
         self.epsilon = layer("normalisation").epsilon
 
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
@@ -104,8 +104,8 @@ class TorchHead(torch.nn.Module):
 
 def torch_heat(method: str, network: Network, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Heat (N, h, w) by the published formulas with torch's autograd."""
-    found = network.backbone(pixels.astype(np.float32), training=False).numpy()
-    activations = torch.tensor(found.transpose(0, 3, 1, 2), requires_grad=True)  # (N, K, h, w)
+    feature_maps = network.backbone(pixels.astype(np.float32), training=False).numpy()
+    activations = torch.tensor(feature_maps.transpose(0, 3, 1, 2), requires_grad=True)  # (N, K, h, w)
     head = TorchHead(network)
     score = head(activations)[torch.arange(len(classes)), torch.tensor(classes)]
     if method == "grad-cam++":  # of exp(score), whose derivatives are those of the paper's equation 19
@@ -138,11 +138,11 @@ def test_against_torch_on_the_same_weights(method: str, loud_network: Network, p
     raw = torch_heat(method, loud_network, pixels, classes)
     peak = raw.max(axis=(1, 2), keepdims=True)
     expected = np.divide(raw, peak, out=np.zeros_like(raw), where=peak > 0)
-    found = Cam(loud_network, method).heats(pixels, classes)
-    assert found.heat.shape == (5, 3, 3)
+    heats = Cam(loud_network, method).heats(pixels, classes)
+    assert heats.heat.shape == (5, 3, 3)
     # Ablation's weights are differences of nearly equal scores: what they lose depends on the processor.
-    np.testing.assert_allclose(found.heat, expected, atol=2e-3 if method == "ablation-cam" else 2e-4)
-    assert (found.classes == classes).all()
+    np.testing.assert_allclose(heats.heat, expected, atol=2e-3 if method == "ablation-cam" else 2e-4)
+    assert (heats.classes == classes).all()
 
 
 @pytest.mark.parametrize(("method", "theirs"), [("grad-cam", Gradcam), ("grad-cam++", GradcamPlusPlus)])
@@ -168,12 +168,12 @@ def test_against_tf_keras_vis_on_the_same_weights(
 
 
 def test_one_graph_gives_the_networks_own_answer(network: Network, pixels: np.ndarray) -> None:
-    found = Cam(network).heats(pixels)
+    heats = Cam(network).heats(pixels)
     expected = network.model(pixels.astype(np.float32), training=False).numpy()
-    np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
-    assert (found.classes == expected.argmax(axis=1)).all()
+    np.testing.assert_allclose(heats.probabilities, expected, atol=1e-5)
+    assert (heats.classes == expected.argmax(axis=1)).all()
     given = Cam(network).heats(pixels, expected.argmax(axis=1))
-    np.testing.assert_array_equal(found.heat, given.heat)
+    np.testing.assert_array_equal(heats.heat, given.heat)
 
 
 def test_behind_a_mean_over_places_hires_cam_is_grad_cam(network: Network, pixels: np.ndarray) -> None:

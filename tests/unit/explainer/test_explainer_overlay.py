@@ -18,17 +18,17 @@ def test_a_mark_is_found_where_it_was(fit: str, size: tuple[int, int]) -> None:
     picture = np.zeros((height, width), np.uint8)
     picture[y - 4 : y + 5, x - 4 : x + 5] = 255
     heat = np.asarray(to_square(Image.fromarray(picture), 128, fit), np.float32) / 255
-    found = onto_picture(heat, width, height, fit)
-    assert found.shape == (height, width)
-    assert 0 <= found.min() <= found.max() <= 1
-    rows, columns = np.nonzero(found > 0.5)
+    heatmap = onto_picture(heat, width, height, fit)
+    assert heatmap.shape == (height, width)
+    assert 0 <= heatmap.min() <= heatmap.max() <= 1
+    rows, columns = np.nonzero(heatmap > 0.5)
     assert (columns.mean(), rows.mean()) == pytest.approx((x, y), abs=1)
 
 
 def test_what_a_crop_cut_off_has_no_heat() -> None:
-    found = onto_picture(np.ones((7, 7)), 100, 40, "crop")
-    assert found[:, 30:70].min() == 1
-    assert found.sum() == 40 * 40
+    heatmap = onto_picture(np.ones((7, 7)), 100, 40, "crop")
+    assert heatmap[:, 30:70].min() == 1
+    assert heatmap.sum() == 40 * 40
 
 
 def test_rows_blended_in_blocks_are_blended_as_one() -> None:

@@ -24,9 +24,9 @@ def test_weights_come_back_and_a_network_compared_with_itself_fails() -> None:
     network = build(SMALL, seed=5)
     pixels = np.random.default_rng(1).integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
     before, heat = [w.numpy() for w in network.model.weights], Cam(network).heats(pixels).heat
-    found = randomisation_check(SMALL, network, Cam(network), pixels, seed=6)
-    assert list(found["stages"]) == list(STAGES)
-    assert all(-1 <= value <= 1 for value in found["stages"].values())
+    check = randomisation_check(SMALL, network, Cam(network), pixels, seed=6)
+    assert list(check["stages"]) == list(STAGES)
+    assert all(-1 <= value <= 1 for value in check["stages"].values())
     for weight, value in zip(network.model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
     np.testing.assert_array_equal(Cam(network).heats(pixels).heat, heat)

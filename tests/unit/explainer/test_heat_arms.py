@@ -126,11 +126,11 @@ def test_every_cycle_of_both_arms_is_scored_with_its_own_weights(store: ObjectSt
 
 def arm(shares: dict[int, list[float]], cells: int = 7) -> Arm:
     """Scores by hand: a cycle's share of the heat on each image's defect."""
-    found = {
+    by_seed = {
         seed: [Localisation(s > 0.5, 0.2, s, 0.1, np.full(len(THRESHOLDS), s), s == 0) for s in row]
         for seed, row in shares.items()
     }
-    return Arm("m", "m/1", found, (cells, cells), cells * 32)
+    return Arm("m", "m/1", by_seed, (cells, cells), cells * 32)
 
 
 def shares(mean: float, cycles: int = 3, images: int = 20) -> dict[int, list[float]]:

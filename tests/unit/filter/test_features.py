@@ -20,17 +20,17 @@ def test_nearest_over_several_blocks(monkeypatch) -> None:
     queries, gallery = rows(100, 1), rows(130, 2)
     groups, query_groups = np.arange(130) % 7, np.arange(100) % 7
     distances = 1 - queries.astype(float) @ gallery.T.astype(float)
-    found, distance = nearest_distance(queries, gallery)
-    assert (found == distances.argmin(axis=1)).all()
+    neighbours, distance = nearest_distance(queries, gallery)
+    assert (neighbours == distances.argmin(axis=1)).all()
     np.testing.assert_allclose(distance, distances.min(axis=1), atol=1e-6)
     distances[query_groups[:, None] == groups] = np.inf
-    found, distance = nearest_distance(queries, gallery, query_groups=query_groups, groups=groups)
-    assert (found == distances.argmin(axis=1)).all()
+    neighbours, distance = nearest_distance(queries, gallery, query_groups=query_groups, groups=groups)
+    assert (neighbours == distances.argmin(axis=1)).all()
 
 
 def test_nobody_is_near_an_empty_gallery() -> None:
-    found, distance = nearest_distance(rows(3, 1), np.zeros((0, 80), np.float32))
-    assert found.tolist() == [-1, -1, -1]
+    neighbours, distance = nearest_distance(rows(3, 1), np.zeros((0, 80), np.float32))
+    assert neighbours.tolist() == [-1, -1, -1]
     assert np.isinf(distance).all()
 
 
@@ -41,11 +41,13 @@ def test_no_twin_is_missed_and_none_is_invented(monkeypatch, few: int) -> None:
     monkeypatch.setattr(features, "COLUMNS", 128)
     monkeypatch.setattr(features, "LEADING", 7)
     random = np.random.default_rng(3)
-    made = rows(500, 4)
+    vectors = rows(500, 4)
     later = random.choice(np.arange(250, 500), 60, replace=False)
-    made[later] = unit_rows(made[random.integers(0, 250, 60)] + random.normal(0, 0.003, (60, 80)).astype(np.float32))
+    vectors[later] = unit_rows(
+        vectors[random.integers(0, 250, 60)] + random.normal(0, 0.003, (60, 80)).astype(np.float32)
+    )
     for radius in (0.002, 0.1, 0.3, 2.0):
-        close = np.tril(made.astype(float) @ made.T.astype(float) >= 1 - radius, -1)
+        close = np.tril(vectors.astype(float) @ vectors.T.astype(float) >= 1 - radius, -1)
         expected = np.where(close.any(axis=1), close.argmax(axis=1), -1)
-        assert (earlier_twins(made, radius) == expected).all(), radius
-    assert (earlier_twins(made, 0.0) == -1).all()
+        assert (earlier_twins(vectors, radius) == expected).all(), radius
+    assert (earlier_twins(vectors, 0.0) == -1).all()

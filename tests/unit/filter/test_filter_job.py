@@ -30,7 +30,9 @@ def test_one_version_judges_though_a_newer_one_appears(monkeypatch: pytest.Monke
     monkeypatch.setattr(jobs, "score_manifest", score)
     monkeypatch.setattr(jobs, "doubts", lambda store, model, real, reading: asked.append(model) or [])
     job = SimpleNamespace(store=store, settings={"classifier_address": ""}, report=lambda *_: None)
-    made = make_dataset(store, "made", seed=1)
-    request = pb.FilterImagesRequest(judge_model="judge", manifest_uri=made, real_manifest_uri=real, dataset="judged")
+    synthetic_uri = make_dataset(store, "made", seed=1)
+    request = pb.FilterImagesRequest(
+        judge_model="judge", manifest_uri=synthetic_uri, real_manifest_uri=real, dataset="judged"
+    )
     jobs.filter_images(request, job)
     assert asked == ["judge/1"] * 3

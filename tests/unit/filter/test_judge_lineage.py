@@ -25,6 +25,6 @@ def test_every_fold_has_to_be_left_out_once(folds: int, cycles: int, said: str |
     real = make_dataset(store)
     card = {"settings": {"folds": folds}, "cycles": [{}] * cycles, "lineage": {"manifest_uri": real}}
     store.put("models/classifier/judge/1/model.json", json.dumps(card).encode())
-    found = doubts(store, "judge/1", read_manifest(store, real))
-    assert len(found) == (said is not None)
-    assert said is None or said in found[0]
+    warnings = doubts(store, "judge/1", read_manifest(store, real))
+    assert len(warnings) == (said is not None)
+    assert said is None or said in warnings[0]

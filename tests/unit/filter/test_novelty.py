@@ -75,9 +75,9 @@ class Gate:
         flat = np.full((len(raw), 4), 0.5, np.float32) if embeddings is None else unit_rows(embeddings)
         return Prepared(self.whitening.gallery(raw), flat, np.full(len(raw), "good"))
 
-    def judge(self, made: list[np.ndarray], accepted: list[np.ndarray] | None = None) -> list[Finding]:
+    def judge(self, images: list[np.ndarray], accepted: list[np.ndarray] | None = None) -> list[Finding]:
         before = self.whitening.gallery(structures(accepted or []))
-        return judge(self.prepared(structures(made)), self.train, self.test, before, self.bounds)
+        return judge(self.prepared(structures(images)), self.train, self.test, before, self.bounds)
 
 
 def cables(count: int, seed: int) -> list[np.ndarray]:
@@ -111,8 +111,8 @@ def shares(gate: Gate, real: list[np.ndarray], honest: list[np.ndarray], planted
     """(honest images rejected, copies found, duplicates found), as shares."""
     copies = [change(i) for change in COPIES.values() for i in real[:planted]]
     repeated = [change(i) for change in COPIES.values() for i in honest[:planted]]
-    found = gate.judge([*honest, *copies, *repeated])
-    parts = np.split(np.array([f.reasons for f in found], object), [len(honest), len(honest) + len(copies)])
+    findings = gate.judge([*honest, *copies, *repeated])
+    parts = np.split(np.array([f.reasons for f in findings], object), [len(honest), len(honest) + len(copies)])
     return (
         float(np.mean([bool(reasons) for reasons in parts[0]])),
         float(np.mean(["near_copy" in reasons for reasons in parts[1]])),
@@ -153,16 +153,16 @@ def textures(count: int, first: int) -> list[np.ndarray]:
 
 def test_what_was_accepted_before_is_not_accepted_again() -> None:
     gate = Gate(textures(10, 0), [])
-    found = gate.judge([texture(50), texture(51)], accepted=[texture(60), flipped(texture(51))])
-    assert [f.reasons for f in found] == [(), ("near_duplicate",)]
-    assert found[1].twin == 1
+    findings = gate.judge([texture(50), texture(51)], accepted=[texture(60), flipped(texture(51))])
+    assert [f.reasons for f in findings] == [(), ("near_duplicate",)]
+    assert findings[1].twin == 1
 
 
 def test_of_two_that_are_alike_the_earlier_one_stays() -> None:
     gate = Gate(textures(10, 0), [])
-    found = gate.judge([texture(50), texture(51), recompressed(texture(50))])
-    assert [f.reasons for f in found] == [(), (), ("near_duplicate",)]
-    assert found[2].twin == 0
+    findings = gate.judge([texture(50), texture(51), recompressed(texture(50))])
+    assert [f.reasons for f in findings] == [(), (), ("near_duplicate",)]
+    assert findings[2].twin == 0
 
 
 def test_a_copy_of_a_test_image_stops_everything() -> None:
@@ -179,12 +179,12 @@ def test_a_copy_of_a_part_that_is_trained_on_and_tested_stops_everything_where_f
     train = gate.prepared(structures(textures(50, 0)), features[:50])
     bounds = limits(train, [str(i) for i in range(50)])
     test = gate.prepared(structures([recompressed(texture(3))]), features[[3 if same else 50]])
-    made = gate.prepared(structures([recompressed(texture(3), 90)]), features[[3]])
+    synthetic = gate.prepared(structures([recompressed(texture(3), 90)]), features[[3]])
     if same:
         with pytest.raises(FailedPrecondition, match=r"1 synthetic images copy .*, 1 of them training images that"):
-            judge(made, train, test, gate.test.gallery, bounds)
+            judge(synthetic, train, test, gate.test.gallery, bounds)
     else:
-        assert judge(made, train, test, gate.test.gallery, bounds)[0].reasons == ("near_copy",)
+        assert judge(synthetic, train, test, gate.test.gallery, bounds)[0].reasons == ("near_copy",)
 
 
 @pytest.mark.parametrize(("agreeing", "stopped"), [(True, True), (False, False)])
@@ -197,14 +197,14 @@ def test_a_copy_that_pixels_only_suspect_stops_everything_where_features_agree(a
     copy = np.clip(held + random.normal(0, 28, held.shape), 0, 255).astype(np.uint8)
     features = random.normal(0, 1, (2, 8))
     test = gate.prepared(structures([held]), features[:1])
-    made = gate.prepared(structures([copy]), features[:1] if agreeing else features[1:])
-    _, correlation = nearest(made.gallery, test.gallery)
+    synthetic = gate.prepared(structures([copy]), features[:1] if agreeing else features[1:])
+    _, correlation = nearest(synthetic.gallery, test.gallery)
     assert bounds.copy < correlation[0] < bounds.leak
     if stopped:
         with pytest.raises(FailedPrecondition, match="1 synthetic images copy test images"):
-            judge(made, train, test, gate.test.gallery, bounds)
+            judge(synthetic, train, test, gate.test.gallery, bounds)
     else:
-        assert "near_copy" not in judge(made, train, test, gate.test.gallery, bounds)[0].reasons
+        assert "near_copy" not in judge(synthetic, train, test, gate.test.gallery, bounds)[0].reasons
 
 
 def test_photographs_of_one_part_say_nothing_of_how_alike_parts_are() -> None:
@@ -222,11 +222,11 @@ def test_features_alone_tell_copies_and_outliers() -> None:
     gate = Gate(textures(50, 0), [])
     train = gate.prepared(structures(textures(50, 0)), embeddings)
     bounds = limits(train, [str(i) for i in range(50)])
-    made = np.stack([near_one + random.normal(0, 0.05, 4), [0, 1, 0, 0], embeddings[7] * 3])
-    synthetic = gate.prepared(structures(textures(3, 100)), made)
-    found = judge(synthetic, train, gate.test, gate.test.gallery, bounds)
-    assert [f.reasons for f in found] == [(), ("outlier",), ("near_copy",)]
-    assert found[1].feature_distance == pytest.approx(1 - (unit_rows(embeddings) @ [0, 1, 0, 0]).max(), abs=1e-5)
+    synthetic_embeddings = np.stack([near_one + random.normal(0, 0.05, 4), [0, 1, 0, 0], embeddings[7] * 3])
+    synthetic = gate.prepared(structures(textures(3, 100)), synthetic_embeddings)
+    findings = judge(synthetic, train, gate.test, gate.test.gallery, bounds)
+    assert [f.reasons for f in findings] == [(), ("outlier",), ("near_copy",)]
+    assert findings[1].feature_distance == pytest.approx(1 - (unit_rows(embeddings) @ [0, 1, 0, 0]).max(), abs=1e-5)
 
 
 def test_outliers_are_told_by_their_own_label() -> None:
@@ -237,12 +237,12 @@ def test_outliers_are_told_by_their_own_label() -> None:
     pixels, flat = gate.train.gallery, unit_rows(embeddings)
     train = Prepared(pixels, flat, np.repeat(["good", "bad"], 20))
     bounds = limits(train, [str(i) for i in range(40)])
-    made = Prepared(
+    synthetic = Prepared(
         gate.whitening.gallery(structures(textures(2, 100))), flat[[0, 0]] * 0.999, np.array(["good", "bad"])
     )
-    found = judge(made, train, gate.test, gate.test.gallery, bounds)
-    assert "outlier" not in found[0].reasons
-    assert "outlier" in found[1].reasons
+    findings = judge(synthetic, train, gate.test, gate.test.gallery, bounds)
+    assert "outlier" not in findings[0].reasons
+    assert "outlier" in findings[1].reasons
 
 
 def test_fences() -> None:
@@ -264,7 +264,7 @@ def test_fences() -> None:
 
 
 def test_without_training_images_only_duplicates_are_told() -> None:
-    found = Gate([], []).judge([texture(1), texture(2), flipped(texture(1))])
-    assert [f.reasons for f in found] == [(), (), ("near_duplicate",)]
-    assert [f.nearest_real for f in found] == [-1, -1, -1]
+    findings = Gate([], []).judge([texture(1), texture(2), flipped(texture(1))])
+    assert [f.reasons for f in findings] == [(), (), ("near_duplicate",)]
+    assert [f.nearest_real for f in findings] == [-1, -1, -1]
     assert Gate([], []).judge([]) == []

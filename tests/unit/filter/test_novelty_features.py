@@ -35,9 +35,9 @@ def rejected(
     real = prepared(train)
     bounds = limits(real, groups)
     nothing = prepared([])
-    found = judge(prepared(honest), real, nothing, nothing.gallery, bounds)
-    reasons = Counter(reason for finding in found for reason in finding.reasons)
-    reasons["any"] = sum(bool(finding.reasons) for finding in found)
+    findings = judge(prepared(honest), real, nothing, nothing.gallery, bounds)
+    reasons = Counter(reason for finding in findings for reason in finding.reasons)
+    reasons["any"] = sum(bool(finding.reasons) for finding in findings)
     return reasons, bounds.outlier
 
 

@@ -46,20 +46,20 @@ def test_the_area_is_what_scikit_learn_computes_fold_by_fold() -> None:
         truth = np.repeat([0, 1], [(of_real == fold).sum(), (of_synthetic == fold).sum()])
         areas.append(roc_auc_score(truth, (tested - mean) @ direction))
         pairs.append((truth == 0).sum() * (truth == 1).sum())
-    found = probe(real, synthetic, seed=7)
-    assert found is not None
-    assert found.auroc == pytest.approx(np.average(areas, weights=pairs), abs=1e-12)
-    assert found.low < found.auroc < found.high
-    assert (found.real, found.synthetic) == (60, 90)
+    probed = probe(real, synthetic, seed=7)
+    assert probed is not None
+    assert probed.auroc == pytest.approx(np.average(areas, weights=pairs), abs=1e-12)
+    assert probed.low < probed.auroc < probed.high
+    assert (probed.real, probed.synthetic) == (60, 90)
 
 
 def test_ties_count_half() -> None:
     real, synthetic = drawn(40, 1), drawn(40, 2)
     for sample in (real, synthetic):
         sample.embeddings[:] = 1.0
-    found = probe(real, synthetic)
-    assert found is not None
-    assert (found.auroc, found.low, found.high) == (0.5, 0.5, 0.5)
+    probed = probe(real, synthetic)
+    assert probed is not None
+    assert (probed.auroc, probed.low, probed.high) == (0.5, 0.5, 0.5)
 
 
 def test_the_classifier_is_linear_discriminant_analysis_with_the_shrinkage_of_ledoit_and_wolf() -> None:
@@ -81,22 +81,22 @@ def test_what_is_there_more_often_weighs_no_more() -> None:
     mean, _ = discriminant(real, synthetic)
     often, _ = discriminant(np.tile(real, (50, 1)), synthetic)
     np.testing.assert_allclose(often, mean, atol=1e-6)
-    found = probe(drawn(100, 5), drawn(1500, 6, shift=1.0))
-    assert found is not None
-    assert 0.65 < found.auroc < 0.85, "two normal distributions a deviation apart: 0.76"
+    probed = probe(drawn(100, 5), drawn(1500, 6, shift=1.0))
+    assert probed is not None
+    assert 0.65 < probed.auroc < 0.85, "two normal distributions a deviation apart: 0.76"
 
 
 def test_what_differs_clearly_is_told_apart_also_by_one_channel_of_many() -> None:
-    found = probe(drawn(50, 1), drawn(200, 2, shift=8.0))
-    assert found is not None
-    assert found.low > 0.99
+    probed = probe(drawn(50, 1), drawn(200, 2, shift=8.0))
+    assert probed is not None
+    assert probed.low > 0.99
 
 
 def test_what_is_drawn_alike_is_not_told_apart() -> None:
     intervals = [probe(drawn(40, seed), drawn(70, 1000 + seed)) for seed in range(150)]
-    held = [found is not None and found.low <= 0.5 <= found.high for found in intervals]
+    held = [interval is not None and interval.low <= 0.5 <= interval.high for interval in intervals]
     assert sum(held) >= 140, "of 150 intervals of 95%; without CROSS_FITTED some 134"
-    areas = [found.auroc for found in intervals if found is not None]
+    areas = [interval.auroc for interval in intervals if interval is not None]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.03)
 
 
@@ -167,24 +167,24 @@ def test_every_label_is_probed_by_itself_and_only_on_what_was_accepted() -> None
         **known(again, 4, shift=8.0),
     }  # fmt: skip
     judged = [*accepted, *rejected, *again]
-    found = probe_labels(real, judged, known(real, 5), synthetic)
-    assert list(found) == ["defect", "good", "rare"]
-    good, defect = found["good"], found["defect"]
+    by_label = probe_labels(real, judged, known(real, 5), synthetic)
+    assert list(by_label) == ["defect", "good", "rare"]
+    good, defect = by_label["good"], by_label["defect"]
     assert good is not None
     assert defect is not None
-    assert found["rare"] is None
+    assert by_label["rare"] is None
     assert good.synthetic == 40
     assert good.low < 0.5 < good.high
     assert defect.low > 0.99
     backwards = probe_labels(real[::-1], judged[::-1], known(real, 5), synthetic)
-    assert backwards == found, "whatever the order of the lines"
+    assert backwards == by_label, "whatever the order of the lines"
 
 
 def test_the_work_is_bounded() -> None:
     real, synthetic = lines(MOST + 500, "real", "good"), lines(20, "synthetic", "good", 9000, judgement=ACCEPTED)
-    found = probe_labels(real, synthetic, known(real, 1), known(synthetic, 2))["good"]
-    assert found is not None
-    assert (found.real, found.synthetic) == (MOST, 20)
+    probed = probe_labels(real, synthetic, known(real, 1), known(synthetic, 2))["good"]
+    assert probed is not None
+    assert (probed.real, probed.synthetic) == (MOST, 20)
 
 
 @pytest.fixture
@@ -203,9 +203,9 @@ def test_the_judged_dataset_has_it_of_training_images_without_augmented_copies(s
         for x in real
     ]
     real_uri = write_dataset(store, "parts", [*real, *copies], {})
-    made = halves(make_dataset(store, "made", each=80, seed=1, labels=["good"]))
-    made = [replace(x, origin=replace(x.origin, kind="synthetic"), group="") for x in made]
-    synthetic_uri = write_dataset(store, "made", made, {})
+    synthetic = halves(make_dataset(store, "made", each=80, seed=1, labels=["good"]))
+    synthetic = [replace(x, origin=replace(x.origin, kind="synthetic"), group="") for x in synthetic]
+    synthetic_uri = write_dataset(store, "made", synthetic, {})
     random = np.random.default_rng(0)
 
     def score(uri: str) -> Scores:

@@ -26,17 +26,17 @@ def pictures() -> list[Image.Image]:
     return [Image.fromarray(draw_cable(seed, size_px=INPUT_PX).image) for seed in range(2 * EACH)]
 
 
-def told(network: Network, real: list[Image.Image], made: list[Image.Image], square_px: int) -> Probe:
-    images = np.stack([network_input(image, INPUT_PX, square_px=square_px) for image in [*real, *made]])
+def probe_of(network: Network, real: list[Image.Image], synthetic: list[Image.Image], square_px: int) -> Probe:
+    images = np.stack([network_input(image, INPUT_PX, square_px=square_px) for image in [*real, *synthetic]])
     embeddings = network.embed.predict(images, batch_size=25, verbose=0)
     parts = [str(seed) for seed in range(2 * EACH)]
-    found = probe(Sample(embeddings[:EACH], parts[:EACH]), Sample(embeddings[EACH:], parts[EACH:]))
-    assert found is not None
-    return found
+    probed = probe(Sample(embeddings[:EACH], parts[:EACH]), Sample(embeddings[EACH:], parts[EACH:]))
+    assert probed is not None
+    return probed
 
 
 def test_blur_gives_pictures_away_unless_all_go_one_path(network: Network, pictures: list[Image.Image]) -> None:
-    real, made = pictures[::2], [to_square(image, MADE_PX, "stretch") for image in pictures[1::2]]
-    assert told(network, real, made, square_px=0).low > 0.95
-    one_path = told(network, real, made, square_px=MADE_PX)
+    real, synthetic = pictures[::2], [to_square(image, MADE_PX, "stretch") for image in pictures[1::2]]
+    assert probe_of(network, real, synthetic, square_px=0).low > 0.95
+    one_path = probe_of(network, real, synthetic, square_px=MADE_PX)
     assert one_path.low < 0.5 < one_path.high

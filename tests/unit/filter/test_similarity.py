@@ -54,11 +54,11 @@ def test_nearest_finds_what_all_pairs_find() -> None:
     raw = images(40, 6).astype(np.float16)
     queries = raw[random.permutation(40)[:12]][:, :, ::-1]
     whitening = Whitening(raw)
-    found, similarity = nearest(whitening.gallery(queries), whitening.gallery(raw))
+    neighbours, similarity = nearest(whitening.gallery(queries), whitening.gallery(raw))
     every = correlate(
         whitening.gallery(queries).whitened, np.repeat(whitening.gallery(raw).whitened[None], len(queries), axis=0)
     )
-    assert (found == every.argmax(axis=1)).all()
+    assert (neighbours == every.argmax(axis=1)).all()
     np.testing.assert_allclose(similarity, every.max(axis=1), atol=1e-5)
 
 
@@ -66,8 +66,8 @@ def test_what_is_forbidden_is_not_found() -> None:
     raw = images(30, 7).astype(np.float16)
     gallery = Whitening(raw).gallery(raw)
     rows = np.arange(30)
-    found, similarity = nearest(gallery, gallery, forbidden=np.stack([rows, rows + 1], axis=1))
-    assert (found != rows).all()
+    neighbours, similarity = nearest(gallery, gallery, forbidden=np.stack([rows, rows + 1], axis=1))
+    assert (neighbours != rows).all()
     assert similarity.max() < 0.5
     nothing, none = nearest(gallery, gallery, forbidden=np.tile([0, 30], (30, 1)))
     assert (nothing == -1).all()
@@ -77,8 +77,8 @@ def test_what_is_forbidden_is_not_found() -> None:
 @pytest.mark.parametrize(("queries", "gallery"), [(1, 0), (0, 1)])
 def test_nearest_of_nothing(queries: int, gallery: int) -> None:
     whitening = Whitening(images(2, 8))
-    found, similarity = nearest(whitening.gallery(images(queries, 9)), whitening.gallery(images(gallery, 10)))
-    assert found.tolist() == [-1] * queries
+    neighbours, similarity = nearest(whitening.gallery(images(queries, 9)), whitening.gallery(images(gallery, 10)))
+    assert neighbours.tolist() == [-1] * queries
     assert similarity.tolist() == [-1] * queries
 
 

@@ -52,7 +52,7 @@ def official(shape: Architecture, seed: int = 0) -> dict[str, Any]:
 
 def _generator(network: Generator) -> Official:
     shape = network.architecture
-    found = Official(
+    module = Official(
         z_dim=shape.z_dim, c_dim=shape.classes, w_dim=shape.w_dim, img_resolution=shape.resolution_px,
         img_channels=shape.channels, _init_kwargs={
             "synthesis_kwargs": {"channel_base": shape.channel_base, "channel_max": shape.channel_max}
@@ -62,37 +62,37 @@ def _generator(network: Generator) -> Official:
         (r"mapping\.layers\.(\d+)", r"mapping.fc\1"), (r"mapping\.embedding", "mapping.embed"),
         (r"w_average", "w_avg"), (r"synthesis\.blocks", "synthesis"), (r"to_image", "torgb"), (r"\.conv\.", "."),
     ]  # fmt: skip
-    _fill(found, network, names)
+    _fill(module, network, names)
     for r in shape.resolutions:
-        block = found.at(f"synthesis.b{r}")
+        block = module.at(f"synthesis.b{r}")
         block["architecture"] = "skip"
         for name in block["_modules"]:
             block.at(name)["conv_clamp"] = shape.conv_clamp
-    return found
+    return module
 
 
 def _discriminator(network: Discriminator) -> Official:
-    shape, found = network.architecture, Official()
+    shape, module = network.architecture, Official()
     names = [
         (r"^from_image", f"b{shape.resolution_px}.fromrgb"), (r"^blocks\.", ""), (r"^conv\.", "b4.conv."),
         (r"^dense", "b4.fc"), (r"^out", "b4.out"), (r"^classes\.layers\.(\d+)", r"mapping.fc\1"),
         (r"^classes\.embedding", "mapping.embed"),
     ]  # fmt: skip
-    _fill(found, network, names)
+    _fill(module, network, names)
     for r in shape.resolutions:
-        found.at(f"b{r}")["architecture"] = "resnet" if shape.discriminator_skips else "orig"
-    found.at("b4.conv")["conv_clamp"] = shape.conv_clamp
-    found.at("b4.mbstd").update(group_size=shape.deviation_group, num_channels=shape.deviation_features)
-    return found
+        module.at(f"b{r}")["architecture"] = "resnet" if shape.discriminator_skips else "orig"
+    module.at("b4.conv")["conv_clamp"] = shape.conv_clamp
+    module.at("b4.mbstd").update(group_size=shape.deviation_group, num_channels=shape.deviation_features)
+    return module
 
 
-def _fill(found: Official, network: nn.Module, names: list[tuple[str, str]]) -> None:
+def _fill(module: Official, network: nn.Module, names: list[tuple[str, str]]) -> None:
     """Put a network's tensors where the reference has them."""
     for name, value in network.state_dict().items():
         for ours, theirs in names:
             name = re.sub(ours, theirs, name)
         path, _, last = name.rpartition(".")
-        found.at(path)["_parameters"][last] = _as_theirs(name, value)
+        module.at(path)["_parameters"][last] = _as_theirs(name, value)
 
 
 def _as_theirs(name: str, value: Tensor) -> Tensor:

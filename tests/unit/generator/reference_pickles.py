@@ -66,6 +66,6 @@ np.savez(sys.argv[2] + "/logits.npz", images=x.numpy(), logits=D(x, c, force_fp3
 def made_by_the_reference(folder: Path, how: dict[str, Any]) -> Path:
     """A snapshot; beside it `NOISE-CUTOFF.npy` (pixels of `SEEDS`, class 0) and `logits.npz` (of images in turn)."""
     command = [sys.executable, "-c", _MAKE, REFERENCE, str(folder), repr(how), repr(SEEDS), repr(LOOKS)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert made.returncode == 0, made.stderr[-2000:]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert completed.returncode == 0, completed.stderr[-2000:]
     return folder / "net.pkl"

@@ -64,8 +64,8 @@ def test_whole_pixel_shifts_are_exact_and_mirror_the_border(dx: int, dy: int) ->
     padded = np.pad(image, ((0, 0), (0, 0), (10, 10), (10, 10)), mode="reflect")
     expected = padded[:, :, 10 - dy : 26 - dy, 10 - dx : 30 - dx]
     inverse = module.translation(torch.full((2,), -float(dx)), torch.full((2,), -float(dy)))
-    found = transforms.warp(torch.from_numpy(image).float(), inverse)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    warped = transforms.warp(torch.from_numpy(image).float(), inverse)
+    np.testing.assert_allclose(warped.numpy(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_bands_are_filtered_as_scipy_does_and_add_up_to_the_image() -> None:
     gains = np.array([[1.5, 0.5, 2.0, 0.25], [1.0, 1.0, 0.0, 1.0]])
     bank = transforms.band_filters()
     np.testing.assert_allclose(bank.sum(axis=0), np.eye(1, bank.shape[1], bank.shape[1] // 2)[0], atol=1e-10)
-    found = transforms.equalise(torch.from_numpy(images).float(), torch.from_numpy(gains).float())
+    equalised = transforms.equalise(torch.from_numpy(images).float(), torch.from_numpy(gains).float())
     for n in range(2):
         taps = gains[n] @ bank
         rows = scipy.ndimage.correlate1d(images[n], taps, axis=1, mode="mirror")
         expected = scipy.ndimage.correlate1d(rows, taps, axis=2, mode="mirror")
-        np.testing.assert_allclose(found[n].numpy(), expected, atol=1e-5)
+        np.testing.assert_allclose(equalised[n].numpy(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("band", "frequency"), [(0, 0.02), (1, 0.19), (2, 0.375), (3, 0.75)])
@@ -220,8 +220,8 @@ def test_geometry_is_composed_in_the_papers_order() -> None:
     forward = np.eye(3)
     for step in steps:
         forward = step @ forward
-    found = module.draw_geometry(Fixed(), ("blit", "geom"), width, height)[0].numpy()
-    np.testing.assert_allclose(found, np.linalg.inv(forward), atol=1e-5)
+    drawn = module.draw_geometry(Fixed(), ("blit", "geom"), width, height)[0].numpy()
+    np.testing.assert_allclose(drawn, np.linalg.inv(forward), atol=1e-5)
 
 
 def test_colours_leave_alpha_and_geometry_moves_it_along() -> None:
@@ -229,9 +229,9 @@ def test_colours_leave_alpha_and_geometry_moves_it_along() -> None:
     rgba = torch.cat([rgb, alpha], dim=1)
     shape = tuple(rgba.shape)
     color = module.draw_augmentation(shape, 1.0, "color", rng(), rgba.device)
-    found = color.apply(rgba)
-    torch.testing.assert_close(found[:, :3], color.apply(rgb))
-    assert torch.equal(found[:, 3:], alpha)
+    coloured = color.apply(rgba)
+    torch.testing.assert_close(coloured[:, :3], color.apply(rgb))
+    assert torch.equal(coloured[:, 3:], alpha)
     moved = module.draw_augmentation(shape, 1.0, "bg", rng(), rgba.device)
     torch.testing.assert_close(moved.apply(rgba)[:, 3:], moved.apply(alpha), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(moved.apply(rgba)[:, :3], moved.apply(rgb), atol=1e-5, rtol=1e-5)
@@ -255,14 +255,14 @@ def test_grey_images_change_as_grey_rgb_images_do() -> None:
 def test_cut_out_sets_the_square_to_zero() -> None:
     images = torch.ones(2, 3, 16, 16)
     centres, sides = torch.tensor([[0.5, 0.25], [0.1, 0.9]]), torch.tensor([0.5, 0.0])
-    found = transforms.cut_out(images, centres, sides).numpy()
+    cut = transforms.cut_out(images, centres, sides).numpy()
     expected = np.ones((16, 16))
     for y in range(16):
         for x in range(16):
             if abs((x + 0.5) / 16 - 0.5) < 0.25 and abs((y + 0.5) / 16 - 0.25) < 0.25:
                 expected[y, x] = 0
-    np.testing.assert_array_equal(found[0, 0], expected)
-    np.testing.assert_array_equal(found[1], 1)
+    np.testing.assert_array_equal(cut[0, 0], expected)
+    np.testing.assert_array_equal(cut[1], 1)
 
 
 def test_noise_has_a_half_normal_strength() -> None:

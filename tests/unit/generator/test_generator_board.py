@@ -23,14 +23,16 @@ PREFIX = "models/generator/m/1/"
 def read(store: ObjectStore, key: str, folder: Path) -> list[tuple[int, str, Any]]:
     """(step, tag, value or picture) of every entry; TensorBoard's reader checks each record's checksum."""
     store.get_file(key, folder / "events")
-    reader, found = PyRecordReader_New(str(folder / "events")), []
+    reader, entries = PyRecordReader_New(str(folder / "events")), []
     while True:
         try:
             reader.GetNext()
         except errors.OutOfRangeError:
-            return found
+            return entries
         event = event_pb2.Event.FromString(reader.record())
-        found += [(event.step, x.tag, x.image if x.HasField("image") else x.simple_value) for x in event.summary.value]
+        entries += [
+            (event.step, x.tag, x.image if x.HasField("image") else x.simple_value) for x in event.summary.value
+        ]
 
 
 def test_values_and_sheets_are_what_tensorboard_reads(folder: ObjectStore, tmp_path: Path) -> None:

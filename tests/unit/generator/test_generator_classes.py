@@ -25,8 +25,8 @@ SPLITS = [("bent", "train"), ("cut", "train"), ("bent", "train"), ("good", "trai
 
 def test_lines_of_several_labels_come_with_their_classes(folder: ObjectStore) -> None:
     lines = make_lines(folder, "d", SPLITS)
-    found, classes = data.select_classes(lines, ["cut", "bent"])
-    assert found == [lines[1], lines[0], lines[2]]
+    selected, classes = data.select_classes(lines, ["cut", "bent"])
+    assert selected == [lines[1], lines[0], lines[2]]
     assert classes == [0, 1, 1]
 
 
@@ -95,8 +95,8 @@ def test_classes_are_taken_over_by_name_and_new_ones_start_from_the_mean(
 
     def of_class(network: Any, x: torch.Tensor, index: int) -> torch.Tensor:
         with torch.no_grad():
-            found: torch.Tensor = network(x, torch.full((4,), index))
-        return found
+            output: torch.Tensor = network(x, torch.full((4,), index))
+        return output
 
     for labels in (["dirt", "bent", "cut"], ["scratch", "cut", "dirt"], ["cut", "scratch"]):  # as many, and fewer
         trainer = make(classes=len(labels))
@@ -113,9 +113,9 @@ def test_classes_are_taken_over_by_name_and_new_ones_start_from_the_mean(
                 assert theirs.embedding is not None
                 mean = theirs.embedding(torch.eye(3)).mean(dim=0)
                 torch.testing.assert_close(mapping.embedding(torch.eye(len(labels)))[index], mean)
-    told = capsys.readouterr()
-    assert "dropped=['bent', 'dirt']" in told.out + told.err
-    assert "new_from_the_mean=['scratch']" in told.out + told.err
+    captured = capsys.readouterr()
+    assert "dropped=['bent', 'dirt']" in captured.out + captured.err
+    assert "new_from_the_mean=['scratch']" in captured.out + captured.err
 
 
 def test_a_picture_is_of_the_class_that_its_line_names(folder: ObjectStore) -> None:

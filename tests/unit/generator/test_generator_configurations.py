@@ -29,32 +29,33 @@ PUBLISHED = [
 @pytest.mark.parametrize("expected", PUBLISHED, ids=lambda x: f"{x[0]}-{x[1]}")
 def test_published_configurations_have_the_published_values(expected: tuple) -> None:  # type: ignore[type-arg]
     config, size_px, base, batch, group, rate, gamma, ema, layers, ramp = expected
-    found = settings(config, size_px)
-    shape = found.architecture
+    resolved = settings(config, size_px)
+    shape = resolved.architecture
     assert (shape.channel_base, shape.channel_max, shape.z_dim, shape.w_dim) == (base, 512, 512, 512)
-    assert (found.batch, shape.deviation_group, shape.deviation_features) == (batch, group, 1)
-    assert (found.learning_rate, found.ema_kimg, shape.mapping_layers, found.ema_ramp) == (rate, ema, layers, ramp)
-    assert found.r1_gamma == pytest.approx(gamma)
+    assert (resolved.batch, shape.deviation_group, shape.deviation_features) == (batch, group, 1)
+    assert (resolved.learning_rate, resolved.ema_kimg, resolved.ema_ramp) == (rate, ema, ramp)
+    assert shape.mapping_layers == layers
+    assert resolved.r1_gamma == pytest.approx(gamma)
     regularised = config != "cifar"
-    assert (found.path_length_weight, found.style_mixing) == ((2, 0.9) if regularised else (0, 0))
+    assert (resolved.path_length_weight, resolved.style_mixing) == ((2, 0.9) if regularised else (0, 0))
     assert shape.discriminator_skips is regularised
-    assert found.kimg == (25_000 if regularised else 100_000)
-    assert (found.mirror_x, found.augment_preset, found.augment_target) == (False, "bgc", 0.6)
+    assert resolved.kimg == (25_000 if regularised else 100_000)
+    assert (resolved.mirror_x, resolved.augment_preset, resolved.augment_target) == (False, "bgc", 0.6)
 
 
 def test_what_is_given_wins() -> None:
-    found = settings("paper512", 64, batch=8, r1_gamma=0.0, channel_base=1024, deviation_group=2, kimg=1.0)
-    assert (found.batch, found.r1_gamma, found.kimg) == (8, 0, 1)
-    assert (found.architecture.channel_base, found.architecture.deviation_group) == (1024, 2)
-    assert (found.learning_rate, found.architecture.mapping_layers, found.config) == (0.0025, 8, "paper512")
+    resolved = settings("paper512", 64, batch=8, r1_gamma=0.0, channel_base=1024, deviation_group=2, kimg=1.0)
+    assert (resolved.batch, resolved.r1_gamma, resolved.kimg) == (8, 0, 1)
+    assert (resolved.architecture.channel_base, resolved.architecture.deviation_group) == (1024, 2)
+    assert (resolved.learning_rate, resolved.architecture.mapping_layers, resolved.config) == (0.0025, 8, "paper512")
     assert settings("auto", 64, batch=8).r1_gamma == pytest.approx(0.0002 * 64**2 / 8)
 
 
 def test_the_start_of_another_model_keeps_its_widths() -> None:
     initial = Architecture(resolution_px=64, channel_base=1024, mapping_layers=3, z_dim=64, w_dim=64)
-    found = resolve({"config": "paper256"}, size_px=64, channels=3, initial=initial)
-    assert (found.architecture.channel_base, found.architecture.mapping_layers) == (1024, 3)
-    assert (found.batch, found.r1_gamma) == (64, 1)
+    resolved = resolve({"config": "paper256"}, size_px=64, channels=3, initial=initial)
+    assert (resolved.architecture.channel_base, resolved.architecture.mapping_layers) == (1024, 3)
+    assert (resolved.batch, resolved.r1_gamma) == (64, 1)
 
 
 @pytest.mark.parametrize(

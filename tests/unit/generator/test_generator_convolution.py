@@ -95,11 +95,11 @@ def test_halving_and_doubling_have_derivatives_of_both_orders(
 
 def test_the_number_of_threads_changes_no_bit() -> None:
     x, weight, gradient = (t.float() for t in sample(5, 64, 32, 12, 20))
-    threads, found = torch.get_num_threads(), []
+    threads, by_threads = torch.get_num_threads(), []
     for count in (1, 3):
         torch.set_num_threads(count)
         high, low = x[:, :, :11, :19], gradient[:, :, :5, :9]
-        found.append(
+        by_threads.append(
             (
                 winograd.convolve(x, kernels.transformed(weight)), winograd.correlate(x, gradient),
                 direct.near(x, weight), direct.halve(high, weight), direct.double(low, weight),
@@ -107,5 +107,5 @@ def test_the_number_of_threads_changes_no_bit() -> None:
             )
         )  # fmt: skip
     torch.set_num_threads(threads)
-    for one, three in zip(*found, strict=True):
+    for one, three in zip(*by_threads, strict=True):
         assert torch.equal(one, three)

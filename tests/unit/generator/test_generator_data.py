@@ -76,9 +76,9 @@ def test_alpha_is_kept_where_an_image_has_it(folder: ObjectStore) -> None:
 def test_channels_are_matched(before: int, after: int, expected: list[int]) -> None:
     pixel = {1: [9], 3: [10, 20, 30], 4: [10, 20, 30, 7]}[before]
     images = np.tile(np.array(pixel, np.uint8), (2, 4, 4, 1))
-    found = data.in_channels(images, after)
-    assert found.shape == (2, 4, 4, after)
-    assert found[1, 2, 3].tolist() == expected
+    converted = data.in_channels(images, after)
+    assert converted.shape == (2, 4, 4, after)
+    assert converted[1, 2, 3].tolist() == expected
     assert data.in_channels(images, before) is images
 
 
@@ -149,7 +149,7 @@ def test_a_thread_prepares_the_batches_that_would_come_without_it() -> None:
     ahead = data.Prefetched(data.Epochs(images, seed=1, mirror_x=True, classes=classes))
     plain = data.Epochs(images, seed=1, mirror_x=True, classes=classes)
     for start in (0, 4, 8, 40, 44, 8):  # 40 and the last 8: a training that was taken up or rolled back
-        found, expected = ahead.batch(start, 4), plain.batch(start, 4)
-        assert torch.equal(found.pixels, expected.pixels)
-        assert found.classes is not None
-        assert torch.equal(found.classes, found.pixels.flatten().long())  # each image with its own class
+        batch, expected = ahead.batch(start, 4), plain.batch(start, 4)
+        assert torch.equal(batch.pixels, expected.pixels)
+        assert batch.classes is not None
+        assert torch.equal(batch.classes, batch.pixels.flatten().long())  # each image with its own class

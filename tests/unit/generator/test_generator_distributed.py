@@ -173,13 +173,13 @@ def test_parts_of_a_batch_give_its_gradients(batch: int, micro_batch: int) -> No
         lambda one: one.discriminator_step(*real(one)),
         lambda one: one.r1_step(*real(one)),
     ):
-        found = []
+        gradients = []
         for one in (whole, parts):
             for network in (one.generator, one.discriminator):
                 network.zero_grad()
             value = phase(one)
-            found.append([value, *(p.grad for n in (one.generator, one.discriminator) for p in n.parameters())])
-        for ours, theirs in zip(*found, strict=True):
+            gradients.append([value, *(p.grad for n in (one.generator, one.discriminator) for p in n.parameters())])
+        for ours, theirs in zip(*gradients, strict=True):
             assert (ours is None) == (theirs is None)
             if ours is not None:
                 torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)

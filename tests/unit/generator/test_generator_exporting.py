@@ -54,10 +54,10 @@ def test_onnx_computes_what_torch_computes(given: dict) -> None:
         label = torch.arange(count) % 3 if network.architecture.classes else None
         if label is not None:
             inputs["label"] = label.numpy()
-        (found,) = session.run(["image"], inputs)
+        (pictures,) = session.run(["image"], inputs)
         with torch.no_grad():
             wanted = network(z, label, truncation_psi=psi, noise="const").numpy()
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
+        np.testing.assert_allclose(pictures, wanted, atol=1e-4)
 
 
 def test_an_onnx_file_says_whose_it_is(folder: ObjectStore) -> None:

@@ -23,8 +23,8 @@ def test_blur_correlates_every_channel(image: np.ndarray, taps: np.ndarray) -> N
     kernel = np.outer(taps, taps)
     padded = np.pad(image, ((0, 0), (0, 0), (2, 2), (2, 2)))
     expected = np.stack([[scipy.signal.correlate2d(c, kernel, mode="valid") for c in x] for x in padded])
-    found = filters.blur(torch.from_numpy(image), torch.from_numpy(kernel), padding=2)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+    blurred = filters.blur(torch.from_numpy(image), torch.from_numpy(kernel), padding=2)
+    np.testing.assert_allclose(blurred.numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("taps", [TAPS, UNEVEN])
@@ -34,27 +34,27 @@ def test_downsample_keeps_every_second_filtered_pixel(taps: np.ndarray) -> None:
     padded = np.pad(image, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     kernel = np.outer(taps, taps)
     expected = np.stack([[scipy.signal.correlate2d(c, kernel, mode="valid")[::2, ::2] for c in x] for x in padded])
-    found = filters.downsample(torch.from_numpy(image), torch.from_numpy(kernel), padding=padding)
-    assert found.shape == (1, 2, 4, 6)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+    downsampled = filters.downsample(torch.from_numpy(image), torch.from_numpy(kernel), padding=padding)
+    assert downsampled.shape == (1, 2, 4, 6)
+    np.testing.assert_allclose(downsampled.numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("taps", [TAPS, UNEVEN, np.arange(1.0, 13.0) / 78])
 def test_upsample_is_zero_filling_and_filtering(image: np.ndarray, taps: np.ndarray) -> None:
     phases = filters.upsampling_phases(torch.from_numpy(taps))
-    found = filters.upsample(torch.from_numpy(image), phases).numpy()
+    upsampled = filters.upsample(torch.from_numpy(image), phases).numpy()
     # upfirdn convolves, so the taps are reversed; its output starts before the first pixel by half the filter.
     expected = image
     for axis in (2, 3):
         whole = scipy.signal.upfirdn(2 * taps[::-1], expected, up=2, axis=axis)
         expected = np.take(whole, np.arange(2 * image.shape[axis]) + len(taps) // 2 - 1, axis=axis)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(upsampled, expected, atol=1e-12)
 
 
 def test_upsampling_keeps_a_constant_image_constant_inside() -> None:
     phases = filters.upsampling_phases(torch.tensor(filters.BINOMIAL))
-    found = filters.upsample(torch.full((1, 1, 6, 6), 0.7), phases)
-    torch.testing.assert_close(found[:, :, 1:-1, 1:-1], torch.full((1, 1, 10, 10), 0.7))
+    upsampled = filters.upsample(torch.full((1, 1, 6, 6), 0.7), phases)
+    torch.testing.assert_close(upsampled[:, :, 1:-1, 1:-1], torch.full((1, 1, 10, 10), 0.7))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 6), (1, 2, 7, 9)])

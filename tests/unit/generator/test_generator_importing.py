@@ -109,7 +109,7 @@ ODD = [None, 3, -1, 0.5, float("nan"), 10**30, "x", b"x", [], [1], {}, {1: 2}, {
 
 
 @pytest.mark.parametrize(
-    ("path", "attribute", "value", "told"),
+    ("path", "attribute", "value", "message"),
     [
         ("G_ema", "_modules", [], r"G_ema\._modules is a list"),
         ("G_ema", "_modules", {3: 4}, r"G_ema\._modules is a dict, not values by name"),
@@ -146,11 +146,11 @@ ODD = [None, 3, -1, 0.5, float("nan"), 10**30, "x", b"x", [], [1], {}, {1: 2}, {
         ("D.b4.conv", "conv_clamp", 256, "conv_clamp is 256, and None in the generator"),
     ],
 )
-def test_odd_values_are_refused_by_name(path: str, attribute: str, value: Any, told: str) -> None:
+def test_odd_values_are_refused_by_name(path: str, attribute: str, value: Any, message: str) -> None:
     content = official(TINY)
     network, _, inside = path.partition(".")
     content[network].at(inside)[attribute] = value
-    with pytest.raises(InvalidInput, match=told) as refused:
+    with pytest.raises(InvalidInput, match=message) as refused:
         import_pickle(open_store("memory://"), dumps(content), "x", "1", "part")
     assert "pickle_uri" in refused.value.fields
 
@@ -237,8 +237,8 @@ def test_a_tensor_cannot_reach_beyond_its_storage() -> None:
 
 
 @pytest.mark.parametrize("name", ["collections\nOrderedDict", "dnnlib.util\nEasyDict"])
-@pytest.mark.parametrize("made", [")R", ""], ids=["of what it makes", "of a class"])
+@pytest.mark.parametrize("call", [")R", ""], ids=["of what it makes", "of a class"])
 @pytest.mark.parametrize("state", ["}X\x03\0\0\0getK\x05s", "N}X\x03\0\0\0getK\x05s\x86"], ids=["dict", "slots"])
-def test_a_pickle_cannot_set_attributes(name: str, made: str, state: str) -> None:
+def test_a_pickle_cannot_set_attributes(name: str, call: str, state: str) -> None:
     with pytest.raises(InvalidInput, match="pickle is refused"):
-        pickles.read(f"\x80\x02c{name}\n{made}{state}b.".encode("latin1"))
+        pickles.read(f"\x80\x02c{name}\n{call}{state}b.".encode("latin1"))

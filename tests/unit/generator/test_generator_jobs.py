@@ -74,8 +74,8 @@ def test_a_picture_to_project_is_as_bright_as_the_photographs_were() -> None:
     Image.fromarray(values).save(buffer, "PNG")
     architecture = small_settings().architecture
     side = architecture.resolution_px
-    found = projection._target(buffer.getvalue(), architecture, 12)
+    target = projection._target(buffer.getvalue(), architecture, 12)
     levels = Image.fromarray(np.round(values / 4095 * 255).astype(np.uint8))
     wanted = projection._target(encode_png(levels), architecture, 16)
-    assert found.shape == (1, architecture.channels, side, side)
-    assert torch.equal(found, wanted)
+    assert target.shape == (1, architecture.channels, side, side)
+    assert torch.equal(target, wanted)

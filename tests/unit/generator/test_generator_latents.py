@@ -22,31 +22,31 @@ def generator() -> Generator:
 def test_pictures_of_seeds_are_those_of_the_rendering(generator: Generator) -> None:
     w = latents.w_of(generator, latents.z_of(generator, [3, 9]))
     for cutoff in (None, 2):
-        found = latents.pictures(generator, generator.styles_of(w, 0.6, cutoff))
+        pictures = latents.pictures(generator, generator.styles_of(w, 0.6, cutoff))
         look = {"truncation_psi": 0.6, "truncation_cutoff": cutoff, "noise_mode": "const"}
-        np.testing.assert_array_equal(found, render(generator, [3, 9], **look))
+        np.testing.assert_array_equal(pictures, render(generator, [3, 9], **look))
 
 
 def test_a_cutoff_leaves_the_finer_styles_as_they_are(generator: Generator) -> None:
     w, mean, styles = torch.randn(2, 8), generator.mapping.w_average, generator.architecture.styles
     pulled = mean + 0.5 * (w - mean)
     for cutoff, wanted in ((None, styles), (0, 0), (3, 3), (styles, styles), (99, styles)):
-        found = generator.styles_of(w, 0.5, cutoff)
-        assert found.shape == (2, styles, 8)
+        truncated = generator.styles_of(w, 0.5, cutoff)
+        assert truncated.shape == (2, styles, 8)
         for style in range(styles):
-            torch.testing.assert_close(found[:, style], pulled if style < wanted else w)
+            torch.testing.assert_close(truncated[:, style], pulled if style < wanted else w)
 
 
 def test_a_seed_has_its_class() -> None:
     shape = Architecture(resolution_px=8, channel_base=256, channel_max=16, z_dim=8, w_dim=8, classes=3)
     network = build(shape, 0)[0].eval().requires_grad_(False)
     w = latents.w_of_seeds(network, [4, 6])
-    found = latents.pictures(network, network.styles_of(w))
-    for seed, label, picture in ((4, 1, found[0]), (6, 0, found[1])):
+    pictures = latents.pictures(network, network.styles_of(w))
+    for seed, label, picture in ((4, 1, pictures[0]), (6, 0, pictures[1])):
         wanted = render(network, [seed], truncation_psi=1, noise_mode="const", label=label)
         np.testing.assert_array_equal(picture, wanted[0])
     film = interpolation.interpolate(network, InterpolationSettings((4, 6), 2, "z"), lambda *_: None)
-    np.testing.assert_allclose(film[0].astype(int), found[0], atol=1)
+    np.testing.assert_allclose(film[0].astype(int), pictures[0], atol=1)
     of_the_first = render(network, [6], truncation_psi=1, noise_mode="const", label=1)[0]
     np.testing.assert_allclose(film[1].astype(int), of_the_first, atol=1)
 
@@ -72,9 +72,9 @@ def test_a_film_goes_from_class_to_class_and_in_z_stays_in_one() -> None:
 def test_on_the_sphere_angle_grows_evenly_and_length_in_proportion() -> None:
     a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     third = torch.tensor([[1 / 3]])
-    found = latents.slerp(a, b, third)[0]
+    interpolated = latents.slerp(a, b, third)[0]
     wanted = (2 + 2 / 3) * np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(interpolated, wanted, rtol=1e-6)
 
 
 def test_the_way_between_equal_directions_is_straight() -> None:

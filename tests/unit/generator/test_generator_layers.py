@@ -94,7 +94,7 @@ def test_equalised_convolution_with_downsampling(kernel_px: int, side: int) -> N
     torch.nn.init.normal_(conv.bias)
     x = torch.randn(2, 4, side, side).double()
     with torch.no_grad():
-        found = conv(x).numpy()
+        convolved = conv(x).numpy()
     kernel = conv.weight.detach().numpy() / math.sqrt(4 * kernel_px**2)
     for n in range(2):
         for o in range(3):
@@ -105,7 +105,7 @@ def test_equalised_convolution_with_downsampling(kernel_px: int, side: int) -> N
             start = (kernel_px + 3) // 2
             plain = whole[start : start + side : 2, start : start + side : 2] + float(conv.bias.detach()[o])
             expected = np.where(plain > 0, plain, 0.2 * plain) * math.sqrt(2) * 0.5
-            np.testing.assert_allclose(found[n, o], expected, atol=1e-10)
+            np.testing.assert_allclose(convolved[n, o], expected, atol=1e-10)
 
 
 def test_equalised_linear_scales_weight_and_bias_by_its_learning_rate() -> None:
@@ -118,22 +118,22 @@ def test_equalised_linear_scales_weight_and_bias_by_its_learning_rate() -> None:
 
 def test_minibatch_deviation_is_the_mean_deviation_of_each_group() -> None:
     x = np.random.default_rng(0).standard_normal((8, 3, 4, 4))
-    found = layers.MinibatchDeviation(group=4)(torch.from_numpy(x)).numpy()
-    np.testing.assert_array_equal(found[:, :3], x)
+    with_deviation = layers.MinibatchDeviation(group=4)(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(with_deviation[:, :3], x)
     for member in range(8):
         group = x[[i for i in range(8) if i % 2 == member % 2]]
-        np.testing.assert_allclose(found[member, 3], group.std(axis=0).mean(), atol=1e-6)
+        np.testing.assert_allclose(with_deviation[member, 3], group.std(axis=0).mean(), atol=1e-6)
 
 
 def test_minibatch_deviation_has_a_feature_for_each_share_of_the_channels() -> None:
     x = np.random.default_rng(0).standard_normal((4, 6, 4, 4))
-    found = layers.MinibatchDeviation(group=2, features=3)(torch.from_numpy(x)).numpy()
-    assert found.shape == (4, 9, 4, 4)
+    with_deviations = layers.MinibatchDeviation(group=2, features=3)(torch.from_numpy(x)).numpy()
+    assert with_deviations.shape == (4, 9, 4, 4)
     for member in range(4):
         group = x[[i for i in range(4) if i % 2 == member % 2]]
         for feature in range(3):
             expected = group[:, 2 * feature : 2 * feature + 2].std(axis=0).mean()
-            np.testing.assert_allclose(found[member, 6 + feature], expected, atol=1e-6)
+            np.testing.assert_allclose(with_deviations[member, 6 + feature], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 8])

@@ -44,16 +44,16 @@ def test_copies_are_recognised_although_one_part_was_photographed_twice(
     pictures: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     train = np.concatenate([pictures[:49], noisy(pictures[:1], 2)])
-    found = TrainingImages(train).memory(change(pictures[:40]))
-    assert found.copies > 0.95
-    assert found.nearest_ratio < 0.3
+    memory = TrainingImages(train).memory(change(pictures[:40]))
+    assert memory.copies > 0.95
+    assert memory.nearest_ratio < 0.3
 
 
 def test_other_images_are_no_copies(pictures: np.ndarray) -> None:
     train = np.concatenate([pictures[:49], noisy(pictures[:1], 2)])
-    found = TrainingImages(train).memory(pictures[50:])
-    assert found.copies == 0
-    assert 0.7 < found.nearest_ratio < 1.4
+    memory = TrainingImages(train).memory(pictures[50:])
+    assert memory.copies == 0
+    assert 0.7 < memory.nearest_ratio < 1.4
 
 
 def test_images_of_one_part_do_not_make_the_measure_smaller(pictures: np.ndarray) -> None:
@@ -73,17 +73,17 @@ def test_one_part_or_one_image_is_compared_all_the_same(pictures: np.ndarray) ->
 
 def test_the_distance_is_that_of_the_definition(pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likeness, "BLOCK", 7)
-    made, train = (outline(x) for x in (pictures[50:60], pictures[:20]))
+    generated, train = (outline(x) for x in (pictures[50:60], pictures[:20]))
     expected = [
         min(
             np.sqrt(((a[1:-1:2, 1:-1:2] - way[y : y + 62 : 2, x : x + 62 : 2]) ** 2).mean())
             for b in train for way in (b, b[:, ::-1]) for y in range(3) for x in range(3)
         )
-        for a in made
+        for a in generated
     ]  # fmt: skip
     known = TrainingImages(pictures[:20])
-    found, of_one = (known.memory(pictures[50:end]).nearest_ratio for end in (60, 51))
-    assert found / of_one == pytest.approx(np.median(expected) / expected[0], rel=1e-3)
+    of_ten, of_one = (known.memory(pictures[50:end]).nearest_ratio for end in (60, 51))
+    assert of_ten / of_one == pytest.approx(np.median(expected) / expected[0], rel=1e-3)
 
 
 def test_an_outline_has_no_brightness_and_larger_pictures_are_reduced(pictures: np.ndarray) -> None:

@@ -35,7 +35,7 @@ def test_r1_is_the_gradient_by_finite_differences() -> None:
     _, discriminator = build(TINY, 0)
     real = torch.randn(2, 3, 8, 8)
     inputs = real.clone().requires_grad_()
-    found = loss.r1_penalty(inputs, discriminator(inputs), gamma=3.0)
+    penalty = loss.r1_penalty(inputs, discriminator(inputs), gamma=3.0)
     squares = 0.0
     with torch.no_grad():
         for index in range(real.numel()):
@@ -43,7 +43,7 @@ def test_r1_is_the_gradient_by_finite_differences() -> None:
             step[index] = STEP
             up, down = (discriminator(real + sign * step.view_as(real)).sum() for sign in (1, -1))
             squares += float((up - down) / (2 * STEP)) ** 2
-    assert float(found.detach()) == pytest.approx(3.0 / 2 * squares / 2, rel=1e-5)
+    assert float(penalty.detach()) == pytest.approx(3.0 / 2 * squares / 2, rel=1e-5)
 
 
 def numeric(value: "object", parameter: Tensor, index: int) -> float:
@@ -82,11 +82,11 @@ def test_path_lengths_are_the_jacobians() -> None:
     generator, _ = build(TINY, 0)
     ws = torch.randn(2, TINY.styles, 8).requires_grad_()
     direction = torch.randn(2, 3, 8, 8)
-    found = loss.path_lengths(generator.synthesis(ws), ws, direction)
+    lengths = loss.path_lengths(generator.synthesis(ws), ws, direction)
     for n in range(2):
         jacobian = torch.autograd.functional.jacobian(lambda w: generator.synthesis(w[None])[0], ws[n].detach())
         product = torch.einsum("chw,chwsd->sd", direction[n], jacobian) / 8
-        assert float(found[n].detach()) == pytest.approx(
+        assert float(lengths[n].detach()) == pytest.approx(
             float(product.detach().square().sum(dim=1).mean().sqrt()), rel=1e-8
         )
 

@@ -24,9 +24,9 @@ def test_an_output_tile_is_the_correlation_of_kernel_and_input_tile_exactly() ->
     rng = np.random.default_rng(0)
     tile = rng.integers(-9, 10, (matrices.POINTS, matrices.POINTS)).astype(object)
     kernel = rng.integers(-9, 10, (matrices.TAPS, matrices.TAPS)).astype(object)
-    found = a_t @ ((g @ kernel @ g.T) * (b_t @ tile @ b_t.T)) @ a_t.T
+    output_tile = a_t @ ((g @ kernel @ g.T) * (b_t @ tile @ b_t.T)) @ a_t.T
     expected = [[(tile[i : i + 3, j : j + 3] * kernel).sum() for j in range(4)] for i in range(4)]
-    assert found.tolist() == expected
+    assert output_tile.tolist() == expected
 
 
 def test_the_sizes_are_those_of_the_paper() -> None:
@@ -48,9 +48,9 @@ def test_the_sizes_are_those_of_the_paper() -> None:
 def test_sums_with_few_operations_are_the_product_with_the_matrix(function: Any, matrix: np.ndarray) -> None:
     rows, columns = matrix.shape
     given = np.random.default_rng(0).standard_normal((columns, PANEL))
-    found = function(list(given))
-    assert len(found) == rows
-    np.testing.assert_allclose(np.stack(found), matrix @ given, rtol=0, atol=1e-13)
+    product = function(list(given))
+    assert len(product) == rows
+    np.testing.assert_allclose(np.stack(product), matrix @ given, rtol=0, atol=1e-13)
 
 
 def test_a_kernel_stands_in_panels_at_each_of_its_places() -> None:

@@ -33,7 +33,7 @@ def test_the_discrepancy_is_that_of_the_polynomial_kernel() -> None:
 
 def test_kid_is_near_zero_for_one_distribution_and_grows_with_the_distance() -> None:
     honest = [kid.kid(points(60, seed=2 * seed), points(60, seed=2 * seed + 1)) for seed in range(40)]
-    assert sum(found.low < 0 < found.high for found in honest) >= 35  # an interval of 95% says so
+    assert sum(estimate.low < 0 < estimate.high for estimate in honest) >= 35  # an interval of 95% says so
     same, near, far = (kid.kid(points(200), points(200, shift, 1)) for shift in (0, 0.5, 1.5))
     assert same.mean < near.mean < far.mean
     assert near.low < near.mean < near.high
@@ -46,11 +46,11 @@ def test_precision_recall_density_and_coverage_are_those_of_the_definitions() ->
         return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, k]
 
     across = np.linalg.norm(real[:, None] - fake[None], axis=2)
-    found = neighbours.manifolds(real, fake)
-    assert found.precision == pytest.approx(np.mean([(across[:, j] < radii(real)).any() for j in range(50)]))
-    assert found.recall == pytest.approx(np.mean([(across[i] < radii(fake)).any() for i in range(60)]))
-    assert found.density == pytest.approx((across < radii(real)[:, None]).sum() / (k * 50))
-    assert found.coverage == pytest.approx(np.mean(across.min(axis=1) < radii(real)))
+    measured = neighbours.manifolds(real, fake)
+    assert measured.precision == pytest.approx(np.mean([(across[:, j] < radii(real)).any() for j in range(50)]))
+    assert measured.recall == pytest.approx(np.mean([(across[i] < radii(fake)).any() for i in range(60)]))
+    assert measured.density == pytest.approx((across < radii(real)[:, None]).sum() / (k * 50))
+    assert measured.coverage == pytest.approx(np.mean(across.min(axis=1) < radii(real)))
 
 
 def test_pictures_of_one_kind_are_good_varied_and_no_copies(pictures: np.ndarray) -> None:
@@ -99,16 +99,16 @@ def test_classes_are_drawn_as_often_as_they_come_among_real_images() -> None:
 
 
 def test_a_class_that_has_collapsed_does_not_hide_behind_the_others(pictures: np.ndarray) -> None:
-    held_out, made = pictures[60:120], pictures[120:].copy()
-    real_classes, made_classes = [0] * 40 + [1] * 16 + [2] * 4, [0] * 40 + [1] * 16 + [2] * 4
+    held_out, generated = pictures[60:120], pictures[120:].copy()
+    real_classes, generated_classes = [0] * 40 + [1] * 16 + [2] * 4, [0] * 40 + [1] * 16 + [2] * 4
     reference = Reference(pictures[:60], held_out, Classes(("good", "bent", "cut"), held_out=real_classes))
-    fine = reference.measure(made, made_classes).to_dict()
-    made[40:56] = made[40]  # every picture of "bent"
-    found = reference.measure(made, made_classes).to_dict()
-    assert min(fine["diversity"], found["diversity/good"]) > 0.7
-    assert found["diversity"] == found["diversity/bent"] < 0.01
-    assert "diversity/cut" not in found  # of four pictures nothing can be said
-    assert reference.measure(made).diversity > 0.7
+    fine = reference.measure(generated, generated_classes).to_dict()
+    generated[40:56] = generated[40]  # every picture of "bent"
+    collapsed = reference.measure(generated, generated_classes).to_dict()
+    assert min(fine["diversity"], collapsed["diversity/good"]) > 0.7
+    assert collapsed["diversity"] == collapsed["diversity/bent"] < 0.01
+    assert "diversity/cut" not in collapsed  # of four pictures nothing can be said
+    assert reference.measure(generated).diversity > 0.7
 
 
 def test_too_few_held_out_images_are_said(pictures: np.ndarray) -> None:
@@ -125,9 +125,9 @@ def test_fid_is_the_distance_of_two_normal_distributions() -> None:
     assert fid(x, x) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize(("real", "fake", "told"), [(60, 10_000, "60 held-out"), (10_000, 9_999, "9999 synthetic")])
-def test_fid_on_few_images_is_refused_and_says_why(real: int, fake: int, told: str) -> None:
-    with pytest.raises(FailedPrecondition, match=rf"{told} images.*at least 10000.*bias.*KID"):
+@pytest.mark.parametrize(("real", "fake", "too_few"), [(60, 10_000, "60 held-out"), (10_000, 9_999, "9999 synthetic")])
+def test_fid_on_few_images_is_refused_and_says_why(real: int, fake: int, too_few: str) -> None:
+    with pytest.raises(FailedPrecondition, match=rf"{too_few} images.*at least 10000.*bias.*KID"):
         fid(np.zeros((real, 2)), np.zeros((fake, 2)))
 
 

@@ -28,9 +28,9 @@ def test_pictures_and_logits_are_near_those_of_fp32(precision: str) -> None:
     (g, d), (half_g, half_d) = networks("fp32"), networks(precision)
     with torch.no_grad():
         images = g(z)
-        found = half_g(z)
-        assert found.dtype == torch.float32
-        error = (found - images).square().mean().sqrt() / images.std()
+        half_images = half_g(z)
+        assert half_images.dtype == torch.float32
+        error = (half_images - images).square().mean().sqrt() / images.std()
         assert 0 < float(error) < NEAR[precision]
         logits, half = d(images), half_d(images)
         assert half.dtype == torch.float32
@@ -52,7 +52,7 @@ def test_only_the_highest_resolutions_are_halved(precision: str) -> None:
 @pytest.mark.parametrize("precision", NEAR)
 def test_gradients_of_every_phase_are_finite_and_near(precision: str) -> None:
     """Also the second derivatives of R1 and path length go through halved layers."""
-    found = []
+    flat_gradients = []
     for kind in ("fp32", precision):
         g, d = networks(kind)
         z = torch.randn(4, 16, generator=torch.Generator().manual_seed(1))
@@ -65,8 +65,8 @@ def test_gradients_of_every_phase_are_finite_and_near(precision: str) -> None:
         value.backward()
         gradients = [p.grad for p in (*g.parameters(), *d.parameters()) if p.grad is not None]
         assert all(bool(torch.isfinite(x).all()) for x in gradients)
-        found.append(torch.cat([x.flatten() for x in gradients]))
-    assert float(torch.nn.functional.cosine_similarity(found[0], found[1], dim=0)) > 0.99
+        flat_gradients.append(torch.cat([x.flatten() for x in gradients]))
+    assert float(torch.nn.functional.cosine_similarity(flat_gradients[0], flat_gradients[1], dim=0)) > 0.99
 
 
 def test_activations_that_would_overflow_are_clamped() -> None:

@@ -43,13 +43,13 @@ def test_a_generated_picture_is_found_and_a_foreign_one_is_not(
     targets = torch.cat([own, foreign])
     distance = PictureDistance(targets, discriminator if with_discriminator else None)
     seen: list[int] = []
-    found = project(generator, targets, distance, 100, 0, lambda done, total, distances: seen.append(done))
-    ratios = psnr_db(found.images, targets)
+    projected = project(generator, targets, distance, 100, 0, lambda done, total, distances: seen.append(done))
+    ratios = psnr_db(projected.images, targets)
     assert ratios[:2].min() > 40
     assert ratios[2] < 15
-    assert found.distances[2] > 20 * found.distances[:2].max()
+    assert projected.distances[2] > 20 * projected.distances[:2].max()
     assert seen == list(range(1, 101))
-    for layer in found.noise:
+    for layer in projected.noise:
         np.testing.assert_allclose(layer.mean(dim=(1, 2, 3)), 0, atol=1e-5)
         np.testing.assert_allclose(layer.square().mean(dim=(1, 2, 3)), 1, rtol=1e-4)
 

@@ -11,23 +11,23 @@ from services.generator.training.settings import resolve
 
 
 def test_defaults_depend_on_size_batch_and_length() -> None:
-    found = resolve({"batch": 32}, size_px=64, channels=1)
-    assert found.architecture.model_dump() == {
+    resolved = resolve({"batch": 32}, size_px=64, channels=1)
+    assert resolved.architecture.model_dump() == {
         "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "z_dim": 64, "w_dim": 64,
         "mapping_layers": 2, "classes": 0, "conv_clamp": None, "deviation_group": 4, "deviation_features": 1,
         "discriminator_skips": True,
     }  # fmt: skip
-    assert found.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
-    assert (found.kimg, found.ema_kimg, found.snapshot_kimg, found.augment_kimg) == (300, 10, 30, 300)
-    assert (found.augment_mode, found.augment_preset, found.style_mixing) == ("ada", "bgc", 0.9)
+    assert resolved.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
+    assert (resolved.kimg, resolved.ema_kimg, resolved.snapshot_kimg, resolved.augment_kimg) == (300, 10, 30, 300)
+    assert (resolved.augment_mode, resolved.augment_preset, resolved.style_mixing) == ("ada", "bgc", 0.9)
     assert resolve({"channel_base": 16384}, size_px=64, channels=3).architecture.w_dim == 512
     assert resolve({"kimg": 1000.0}, size_px=64, channels=3).augment_kimg == 500
     assert resolve({"kimg": 1000.0}, size_px=64, channels=3, initial=Architecture(resolution_px=64)).augment_kimg == 100
 
 
 def test_a_value_that_is_given_wins_even_where_it_is_zero() -> None:
-    found = resolve({"r1_gamma": 0.0, "path_length_weight": 0.0, "style_mixing": 0.0}, size_px=32, channels=3)
-    assert (found.r1_gamma, found.path_length_weight, found.style_mixing) == (0, 0, 0)
+    resolved = resolve({"r1_gamma": 0.0, "path_length_weight": 0.0, "style_mixing": 0.0}, size_px=32, channels=3)
+    assert (resolved.r1_gamma, resolved.path_length_weight, resolved.style_mixing) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_size_that_is_no_power_of_two_needs_a_resolution() -> None:
 
 def test_widths_are_those_of_the_initial_model_unless_given() -> None:
     initial = Architecture(resolution_px=64, channel_base=1024, channel_max=128, z_dim=32, w_dim=16)
-    found = resolve({}, size_px=128, channels=1, initial=initial).architecture
-    assert (found.channel_base, found.channel_max, found.z_dim, found.w_dim) == (1024, 128, 32, 16)
-    assert (found.resolution_px, found.channels) == (128, 1)
+    shape = resolve({}, size_px=128, channels=1, initial=initial).architecture
+    assert (shape.channel_base, shape.channel_max, shape.z_dim, shape.w_dim) == (1024, 128, 32, 16)
+    assert (shape.resolution_px, shape.channels) == (128, 1)
     assert resolve({"channel_base": 2048}, size_px=64, channels=3, initial=initial).architecture.channel_base == 2048
 
 

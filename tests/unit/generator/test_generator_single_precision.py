@@ -23,12 +23,12 @@ ROUNDING = 2e-5  # the root mean square of all errors: float32 keeps some 6e-8 o
 
 def shapes_in_use() -> list[tuple[int, int, int, int]]:
     """(batch, inputs, outputs, side in px) of a generator's and a discriminator's 3x3 convolutions at 64 and 128 px."""
-    found = set()
+    shapes = set()
     for batch, architecture in ((16, Architecture(resolution_px=64)), (8, Architecture(resolution_px=128))):
         for side in architecture.resolutions:
             width, below = architecture.width(side), architecture.width(max(4, side // 2))
-            found |= {(batch, width, width, side), (batch, width, below, side)}
-    return sorted(found)
+            shapes |= {(batch, width, width, side), (batch, width, below, side)}
+    return sorted(shapes)
 
 
 def pair(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -38,8 +38,8 @@ def pair(n: int, inputs: int, outputs: int, height: int, width: int) -> tuple[Te
     return x.contiguous(memory_format=torch.channels_last), torch.randn(outputs, inputs, 3, 3, generator=rng)
 
 
-def check(found: Tensor, exact: Tensor) -> None:
-    error, deviation = found.double() - exact, float(exact.std())
+def check(computed: Tensor, exact: Tensor) -> None:
+    error, deviation = computed.double() - exact, float(exact.std())
     assert float(error.abs().max()) < FAR_BELOW_A_GREY_LEVEL * deviation
     assert float(error.square().mean().sqrt()) < ROUNDING * deviation
 
@@ -57,8 +57,8 @@ def test_a_convolution_and_its_gradients(n: int, inputs: int, outputs: int, side
         a, b = x.to(kind).requires_grad_(), weight.to(kind).requires_grad_()
         y = function(a, b)
         results += [y.detach(), *torch.autograd.grad(y, (a, b), gradient.to(kind))]
-    for found, exact in zip(ours, direct, strict=True):
-        check(found, exact)
+    for computed, exact in zip(ours, direct, strict=True):
+        check(computed, exact)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_the_gradient_of_a_kernel_that_halves_the_resolution(n: int, inputs: int
     x, weight = pair(n, inputs, outputs, side_px + 1, side_px + 1)
     y = torch.randn(n, outputs, side_px // 2, side_px // 2, generator=torch.Generator().manual_seed(1))
     assert gate.strided_pays(x, y)
-    found, exact = (
+    computed, exact = (
         torch.autograd.grad(function(x.to(kind), w), w, y.to(kind))[0]
         for function, kind, w in (
             (convolution.halve, torch.float32, weight.clone().requires_grad_()),
             (lambda x, w: F.conv2d(x, w, stride=2), torch.float64, weight.double().requires_grad_()),
         )
     )
-    check(found, exact)
+    check(computed, exact)
 
 
 @pytest.mark.parametrize(("n", "side_px"), [(16, 4), (32, 4), (16, 8)])
@@ -88,10 +88,10 @@ def test_a_few_channels_beside_whole_panels(n: int, side_px: int) -> None:
     c, d = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
     exact = F.conv2d(c, d, padding=1)
     check(y.detach(), exact.detach())
-    for found, right in zip(
+    for computed, right in zip(
         torch.autograd.grad(y, (a, b), gradient), torch.autograd.grad(exact, (c, d), gradient.double()), strict=True
     ):
-        check(found, right)
+        check(computed, right)
 
 
 @pytest.mark.parametrize(("function", "padding"), [(filters.blur, 1), (filters.blur, 2), (filters.downsample, 1)])
@@ -102,10 +102,10 @@ def test_filters_of_every_channel_and_their_transposes(
     x, kernel = torch.randn(3, 96, 14, 10, generator=rng), torch.rand(4, 4, generator=rng)
     runs = []
     monkeypatch.setattr(depthwise, "run", lambda *args, run=depthwise.run, **kw: (runs.append(1), run(*args, **kw)))
-    found, exact = x.requires_grad_(), x.detach().double().requires_grad_()
-    y, right = function(found, kernel, padding), function(exact, kernel.double(), padding)
+    single, exact = x.requires_grad_(), x.detach().double().requires_grad_()
+    y, right = function(single, kernel, padding), function(exact, kernel.double(), padding)
     check(y.detach(), right.detach())
-    check(*(torch.autograd.grad(z.square().sum(), t)[0] for z, t in ((y, found), (right, exact))))
+    check(*(torch.autograd.grad(z.square().sum(), t)[0] for z, t in ((y, single), (right, exact))))
     assert len(runs) == (2 if function is filters.blur else 5)  # there, and back from each residue of a pixel's place
 
 

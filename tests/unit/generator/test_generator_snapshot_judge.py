@@ -63,18 +63,18 @@ def test_the_last_snapshot_is_shipped_where_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("judgements", "why_not", "told"),
+    ("judgements", "why_not", "reason"),
     [
         ([Judgement(), Judgement()], "7 held-out images of the label, at least 10 are needed", "7 held-out images"),
         ([judged(1.0, "collapsed"), judged(1.0, "60% copies")], "", "60% copies"),
     ],
 )
 def test_where_none_can_be_chosen_the_last_is_shipped_and_says_so(
-    judgements: Sequence[Judgement], why_not: str, told: str
+    judgements: Sequence[Judgement], why_not: str, reason: str
 ) -> None:
     shipped = course_of(judgements).shipped(weights(2), why_not)
     assert shipped.kimg == 0.02
-    assert told in shipped.reason
+    assert reason in shipped.reason
 
 
 def test_patience_counts_snapshots_without_a_better_one() -> None:
@@ -171,27 +171,27 @@ def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
     )
     for mirror_y in (False, True):
         judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
-        found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
-        assert ("copies" in found.fault) == mirror_y
+        judgement: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+        assert ("copies" in judgement.fault) == mirror_y
 
 
 @pytest.mark.parametrize(
-    ("made", "told"), [("copies", "100% of its images are copies"), ("one", "collapsed"), ("new", "")]
+    ("kind", "fault"), [("copies", "100% of its images are copies"), ("one", "collapsed"), ("new", "")]
 )
 def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_seen(
-    monkeypatch: pytest.MonkeyPatch, made: str, told: str
+    monkeypatch: pytest.MonkeyPatch, kind: str, fault: str
 ) -> None:
     drawn = np.stack([draw(seed) for seed in range(90)])
-    shown = {"copies": drawn[:30], "one": np.repeat(drawn[60:61], 30, axis=0), "new": drawn[60:]}[made]
+    shown = {"copies": drawn[:30], "one": np.repeat(drawn[60:61], 30, axis=0), "new": drawn[60:]}[kind]
     monkeypatch.setattr(
         "services.generator.training.snapshot_judge.render", lambda generator, seeds, **how: shown[: len(seeds)]
     )
     judge = Judge(drawn[:35], drawn[35:43], small_settings(measured_images=30, leak_guard=False))
-    found: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+    judgement: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
     assert "8 validation images, at least 10 are needed" in judge.why_not
-    assert found.scores.keys() == {"copies", "diversity", "nearest_ratio"}
-    assert told in found.fault
-    assert bool(told) == bool(found.fault)
+    assert judgement.scores.keys() == {"copies", "diversity", "nearest_ratio"}
+    assert fault in judgement.fault
+    assert bool(fault) == bool(judgement.fault)
 
 
 @pytest.mark.parametrize("collapsed", [False, True])
@@ -212,20 +212,20 @@ def test_classes_come_as_often_as_among_held_out_images_and_none_may_collapse(
     train, held_out = pictures_of(range(60), classes), pictures_of(range(60, 120), classes)
     settings = small_settings(classes=2, measured_images=80, leak_guard=False)
     judge = Judge(train, held_out, settings, Classes(("good", "bent"), classes, classes))
-    found = judge.look(make().average, control(), lambda: None)
-    assert found.scores["kid_low"] < 0.05
-    assert found.scores["coverage"] > 0.7
-    assert found.scores["diversity/good"] > 0.7
-    assert ("collapsed: its images of 'bent'" in found.fault) == collapsed
+    judgement = judge.look(make().average, control(), lambda: None)
+    assert judgement.scores["kid_low"] < 0.05
+    assert judgement.scores["coverage"] > 0.7
+    assert judgement.scores["diversity/good"] > 0.7
+    assert ("collapsed: its images of 'bent'" in judgement.fault) == collapsed
 
 
 class LeakyJudge(Judge):
     """Finds a leak at the first snapshot, whatever it sees."""
 
     def look(self, generator: Any, augmentation: AugmentControl, pulse: Callable[[], None]) -> Judgement:
-        found = super().look(generator, augmentation, pulse)
+        judgement = super().look(generator, augmentation, pulse)
         leaks = [Leak("colour", "darker", 0.3, 0.0)] if augmentation.preset == "bgc" else []
-        return Judgement(found.scores, found.fault, leaks)
+        return Judgement(judgement.scores, judgement.fault, leaks)
 
 
 def ignore(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:

@@ -104,9 +104,11 @@ def test_a_store_that_goes_away_at_the_very_end_is_waited_for(
     request = pb.TrainGeneratorRequest(
         name="parts", manifest_uri=write_images(folder, "x", [("good", "train")] * 4), label="good", settings=settings
     )
-    made = train_generator(request, AgreeingContext(LoggedContext(away, "it"), ALONE, torch.device("cpu"))).generator
+    generator = train_generator(
+        request, AgreeingContext(LoggedContext(away, "it"), ALONE, torch.device("cpu"))
+    ).generator
     assert away.failed == [VIDEO, "checkpoints/"]
-    assert folder.exists(folder.key(made.video_uri))
+    assert folder.exists(folder.key(generator.video_uri))
     cards = [x.key for x in folder.list("models/generator/parts/1/checkpoints/") if x.key.endswith(".json")]
     assert [key[-17:] for key in cards] == ["000000000016.json"]
 

@@ -51,8 +51,8 @@ def test_pixels_are_the_network_output_scaled_and_clipped(generator: Generator) 
     z = torch.from_numpy(np.random.RandomState(5).randn(1, 16)).float()
     with torch.no_grad():
         plain = generator(z, truncation_psi=0.7, noise="const")[0].permute(1, 2, 0).numpy()
-    found = render(generator, [5], truncation_psi=0.7, noise_mode="const")[0].astype(int)
-    assert np.abs(found - np.clip(np.round(plain * 127.5 + 127.5), 0, 255)).max() <= 1
+    rendered = render(generator, [5], truncation_psi=0.7, noise_mode="const")[0].astype(int)
+    assert np.abs(rendered - np.clip(np.round(plain * 127.5 + 127.5), 0, 255)).max() <= 1
 
 
 def test_random_noise_differs_between_seeds_of_one_latent(generator: Generator) -> None:
@@ -120,8 +120,8 @@ def test_images_in_half_precision_are_near_those_of_fp32_and_say_so(folder: Obje
     made_by = read_card(folder, "half")["synthesis"]
     assert (made_by["precision"], made_by["half_resolutions"]) == (precision, 1)
     pixels = [
-        np.stack([np.asarray(decode(folder.get(folder.key(x.file.uri)))).astype(int) for x in made])
-        for made in (plain, lines)
+        np.stack([np.asarray(decode(folder.get(folder.key(x.file.uri)))).astype(int) for x in manifest])
+        for manifest in (plain, lines)
     ]
     assert 0 < np.abs(pixels[1] - pixels[0]).max() <= 3  # grey levels
     network, _ = bundle.load(folder, "tiny")

@@ -102,15 +102,15 @@ def test_a_checkpoint_is_written_between_snapshots_once_the_last_one_is_old(
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
-    found: list[str] = []
+    written: list[str] = []
 
     def later(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
         clock[0] += loop.CHECKPOINT_EVERY_S / 4.5  # the fifth step is behind the limit
         keys = [info.key for info in folder.list(f"{PREFIX}checkpoints/") if info.key.endswith(".json")]
-        found.extend(key[-17:-5] for key in keys if key[-17:-5] not in found)
+        written.extend(key[-17:-5] for key in keys if key[-17:-5] not in written)
 
     loop.train(lambda: make(snapshot_kimg=0.064), folder, PREFIX, IDENTITY, later)
-    assert [int(seen) for seen in found] == [24, 44, 64]
+    assert [int(seen) for seen in written] == [24, 44, 64]
 
 
 def test_a_killed_training_ends_in_the_same_weights(folder: ObjectStore) -> None:
@@ -133,10 +133,10 @@ def test_the_last_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(folde
     assert [key[-17:] for key in keys if key.endswith(".json")] == ["000000000002.json", "000000000003.json"]
     assert len(keys) == 4
     folder.put(next(key for key in keys if "000000000003-" in key), b"cut off")
-    found = checkpoints.latest()
-    assert found is not None
-    assert found[1] == {"step": 2}
-    assert torch.equal(found[0]["x"], torch.full((2,), 2.0))
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest[1] == {"step": 2}
+    assert torch.equal(latest[0]["x"], torch.full((2,), 2.0))
 
 
 def test_checkpoints_that_another_process_removes_meanwhile_stop_nobody(
@@ -233,13 +233,13 @@ def diverging(one: Trainer, at_step: int) -> None:
 
 
 def test_a_loss_that_is_not_finite_rolls_back_once(folder: ObjectStore) -> None:
-    made: list[Trainer] = []
+    trainers: list[Trainer] = []
 
     def make_once_broken() -> Trainer:
-        made.append(make())
-        if len(made) == 1:
-            diverging(made[0], at_step=10)
-        return made[-1]
+        trainers.append(make())
+        if len(trainers) == 1:
+            diverging(trainers[0], at_step=10)
+        return trainers[-1]
 
     seen: list[int] = []
     finished = loop.train(make_once_broken, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer
@@ -251,18 +251,18 @@ def test_a_loss_that_is_not_finite_between_two_looks_rolls_back(
     folder: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Trainer, "tick_steps", trainer.GPU_TICK)
-    made: list[Trainer] = []
+    trainers: list[Trainer] = []
 
     def make_once_broken() -> Trainer:
-        made.append(make(kimg=0.192, snapshot_kimg=0.128))
-        if len(made) == 1:
-            diverging(made[0], at_step=34)  # the third of the 16 behind the checkpoint
-        return made[-1]
+        trainers.append(make(kimg=0.192, snapshot_kimg=0.128))
+        if len(trainers) == 1:
+            diverging(trainers[0], at_step=34)  # the third of the 16 behind the checkpoint
+        return trainers[-1]
 
     seen: list[int] = []
     finished = loop.train(make_once_broken, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer
     assert seen == [64, 128, 192]
-    assert [one.step for one in made] == [
+    assert [one.step for one in trainers] == [
         48,
         48,
     ]  # the host ran to the end of the 16, and then again from the checkpoint
@@ -312,12 +312,12 @@ def newest_is_finite(store: ObjectStore) -> bool:
 def test_weights_that_are_not_finite_at_a_checkpoint_roll_back_to_the_good_one(
     folder: ObjectStore, at_images: int
 ) -> None:
-    made: list[Trainer] = []
+    trainers: list[Trainer] = []
 
     def make_once_poisoned() -> Trainer:
         one = make(kimg=0.096)
-        made.append(one if made else poisoned(one, at_images))
-        return made[-1]
+        trainers.append(one if trainers else poisoned(one, at_images))
+        return trainers[-1]
 
     seen: list[int] = []
     finished = loop.train(make_once_poisoned, folder, PREFIX, IDENTITY, lambda n, v, s: seen.append(n)).trainer

@@ -139,8 +139,8 @@ def test_alpha_of_16_bits_fills_its_depth_whatever_the_colours_use(channels: int
         files.append(tiff(values, photometric="rgb", extrasamples=["unassalpha"]))
     for file in files:
         assert largest_value(file) == 4095
-        found = np.asarray(decode(file, bits=12)).reshape(HIGH, WIDE, -1)
-        assert np.abs(found - wanted).max() <= 1
+        decoded = np.asarray(decode(file, bits=12)).reshape(HIGH, WIDE, -1)
+        assert np.abs(decoded - wanted).max() <= 1
     # Multiplied by alpha already: nothing is to be multiplied twice.
     narrow = (values >> 4).astype(np.uint8)
     narrow[..., :-1] = narrow[..., -1:] // 2
@@ -151,17 +151,17 @@ def test_alpha_of_16_bits_fills_its_depth_whatever_the_colours_use(channels: int
     assert np.abs(np.asarray(eight).reshape(HIGH, WIDE, -1) + (narrow[..., -1:] / 2.0) - 255).max() < 2
     values[..., :-1] = values[..., :-1] * share
     if channels == 4:
-        found = np.asarray(decode(tiff(values, photometric="rgb", extrasamples=["assocalpha"]), bits=12))
-        assert np.abs(found - (levels(values[..., :3], 4095) + 255 * (1 - share)).clip(0, 255)).max() <= 2
+        decoded = np.asarray(decode(tiff(values, photometric="rgb", extrasamples=["assocalpha"]), bits=12))
+        assert np.abs(decoded - (levels(values[..., :3], 4095) + 255 * (1 - share)).clip(0, 255)).max() <= 2
 
 
 def test_white_at_zero() -> None:
     for values, full in ((noise(HIGH, WIDE), 65535), (noise(HIGH, WIDE, bits=8), 255)):
-        found = np.asarray(decode(tiff(values, photometric="miniswhite")))
-        np.testing.assert_array_equal(found, levels(full - values, full))
+        decoded = np.asarray(decode(tiff(values, photometric="miniswhite")))
+        np.testing.assert_array_equal(decoded, levels(full - values, full))
     shares = (noise(HIGH, WIDE) / 65535).astype(np.float32)
-    found = np.asarray(decode(tiff(shares, photometric="miniswhite")))
-    np.testing.assert_array_equal(found, np.round((1 - shares) * 255))
+    decoded = np.asarray(decode(tiff(shares, photometric="miniswhite")))
+    np.testing.assert_array_equal(decoded, np.round((1 - shares) * 255))
 
 
 def test_signed_values_from_0_on() -> None:
@@ -180,8 +180,8 @@ def test_signed_values_from_0_on() -> None:
 def test_floating_point(kind: type, shape: tuple[int, ...]) -> None:
     values = (noise(*shape) / 65535).astype(kind)
     options = {"photometric": "rgb"} if len(shape) == 3 else {}
-    found = np.asarray(decode(tiff(values, compression="zlib", predictor=kind is not np.float16, **options)))
-    assert np.abs(found - values.astype(np.float64) * 255).max() <= 0.5 + 1e-4
+    decoded = np.asarray(decode(tiff(values, compression="zlib", predictor=kind is not np.float16, **options)))
+    assert np.abs(decoded - values.astype(np.float64) * 255).max() <= 0.5 + 1e-4
     values.reshape(-1)[7] = 2
     with pytest.raises(InvalidInput, match="floating-point pixels outside"):
         decode(tiff(values, **options))
@@ -308,14 +308,14 @@ def test_alpha_that_nobody_filled_is_opaque() -> None:
     ]  # fmt: skip
     for file in files:
         for keep in (False, True):
-            found = decode(file, keep_alpha=keep)
-            assert found.mode == "RGB"
-            np.testing.assert_array_equal(np.asarray(found), colours)
+            decoded = decode(file, keep_alpha=keep)
+            assert decoded.mode == "RGB"
+            np.testing.assert_array_equal(np.asarray(decoded), colours)
     one = empty.copy()
     one[0, 0] = 255  # it is used
-    found = np.asarray(decode(bitmap(colours, one)))
-    assert (found[0, 0] == colours[0, 0]).all()
-    assert (found.reshape(-1, 3)[1:] == 255).all()
+    decoded = np.asarray(decode(bitmap(colours, one)))
+    assert (decoded[0, 0] == colours[0, 0]).all()
+    assert (decoded.reshape(-1, 3)[1:] == 255).all()
 
 
 SHAPES = [(1, 400), (2, 401), (3, 400), (400, 1), (20, 30)]
@@ -385,7 +385,7 @@ def test_any_depth_is_scaled_to_the_nearest_level(bits: int, numbers: list[int])
     values = np.array([[number & full for number in numbers]], np.uint16)
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "PNG")
-    found = np.asarray(decode(buffer.getvalue(), bits=bits))[0]
-    assert [int(level) for level in found] == [
+    decoded = np.asarray(decode(buffer.getvalue(), bits=bits))[0]
+    assert [int(level) for level in decoded] == [
         int(Fraction(255 * int(value), full) + Fraction(1, 2)) for value in values[0]
     ]

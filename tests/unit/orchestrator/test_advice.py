@@ -25,15 +25,17 @@ PROGRAMS = {"services/generator/torchrun.py", "services/generator/together.py"} 
 
 def options() -> dict[str, set[str]]:
     """command -> its options."""
-    found: dict[str, set[str]] = {}
+    by_command: dict[str, set[str]] = {}
 
     def walk(command: Any, name: str) -> None:
         for sub, child in getattr(command, "commands", {}).items():
             walk(child, f"{name} {sub}".strip())
-        found[name] = {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
+        by_command[name] = {
+            text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)
+        }
 
     walk(typer.main.get_command(app), "")
-    return found
+    return by_command
 
 
 def messages(folder: str) -> Iterator[tuple[str, str]]:

@@ -54,18 +54,18 @@ def test_a_run_that_can_end_well_gives_no_concern(
 
 def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> None:
     (photos / "good/3.png").write_bytes(b"\x89PNG\r\n")
-    (found,) = checks.of_photographs(source_of(photos), 64)
-    assert found.text.startswith("1 of 12 photographs looked at cannot be read, e.g. good/3.png: ")
-    assert not found.stops
+    (concern,) = checks.of_photographs(source_of(photos), 64)
+    assert concern.text.startswith("1 of 12 photographs looked at cannot be read, e.g. good/3.png: ")
+    assert not concern.stops
     for file in photos.rglob("*.png"):
         file.write_bytes(b"\x89PNG\r\n")
-    (found,) = checks.of_photographs(source_of(photos), 64)
-    assert found.stops
+    (concern,) = checks.of_photographs(source_of(photos), 64)
+    assert concern.stops
 
 
 def test_detail_that_photographs_have_not_is_said_with_the_setting(photos: Path) -> None:
-    (found,) = checks.of_photographs(source_of(photos), 128)
-    assert "is 80 px wide or high, and generators make 128 px: --set generator.resolution_px=64" in found.text
+    (concern,) = checks.of_photographs(source_of(photos), 128)
+    assert "is 80 px wide or high, and generators make 128 px: --set generator.resolution_px=64" in concern.text
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_detail_that_photographs_have_not_is_said_with_the_setting(photos: Path)
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_stop_it(sections: dict, said: str) -> None:
-    found = of_settings(**sections)
-    assert said in found[0].text
-    assert found[0].stops
+    concern = of_settings(**sections)[0]
+    assert said in concern.text
+    assert concern.stops
 
 
 def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.Mo
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("DEFECTORY_SHARED", raising=False)
     monkeypatch.delenv("DEFECTORY_CLASSIFIER_ADDRESS", raising=False)
-    (found,) = checks.of_weights(first, settings, "")
-    assert "are not on this machine" in found.text
-    assert not found.stops
+    (concern,) = checks.of_weights(first, settings, "")
+    assert "are not on this machine" in concern.text
+    assert not concern.stops
     (named,) = checks.of_weights(first, settings, f"{tmp_path}/none.h5")
     assert (named.stops, "there is no such file" in named.text) == (True, True)
     assert list(checks.of_weights(first, settings, "starter")) == []
@@ -108,19 +108,19 @@ def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.Mo
 def test_a_full_disk_stops_it(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1 << 20})
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: usage)
-    (found,) = checks.of_disk(f"file://{photos}", source_of(photos), settings_of(photos))
-    assert found.stops
-    assert "has 0.0 GiB left and the run needs about 0.3: make room, or name another place with --store" in found.text
+    (concern,) = checks.of_disk(f"file://{photos}", source_of(photos), settings_of(photos))
+    assert concern.stops
+    assert "has 0.0 GiB left and the run needs about 0.3: make room, or name another place with --store" in concern.text
     assert list(checks.of_disk("s3://bucket/x", source_of(photos), settings_of(photos))) == []
 
 
 def test_memory_names_what_needs_most_and_the_setting_that_helps() -> None:
-    (found,) = checks.of_memory(settings_of(), 3000, 1 << 20)
-    assert "classifiers need about" in found.text
-    assert "--set classifier." in found.text
-    (found,) = checks.of_memory(settings_of(generator={"resolution_px": 512, "channel_base": 32768}), 300, 1 << 30)
-    assert "generators need about" in found.text
-    assert "--set generator.micro_batch=2" in found.text
+    (concern,) = checks.of_memory(settings_of(), 3000, 1 << 20)
+    assert "classifiers need about" in concern.text
+    assert "--set classifier." in concern.text
+    (concern,) = checks.of_memory(settings_of(generator={"resolution_px": 512, "channel_base": 32768}), 300, 1 << 30)
+    assert "generators need about" in concern.text
+    assert "--set generator.micro_batch=2" in concern.text
     assert list(checks.of_memory(settings_of(), 300, None)) == []
 
 

@@ -61,12 +61,12 @@ def test_cycles_side_by_side_are_asked_for_and_change_no_hash(work, inputs) -> N
 
 def test_a_baseline_that_started_from_the_starter_says_so_and_a_starter_that_was_named_needs_no_warning() -> None:
     warnings: list[str] = []
-    made = train(FIRST)(context(Asked("starter"), warn=warnings.append))
-    assert made.initial_weights == "starter"
+    trained = train(FIRST)(context(Asked("starter"), warn=warnings.append))
+    assert trained.initial_weights == "starter"
     assert ["NO IMAGENET WEIGHTS" in text and "starter classifier" in text for text in warnings] == [True]
     warnings.clear()
-    made = train(FIRST)(context(Asked("starter"), warn=warnings.append, initial_weights="starter"))
-    assert (made.initial_weights, warnings) == ("starter", [])
+    trained = train(FIRST)(context(Asked("starter"), warn=warnings.append, initial_weights="starter"))
+    assert (trained.initial_weights, warnings) == ("starter", [])
 
 
 @pytest.mark.parametrize("work", [train(SECOND), judge])

@@ -63,19 +63,21 @@ def photos(tmp_path: Path) -> Path:
 def test_ingest_prints_one_object_that_names_what_was_made(photos: Path, tmp_path: Path) -> None:
     store = f"file://{tmp_path}/store"
     done = defectory("ingest", str(photos), "--name", "x", "--store", store, "--json")
-    made = json.loads(done.stdout)
+    ingested = json.loads(done.stdout)
     assert done.returncode == 0
-    assert made["dataset"] == "x"
-    assert open_store(store).exists(open_store(store).key(made["manifest_uri"]))
-    assert sum(made["counts"]["train"].values()) + sum(made["counts"]["test"].values()) < made["images"] == 16
-    assert [path for path, _ in made["skipped"]] == ["good/broken.png"]
+    assert ingested["dataset"] == "x"
+    assert open_store(store).exists(open_store(store).key(ingested["manifest_uri"]))
+    assert (
+        sum(ingested["counts"]["train"].values()) + sum(ingested["counts"]["test"].values()) < ingested["images"] == 16
+    )
+    assert [path for path, _ in ingested["skipped"]] == ["good/broken.png"]
     assert "broken.png" in done.stderr
 
 
 def test_shares_reach_the_split(photos: Path, tmp_path: Path) -> None:
     arguments = ("--test-share", "0.4", "--validation-share", "0.2", "--json")
-    made = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
-    assert sum(made["counts"]["test"].values()) == 6
+    ingested = json.loads(defectory("ingest", str(photos), "--name", "x", *arguments, cwd=tmp_path).stdout)
+    assert sum(ingested["counts"]["test"].values()) == 6
 
 
 def test_what_a_split_lacks_is_said_while_it_can_be_mended(photos: Path, tmp_path: Path) -> None:
@@ -125,8 +127,8 @@ def test_binary_labels_that_turn_into_kinds_are_said_and_good_can_be_named(photo
     said = defectory("ingest", str(photos), "--dry-run", cwd=tmp_path).stdout
     assert "no label means a good part, so binary labels turn into kinds: defect, scratch; --good LABEL" in said
     arguments = ("--name", "x", "--good", "scratch", "--json")
-    made = json.loads(defectory("ingest", str(photos), *arguments, cwd=tmp_path).stdout)
-    assert made["labels"] == ["defect", "good"]
+    ingested = json.loads(defectory("ingest", str(photos), *arguments, cwd=tmp_path).stdout)
+    assert ingested["labels"] == ["defect", "good"]
 
 
 def test_one_label_is_ingested_and_the_line_asks_for_two(photos: Path, tmp_path: Path) -> None:
@@ -143,8 +145,8 @@ def test_the_store_is_a_folder_here_unless_told_otherwise(photos: Path, tmp_path
     by_default = json.loads(defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path).stdout)
     assert by_default["manifest_uri"].startswith(f"file://{tmp_path.resolve()}/.defectory/")
     environ = {"DEFECTORY_STORE": f"file://{tmp_path}/other"}
-    told = json.loads(defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path, **environ).stdout)
-    assert told["manifest_uri"].startswith(f"file://{tmp_path}/other/")
+    ingested = json.loads(defectory("ingest", str(photos), "--name", "x", "--json", cwd=tmp_path, **environ).stdout)
+    assert ingested["manifest_uri"].startswith(f"file://{tmp_path}/other/")
 
 
 def test_a_dry_run_says_what_would_run_and_makes_nothing(photos: Path, tmp_path: Path) -> None:
@@ -308,9 +310,9 @@ def test_doctor_finds_a_store_that_ignores_conditional_writes(
     put = careless.put
     monkeypatch.setattr(careless, "put", lambda key, data, *, if_absent=False: put(key, data))
     monkeypatch.setattr(doctor, "opened", lambda url: careless)
-    found = doctor._store("s3://careless")
-    assert found.state == "wrong"
-    assert "If-None-Match" in found.found
+    finding = doctor._store("s3://careless")
+    assert finding.state == "wrong"
+    assert "If-None-Match" in finding.observed
     assert not list(careless.list())
 
 
@@ -386,9 +388,9 @@ def whole_numbers() -> Iterator[tuple[str, OptionInfo]]:
 
 
 def test_every_whole_number_has_a_range_that_its_message_holds() -> None:
-    found = list(whole_numbers())
-    assert len(found) > 8
-    for name, option in found:
+    options = list(whole_numbers())
+    assert len(options) > 8
+    for name, option in options:
         assert option.min is not None, name
         assert option.max is not None, name
         assert option.max < (2**63 if name in ("seed", "first_seed") else 2**31), name

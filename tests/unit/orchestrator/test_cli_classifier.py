@@ -91,10 +91,10 @@ def trained(store: ObjectStore) -> Callable[[Any], Message]:
     skipped = [(store.uri(f"images/{i}.png"), "broken") for i in range(5)]
     store.put("m/model.json", json.dumps(card).encode())
     store.put("m/metrics.json", json.dumps({"skipped": skipped}).encode())
-    made = pb.Classifier(
+    classifier = pb.Classifier(
         name="x", version="1", card_uri=store.uri("m/model.json"), metrics_uri=store.uri("m/metrics.json")
     )
-    return lambda request: pb.TrainClassifierResponse(classifier=made)
+    return lambda request: pb.TrainClassifierResponse(classifier=classifier)
 
 
 def test_every_setting_of_a_training_is_an_option(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +115,8 @@ def test_training_and_evaluation_say_how_many_images_were_skipped(
     recorded(monkeypatch, trained(store))
     text = said(store, "classifier", "train", "parts", "--name", "x")
     assert re.search(r"^skipped +5: 0\.png, 1\.png, 2\.png, …$", text, re.MULTILINE)
-    made = json.loads(said(store, "classifier", "train", "parts", "--name", "x", "--json"))
-    assert [reason for _, reason in made["skipped"]] == ["broken"] * 5
+    printed = json.loads(said(store, "classifier", "train", "parts", "--name", "x", "--json"))
+    assert [reason for _, reason in printed["skipped"]] == ["broken"] * 5
 
     store.put("models/classifier/x/1/model.json", b"{}")
     store.put("e.json", json.dumps({"skipped": [("a/b.png", "broken")]}).encode())
@@ -165,8 +165,8 @@ def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkey
         ["defect", "good"], ["defect", "4", "1"], ["good", "1", "4"],
     ]  # fmt: skip
     assert ["escapes.crack", "1 of 5 (0.5% to 71.6%)"] in [line.split(maxsplit=1) for line in lines]
-    made = json.loads(said(store, "classifier", "evaluate", "x", "--dataset", "parts", "--json"))
-    assert made["confusion"] == [[4, 1], [1, 4]]
+    printed = json.loads(said(store, "classifier", "evaluate", "x", "--dataset", "parts", "--json"))
+    assert printed["confusion"] == [[4, 1], [1, 4]]
 
 
 def test_many_images_are_classified_in_calls_that_a_service_takes(
@@ -175,14 +175,14 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
     monkeypatch.setattr("orchestrator.cli.classifying.CALL_BYTES", 1000)
 
     def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
-        found = [
+        classifications = [
             pb.Classification(
                 label="good", decision="defect", probabilities={"good": 0.6, "defect": 0.4},
                 rejected=None if image.uri else True,
             )
             for image in request.images
         ]  # fmt: skip
-        return pb.ClassifyResponse(classifications=found, model_version="7")
+        return pb.ClassifyResponse(classifications=classifications, model_version="7")
 
     services = recorded(monkeypatch, answer, "classifying")
     files = [tmp_path / f"{i}.png" for i in range(5)]
@@ -324,9 +324,9 @@ def test_heat_of_few_cells_says_that_it_cannot_say_where(
     of_file = recorded(monkeypatch, lambda _: answer, "explaining")
     (tmp_path / "part.png").write_bytes(b"x")
     out = ("--out", str(tmp_path / "why.png"))
-    made = json.loads(said(store, "explain", str(tmp_path / "part.png"), "--model", "m", *out, "--json"))
-    assert made["cells"] == list(cells)
-    assert made["unclear"] == ("too coarse" if warned else "")
+    printed = json.loads(said(store, "explain", str(tmp_path / "part.png"), "--model", "m", *out, "--json"))
+    assert printed["cells"] == list(cells)
+    assert printed["unclear"] == ("too coarse" if warned else "")
     bundle(store, weights_bytes(lively(ARCHITECTURE)))
     store.put("summary.json", json.dumps({"models": [{"model": "judge/1", "cells": cells}]}).encode())
     many = explainer_pb2.ExplainImagesResponse(summary_uri=store.uri("summary.json"))

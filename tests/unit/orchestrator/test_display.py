@@ -182,8 +182,8 @@ def test_every_new_sheet_of_samples_is_told_once_to_who_wants_to_know_more() -> 
             ):
                 display.progress("generator screws", Report("training", 1, 9, "images", sample_uri=uri))
         said[verbose] = [line for line in shown.getvalue().splitlines() if "samples in" in line]
-    told = ["file:///srv/a/long/folder/of/samples/1.png", "s3://2"]
-    assert said == {True: [f"  generator screws: samples in {uri}" for uri in told], False: []}
+    uris = ["file:///srv/a/long/folder/of/samples/1.png", "s3://2"]
+    assert said == {True: [f"  generator screws: samples in {uri}" for uri in uris], False: []}
 
 
 def test_a_step_begins_with_its_reason_where_it_has_one() -> None:
@@ -226,7 +226,7 @@ def test_progress_in_words() -> None:
 
 
 def test_what_came_of_a_step_in_words() -> None:
-    made = {
+    fields = {
         "dataset": "d",
         "manifest_uri": "m",
         "content_hash": "",
@@ -236,7 +236,7 @@ def test_what_came_of_a_step_in_words() -> None:
         "bits": 8,
     }
     counts = {"train": {"good": 40, "defect": 20}, "test": {"good": 20, "defect": 5}}
-    ingested = Ingested(**made, counts=counts, images=85, photographs=85, parts=78)  # type: ignore[arg-type]
+    ingested = Ingested(**fields, counts=counts, images=85, photographs=85, parts=78)  # type: ignore[arg-type]
     assert outcome_in_words(ingested) == "85 photographs (60 good, 25 defect), 78 parts"
     tiled = ingested.model_copy(update={"photographs": 17, "parts": 9})
     assert outcome_in_words(tiled) == "17 photographs, 9 parts, 85 images (60 good, 25 defect)"

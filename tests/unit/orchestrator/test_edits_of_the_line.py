@@ -106,8 +106,8 @@ def test_a_step_that_was_killed_makes_the_same_bytes(cables: Path) -> None:
 
 def test_edits_that_are_there_already_are_taken_in(cables: Path) -> None:
     store, watcher = MemoryStore(), Silent()
-    made = go(store, settings(cables), Answers(store)).outputs[EDITS]
-    lines = read_manifest(store, made.manifest_uri)
+    edited = go(store, settings(cables), Answers(store)).outputs[EDITS]
+    lines = read_manifest(store, edited.manifest_uri)
     by_hand = [
         replace(line, origin=replace(line.origin, edit=Edit(editor="GIMP 2.10", person="x"))) for line in lines[:2]
     ]
@@ -141,13 +141,13 @@ def test_heat_marks_what_has_no_mask_and_says_so() -> None:
              "unclear": "", "label": "defect"}
         )  # fmt: skip
     store.put("heat/explanations.jsonl", b"\n".join(json.dumps(row).encode() for row in rows))
-    found = heat_masks(store, lines, store.uri("heat/explanations.jsonl"), "edited")
-    assert sum(bool(line.mask) for line in found) == len(unmarked) - 1, "heat on the background marks nothing"
-    made = edit_by_recipe(
-        store, found, EditRecipe(around="heat"), "edited", source="s", count=6, seed=0,
+    marked = heat_masks(store, lines, store.uri("heat/explanations.jsonl"), "edited")
+    assert sum(bool(line.mask) for line in marked) == len(unmarked) - 1, "heat on the background marks nothing"
+    edited = edit_by_recipe(
+        store, marked, EditRecipe(around="heat"), "edited", source="s", count=6, seed=0,
         by_heat=frozenset(line.file.sha256 for line in unmarked),
     )  # fmt: skip
-    written = read_manifest(store, made.manifest_uri)
+    written = read_manifest(store, edited.manifest_uri)
     assert {recipe_of(line).get("around") for line in written} == {"heat"}
     parents = {line.file.sha256: line for line in lines}
     assert made_again(store, written[0], parents).picture == store.get(store.key(written[0].file.uri))

@@ -110,9 +110,9 @@ def test_earlier_runs_on_the_machine_are_believed_more_than_a_measurement(monkey
 def test_what_another_machine_or_a_gpu_computes_is_unknown_until_it_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
     store, settings = MemoryStore(), settings_of()
     monkeypatch.setattr(pace, "has_gpu", lambda: True)
-    found = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
-    assert (list(found.seconds), found.unknown) == (["judge"], ["generators"])
-    assert in_words(found).endswith("the time of generators is not known before a first run of it here")
+    estimated = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    assert (list(estimated.seconds), estimated.unknown) == (["judge"], ["generators"])
+    assert in_words(estimated).endswith("the time of generators is not known before a first run of it here")
     pace.remember(store, "a", durations(settings, COUNTS), {"generators": 60.0}, pace.machine())
     assert estimate(store, settings, COUNTS, plan_of("generators")).seconds["generators"] == pytest.approx(60)
 

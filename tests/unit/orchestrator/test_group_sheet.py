@@ -117,9 +117,9 @@ def test_ingest_writes_the_sheet_beside_the_dataset(store: ObjectStore, tmp_path
             table.append(f"{label}/{number}.png,{label}-{number // 2}")
     (tmp_path / "parts.csv").write_text("\n".join(table))
     data = DataSettings(directory=str(tmp_path / "photos"), groups=str(tmp_path / "parts.csv"))
-    made = ingest_folder_outputs(data, store, "screws", lambda _: None, lambda _: None)
-    assert (made.images, made.photographs, made.parts) == (16, 16, 8)
-    assert made.groups_uri == store.uri("datasets/screws/groups.png")
+    ingested = ingest_folder_outputs(data, store, "screws", lambda _: None, lambda _: None)
+    assert (ingested.images, ingested.photographs, ingested.parts) == (16, 16, 8)
+    assert ingested.groups_uri == store.uri("datasets/screws/groups.png")
     assert Image.open(io.BytesIO(store.get("datasets/screws/groups.png"))).height > 8 * TILE_PX
     alone = ingest_folder_outputs(
         data.model_copy(update={"groups": ""}), store, "noise", lambda _: None, lambda _: None

@@ -57,11 +57,11 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "made", "size"),
+    ("accepted", "drawn", "size"),
     [(0, 0, 125), (50, 125, 138), (99, 125, 2), (0, 125, 400), (10, 1000, 400)],
 )
-def test_rounds_are_as_large_as_the_acceptance_asks_for_within_bounds(accepted: int, made: int, size: int) -> None:
-    assert round_size(100, accepted, made, 1.25) == size
+def test_rounds_are_as_large_as_the_acceptance_asks_for_within_bounds(accepted: int, drawn: int, size: int) -> None:
+    assert round_size(100, accepted, drawn, 1.25) == size
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ class Answers:
 
     def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
         weights = request.settings.SerializeToString(deterministic=True).hex()
-        made = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=weights)
-        return classifier_pb2.TrainClassifierResponse(classifier=made)
+        classifier = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=weights)
+        return classifier_pb2.TrainClassifierResponse(classifier=classifier)
 
     def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
         return classifier_pb2.EvaluateClassifierResponse(evaluation_uri="e", metrics={"f1": 0.5})
@@ -197,7 +197,7 @@ def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos:
     # 12 made, 8 accepted; 2 wanted at an acceptance of 2/3, a tenth more: 4 made, 3 accepted.
     assert [r.count for m, r in services.asked if m == "Synthesize"] == [12, 4, 12, 4]
     assert [r.first_seed for m, r in services.asked if m == "Synthesize"] == [0, 12, 0, 12]
-    assert {label: made.accepted for label, made in outputs[FILTER].root.items()} == {"good": 11, "defect": 11}
+    assert {label: filtered.accepted for label, filtered in outputs[FILTER].root.items()} == {"good": 11, "defect": 11}
     assert outputs[dataset_of("expanded")].synthetic == {"good": 10, "defect": 10}
     judged = [r for m, r in services.asked if m == "FilterImages"]
     assert list(judged[1].accepted_manifest_uris) == [outputs[FILTER].root["defect"].rounds[0].manifest_uri]
@@ -244,9 +244,9 @@ def test_the_judge_is_no_arm_and_no_cycle_of_it_knows_all_real_images(photos: Pa
 def test_a_generator_that_has_not_learned_enough_is_said_to_be_so(photos: Path) -> None:
     class Strange(Answers):
         def FilterImages(self, request: Any) -> Any:  # noqa: N802
-            made = super().FilterImages(request)
-            made.reasons["outlier"] = len(read_manifest(store, request.manifest_uri)) * 2 // 3
-            return made
+            response = super().FilterImages(request)
+            response.reasons["outlier"] = len(read_manifest(store, request.manifest_uri)) * 2 // 3
+            return response
 
     store, watcher = MemoryStore(), Silent()
     run_line(STEPS, store, settings_for(photos), Strange(store), watcher)
@@ -264,9 +264,9 @@ def test_a_step_remembers_what_it_warned_of_each_once(photos: Path) -> None:
             return super().operate(method, request, on_report)
 
         def FilterImages(self, request: Any) -> Any:  # noqa: N802
-            made = super().FilterImages(request)
-            made.warnings.append("the judge knows all real images")
-            return made
+            response = super().FilterImages(request)
+            response.warnings.append("the judge knows all real images")
+            return response
 
     store, watcher = MemoryStore(), Silent()
     run_line(STEPS, store, settings_for(photos), Doubtful(store), watcher)
@@ -327,11 +327,11 @@ def test_rounds_of_other_settings_are_left_alone(photos: Path) -> None:
     milder = go(store, settings_for(photos, filter={"threshold": 0.5}), Answers(store)).outputs[FILTER].root
     larger = go(store, settings_for(photos, synthesis={"quota": 20}), Answers(store)).outputs[FILTER].root
     assert {uri: store.get(store.key(uri)) for uri in before} == before
-    for label, made in first.items():
-        assert milder[label].rounds[0].manifest_uri != made.rounds[0].manifest_uri
+    for label, filtered in first.items():
+        assert milder[label].rounds[0].manifest_uri != filtered.rounds[0].manifest_uri
         # The same images are judged otherwise; another number of them is something else.
-        assert milder[label].rounds[0].synthetic_manifest_uri == made.rounds[0].synthetic_manifest_uri
-        assert larger[label].rounds[0].synthetic_manifest_uri != made.rounds[0].synthetic_manifest_uri
+        assert milder[label].rounds[0].synthetic_manifest_uri == filtered.rounds[0].synthetic_manifest_uri
+        assert larger[label].rounds[0].synthetic_manifest_uri != filtered.rounds[0].synthetic_manifest_uri
     assert go(store, settings_for(photos), Answers(store)).outputs[FILTER].root == first
 
 

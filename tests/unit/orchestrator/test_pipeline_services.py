@@ -189,6 +189,6 @@ def test_a_warning_of_the_work_is_said_once() -> None:
             for warning in ("", "no KID", "no KID"):
                 on_report(Report("", 0, 9, "kimg", warning=warning))
 
-    told: list[str] = []
-    operate(Warned(Endpoints(restarted=False), told.append))
-    assert told == ["no KID"]
+    warnings: list[str] = []
+    operate(Warned(Endpoints(restarted=False), warnings.append))
+    assert warnings == ["no KID"]

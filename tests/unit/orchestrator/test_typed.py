@@ -27,8 +27,8 @@ PROTOS = {
 
 
 def test_nothing_is_any_but_what_cannot_be_otherwise() -> None:
-    found = {str(path.relative_to(ORCHESTRATOR)): any_in(path) for path in sorted(ORCHESTRATOR.rglob("*.py"))}
-    beyond = {file: count for file, count in found.items() if count > UNTYPED.get(file, 0)}
+    counts = {str(path.relative_to(ORCHESTRATOR)): any_in(path) for path in sorted(ORCHESTRATOR.rglob("*.py"))}
+    beyond = {file: count for file, count in counts.items() if count > UNTYPED.get(file, 0)}
     assert beyond == {}, "say the type, or object where any will do"
 
 

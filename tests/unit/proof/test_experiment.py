@@ -60,8 +60,8 @@ class Classifiers(Answers):
         return getattr(self, method.name)(request)
 
     def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
-        made = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=request.manifest_uri)
-        return classifier_pb2.TrainClassifierResponse(classifier=made)
+        classifier = classifier_pb2.Classifier(name=request.name, version="1", weights_sha256=request.manifest_uri)
+        return classifier_pb2.TrainClassifierResponse(classifier=classifier)
 
     def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
         arm = request.model.partition(".")[2].partition("/")[0]
@@ -208,9 +208,9 @@ def test_made_images_come_from_their_folds_photographs_and_take_half_of_a_batch(
         filterings = request_of(services, filter_pb2.FilterImagesRequest, fold)
         assert {x.manifest_uri for x in generators} == {x.real_manifest_uri for x in filterings} == {training}
         assert {x.judge_model for x in filterings} == {f"proof-f{fold}.judge/1"}
-        for name, made in (("synthetic", 20), ("filtered", 20), ("more-real", 0)):
+        for name, synthetic_count in (("synthetic", 20), ("filtered", 20), ("more-real", 0)):
             lines = read_manifest(services.store, trainings[name].manifest_uri)
-            assert sum(not line.is_real for line in lines if line.split == "train") == made, name
+            assert sum(not line.is_real for line in lines if line.split == "train") == synthetic_count, name
         shares = {name: x.settings.HasField("real_share") for name, x in trainings.items()}
         assert [name for name, is_set in shares.items() if is_set] == ["synthetic", "filtered"]
         assert trainings["filtered"].settings.real_share == 0.5

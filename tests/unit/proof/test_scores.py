@@ -128,8 +128,8 @@ def test_recall_at_little_overkill_is_the_best_point_of_the_roc_curve(seed: int)
         return
     overkill, recall, _ = metrics.roc_curve(fold.truth > 0, fold.score[0], drop_intermediate=False)
     for most in (0.0, 0.2, 1.0):
-        found = scores.recall_at_overkill(most)(arm, as_observed(arm.folds))[0]
-        assert found == pytest.approx(recall[overkill <= most].max())
+        best_recall = scores.recall_at_overkill(most)(arm, as_observed(arm.folds))[0]
+        assert best_recall == pytest.approx(recall[overkill <= most].max())
 
 
 def test_the_most_probable_label_counts_where_no_threshold_was_chosen() -> None:

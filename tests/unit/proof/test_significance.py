@@ -18,16 +18,16 @@ from orchestrator.proof.significance import bootstrap_p, holm, mcnemar_p, sign_f
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_that_of_statsmodels(values: list[float]) -> None:
-    found = holm({str(i): p for i, p in enumerate(values)})
-    assert list(found.values()) == pytest.approx(list(multipletests(values, method="holm")[1]))
+    adjusted = holm({str(i): p for i, p in enumerate(values)})
+    assert list(adjusted.values()) == pytest.approx(list(multipletests(values, method="holm")[1]))
 
 
 @given(st.lists(st.floats(1e-3, 1), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_by_bonferroni(values: list[float]) -> None:
-    found = holm({str(i): p for i, p in enumerate(values)})
+    adjusted = holm({str(i): p for i, p in enumerate(values)})
     for i in range(len(values)):
         sets = [s for n in range(1, len(values) + 1) for s in itertools.combinations(range(len(values)), n) if i in s]
-        assert found[str(i)] == pytest.approx(max(min(1.0, len(s) * min(values[j] for j in s)) for s in sets))
+        assert adjusted[str(i)] == pytest.approx(max(min(1.0, len(s) * min(values[j] for j in s)) for s in sets))
 
 
 def test_holm_takes_no_nan() -> None:

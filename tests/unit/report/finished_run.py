@@ -28,15 +28,15 @@ def put(store: MemoryStore, key: str, content: object) -> str:
 
 
 def images(store: MemoryStore, count: int, seed: int, **fields: Any) -> list[ManifestLine]:
-    found = []
+    lines = []
     for i in range(count):
         data = encode_png(np.random.default_rng(seed + i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
         key = f"images/{seed + i}.png"
         store.put(key, data)
         digest = hashlib.sha256(data).hexdigest()
         file = PictureFile(uri=store.uri(key), sha256=digest, width=16, height=16)
-        found.append(ManifestLine(file=file, **{"label": LABELS[i % 2], **fields}))
-    return found
+        lines.append(ManifestLine(file=file, **{"label": LABELS[i % 2], **fields}))
+    return lines
 
 
 def metrics() -> dict:
@@ -126,10 +126,10 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
         }  # fmt: skip
         steps[f"{arm.name}-evaluate"] = evaluated
         if arm.trains_on == "synthetic":
-            made = images(store, 3, 400, label="good", split="train", origin=SYNTHETIC)
+            synthetic = images(store, 3, 400, label="good", split="train", origin=SYNTHETIC)
             name = f"run.{arm.name}"
             steps[f"{arm.name}-dataset"] = {
-                "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *made], {}),
+                "dataset": name, "manifest_uri": write_dataset(store, name, [*train, *synthetic], {}),
                 "content_hash": "0", "counts": {"train": {"defect": 2, "good": 5}}, "synthetic": {"good": 3},
             }  # fmt: skip
     settings = resolve({"name": "run", "data": {"directory": "photos"}, "arms": arms, "filter": {"threshold": 0.8}}, {})

@@ -58,9 +58,9 @@ def compared(first: Evaluation, second: Evaluation) -> tuple[Comparison, Differe
 
 def test_intervals_and_test_are_students() -> None:
     values = np.array([0.8, 0.82, 0.79, 0.85, 0.81])
-    found = interval(values, (0, 1))
+    ends = interval(values, (0, 1))
     low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.002), pytest.approx(high, abs=0.002))
+    assert (ends.low, ends.high) == (pytest.approx(low, abs=0.002), pytest.approx(high, abs=0.002))
     assert paired_p_value(values - 0.75) == pytest.approx(stats.ttest_rel(values, np.full(5, 0.75)).pvalue)
     assert paired_p_value(np.zeros(5)) is None
 
@@ -74,9 +74,9 @@ def test_two_cycles_have_values_and_nothing_else() -> None:
 def test_the_point_of_the_bootstrap_is_the_difference_of_f1() -> None:
     a, b = evaluation(0.7, seed=1), evaluation(0.9, seed=2)
     expected = np.mean([c.metrics["f1"] for c in b.cycles]) - np.mean([c.metrics["f1"] for c in a.cycles])
-    found = group_bootstrap(a, b)
-    assert found.mean == pytest.approx(expected)
-    assert found.low < found.mean < found.high
+    difference = group_bootstrap(a, b)
+    assert difference.mean == pytest.approx(expected)
+    assert difference.low < difference.mean < difference.high
 
 
 def test_parts_photographed_often_do_not_narrow_the_interval() -> None:
@@ -186,14 +186,14 @@ def test_every_arm_is_compared_with_the_first_and_gets_a_sentence() -> None:
     for title in ("good", "bad"):
         expected = np.mean([c.metrics["f1"] for c in measured[title].cycles]) - comparison.arms["real"]["f1"].mean
         assert comparison.differences[title].over_cycles.mean == pytest.approx(expected)
-    told = [
+    positions = [
         comparison.verdict.index(words)
         for words in (
             "The synthetic images helped", "The unfiltered synthetic images did harm",
             "Drawing every label equally often made no difference",
         )
     ]  # fmt: skip
-    assert told == sorted(told)
+    assert positions == sorted(positions)
 
 
 @pytest.mark.parametrize(

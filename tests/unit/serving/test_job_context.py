@@ -19,8 +19,8 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 def progress(store: ObjectStore) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(store.get(progress_key("generator", "x")))
-    return found
+    reported: dict[str, Any] = json.loads(store.get(progress_key("generator", "x")))
+    return reported
 
 
 @pytest.mark.parametrize("error", [Exhausted("disk full"), Unavailable("no answer"), Refused("expired")])
@@ -53,8 +53,8 @@ def test_parts_of_a_unit_count_for_the_rate(store: ObjectStore, monkeypatch: pyt
     job.report("training", 0.0, 10, "kimg")
     clock[0] = 2.0
     job.report("training", 0.5, 10, "kimg")
-    told = progress(store)
-    assert (told["done"], told["rate"], told["remaining_s"]) == (0, 0.25, 38.0)
+    reported = progress(store)
+    assert (reported["done"], reported["rate"], reported["remaining_s"]) == (0, 0.25, 38.0)
 
 
 @pytest.mark.parametrize("error", [Unavailable("no answer"), Refused("expired")])

@@ -29,18 +29,18 @@ def test_a_status_fits_into_the_trailers_whatever_the_error_repeats(sign: str) -
     error = InvalidInput(f"model {text}: use a name", {f"{text}{i}": f"{text}: use a name" for i in range(100)})
     status = to_status(error)
     assert len(quote(status.message)) + len(base64.b64encode(status.SerializeToString())) < TRAILERS
-    told = from_status(status)
-    assert isinstance(told, InvalidInput)
-    assert str(told).startswith("model ")
-    assert str(told).endswith(": use a name")
-    assert told.fields
-    assert all(right.endswith(": use a name") for right in told.fields.values())
+    arrived = from_status(status)
+    assert isinstance(arrived, InvalidInput)
+    assert str(arrived).startswith("model ")
+    assert str(arrived).endswith(": use a name")
+    assert arrived.fields
+    assert all(right.endswith(": use a name") for right in arrived.fields.values())
 
 
 def test_what_is_short_arrives_as_it_is() -> None:
     error = InvalidInput("größe 3: use 4", {"settings.größe": "use 4"})
-    told = from_status(to_status(error))
-    assert (str(told), told.fields) == (str(error), error.fields)
+    arrived = from_status(to_status(error))
+    assert (str(arrived), arrived.fields) == (str(error), error.fields)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_what_is_short_arrives_as_it_is() -> None:
     ],
 )  # fmt: skip
 def test_an_error_is_of_the_same_kind_at_the_other_end(error: DefectoryError) -> None:
-    told = from_status(to_status(error))
-    assert type(told) is type(error)
-    assert vars(told) == vars(error)
-    assert str(told) == str(error)
+    arrived = from_status(to_status(error))
+    assert type(arrived) is type(error)
+    assert vars(arrived) == vars(error)
+    assert str(arrived) == str(error)
 
 
 def test_a_reason_counts_only_from_our_own_services_and_with_its_code() -> None:

@@ -68,7 +68,7 @@ def items(field: FieldDescriptor, count: int) -> bytes:
     return (tag(field, {8: wire.EIGHT_BYTES, 4: wire.FOUR_BYTES, 1: wire.VARINT}[width]) + bytes(width)) * count
 
 
-def made(kind: Descriptor, data: bytes) -> Message:
+def parsed(kind: Descriptor, data: bytes) -> Message:
     message: Message = message_factory.GetMessageClass(kind).FromString(data)
     return message
 
@@ -105,7 +105,7 @@ def test_a_field_holds_its_bound_and_no_more(name: str) -> None:
     bound = bound_of(field)
     data = items(field, bound)
     wire.check(data, field.containing_type)
-    assert len(getattr(made(field.containing_type, data), field.name)) in (bound, 1)  # of a map they are all one entry
+    assert len(getattr(parsed(field.containing_type, data), field.name)) in (bound, 1)  # a map's are all one entry
     with pytest.raises(InvalidInput, match=f"^{field.name}: it has more than {bound} items; send at most {bound}$"):
         wire.check(items(field, bound + 1), field.containing_type)
 
@@ -218,7 +218,7 @@ def test_what_is_within_its_bounds_passes_and_what_is_cut_off_does_not_pass_and_
         wire.check(cut, kind)
     except InvalidInput:
         with pytest.raises(DecodeError):
-            made(kind, cut)
+            parsed(kind, cut)
 
 
 def test_many_empty_names_are_no_run_of_commas() -> None:

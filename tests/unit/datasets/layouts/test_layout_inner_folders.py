@@ -55,5 +55,5 @@ def test_the_name_of_a_class_below_another_folder_is_not_passed_over(tmp_path: P
     photographs(tmp_path, "good/a.png", "hole/b.png", f"augmented/{inner}/c.png")
     with pytest.raises(InvalidInput, match=f"augmented holds the folder of a class, {inner}"):
         read_source(tmp_path)
-    found = rows(read_source(tmp_path, Choices(layout="inner-folders", good="good")))
-    assert found[f"augmented/{inner}/c.png"][0].lower() == inner.lower()
+    by_path = rows(read_source(tmp_path, Choices(layout="inner-folders", good="good")))
+    assert by_path[f"augmented/{inner}/c.png"][0].lower() == inner.lower()
