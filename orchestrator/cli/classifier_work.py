@@ -132,12 +132,8 @@ def calibrate(
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-    result = {
-        "model": f"{calibrated.name}/{calibrated.version}",
-        "weights_of": full,
-        "dataset": dataset,
-        "card_uri": calibrated.card_uri,
-    }
+    version = f"{calibrated.name}/{calibrated.version}"
+    result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
     emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)
 
 
@@ -176,9 +172,8 @@ def export(
                 f"{decided}: do not use it in the original's place; a format of floating-point numbers does agree"
             )
     if out:
-        take_files(
-            store_, [(uri, Path(out, format_, uri.removeprefix(f"{exported.uri}/")), "") for uri in exported.files]
-        )
+        inside = {uri: uri.removeprefix(f"{exported.uri}/") for uri in exported.files}
+        take_files(store_, [(uri, Path(out, format_, path), "") for uri, path in inside.items()])
     result = {
         "model": full, "format": format_, "uri": exported.uri, "files": len(exported.files),
         "out": str(Path(out, format_)) if out else "",

@@ -66,16 +66,16 @@ def recipe(
         by_heat = frozenset(line.file.sha256 for line in without_masks(lines))
         lines = _by_heat(store_, store, lines, source, model, name, verbose)
     with work("edit", f"{count} pictures of {dataset}", verbose=verbose) as editing:
-        edits = edit_by_recipe(
+        edited = edit_by_recipe(
             store_, lines, settings, name, source=source, count=count, seed=seed, by_heat=by_heat,
             report=editing.counting("editing", "pictures"),
         )  # fmt: skip
-        for note in edits.notes:
+        for note in edited.notes:
             editing.warn(note)
-        editing.came_of_it = f"{edits.images} pictures"
+        editing.came_of_it = f"{edited.images} pictures"
     result = {
-        "dataset": name, "manifest_uri": edits.manifest_uri, "content_hash": edits.content_hash, "images": edits.images,
-        "by_edit": edits.by_edit, "seam": edits.seam, "notes": edits.notes,
+        "dataset": name, "manifest_uri": edited.manifest_uri, "content_hash": edited.content_hash,
+        "images": edited.images, "by_edit": edited.by_edit, "seam": edited.seam, "notes": edited.notes,
     }  # fmt: skip
     emit(result, as_json)
 

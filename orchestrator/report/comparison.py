@@ -19,6 +19,7 @@ from orchestrator.report.documents import Evaluation
 METRICS = ("f1", "accuracy", "precision", "recall", "loss")
 RESAMPLES = 2000
 MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
+SHOWN = 0.001  # of F1: the least that a verdict shows
 ADDED = {  # what an arm has that one on real images has not
     "balanced": "drawing every label equally often",
     "augmented": "augmentation",
@@ -190,8 +191,10 @@ def sentence(
         f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
     }
     points = f"{abs(by_group.mean) * 100:.1f} points of F1"
-    direction = "better" if by_group.mean > 0 else "worse"
-    unsure = f"This data cannot tell whether {subject} helped: {points} {direction}, but"
+    change = f"{points} {'better' if by_group.mean > 0 else 'worse'}"
+    if abs(by_group.mean) < SHOWN / 2:
+        change = f"F1 differs by less than {SHOWN * 100:.1f} points"
+    unsure = f"This data cannot tell whether {subject} helped: {change}, but"
     if cycles < FEWEST_CYCLES:
         few = "was one training cycle" if cycles == 1 else f"were {cycles} training cycles"
         by_cycle = ", ".join(map(_points, over_cycles.singles))
@@ -202,9 +205,9 @@ def sentence(
     span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
     starts = subject[0].upper() + subject[1:]
     if outcome == "helped":
-        return f"{starts} helped: {points} better (95% interval {span})."
+        return f"{starts} helped: {change} (95% interval {span})."
     if outcome == "hurt":
-        return f"{starts} did harm: {points} worse (95% interval {span})."
+        return f"{starts} did harm: {change} (95% interval {span})."
     if outcome == "no difference":
         return f"{starts} made no difference that matters: less than {MATTERS * 100:.0f} points (95% interval {span})."
     return f"{unsure} chance alone can explain the difference (95% interval {span})."

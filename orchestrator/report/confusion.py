@@ -8,7 +8,12 @@ from orchestrator.report.documents import Decisions, Rate
 
 @dataclass(frozen=True)
 class Taken:
-    """A label in one arm. taken: label -> images of this one that were taken for it, without zeros."""
+    """A label in one arm.
+
+    Attributes:
+        precision: of the images taken for it; None where none was. recall: of its images; None where there are none.
+        taken: label -> images of this one that were taken for it, without zeros.
+    """
 
     precision: float | None
     recall: float | None
@@ -48,8 +53,9 @@ def _taken(arm: Decisions, label: str) -> Taken:
     names = list(arm.labels)
     row = arm.confusion[names.index(label)]
     figures = arm.labels[label]
+    claimed = sum(of_truth[names.index(label)] for of_truth in arm.confusion)
     taken = {name: images for name, images in zip(names, row, strict=True) if images}
-    return Taken(figures.precision, figures.recall, taken)
+    return Taken(figures.precision if claimed else None, figures.recall if sum(row) else None, taken)
 
 
 def escape_rows(decisions: Mapping[str, Decisions]) -> Iterator[EscapeRow]:

@@ -18,7 +18,8 @@ from orchestrator.report.comparison import (
     sentence,
     subjects_of,
 )
-from orchestrator.report.documents import Evaluation
+from orchestrator.report.confusion import label_rows
+from orchestrator.report.documents import Decisions, Evaluation
 
 
 def evaluation(accuracy: float, cycles: int = 5, images: int = 200, per_group: int = 2, seed: int = 0) -> Evaluation:
@@ -150,6 +151,25 @@ def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tupl
     assert f"15.8 points of F1 better, but there {why}" in said
     assert f"(by cycle: {by_cycle})." in said
     assert "interval" not in said
+
+
+@pytest.mark.parametrize(("values", "change"), [((0.0, 0.0), "F1 differs by less than 0.1 points"),
+                                                ((-0.0006, -0.0006), "0.1 points of F1 worse")])  # fmt: skip
+def test_what_would_be_shown_as_nothing_is_no_change_for_the_worse(values: tuple[float, ...], change: str) -> None:
+    same = interval(np.array(values), (-1, 1))
+    said = sentence(decide(same, same), same, same, 12, len(values), "it")
+    assert said.startswith(f"This data cannot tell whether it helped: {change}, but there were 2 training cycles only")
+
+
+def test_a_share_of_nothing_is_no_figure() -> None:
+    decided = Decisions.model_validate({
+        "confusion": [[0, 0], [4, 0]], "escapes": {},
+        "labels": {"defect": {"images": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0},
+                   "good": {"images": 4, "precision": 0.0, "recall": 0.0, "f1": 0.0}},
+    })  # fmt: skip
+    defect, good = (row.arms[0] for row in label_rows({"real": decided}))
+    assert (defect.precision, defect.recall) == (0.0, None), "four were taken for it, and none is one"
+    assert (good.precision, good.recall) == (None, 0.0), "none was taken for it, and four are"
 
 
 def test_intervals_that_contradict_each_other_are_both_quoted() -> None:
