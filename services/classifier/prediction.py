@@ -63,6 +63,11 @@ class Predicted:
     embeddings: np.ndarray
 
 
+def is_frozen(card: ClassifierCard) -> bool:
+    """Whether its base stood still in the training, so that features of it that are kept serve."""
+    return card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+
+
 def predict(
     store: ObjectStore,
     card: ClassifierCard,
@@ -70,13 +75,13 @@ def predict(
     on_image: Callable[[int, int], None] = lambda done, total: None,
     on_cycle: Callable[[int, int], None] = lambda done, total: None,
 ) -> Predicted:
-    """Ask every cycle; where the base stood still in the training, features that are kept serve.
+    """Ask every cycle; see `is_frozen`.
 
     Raises: as `load_images`, and as `load_cycle`.
     """
     predictor = predictor_of(card.architecture)
     size_px, network = card.architecture.input_px, predictor.network
-    frozen = card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+    frozen = is_frozen(card)
     kept, skipped = list(lines), list[tuple[str, str]]()
     pixels = np.empty(0, np.uint8)
     if not frozen:
