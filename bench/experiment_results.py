@@ -83,7 +83,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _trial(arm: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
     if arm["gain"] is None:
-        return trial["reference"] + " itself"
+        return f"{trial['reference']} itself"
     value, low, high = arm["gain"]
     return _figure({"value": value, "low": low, "high": high}, trial["primary"], signed=True)
 

@@ -179,7 +179,7 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
         real = context.outputs[INGEST]
         known: dict[str, object] = {"real": real.content_hash, "manifest": real.manifest_uri}
         if arm.takes_edited:
-            known["edits"] = context.outputs[edits_of(arm)].model_dump(mode="json")
+            known = {**known, "edits": context.outputs[edits_of(arm)].model_dump(mode="json")}
         if not arm.takes_synthetic:
             return known if arm.takes_edited else {**known, "trains_on": arm.trains_on}
         # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.

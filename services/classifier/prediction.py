@@ -1,6 +1,6 @@
 """Probabilities and embeddings of many images, for evaluation and scoring; serving has engines of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,11 +35,11 @@ class Predictor:
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Embeddings (N, channels), float32, of images (N, size, size, 3) in [0, 255]."""
-        return _in_batches(self._embed, pixels)
+        return _in_batches(self._embed, pixels, self.network.embed.output_shape[-1])
 
     def classify(self, embeddings: np.ndarray) -> np.ndarray:
         """Probabilities (N, labels), float32, of embeddings."""
-        return _in_batches(self._classify, embeddings)
+        return _in_batches(self._classify, embeddings, self.network.top.output_shape[-1])
 
 
 @lru_cache(maxsize=1)
@@ -63,6 +63,11 @@ class Predicted:
     embeddings: np.ndarray
 
 
+def is_frozen(card: ClassifierCard) -> bool:
+    """Whether its base stood still in the training, so that features of it that are kept serve."""
+    return card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+
+
 def predict(
     store: ObjectStore,
     card: ClassifierCard,
@@ -70,13 +75,13 @@ def predict(
     on_image: Callable[[int, int], None] = lambda done, total: None,
     on_cycle: Callable[[int, int], None] = lambda done, total: None,
 ) -> Predicted:
-    """Ask every cycle; where the base stood still in the training, features that are kept serve.
+    """Ask every cycle; see `is_frozen`.
 
     Raises: as `load_images`, and as `load_cycle`.
     """
     predictor = predictor_of(card.architecture)
     size_px, network = card.architecture.input_px, predictor.network
-    frozen = card.settings.trainable_base == "none" and card.lineage.initial_weights != "random"
+    frozen = is_frozen(card)
     kept, skipped = list(lines), list[tuple[str, str]]()
     pixels = np.empty(0, np.uint8)
     if not frozen:
@@ -98,12 +103,8 @@ def predict(
     return Predicted(kept, skipped, np.stack(by_cycle), of_main)
 
 
-def _in_batches(step: tf.types.experimental.GenericFunction, inputs: np.ndarray) -> np.ndarray:
-    parts = [step(tf.cast(few, tf.float32)).numpy() for few in _batches(inputs)]
-    return np.concatenate(parts)
-
-
-def _batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
-    """At least one, which may be empty."""
-    for start in range(0, max(1, len(inputs)), BATCH):
-        yield inputs[start : start + BATCH]
+def _in_batches(step: tf.types.experimental.GenericFunction, inputs: np.ndarray, channels: int) -> np.ndarray:
+    """What a step makes of inputs (N, …), float32 (N, channels)."""
+    starts = range(0, len(inputs), BATCH)
+    parts = [step(tf.cast(inputs[start : start + BATCH], tf.float32)).numpy() for start in starts]
+    return np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)

@@ -12,9 +12,10 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
-from services.classifier.prediction import predict, predictor_of
+from services.classifier.prediction import is_frozen, predict, predictor_of
 
 BLOCK_BYTES = 64 << 20  # of pixels in memory at once, however long the manifest is
+BLOCK_FEATURES = 8192  # pictures whose kept features are looked for at once
 Report = Callable[[str, int, int], None]
 
 
@@ -32,7 +33,7 @@ def score(
     channels = predictor_of(card.architecture).network.embed.output_shape[-1]
     embeddings = np.empty((len(lines), channels), np.float32)
     rows: list[bytes] = []
-    block = max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
+    block = BLOCK_FEATURES if is_frozen(card) else max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
     for start in range(0, len(lines), block):
         report("reading and scoring", start, len(lines))
         images = predict(store, card, lines[start : start + block])

@@ -39,7 +39,7 @@ OF_THE_LINE = {
         "cli/classifier.py", "proof/spec.py", "proof/preview.py",
         "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
-    "real_share": {"proof/spec.py"},  # of arms with made images only
+    "real_share": {"proof/spec.py", "proof/page.py"},  # of arms with made images only; the curve of the share
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/data_settings.py", "cli/generator.py", "cli/models_list.py",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defectory.storage import ObjectStore, open_store
-from services.classifier import scoring
+from services.classifier import prediction, scoring
 from services.classifier.bundle import weights_bytes
 from tests.contract.datasets import make_dataset, with_bad_files
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
@@ -27,10 +27,10 @@ def test_blocks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -
     bundle(store, weights_bytes(lively(ARCHITECTURE)), manifest)
     whole, embeddings = scored(store, manifest)
     assert len(whole) == 24
-    sizes, load_images = [], scoring.load_images
+    sizes, load_images = [], prediction.load_images
     monkeypatch.setattr(scoring, "BLOCK_BYTES", 7 * 3 * 32**2)
     monkeypatch.setattr(
-        scoring,
+        prediction,
         "load_images",
         lambda store, lines, *rest: (sizes.append(len(lines)), load_images(store, lines, *rest))[1],
     )

@@ -65,7 +65,7 @@ def test_five_lines_add_an_arm() -> None:
         (["baseline", "baseline"], "two arms are called 'baseline'"),
         (["baseline", {"name": "other", "trains_on": "filtered", "title": "real only"}], "'real only'"),
         (["expanded", "baseline"], "the first arm, expanded"),
-        (["baseline", {"name": "other", "trains_on": "reviewed"}], "'synthetic' or 'filtered'"),
+        (["baseline", {"name": "other", "trains_on": "reviewed"}], "'filtered' or 'edited+filtered'"),
         (["baseline", {"name": "edits", "trains_on": "real"}], "'edits' is the name of a step"),
         ([{"name": "other", "trains_on": "edited"}, "baseline"], "the first arm, other"),
         (["baseline", {"name": "other", "trains_on": "edited"}], "set edits.count"),
