@@ -62,8 +62,8 @@ def compose() -> dict[str, Any]:
 
 def test_compose_starts_everything_behind_a_healthy_store() -> None:
     services = compose()["services"]
-    assert set(services) == {"store", "orchestrator", "generator-gpu", *SERVICES}
-    for name in (*SERVICES, "generator-gpu"):
+    assert set(services) == {"store", "orchestrator", "review", "generator-gpu", *SERVICES}
+    for name in (*SERVICES, "review", "generator-gpu"):
         service = services[name]
         assert service["depends_on"] == {"store": {"condition": "service_healthy"}}
         assert service["read_only"]
@@ -106,6 +106,14 @@ def test_compose_has_a_gpu_profile_under_the_same_name() -> None:
     devices = services["generator-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices[0]["capabilities"] == ["gpu"]
     assert "COMPOSE_PROFILES=cpu" in (ROOT / ".env.example").read_text().splitlines()
+
+
+def test_the_review_page_is_published_to_this_machine_alone() -> None:
+    assert compose()["services"]["review"]["ports"] == ["127.0.0.1:8765:8765"]
+    (container,) = pods(list(yaml.safe_load_all((ROOT / "deploy/kubernetes/review/review.yaml").read_text())))[
+        "review"
+    ]["containers"]
+    assert "--host" not in container["args"]  # loopback of its pod: kubectl port-forward reaches it, no other pod does
 
 
 def test_compose_has_no_secret_of_its_own() -> None:
@@ -151,7 +159,7 @@ def sources() -> list[Path]:
     """Manifests that stand for themselves: neither patches nor kustomize's own files."""
     base = (
         path
-        for name in ("base", "line", "photos", "serving")
+        for name in ("base", "line", "photos", "review", "serving")
         for path in (ROOT / "deploy/kubernetes" / name).glob("*.yaml")
     )
     store = ROOT / "deploy/kubernetes/overlays/cpu/store.yaml"
@@ -194,7 +202,7 @@ def apart(tmp_path: Path) -> str:
     return str(overlay)
 
 
-@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node", "line", "photos", "apart"])
+@pytest.mark.parametrize("overlay", ["overlays/cpu", "overlays/gpu-node", "line", "photos", "review", "apart"])
 def test_overlays_render_to_what_the_api_knows(overlay: str, apart: str) -> None:
     documents = rendered(apart if overlay == "apart" else overlay)
     for document in documents:
