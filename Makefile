@@ -43,6 +43,7 @@ demo: install  ## the whole line on drawn cables, with everything in one folder
 	$(BIN)/defectory cables $(DEMO)/cables --good 240 --defect 120 --seed 0 --size 128 $(FAULTS:%=--kind %)
 	$(BIN)/defectory run $(DEMO)/cables --name demo --preset demo --store file://$(CURDIR)/$(DEMO)/store
 	@echo "the report: $(DEMO)/store/runs/demo/report.html"
+	@echo "look at its images, and decide: $(BIN)/defectory review demo --store $(DEMO)/store"
 
 docs: develop  ## the pages that are made from the code; a test fails when they are stale
 	$(BIN)/python -m orchestrator.cli.reference cli > docs/cli.md

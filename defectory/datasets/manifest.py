@@ -44,6 +44,11 @@ def manifest_key(dataset: str) -> str:
     return f"datasets/{dataset}/manifest.jsonl"
 
 
+def dataset_of_manifest(store: ObjectStore, uri: str) -> str:
+    """Name of the dataset whose manifest a URI is; Refused where it lies outside the store."""
+    return store.key(uri).split("/")[1]
+
+
 def card_key(dataset: str) -> str:
     """Key of a dataset's card."""
     return f"datasets/{dataset}/dataset.json"

@@ -56,7 +56,7 @@ arms:
 
 All arms take the same number of steps an epoch: as many as show the largest training set once. Where images are changed
 at random (`augmented`), a frozen base cannot embed each of them once for all epochs: such an arm takes minutes where
-the others take seconds. Arms on reviewed images, or on more real ones, are not there yet.
+the others take seconds. An arm on more real ones is not there yet.
 """
 SETTINGS_INTRO = """# Settings of a service
 
@@ -80,6 +80,8 @@ that they call; with it they speak TLS ([security.md](security.md)) |
 | `DEFECTORY_TOKEN`, `DEFECTORY_TLS_CERT`, `DEFECTORY_TLS_KEY`, `DEFECTORY_MAX_MESSAGE_MB` | the same | what they \
 send, show and take |
 | `DEFECTORY_<SERVICE>_ADDRESS` | the command line | where a service is; without it one is started |
+| `DEFECTORY_REVIEW_TOKEN` | `defectory review` | token that opens its page, of 16 characters or more; without it \
+a new one every time |
 | `KERAS_HOME` | the classifier | where Keras keeps the ImageNet weights that it fetches |
 | `OTEL_EXPORTER_OTLP_ENDPOINT` | every service | where traces go; OpenTelemetry's other variables apply |
 """

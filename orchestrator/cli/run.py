@@ -36,6 +36,9 @@ def run(
     ] = None,
     first: Annotated[str, typer.Option("--from", metavar="STEP", help="Compute this step and all after it anew.")] = "",
     reading: IngestSettings,
+    no_review: Annotated[
+        bool, typer.Option("--no-review", help="Go on with the filter's verdict, whatever `defectory review` decided.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -85,7 +88,8 @@ def run(
         right = "give a pipeline file or a folder of photographs"
         raise InvalidInput(f"nothing to run: {right}", {"source": right})
     data = reading.model_dump(exclude_unset=True)
-    settings = read_settings(source, preset, name, allow_random_weights, data, assignments or ())
+    assigned = [*(assignments or ()), *(["review=false"] if no_review else [])]
+    settings = read_settings(source, preset, name, allow_random_weights, data, assigned)
     if write is not None:
         write_pipeline_file(settings, write)
         emit({"pipeline_file": str(write)}, as_json, f"{write} is what would run; `defectory run {write}` runs it")

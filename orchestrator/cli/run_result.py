@@ -61,11 +61,13 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
 
 
 def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> list[str]:
-    """What a person does with the best classifier: have a photograph classified, and see why."""
+    """What a person does next: look at the synthetic images, have a photograph classified, and see why."""
     best = max(settings.arms, key=lambda arm: result.outputs[keys.evaluated(arm.name)].metrics.get("f1", 0.0))
     model = result.outputs[keys.trained(best.name)].name
     where = f" --store {shlex.quote(store)}" if store else ""
+    looked_at = [f"defectory review {result.run}{where}"] if keys.REVIEW in result.outputs else []
     return [
+        *looked_at,
         f"defectory classifier classify {model} part.png{where}",
         f"defectory explain part.png --model {model} --out part-why.png{where}",
     ]

@@ -20,13 +20,22 @@ from orchestrator.pipeline.edit_settings import EditSettings
 if TYPE_CHECKING:
     from orchestrator.pipeline.settings import ClassifierSettings
 
-TrainsOn = Literal["real", "balanced", "augmented", "edited", "synthetic", "filtered", "edited+filtered"]
-SYNTHETIC: tuple[TrainsOn, ...] = ("synthetic", "filtered", "edited+filtered")  # beside the real ones
+TrainsOn = Literal["real", "balanced", "augmented", "edited", "synthetic", "filtered", "reviewed", "edited+filtered"]
+SYNTHETIC: tuple[TrainsOn, ...] = ("synthetic", "filtered", "reviewed", "edited+filtered")  # beside the real ones
 EDITED: tuple[TrainsOn, ...] = ("edited", "edited+filtered")
 AUGMENTATION = 0.5  # strength, of an arm that trains on augmented images where nobody says another
 MAX_ARMS = 16  # that one call explains side by side
 COLOURS = ("#8a5a00", "#0b6bcb", "#1a7f37", "#8250df", "#c02525", "#0a7d8c", "#b27500", "#5b6675")
-STEPS = ("ingest", "edits", "judge", "generators", "filter", "explain", "report")  # names that steps have already
+STEPS = (
+    "ingest",
+    "edits",
+    "judge",
+    "generators",
+    "filter",
+    "review",
+    "explain",
+    "report",
+)  # names that steps have already
 
 
 class ArmSettings(BaseModel):
@@ -38,7 +47,8 @@ class ArmSettings(BaseModel):
     trains_on: TrainsOn = Field(
         description="real images; balanced: real ones, drawn equally often of every label; augmented: real ones under "
         "random changes (classifier.augment); beside real ones: edited, by recipe or hand (edits), synthetic, as made, "
-        "or filtered, those that the filter accepted; edited+filtered: both"
+        "filtered, those that the filter accepted, or reviewed, as people decided over the filter (defectory review); "
+        "edited+filtered: both"
     )
     title: str = Field("", max_length=40, description="what the report calls it; empty: its name")
     classifier: Mapping[str, JsonValue] = Field(
@@ -85,6 +95,11 @@ class ArmSettings(BaseModel):
         return self.trains_on in SYNTHETIC
 
     @property
+    def takes_accepted(self) -> bool:
+        """Whether they are those that were accepted, by the filter or by people."""
+        return self.trains_on in ("filtered", "reviewed")
+
+    @property
     def takes_edited(self) -> bool:
         """Whether edited pictures are among what it is trained on."""
         return self.trains_on in EDITED
@@ -112,7 +127,7 @@ class ArmSettings(BaseModel):
 
 DEFAULT_ARMS = (
     ArmSettings(name="baseline", trains_on="real", title="real only", colour=COLOURS[0]),
-    ArmSettings(name="expanded", trains_on="filtered", title="real + synthetic", colour=COLOURS[1]),
+    ArmSettings(name="expanded", trains_on="reviewed", title="real + synthetic", colour=COLOURS[1]),
 )
 NAMED_ARMS = (
     *DEFAULT_ARMS,

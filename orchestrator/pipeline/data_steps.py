@@ -12,7 +12,7 @@ from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source
 from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.layouts.table import with_groups
-from defectory.datasets.manifest import content_hash, groups_key, read_manifest, write_dataset
+from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import FailedPrecondition, InvalidInput
@@ -23,7 +23,7 @@ from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
-from orchestrator.pipeline.outputs import FILTER, INGEST, ArmDataset, Counts, FilteredLabel, Ingested, edits_of
+from orchestrator.pipeline.outputs import FILTER, INGEST, REVIEW, ArmDataset, Counts, FilteredLabel, Ingested, edits_of
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
@@ -183,7 +183,9 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
         if not arm.takes_synthetic:
             return known if arm.takes_edited else {**known, "trains_on": arm.trains_on}
         # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.
-        chosen: Inputs = {} if arm.trains_on == "filtered" else {"trains_on": arm.trains_on}
+        chosen: Inputs = {} if arm.takes_accepted else {"trains_on": arm.trains_on}
+        if arm.trains_on == "reviewed" and (documents := context.outputs[REVIEW].documents):
+            chosen = {"review": documents}
         return {**known, **chosen, "filter": context.outputs[FILTER].model_dump(mode="json")}
 
     return inputs
@@ -218,10 +220,11 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
 
 def _accepted(context: StepContext, arm: ArmSettings) -> list[ManifestLine]:
     """The synthetic lines that an arm takes, of all labels; FailedPrecondition where there is none."""
+    documents = context.outputs[REVIEW].documents if arm.trains_on == "reviewed" else {}
     lines = [
         replace(line, split="train")
         for filtered in context.outputs[FILTER].root.values()
-        for line in _synthetic(context.store, filtered, as_made=arm.trains_on == "synthetic")
+        for line in _synthetic(context.store, filtered, documents, as_made=arm.trains_on == "synthetic")
     ]
     if not lines:
         raise FailedPrecondition(
@@ -231,11 +234,27 @@ def _accepted(context: StepContext, arm: ArmSettings) -> list[ManifestLine]:
     return lines
 
 
-def _synthetic(store: ObjectStore, filtered: FilteredLabel, *, as_made: bool) -> list[ManifestLine]:
-    """As many of a label's synthetic lines as its quota: of those accepted, or the first of all that were made."""
-    uris = [one.synthetic_manifest_uri if as_made else one.manifest_uri for one in filtered.rounds]
+def _synthetic(
+    store: ObjectStore, filtered: FilteredLabel, documents: Mapping[str, str], *, as_made: bool
+) -> list[ManifestLine]:
+    """As many of a label's synthetic lines as its quota: of those accepted, or the first of all that were made.
+
+    What a person accepted is in first, and all of it, however much: what is left of the quota the filter's fill.
+
+    Args:
+        documents: judged dataset -> the document that says what people decided about it; of others nothing is decided.
+    """
+    if as_made:
+        uris = [one.synthetic_manifest_uri for one in filtered.rounds]
+    else:
+        uris = [documents.get(dataset_of_manifest(store, x.manifest_uri), x.manifest_uri) for x in filtered.rounds]
     lines = [line for uri in uris for line in read_manifest(store, uri, reading_from_environment())]
-    return [line for line in lines if as_made or line.judgement.verdict == "accepted"][: filtered.quota]
+    if as_made:
+        return lines[: filtered.quota]
+    accepted = [line for line in lines if line.judgement.verdict == "accepted"]
+    by_people = [line for line in accepted if line.judgement.reviewer]
+    by_filter = [line for line in accepted if not line.judgement.reviewer]
+    return by_people + by_filter[: max(filtered.quota - len(by_people), 0)]
 
 
 def balancing(lines: list[ManifestLine]) -> list[ManifestLine]:

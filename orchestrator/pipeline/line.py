@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from orchestrator.pipeline import classifier_steps, data_steps, edit_steps, synthetic_steps
+from orchestrator.pipeline import classifier_steps, data_steps, edit_steps, review_steps, synthetic_steps
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import (
@@ -15,6 +15,7 @@ from orchestrator.pipeline.outputs import (
     INGEST,
     JUDGE,
     REPORT,
+    REVIEW,
     Edited,
     Ingested,
     Key,
@@ -70,6 +71,9 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
             Step(GENERATORS, learnt, synthetic_steps.generators_inputs, synthetic_steps.generators, "generator"),
             Step(FILTER, judged, synthetic_steps.filter_inputs, synthetic_steps.synthesise_and_filter),
         ]
+    if any(arm.trains_on == "reviewed" for arm in arms):
+        needs = (INGEST.step, FILTER.step)
+        steps.append(Step(REVIEW, needs, review_steps.review_inputs, review_steps.review))
     for arm in arms:
         if arm.takes_synthetic:
             steps += _arm(arm, first)
@@ -87,6 +91,7 @@ def _arm(arm: ArmSettings, first: ArmSettings) -> Iterator[Step[BaseModel]]:
     if arm.has_own_dataset:
         images = dataset_of(arm.name)
         added = [FILTER.step] * arm.takes_synthetic + [edits_of(arm).step] * arm.takes_edited
+        added += [REVIEW.step] * (arm.trains_on == "reviewed")
         yield Step(images, (INGEST.step, *added), data_steps.arm_dataset_inputs(arm), data_steps.arm_dataset(arm))
         needs.append(images.step)
     classifier = trained(arm.name)

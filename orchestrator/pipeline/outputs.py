@@ -157,6 +157,57 @@ class Filtered(RootModel[dict[str, FilteredLabel]]):
     model_config = ConfigDict(frozen=True)
 
 
+class ReviewedBy(Output):
+    """What one person decided about a run's synthetic images."""
+
+    name: str
+    accepted: int
+    rejected: int
+    relabelled: int
+    overruled: int  # otherwise than the filter
+    minutes: float
+
+    @property
+    def decided(self) -> int:
+        """Images in all."""
+        return self.accepted + self.rejected + self.relabelled
+
+
+class ReviewPair(Output):
+    """How far two people agree; kappa is None where it is not defined."""
+
+    first: str
+    second: str
+    both: int  # images that both decided about
+    agreed: int
+    kappa: float | None
+    low: float | None
+    high: float | None
+    differ: int
+
+
+class BlindTest(Output):
+    """Whether a person could tell real from synthetic images."""
+
+    by: str
+    label: str
+    pictures: int
+    right: int
+    low: float
+    high: float
+    synthetic: int
+    called_real: int
+
+
+class Reviewed(Output):
+    """What people decided about synthetic images; empty where nobody did, or nobody is asked."""
+
+    documents: dict[str, str] = {}  # judged dataset -> the document that says what counts
+    reviewers: list[ReviewedBy] = []
+    pairs: list[ReviewPair] = []
+    blind: list[BlindTest] = []
+
+
 class Explained(Output):
     """What the arms' classifiers looked at on test images."""
 
@@ -240,6 +291,7 @@ def edits_of(arm: ArmSettings) -> Key[Edited]:
 JUDGE = Key("judge", TrainedJudge)
 GENERATORS = Key("generators", Generators)
 FILTER = Key("filter", Filtered)
+REVIEW = Key("review", Reviewed)
 EXPLAIN = Key("explain", Explained)
 REPORT = Key("report", Reported)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from defectory.errors import InvalidInput
+from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.known_inputs import KnownInputs, changes
 from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.run_record import RunRecord, StepRecord
@@ -52,7 +53,7 @@ def make_plan(
     line: Sequence[Step[BaseModel]],
     settings: PipelineSettings,
     record: RunRecord,
-    store_url: str,
+    store: ObjectStore,
     *,
     first: str,
     weights: str,
@@ -74,7 +75,7 @@ def make_plan(
         elif unsettled:
             decision = Decision(step.name, "run", unreadable(step.name, record))
         else:
-            _, remembered, decision = decide(step, StepInputs(settings, weights, outputs), record, store_url)
+            _, remembered, decision = decide(step, StepInputs(settings, weights, outputs, store), record, store.url)
             if remembered is not None:
                 outputs.add(step.name, remembered.outputs)
         decisions[step.name] = decision

@@ -52,7 +52,7 @@ def preview(
     check_labels(summary["becomes"], 2)
     record = RunRecord(store, settings.name)
     plan = make_plan(
-        line_of(settings.arms, settings.edits), settings, record, store.url, first=first, weights=weights_content
+        line_of(settings.arms, settings.edits), settings, record, store, first=first, weights=weights_content
     )
     labels = Counter(label_of(file.label, source.good, settings.data.labels) for file in source.files)
     counts = expected_counts(labels, settings)

@@ -68,7 +68,7 @@ def run_line(
     result = RunResult(settings.name, outputs)
     for step in line:
         upstream = outputs.of(step.needs)
-        known, remembered, decision = decide(step, StepInputs(settings, weights, upstream), record, store.url)
+        known, remembered, decision = decide(step, StepInputs(settings, weights, upstream, store), record, store.url)
         if remembered is not None:
             watcher.skipped(step.name, decision.why, in_words(remembered.outputs))
             outputs.add(step.name, remembered.outputs)

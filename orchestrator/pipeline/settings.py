@@ -108,6 +108,9 @@ class PipelineSettings(JobSettings):
     allow_random_weights: bool = Field(
         False, description="go on from random weights where neither ImageNet's nor a starter of the width is found"
     )
+    review: bool = Field(
+        True, description="take people's decisions (defectory review) over the filter's in arms that train on reviewed"
+    )
     data: DataSettings
     edits: EditSettings = EditSettings()
     generator: GeneratorSettings = GeneratorSettings()

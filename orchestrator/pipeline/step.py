@@ -22,13 +22,13 @@ class StepInputs:
     settings: PipelineSettings
     weights: str  # content of the weights that the user named, or starter; empty: they are searched for
     outputs: Outputs  # of the steps before
+    store: ObjectStore
 
 
 @dataclass(frozen=True)
 class StepContext(StepInputs):
     """What a step works with."""
 
-    store: ObjectStore
     services: Services
     on_report: ReportCallback
     warn: Callable[[str], None]

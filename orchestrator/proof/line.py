@@ -51,7 +51,7 @@ def in_fold(step: Step[OfStep], number: int) -> Step[OfStep]:
     def inputs(context: StepInputs) -> Inputs:
         outputs = context.outputs.below(prefix)
         settings = _settings(context, number)
-        return step.inputs(StepInputs(settings, context.weights, outputs))
+        return step.inputs(StepInputs(settings, context.weights, outputs, context.store))
 
     def work(context: StepContext) -> OfStep:
         settings, outputs = _settings(context, number), context.outputs.below(prefix)
@@ -68,7 +68,7 @@ def _settings(context: StepInputs, number: int) -> PipelineSettings:
     classifier = settings.classifier
     if classifier.steps_per_epoch or FOLD not in outputs:
         return settings
-    steps = steps_per_epoch(StepInputs(settings, context.weights, outputs))
+    steps = steps_per_epoch(StepInputs(settings, context.weights, outputs, context.store))
     if any(isinstance(arm, MoreReal) for arm in settings.arms):
         everything = sum(outputs[FOLD].all_counts.get("train", {}).values())
         steps = max(steps, math.ceil(everything / classifier.batch))

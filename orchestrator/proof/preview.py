@@ -69,7 +69,7 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
     source = recognised(spec.data)
     summary = summarise(source, spec.data.labels)
     check_labels(summary["becomes"], 2)
-    plan = make_plan(experiment_line(spec), settings, record, store.url, first="", weights=weights_content)
+    plan = make_plan(experiment_line(spec), settings, record, store, first="", weights=weights_content)
     labels = Counter(label_of(file.label, source.good, spec.data.labels) for file in source.files)
     if spec.good not in labels:
         right = f"use one of {', '.join(sorted(labels))}, or say with data.good which photographs are good"

@@ -26,6 +26,7 @@ ADDED = {  # what an arm has that one on real images has not
     "edited": "the edited images",
     "synthetic": "the unfiltered synthetic images",
     "filtered": "the synthetic images",
+    "reviewed": "the synthetic images",
 }
 
 

@@ -122,7 +122,7 @@ class RunContent:
     @property
     def shortage(self) -> list[str]:
         """What is said first where an arm got fewer synthetic images than wanted, and what to do; empty else."""
-        if FILTER not in self.outputs or not any(arm.settings.trains_on == "filtered" for arm in self.arms):
+        if FILTER not in self.outputs or not any(arm.settings.takes_accepted for arm in self.arms):
             return []
         short = {label: x for label, x in self.outputs[FILTER].root.items() if is_short(x)}
         return [warning for label, filtered in short.items() for warning in warnings_of(label, filtered)]
@@ -187,7 +187,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         data = store.get(store.key(explained.explanations_uri))
         explanations = [parsed(line, Explanation, explained.explanations_uri) for line in data.splitlines()]
     lacks = FILTER in outputs and any(map(is_short, outputs[FILTER].root.values()))
-    short = {arm.title for arm in arms if lacks and arm.settings.trains_on == "filtered"}
+    short = {arm.title for arm in arms if lacks and arm.settings.takes_accepted}
     return RunContent(
         run=run,
         pipeline=pipeline,

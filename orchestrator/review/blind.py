@@ -8,39 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.statistics import rate_interval
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.outputs import BlindTest
 from orchestrator.review.journal import slug
 from orchestrator.review.subject import Subject
 
 FEWEST, MOST = 10, 200  # pictures of a trial
 OPEN_TRIALS = 64  # at once; the oldest is forgotten
-
-
-class BlindResult(BaseModel):
-    """What came of a trial.
-
-    Attributes:
-        right: pictures of which it was told rightly whether they are real. low, high: 95% interval of that share, by
-            Clopper and Pearson; about 0.5 it says that nobody can tell.
-        called_real: synthetic pictures that were taken for real ones, of `synthetic`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    by: str
-    at: datetime
-    label: str
-    pictures: int
-    right: int
-    low: float
-    high: float
-    synthetic: int
-    called_real: int
 
 
 @dataclass(frozen=True)
@@ -111,7 +89,7 @@ class BlindTests:
             raise NotFound("this blind test is no longer open; begin another one")
         return trial
 
-    def finish(self, trial_id: str, by: str, called_real: Sequence[bool]) -> tuple[BlindResult, list[bool]]:
+    def finish(self, trial_id: str, by: str, called_real: Sequence[bool]) -> tuple[BlindTest, list[bool]]:
         """Keep and return the result, and which pictures were real.
 
         Raises:
@@ -124,18 +102,19 @@ class BlindTests:
         real = [line.is_real for line in trial.lines]
         right_ones = sum(said == is_real for said, is_real in zip(called_real, real, strict=True))
         low, high = rate_interval(right_ones, len(real))
-        result = BlindResult(
-            by=by, at=datetime.now(UTC), label=trial.label, pictures=len(real), right=right_ones, low=low, high=high,
+        result = BlindTest(
+            by=by, label=trial.label, pictures=len(real), right=right_ones, low=low, high=high,
             synthetic=real.count(False),
             called_real=sum(said and not is_real for said, is_real in zip(called_real, real, strict=True)),
         )  # fmt: skip
-        key = f"{_folder(self._subject)}{result.at:%Y%m%dT%H%M%S%f}-{slug(by)}.json"
+        folder = f"datasets/{self._subject.datasets[0].name}/blind-tests"
+        key = f"{folder}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{slug(by)}.json"
         self._store.put(key, result.model_dump_json(indent=1).encode())
         with self._lock:
             self._open.pop(trial_id, None)
         return result, real
 
-    def results(self) -> list[BlindResult]:
+    def results(self) -> list[BlindTest]:
         """All finished trials, the oldest first."""
         return blind_results(self._store, self._subject)
 
@@ -145,10 +124,12 @@ class BlindTests:
         return real, synthetic
 
 
-def blind_results(store: ObjectStore, subject: Subject) -> list[BlindResult]:
-    """What came of a subject's blind tests, the oldest first."""
-    return [BlindResult.model_validate_json(store.get(info.key)) for info in store.list(_folder(subject))]
+def blind_keys(store: ObjectStore, dataset: str) -> list[str]:
+    """Keys of what came of blind tests, the oldest first; they never change."""
+    return [info.key for info in store.list(f"datasets/{dataset}/blind-tests/")]
 
 
-def _folder(subject: Subject) -> str:
-    return f"datasets/{subject.datasets[0].name}/blind-tests/"
+def blind_results(store: ObjectStore, subject: Subject) -> list[BlindTest]:
+    """What came of a subject's blind tests, the oldest first. They lie beside the journals of its first dataset."""
+    keys = blind_keys(store, subject.datasets[0].name) if subject.datasets else []
+    return [BlindTest.model_validate_json(store.get(key)) for key in keys]

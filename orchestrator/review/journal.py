@@ -23,7 +23,7 @@ from defectory.storage.store import ObjectStore
 MERGED_FROM = 64  # objects of a journal
 ATTEMPTS = 5  # to read a journal that others merge meanwhile
 BATCH_ID = r"^[0-9a-f]{32}$"
-_KEY = re.compile(r"datasets/[^/]+/reviews/([^/]+)/\d{8}T\d{12}-[0-9a-f]{32}\.json")
+_KEY = re.compile(r"datasets/[^/]+/reviews/[^/]+/\d{8}T\d{12}-[0-9a-f]{32}\.json")
 
 
 class Change(BaseModel):
@@ -94,6 +94,11 @@ def read_journals(store: ObjectStore, dataset: str) -> dict[str, list[Batch]]:
     raise Unavailable(f"the reviews of dataset {dataset!r} change while they are read; try again")
 
 
+def journal_keys(store: ObjectStore, dataset: str) -> list[str]:
+    """Keys of all objects of a dataset's journals: they never change, and others come and go with what is decided."""
+    return [info.key for info in store.list(f"datasets/{dataset}/reviews/") if _KEY.fullmatch(info.key)]
+
+
 def slug(reviewer: str) -> str:
     """A reviewer's name as a part of a key: what can be read of it, and a digest that tells two names apart."""
     plain = re.sub(r"[^a-z0-9]+", "-", reviewer.lower()).strip("-")[:32]
@@ -102,9 +107,8 @@ def slug(reviewer: str) -> str:
 
 def _read_all(store: ObjectStore, dataset: str) -> dict[str, list[Batch]]:
     keys: dict[str, list[str]] = {}
-    for info in store.list(f"datasets/{dataset}/reviews/"):
-        if match := _KEY.fullmatch(info.key):
-            keys.setdefault(match[1], []).append(info.key)
+    for key in journal_keys(store, dataset):
+        keys.setdefault(key.split("/")[3], []).append(key)
     journals = {}
     for own in keys.values():
         batches = _read(store, own)

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.review.blind import BlindResult
+from orchestrator.pipeline.outputs import BlindTest, ReviewedBy, ReviewPair
 from orchestrator.review.journal import BATCH_ID
-from orchestrator.review.statistics import OfPair, OfReviewer, OfSample
+from orchestrator.review.statistics import OfSample
 
 MOST_ROWS = 500  # asked for at once
 MOST_CHANGES = 100_000  # decided at once
@@ -133,7 +133,7 @@ class BlindBegun(Answer):
 class BlindFinished(Answer):
     """What came of it, and which pictures were real."""
 
-    result: BlindResult
+    result: BlindTest
     real: list[bool]
 
 
@@ -142,10 +142,10 @@ class StatisticsAnswer(Answer):
 
     rows: int
     decided: int  # by anybody
-    reviewers: list[OfReviewer]
-    pairs: list[OfPair]
+    reviewers: list[ReviewedBy]
+    pairs: list[ReviewPair]
     sample: OfSample | None
-    blind: list[BlindResult]
+    blind: list[BlindTest]
 
 
 class Written(Answer):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest_line import ManifestLine
+from orchestrator.review.decided import UNDECIDED, VERDICTS
 from orchestrator.review.subject import Subject
 
 NOBODY = "not judged"  # verdict of a picture that no filter judged
@@ -44,6 +45,13 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def filter_verdict(self) -> np.ndarray:
+        """uint8 (N,): what the filter decided, as a reviewer's decisions; UNDECIDED where none judged."""
+        codes = [VERDICTS.index(name) if name in VERDICTS else UNDECIDED for name in self.verdict_names]
+        verdicts: np.ndarray = np.array(codes, np.uint8)[self.verdict]
+        return verdicts
 
 
 def rows_of(subject: Subject) -> Rows:

@@ -274,19 +274,12 @@ class ReviewServer:
             messages.StatisticsAnswer(
                 rows=len(self._rows),
                 decided=int((final(reviewers, len(self._rows)).verdict != UNDECIDED).sum()),
-                reviewers=[of_reviewer(one, self._filter_verdict) for one in reviewers],
+                reviewers=[of_reviewer(one, self._rows.filter_verdict) for one in reviewers],
                 pairs=pairs(reviewers),
                 sample=of_sample(me, sample) if query.sample else None,
                 blind=self._blind.results(),
             )
         )
-
-    @property
-    def _filter_verdict(self) -> np.ndarray:
-        names = self._rows.verdict_names
-        codes = np.array([VERDICTS.index(name) if name in VERDICTS else UNDECIDED for name in names], np.uint8)
-        of_rows: np.ndarray = codes[self._rows.verdict]
-        return of_rows
 
     # Blind tests.
 

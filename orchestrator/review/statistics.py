@@ -3,9 +3,9 @@
 from itertools import combinations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from defectory.statistics import rate_interval
+from orchestrator.pipeline.outputs import Output, ReviewedBy, ReviewPair
 from orchestrator.review.agreement import agreement
 from orchestrator.review.decided import ACCEPTED, REJECTED, UNDECIDED, Reviewer
 
@@ -14,41 +14,7 @@ MOST_PAIRS = 100  # of reviewers
 MOST_DIFFERENT = 100  # rows that a pair's differences name
 
 
-class Figures(BaseModel):
-    """A part of the answer to a page, or of a record."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class OfReviewer(Figures):
-    """One reviewer.
-
-    Attributes:
-        minutes: that he spent deciding, without pauses.
-    """
-
-    name: str
-    accepted: int  # under their own label
-    rejected: int
-    relabelled: int
-    overruled: int  # accepted though the filter rejected, or the other way
-    minutes: float
-
-
-class OfPair(Figures):
-    """Two reviewers; see `agreement.Agreement`."""
-
-    first: str
-    second: str
-    both: int
-    agreed: int
-    kappa: float | None
-    low: float | None
-    high: float | None
-    differ: int
-
-
-class OfSample(Figures):
+class OfSample(Output):
     """A random sample, as one reviewer has decided about it.
 
     Attributes:
@@ -63,14 +29,14 @@ class OfSample(Figures):
     high: float | None
 
 
-def of_reviewer(one: Reviewer, filter_verdict: np.ndarray) -> OfReviewer:
+def of_reviewer(one: Reviewer, filter_verdict: np.ndarray) -> ReviewedBy:
     """One reviewer's figures.
 
     Args:
         filter_verdict: uint8 (N,), as a reviewer's; UNDECIDED where no filter judged.
     """
     decided = (one.verdict != UNDECIDED) & (filter_verdict != UNDECIDED)
-    return OfReviewer(
+    return ReviewedBy(
         name=one.name,
         accepted=int(((one.verdict == ACCEPTED) & (one.label == 0)).sum()),
         rejected=int((one.verdict == REJECTED).sum()),
@@ -89,14 +55,14 @@ def minutes(times: list[float]) -> float:
     return round(float(apart[apart <= PAUSE_S].sum()) / 60, 2)
 
 
-def pairs(reviewers: list[Reviewer]) -> list[OfPair]:
+def pairs(reviewers: list[Reviewer]) -> list[ReviewPair]:
     """Every two reviewers who decided about the same pictures."""
     agreements = []
     for first, second in list(combinations(reviewers, 2))[:MOST_PAIRS]:
         of_both = agreement(first, second)
         if of_both.both:
             agreements.append(
-                OfPair(
+                ReviewPair(
                     first=first.name, second=second.name, both=of_both.both, agreed=of_both.agreed,
                     kappa=of_both.kappa, low=of_both.low, high=of_both.high, differ=len(of_both.differ),
                 )

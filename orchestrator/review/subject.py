@@ -1,16 +1,21 @@
 """What is reviewed: the synthetic images that a run's filter judged, or all pictures of one dataset."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from defectory.datasets.manifest import Reading, iter_manifest, manifest_key, read_card
+from defectory.datasets.manifest import (
+    DEFAULT_READING,
+    Reading,
+    dataset_of_manifest,
+    iter_manifest,
+    manifest_key,
+    read_card,
+)
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.outputs import EXPLAIN, FILTER, INGEST, JUDGE, Filtered
+from orchestrator.pipeline.outputs import EXPLAIN, FILTER, INGEST, JUDGE, Filtered, Ingested
 from orchestrator.pipeline.run_record import RunRecord
-
-TRAINING = "train"  # split of the real images that a synthetic one may resemble
 
 
 @dataclass(frozen=True)
@@ -81,37 +86,40 @@ def judged_uris(filtered: Filtered) -> list[str]:
     return [one.manifest_uri for label in filtered.root.values() for one in label.rounds]
 
 
-def dataset_of_manifest(store: ObjectStore, uri: str) -> str:
-    """Name of the dataset whose manifest a URI is."""
-    return store.key(uri).split("/")[1]
-
-
 def _of_run(store: ObjectStore, run: str, reading: Reading) -> Subject:
     record = RunRecord(store, run)
     ingested, filtered = record.step(INGEST), record.step(FILTER)
     if ingested is None or filtered is None:
         right = f"`defectory review {run}` shows them when its step `filter` has finished"
         raise FailedPrecondition(f"the run {run!r} has no judged synthetic images yet: {right}")
+    judge, explained = record.step(JUDGE), record.step(EXPLAIN)
+    return replace(
+        subject_of(store, run, ingested.outputs, filtered.outputs, reading),
+        judge=judge.outputs.full_name if judge else "",
+        explanations=explained.outputs.explanations_uri if explained else "",
+    )
+
+
+def subject_of(
+    store: ObjectStore, run: str, ingested: Ingested, filtered: Filtered, reading: Reading = DEFAULT_READING
+) -> Subject:
+    """What a run's filter judged, with its photographs beside."""
     datasets: list[ReviewedDataset] = []
     of_row: list[int] = []
     lines: list[ManifestLine] = []
-    for uri in judged_uris(filtered.outputs):
+    for uri in judged_uris(filtered):
         name = dataset_of_manifest(store, uri)
         own = _unique(iter_manifest(store, uri, reading))
         datasets.append(ReviewedDataset(name, str(read_card(store, name)["content_hash"])))
         of_row += [len(datasets) - 1] * len(own)
         lines += own
-    real = {line.file.sha256: line for line in iter_manifest(store, ingested.outputs.manifest_uri, reading)}
-    judge, explained = record.step(JUDGE), record.step(EXPLAIN)
     return Subject(
         name=run,
         datasets=tuple(datasets),
         of_row=tuple(of_row),
         lines=tuple(lines),
-        real={sha: line for sha, line in real.items() if line.is_real},
-        labels=tuple(sorted({*ingested.outputs.labels, *(line.label for line in lines)})),
-        judge=judge.outputs.full_name if judge else "",
-        explanations=explained.outputs.explanations_uri if explained else "",
+        real={x.file.sha256: x for x in iter_manifest(store, ingested.manifest_uri, reading) if x.is_real},
+        labels=tuple(sorted({*ingested.labels, *(line.label for line in lines)})),
     )
 
 

@@ -65,8 +65,8 @@ def compose() -> dict[str, Any]:
 
 def test_compose_starts_everything_behind_a_healthy_store() -> None:
     services = compose()["services"]
-    assert set(services) == {"store", "orchestrator", "generator-gpu", *SERVICES}
-    for name in (*SERVICES, "generator-gpu"):
+    assert set(services) == {"store", "orchestrator", "review", "generator-gpu", *SERVICES}
+    for name in (*SERVICES, "review", "generator-gpu"):
         service = services[name]
         assert service["depends_on"] == {"store": {"condition": "service_healthy"}}
         assert service["read_only"]
@@ -136,6 +136,14 @@ def test_compose_has_a_gpu_profile_under_the_same_name() -> None:
     devices = services["generator-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices[0]["capabilities"] == ["gpu"]
     assert "COMPOSE_PROFILES=cpu" in (ROOT / ".env.example").read_text().splitlines()
+
+
+def test_the_review_page_is_published_to_this_machine_alone() -> None:
+    assert compose()["services"]["review"]["ports"] == ["127.0.0.1:8765:8765"]
+    (container,) = pods(list(yaml.safe_load_all((ROOT / "deploy/kubernetes/review/review.yaml").read_text())))[
+        "review"
+    ]["containers"]
+    assert "--host" not in container["args"]  # loopback of its pod: kubectl port-forward reaches it, no other pod does
 
 
 def test_compose_has_no_secret_of_its_own() -> None:

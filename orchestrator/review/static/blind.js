@@ -64,5 +64,7 @@ function ask(body, trial, close) {
   dialog.addEventListener("close", () => dialog.removeEventListener("keydown", pressed), { once: true });
   body.replaceChildren(element("div", { class: "stage" }, image), count,
     element("p", { class: "row" }, button("← real", () => answer(true)), button("synthetic →", () => answer(false))));
+  body.tabIndex = -1;
+  body.focus(); // the button that had the focus is gone, and keys would go past the dialog
   show();
 }

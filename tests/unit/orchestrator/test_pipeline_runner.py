@@ -400,7 +400,7 @@ def test_a_plan_names_what_has_changed_from_what_to_what(photos: Path) -> None:
     go(store, settings, Answers(store))
 
     def whys(settings: PipelineSettings, weights: str = "") -> dict[str, str]:
-        return {d.step: d.why for d in make_plan(STEPS, settings, record, store.url, first="", weights=weights)}
+        return {d.step: d.why for d in make_plan(STEPS, settings, record, store, first="", weights=weights)}
 
     changed = settings_for(photos, generator={"resolution_px": 16, "kimg": 2, "labels": ["good"]}, explain={"limit": 3})
     assert whys(changed)["generators"] == (
@@ -421,7 +421,7 @@ def test_a_record_of_before_says_that_something_changed(photos: Path) -> None:
     remembered = record.step(INGEST)
     assert remembered is not None
     record.finish(remembered.model_copy(update={"inputs": {}, "input_hash": "0" * 64}))
-    plan = make_plan(STEPS, settings, record, store.url, first="", weights="")
+    plan = make_plan(STEPS, settings, record, store, first="", weights="")
     assert plan[0].why == "its inputs have changed"
 
 
@@ -483,7 +483,7 @@ def test_the_plan_says_what_would_run_and_why(photos: Path) -> None:
     record = RunRecord(store, "line")
 
     def plan(settings: PipelineSettings, first: str = "") -> dict[str, str]:
-        return {d.step: d.action for d in make_plan(STEPS, settings, record, store.url, first=first, weights="")}
+        return {d.step: d.action for d in make_plan(STEPS, settings, record, store, first=first, weights="")}
 
     assert set(plan(settings).values()) == {"run"}
     go(store, settings, Answers(store))

@@ -93,7 +93,7 @@ def test_its_classifiers_and_generators_are_trained_anew_on_pictures_of_their_ow
     for step in line_of(settings.arms):
         remembered = record.step(step.key)
         if step.key not in (INGEST, REPORT):  # the photographs are not there; the report is written anew
-            _, _, decision = decide(step, StepInputs(settings, "", outputs), record, store.url)
+            _, _, decision = decide(step, StepInputs(settings, "", outputs, store), record, store.url)
             whys[step.name] = decision.why
         if remembered is not None:
             outputs.add(step.name, remembered.outputs)
@@ -111,6 +111,6 @@ def test_what_another_version_summed_up_otherwise_is_written_anew_and_the_plan_s
         remembered = record.step(step.key)
         assert remembered is not None, step.name
         outputs.add(step.name, remembered.outputs)
-    _, remembered, decision = decide(line[-1], StepInputs(settings, "", outputs), record, store.url)
+    _, remembered, decision = decide(line[-1], StepInputs(settings, "", outputs, store), record, store.url)
     assert remembered is None
     assert decision.why == "another version has left a record that is read no more"

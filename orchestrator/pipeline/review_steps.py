@@ -1,0 +1,41 @@
+"""The step that takes people's decisions into the line, between the filter and the arms that train on what it kept."""
+
+from defectory.datasets.manifest import dataset_of_manifest
+from orchestrator.pipeline.outputs import FILTER, INGEST, Reviewed
+from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+from orchestrator.review.blind import blind_keys, blind_results
+from orchestrator.review.decided import UNDECIDED, Decided
+from orchestrator.review.folding import write_documents
+from orchestrator.review.journal import journal_keys
+from orchestrator.review.rows import rows_of
+from orchestrator.review.statistics import of_reviewer, pairs
+from orchestrator.review.subject import judged_uris, subject_of
+
+
+def review_inputs(context: StepInputs) -> Inputs:
+    """What the filter judged, and the journals over it, whose objects never change; none where nobody asks them."""
+    filtered = context.outputs[FILTER]
+    known: Inputs = {"judged": [one.content_hash for of in filtered.root.values() for one in of.rounds]}
+    if not context.settings.review:
+        return known
+    datasets = [dataset_of_manifest(context.store, uri) for uri in judged_uris(filtered)]
+    keys = [
+        key for dataset in datasets for keys_of in (journal_keys, blind_keys) for key in keys_of(context.store, dataset)
+    ]
+    return {**known, "decisions": keys} if keys else known
+
+
+def review(context: StepContext) -> Reviewed:
+    """Write down what counts of all reviews; nothing where there are none, or they are not wanted."""
+    if not context.settings.review:
+        return Reviewed()
+    subject = subject_of(context.store, context.run, context.outputs[INGEST], context.outputs[FILTER])
+    decided = Decided(context.store, subject)
+    reviewers = [one for one in decided.reviewers() if (one.verdict != UNDECIDED).any()]
+    filter_verdict = rows_of(subject).filter_verdict
+    return Reviewed(
+        documents=write_documents(context.store, subject, decided),
+        reviewers=[of_reviewer(one, filter_verdict) for one in reviewers],
+        pairs=pairs(reviewers),
+        blind=blind_results(context.store, subject),
+    )
