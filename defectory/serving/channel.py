@@ -32,6 +32,11 @@ SERVERS = {
 LOOK_AGAIN_MS = 2000  # at the earliest, for the addresses of a name; gRPC itself waits half a minute
 
 
+def message_options(max_message_mb: int) -> list[tuple[str, int]]:
+    """How large a channel's messages may be, in MiB."""
+    return [(f"grpc.max_{way}_message_length", max_message_mb << 20) for way in ("send", "receive")]
+
+
 def open_channel(
     address: str, *, token: str = "", tls_ca: str = "", tls_cert: str = "", tls_key: str = "", max_message_mb: int = 64
 ) -> grpc.Channel:
@@ -45,10 +50,8 @@ def open_channel(
     Raises:
         InvalidInput: a file cannot be read; a certificate without its key, or a key without its certificate.
     """
-    limit = max_message_mb << 20
     options: list[tuple[str, int | str]] = [
-        ("grpc.max_send_message_length", limit),
-        ("grpc.max_receive_message_length", limit),
+        *message_options(max_message_mb),
         ("grpc.service_config", json.dumps(SERVERS)),
         ("grpc.dns_min_time_between_resolutions_ms", LOOK_AGAIN_MS),
     ]

@@ -40,6 +40,9 @@ def serve(
         float | None,
         typer.Option("--poll-s", help="For the classifier: seconds between looks for versions; 0: at every call."),
     ] = None,
+    rest_port: Annotated[
+        int | None, typer.Option("--rest-port", help="For the classifier: port for callers without gRPC; 0: none.")
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", help="For the generator: auto, or cuda, which does not start without a GPU.")
     ] = "",
@@ -70,7 +73,7 @@ def serve(
         "--classifier-address": classifier_address or None,
         "--explainer-address": explainer_address or None, "--models": ",".join(model or []) or None,
         "--engine": engine or None, "--threads": threads, "--queue": queue, "--poll-s": poll_s,
-        "--device": device or None, "--role": role or None, "--processes": processes,
+        "--device": device or None, "--role": role or None, "--rest-port": rest_port, "--processes": processes,
     }  # fmt: skip
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []

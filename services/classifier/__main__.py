@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import grpc
 from defectory.api.classifier.v1 import classifier_pb2, classifier_pb2_grpc
 from defectory.api.inference.v2 import open_inference_pb2, open_inference_pb2_grpc
 from defectory.serving.admission import Admission
+from defectory.serving.channel import message_options
 from defectory.serving.operations.nursery import Nursery
 from defectory.serving.service import THREADS, ServiceContext, ServiceDefinition, run_service
 from services.classifier.roles import INFERENCE, not_served
@@ -47,13 +49,36 @@ def _add_serving(server: grpc.Server, context: ServiceContext[ClassifierSettings
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         OpenInferenceServicer(registry, answering), server
     )
+    close_rest = _add_rest(server, settings)
     context.set_serving(INFERENCE, False)
     registry.start(lambda: context.set_serving(INFERENCE, True))
 
     def close() -> None:
+        close_rest()
         registry.close()
         answering.close()
         batcher.close()
+
+    return close
+
+
+def _add_rest(server: grpc.Server, settings: ClassifierSettings) -> Callable[[], None]:
+    """Open the REST door where a port is named for it; returns what closes it."""
+    if not settings.rest_port:
+        return lambda: None
+    from services.classifier.rest.listening import RestDoor
+    from services.classifier.rest.servicer import RestServicer
+
+    folder = tempfile.TemporaryDirectory(prefix="defectory-rest-")  # this user's alone
+    address = f"unix:{folder.name}/grpc"
+    server.add_insecure_port(address)
+    channel = grpc.insecure_channel(address, message_options(settings.max_message_mb))
+    door = RestDoor(settings, RestServicer(channel))
+
+    def close() -> None:
+        door.close()
+        channel.close()
+        folder.cleanup()
 
     return close
 

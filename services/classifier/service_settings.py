@@ -20,6 +20,12 @@ class ClassifierSettings(ServiceSettings):
     weights: str = Field("", description="ImageNet weights file of MobileNetV2, or starter")
     shared: str = Field("", description="folder of shared data, searched for weights")
     explainer_address: str = Field("", description="host:port of the explainer, for heatmaps")
+    rest_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="port of the Open Inference Protocol's REST form and of POST /classify; 0: none",
+    )
     models: str = Field("", description="NAME[=VERSION],… that are served; empty: every model")
     engine: Literal["auto", "openvino", "openvino-bf16", "onnxruntime", "tensorflow"] = Field(
         "auto", description="what computes answers; auto: openvino where it is installed, else onnxruntime"

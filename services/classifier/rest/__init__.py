@@ -1,0 +1,1 @@
+"""A door for callers without gRPC: the Open Inference Protocol's REST form, and POST /classify."""
