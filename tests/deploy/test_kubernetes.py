@@ -101,12 +101,12 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
 
 
 def test_everything_is_what_the_api_knows_and_is_let_into_the_namespace(overlay: list[Document]) -> None:
-    for document in [*overlay, *rendered("line"), *rendered("photos")]:
+    for document in [*overlay, *rendered("line"), *rendered("photos"), *rendered("review")]:
         validated([document])
         assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "defectory"
     (namespace,) = named(overlay, "Namespace").values()
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    for name, pod in pods([*overlay, *rendered("line"), *rendered("photos")]).items():
+    for name, pod in pods([*overlay, *rendered("line"), *rendered("photos"), *rendered("review")]).items():
         assert is_restricted(pod), name
         assert pod["automountServiceAccountToken"] is False
         for container in pod["containers"]:
@@ -191,6 +191,11 @@ def called(documents: list[Document]) -> set[tuple[str, str, int]]:
 def test_the_network_lets_through_what_the_settings_name_and_nothing_else(with_a_line: list[Document]) -> None:
     assert edges(with_a_line) == called(with_a_line)
     assert len(called(with_a_line)) == 12  # six of gRPC, and six who use the store
+
+
+def test_the_review_page_reaches_the_store_and_nobody_reaches_it(cpu: list[Document]) -> None:
+    reached = edges([*cpu, *rendered("review")]) - edges(cpu)
+    assert {(one, other) for one, other, _ in reached} == {("review", "store")}
 
 
 def test_without_the_policies_everybody_reaches_everybody(with_a_line: list[Document]) -> None:
