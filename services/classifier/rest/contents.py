@@ -37,10 +37,10 @@ def infer_request(
         right = "send as many bytes of JSON as it says"
         raise InvalidInput(f"Inference-Header-Content-Length {end} of a body of {len(body)}: {right}", {"body": right})
     try:
-        told = json.loads(body[:end])
-        request = pb.ModelInferRequest(model_name=model, model_version=version, id=str(told.get("id", "")))
+        header = json.loads(body[:end])
+        request = pb.ModelInferRequest(model_name=model, model_version=version, id=str(header.get("id", "")))
         rest = memoryview(body)[end:]
-        for number, tensor in enumerate(told["inputs"]):
+        for number, tensor in enumerate(header["inputs"]):
             parameters = dict(tensor.get("parameters") or {})
             size = parameters.pop(SIZE, None)
             if size is None:
@@ -51,13 +51,13 @@ def infer_request(
                 name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"], parameters=_values(parameters)
             )
             request.raw_input_contents.append(content)
-        as_bytes = {"*"} if (told.get("parameters") or {}).get("binary_data_output") else set()
-        for output in told.get("outputs") or ():
+        as_bytes = {"*"} if (header.get("parameters") or {}).get("binary_data_output") else set()
+        for output in header.get("outputs") or ():
             parameters = dict(output.get("parameters") or {})
             if parameters.pop("binary_data", False):
                 as_bytes.add(output["name"])
             request.outputs.add(name=output["name"], parameters=_values(parameters))
-        whole = {k: v for k, v in (told.get("parameters") or {}).items() if k != "binary_data_output"}
+        whole = {k: v for k, v in (header.get("parameters") or {}).items() if k != "binary_data_output"}
         for name, value in _values(whole).items():
             request.parameters[name].CopyFrom(value)
     except InvalidInput:
