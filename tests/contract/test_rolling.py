@@ -94,7 +94,8 @@ class Cluster:
         """A new pod; it counts once it is ready."""
         self._last += 1
         address = f"127.0.0.{self._last}"
-        flags = ["--role", "serve", "--threads", "1", "--engine", "onnxruntime", "--leave-s", "4", "--drain-s", "4"]
+        flags = ["--role", "serve", "--threads", "1", "--engine", "onnxruntime", "--leave-s", "4"]
+        flags += ["--drain-s", "300"]  # calls in progress end by themselves, also on a busy machine; none is cut off
         flags += ["--host", address, "--port", str(self._port)]
         self.pods[address] = self._stack.enter_context(Service("services.classifier", self._store.url, *flags))
         with open_channel(self.pods[address].address) as probe:

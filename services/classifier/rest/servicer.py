@@ -118,7 +118,7 @@ class RestServicer:
 
 def grpc_name(error: DefectoryError) -> str:
     """gRPC's word for an error of ours."""
-    by_number = {code.value[0]: code.name for code in grpc.StatusCode}
+    by_number: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
     return by_number[to_status(error).code]
 
 
