@@ -35,7 +35,7 @@ OF_THE_LINE = {
         "pipeline/synthetic_steps.py", "pipeline/outputs.py", "cli/generator.py",
     },
     "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error
-        "cli/classifier.py", "proof/spec.py", "proof/preview.py",
+        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py",
     },
     "real_share": {"proof/spec.py"},  # of arms with made images only
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
@@ -45,14 +45,14 @@ OF_THE_LINE = {
     "square_px": {"pipeline/classifier_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
         "pipeline/classifier_steps.py", "pipeline/arms.py",
-        "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier.py", "report/page.py",
+        "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier_work.py", "report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/outputs.py", "report/content.py", "proof/line.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
-        "report/heat.py", "cli/classifier.py", "pipeline/data_settings.py",
+        "report/heat.py", "cli/classifier_work.py", "cli/classifier_models.py", "pipeline/data_settings.py",
     },
 }  # fmt: skip
 
