@@ -36,7 +36,7 @@ OF_THE_LINE = {
         "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
     },
     "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error; set into
-        "cli/classifier.py", "proof/spec.py", "proof/preview.py",
+        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py",
         "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
     "real_share": {"proof/spec.py", "proof/page.py"},  # of arms with made images only; the curve of the share
@@ -48,14 +48,14 @@ OF_THE_LINE = {
     "square_px": {"pipeline/classifier_steps.py", "pipeline/defect_steps.py"},  # of a judge
     "initial_weights": {  # an arm starts as the first one did
         "pipeline/classifier_steps.py", "pipeline/arms.py",
-        "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier.py", "report/page.py",
+        "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier_work.py", "report/page.py",
     },
     "steps_per_epoch": {  # equal in all arms, and told
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/outputs.py", "report/content.py", "proof/line.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone
-        "report/heat.py", "cli/classifier.py", "pipeline/data_settings.py",
+        "report/heat.py", "cli/classifier_work.py", "cli/classifier_models.py", "pipeline/data_settings.py",
     },
 }  # fmt: skip
 

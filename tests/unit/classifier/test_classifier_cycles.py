@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,6 +201,15 @@ def test_processes_are_started_where_they_pay(monkeypatch: pytest.MonkeyPatch) -
         assert cycles_at_once(settings, images, count) == expected
     monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: set(range(64)))
     assert cycles_at_once(training_settings(long, 64), 320, 30) == 4
+
+
+def test_a_misspelt_label_of_good_parts_is_refused_before_a_training() -> None:
+    store = open_store("memory://")
+    lines = read_manifest(store, make_dataset(store))
+    with pytest.raises(InvalidInput, match=r"the label of good parts 'goood': name one of defect, good"):
+        check(lines, {"good_label": "goood"})
+    kinds = [replace(line, label={"good": "scratch"}.get(line.label, line.label)) for line in lines]
+    assert check(kinds, {})[0] == ("defect", "scratch"), "defects alone can be told apart, too"
 
 
 def test_one_label_is_nothing_to_tell_apart() -> None:
