@@ -10,7 +10,9 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
@@ -18,11 +20,13 @@ import numpy as np
 
 from bench.record import record
 from defectory.datasets.manifest import manifest_key, original_key, read_manifest, write_dataset
-from defectory.datasets.manifest_line import ManifestLine, MaskFile, PictureFile
+from defectory.datasets.manifest_line import ManifestLine, MaskFile, PictureFile, Synthesis
 from defectory.imaging import decode, encode_png
 from defectory.imaging.sheet import contact_sheet
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.parallel import in_order
+from orchestrator.defects.setting import set_defects
+from orchestrator.edits.catalogue import catalogue_of
 from orchestrator.edits.making import edit_by_recipe, read_whole
 from orchestrator.edits.recipe import EditRecipe
 
@@ -43,13 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", default="", help="URL of a store that has the magnetic tiles")
     parser.add_argument("--dataset", default="tiles", help="their name in it, ingested with their masks")
-    parser.add_argument("--count", type=int, default=400, help="pictures of every way")
+    parser.add_argument("--count", type=int, default=400, help="pictures of every way, or of the rate")
     parser.add_argument("--rate", action="store_true", help="measure the rate")
     given = parser.parse_args()
     if given.store:
         seams(open_store(given.store), given.dataset, given.count)
     if given.rate:
-        rate()
+        rate(given.count)
 
 
 def seams(store: ObjectStore, dataset: str, count: int) -> None:
@@ -114,33 +118,56 @@ def _around(store: ObjectStore, line: ManifestLine) -> np.ndarray:
     return np.asarray(cv2.resize(grey[y : y + side, x : x + side], (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA))
 
 
-def rate(count: int = 1000, rounds: int = 3) -> None:
-    """CPU seconds of editing beside those of reading and writing the same number of the same files."""
+def rate(count: int, rounds: int = 3) -> None:
+    """CPU seconds of setting defects in beside those of reading and writing the same number of the same files."""
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"file://{folder}/store")
-        lines = _photographs(store)
+        lines, crops = _photographs(store), _crops(store)
         good = [line for line in lines if line.label == "good"]
         recipe = EditRecipe(shares={"copy": 1})
-        seconds: dict[str, list[float]] = {"edit": [], "copy": []}
+        catalogue = catalogue_of(store, lines, recipe)
+
+        def edited(number: int) -> int:
+            name = f"edited-{number}"
+            return edit_by_recipe(store, lines, recipe, name, source="drawn", count=count, seed=number).images
+
+        def set_in(number: int) -> int:
+            shown, name = list(islice(cycle(crops), count)), f"set-{number}"
+            return set_defects(store, shown, catalogue, recipe, name, label="defect", size=1, seed=number).images
+
+        def copied(number: int) -> int:
+            wanted = range(number * count, (number + 1) * count)
+            return sum(1 for _ in in_order(lambda index: _copied(store, good[index % len(good)], index), wanted))
+
+        work: dict[str, Callable[[int], int]] = {"edited": edited, "set in": set_in, "copied": copied}
+        seconds: dict[str, list[float]] = {name: [] for name in work}
         for number in range(rounds):
-            start = _cpu_s()
-            edited = edit_by_recipe(store, lines, recipe, f"edited-{number}", source="drawn", count=count, seed=number)
-            seconds["edit"].append((_cpu_s() - start) / edited.images)
-            start = _cpu_s()
-            written = sum(
-                1 for _ in in_order(lambda index: _copied(store, good[index % len(good)], index), range(count))
-            )
-            seconds["copy"].append((_cpu_s() - start) / written)
-    edit, copy = min(seconds["edit"]), min(seconds["copy"])
+            for name, do in work.items():
+                start = _cpu_s()
+                images = do(number)
+                seconds[name].append((_cpu_s() - start) / images)
+    each = {name: min(of_work) for name, of_work in seconds.items()}
     rows = [
-        ["reading a photograph, writing it and a mask", f"{1 / copy:.0f}", "1", "–"],
-        ["setting a defect into each", f"{1 / edit:.0f}", f"{copy / edit:.2f}", "0.7"],
+        [text, f"{1 / each[name]:.0f}", f"{each['copied'] / each[name]:.2f}", wanted]
+        for name, text, wanted in (
+            ("copied", "reading a photograph, writing it and a mask", "–"),
+            ("set in", "setting a synthetic defect into each", "0.7"),
+            ("edited", "copying a real defect into each, the seam measured", "0.7"),
+        )
     ]
     for row in rows:
         sys.stdout.write(" | ".join(row) + "\n")
     columns = ("work on 300×300 PNG files", "files a CPU second", "of reading and writing", "at least")
-    notes = f"{count} pictures, masks and manifest included, seams measured; best of {rounds} rounds in turns."
+    notes = f"{count} pictures, masks and manifest included; best of {rounds} rounds in turns."
     record("Edits", "python -m bench.edits --rate", columns, rows, notes, packages=("opencv-python-headless", "pillow"))
+
+
+def _crops(store: ObjectStore, count: int = 60, side: int = 64) -> list[ManifestLine]:
+    """Squares as a generator makes them: the drawn surface with a dark spot in the middle, and its mask."""
+    lines = []
+    for number, line in enumerate(_drawn(store, range(1000, 1000 + count), side, (28, 36), defective=True)):
+        lines.append(replace(line, label="spot", kind="", synthesis=Synthesis(generator="drawn/1", seed=number)))
+    return lines
 
 
 def _copied(store: ObjectStore, line: ManifestLine, number: int) -> None:
@@ -157,19 +184,27 @@ def _cpu_s() -> float:
 
 def _photographs(store: ObjectStore, good: int = 100, defects: int = 40, side: int = 300) -> list[ManifestLine]:
     """Drawn surfaces of fine texture, some with a dark spot and its mask."""
-    random = np.random.default_rng(0)
-    lines = []
-    for number in range(good + defects):
+    lines = [
+        *_drawn(store, range(good), side, (60, 240), defective=False),
+        *_drawn(store, range(good, good + defects), side, (60, 240), defective=True),
+    ]
+    write_dataset(store, "drawn", lines, {})
+    return lines
+
+
+def _drawn(
+    store: ObjectStore, numbers: range, side: int, places: tuple[int, int], *, defective: bool
+) -> Iterator[ManifestLine]:
+    for number in numbers:
+        random = np.random.default_rng(number)
         smooth = cv2.GaussianBlur(random.normal(0, 12, (side, side)).astype(np.float32), (0, 0), 2)
         pixels = np.clip(128 + 3 * smooth + random.normal(0, 3, (side, side)), 0, 255).astype(np.uint8)
         mask = np.zeros((side, side), np.uint8)
-        if number >= good:
-            x, y = (int(v) for v in random.integers(60, 240, 2))
+        if defective:
+            x, y = (int(v) for v in random.integers(*places, 2))
             cv2.ellipse(mask, (x, y), (int(random.integers(5, 14)), int(random.integers(4, 9))), 30, 0, 360, 255, -1)
             pixels[mask > 0] = pixels[mask > 0] // 4
-        lines.append(_stored(store, pixels, mask if number >= good else None, number))
-    write_dataset(store, "drawn", lines, {})
-    return lines
+        yield _stored(store, pixels, mask if defective else None, number)
 
 
 def _stored(store: ObjectStore, pixels: np.ndarray, mask: np.ndarray | None, number: int) -> ManifestLine:

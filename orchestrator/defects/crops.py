@@ -101,7 +101,7 @@ def crop_defects(
     if not kinds & set(counts["train"]):
         raise FailedPrecondition(
             f"no crop of {cutter.side_px} px could be cut out around a defect: the photographs are smaller, or all "
-            "defects cover more of them than `largest`, or lie at the edge of their part"
+            "defects cover more of them than `largest`, or lie at the edge of their part: learn whole parts instead"
         )
     card = {CROPPED_FROM: source, "side_px": cutter.side_px, "seed": seed, "recipe": recipe.model_dump(mode="json")}
     uri = write_dataset(store, dataset, written, {**card, "notes": notes})

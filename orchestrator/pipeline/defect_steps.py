@@ -115,10 +115,14 @@ def defect_round(
         size=crops.side_px / context.settings.generator.resolution_px,
         report=lambda done, total: context.reporting(label)(Report("setting defects in", done, total, "photographs")),
     )  # fmt: skip
-    unset = [*((x, x.judgement) for x in judged if x not in passed), *((x, _rejected(why)) for x, why in done.nowhere)]
     if not done.images:
-        context.warn(f"{label}: not one of {count} crops could be judged, and set into a good part: see its sheet")
+        context.warn(
+            f"{label}: not one of {count} crops passed and could be set into a good part: see the sheet of their "
+            "generator, and train it longer (generator.transfer_kimg)"
+        )
         return None
+    unset = [(line, line.judgement) for line in judged if line.judgement.verdict != "accepted"]
+    unset += [(line, _rejected(why)) for line, why in done.nowhere]
     return _judged_round(context, label, before, done.manifest_uri, unset, judged_uris)
 
 

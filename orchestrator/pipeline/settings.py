@@ -128,6 +128,11 @@ class PipelineSettings(JobSettings):
         without = without or (["the generators"] if self.edits.for_generators else [])
         if without and not self.edits.wanted:
             raise ValueError(f"{without[0]} trains on edited pictures, and there are none: set edits.count")
+        if self.edits.for_generators and self.generator.view == "defect":
+            raise ValueError(
+                "crops of defects are cut out of photographs alone: leave edits.for_generators out, or set "
+                "generator.view to part"
+            )
         return self
 
 

@@ -11,13 +11,16 @@ import pytest
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import manifest_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import Origin, Synthesis
+from defectory.errors import InvalidInput
+from defectory.imaging import decode
 from defectory.storage.memory import MemoryStore
 from orchestrator.defects.crops import GOOD
-from orchestrator.edits.pictures import read_line_mask
+from orchestrator.edits.pictures import read_line_mask, read_picture
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.report.around import around_defect
 from tests.unit.edits.tiles import make_tiles
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent, settings_for
 
@@ -188,3 +191,21 @@ def test_whole_parts_stay_what_they_were(photos: Path) -> None:
     assert set(result.outputs[GENERATORS].root) == {"good", "defect"}
     assert not [r for method, r in services.asked if method == "TrainClassifier" and "crop" in r.name]
     assert np.all([r.settings.with_mask is False for method, r in services.asked if method == "TrainGenerator"])
+
+
+def test_crops_are_of_photographs_alone(photos: Path) -> None:
+    with pytest.raises(InvalidInput, match="crops of defects are cut out of photographs alone"):
+        settings(photos, edits={"count": 3, "for_generators": True})
+
+
+def test_a_sheet_shows_the_defect_that_was_set_in_and_other_images_whole(photos: Path) -> None:
+    store = MemoryStore()
+    filtered = go(store, settings(photos), Drawing(store)).outputs[FILTER].root["defect"]
+    (line, *_) = read_manifest(store, filtered.rounds[0].synthetic_manifest_uri)
+    shown = np.asarray(decode(around_defect(store, line) or b""))
+    whole, mask = read_picture(store, line)[..., 0], read_line_mask(store, line)
+    assert shown.shape[0] == shown.shape[1]
+    assert mask is not None
+    assert (shown < 60).mean() > 2 * (whole < 60).mean(), "the dark hole is larger than in the whole photograph"
+    real = read_manifest(store, filtered.rounds[0].crops_manifest_uris[0])[0]
+    assert around_defect(store, real) is None
