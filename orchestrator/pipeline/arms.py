@@ -101,6 +101,9 @@ DEFAULT_ARMS = (
     ArmSettings(name="expanded", trains_on="reviewed", title="real + synthetic", colour=COLOURS[1]),
 )
 
+# Those of runs from before arms were settings.
+FIRST_ARMS = (DEFAULT_ARMS[0], DEFAULT_ARMS[1].model_copy(update={"trains_on": "filtered"}))
+
 
 def _by_name(entry: object) -> object:
     """A default arm stands for its name."""

@@ -361,8 +361,8 @@ def test_axe_finds_nothing(chromium: Chromium, review: Review, width: int, schem
     for keys in ((), ("Enter",), ("Escape", "?"), ("Escape", "i")):
         press(page, *keys)
         page.wait_for_timeout(300)
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], keys
+        violations = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in violations] == [], keys
         page.screenshot(path=tmp_path / f"{width}-{scheme}-{len(keys)}.png")
 
 
