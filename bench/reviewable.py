@@ -42,11 +42,11 @@ def write_reviewable(
     real = _photographs(store, run, photographs, size_px, seed)
     lines = [line for line, _ in real]
     manifest_uri = write_dataset(store, run, lines, {})
-    filtered, images = {}, []
+    filtered, written = {}, []
     for place, label in enumerate(LABELS):
         count = synthetic // len(LABELS) + (place < synthetic % len(LABELS))
         judged = _round(store, f"{run}.{label}.r1", label, [x for x in real if x[0].label == label], count, random)
-        images += judged
+        written += judged
         uri = write_dataset(store, f"{run}.{label}.r1.judged", judged, {"judged": "drawn"})
         accepted = sum(line.judgement.verdict == "accepted" for line in judged)
         one_round = Round(
@@ -54,7 +54,7 @@ def write_reviewable(
             curve_uri=uri,
         )  # fmt: skip
         filtered[label] = FilteredLabel(rounds=[one_round], quota=max(accepted, 1), accepted=accepted)
-    _features(store, images)
+    _features(store, written)
     settings = resolve({"name": run, "data": {"directory": "photos"}}, {})
     record = RunRecord(store, run)
     record.write_pipeline(resolved_pipeline(settings))

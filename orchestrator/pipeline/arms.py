@@ -134,6 +134,9 @@ NAMED_ARMS = (
     ArmSettings(name="defects", trains_on="filtered", title="real + synthetic defects", colour=COLOURS[1]),
 )
 
+# Those of runs from before arms were settings.
+FIRST_ARMS = (DEFAULT_ARMS[0], DEFAULT_ARMS[1].model_copy(update={"trains_on": "filtered"}))
+
 
 def _by_name(entry: object) -> object:
     """An arm that there is already stands for its name."""

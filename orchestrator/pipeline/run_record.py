@@ -15,7 +15,7 @@ from defectory.errors import Corrupted, NotFound
 from defectory.job_settings.classifier_training import as_written_before
 from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
+from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
 
@@ -51,9 +51,9 @@ class RecordedPipeline(BaseModel):
 
     @property
     def arms(self) -> tuple[ArmSettings, ...]:
-        """The run's arms, in their order; runs from before arms were settings have the default two."""
+        """The run's arms, in their order; runs from before arms were settings have two, which no review reached."""
         written = self.settings.get("arms")
-        return ARMS.validate_python(list(map(_arm, written))) if isinstance(written, list) else DEFAULT_ARMS
+        return ARMS.validate_python(list(map(_arm, written))) if isinstance(written, list) else FIRST_ARMS
 
     @property
     def edits(self) -> EditSettings:

@@ -228,8 +228,10 @@ class ReviewServer:
             return _json(messages.Alike(missing=NOT_SCORED))
         if line.file.sha256 not in features.places:
             return _json(messages.Alike(missing=NOT_THIS))
-        alike = nearest(features, [x.file.sha256 for x in self._subject.lines], line.file.sha256, int(count))
-        return _json(messages.Alike(rows=[row for row, _ in alike], distances=[round(far, 6) for _, far in alike]))
+        neighbours = nearest(features, [x.file.sha256 for x in self._subject.lines], line.file.sha256, int(count))
+        return _json(
+            messages.Alike(rows=[row for row, _ in neighbours], distances=[round(far, 6) for _, far in neighbours])
+        )
 
     def _thumbnail(self, request: Request, _name: str) -> Response:
         return _image(self._pictures.thumbnail(self._named_line(request)), KEPT)

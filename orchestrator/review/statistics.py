@@ -57,17 +57,17 @@ def minutes(times: list[float]) -> float:
 
 def pairs(reviewers: list[Reviewer]) -> list[ReviewPair]:
     """Every two reviewers who decided about the same pictures."""
-    agreements = []
+    of_pairs = []
     for first, second in list(combinations(reviewers, 2))[:MOST_PAIRS]:
         of_both = agreement(first, second)
         if of_both.both:
-            agreements.append(
+            of_pairs.append(
                 ReviewPair(
                     first=first.name, second=second.name, both=of_both.both, agreed=of_both.agreed,
                     kappa=of_both.kappa, low=of_both.low, high=of_both.high, differ=len(of_both.differ),
                 )
             )  # fmt: skip
-    return agreements
+    return of_pairs
 
 
 def of_sample(one: Reviewer, sample: np.ndarray) -> OfSample:

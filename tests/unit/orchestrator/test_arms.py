@@ -44,8 +44,8 @@ def resolved(**values: Any) -> PipelineSettings:
 def test_a_file_without_arms_has_the_two_that_there_always_were() -> None:
     assert resolved().arms == DEFAULT_ARMS
     assert [step.name for step in line_of(DEFAULT_ARMS)] == [
-        "ingest", "baseline", "baseline-evaluate", "judge", "generators", "filter", "expanded-dataset", "expanded",
-        "expanded-evaluate", "explain", "report",
+        "ingest", "baseline", "baseline-evaluate", "judge", "generators", "filter", "review", "expanded-dataset",
+        "expanded", "expanded-evaluate", "explain", "report",
     ]  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_five_lines_add_an_arm() -> None:
         (["baseline", "baseline"], "two arms are called 'baseline'"),
         (["baseline", {"name": "other", "trains_on": "filtered", "title": "real only"}], "'real only'"),
         (["expanded", "baseline"], "the first arm, expanded"),
-        (["baseline", {"name": "other", "trains_on": "reviewed"}], "'filtered' or 'edited+filtered'"),
+        (["baseline", {"name": "other", "trains_on": "admired"}], "'reviewed' or 'edited+filtered'"),
         (["baseline", {"name": "edits", "trains_on": "real"}], "'edits' is the name of a step"),
         ([{"name": "other", "trains_on": "edited"}, "baseline"], "the first arm, other"),
         (["baseline", {"name": "other", "trains_on": "edited"}], "set edits.count"),

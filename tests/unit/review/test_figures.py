@@ -131,12 +131,12 @@ def test_a_sample_stays_the_same_while_it_is_decided(subject: Subject, decided: 
 def test_the_most_alike_are_those_of_the_same_photograph(store: MemoryStore, subject: Subject) -> None:
     features = read_features(store, subject)
     shas = [line.file.sha256 for line in subject.lines]
-    alike = nearest(features, shas, shas[0], 2)
-    assert alike[0] == (0, pytest.approx(0, abs=1e-6))
-    assert subject.lines[alike[1][0]].judgement.nearest_real == subject.lines[0].judgement.nearest_real
+    neighbours = nearest(features, shas, shas[0], 2)
+    assert neighbours[0] == (0, pytest.approx(0, abs=1e-6))
+    assert subject.lines[neighbours[1][0]].judgement.nearest_real == subject.lines[0].judgement.nearest_real
     vectors = np.load(io.BytesIO(store.get("scores/judge/1/drawn/embeddings.npy")))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert alike[1][1] == pytest.approx(float(np.sort(1 - unit @ unit[0])[1]), abs=1e-5)
+    assert neighbours[1][1] == pytest.approx(float(np.sort(1 - unit @ unit[0])[1]), abs=1e-5)
     assert NOT_SCORED.startswith("nobody")
 
 
