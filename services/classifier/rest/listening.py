@@ -26,10 +26,11 @@ class RestDoor:
     """
 
     def __init__(self, settings: ClassifierSettings, application: Callable[..., Iterable[bytes]]) -> None:
+        wait_s = max(1, round(settings.message_s))  # cheroot counts whole seconds
         self._server = wsgi.Server(
             (settings.host, settings.rest_port), application, numthreads=THREADS, max=THREADS, request_queue_size=QUEUE,
-            accepted_queue_size=QUEUE, accepted_queue_timeout=settings.message_s, timeout=settings.message_s,
-            shutdown_timeout=CLOSE_S, server_name="defectory",
+            accepted_queue_size=QUEUE, accepted_queue_timeout=wait_s, timeout=wait_s, shutdown_timeout=CLOSE_S,
+ server_name="defectory",
         )  # fmt: skip
         self._server.max_request_header_size = MAX_METADATA_BYTES
         self._server.max_request_body_size = settings.max_message_mb << 20
@@ -48,7 +49,7 @@ class RestDoor:
         self._server.stop()
 
 
-class _Renewed(BuiltinSSLAdapter):  # type: ignore[misc]  # cheroot's has no types
+class _Renewed(BuiltinSSLAdapter):
     """The certificate, read again at the next connection after its files have changed."""
 
     def __init__(self, settings: ClassifierSettings) -> None:
