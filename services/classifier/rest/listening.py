@@ -30,7 +30,7 @@ class RestDoor:
         self._server = wsgi.Server(
             (settings.host, settings.rest_port), application, numthreads=THREADS, max=THREADS, request_queue_size=QUEUE,
             accepted_queue_size=QUEUE, accepted_queue_timeout=wait_s, timeout=wait_s, shutdown_timeout=CLOSE_S,
- server_name="defectory",
+            server_name="defectory",
         )  # fmt: skip
         self._server.max_request_header_size = MAX_METADATA_BYTES
         self._server.max_request_body_size = settings.max_message_mb << 20
