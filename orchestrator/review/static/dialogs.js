@@ -109,6 +109,6 @@ function sampled(sample) {
 }
 
 function table(heads, rows) {
-  return element("div", { class: "wide" }, element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+  return element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Reviewers" }, element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, at) => (at ? element("td", {}, String(cell)) : element("th", { scope: "row" }, cell))))))));
 }

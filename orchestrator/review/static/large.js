@@ -63,7 +63,7 @@ export function render() {
         zoom ? `${zoom} ×` : "whole", button("+", () => setZoom(1), { "aria-label": "Zoom in" })),
       button("Back to the grid", close, { class: "quiet" })),
     element("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Picture" }, image, missing),
-    details ? facts(details) : element("dl", {}),
+    element("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "What is known of it" }, details && facts(details)),
   );
   for (const name of has) if (name !== shown && name !== "mask") new Image().src = address(name);
   for (const beside of [state.focus + 1, state.focus - 1]) if (beside >= 0 && beside < state.order.length) new Image().src = address("picture", rowAt(beside));

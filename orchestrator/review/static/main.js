@@ -16,6 +16,7 @@ import {
 
 const ALIKE = 48; // pictures that are shown as the most alike
 const list = byId("grid");
+let viewNumber = 0; // of the view that was asked for last
 
 start();
 
@@ -50,19 +51,25 @@ async function start() {
 }
 
 async function loadView() {
+  viewNumber += 1;
+  const number = viewNumber; // an answer to a view that was left meanwhile is none to this one
   await outbox.sent();
   forget();
   const row = filters.alikeOf();
   try {
     if (row === null) {
-      state.order = await getNumbers(`/api/view?${filters.query()}`, Uint32Array);
+      const order = await getNumbers(`/api/view?${filters.query()}`, Uint32Array);
+      if (number !== viewNumber) return;
+      state.order = order;
       notice(state.order.length ? "" : "No picture is in this view: take a filter away.");
     } else {
       const alike = await get(`/api/alike/${row}?count=${ALIKE}`);
+      if (number !== viewNumber) return;
       state.order = Uint32Array.from(alike.missing ? [row] : alike.rows);
       notice(alike.missing ? `Nothing to compare by: ${alike.missing}.` : `The ${pictures(alike.rows.length)} most like one of them, the nearest first; all are selected. Escape goes back.`);
     }
   } catch (error) {
+    if (number !== viewNumber) return;
     state.order = new Uint32Array();
     notice(error.message);
   }
