@@ -189,7 +189,7 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
     for file, size in zip(files, (0, 400, 700, 2000, 10), strict=True):
         file.write_bytes(b"x" * size)
     uris = [f"s3://bucket/{i}.png" for i in range(300)]
-    text = said(store, "classifier", "classify", "parts", *map(str, files), *uris)
+    text = said(store, "classifier", "classify", "parts", *map(str, files), *uris, "--server", "line4:50052")
     sizes = [[len(image.content) for image in request.images if not image.uri] for request in services.asked]
     assert sizes == [[0, 400], [700], [2000], [10], []]
     assert [len(request.images) for request in services.asked] == [2, 1, 1, 256, 45]

@@ -21,12 +21,12 @@ from defectory.serving.operations.leases import Leases
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, progress_key, write_record
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
-from orchestrator.pipeline.arms import DEFAULT_ARMS
+from orchestrator.pipeline.arms import FIRST_ARMS
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import Output, Reported, RunSummary
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord, TypedCommand
 
-STEPS = [step.name for step in line_of(DEFAULT_ARMS)]
+STEPS = [step.name for step in line_of(FIRST_ARMS)]
 MANIFEST = "datasets/photos/manifest.jsonl"
 
 

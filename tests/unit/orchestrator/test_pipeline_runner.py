@@ -339,7 +339,7 @@ def test_rounds_of_other_settings_are_left_alone(photos: Path) -> None:
     ("change", "ran"),
     [
         ({"explain": {"limit": 3}}, {"explain"}),
-        ({"filter": {"threshold": 0.5}}, {"filter", "expanded-dataset", "expanded"}),
+        ({"filter": {"threshold": 0.5}}, {"filter", "review", "expanded-dataset", "expanded"}),
         ({"generator": {"resolution_px": 16, "kimg": 2}}, {"generators"}),
         ({"allow_random_weights": True}, set()),
     ],
@@ -381,7 +381,7 @@ def test_a_step_that_was_never_done_needs_no_reason_and_a_forced_one_names_who_w
             raise Unavailable("gone")
 
     store, settings = MemoryStore(), settings_for(photos)
-    plan = make_plan(STEPS, settings, RunRecord(store, "line"), store.url, first="", weights="")
+    plan = make_plan(STEPS, settings, RunRecord(store, "line"), store, first="", weights="")
     assert {decision.why for decision in plan} == {""}
     stopped, continued, forced = Whys(), Whys(), Whys()
     with pytest.raises(Unavailable):
