@@ -43,7 +43,7 @@ def _lines(said: Mapping[str, Any], folder: str, kept: Sequence[str]) -> Iterato
     yield f"# {spec['name']}"
     yield ""
     command = f"defectory experiment examples/experiments/{folder}.yaml --out build/proof"
-    yield f"By `{command}` and `python -m bench.experiment_results`."
+    yield f"The experiment of `{command}`; written by `python -m bench.experiment_results` from its files."
     yield ""
     yield (
         f"{design['photographs']} photographs of {design['parts']} parts, {design['defective_parts']} defective; "
