@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-KEPT = ("proof.json", "scores.csv", "by_fold.csv", "gains.png", "folds.png", "cost.png", "kinds.png", "shares-1.png")
+KEPT = ("scores.csv", "by_fold.csv", "gains.png", "folds.png", "cost.png", "kinds.png", "shares-1.png")
 PER_CENT = 100.0
 COST = "cost of 1,000 parts"
 
@@ -30,6 +30,9 @@ def write_page(out: Path, folder: Path, spec: Path) -> Path:
     for name in kept:
         shutil.copyfile(out / name, folder / name)
     shutil.copyfile(spec, folder / "spec.yaml")
+    for path in ("directory", "groups"):  # of the machine that it ran on
+        said["spec"]["data"].pop(path, None)
+    (folder / "proof.json").write_text(json.dumps(said, indent=1) + "\n")
     page = folder.with_suffix(".md")
     page.write_text("\n".join(_lines(said, folder.name, kept)) + "\n")
     return page
@@ -40,7 +43,7 @@ def _lines(said: Mapping[str, Any], folder: str, kept: Sequence[str]) -> Iterato
     yield f"# {spec['name']}"
     yield ""
     command = f"defectory experiment examples/experiments/{folder}.yaml --out build/proof"
-    yield f"By `{command}` and `python -m bench.experiment_results`."
+    yield f"The experiment of `{command}`; written by `python -m bench.experiment_results` from its files."
     yield ""
     yield (
         f"{design['photographs']} photographs of {design['parts']} parts, {design['defective_parts']} defective; "
@@ -71,7 +74,9 @@ def _lines(said: Mapping[str, Any], folder: str, kept: Sequence[str]) -> Iterato
     yield ""
     yield from (f"![{name.removesuffix('.png')}]({folder}/{name})" for name in kept if name.endswith(".png"))
     yield ""
-    tables = ", ".join(f"[{name}]({folder}/{name})" for name in ("spec.yaml", *kept) if not name.endswith(".png"))
+    tables = ", ".join(
+        f"[{name}]({folder}/{name})" for name in ("spec.yaml", "proof.json", *kept) if not name.endswith(".png")
+    )
     yield f"Files: {tables}."
 
 

@@ -30,7 +30,9 @@ def test_the_examples_are_specs(example: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["cables", "magnetic_tile", "magnetic_tile_10", "magnetic_tile_edits"]
+    assert [path.stem for path in EXAMPLES] == [
+        "cables", "magnetic_tile", "magnetic_tile_10", "magnetic_tile_edits", "magnetic_tile_edits_10",
+    ]  # fmt: skip
 
 
 def test_paths_are_relative_to_the_file_and_the_name_is_the_files(tmp_path: Path) -> None:
