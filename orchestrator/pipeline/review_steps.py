@@ -15,13 +15,13 @@ from orchestrator.review.subject import judged_uris, subject_of
 def review_inputs(context: StepInputs) -> Inputs:
     """What the filter judged, and the journals over it, whose objects never change; none where nobody asks them."""
     filtered = context.outputs[FILTER]
-    known: Inputs = {"judged": [one.content_hash for of in filtered.root.values() for one in of.rounds]}
+    known: Inputs = {"judged": {label: [one.content_hash for one in of.rounds] for label, of in filtered.root.items()}}
     if not context.settings.review:
         return known
     datasets = [dataset_of_manifest(context.store, uri) for uri in judged_uris(filtered)]
-    keys = [
+    keys = sorted(
         key for dataset in datasets for keys_of in (journal_keys, blind_keys) for key in keys_of(context.store, dataset)
-    ]
+    )
     return {**known, "decisions": keys} if keys else known
 
 

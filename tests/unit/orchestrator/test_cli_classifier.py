@@ -197,7 +197,8 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
     assert services.steps == ["classify 305 images"]
     assert text.splitlines()[0].split() == ["image", "label", "probability", "decision", "rejected"]
     assert text.splitlines()[1].split() == [str(files[0]), "good", "0.6", "defect", "yes"]
-    rows = json.loads(said(store, "classifier", "classify", "parts", str(files[1]), uris[0], "--json"))
+    rows = json.loads(said(store, "classifier", "classify", "parts", str(files[1]), uris[0], "--json",
+                           "--server", "line4:50052"))  # fmt: skip
     assert [row["rejected"] for row in rows["classifications"]] == [True, None]
 
 
