@@ -10,10 +10,9 @@ from orchestrator.cli.main import app
 
 # What is answered at once, and `serve` and `up`, whose logs say what they do.
 AT_ONCE = {
-    "report", "review", "runs", "status", "logs", "open", "serve", "up", "doctor", "dataset list", "dataset show", "dataset diff",
-    "dataset groups", "dataset fold", "dataset decisions", "generator list", "generator show", "classifier label",
-    "classifier list", "classifier show", "models list", "operations list", "certs",
-    "token",
+    "report", "review", "runs", "status", "logs", "open", "serve", "up", "doctor", "dataset list", "dataset show",
+    "dataset diff", "dataset groups", "dataset fold", "dataset decisions", "generator list", "generator show",
+    "classifier label", "classifier list", "classifier show", "models list", "operations list", "certs", "token",
 }  # fmt: skip
 
 WITHOUT_A_STORE = {"certs", "token"}
