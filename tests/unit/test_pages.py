@@ -139,6 +139,16 @@ def test_the_picture_of_the_line_is_what_its_script_draws() -> None:
     assert set(BOXES) - {"photographs"} <= steps
 
 
+def test_the_readme_says_what_experiments_found_in_their_own_words() -> None:
+    quoted = [line[2:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("> ")]
+    verdicts = [
+        sentence for path in (ROOT / "docs/results").glob("*/proof.json")
+        for sentence in json.loads(path.read_text())["verdict"]
+    ]  # fmt: skip
+    assert len(quoted) >= 2
+    assert set(quoted) <= set(verdicts)
+
+
 def test_the_readmes_times_are_those_that_a_run_expects() -> None:
     assert expected_table({"good": 200, "defect": 100}) in (ROOT / "README.md").read_text()
 
