@@ -25,6 +25,7 @@ from tests.patience import PATIENT_S
 from tests.s3_servers import free_ports
 
 READ, CLASSIFY = new_token(), new_token()
+TOKENS = {"": "", "read": READ, "classify": CLASSIFY}
 IMAGE = pictures.encoded(pictures.pixels())
 
 
@@ -116,23 +117,23 @@ def test_pixels_may_be_a_list_of_numbers(door: Door) -> None:
     ("method", "path", "token", "body", "status"),
     [
         ("POST", "/classify?model=parts", "", IMAGE, 401),
-        ("POST", "/classify?model=parts", READ, IMAGE, 403),
-        ("GET", "/v2/models/parts", CLASSIFY, b"", 403),
-        ("POST", "/classify?model=none", CLASSIFY, IMAGE, 404),
-        ("POST", "/classify", CLASSIFY, IMAGE, 400),
-        ("POST", "/classify?model=parts", CLASSIFY, b"no image", 400),
-        ("POST", "/v2/models/parts/infer", CLASSIFY, b"{", 400),
-        ("POST", "/v2/models/parts/infer", CLASSIFY, b'{"inputs": 7}', 400),
-        ("POST", "/v2/models/parts/infer", CLASSIFY, b'{"inputs": [{"name": "image"}]}', 400),
-        ("POST", "/v2/models/parts/infer", CLASSIFY, b"[" * 100_000, 400),
-        ("GET", "/classify", CLASSIFY, b"", 404),
-        ("GET", "/../../etc/passwd", CLASSIFY, b"", 404),
+        ("POST", "/classify?model=parts", "read", IMAGE, 403),
+        ("GET", "/v2/models/parts", "classify", b"", 403),
+        ("POST", "/classify?model=none", "classify", IMAGE, 404),
+        ("POST", "/classify", "classify", IMAGE, 400),
+        ("POST", "/classify?model=parts", "classify", b"no image", 400),
+        ("POST", "/v2/models/parts/infer", "classify", b"{", 400),
+        ("POST", "/v2/models/parts/infer", "classify", b'{"inputs": 7}', 400),
+        ("POST", "/v2/models/parts/infer", "classify", b'{"inputs": [{"name": "image"}]}', 400),
+        ("POST", "/v2/models/parts/infer", "classify", b"[" * 100_000, 400),
+        ("GET", "/classify", "classify", b"", 404),
+        ("GET", "/../../etc/passwd", "classify", b"", 404),
     ],
 )
 def test_what_is_wrong_is_told_with_its_status(
     door: Door, method: str, path: str, token: str, body: bytes, status: int
 ) -> None:
-    got, said = door.ask(method, path, body, token)
+    got, said = door.ask(method, path, body, TOKENS[token])
     assert got == status, said
     assert said["error"]
 
