@@ -17,7 +17,7 @@ INFERENCE = "inference.GRPCInferenceService"
 MAX_MESSAGE_BYTES = 64 << 20  # what a server takes unless it is told otherwise
 LOOK_S = 0.1
 # A name may stand for several servers: calls go to all of them in turn. They change nothing, so they are sent again to
-# another one where a server goes at that very moment.
+# another one where a server goes at that very moment: a call that it has taken and not begun ends there with CANCELLED.
 SERVERS = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -25,7 +25,7 @@ SERVERS = {
             "name": [{"service": CLASSIFIER, "method": "Classify"}, {"service": INFERENCE}],
             "retryPolicy": {
                 "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

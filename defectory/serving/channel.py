@@ -12,7 +12,8 @@ import grpc
 from defectory.errors import InvalidInput
 
 # A name may stand for several servers: calls go to all of them in turn. What changes nothing is asked again of another
-# one where a server goes at that very moment. client/defectory_client has the same.
+# one where a server goes at that very moment: a call that it has taken and not begun ends there with CANCELLED.
+# client/defectory_client has the same.
 SERVERS = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -24,7 +25,7 @@ SERVERS = {
             ],
             "retryPolicy": {
                 "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

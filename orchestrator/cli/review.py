@@ -63,6 +63,8 @@ def review(
         if open_page and not as_json:
             webbrowser.open(url)
 
-    documents = serve(opened_store, subject, address, ready)
-    for uri in documents.values():
-        sys.stderr.write(f"what was decided: {uri}\n")
+    def ended(documents: dict[str, str]) -> None:
+        for uri in documents.values():
+            sys.stderr.write(f"what was decided: {uri}\n")
+
+    serve(opened_store, subject, address, ready, ended)

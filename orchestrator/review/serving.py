@@ -48,11 +48,18 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(store: ObjectStore, subject: Subject, address: Address, ready: Callable[[str], None]) -> dict[str, str]:
-    """Serve the page until the process is told to stop; returns dataset -> URI of the document of what was decided.
+def serve(
+    store: ObjectStore,
+    subject: Subject,
+    address: Address,
+    ready: Callable[[str], None],
+    ended: Callable[[dict[str, str]], None],
+) -> None:
+    """Serve the page until a signal stops the process, which is raised again at the end.
 
     Args:
         ready: is told the address to open, with the token behind its '#', where no server and no log sees it.
+        ended: is told dataset -> URI of the document of what was decided.
 
     Raises:
         Unavailable: the address cannot be listened on.
@@ -67,8 +74,7 @@ def serve(store: ObjectStore, subject: Subject, address: Address, ready: Callabl
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
-            documents = server.write_documents()
-    return documents
+            ended(server.write_documents())
 
 
 def server_config(server: ReviewServer, address: Address, port: int) -> uvicorn.Config:

@@ -180,13 +180,15 @@ def test_who_does_not_wait_any_more_is_not_read_for(running: Running, long: str)
         running.call(service, call, **fields)
     whole = seconds(service, call) - spent
     spent = seconds(service, call)
-    with pytest.raises(DefectoryError):
-        running.call(service, call, timeout_s=whole / 8, **fields)
     deadline = time.monotonic() + PATIENT_S
-    while calls(service, call) < finished + 2:
+    while (
+        calls(service, call) < finished + 2
+    ):  # on a busy machine a call may be given up before the service hears of it
         assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert seconds(service, call) - spent < whole / 2
+        with pytest.raises(DefectoryError):
+            running.call(service, call, timeout_s=whole / 8, **fields)
+        time.sleep(whole / 2)
+    assert seconds(service, call) - spent < (calls(service, call) - finished - 1) * whole / 2
 
 
 def test_a_picture_that_was_replaced_is_lost_data_and_named(running: Running) -> None:

@@ -155,4 +155,5 @@ def test_who_has_one_connection_and_never_asks_again_meets_a_closed_door(cluster
         limit = time.monotonic() + PATIENT_S
         while not callers.lost and time.monotonic() < limit:
             time.sleep(PAUSE_S)
-    assert callers.lost[0].startswith("StatusCode.UNAVAILABLE")
+    # What the server has taken and not begun when it goes is cancelled; what comes later finds nobody.
+    assert callers.lost[0].startswith(("StatusCode.UNAVAILABLE", "StatusCode.CANCELLED"))

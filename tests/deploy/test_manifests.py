@@ -79,7 +79,7 @@ def test_compose_starts_everything_behind_a_healthy_store() -> None:
 
 
 def test_compose_passes_what_its_example_of_an_environment_and_the_dockerfiles_name() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
+    text = "".join((ROOT / name).read_text() for name in ("docker-compose.yml", "deploy/observability/compose.yml"))
     example = (ROOT / ".env.example").read_text()
     for name in re.findall(r"^#?([A-Z0-9_]+)=", example, re.MULTILINE):
         assert name == "COMPOSE_PROFILES" or f"${{{name}:" in text, name

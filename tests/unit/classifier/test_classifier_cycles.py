@@ -68,8 +68,9 @@ def test_killed_in_any_phase_no_kept_epoch_is_repeated_and_it_ends_in_the_same_w
 
 
 def test_short_epochs_are_not_written_down_one_by_one_and_are_repeated_to_the_same_weights(
-    prepared: Prepared, whole: CycleResult
+    prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cycles, "KEPT_EVERY_S", 3600)
     store, seen = open_store("memory://"), []
     with pytest.raises(Killed):
         run(prepared, store, seen, 3)

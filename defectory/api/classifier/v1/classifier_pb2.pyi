@@ -130,7 +130,7 @@ class TrainingSettings(_message.Message):
     """
     views: _builtins.int
     """Augmented or mirrored views of a training picture that steps draw among where the base stands still, each embedded once, in
-    [0, 64]; 0: every draw is a new one, and embedded anew; absent: 8.
+    [0, 64]; absent: 8. 0: every draw is a new one, and embedded anew.
     """
     def __init__(
         self,
