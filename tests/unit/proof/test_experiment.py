@@ -245,7 +245,7 @@ def test_an_experiment_that_was_stopped_goes_on_to_the_same_verdict(photographs:
     with pytest.raises(KeyboardInterrupt):
         carried_out(spec, stopped)
     decisions = make_plan(
-        experiment_line(spec), spec.pipeline, RunRecord(store, spec.name, "experiments"), store.url, first="",
+        experiment_line(spec), spec.pipeline, RunRecord(store, spec.name, "experiments"), store, first="",
         weights="",
     )  # fmt: skip
     assert [x.step for x in decisions if x.action == "skip"][:3] == ["ingest", "fold1-ingest", "fold1-real"]
