@@ -13,9 +13,9 @@ from services.generator.training.settings import resolve
 def test_defaults_depend_on_size_batch_and_length() -> None:
     resolved = resolve({"batch": 32}, size_px=64, channels=1)
     assert resolved.architecture.model_dump() == {
-        "resolution_px": 64, "channels": 1, "channel_base": 4096, "channel_max": 512, "z_dim": 64, "w_dim": 64,
-        "mapping_layers": 2, "classes": 0, "conv_clamp": None, "deviation_group": 4, "deviation_features": 1,
-        "discriminator_skips": True,
+        "resolution_px": 64, "channels": 1, "mask": False, "channel_base": 4096, "channel_max": 512, "z_dim": 64,
+        "w_dim": 64, "mapping_layers": 2, "classes": 0, "conv_clamp": None, "deviation_group": 4,
+        "deviation_features": 1, "discriminator_skips": True,
     }  # fmt: skip
     assert resolved.r1_gamma == pytest.approx(0.0002 * 64**2 / 32)
     assert (resolved.kimg, resolved.ema_kimg, resolved.snapshot_kimg, resolved.augment_kimg) == (300, 10, 30, 300)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from defectory.storage import ObjectStore
 from services.generator.metrics.classes import Classes
 from services.generator.metrics.likeness import Memory
 from services.generator.starter.drawing import draw
+from services.generator.stylegan2.networks import Architecture
 from services.generator.tensors import dump
 from services.generator.training import loop
 from services.generator.training.ada import AugmentControl
@@ -156,6 +158,7 @@ def pictures(count: int, seed: int) -> np.ndarray:
 
 
 TRAIN, HELD_OUT = pictures(12, 0), pictures(12, 1)
+COLOUR = SimpleNamespace(architecture=Architecture(resolution_px=16, channels=3))  # a generator of such pictures
 
 
 def make(**given: Any) -> Trainer:
@@ -171,7 +174,7 @@ def test_a_judge_counts_copies_upside_down_where_the_training_shows_such_images(
     )
     for mirror_y in (False, True):
         judge = Judge(TRAIN, HELD_OUT, small_settings(measured_images=12, leak_guard=False, mirror_y=mirror_y))
-        judgement: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+        judgement: Any = judge.look(COLOUR, control(), lambda: None)  # type: ignore[arg-type]  # only `render` asks it for more
         assert ("copies" in judgement.fault) == mirror_y
 
 
@@ -187,7 +190,7 @@ def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_se
         "services.generator.training.snapshot_judge.render", lambda generator, seeds, **how: shown[: len(seeds)]
     )
     judge = Judge(drawn[:35], drawn[35:43], small_settings(measured_images=30, leak_guard=False))
-    judgement: Any = judge.look(None, control(), lambda: None)  # type: ignore[arg-type]  # only `render` looks at it
+    judgement: Any = judge.look(COLOUR, control(), lambda: None)  # type: ignore[arg-type]  # only `render` asks it for more
     assert "8 validation images, at least 10 are needed" in judge.why_not
     assert judgement.scores.keys() == {"copies", "diversity", "nearest_ratio"}
     assert fault in judgement.fault
