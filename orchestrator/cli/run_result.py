@@ -62,8 +62,11 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
 
 def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> list[str]:
     """What a person does next: look at the synthetic images, have a photograph classified, and see why."""
-    best = max(settings.arms, key=lambda arm: result.outputs[keys.evaluated(arm.name)].metrics.get("f1", 0.0))
-    model = result.outputs[keys.trained(best.name)].name
+    # An arm that chance alone may have put ahead is nothing to go on with: the first arm is, until another has helped.
+    differences = result.outputs[keys.REPORT].summary.differences
+    helped = [name for name, difference in differences.items() if difference.outcome == "helped"]
+    best = max(helped, key=lambda name: differences[name].f1.mean, default=settings.arms[0].name)
+    model = result.outputs[keys.trained(best)].name
     where = f" --store {shlex.quote(store)}" if store else ""
     looked_at = [f"defectory review {result.run}{where}"] if keys.REVIEW in result.outputs else []
     return [

@@ -88,7 +88,9 @@ def opened(
     page.set_default_timeout(PATIENT_S * 1000)
     page.on("request", lambda request: asked(request.url, review.origin))
     page.goto(f"{review.origin}/{query}#token={TOKEN}")
-    page.get_by_label("Your name").fill(name)
+    expect(page.get_by_label("Your name")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(name)
     page.keyboard.press("Enter")
     ready(page)
     return page

@@ -10,7 +10,7 @@ const NAME = "defectory-review-name";
 /** Ask who is there until the server lets him in. */
 export async function signIn(token) {
   for (;;) {
-    const name = element("input", { id: "name", name: "name", required: true, maxlength: 60, autocomplete: "username", value: localStorage.getItem(NAME) ?? "" });
+    const name = element("input", { id: "name", name: "name", required: true, autofocus: true, maxlength: 60, autocomplete: "username", value: localStorage.getItem(NAME) ?? "" });
     const trouble = element("p", { class: "trouble", role: "alert" });
     let done = false;
     await openDialog("Who is reviewing?", (close) => [

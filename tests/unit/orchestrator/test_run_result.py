@@ -7,7 +7,17 @@ from typer.main import get_command
 
 from orchestrator.cli.main import app
 from orchestrator.cli.run_result import in_words, next_commands
-from orchestrator.pipeline.outputs import EvaluatedArm, Ingested, Outputs, Reported, RunSummary, TrainedArm
+from orchestrator.pipeline.outputs import (
+    DifferenceSummary,
+    Estimate,
+    EvaluatedArm,
+    Ingested,
+    Outcome,
+    Outputs,
+    Reported,
+    RunSummary,
+    TrainedArm,
+)
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import resolve
 
@@ -24,6 +34,14 @@ REPORTED = Reported(
 )
 
 
+def reported(outcome: Outcome) -> Reported:
+    gain = Estimate(0.1, 0.05, 0.15)
+    difference = DifferenceSummary(outcome=outcome, verdict="", f1=gain, f1_by_group=gain, p_value=None)
+    return REPORTED.model_copy(
+        update={"summary": REPORTED.summary.model_copy(update={"differences": {"expanded": difference}})}
+    )
+
+
 def trained(arm: str) -> TrainedArm:
     return TrainedArm(
         name=f"run.{arm}", version="1", weights_sha256="", metrics_uri="", card_uri="", initial_weights="random",
@@ -31,16 +49,18 @@ def trained(arm: str) -> TrainedArm:
     )  # fmt: skip
 
 
-def result(baseline: float, expanded: float, **fields) -> RunResult:  # type: ignore[no-untyped-def]
+def result(  # type: ignore[no-untyped-def]
+    baseline: float, expanded: float, outcome: Outcome = "cannot tell", **fields
+) -> RunResult:
     figures = {"baseline": baseline, "expanded": expanded}
-    steps = {"ingest": INGESTED, "report": REPORTED, **{arm: trained(arm) for arm in figures}}
+    steps = {"ingest": INGESTED, "report": reported(outcome), **{arm: trained(arm) for arm in figures}}
     steps |= {f"{arm}-evaluate": EvaluatedArm(evaluation_uri="e", metrics={"f1": f1}) for arm, f1 in figures.items()}
     return RunResult("run", Outputs(steps), **fields)
 
 
 def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_type_next() -> None:
     seconds = {"ingest": 0.4, "baseline": 62.0, "generators": 3700.0}
-    lines = in_words(result(0.5, 0.75, ran=list(seconds), seconds=seconds), SETTINGS, "").strip().splitlines()
+    lines = in_words(result(0.5, 0.75, "helped", ran=list(seconds), seconds=seconds), SETTINGS, "").strip().splitlines()
     assert lines == [
         "Both passed 4 of 4.",
         "macro-F1 on the test split, mean over cycles: real only 0.500, real + synthetic 0.750",
@@ -57,9 +77,12 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
     assert "time: none, everything was there" in in_words(result(0.5, 0.5), SETTINGS, "")
 
 
-@pytest.mark.parametrize(("baseline", "expanded", "best"), [(0.8, 0.7, "run.baseline"), (0.7, 0.7, "run.baseline")])
-def test_the_next_commands_are_of_the_best_arm_and_can_be_typed(baseline: float, expanded: float, best: str) -> None:
-    for command in next_commands(result(baseline, expanded), SETTINGS, "a store"):
+@pytest.mark.parametrize(
+    ("outcome", "best"),
+    [("helped", "run.expanded"), ("cannot tell", "run.baseline"), ("hurt", "run.baseline")],
+)
+def test_the_next_commands_are_of_an_arm_that_helped_or_the_first_and_can_be_typed(outcome: Outcome, best: str) -> None:
+    for command in next_commands(result(0.7, 0.8, outcome), SETTINGS, "a store"):
         name, *words = shlex.split(command)
         assert name == "defectory"
         assert best in words
