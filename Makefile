@@ -9,6 +9,8 @@ install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
 
 # Python compiles what is imported, a third of what pip would; TensorFlow's C++ headers are for building operations of one's own.
+# That takes minutes for TensorFlow, so it is kept whatever the environment says: else every process would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
 # TORCH_INDEX: where pip finds torch for CPUs too, which takes far less room than torch with CUDA: docs/deploy.md.
 .venv/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
