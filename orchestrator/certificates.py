@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.storage.whole_file import whole_file
 
 AUTHORITY = "ca"
 AUTHORITY_DAYS = 3650
@@ -178,9 +179,6 @@ def _write_pair(folder: Path, name: str, pair: Pair, mode: int) -> None:
 
 def _write(path: Path, data: bytes, mode: int) -> None:
     """All or nothing, and never readable by more than the mode says."""
-    begun = path.with_name(f".{path.name}.begun")
-    begun.unlink(missing_ok=True)
-    with os.fdopen(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)  # whatever the umask
+    with whole_file(path) as file:
+        os.fchmod(file.fileno(), mode)  # until then its owner's alone
         file.write(data)
-    begun.replace(path)

@@ -8,9 +8,10 @@ there && exit 0
 if command -v apt-get >/dev/null; then
   echo "unpacking promtool, for the tests of the alerts"
   mkdir -p build/promtool
-  (cd build/promtool && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
-    { apt-get update -qq >/dev/null 2>&1 && cd build/promtool && apt-get download -qq prometheus >/dev/null 2>&1 &&
-      dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; } || echo "apt-get could not fetch prometheus" >&2
+  cd build/promtool
+  fetched() { apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; }
+  { fetched || { apt-get update -qq && fetched; }; } >/dev/null 2>&1 || echo "apt-get could not fetch prometheus" >&2
+  cd ../..
 fi
 there && exit 0
 echo "no promtool here: the tests of the alerts are skipped; to run them: sudo apt-get install prometheus" >&2
