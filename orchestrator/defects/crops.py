@@ -1,22 +1,21 @@
 """A dataset of square crops around real defects, and of good parts: what a generator of defects learns."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from defectory.datasets.manifest import check_output_dataset, content_hash, mask_key, original_key, write_dataset
-from defectory.datasets.manifest_line import Judgement, ManifestLine, MaskFile, Origin, PictureFile
+from defectory.datasets.manifest import check_output_dataset, content_hash, write_dataset
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
 from defectory.errors import FailedPrecondition
-from defectory.imaging import encode_png
 from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
 from orchestrator.defects import windows
 from orchestrator.edits.blending import REACH_PX
 from orchestrator.edits.catalogue import Catalogue, catalogue_of, kind_of
+from orchestrator.edits.line import Files, objects
 from orchestrator.edits.part import find
 from orchestrator.edits.pictures import read_line_mask, read_picture, without_alpha
 from orchestrator.edits.recipe import EditRecipe
@@ -49,7 +48,12 @@ class Crops:
     @property
     def kinds(self) -> list[str]:
         """Kinds of defects that there are crops of for training."""
-        return sorted(set(self.counts.get("train", {})) - {GOOD})
+        return kinds_in(self.counts)
+
+
+def kinds_in(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Kinds of defects that there are crops of for training, of split -> kind -> crops."""
+    return sorted(set(counts["train"]) - {GOOD})
 
 
 def crop_defects(
@@ -161,28 +165,24 @@ class _Cutter:
         (left, top), side = window, self.side_px
         square = slice(top, top + side), slice(left, left + side)
         crop = pixels[square]
-        png = encode_png(crop)
-        sha256 = hashlib.sha256(png).hexdigest()
-        key = original_key(self._dataset, sha256, "png")
-        self._store.put(key, png)
-        marked = None
-        if mask is not None and mask[square].sum() >= LEAST_PIXELS:
-            mask_png = encode_png(mask[square].astype(np.uint8) * 255)
-            mask_sha256 = hashlib.sha256(mask_png).hexdigest()
-            self._store.put(mask_key(self._dataset, mask_sha256), mask_png)
-            marked = MaskFile(uri=self._store.uri(mask_key(self._dataset, mask_sha256)), sha256=mask_sha256)
-        return replace(
+        is_marked = mask is not None and mask[square].sum() >= LEAST_PIXELS
+        files = Files.of(crop, mask[square] if mask is not None and is_marked else None)
+        named = files.named(self._store, self._dataset)
+        line = replace(
             parent,
             file=PictureFile(
-                uri=self._store.uri(key), sha256=sha256, width=side, height=side,
+                uri=named.uri, sha256=named.sha256, width=side, height=side,
                 colour="L" if crop.shape[2] == 1 else "RGB", fit="stretch",
             ),
             label=label,
-            mask=marked,
+            mask=named.mask,
             group=parent.group or parent.file.sha256,
             origin=Origin(parents=(parent.file.sha256,), source=parent.origin.source, tile=(left, top, side)),
             judgement=Judgement(),
         )  # fmt: skip
+        for key, content in objects(line, files, self._store):
+            self._store.put(key, content)
+        return line
 
 
 def _on_part(mask: np.ndarray, region: Region, part: np.ndarray) -> bool:

@@ -28,7 +28,7 @@ from orchestrator.edits.making import PLAIN, TRIES, WORKERS, read_whole
 from orchestrator.edits.operations import Picture, set_patch, stands_out
 from orchestrator.edits.part import filling, find
 from orchestrator.edits.patches import Patch, cut, posed
-from orchestrator.edits.pictures import Memory, read_picture, with_alpha_of, without_alpha
+from orchestrator.edits.pictures import read_picture, with_alpha_of, without_alpha
 from orchestrator.edits.recipe import Blend, EditRecipe
 from orchestrator.edits.regions import only, regions_of
 
@@ -138,7 +138,6 @@ class _Setter:
         self._centres = {kind_of(x.line): catalogue.centres(kind_of(x.line)) for x in catalogue.defects}
         self._kinds = {kind_of(x.line): Shows(label, x.line.kind, x.line.kinds) for x in catalogue.defects}
         self._size, self._seed = size, seed
-        self._grounds: Memory[Picture] = Memory()
 
     def make(self, numbered: tuple[int, ManifestLine]) -> ManifestLine | str:
         """The photograph with a crop's defect, stored; or why there is none."""
@@ -162,8 +161,7 @@ class _Setter:
         return NO_PLACE
 
     def _try(self, crop: ManifestLine, ground: ManifestLine, placed: Placed, patch: Patch) -> ManifestLine | None:
-        known = ground.file.sha256, 0
-        whole = self._grounds.get(known, lambda: Picture(read_picture(self._store, ground), None)).pixels
+        whole = read_picture(self._store, ground)
         picture = Picture(without_alpha(whole), None)
         result = _applied(placed, picture, patch)
         if result is None or result.mask is None or not result.mask.any():

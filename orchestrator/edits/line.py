@@ -36,6 +36,24 @@ class Files:
         marked = mask is not None and mask.any()
         return cls(encode_png(pixels), encode_png(mask.astype(np.uint8) * 255) if marked and mask is not None else None)
 
+    def named(self, store: ObjectStore, dataset: str) -> "Named":
+        """Where a dataset has them."""
+        sha256 = hashlib.sha256(self.picture).hexdigest()
+        mask = None
+        if self.mask is not None:
+            mask_sha256 = hashlib.sha256(self.mask).hexdigest()
+            mask = MaskFile(uri=store.uri(mask_key(dataset, mask_sha256)), sha256=mask_sha256)
+        return Named(store.uri(original_key(dataset, sha256, "png")), sha256, mask)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture's URI and hash, and its mask, where it has one."""
+
+    uri: str
+    sha256: str
+    mask: MaskFile | None
+
 
 def recipe_line(
     store: ObjectStore, dataset: str, files: Files, parents: tuple[ManifestLine, ...], shows: Shows, drawn: Drawn
@@ -73,20 +91,15 @@ def edited_line(
     store: ObjectStore, dataset: str, files: Files, parents: tuple[ManifestLine, ...], shows: Shows, edit: Edit
 ) -> ManifestLine:
     """Of what became of the first of some parents, whose group, size, colours and way to a square go on to be true."""
-    sha256 = hashlib.sha256(files.picture).hexdigest()
-    mask = None
-    if files.mask is not None:
-        mask_sha256 = hashlib.sha256(files.mask).hexdigest()
-        mask = MaskFile(uri=store.uri(mask_key(dataset, mask_sha256)), sha256=mask_sha256)
-    before = parents[0]
+    before, named = parents[0], files.named(store, dataset)
     return replace(
         before,
-        file=replace(before.file, uri=store.uri(original_key(dataset, sha256, "png")), sha256=sha256),
+        file=replace(before.file, uri=named.uri, sha256=named.sha256),
         split="train",
         label=shows.label,
         kind=shows.kind,
         kinds=shows.kinds,
-        mask=mask,
+        mask=named.mask,
         origin=replace(
             before.origin, kind="edited", parents=tuple(parent.file.sha256 for parent in parents), edit=edit
         ),

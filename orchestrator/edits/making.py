@@ -122,7 +122,6 @@ class Maker:
         self.drawing = Drawing(catalogue, recipe)
         self._donors: Memory[Picture] = Memory()
         self._patches: Memory[Patch] = Memory()
-        self._grounds: Memory[Picture] = Memory()
         self._whole: dict[tuple[str, int], bool] = {}  # (sha256, region): what is shown of it elsewhere is on the part
 
     def make(self, number: int) -> Edited | None:
@@ -139,9 +138,7 @@ class Maker:
 
     def _try(self, plan: Plan, measured: bool) -> Edited | None:
         donor = self._donors.get((plan.donor.file.sha256, 0), lambda: read_whole(self._store, plan.donor))
-        whole = self._grounds.get(
-            (plan.ground.file.sha256, 0), lambda: Picture(read_picture(self._store, plan.ground), None)
-        ).pixels
+        whole = read_picture(self._store, plan.ground)
         ground = donor if plan.ground is plan.donor else Picture(without_alpha(whole), None)
         patch = None
         if plan.drawn.edit in ("copy", "repeat", "change"):

@@ -1,4 +1,4 @@
-"""Pictures and masks of a dataset as edits need them; what was read last is kept, as far as some memory goes."""
+"""Pictures and masks of a dataset as edits need them; the donors' are kept, as far as some memory goes."""
 
 from collections import OrderedDict
 from collections.abc import Callable

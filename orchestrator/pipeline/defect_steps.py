@@ -10,17 +10,16 @@ from dataclasses import replace
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import content_hash, read_card, read_manifest, write_dataset
+from defectory.datasets.manifest import content_hash, dataset_of_manifest, read_card, read_manifest, write_dataset
 from defectory.datasets.manifest_line import Judgement, ManifestLine
-from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
-from orchestrator.defects.crops import GOOD, crop_defects
+from orchestrator.defects.crops import GOOD, crop_defects, kinds_in
 from orchestrator.defects.setting import EMPTY, set_defects
 from orchestrator.edits.catalogue import catalogue_of, kind_of
 from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.classifier_steps import JUDGE_SEED, equal_steps, first_start, training_settings
-from orchestrator.pipeline.generation import SEED_STRIDE, identified, judge, synthesise, trained_generator
-from orchestrator.pipeline.methods import TRAIN_CLASSIFIER, TRAIN_GENERATOR
+from orchestrator.pipeline.generation import SEED_STRIDE, identified, judge, synthesise, train, trained_generator
+from orchestrator.pipeline.methods import TRAIN_CLASSIFIER
 from orchestrator.pipeline.outputs import INGEST, JUDGE, LearnedCrops, Round, TrainedGenerator
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import StepContext
@@ -70,7 +69,7 @@ def train_defects(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> 
         learnt: label -> kinds of its defects.
     """
     crops = _crops(context, learnt)
-    known = _kinds(crops)
+    known = kinds_in(crops.counts)
     settings = context.settings.generator
     initial = next((settings.initial_models[label] for label in learnt if label in settings.initial_models), "")
     if not initial and GOOD in crops.counts["train"]:
@@ -145,7 +144,7 @@ def _judged_round(
     lines = [*read_manifest(context.store, judged.manifest_uri, reading_from_environment()), *crops]
     reasons = Counter(judged.reasons) + Counter(reason for line in crops for reason in line.judgement.reasons)
     verdicts = Counter(line.judgement.verdict for line in lines)
-    dataset = judged.manifest_uri.removesuffix("/manifest.jsonl").rpartition("/")[2]
+    dataset = dataset_of_manifest(context.store, judged.manifest_uri)
     card = {
         **{name: value for name, value in read_card(context.store, dataset).items() if name in OF_THE_FILTER},
         "verdicts": dict(verdicts),
@@ -174,7 +173,7 @@ def _judged_crops(
 ) -> str:
     """URI of crops of one kind with verdicts: those without a defect are rejected, the others judged by their like."""
     number, crops = len(before) + 1, learned_crops(generator)
-    conditional = kind if len(_kinds(crops)) > 1 else ""
+    conditional = kind if len(kinds_in(crops.counts)) > 1 else ""
     synthetic_uri = synthesise(context, label, generator.full_name, number, synthesised, count, conditional)
     lines = read_manifest(context.store, synthetic_uri, reading_from_environment())
     empty = [replace(line, label=kind, judgement=_rejected(EMPTY)) for line in lines if line.mask is None]
@@ -222,23 +221,11 @@ def _crop_judge(context: StepContext, crops: LearnedCrops) -> str:
 def _train(
     context: StepContext, crops: LearnedCrops, labels: Sequence[str], name: str, initial: str, *, with_mask: bool
 ) -> generator_pb2.Generator:
-    """Train on crops of one label, or one class-conditional generator on those of several."""
+    """Train on crops, of defects for as long as a training that begins with another's generator."""
     settings = context.settings.generator.model_copy(update={"with_mask": with_mask})
     if with_mask:
         settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
-    if not initial:
-        settings = settings.model_copy(update={"freeze_d": 0})
-    request = generator_pb2.TrainGeneratorRequest(
-        manifest_uri=crops.manifest_uri,
-        label=labels[0] if len(labels) == 1 else "",
-        labels=labels if len(labels) > 1 else [],
-        name=context.name(name),
-        settings=fill(generator_pb2.TrainingSettings(), settings),
-        seed=context.settings.seed,
-        initial_model=initial,
-    )
-    request.request_id = identified(context, name, request)[0]
-    return context.services.operate(TRAIN_GENERATOR, request, context.reporting(name)).generator
+    return train(context, name, crops.manifest_uri, labels, settings, initial)
 
 
 def _crops(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> LearnedCrops:
@@ -283,10 +270,6 @@ def learned_crops(generator: TrainedGenerator) -> LearnedCrops:
 def shared(count: int, kinds: Sequence[str]) -> dict[str, int]:
     """So many images, rounded up, in equal shares."""
     return {kind: -(-count // len(kinds)) for kind in kinds}
-
-
-def _kinds(crops: LearnedCrops) -> list[str]:
-    return sorted(set(crops.counts["train"]) - {GOOD})
 
 
 def _rejected(reason: str) -> Judgement:

@@ -10,8 +10,9 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.messages import fill
 from orchestrator.pipeline.hashing import input_hash, request_id
-from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE
+from orchestrator.pipeline.methods import FILTER_IMAGES, SYNTHESIZE, TRAIN_GENERATOR
 from orchestrator.pipeline.outputs import INGEST, TrainedGenerator
+from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import StepContext
 
 SEEDS = 2**31  # first seeds of different run seeds lie in [0, SEEDS)
@@ -40,6 +41,30 @@ def trained_generator(generator: generator_pb2.Generator) -> TrainedGenerator:
         weights_sha256=generator.weights_sha256,
         card_uri=generator.card_uri,
     )
+
+
+def train(
+    context: StepContext, part: str, manifest_uri: str, labels: Sequence[str], settings: GeneratorSettings, initial: str
+) -> generator_pb2.Generator:
+    """Train on a dataset's images of one label, or one class-conditional generator on those of several.
+
+    Args:
+        part: what the generator, and the work on it, are called by.
+        initial: "name" or "name/version" to start from, or starter; empty: from nothing.
+    """
+    if not initial:  # there is nothing yet that were worth keeping
+        settings = settings.model_copy(update={"freeze_d": 0})
+    request = generator_pb2.TrainGeneratorRequest(
+        manifest_uri=manifest_uri,
+        label=labels[0] if len(labels) == 1 else "",
+        labels=labels if len(labels) > 1 else [],
+        name=context.name(part),
+        settings=fill(generator_pb2.TrainingSettings(), settings),
+        seed=context.settings.seed,
+        initial_model=initial,
+    )
+    request.request_id = identified(context, part, request)[0]
+    return context.services.operate(TRAIN_GENERATOR, request, context.reporting(part)).generator
 
 
 def synthesise(

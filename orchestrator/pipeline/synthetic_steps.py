@@ -5,15 +5,12 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
-from defectory.job_settings.messages import fill
 from defectory.settings import reading_from_environment
 from orchestrator.edits.making import combined
 from orchestrator.pipeline.accepted import warnings_of
 from orchestrator.pipeline.defect_steps import defect_round, learnt_as_defects, train_defects
-from orchestrator.pipeline.generation import identified, judge, synthesise, trained_generator
-from orchestrator.pipeline.methods import TRAIN_GENERATOR
+from orchestrator.pipeline.generation import judge, synthesise, train, trained_generator
 from orchestrator.pipeline.outputs import (
     EDITS,
     GENERATORS,
@@ -49,7 +46,7 @@ def generators_inputs(context: StepInputs) -> Inputs:
 def _what_decides(generator: GeneratorSettings) -> dict[str, JsonValue]:
     """A generator's settings, without those of defects where whole parts are learned; labels stand beside."""
     of_defects = {"view", "kinds", "largest"} if generator.view == "part" else set()
-    unset = {name for name in ("with_mask",) if not getattr(generator, name)}
+    unset = set() if generator.with_mask else {"with_mask"}
     return generator.model_dump(mode="json", exclude={"labels", *of_defects, *unset})
 
 
@@ -67,19 +64,7 @@ def generators(context: StepContext) -> Generators:
         if first in outputs and not initial:
             initial = outputs[first].full_name
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
-        initial = initial or settings.start
-        if not initial:  # there is nothing yet that were worth keeping
-            settings = settings.model_copy(update={"freeze_d": 0})
-        request = generator_pb2.TrainGeneratorRequest(
-            manifest_uri=manifest_uri,
-            label=label,
-            name=context.name(label),
-            settings=fill(generator_pb2.TrainingSettings(), settings),
-            seed=context.settings.seed,
-            initial_model=initial,
-        )
-        request.request_id = identified(context, label, request)[0]
-        generator = context.services.operate(TRAIN_GENERATOR, request, context.reporting(label)).generator
+        generator = train(context, label, manifest_uri, [label], settings, initial or settings.start)
         for leak in generator.leaks:
             context.warn(f"{label}: an augmentation leaked into its images, {leak}")
         outputs[label] = trained_generator(generator)

@@ -30,7 +30,7 @@ from services.generator.training.settings import resolve
 ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
-    "freeze_d": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # not without an initial model
+    "freeze_d": {"pipeline/generation.py"},  # not without an initial model
     "with_mask": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # of defects, not of their surface
     "augment_p": {  # that it ended with
         "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
