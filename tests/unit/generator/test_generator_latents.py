@@ -12,6 +12,12 @@ from services.generator.rendering import render
 from services.generator.stylegan2.networks import Architecture, Generator, build
 
 
+def alike(pictures: np.ndarray, wanted: np.ndarray) -> None:
+    """What stands beside it in a batch changes a sum's order on some processors: a grey value may round the other way."""
+    off = np.abs(pictures.astype(int) - wanted)
+    assert off.max() <= 1 and (off > 0).mean() < 0.01
+
+
 @pytest.fixture(scope="module")
 def generator() -> Generator:
     network, _ = build(Architecture(resolution_px=16, channel_base=256, channel_max=16, z_dim=8, w_dim=8), 0)
@@ -24,7 +30,7 @@ def test_pictures_of_seeds_are_those_of_the_rendering(generator: Generator) -> N
     for cutoff in (None, 2):
         pictures = latents.pictures(generator, generator.styles_of(w, 0.6, cutoff))
         look = {"truncation_psi": 0.6, "truncation_cutoff": cutoff, "noise_mode": "const"}
-        np.testing.assert_array_equal(pictures, render(generator, [3, 9], **look))
+        alike(pictures, render(generator, [3, 9], **look))
 
 
 def test_a_cutoff_leaves_the_finer_styles_as_they_are(generator: Generator) -> None:
@@ -44,7 +50,7 @@ def test_a_seed_has_its_class() -> None:
     pictures = latents.pictures(network, network.styles_of(w))
     for seed, label, picture in ((4, 1, pictures[0]), (6, 0, pictures[1])):
         wanted = render(network, [seed], truncation_psi=1, noise_mode="const", label=label)
-        np.testing.assert_array_equal(picture, wanted[0])
+        alike(picture, wanted[0])
     film = interpolation.interpolate(network, InterpolationSettings((4, 6), 2, "z"), lambda *_: None)
     np.testing.assert_allclose(film[0].astype(int), pictures[0], atol=1)
     of_the_first = render(network, [6], truncation_psi=1, noise_mode="const", label=1)[0]
@@ -97,7 +103,7 @@ def test_a_film_shows_the_seeds_and_the_middle_of_w_between_them(generator: Gene
     reports: list[tuple[int, int]] = []
     settings = InterpolationSettings((1, 2), 3, truncation_psi=0.8)
     frames = interpolation.interpolate(generator, settings, lambda *report: reports.append(report))
-    np.testing.assert_array_equal(frames[[0, 2]], render(generator, [1, 2], truncation_psi=0.8, noise_mode="const"))
+    alike(frames[[0, 2]], render(generator, [1, 2], truncation_psi=0.8, noise_mode="const"))
     w = latents.w_of(generator, latents.z_of(generator, [1, 2])).mean(dim=0, keepdim=True)
     middle = latents.pictures(generator, generator.styles_of(w, 0.8))[0]
     assert np.abs(frames[1].astype(int) - middle).max() <= 1
@@ -138,11 +144,11 @@ def test_a_grid_has_rows_styles_in_columns_pictures(generator: Generator) -> Non
     assert grid.shape == (3 * 16, 4 * 16, 3)
     tiles = grid.reshape(3, 16, 4, 16, 3).swapaxes(1, 2)
     assert not tiles[0, 0].any()
-    np.testing.assert_array_equal(tiles[0, 1:], render(generator, [10, 11, 12], truncation_psi=1, noise_mode="const"))
-    np.testing.assert_array_equal(tiles[1:, 0], render(generator, [1, 2], truncation_psi=1, noise_mode="const"))
+    alike(tiles[0, 1:], render(generator, [10, 11, 12], truncation_psi=1, noise_mode="const"))
+    alike(tiles[1:, 0], render(generator, [1, 2], truncation_psi=1, noise_mode="const"))
     row, column = (latents.w_of(generator, latents.z_of(generator, [seed])) for seed in (2, 12))
     ws = torch.stack([row, row, *[column] * (generator.architecture.styles - 2)], dim=1)
-    np.testing.assert_array_equal(tiles[2, 3], latents.pictures(generator, ws)[0])
+    alike(tiles[2, 3], latents.pictures(generator, ws)[0])
 
 
 def test_films_and_grids_are_truncated_up_to_the_cutoff(generator: Generator) -> None:
@@ -152,16 +158,16 @@ def test_films_and_grids_are_truncated_up_to_the_cutoff(generator: Generator) ->
         frames = interpolation.interpolate(generator, InterpolationSettings((1, 2), 2, space, **look), lambda *_: None)
         assert np.abs(frames.astype(int) - shown).max() <= 1
     grid = mixing.mix(generator, MixSettings((1,), (2,), (0,), **look), lambda *_: None)
-    np.testing.assert_array_equal(grid[16:, :16], shown[0])
-    np.testing.assert_array_equal(grid[:16, 16:], shown[1])
+    alike(grid[16:, :16], shown[0])
+    alike(grid[:16, 16:], shown[1])
 
 
 def test_all_styles_are_the_rows_picture_everywhere(generator: Generator) -> None:
     every = tuple(range(generator.architecture.styles))
     grid = mixing.mix(generator, MixSettings((4,), (5, 6), every), lambda *_: None)
     tiles = grid.reshape(2, 16, 3, 16, 3).swapaxes(1, 2)[1]
-    np.testing.assert_array_equal(tiles[1], tiles[0])
-    np.testing.assert_array_equal(tiles[2], tiles[0])
+    alike(tiles[1], tiles[0])
+    alike(tiles[2], tiles[0])
 
 
 @pytest.mark.parametrize(
