@@ -16,6 +16,7 @@ from services.generator.stylegan2.networks import Architecture, Generator, Noise
 from services.generator.stylegan2.placing import place
 
 NOISE_STREAM = 1
+HALF = 127  # a mask's value above which it shows a defect
 
 
 class NotFinite(FailedPrecondition):
@@ -60,6 +61,11 @@ def render(
 def colours_of(images: np.ndarray, architecture: Architecture) -> np.ndarray:
     """A network's images (…, C) without their masks, where they have some: what of them is a picture."""
     return images[..., : architecture.colours]
+
+
+def defect_of(images: np.ndarray) -> np.ndarray:
+    """Where the masks of images (…, C), their last channel, show a defect: bool (…)."""
+    return images[..., -1] > HALF
 
 
 def latents_of(seeds: Sequence[int], size: int) -> np.ndarray:

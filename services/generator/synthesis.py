@@ -29,7 +29,7 @@ from defectory.job_settings.rendering import HALF_RESOLUTIONS, NoiseMode, Precis
 from defectory.models import check_name
 from defectory.storage import ObjectStore
 from services.generator.bundle import GeneratorCard
-from services.generator.rendering import batch_size, colours_of, render
+from services.generator.rendering import batch_size, colours_of, defect_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.stylegan2.precision import use_precision
 
@@ -38,7 +38,6 @@ WRITERS = 8
 MAX_COUNT = 1_000_000
 MAX_SEEDS = 100_000  # given one by one: they travel in the request
 SEED_LIMIT = 2**32
-HALF = 127  # of a mask's 255 levels: above it lies the defect
 # Settings that a recipe holds only where they were given.
 LATER = ("seeds", "label", "restore_size", "precision", "half_resolutions")
 
@@ -165,11 +164,6 @@ def synthesize(
     return uri
 
 
-def defect_of(soft: np.ndarray) -> Image.Image:
-    """The mask that a network made with a picture, (R, R) uint8, as one of two values: "L", 255 on the defect."""
-    return Image.fromarray(np.where(soft > HALF, np.uint8(255), np.uint8(0)))
-
-
 class _DatasetWriter:
     """Writes images and parts of the manifest of one dataset."""
 
@@ -192,7 +186,7 @@ class _DatasetWriter:
     def write_image(self, seed: int, image: np.ndarray) -> ManifestLine:
         """Write one image (R, R, C), brought back to its original size if that is wanted, and describe it."""
         pixels = colours_of(image, self._card.architecture)
-        mask = defect_of(image[..., -1]) if self._card.architecture.mask else None
+        mask = Image.fromarray(defect_of(image) * np.uint8(255)) if self._card.architecture.mask else None
         if self._size_px is not None:
             pixels = np.asarray(Image.fromarray(pixels.squeeze()).resize(self._size_px, Image.Resampling.LANCZOS))
             mask = mask and mask.resize(self._size_px, Image.Resampling.NEAREST)

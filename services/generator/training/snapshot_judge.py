@@ -13,7 +13,7 @@ from defectory.datasets.splits import MIN_HELD_OUT
 from services.generator.metrics.classes import Classes, drawn_as_among
 from services.generator.metrics.evaluate import OF_CLASS, Reference
 from services.generator.metrics.likeness import Memory
-from services.generator.rendering import colours_of, render
+from services.generator.rendering import colours_of, defect_of, render
 from services.generator.stylegan2.networks import Generator
 from services.generator.training.ada import AugmentControl
 from services.generator.training.leaks import MIN_REAL, Leak, LeakDetector, milder
@@ -23,6 +23,8 @@ RENDERED_PART = 64  # images between two moments at which the training may be as
 MAX_COPIES = 0.05  # share of copies of training images, beyond that among held-out images
 MIN_NEAREST = 0.5  # of the distance of held-out images to training images: nearer ones were learned by heart
 MIN_DIVERSITY = 0.5  # of that among real images: below it the generator has collapsed
+MIN_MASKED = 0.5  # of the share of training images with a mask: below it what is made shows no defects
+MASKED = "masked"
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,8 @@ class Snapshot:
 class Judge:
     """Measures snapshots on images that the generator did not learn from, and watches for leaks; keeps no state.
 
-    Masks are not looked at: their hard edges would outweigh the pictures', and the descriptors are made for these.
+    Of masks it is only counted how many show a defect: their hard edges would outweigh the pictures', and the
+    descriptors are made for these.
 
     Shapes:
         train: (N, R, R, C) uint8; held_out: (H, R, R, C) uint8, H possibly 0
@@ -73,6 +76,7 @@ class Judge:
     ) -> None:
         architecture = settings.architecture
         self._train = colours_of(train, architecture)
+        self._masked = masked(train) if architecture.mask else 0.0
         self._held_out = colours_of(held_out, architecture)
         self._settings = settings
         self._classes = classes or Classes()
@@ -103,11 +107,14 @@ class Judge:
             part = slice(start, min(start + RENDERED_PART, count))
             label = drawn and drawn[part]
             parts.append(render(generator, range(count)[part], truncation_psi=1.0, noise_mode="random", label=label))
-        images = colours_of(np.concatenate(parts), generator.architecture)
+        whole = np.concatenate(parts)
+        images = colours_of(whole, generator.architecture)
         leaks = self._detector.find(images, control.preset, control.p) if self._watches else []
         measure = self._reference.faults if self.why_not else self._reference.measure
         scores = measure(images, drawn).to_dict()
-        return Judgement(scores, fault_of(scores, self._held_out_memory), leaks)
+        if self._masked:
+            scores[MASKED] = masked(whole)
+        return Judgement(scores, fault_of(scores, self._held_out_memory, self._masked), leaks)
 
     # Described when they are first needed: a training need not wait for it, nor one that resumes at its end.
 
@@ -145,12 +152,20 @@ def why_not_judged(measured_images: int, held_out: int) -> str:
     return ""
 
 
-def fault_of(scores: Mapping[str, float], real: Memory) -> str:
+def masked(images: np.ndarray) -> float:
+    """Share of images (N, R, R, C), whose last channel is their mask, of which it shows a defect."""
+    return float(defect_of(images).any(axis=(1, 2)).mean())
+
+
+def fault_of(scores: Mapping[str, float], real: Memory, real_masked: float = 0.0) -> str:
     """Why a generator with these scores must not be shipped; empty where nothing is wrong.
 
     Args:
         real: how near held-out images come to training images.
+        real_masked: share of training images whose mask shows a defect; 0: no masks are learned.
     """
+    if scores.get(MASKED, 1.0) < MIN_MASKED * real_masked:
+        return f"{scores[MASKED]:.0%} of its images have a mask that shows a defect, of real ones {real_masked:.0%}"
     if scores["copies"] > real.copies + MAX_COPIES:
         return f"{scores['copies']:.0%} of its images are copies of training images"
     if scores["nearest_ratio"] < MIN_NEAREST * min(real.nearest_ratio, 1.0):

@@ -197,6 +197,25 @@ def test_too_few_held_out_images_do_not_keep_copies_and_a_collapse_from_being_se
     assert bool(fault) == bool(judgement.fault)
 
 
+@pytest.mark.parametrize(("shown", "fault"), [(3, "4% of its images have a mask that shows a defect"), (60, "")])
+def test_a_generator_that_makes_no_defects_is_not_shipped(
+    monkeypatch: pytest.MonkeyPatch, shown: int, fault: str
+) -> None:
+    masks = np.zeros((160, *draw(0).shape[:2], 1), np.uint8)
+    masks[:60, 3:5, 3:5] = 255
+    masks[80 : 80 + shown, 4, 4] = 128  # what is made
+    images = np.concatenate([np.stack([draw(seed) for seed in range(160)]), masks], axis=-1)
+    monkeypatch.setattr(
+        "services.generator.training.snapshot_judge.render", lambda generator, seeds, **given: images[80:][list(seeds)]
+    )
+    settings = small_settings(channels=4, with_mask=True, measured_images=80, leak_guard=False)
+    generator: Any = SimpleNamespace(architecture=settings.architecture)  # only `render` asks it for more
+    judgement = Judge(images[:60], images[60:80], settings).look(generator, control(), lambda: None)
+    assert judgement.scores["masked"] == shown / 80
+    assert judgement.fault.startswith(fault)
+    assert bool(judgement.fault) == bool(fault)
+
+
 @pytest.mark.parametrize("collapsed", [False, True])
 def test_classes_come_as_often_as_among_held_out_images_and_none_may_collapse(
     monkeypatch: pytest.MonkeyPatch, collapsed: bool
