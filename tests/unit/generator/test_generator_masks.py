@@ -14,10 +14,10 @@ from defectory.errors import InvalidInput
 from defectory.imaging import decode, encode_png
 from defectory.storage import ObjectStore
 from services.generator import bundle, starter
-from services.generator.rendering import colours_of, render
+from services.generator.rendering import colours_of, defect_of, render
 from services.generator.stylegan2.augment import augment
 from services.generator.stylegan2.networks import Architecture, build
-from services.generator.synthesis import SynthesisSettings, defect_of, synthesize
+from services.generator.synthesis import SynthesisSettings, synthesize
 from services.generator.training import data, transfer
 from services.generator.training.snapshots import draw_sheet
 from services.generator.training.trainer import Trainer
@@ -150,8 +150,8 @@ def test_synthetic_pictures_have_the_masks_that_were_made_with_them(folder: Obje
 
 
 def test_an_empty_mask_is_no_mask(folder: ObjectStore) -> None:
-    assert defect_of(np.full((8, 8), 127, np.uint8)).getbbox() is None
-    assert defect_of(np.full((8, 8), 128, np.uint8)).getbbox() == (0, 0, 8, 8)
+    assert not defect_of(np.full((8, 8, 2), 127, np.uint8)).any()
+    assert defect_of(np.full((8, 8, 2), 128, np.uint8)).all()
 
 
 def test_what_people_look_at_shows_pictures_and_sheets_their_masks_below() -> None:
