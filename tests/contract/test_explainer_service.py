@@ -46,7 +46,7 @@ def manifest(store: ObjectStore) -> str:
 def classified(store: ObjectStore, manifest: str) -> dict[str, dict[str, float]]:
     """Trains the classifier; its calibrated probabilities by URI, worked out here."""
     settings = classifier_pb2.TrainingSettings(
-        recipe="paper",
+        recipe="best",
         initial_weights="random",
         width_multiplier=0.35,
         head_units=16,

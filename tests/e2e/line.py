@@ -17,7 +17,7 @@ LINE = {
                   "batch": 8, "snapshot_kimg": 0.04},
     "synthesis": {"quota": 6, "surplus": 1.5, "max_rounds": 2},
     "filter": {"policy": "none", "novelty_gate": True, "judge_cycles": 2},
-    "classifier": {"recipe": "paper", "input_px": 32, "width_multiplier": 0.35, "head_units": 16, "epochs": 2,
+    "classifier": {"recipe": "best", "input_px": 32, "width_multiplier": 0.35, "head_units": 16, "epochs": 2,
                    "learning_rate": 0.001, "batch": 16, "cycles": 2, "initial_weights": "random"},
     "explain": {"limit": 2},
 }  # fmt: skip
