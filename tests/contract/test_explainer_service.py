@@ -47,6 +47,7 @@ def classified(store: ObjectStore, manifest: str) -> dict[str, dict[str, float]]
     """Trains the classifier; its calibrated probabilities by URI, worked out here."""
     settings = classifier_pb2.TrainingSettings(
         recipe="best",
+        input_px=96,
         initial_weights="random",
         width_multiplier=0.35,
         head_units=16,

@@ -37,7 +37,7 @@ def real(store: ObjectStore) -> str:
 @pytest.fixture(scope="module")
 def classifier(store: ObjectStore, real: str) -> Iterator[Service]:
     settings = classifier_pb2.TrainingSettings(
-        recipe="best", initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8
+        recipe="best", input_px=32, initial_weights="random", width_multiplier=0.35, head_units=16, epochs=1, batch=8
     )
     with Service("services.classifier", store.url) as service:
         stub = classifier_pb2_grpc.ClassifierServiceStub(service.channel)
@@ -203,6 +203,7 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
     stub = classifier_pb2_grpc.ClassifierServiceStub(classifier.channel)
     settings = classifier_pb2.TrainingSettings(
         recipe="best",
+        input_px=96,
         initial_weights="starter",
         width_multiplier=1.0,
         head_units=16,
