@@ -9,7 +9,7 @@ import numpy as np
 from defectory.datasets.layouts.entries import Entry, pool
 from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.names import SPLITS
-from defectory.datasets.layouts.polygons import Outline
+from defectory.datasets.layouts.polygons import Outline, ellipse
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
 from defectory.datasets.layouts.xml_file import read_xml
@@ -58,9 +58,12 @@ def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
 
 
 def _segmentation(part: ElementTree.Element, size: tuple[int, int]) -> object:
-    """A polygon or mask as COCO has it; None for what has no outline."""
+    """A polygon, ellipse or mask as COCO has it; None for what has no outline."""
     if part.tag == "polygon":
         return [[float(value) for point in part.attrib["points"].split(";") for value in point.split(",")]]
+    if part.tag == "ellipse":
+        x, y, across, down = (float(part.attrib[name]) for name in ("cx", "cy", "rx", "ry"))
+        return [ellipse((x, y), (across, down), float(part.get("rotation", 0)))]
     if part.tag != "mask":
         return None
     # CVAT's run lengths go along the rows of a rectangle; COCO's go down the columns of the picture.
@@ -84,7 +87,7 @@ CVAT = Layout(
     recognised_by="XML with `<annotations>` and `<meta>`",
     label="the tag, else the labels of its parts; several: the first, all are kept as kinds; none: left out",
     split="the subset",
-    mask="polygons and masks; a box makes none",
+    mask="polygons, ellipses and masks; a box makes none",
     group="found",
     described_in="CVAT's manual, XML 1.1 for images; files of datumaro 1.13.12",
     recognise=_recognise,

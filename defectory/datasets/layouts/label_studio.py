@@ -10,7 +10,7 @@ from defectory.datasets.layouts.cells import labels_of
 from defectory.datasets.layouts.entries import Entry, pool
 from defectory.datasets.layouts.json_file import json_files, read_json
 from defectory.datasets.layouts.locating import Pictures
-from defectory.datasets.layouts.polygons import Outline
+from defectory.datasets.layouts.polygons import Outline, ellipse
 from defectory.datasets.layouts.source import Choices, Layout, MaskSource, Source
 from defectory.datasets.layouts.tree import Tree, is_picture
 from defectory.errors import InvalidInput
@@ -125,13 +125,19 @@ def _drawn_with(part: Any) -> str:
 
 
 def _mask(part: Mapping[str, Any], where: str) -> MaskSource | None:
-    """A polygon's, whose corners are percent of the picture, or a brush's; None for what has no outline."""
+    """A polygon's or ellipse's, which are in percent of the picture, or a brush's; None for what has no outline."""
     kind = _drawn_with(part)
-    if kind not in ("polygonlabels", "brushlabels"):
+    if kind not in ("polygonlabels", "ellipselabels", "brushlabels"):
         return None
     size = (int(part["original_width"]), int(part["original_height"]))
     if kind == "brushlabels":
         return Brush(where, part["rle"], size)
+    if kind == "ellipselabels":
+        (x, across), (y, down) = (
+            (float(part[axis.lower()]) / 100 * side, float(part[f"radius{axis}"]) / 100 * side)
+            for axis, side in zip("XY", size, strict=True)
+        )
+        return Outline(where, [ellipse((x, y), (across, down), float(part.get("rotation", 0)))], size)
     corners = [float(c) / 100 * side for corner in part["points"] for c, side in zip(corner, size, strict=True)]
     return Outline(where, [corners], size)
 
@@ -147,7 +153,7 @@ LABEL_STUDIO = Layout(
     label="the choice, else the labels of its parts; several: the first, all are kept as kinds; nobody's or a skipped"
     " one: left out; two people who disagree: left out and named",
     split="none",
-    mask="polygons and what a brush painted, of JSON; a rectangle makes none",
+    mask="polygons, ellipses and what a brush painted, of JSON; a rectangle makes none",
     group="found",
     described_in="files written by label-studio-sdk 2.1.2",
     recognise=_recognise,

@@ -34,6 +34,18 @@ def texts(root: Path, contents: dict[str, str]) -> None:
         (root / name).write_text(content)
 
 
+def check_ellipse(mask: np.ndarray, centre: tuple[float, float], radii: tuple[float, float], degrees: float) -> None:
+    """A mask (H, W) bool is that of an ellipse, by its equation, but for what its border cuts through."""
+    y, x = (np.indices(mask.shape) + 0.5) - np.reshape(centre[::-1], (2, 1, 1))
+    turn = np.radians(degrees)
+    along, beside = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    level = np.hypot(along / radii[0], beside / radii[1])
+    clear = np.abs(level - 1) * min(radii) > 1
+    assert np.array_equal(mask[clear], level[clear] < 1)
+    assert np.count_nonzero(clear & mask) > 0
+    assert np.count_nonzero(mask) > 0.9 * np.pi * radii[0] * radii[1]
+
+
 def rows(source: Source) -> dict[str, tuple[str, str, str, tuple[str, ...]]]:
     """path -> (label, split, group, paths of its masks)."""
     return {

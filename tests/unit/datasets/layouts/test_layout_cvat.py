@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices
 from defectory.errors import InvalidInput
-from tests.unit.datasets.layouts.drawing import left_out, photographs, texts
+from tests.unit.datasets.layouts.drawing import check_ellipse, left_out, photographs, texts
 from tests.unit.datasets.layouts.test_layout_coco import check_outlines
 from tests.unit.datasets.layouts.tools import DATUMARO
 
@@ -24,6 +26,19 @@ def test_labels_splits_and_outlines() -> None:
     }
     assert left_out(source) == {"nobody labelled it": {"images/d.png"}}
     check_outlines(source)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 250.5])
+def test_an_ellipse_is_an_outline(tmp_path: Path, degrees: float) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("L", (60, 40)).save(tmp_path / "images/a.png")
+    turned = f' rotation="{degrees}"' if degrees else ""
+    part = f'<ellipse label="hole" cx="31" cy="19.5" rx="17" ry="6"{turned}></ellipse>'
+    image = f'<image id="0" name="a.png" width="60" height="40">{part}</image>'
+    texts(tmp_path, {"annotations.xml": f"<annotations><version>1.1</version><meta></meta>{image}</annotations>"})
+    (file,) = read_source(tmp_path).files
+    (mask,) = file.masks
+    check_ellipse(np.asarray(mask.draw(tmp_path, 60, 40)) > 0, (31, 19.5), (17, 6), degrees)
 
 
 @pytest.mark.parametrize(

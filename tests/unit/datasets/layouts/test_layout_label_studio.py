@@ -1,5 +1,6 @@
 """Label Studio's JSON and JSON-MIN: who agrees, who disagrees, who said nothing."""
 
+import json
 from pathlib import Path
 from shutil import copytree
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.brush import Brush
 from defectory.datasets.layouts.source import MaskSource
 from defectory.errors import InvalidInput
-from tests.unit.datasets.layouts.drawing import left_out
+from tests.unit.datasets.layouts.drawing import check_ellipse, left_out, texts
 from tests.unit.datasets.layouts.tools import LABEL_STUDIO
 
 
@@ -55,6 +57,17 @@ def test_parts_name_labels_and_make_masks(form: str) -> None:
     second[12, 3:15] = True
     assert np.array_equal(masks["a.png"], [polygon])
     assert np.array_equal(masks["b.png"], [first, second])
+
+
+def test_an_ellipse_is_an_outline(tmp_path: Path) -> None:
+    Image.new("L", (80, 40)).save(tmp_path / "a.png")
+    value = {"x": 50, "y": 45, "radiusX": 20, "radiusY": 15, "rotation": 30, "ellipselabels": ["hole"]}
+    result = {"type": "ellipselabels", "original_width": 80, "original_height": 40, "value": value}
+    task = {"id": 1, "data": {"image": "/data/upload/1/a.png"}, "annotations": [{"result": [result]}]}
+    texts(tmp_path, {"export.json": json.dumps([task])})
+    (file,) = read_source(tmp_path).files
+    (mask,) = file.masks
+    check_ellipse(np.asarray(mask.draw(tmp_path, 80, 40)) > 0, (40, 18), (16, 6), 30)
 
 
 def drawn(mask: MaskSource) -> np.ndarray:
