@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install develop proto client lint browser promtool test edit-test demo docs
+.PHONY: install develop proto client lint browser promtool test slow edit-test demo docs
 
 install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
@@ -32,8 +32,12 @@ browser:  ## a Chromium for the tests of the report's page, where it may be inst
 promtool:  ## for the tests of the alerts, where it may be had
 	tests/deploy/promtool.sh
 
-test: lint browser promtool  ## file by file in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder  # file by file in two processes
+test: lint browser promtool  ## all but those that take half a minute and more
+	$(TESTS) -m 'not slow'
+
+slow: develop browser  ## and those
+	$(TESTS) -m slow
 
 edit-test: install  ## edits by hand through the real GIMP and Krita, where they may be installed
 	tests/e2e/editors.sh

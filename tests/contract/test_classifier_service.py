@@ -139,6 +139,7 @@ def test_the_same_seed_gives_the_same_weights_even_after_a_kill(
     assert first_metrics == second_metrics
 
 
+@pytest.mark.slow
 def test_cycles_side_by_side_are_those_one_after_the_other(
     trained, service: Service, stub, store: ObjectStore, manifest: str
 ) -> None:

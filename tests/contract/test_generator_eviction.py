@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
+
 from defectory.api.generator.v1 import generator_pb2 as pb
 from defectory.serving.operations.nursery import ForkedWork, Nursery
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, read_record, write_record
@@ -64,6 +66,7 @@ def wait_for_steps(store: ObjectStore, works: Callable[[], bool], operation_id: 
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_evicted_worker_leaves_a_checkpoint_and_asks_to_be_tried_again(tmp_path: object) -> None:
     store = open_store(f"file://{tmp_path}/store")
     manifest = write_images(store, "parts", SPLITS)

@@ -91,6 +91,7 @@ def test_two_processes_train_one_generator(service: Service, folder: ObjectStore
     assert not workers(service, operation_id)
 
 
+@pytest.mark.slow
 def test_when_one_process_is_killed_all_are_started_again(service: Service, folder: ObjectStore) -> None:
     operation_id = train(service, folder, 0.8)
     until(lambda: trains(folder, operation_id))
@@ -118,6 +119,7 @@ def test_errors_of_a_training_reach_the_caller(service: Service, folder: ObjectS
     assert read_record(folder, "generator", operation_id).restarts == 0
 
 
+@pytest.mark.slow
 def test_a_stopped_service_leaves_a_checkpoint_and_the_next_goes_on(folder: ObjectStore) -> None:
     with Service("services.generator", folder.url, "--processes", "2") as stopped:
         operation_id = train(stopped, folder, LONG)

@@ -58,6 +58,7 @@ def variables(network: Network) -> tuple[np.ndarray, np.ndarray]:
     return head, base
 
 
+@pytest.mark.slow
 def test_equal_rates_are_one_adam_over_everything() -> None:
     without_chance = ARCHITECTURE.model_copy(update={"dropout": 0.0})
     trainer = Trainer(without_chance, training_settings({**SMALL, "learning_rate": 1e-3}, 32), np.ones(2))
@@ -83,6 +84,7 @@ def test_equal_rates_are_one_adam_over_everything() -> None:
             assert np.isclose(ours, theirs, atol=2e-4).mean() > 0.99
 
 
+@pytest.mark.slow
 def test_the_warm_up_leaves_the_base_alone_and_a_base_rate_slows_it() -> None:
     images, labels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8), np.array([0, 1, 1, 0])
     settings = training_settings({**SMALL, "learning_rate": 1e-3, "base_rate": 0.1, "warmup_rate": 0.01}, 32)

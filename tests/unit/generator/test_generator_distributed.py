@@ -100,6 +100,7 @@ def long_request(store: ObjectStore) -> pb.TrainGeneratorRequest:
     return wanted
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_launcher_with_75_behind_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     wanted = long_request(store)
@@ -118,6 +119,7 @@ def test_sigterm_ends_the_launcher_with_75_behind_a_checkpoint_and_the_same_comm
     assert bundle.read_card(store, "kinds/1").kimg == 0.4
 
 
+@pytest.mark.slow
 def test_sigterm_is_heard_while_all_wait_for_the_store_at_the_end(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     process = launched(store, long_request(store), tmp_path)

@@ -129,11 +129,13 @@ for n, inputs, outputs, side in ((3, 96, 64, 8), (5, 32, 96, 12)):
 """
 
 
+@pytest.mark.slow
 def test_vectors_of_eight_numbers_give_the_same_on_a_processor_that_has_longer_ones() -> None:
     haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
     subprocess.run([sys.executable, "-c", LANES.format(lanes=8)], env=os.environ | haswell, cwd=ROOT, check=True)
 
 
+@pytest.mark.slow
 def test_loops_are_compiled_where_no_folder_can_be_written_to() -> None:
     script = LANES.format(lanes=vectors.LANES)
     subprocess.run(
