@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -21,6 +21,7 @@ from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
+from orchestrator.pipeline.bytecode import VARIABLE, Bytecode, bytecode
 
 NEEDED_BY = {
     "grpcio": "everything", "protobuf": "everything", "numpy": "everything", "pillow": "everything",
@@ -63,6 +64,7 @@ def examine(url: str, weights: str) -> Iterator[Finding]:
     """Every check, in the order in which a person would mend things."""
     yield _python()
     yield from (_package(name, user) for name, user in NEEDED_BY.items())
+    yield from _starts(bytecode(), os.environ)
     yield _store(url)
     yield _disk(url)
     yield from _ports()
@@ -82,6 +84,26 @@ def _package(name: str, user: str) -> Finding:
         return Finding(name, "ok", installed_version(name))
     except PackageNotFoundError:
         return Finding(name, "wrong", f"absent; {user} cannot start", "run `make install`, or install defectory[all]")
+
+
+def _starts(compiled: Bytecode | None, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether a service starts in seconds, or compiles its framework first; nothing where there is none."""
+    if compiled is None:
+        return
+    what, package, folder = "starts of services", compiled.package, compiled.folder
+    if compiled.is_kept:
+        yield Finding(what, "ok", f"the frameworks are compiled, e.g. in {folder}")
+    elif not compiled.is_writable:
+        slow = f"{package} is not compiled, and {folder} cannot be written: every start compiles it anew, for minutes"
+        mend = "set PYTHONPYCACHEPREFIX to a folder that can be written, or have `make install` run by whoever may"
+        yield Finding(what, "note", slow, mend)
+    elif environ.get(VARIABLE):
+        slow = f"{VARIABLE} is set, and {package} is not compiled: programs of your own compile it anew at every start"
+        mend = f"`make install` compiles it once; services that `defectory` starts keep it whatever {VARIABLE} says"
+        yield Finding(what, "note", slow, mend)
+    else:
+        mend = "the first start compiles it and takes a minute longer; `make install` does that beforehand"
+        yield Finding(what, "note", f"{package} is not compiled yet", mend)
 
 
 def _store(url: str) -> Finding:

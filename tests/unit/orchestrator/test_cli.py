@@ -293,7 +293,7 @@ def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None
 
 def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr(os, "execv", lambda _, command: started.extend(command))
+    monkeypatch.setattr(os, "execve", lambda _, command, __: started.extend(command))
     arguments = ("--queue", "8", "--poll-s", "0.5", "--threads", "2", "--model", "a", "--model", "b=3")
     done = CliRunner().invoke(app, ["serve", "classifier", "--store", "memory://", *arguments])
     assert done.exit_code == 0, done.output
