@@ -14,6 +14,7 @@ from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
 from defectory.datasets.old_lines import OLD_FORMATS, lifted
 from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
+from defectory.models import is_name
 from defectory.storage.store import ObjectStore
 
 MAX_LINES = 250_000  # of a manifest where nothing else is set: 250 to 450 MB in memory
@@ -238,6 +239,8 @@ def read_card(store: ObjectStore, name: str) -> dict[str, Any]:
     Raises:
         NotFound: no dataset of this name (or one that was never finished).
     """
+    if not is_name(name):
+        raise NotFound(f"dataset {name!r} does not exist in {store.url}; `defectory dataset list` lists those that do")
     if not store.exists(card_key(name)):
         raise NotFound(
             f"dataset {name!r} does not exist in {store.url}; `defectory ingest DIR --name {name}` makes one"

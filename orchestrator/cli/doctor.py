@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import typer
 
-from defectory.errors import DefectoryError, FailedPrecondition
+from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.exit_codes import EXIT_CODES
+from defectory.machine import can_be_written
 from defectory.storage.check import check_store
 from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
-from orchestrator.cli.output import emit
+from orchestrator.cli.output import emit, path_or_uri
 from orchestrator.pipeline.bytecode import VARIABLE, Bytecode, bytecode
 
 NEEDED_BY = {
@@ -107,14 +109,18 @@ def _starts(compiled: Bytecode | None, environ: Mapping[str, str]) -> Iterator[F
 
 
 def _store(url: str) -> Finding:
+    mend = "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
     try:
         check_store(opened(url))
+    except NotFound:
+        parts = urlsplit(url)
+        if parts.scheme == "file" and not can_be_written(Path(unquote(parts.path))):
+            return Finding("store", "wrong", f"{url} is not there, and cannot be made", mend)
+        first = "the first `defectory run` or `defectory ingest` makes it; --store or DEFECTORY_STORE names another"
+        return Finding("store", "note", f"there is none at {path_or_uri(url)} yet", first)
     except FailedPrecondition as error:
         return Finding("store", "wrong", str(error), "use a server that docs/decisions/0004-s3-server.md names")
     except DefectoryError as error:
-        mend = (
-            "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
-        )
         return Finding("store", "wrong", f"{url}: {error}", mend)
     return Finding("store", "ok", f"{url} can be written and read, and knows conditional writes")
 

@@ -50,10 +50,12 @@ def recipe(
     """
     from defectory.errors import InvalidInput
     from defectory.validation import validated
+    from orchestrator.cli.sources import PIPELINES, check_is_file
     from orchestrator.edits.heat import without_masks
     from orchestrator.edits.making import edit_by_recipe
     from orchestrator.edits.recipe import EditRecipe, read_recipe
 
+    check_is_file(recipe, "recipe", PIPELINES)
     settings, store_ = read_recipe(recipe), opened(store)
     if around:
         settings = validated(EditRecipe, {**settings.model_dump(), "around": around})

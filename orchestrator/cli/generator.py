@@ -133,8 +133,8 @@ def synthesize(
     if seeds and count is not None:
         right = "a count (with --first-seed) or seeds one by one, not both"
         raise InvalidInput(f"--count and --seeds are given: {right}", {"count": right, "seeds": right})
-    store_ = opened(store)
     chosen = parse_numbers(seeds, "seeds") if seeds else []
+    store_ = opened(store)
     request = generator_pb2.SynthesizeRequest(
         model=with_version(store_, model), count=len(chosen) or count or DEFAULT_COUNT, first_seed=first_seed,
         seeds=chosen, class_label=class_label, restore_size=restore_size,
@@ -175,7 +175,7 @@ def import_(
     from defectory.api.generator.v1 import generator_pb2
     from orchestrator.pipeline.methods import IMPORT_GENERATOR
 
-    uri = stored_file(opened(store), file)
+    uri = stored_file(opened(store, make=True), file)
     field = "safetensors_uri" if file.suffix.lower() == ".safetensors" else "pickle_uri"
     request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
@@ -247,6 +247,7 @@ def preview(
     from orchestrator.pipeline.methods import PREVIEW
 
     numbers = parse_numbers(seeds, "seeds")
+    model = with_version(opened(store), model)
     request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
     with session(store_url(store), verbose=verbose) as services, services.step(f"preview {model}"):
         response = services.clients.call(PREVIEW, request)

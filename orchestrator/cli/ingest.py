@@ -64,7 +64,7 @@ def ingest(
     with Display(verbose=True) as display:  # what was recognised is what it is asked for
         display.started("ingest", str(directory))
         watched = WatchedStep(display, "ingest")
-        result = ingest_folder_outputs(data, opened(store), name, watched.progress, watched.warn)
+        result = ingest_folder_outputs(data, opened(store, make=True), name, watched.progress, watched.warn)
         for path, why in result.skipped if verbose else ():
             display.say(f"  skipped {path}: {why}")
         watched.finished(time.monotonic() - clock, in_words(result))

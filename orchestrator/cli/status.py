@@ -69,6 +69,7 @@ def logs(
     if service not in SERVICES:
         right = f"use operations/<service>/<id>, as `defectory status` shows it, or one of {', '.join(SERVICES)}"
         raise InvalidInput(f"{operation!r} is no operation's name: {right}", {"operation": right})
+    opened(store)
     path = log_folder(store_url(store)) / f"{service}.log"
     if not path.is_file():
         raise NotFound(

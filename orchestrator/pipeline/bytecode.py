@@ -1,10 +1,11 @@
 """Whether Python keeps what it compiles: without that, every process that imports a framework compiles it anew."""
 
 import importlib.util
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from defectory.machine import can_be_written
 
 VARIABLE = "PYTHONDONTWRITEBYTECODE"
 FRAMEWORKS = ("tensorflow", "keras", "torch")  # whose compilation takes a person's time
@@ -49,11 +50,4 @@ def _of_package(package: str) -> Bytecode | None:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     file = Path(importlib.util.cache_from_source(spec.origin))  # PYTHONPYCACHEPREFIX is in it
-    return Bytecode(package, file.parent, file.is_file(), _can_be_written(file.parent))
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether files can be put there, into folders that may have to be made."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK)
+    return Bytecode(package, file.parent, file.is_file(), can_be_written(file.parent))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapt
 from defectory.alike import did_you_mean
 from defectory.errors import Corrupted, NotFound
 from defectory.job_settings.classifier_training import as_written_before
+from defectory.models import is_name
 from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
@@ -136,7 +137,7 @@ class RunRecord:
             NotFound: no such run. Corrupted: it is not what a run writes.
         """
         key = self.prefix + "pipeline.json"
-        values = self._read(key)
+        values = self._read(key) if is_name(self.name) else None
         if values is None:
             known = {info.key.split("/")[1] for info in self._store.list("runs/")}
             right = did_you_mean(self.name, known) or "; `defectory run` makes one"
