@@ -79,7 +79,7 @@ def test_a_path_in_place_of_a_name_is_answered_in_its_own_words(
     dataset = next(iter(store.list("datasets/"))).key.split("/")[1]
     commands = [
         ("dataset", "show", path), ("dataset", "groups", path), ("dataset", "fold", path),
-        ("dataset", "decisions", path), ("dataset", "diff", dataset, path), ("edit", "export", path, "--out", "by-hand"),
+        ("dataset", "decisions", path), ("dataset", "diff", dataset, path), ("edit", "export", path, "--out", "o"),
         ("generator", "train", path, "--label", "a", "--name", "n"),
         ("classifier", "train", path, "--name", "n"), ("classifier", "evaluate", "screws", "--dataset", path),
         ("filter", path, "--real", dataset, "--judge", "screws", "--out", "o"),
@@ -139,8 +139,9 @@ READING = (
     ("classifier", "evaluate", "x", "--dataset", "x"), ("classifier", "train", "x", "--name", "n"),
     ("classifier", "calibrate", "x", "--dataset", "x"), ("classifier", "export", "x", "--format", "onnx"),
     ("generator", "train", "x", "--label", "a", "--name", "n"), ("generator", "synthesize", "--model", "x"),
-    ("generator", "metrics", "x", "--dataset", "x"), ("generator", "preview", "--model", "x", "--out", "o"), ("generator", "mix", "x"),
-    ("generator", "export", "x"), ("generator", "interpolate", "x"), ("generator", "project", "part.png", "--model", "x"),
+    ("generator", "metrics", "x", "--dataset", "x"), ("generator", "mix", "x"),
+    ("generator", "preview", "--model", "x", "--out", "o"), ("generator", "project", "part.png", "--model", "x"),
+    ("generator", "export", "x"), ("generator", "interpolate", "x"),
     ("filter", "x", "--real", "x", "--judge", "x", "--out", "o"), ("edit", "export", "x", "--out", "o"),
 )  # fmt: skip
 
