@@ -80,6 +80,7 @@ def experiment(
 
 def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbose: bool) -> "RunResult":
     from defectory.storage import open_store
+    from orchestrator.pipeline.at_work import at_work
     from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
@@ -91,6 +92,7 @@ def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbo
 
     store, line = open_store(url), experiment_line(spec)
     with (
+        at_work(store, "experiments", spec.name),
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):

@@ -162,6 +162,7 @@ def _run(
     verbose: bool,
 ) -> "RunResult":
     from orchestrator.pipeline import pace
+    from orchestrator.pipeline.at_work import at_work
     from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
@@ -174,6 +175,7 @@ def _run(
     from orchestrator.pipeline.runner import run_line
 
     with (
+        at_work(store, "runs", settings.name),
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):

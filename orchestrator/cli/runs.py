@@ -23,6 +23,7 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     \b
     defectory runs
     """
+    from defectory.serving.operations.leases import owner_of
     from orchestrator.pipeline.run_list import list_runs
     from orchestrator.pipeline.work import unfinished_work
 
@@ -30,6 +31,7 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     all_runs = list_runs(store_)
     names = [run.name for run in all_runs]
     running = {work.run_of(names) for work in unfinished_work(store_) if work.state == "running"}
+    running |= {name for name in names if owner_of(store_, "runs", name)}
     rows = [_row(run, run.name in running, store) for run in all_runs]
     text = "\n\n".join(_text(row) for row in rows)
     emit({"runs": rows}, as_json, text or f"there is no run in {path_or_uri(store_.url)}")
