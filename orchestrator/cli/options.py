@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defectory.errors import NotFound
+from defectory.models import check_name
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.sources import meant_store, of_this_machine
 
@@ -35,6 +36,15 @@ Weights = Annotated[
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 ClassifierModel = Annotated[str, typer.Argument(help=MODEL_HELP)]
 DEFAULT_FOLDER = ".defectory"
+
+
+def new_name(given: str) -> str:
+    """A callback of options that name what is to be made: known to be a name before anything is read or started."""
+    if given:
+        check_name(given)
+    return given
+
+
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 
 

@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
     weights_file,
 )  # fmt: skip
 from orchestrator.cli.output import emit, table
+from orchestrator.cli.program import program
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import IngestSettings
 
@@ -180,7 +181,7 @@ def _run(
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         warn_or_stop(known.concerns, display.warn)
-        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()))
+        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()), program=program())
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
         services = ServiceClients(endpoints, display.warn)

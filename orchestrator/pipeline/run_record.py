@@ -81,11 +81,12 @@ class TypedCommand(BaseModel):
 
     arguments: tuple[str, ...]  # without the program's name
     folder: str
+    program: str = "defectory"  # as it was typed in the folder
 
     @property
     def line(self) -> str:
         """As it can be typed anywhere."""
-        return f"cd {shlex.quote(self.folder)} && {shlex.join(['defectory', *self.arguments])}"
+        return f"cd {shlex.quote(self.folder)} && {self.program} {shlex.join(self.arguments)}"
 
 
 class Forced(BaseModel):

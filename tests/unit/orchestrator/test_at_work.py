@@ -15,8 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from defectory.errors import FailedPrecondition
-from defectory.serving.operations import leases
-from defectory.serving.operations.leases import owner_of
+from defectory.serving.operations.leases import Owner, owner_of
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
 from orchestrator.pipeline import at_work as module
@@ -86,29 +85,30 @@ def test_the_command_says_so_before_any_service_starts(
 def test_a_process_of_another_machine_is_watched_for_a_sign_of_life(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, lives: bool
 ) -> None:
-    monkeypatch.setattr(module, "WATCHED_S", 0.4)
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(leases, "_machine", lambda: "elsewhere")
-        theirs = leases.Leases(store, "runs")
-        assert theirs.take("photos")
+    monkeypatch.setattr(module, "WATCHED_S", 2.0)
+
+    def say() -> None:
+        owner = Owner(machine="elsewhere", pid=7, started="1", renewed=time.time(), host="line-4", since=time.time())
+        store.put("operations/runs/photos/owners/1.json", owner.model_dump_json().encode())
+
     over = threading.Event()
 
-    def renew() -> None:
+    def go_on() -> None:
         while not over.wait(0.05):
-            theirs.renew("photos")
+            say()
 
-    renewing = threading.Thread(target=renew if lives else over.wait)
-    renewing.start()
+    say()
+    living = threading.Thread(target=go_on if lives else over.wait)
+    living.start()
     try:
         if lives:
-            with (
-                pytest.raises(FailedPrecondition, match="there and start this again"),
-                at_work(store, "runs", "photos"),
-            ):
-                pass
+            with pytest.raises(FailedPrecondition, match="number 7 on line-4.* there and start this again"):
+                at_work(store, "runs", "photos").__enter__()
         else:
             with at_work(store, "runs", "photos"):
-                pass
+                owner = owner_of(store, "runs", "photos")
+            assert owner is not None
+            assert owner.pid == os.getpid()
     finally:
         over.set()
-        renewing.join()
+        living.join()

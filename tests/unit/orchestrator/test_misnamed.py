@@ -180,3 +180,37 @@ def test_looking_at_what_a_run_would_do_makes_no_store(tmp_path: Path, monkeypat
     doctor = CliRunner().invoke(app, ["doctor", "--store", "new"])
     assert f"note  store: there is none at {tmp_path}/new yet" in doctor.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "photos", "--dry-run", "--name", "fresh:x"), ("ingest", "photos", "--dry-run", "--name", "fresh:x"),
+        ("ingest", "photos", "--name", "fresh:x"), ("classifier", "train", "parts", "--name", "fresh:x"),
+        ("generator", "train", "parts", "--label", "good", "--name", "fresh:x"),
+        ("generator", "import", "part.pkl", "--name", "fresh:x"),
+        ("generator", "synthesize", "--model", "screws", "--dataset", "fresh:x"),
+        ("filter", "parts", "--real", "parts", "--judge", "screws", "--out", "fresh:x"),
+        ("edit", "recipe", "recipe.yaml", "parts", "--name", "fresh:x"),
+        ("edit", "import", "by-hand", "--name", "fresh:x"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_name_that_is_none_is_refused_before_anything_is_read(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "part.pkl").write_bytes(b"")
+    error = error_of(store, *command)
+    assert isinstance(error, InvalidInput)
+    assert "'fresh:x' is not a" in str(error)
+    assert not list((tmp_path / "a store").glob("logs/*"))
+
+
+def test_training_from_a_model_that_is_not_there_starts_no_service(store: ObjectStore, tmp_path: Path) -> None:
+    dataset = next(iter(store.list("datasets/"))).key.split("/")[1]
+    store.put("models/generator/tiles/1/model.json", b"{}")
+    error = error_of(store, "generator", "train", dataset, "--label", "good", "--name", "n", "--init", "tile")
+    assert str(error).endswith("; did you mean 'tiles'?")
+    assert not list((tmp_path / "a store").glob("logs/*"))
