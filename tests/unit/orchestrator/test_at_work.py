@@ -102,7 +102,7 @@ def test_a_process_of_another_machine_is_watched_for_a_sign_of_life(
     living.start()
     try:
         if lives:
-            with pytest.raises(FailedPrecondition, match="number 7 on line-4.* there and start this again"):
+            with pytest.raises(FailedPrecondition, match=r"number 7 on line-4.* there and start this again"):
                 at_work(store, "runs", "photos").__enter__()
         else:
             with at_work(store, "runs", "photos"):
