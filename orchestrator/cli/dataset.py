@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -244,16 +244,18 @@ def _by_split(card: dict[str, Any]) -> dict[str, int]:
     return {split: sum(labels.values()) for split, labels in card.get("counts", {}).items()}
 
 
-def _stored_bits(card: dict[str, Any]) -> int | None:
+def _stored_bits(card: Mapping[str, object]) -> int | None:
     """Bits of a value as pictures are stored: those that files of 16 bits use, else 8; None where a card of before
     does not say.
 
     A card's own are those that files of 16 bits are read with, also where there are none.
     """
-    bits = int(card.get("bits", FULL_DEPTH))
-    if "deep" in card:
-        return bits if card["deep"] else 8
-    return bits if bits < FULL_DEPTH else None
+    match card:
+        case {"bits": int(bits), "deep": int(deep)}:
+            return bits if deep else 8
+        case {"bits": int(bits)} if bits < FULL_DEPTH:
+            return bits
+    return None
 
 
 def _named(line: "ManifestLine") -> dict[str, Any]:
