@@ -16,6 +16,7 @@ from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
 from defectory.models import is_name
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 
 MAX_LINES = 250_000  # of a manifest where nothing else is set: 250 to 450 MB in memory
 LINE_BYTES = 2048  # that a line has on average at most: one has some 450, with its verdict and scores 1000
@@ -112,7 +113,7 @@ def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[Ma
         try:
             yield _line(text)
         except ValidationError as error:
-            fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": e["msg"] for e in error.errors()}
+            fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": why_of(e) for e in error.errors()}
             raise InvalidInput(
                 f"{name}, line {number}: {'; '.join(f'{k}: {v}' for k, v in fields.items())}", fields
             ) from error

@@ -16,6 +16,7 @@ from defectory.job_settings.classifier_training import as_written_before
 from defectory.models import is_name
 from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
@@ -147,7 +148,7 @@ class RunRecord:
             return RecordedPipeline.model_validate(values)
         except ValidationError as error:
             raise Corrupted(
-                f"what the run {self.name!r} was set to cannot be read ({error.errors()[0]['msg']}): run it again"
+                f"what the run {self.name!r} was set to cannot be read ({why_of(error.errors()[0])}): run it again"
             ) from error
 
     def write_command(self, command: TypedCommand) -> None:

@@ -35,8 +35,8 @@ OF_THE_LINE = {
     "augment_p": {  # that it ended with
         "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error; set into
-        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py",
+    "good_label": {  # of a new calibration; what an experiment counts as defects; in errors; set into
+        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py", "pipeline/preview.py",
         "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
     "real_share": {"proof/spec.py", "proof/page.py"},  # of arms with made images only; the curve of the share
