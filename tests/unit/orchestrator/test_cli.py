@@ -214,7 +214,8 @@ def test_a_signal_is_answered_with_the_command_that_goes_on(number: signal.Signa
     assert process.returncode == code
     assert "Traceback" not in said
     assert said.splitlines()[-2] == "stopped; the same command goes on where this one was:"
-    assert said.splitlines()[-1] == f"  {sys.executable} -m orchestrator.cli.main up --any-port --store '{tmp_path}/a store'"
+    typed = f"{sys.executable} -m orchestrator.cli.main up --any-port --store '{tmp_path}/a store'"
+    assert said.splitlines()[-1] == f"  {typed}"
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:
