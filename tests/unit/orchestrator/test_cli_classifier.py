@@ -63,6 +63,8 @@ class Recorded:
 def store(tmp_path: Path) -> ObjectStore:
     store = open_store(f"file://{tmp_path}/store")
     make_dataset(store)
+    for name in ("a", "m"):
+        store.put(f"models/classifier/{name}/1/model.json", b"{}")
     return store
 
 
