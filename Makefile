@@ -9,14 +9,16 @@ install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
 
 # Python compiles what is imported, a third of what pip would; TensorFlow's C++ headers are for building operations of one's own.
-# That takes minutes for TensorFlow, so it is kept whatever the environment says: else every process would do it anew.
+# The workers' imports do it here, so that no first run pays for it, and it is kept whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
+WORKERS := services.classifier.jobs,services.explainer.jobs services.generator.jobs services.filter.jobs,orchestrator.cli.run
 # TORCH_INDEX: where pip finds torch for CPUs too, which takes far less room than torch with CUDA: docs/deploy.md.
 .venv/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 	  --constraint constraints.txt --editable '.[$*]'
 	rm -rf .venv/lib/*/site-packages/tensorflow/include
+	for modules in $(WORKERS); do TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -c "import $$modules" || exit 1; done
 	touch $@
 
 lint: develop  ## format and rules, types, who imports whom, protos

@@ -45,13 +45,15 @@ def main() -> int:
         serve = [*COMMAND, "serve", "classifier", "--store", store, "--port", "0", "--metrics-port", "0"]
         environ = _environ(served)
         with subprocess.Popen(serve, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
-            if not server.stdout or not server.stdout.readline():
-                raise RuntimeError("the server did not start")
-            taken: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
-            for _ in range(RUNS + 1):
-                for case, (arguments, own) in cases.items():
-                    taken[case].append(_run(arguments, own))
-            server.terminate()
+            try:
+                if not server.stdout or not server.stdout.readline():
+                    raise RuntimeError("the server did not start")
+                taken: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
+                for _ in range(RUNS + 1):
+                    for case, (arguments, own) in cases.items():
+                        taken[case].append(_run(arguments, own))
+            finally:
+                server.terminate()
     rows = [_row(case, runs[1:]) for case, runs in taken.items()]
     columns = ("command", "seconds, median", "min to max", "processor seconds")
     notes = (

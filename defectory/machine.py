@@ -1,5 +1,6 @@
-"""What computes here: by name, and how much memory it has left."""
+"""What computes here: by name, how much memory it has left, and where it may write."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -34,3 +35,9 @@ def processor() -> str:
         return platform.machine()
     numbers = [f"{name} {known[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in known]
     return f"{known['model name']} ({', '.join(numbers)})" if numbers else known["model name"]
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be put into a folder that may have to be made first."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    return there.is_dir() and os.access(there, os.W_OK)

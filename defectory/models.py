@@ -17,10 +17,15 @@ LABELS = ("stable", "canary")  # what a version can be called besides its number
 
 def check_name(name: str, field: str = "name") -> str:
     """The name, or InvalidInput."""
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         right = "use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
         raise InvalidInput(f"{field} {name!r} is not a name: {right}", {field: right})
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether something in a store can be called so; a path cannot."""
+    return bool(NAME.fullmatch(name))
 
 
 def check_seed(seed: int) -> int:
@@ -63,11 +68,13 @@ def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
         NotFound: no such model, version or label. InvalidInput: neither a number nor a label. Corrupted: the labels.
     """
     name, _, version = model.partition("/")
-    check_name(name, "model")
+    if not is_name(name):
+        check_name(model, "model")
     versions = complete_versions(store, kind, name)
     if not versions:
         known = {known for known, _ in list_models(store, kind)}
-        raise NotFound(f"there is no {kind} {name!r} in {store.url}{did_you_mean(name, known)}")
+        meant = did_you_mean(name, known, behind=lambda one: _is_judge(store, kind, one))
+        raise NotFound(f"there is no {kind} {name!r} in {store.url}{meant}")
     labels = read_labels(store, kind, name) if version in ("", *LABELS) else {}
     if not version:
         stable = labels.get("stable", "")
@@ -76,6 +83,14 @@ def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
     if number not in versions:
         raise NotFound(f"{kind} {name!r} has no version {number!r}; it has {', '.join(versions)}")
     return name, number
+
+
+def _is_judge(store: ObjectStore, kind: str, name: str) -> bool:
+    """Whether a model was trained in folds: to judge images, and not to be served."""
+    try:
+        return bool(read_model_card(store, kind, name, complete_versions(store, kind, name)[0]).get("folds"))
+    except Corrupted:
+        return True
 
 
 def version_number(kind: str, name: str, version: str, labels: Mapping[str, str]) -> str:

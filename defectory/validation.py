@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from defectory.errors import InvalidInput
+from defectory.wording import field_at, why_of
 
 MOST_SHOWN = 50  # characters
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,7 +32,7 @@ def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -
                 fields[name] = unknown(model, name, within)
                 sentences.append(fields[name])
             else:
-                fields[name] = why_of(part)
+                fields[name] = why_of(part, field_at(model, part["loc"]))
                 sentences.append(f"{name}{_shown(part['input'])}: {fields[name]}")
         raise InvalidInput("; ".join(sentences), fields) from error
 
@@ -58,11 +58,6 @@ def _paths(model: type[BaseModel], before: str = "") -> Iterator[str]:
 def _words(paths: list[str]) -> list[str]:
     """The last words of paths."""
     return [path.rpartition(".")[2] for path in paths]
-
-
-def why_of(part: ErrorDetails) -> str:
-    """What is wrong, in the words of whoever checked it."""
-    return part["msg"].removeprefix("Value error, ")
 
 
 def _name(location: tuple[int | str, ...], within: str) -> str:

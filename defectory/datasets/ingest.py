@@ -129,6 +129,7 @@ def ingest(
         "colour": lines[0].file.colour,
         "bits": depth.bits,
         "bits_from": "given" if bits else "found",
+        "deep": sum(photograph.deep for photograph in photographs),
         "tiling": asdict(tiling) if tiling else None,
         "label_mode": labels,
         "seed": seed,

@@ -14,7 +14,9 @@ from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
 from defectory.datasets.old_lines import OLD_FORMATS, lifted
 from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
+from defectory.models import is_name
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 
 MAX_LINES = 250_000  # of a manifest where nothing else is set: 250 to 450 MB in memory
 LINE_BYTES = 2048  # that a line has on average at most: one has some 450, with its verdict and scores 1000
@@ -111,7 +113,7 @@ def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[Ma
         try:
             yield _line(text)
         except ValidationError as error:
-            fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": e["msg"] for e in error.errors()}
+            fields = {f"line {number}: {'.'.join(map(str, e['loc'])) or 'line'}": why_of(e) for e in error.errors()}
             raise InvalidInput(
                 f"{name}, line {number}: {'; '.join(f'{k}: {v}' for k, v in fields.items())}", fields
             ) from error
@@ -238,6 +240,8 @@ def read_card(store: ObjectStore, name: str) -> dict[str, Any]:
     Raises:
         NotFound: no dataset of this name (or one that was never finished).
     """
+    if not is_name(name):
+        raise NotFound(f"dataset {name!r} does not exist in {store.url}; `defectory dataset list` lists those that do")
     if not store.exists(card_key(name)):
         raise NotFound(
             f"dataset {name!r} does not exist in {store.url}; `defectory ingest DIR --name {name}` makes one"

@@ -14,7 +14,15 @@ from defectory.datasets.layouts.source import SourceFile
 from defectory.datasets.layouts.tree import MAX_FILE_BYTES
 from defectory.datasets.tiles import Tile, Tiling, strip_warning, tiles_of
 from defectory.errors import Corrupted, DefectoryError, InvalidInput
-from defectory.imaging import Fit, decode, encode_png, is_grey, read_header
+from defectory.imaging import (
+    Fit,
+    decode,
+    encode_png,
+    is_grey,
+    largest_value,
+    may_use_fewer_bits,
+    read_header,
+)  # fmt: skip
 
 _ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}  # others are called as their format
 
@@ -69,6 +77,7 @@ class Photograph:
     mask: Stored | None
     tile: Tile | None = None  # None: it is the whole file
     mask_left_out: str = ""  # why a mask that the layout names is not taken
+    deep: bool = False  # it is stored with 16 bits a value
     unmarked: bool = False  # a tile of a defective part that has no mask: nobody knows whether the defect is on it
 
     @property
@@ -100,7 +109,8 @@ def read_photographs(root: Path, file: SourceFile, reading: Reading) -> list[Pho
         return list(_tiles(file, reading, image, mask, left_out, structure))
     ending = _ENDINGS.get(opened.format, opened.format.lower())
     stored = Stored(path, hashlib.sha256(content).hexdigest(), ending)
-    return [_photograph(file, reading, stored, image, mask, left_out, structure)]
+    deep = may_use_fewer_bits(content[:32]) and largest_value(content) is not None
+    return [replace(_photograph(file, reading, stored, image, mask, left_out, structure), deep=deep)]
 
 
 def masks_left_out(photographs: Sequence[Photograph]) -> list[list[str]]:

@@ -19,6 +19,7 @@ from defectory.storage.store import CHUNK_BYTES, ObjectInfo
 from defectory.storage.whole_file import whole_file
 
 STAGING = ".staging"  # no key starts with '.', so half-written files are never listed
+HELD = (STAGING, "datasets", "models", "runs", "operations")  # one of them, by which a folder is known to be a store
 
 log = logging.getLogger(__name__)  # of the standard library, since programs that set up nothing use stores too
 
@@ -26,9 +27,13 @@ log = logging.getLogger(__name__)  # of the standard library, since programs tha
 class FolderStore(Rooted):
     """ObjectStore over a folder: a write goes to a file of its own, then takes its name in one step."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, make: bool = True) -> None:
         self._root = str(Path(folder).absolute())
         super().__init__(f"file://{self._root}")
+        if not make:
+            if not any(Path(self._root, name).is_dir() for name in HELD):
+                raise NotFound(f"there is no store at {self.url}")
+            return
         try:
             Path(self._root).mkdir(parents=True, exist_ok=True)
             with beneath.folder(self._root, [STAGING], make=True):

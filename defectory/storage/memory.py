@@ -1,4 +1,4 @@
-"""A store in this process's memory, for tests."""
+"""A store in this process's memory: for tests, and in place of one that does not exist yet."""
 
 import hashlib
 import threading
@@ -14,8 +14,8 @@ from defectory.storage.store import CHUNK_BYTES, ObjectInfo
 class MemoryStore(Rooted):
     """ObjectStore over a dictionary; safe to use from many threads."""
 
-    def __init__(self) -> None:
-        super().__init__("memory://store")
+    def __init__(self, url: str = "memory://store") -> None:
+        super().__init__(url)
         self._objects: dict[str, bytes] = {}
         self._modified: dict[str, datetime] = {}
         self._lock = threading.Lock()

@@ -37,7 +37,7 @@ EXHAUSTED = {"XMinioStorageFull", "QuotaExceeded", "EntityTooLarge", "Insufficie
 class S3Store(Rooted):
     """ObjectStore over a bucket, optionally under a prefix."""
 
-    def __init__(self, bucket: str, prefix: str, settings: S3Settings) -> None:
+    def __init__(self, bucket: str, prefix: str, settings: S3Settings, *, make: bool = True) -> None:
         super().__init__(f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
@@ -56,7 +56,7 @@ class S3Store(Rooted):
                     credentials=settings.credentials,
                     http_client=self._http,
                 )
-                self._make_bucket()
+                self._find_bucket(make)
         except Unavailable as error:
             if why := _untrusted(error):  # which no waiting mends
                 right = f"name the PEM file of the authority that signed it in {AUTHORITIES[0]}"
@@ -146,9 +146,11 @@ class S3Store(Rooted):
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _make_bucket(self) -> None:
+    def _find_bucket(self, make: bool) -> None:
         if self._client.bucket_exists(self._bucket):
             return
+        if not make:
+            raise NotFound(f"there is no store at {self.url}")
         try:
             self._client.make_bucket(self._bucket)
         except S3Error as error:

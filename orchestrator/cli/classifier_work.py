@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
     content_of,
     dataset_uri,
     derived_request_id,
+    new_name,
     opened,
     session,
     store_url,
@@ -36,7 +37,7 @@ DECIDED: Literal["decision_agreement"] = (
 @with_settings({"input_px": "input", "width_multiplier": "width", "good_label": "good"})
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
-    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.", callback=new_name)],
     training: ClassifierTraining,
     cycles: FoldedCycles,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of the first cycle.")] = 0,

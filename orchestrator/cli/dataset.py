@@ -2,12 +2,13 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from defectory.depth import FULL_DEPTH
 from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
 from orchestrator.cli.output import emit, path_or_uri, table
@@ -76,6 +77,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
         "parts": len({line.group or line.file.sha256 for line in lines}),
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
+    shown |= {"bits": _stored_bits(card)} if card else {}
     emit(shown, as_json, in_sections(shown))
 
 
@@ -240,6 +242,20 @@ def _lines(store: ObjectStore, dataset: str) -> "Sequence[ManifestLine]":
 
 def _by_split(card: dict[str, Any]) -> dict[str, int]:
     return {split: sum(labels.values()) for split, labels in card.get("counts", {}).items()}
+
+
+def _stored_bits(card: Mapping[str, object]) -> int | None:
+    """Bits of a value as pictures are stored: those that files of 16 bits use, else 8; None where a card of before
+    does not say.
+
+    A card's own are those that files of 16 bits are read with, also where there are none.
+    """
+    match card:
+        case {"bits": int(bits), "deep": int(deep)}:
+            return bits if deep else 8
+        case {"bits": int(bits)} if bits < FULL_DEPTH:
+            return bits
+    return None
 
 
 def _named(line: "ManifestLine") -> dict[str, Any]:

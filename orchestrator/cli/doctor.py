@@ -6,21 +6,24 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import typer
 
-from defectory.errors import DefectoryError, FailedPrecondition
+from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.exit_codes import EXIT_CODES
+from defectory.machine import can_be_written
 from defectory.storage.check import check_store
 from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
-from orchestrator.cli.output import emit
+from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.pipeline.bytecode import VARIABLE, Bytecode, bytecode
 
 NEEDED_BY = {
     "grpcio": "everything", "protobuf": "everything", "numpy": "everything", "pillow": "everything",
@@ -63,6 +66,7 @@ def examine(url: str, weights: str) -> Iterator[Finding]:
     """Every check, in the order in which a person would mend things."""
     yield _python()
     yield from (_package(name, user) for name, user in NEEDED_BY.items())
+    yield from _starts(bytecode(), os.environ)
     yield _store(url)
     yield _disk(url)
     yield from _ports()
@@ -84,15 +88,39 @@ def _package(name: str, user: str) -> Finding:
         return Finding(name, "wrong", f"absent; {user} cannot start", "run `make install`, or install defectory[all]")
 
 
+def _starts(compiled: Bytecode | None, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether a service starts in seconds, or compiles its framework first; nothing where there is none."""
+    if compiled is None:
+        return
+    what, package, folder = "starts of services", compiled.package, compiled.folder
+    if compiled.is_kept:
+        yield Finding(what, "ok", f"the frameworks are compiled, e.g. in {folder}")
+    elif not compiled.is_writable:
+        slow = f"{package} is not compiled, and {folder} cannot be written: every start compiles it anew, for minutes"
+        mend = "set PYTHONPYCACHEPREFIX to a folder that can be written, or have `make install` run by whoever may"
+        yield Finding(what, "note", slow, mend)
+    elif environ.get(VARIABLE):
+        slow = f"{VARIABLE} is set, and {package} is not compiled: programs of your own compile it anew at every start"
+        mend = f"`make install` compiles it once; services that `defectory` starts keep it whatever {VARIABLE} says"
+        yield Finding(what, "note", slow, mend)
+    else:
+        mend = "the first start compiles it and takes a minute longer; `make install` does that beforehand"
+        yield Finding(what, "note", f"{package} is not compiled yet", mend)
+
+
 def _store(url: str) -> Finding:
+    mend = "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
     try:
         check_store(opened(url))
+    except NotFound:
+        parts = urlsplit(url)
+        if parts.scheme == "file" and not can_be_written(Path(unquote(parts.path))):
+            return Finding("store", "wrong", f"{url} is not there, and cannot be made", mend)
+        first = "the first `defectory run` or `defectory ingest` makes it; --store or DEFECTORY_STORE names another"
+        return Finding("store", "note", f"there is none at {path_or_uri(url)} yet", first)
     except FailedPrecondition as error:
         return Finding("store", "wrong", str(error), "use a server that docs/decisions/0004-s3-server.md names")
     except DefectoryError as error:
-        mend = (
-            "see that the folder may be written or the S3 server answers (DEFECTORY_S3_ENDPOINT, AWS_ACCESS_KEY_ID, …)"
-        )
         return Finding("store", "wrong", f"{url}: {error}", mend)
     return Finding("store", "ok", f"{url} can be written and read, and knows conditional writes")
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defectory.storage import ObjectStore
-from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, derived_request_id, opened, session, store_url
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    Verbose,
+    dataset_uri,
+    derived_request_id,
+    new_name,
+    opened,
+    session,
+    store_url,
+)
 from orchestrator.cli.output import emit
 from orchestrator.cli.work import work
 
@@ -19,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Edited pictures: by recipe, and by hand (docs/edits.md)."
 )
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Its name, or the URI of its manifest.")]
-Name = Annotated[str, typer.Option("--name", help="Name of the dataset to write.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the dataset to write.", callback=new_name)]
 
 
 @app.command()
@@ -50,10 +60,12 @@ def recipe(
     """
     from defectory.errors import InvalidInput
     from defectory.validation import validated
+    from orchestrator.cli.sources import PIPELINES, check_is_file
     from orchestrator.edits.heat import without_masks
     from orchestrator.edits.making import edit_by_recipe
     from orchestrator.edits.recipe import EditRecipe, read_recipe
 
+    check_is_file(recipe, "recipe", PIPELINES)
     settings, store_ = read_recipe(recipe), opened(store)
     if around:
         settings = validated(EditRecipe, {**settings.model_dump(), "around": around})

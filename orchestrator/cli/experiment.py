@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import AsJson, Store, Verbose, Weights, store_url, weights_content, weights_file
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    Verbose,
+    Weights,
+    opened_or_empty,
+    store_url,
+    weights_content,
+    weights_file,
+)  # fmt: skip
 from orchestrator.cli.output import emit, path_or_uri
 
 if TYPE_CHECKING:
@@ -44,7 +53,7 @@ def experiment(
     defectory experiment examples/experiments/magnetic_tile.yaml --out build/proof
     """
     from defectory.errors import InvalidInput
-    from defectory.storage import open_store
+    from orchestrator.cli.sources import PIPELINES, check_is_file
     from orchestrator.pipeline.checks import stop_on
     from orchestrator.proof.preview import preview
     from orchestrator.proof.spec import ExperimentSpec, read_spec
@@ -56,9 +65,12 @@ def experiment(
     if spec_file is None:
         right = "give a spec file"
         raise InvalidInput(f"nothing to compare: {right}", {"spec": right})
+    check_is_file(spec_file, "spec file", PIPELINES)
     spec = read_spec(spec_file)
     url = store_url(store)
-    known = preview(open_store(url), spec, weights=weights_file(weights), weights_content=weights_content(weights))
+    known = preview(
+        opened_or_empty(store), spec, weights=weights_file(weights), weights_content=weights_content(weights)
+    )
     if dry_run:
         _emit_preview(spec, known, as_json)
         stop_on(known.concerns)
@@ -68,6 +80,7 @@ def experiment(
 
 def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbose: bool) -> "RunResult":
     from defectory.storage import open_store
+    from orchestrator.pipeline.at_work import at_work
     from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
@@ -79,6 +92,7 @@ def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbo
 
     store, line = open_store(url), experiment_line(spec)
     with (
+        at_work(store, "experiments", spec.name),
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):

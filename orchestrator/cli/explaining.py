@@ -1,6 +1,7 @@
 """`defectory explain`: what a classifier looked at."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ import typer
 from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
 from defectory.job_settings.explaining import ExplainingMany
+from defectory.models import resolve
 from orchestrator.cli.options import (
     AsJson,
     Session,
@@ -72,6 +74,8 @@ def explain(
     images = _images_of(source, store)
     manifest_uri = "" if images else _manifest_of(source, store)
     _check_effect(context, bool(images), models)
+    if images and not os.environ.get("DEFECTORY_EXPLAINER_ADDRESS"):
+        resolve(opened(store), "classifier", models[0])  # first: for one that is not there no explainer is started
     if Path(source).is_file():
         result = _explain_files({source: out or Path("overlay.png")}, models[0], label, how, store_url(store), verbose)
         emit(result["explanations"][0], as_json)
@@ -107,12 +111,18 @@ def _beside(folder: Path, image: Path) -> Path:
 
 def _manifest_of(dataset: str, store: str) -> str:
     """The manifest's URI; NotFound for what is neither a file nor a dataset."""
+    from defectory.alike import did_you_mean
+    from defectory.datasets.listing import dataset_names
+    from orchestrator.cli.pictures import SUFFIXES
+    from orchestrator.cli.sources import meant_path
+
     store_ = opened(store)
     try:
         return dataset_uri(store_, dataset)
     except NotFound as error:
+        meant = meant_path(Path(dataset), SUFFIXES) or did_you_mean(dataset, dataset_names(store_))
         raise NotFound(
-            f"there is no file {dataset}, and no dataset of that name in {path_or_uri(store_.url)}"
+            f"there is no file {dataset}, and no dataset of that name in {path_or_uri(store_.url)}{meant}"
         ) from error
 
 
@@ -224,7 +234,6 @@ def _explain_dataset(
 ) -> None:
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
-    from defectory.models import resolve
     from orchestrator.pipeline.methods import EXPLAIN_IMAGES
 
     store_ = opened(store)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from defectory.errors import InvalidInput
-from defectory.job_settings.generator_training import GeneratorTraining
+from defectory.job_settings.generator_training import STARTER, GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering, PreviewRendering, Truncation
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
@@ -19,6 +19,7 @@ from orchestrator.cli.options import (
     content_of,
     dataset_uri,
     derived_request_id,
+    new_name,
     opened,
     session,
     store_url,
@@ -43,7 +44,7 @@ SHOWN = ["model", "label", "resolution_px", "kimg", "augment_p", "weights_sha256
 @with_settings({"r1_gamma": "gamma", "augment_mode": "augment", "resolution_px": "resolution"})
 def train(
     dataset: Annotated[str, typer.Argument(help="Dataset, by name or by its manifest's URI.")],
-    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.", callback=new_name)],
     label: Annotated[str, typer.Option("--label", help="Label whose images are learned.")] = "",
     labels: Annotated[
         str, typer.Option("--labels", metavar="A,B,…", help="In place of it: labels of one class-conditional model.")
@@ -77,9 +78,12 @@ def train(
 
     store_ = opened(store)
     manifest_uri = dataset_uri(store_, dataset)
+    start = _start(init, training)
+    if start not in ("", STARTER):
+        with_version(store_, start)  # before a service is started
     request = generator_pb2.TrainGeneratorRequest(
         manifest_uri=manifest_uri, label=label, name=name, settings=fill(generator_pb2.TrainingSettings(), training),
-        seed=seed, initial_model=_start(init, training),
+        seed=seed, initial_model=start,
         labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
     request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
@@ -101,7 +105,9 @@ def _start(init: str, training: GeneratorTraining) -> str:
 @with_settings({"noise_mode": "noise"})
 def synthesize(
     model: Annotated[str, typer.Option("--model", help='"name" (its newest version) or "name/version".')],
-    dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset to write; else derived.")] = "",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Name of the dataset to write; else derived.", callback=new_name)
+    ] = "",
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="Number of images; 100, where no --seeds are.")
     ] = None,
@@ -133,8 +139,8 @@ def synthesize(
     if seeds and count is not None:
         right = "a count (with --first-seed) or seeds one by one, not both"
         raise InvalidInput(f"--count and --seeds are given: {right}", {"count": right, "seeds": right})
-    store_ = opened(store)
     chosen = parse_numbers(seeds, "seeds") if seeds else []
+    store_ = opened(store)
     request = generator_pb2.SynthesizeRequest(
         model=with_version(store_, model), count=len(chosen) or count or DEFAULT_COUNT, first_seed=first_seed,
         seeds=chosen, class_label=class_label, restore_size=restore_size,
@@ -158,7 +164,7 @@ def synthesize(
 @app.command(name="import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A .pkl or .safetensors.")],
-    name: Annotated[str, typer.Option("--name", help="Name of the model to make.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model to make.", callback=new_name)],
     label: Annotated[
         str, typer.Option("--label", help="Label of which it makes images; an export has one already.")
     ] = "",
@@ -175,7 +181,7 @@ def import_(
     from defectory.api.generator.v1 import generator_pb2
     from orchestrator.pipeline.methods import IMPORT_GENERATOR
 
-    uri = stored_file(opened(store), file)
+    uri = stored_file(opened(store, make=True), file)
     field = "safetensors_uri" if file.suffix.lower() == ".safetensors" else "pickle_uri"
     request = generator_pb2.ImportGeneratorRequest(**{field: uri}, name=name, label=label)
     request.request_id = derived_request_id("import", request)
@@ -247,6 +253,7 @@ def preview(
     from orchestrator.pipeline.methods import PREVIEW
 
     numbers = parse_numbers(seeds, "seeds")
+    model = with_version(opened(store), model)
     request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
     with session(store_url(store), verbose=verbose) as services, services.step(f"preview {model}"):
         response = services.clients.call(PREVIEW, request)

@@ -93,9 +93,9 @@ def interpolate(
     from defectory.job_settings.messages import fill
     from orchestrator.pipeline.methods import INTERPOLATE
 
-    store_ = opened(store)
+    numbers, store_ = parse_numbers(seeds, "seeds"), opened(store)
     request = generator_pb2.InterpolateRequest(
-        model=with_version(store_, model), seeds=parse_numbers(seeds, "seeds"), frames=frames, space=space, loop=loop,
+        model=with_version(store_, model), seeds=numbers, frames=frames, space=space, loop=loop,
         format=out.suffix.removeprefix("."), fps=fps, class_labels=_names(class_labels),
     )  # fmt: skip
     request = fill(request, rendering)
@@ -133,11 +133,12 @@ def mix(
     from defectory.job_settings.messages import fill
     from orchestrator.pipeline.methods import MIX_STYLES
 
-    store_ = opened(store)
     request = generator_pb2.MixStylesRequest(
-        model=with_version(store_, model), rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
+        rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
         styles=parse_numbers(styles, "styles", MAX_STYLES), class_labels=_names(class_labels),
     )  # fmt: skip
+    store_ = opened(store)
+    request.model = with_version(store_, model)
     request = fill(request, rendering)
     request.request_id = derived_request_id("mix", weights_of(store_, request.model), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"mixtures of {request.model}"):

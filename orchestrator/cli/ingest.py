@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
-from orchestrator.cli.options import AsJson, Store, Verbose, opened
+from orchestrator.cli.options import AsJson, Store, Verbose, new_name, opened
 from orchestrator.cli.output import emit, first_of, in_lines
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import DataSettings, IngestSettings
@@ -23,7 +23,9 @@ NAMES = {"test_augmentations": "test_augmentation"}
 def ingest(
     directory: Annotated[Path, typer.Argument(help="A folder in one of the layouts of docs/ingest.md, or a table.")],
     *,
-    name: Annotated[str, typer.Option("--name", help="Name of the dataset; needed unless --dry-run.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the dataset; needed unless --dry-run.", callback=new_name)
+    ] = "",
     store: Store = "",
     reading: IngestSettings,
     dry_run: Annotated[
@@ -64,7 +66,7 @@ def ingest(
     with Display(verbose=True) as display:  # what was recognised is what it is asked for
         display.started("ingest", str(directory))
         watched = WatchedStep(display, "ingest")
-        result = ingest_folder_outputs(data, opened(store), name, watched.progress, watched.warn)
+        result = ingest_folder_outputs(data, opened(store, make=True), name, watched.progress, watched.warn)
         for path, why in result.skipped if verbose else ():
             display.say(f"  skipped {path}: {why}")
         watched.finished(time.monotonic() - clock, in_words(result))

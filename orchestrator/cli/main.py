@@ -12,6 +12,7 @@ from defectory.errors import DefectoryError
 from defectory.exit_codes import EVICTED, INTERNAL, INTERRUPTED, exit_code
 from orchestrator.cli.lazy import commands_at
 from orchestrator.cli.output import emit_error
+from orchestrator.cli.program import program
 
 HELP = """Makes the defect images a factory does not have, and proves whether they help.
 
@@ -106,7 +107,7 @@ def main() -> None:
         emit_error(error, as_json)
         sys.exit(exit_code(error))
     except Stopped as stopped:
-        again = shlex.join(["defectory", *sys.argv[1:]])
+        again = f"{program()} {shlex.join(sys.argv[1:])}"
         sys.stderr.write(f"\nstopped; the same command goes on where this one was:\n  {again}\n")
         sys.exit(stopped.exit_code)
     except Exception as error:

@@ -9,7 +9,7 @@ import typer
 
 from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.serving.operations.record import State, list_operations, read_progress, read_record
-from defectory.storage import ObjectStore, open_store
+from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, opened, session, store_url
 from orchestrator.cli.output import emit, path_or_uri, table
 
@@ -56,12 +56,12 @@ def cancel(
         right = "use operations/<service>/<id>, as `defectory operations list` shows it"
         raise InvalidInput(f"{operation!r} is no operation's name: {right}", {"operation": right})
     _, service, operation_id = parts
-    url = store_url(store)
+    store_ = opened(store)
     with suppress(Corrupted):  # it is stopped all the same
-        read_record(open_store(url), service, operation_id)  # no service is started for one that does not exist
-    with session(url, verbose=verbose) as services, services.step(f"cancel {operation_id}"):
+        read_record(store_, service, operation_id)  # no service is started for one that does not exist
+    with session(store_url(store), verbose=verbose) as services, services.step(f"cancel {operation_id}"):
         services.clients.cancel(service, f"operations/{operation_id}")
-        state = _ended(open_store(url), service, operation_id)
+        state = _ended(store_, service, operation_id)
     emit({"operation": operation, "cancelled": state is State.CANCELLED, "state": state or UNREADABLE}, as_json)
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from defectory.errors import NotFound
+from defectory.models import check_name
 from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.sources import meant_store, of_this_machine
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.clients import ServiceClients
@@ -33,6 +36,15 @@ Weights = Annotated[
 MODEL_HELP = '"name" (its version labelled stable, else the newest), "name/version" or "name/label".'
 ClassifierModel = Annotated[str, typer.Argument(help=MODEL_HELP)]
 DEFAULT_FOLDER = ".defectory"
+
+
+def new_name(given: str) -> str:
+    """A callback of options that name what is to be made: known to be a name before anything is read or started."""
+    if given:
+        check_name(given)
+    return given
+
+
 STARTER = "starter"  # the classifier to start from that is shipped with the package
 
 
@@ -42,9 +54,30 @@ def store_url(given: str) -> str:
     return url if "://" in url else Path(url).expanduser().absolute().as_uri()
 
 
-def opened(given: str) -> ObjectStore:
-    """The store of a command."""
-    return open_store(store_url(given))
+def opened(given: str, *, make: bool = False) -> ObjectStore:
+    """The store of a command.
+
+    Args:
+        make: the command fills one; others work on what is there, and a mistyped name makes no folder.
+
+    Raises:
+        NotFound: there is none, and none is to be made.
+    """
+    url = store_url(given)
+    try:
+        return open_store(url, make=make)
+    except NotFound as error:
+        raise NotFound(f"{error}{meant_store(url, given)}") from None
+
+
+def opened_or_empty(given: str) -> ObjectStore:
+    """The store of a command, for looking before it works; an empty one in place of one that is not there yet."""
+    from defectory.storage.memory import MemoryStore
+
+    try:
+        return opened(given)
+    except NotFound:
+        return MemoryStore(store_url(given))
 
 
 def dataset_uri(store: ObjectStore, dataset: str) -> str:
@@ -56,14 +89,14 @@ def dataset_uri(store: ObjectStore, dataset: str) -> str:
     from defectory.alike import did_you_mean
     from defectory.datasets.listing import dataset_names
     from defectory.datasets.manifest import manifest_key, read_card
-    from defectory.errors import NotFound
 
     if "://" in dataset:
         return dataset
     try:
         read_card(store, dataset)
     except NotFound as error:
-        raise NotFound(f"{error}{did_you_mean(dataset, dataset_names(store))}") from None
+        meant = did_you_mean(dataset, dataset_names(store)) or of_this_machine(dataset)
+        raise NotFound(f"{error}{meant}") from None
     return store.uri(manifest_key(dataset))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
+from orchestrator.cli.program import as_typed
 
 FILE_URI = re.compile(r"file://[^\s`'\",;:)]+")
 SHOWN_NAMES = 3  # of files that were left out
@@ -17,7 +18,7 @@ def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     else:
-        sys.stdout.write((text or in_lines(result)) + "\n")
+        sys.stdout.write(as_typed(text or in_lines(result)) + "\n")
     sys.stdout.flush()
 
 
@@ -25,7 +26,7 @@ def emit_error(error: DefectoryError, as_json: bool) -> None:
     """Say what went wrong, field by field where it is the input."""
     fields = error.fields if isinstance(error, InvalidInput) else {}
     lines = [f"error: {error}", *(f"  {name}: {why}" for name, why in fields.items() if why not in str(error))]
-    sys.stderr.write(FILE_URI.sub(lambda uri: path_or_uri(uri[0]), "\n".join(lines)) + "\n")
+    sys.stderr.write(as_typed(FILE_URI.sub(lambda uri: path_or_uri(uri[0]), "\n".join(lines))) + "\n")
     if as_json:
         emit({"error": {"kind": type(error).__name__, "message": str(error), "fields": fields}}, as_json=True)
 

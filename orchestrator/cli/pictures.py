@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defectory.errors import Corrupted, DefectoryError, InvalidInput, NotFound, Refused
+from orchestrator.cli.sources import meant_path
 
 if TYPE_CHECKING:
     from defectory.api.classifier.v1.classifier_pb2 import ImageSource
@@ -43,7 +44,7 @@ def named(arguments: Sequence[str]) -> Named:
             images.update(dict.fromkeys(of_it))
             left_out += [str(path) for path in files if path.suffix.lower() not in SUFFIXES]
         else:
-            raise NotFound(f"there is no file or folder {argument}")
+            raise NotFound(f"there is no file or folder {argument}{meant_path(Path(argument), SUFFIXES)}")
     return Named(list(images), left_out)
 
 

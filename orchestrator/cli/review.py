@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import browser
 from orchestrator.cli.options import AsJson, Store, opened
 from orchestrator.cli.output import emit
 
@@ -40,8 +41,6 @@ def review(
     defectory review demo
     defectory review screws --dataset --port 0 --no-open
     """
-    import webbrowser
-
     from defectory.settings import reading_from_environment
     from orchestrator.review.serving import Address, new_token, serve
     from orchestrator.review.subject import read_subject
@@ -60,8 +59,8 @@ def review(
     def ready(url: str) -> None:
         emit({"url": url, "pictures": len(subject.lines)}, as_json, f"{len(subject.lines)} pictures to review: {url}")
         sys.stderr.write("served to this address only, and nothing is sent to anybody; Ctrl-C stops\n")
-        if open_page and not as_json:
-            webbrowser.open(url)
+        if open_page and not as_json and not browser.open_page(url):
+            sys.stderr.write("no browser can be opened here: open the address above in one\n")
 
     def ended(documents: dict[str, str]) -> None:
         for uri in documents.values():

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.ingest import NAMES, summary_in_words
-from orchestrator.cli.options import AsJson, Store, Verbose, Weights, store_url, weights_content, weights_file
+from orchestrator.cli.options import (
+    AsJson,
+    Store,
+    Verbose,
+    Weights,
+    opened_or_empty,
+    store_url,
+    weights_content,
+    weights_file,
+)  # fmt: skip
 from orchestrator.cli.output import emit, table
+from orchestrator.cli.program import program
 from orchestrator.cli.setting_options import with_settings
 from orchestrator.pipeline.data_settings import IngestSettings
 
@@ -95,15 +105,18 @@ def run(
         emit({"pipeline_file": str(write)}, as_json, f"{write} is what would run; `defectory run {write}` runs it")
         return
     url = store_url(store)
-    opened = open_store(url)
     known = preview(
-        opened, settings, first=first, weights=weights_file(weights), weights_content=weights_content(weights)
+        opened_or_empty(store),
+        settings,
+        first=first,
+        weights=weights_file(weights),
+        weights_content=weights_content(weights),
     )
     if dry_run:
         emit_preview(known, settings.name, as_json)
         stop_on(known.concerns)
         return
-    emit_result(_run(url, opened, settings, known, first, weights, verbose), settings, as_json, store)
+    emit_result(_run(url, open_store(url), settings, known, first, weights, verbose), settings, as_json, store)
 
 
 def read_settings(
@@ -150,6 +163,7 @@ def _run(
     verbose: bool,
 ) -> "RunResult":
     from orchestrator.pipeline import pace
+    from orchestrator.pipeline.at_work import at_work
     from orchestrator.pipeline.checks import warn_or_stop
     from orchestrator.pipeline.clients import ServiceClients
     from orchestrator.pipeline.display import Display
@@ -162,11 +176,12 @@ def _run(
     from orchestrator.pipeline.runner import run_line
 
     with (
+        at_work(store, "runs", settings.name),
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         warn_or_stop(known.concerns, display.warn)
-        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()))
+        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()), program=program())
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
         services = ServiceClients(endpoints, display.warn)

@@ -3,6 +3,7 @@
 import shlex
 
 from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.program import program
 from orchestrator.pipeline import outputs as keys
 from orchestrator.pipeline.outputs import Model
 from orchestrator.pipeline.progress import clock
@@ -68,11 +69,12 @@ def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> 
     best = max(helped, key=lambda name: differences[name].f1.mean, default=settings.arms[0].name)
     model = result.outputs[keys.trained(best)].name
     where = f" --store {shlex.quote(store)}" if store else ""
-    looked_at = [f"defectory review {result.run}{where}"] if keys.REVIEW in result.outputs else []
+    called = program()
+    looked_at = [f"{called} review {result.run}{where}"] if keys.REVIEW in result.outputs else []
     return [
         *looked_at,
-        f"defectory classifier classify {model} part.png{where}",
-        f"defectory explain part.png --model {model} --out part-why.png{where}",
+        f"{called} classifier classify {model} part.png{where}",
+        f"{called} explain part.png --model {model} --out part-why.png{where}",
     ]
 
 

@@ -1,6 +1,5 @@
 """`defectory runs` and `defectory open`: which runs there are, what they found, and their reports."""
 
-import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,10 @@ import typer
 from defectory.alike import did_you_mean
 from defectory.errors import FailedPrecondition, NotFound
 from defectory.storage import ObjectStore
+from orchestrator.cli.browser import open_page
 from orchestrator.cli.options import AsJson, Store, opened
 from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.program import program
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.run_list import KnownRun
@@ -23,6 +24,7 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     \b
     defectory runs
     """
+    from defectory.serving.operations.leases import owner_of
     from orchestrator.pipeline.run_list import list_runs
     from orchestrator.pipeline.work import unfinished_work
 
@@ -30,6 +32,7 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     all_runs = list_runs(store_)
     names = [run.name for run in all_runs]
     running = {work.run_of(names) for work in unfinished_work(store_) if work.state == "running"}
+    running |= {name for name in names if owner_of(store_, "runs", name)}
     rows = [_row(run, run.name in running, store) for run in all_runs]
     text = "\n\n".join(_text(row) for row in rows)
     emit({"runs": rows}, as_json, text or f"there is no run in {path_or_uri(store_.url)}")
@@ -55,8 +58,9 @@ def open_(
         more = did_you_mean(run, known) or "; `defectory runs` lists those that are there"
         raise NotFound(f"there is no run {run!r} in {path_or_uri(store_.url)}{more}")
     report = _report_file(store_, run)
-    is_opened = not only_print and webbrowser.open(report.as_uri())
-    emit({"run": run, "report": str(report), "opened": is_opened}, as_json, str(report))
+    is_opened = not only_print and open_page(report.as_uri())
+    said = str(report) if is_opened or only_print else f"no browser can be opened here; the report is {report}"
+    emit({"run": run, "report": str(report), "opened": is_opened}, as_json, said)
 
 
 def _report_file(store: ObjectStore, run: str) -> Path:
@@ -104,7 +108,7 @@ def _row(run: "KnownRun", is_running: bool, store: str) -> dict[str, object]:
         "verdict": run.verdict,
         "report": path_or_uri(run.report_uri) if run.report_uri else "",
         "next": {
-            "finished": f"defectory open {shlex.quote(run.name)}{where}", "running": f"defectory status{where}",
+            "finished": f"{program()} open {shlex.quote(run.name)}{where}", "running": f"{program()} status{where}",
             "not finished": goes_on,
         }.get(state, ""),
         "error": run.broken,

@@ -60,6 +60,7 @@ def serve(
     defectory serve classifier --model screws --model cables=3 --engine openvino --threads 4
     """
     from defectory.errors import InvalidInput
+    from orchestrator.pipeline.bytecode import with_bytecode
     from orchestrator.pipeline.embedded import SERVICES
 
     del as_json  # a service always says where it listens as JSON
@@ -78,7 +79,8 @@ def serve(
     for flag, value in given.items():
         arguments += [flag, str(value)] if value is not None else []
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", f"services.{service}", *arguments])
+    program = [sys.executable, "-m", f"services.{service}", *arguments]
+    os.execve(sys.executable, program, with_bytecode(os.environ))
 
 
 def up(

@@ -24,7 +24,8 @@ from pydantic_core import PydanticCustomError
 
 from defectory.errors import InvalidInput
 from defectory.job_settings.base import JobSettings
-from defectory.validation import validated, why_of
+from defectory.validation import validated
+from defectory.wording import why_of
 from orchestrator.cli.described import Described, described
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -127,7 +128,7 @@ def _parser(field: FieldInfo) -> Callable[[str], Any]:
         try:
             return adapter.validate_python(text)
         except ValidationError as error:
-            raise PydanticCustomError("setting", "{why}", {"why": why_of(error.errors()[0])}) from error
+            raise PydanticCustomError("setting", "{why}", {"why": why_of(error.errors()[0], field)}) from error
 
     return parse
 

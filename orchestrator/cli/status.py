@@ -12,6 +12,7 @@ import typer
 from defectory.errors import InvalidInput, NotFound
 from orchestrator.cli.options import AsJson, Store, opened, store_url
 from orchestrator.cli.output import emit
+from orchestrator.cli.program import program
 from orchestrator.cli.runs import when
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def logs(
     if service not in SERVICES:
         right = f"use operations/<service>/<id>, as `defectory status` shows it, or one of {', '.join(SERVICES)}"
         raise InvalidInput(f"{operation!r} is no operation's name: {right}", {"operation": right})
+    opened(store)
     path = log_folder(store_url(store)) / f"{service}.log"
     if not path.is_file():
         raise NotFound(
@@ -132,6 +134,6 @@ def _text(rows: Sequence[Mapping[str, object]], state: str) -> str:
         changed = f", {when(str(row['changed']))}" if row["changed"] else ""
         lines.append(f"    {row['operation']}{changed}")
         lines += [f"    do:  {row['do']}"] if row["do"] else []
-        lines += [f"    log: defectory logs {row['operation']}"] if state == "failed" else []
+        lines += [f"    log: {program()} logs {row['operation']}"] if state == "failed" else []
     left = len(rows) - len(shown)
-    return "\n".join([*lines, *([f"  … and {left} more: defectory operations list"] if left else [])])
+    return "\n".join([*lines, *([f"  … and {left} more: {program()} operations list"] if left else [])])

@@ -203,11 +203,12 @@ def of_disk(store_url: str, source: Source, settings: PipelineSettings) -> Itera
     if parts.scheme != "file":
         return
     folder = Path(unquote(parts.path))
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())  # a run makes its store
     photographs = sum(
         (source.root / file.path).stat().st_size for file in source.files if (source.root / file.path).exists()
     )
     synthetic = 2 * 2 * settings.synthesis.quota * settings.generator.resolution_px**2 * 3
-    needed, free = photographs + synthetic + MODELS_BYTES, shutil.disk_usage(folder).free
+    needed, free = photographs + synthetic + MODELS_BYTES, shutil.disk_usage(there).free
     if free < needed:
         yield Concern(
             f"the store {folder} has {free / GIB:.1f} GiB left and the run needs about {needed / GIB:.1f}: make room, "

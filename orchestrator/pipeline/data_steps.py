@@ -79,6 +79,17 @@ def check_labels(labels: Sequence[str], least: int) -> None:
         )
 
 
+def check_good(labels: Sequence[str], good: str) -> None:
+    """InvalidInput unless one of the labels means a good part: defects are told from those, and so is what it costs."""
+    if good not in labels:
+        right = f"add a folder `{good}` of them, or name the label that is good with --good LABEL"
+        raise InvalidInput(
+            f"no photograph is of a good part (the labels are {', '.join(sorted(labels))}), and the line says how many "
+            f"good parts are rejected and how many defects pass: {right}",
+            {"data.good": right},
+        )
+
+
 def _choices(data: DataSettings) -> Choices:
     return Choices(layout=data.layout, good=data.good, masks=data.masks, keep_splits=data.keep_splits)
 

@@ -21,6 +21,8 @@ MAKE_VALUE_S, MAKE_MAC_S = 5.6e-9, 2.8e-12
 WIDTHS: Mapping[str, int] = {STARTER: 1024, "": 4096}  # channel base by where a training starts
 CHANNEL_MAX = 512
 TORCH_S, TENSORFLOW_S = 5.0, 8.0  # to start a worker
+EVALUATE_S = 4.0  # a network is built, and its curves are drawn
+MADE = 3.0  # synthetic images for each that is accepted, of generators that were trained for minutes
 SNAPSHOTS, SNAPSHOT_IMAGE_S = 10, 0.012  # a training's; an image that is made and measured
 EMBED_S = 0.008  # an image through MobileNetV2 of width 1 at 224 px
 TOP_SHARE = 0.5  # of the base's work that is behind its frozen stem
@@ -63,7 +65,8 @@ def expected_counts(labels: Mapping[str, int], settings: PipelineSettings) -> Co
 def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]:
     """step -> what it takes. Steps of no account are left out, and generators whose configuration has days in mind.
 
-    How many synthetic images the filter accepts nobody knows before: every second one is assumed.
+    How many synthetic images the filter accepts nobody knows before: every third one is assumed, and no more rounds
+    than there may be.
 
     Args:
         counts: split -> label -> images.
@@ -80,14 +83,14 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
         more = synthetic if arm.takes_synthetic else 0
         by_step[trained(arm.name).step] = _evenly(_training_s(of_arm, images + more, of_arm.cycles, steps))
         tested = sum(counts.get("test", {}).values())
-        by_step[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + 1)
+        by_step[evaluated(arm.name).step] = _evenly(tested * _seen_s(of_arm, of_arm.cycles) + EVALUATE_S)
     by_step[EXPLAIN.step] = _evenly(TENSORFLOW_S + settings.explain.limit * len(settings.arms) * EXPLAIN_S)
     if synthetic:
         cycles = settings.filter.judge_cycles
         by_step[JUDGE.step] = _evenly(_training_s(settings.classifier, images, cycles, steps))
         if (trainings := list(kimg_of(settings.generator, labels, train).values())) and None not in trainings:
             by_step[GENERATORS.step] = _generators(settings.generator, [kimg or 0.0 for kimg in trainings])
-        surplus = min(2.0, settings.synthesis.surplus * settings.synthesis.max_rounds)
+        surplus = min(MADE, settings.synthesis.surplus * settings.synthesis.max_rounds)
         synthesised = sum(surplus * quota for quota in quotas.values())
         each = (
             _seen_s(settings.classifier, cycles)

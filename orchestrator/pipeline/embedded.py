@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from defectory.errors import Unavailable
 from defectory.phases import phase
 from defectory.ports import DEFAULT_PORTS
+from orchestrator.pipeline.bytecode import with_bytecode
 
 SERVICES = tuple(DEFAULT_PORTS)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
@@ -73,7 +74,7 @@ class EmbeddedServices:
         self._weights = weights
         self._ports = dict(ports or {})
         self._resume = resume
-        self._environ = dict(environ)
+        self._environ = with_bytecode(environ)
         self._children: dict[str, _Child] = {}
 
     def __enter__(self) -> Self:

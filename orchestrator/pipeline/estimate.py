@@ -11,6 +11,7 @@ from orchestrator.pipeline.plan import Decision
 from orchestrator.pipeline.settings import PipelineSettings
 
 WORTH_SAYING = 0.02  # share of the whole below which a step is not named
+BUSY = 1.5  # times as long as on an idle machine, from which on it is said
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Estimate:
         seconds: of the steps that will run and of which something is known.
         unknown: steps that will run and of which nothing is known.
         known_by: in words.
+        slowed: how many times as long it takes while others' work on this machine goes on as now; at least 1.
     """
 
     seconds: dict[str, float]
     unknown: list[str]
     known_by: str
+    slowed: float = 1.0
 
     @property
     def total_s(self) -> float:
@@ -53,7 +56,8 @@ def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, pla
             seconds[step] = expected[step].at(speed.values, speed.macs)
     ours = [step for step in seconds if step in factors]
     known_by = _known_by(ours, [step for step in seconds if step not in factors])
-    return Estimate(seconds, [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()], known_by)
+    unknown = [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()]
+    return Estimate(seconds, unknown, known_by, 1.0 if pace.addresses() else pace.slowed())
 
 
 def _computed_elsewhere(step: str, settings: PipelineSettings) -> bool:
@@ -85,6 +89,8 @@ def in_words(estimate: Estimate) -> str:
     steps = sorted(estimate.seconds.items(), key=lambda item: -item[1])
     named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * estimate.total_s]
     said = f"about {_number(estimate.total_s / divisor)} {unit}: {', '.join(named)}; {estimate.known_by}"
+    if estimate.slowed >= BUSY:
+        said += f"; about {_number(estimate.slowed)} times as long while other work keeps this machine as busy as now"
     return f"{said}; {unknown}" if estimate.unknown else said
 
 

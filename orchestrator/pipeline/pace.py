@@ -90,6 +90,16 @@ def measure() -> Speed:
     return Speed(touched / REFERENCE_VALUES, macs / REFERENCE_MACS)
 
 
+def slowed(load: float | None = None) -> float:
+    """How many times as long work takes beside all other work of this machine, where every core is shared evenly.
+
+    Args:
+        load: processes that want to run, on average over a minute; None: as the system says.
+    """
+    running = os.getloadavg()[0] if load is None else load
+    return 1 + running / (os.cpu_count() or 1)
+
+
 def _fastest(work: Callable[[], object]) -> float:
     work()
     fastest_s, until = float("inf"), time.perf_counter() + MOMENT_S / 2

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.checks import Concern, concerns
-from orchestrator.pipeline.data_steps import check_labels, recognised
+from orchestrator.pipeline.data_steps import check_good, check_labels, recognised
 from orchestrator.pipeline.durations import expected_counts
 from orchestrator.pipeline.estimate import Estimate, estimate
 from orchestrator.pipeline.line import line_of
@@ -50,6 +50,8 @@ def preview(
     source = recognised(settings.data)
     summary = summarise(source, settings.data.labels)
     check_labels(summary["becomes"], 2)
+    if not source.good:
+        check_good(summary["becomes"], settings.classifier.good_label)
     record = RunRecord(store, settings.name)
     plan = make_plan(
         line_of(settings.arms, settings.edits), settings, record, store, first=first, weights=weights_content

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapt
 from defectory.alike import did_you_mean
 from defectory.errors import Corrupted, NotFound
 from defectory.job_settings.classifier_training import as_written_before
+from defectory.models import is_name
 from defectory.phases import Spent
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
@@ -80,11 +82,12 @@ class TypedCommand(BaseModel):
 
     arguments: tuple[str, ...]  # without the program's name
     folder: str
+    program: str = "defectory"  # as it was typed in the folder
 
     @property
     def line(self) -> str:
         """As it can be typed anywhere."""
-        return f"cd {shlex.quote(self.folder)} && {shlex.join(['defectory', *self.arguments])}"
+        return f"cd {shlex.quote(self.folder)} && {self.program} {shlex.join(self.arguments)}"
 
 
 class Forced(BaseModel):
@@ -136,7 +139,7 @@ class RunRecord:
             NotFound: no such run. Corrupted: it is not what a run writes.
         """
         key = self.prefix + "pipeline.json"
-        values = self._read(key)
+        values = self._read(key) if is_name(self.name) else None
         if values is None:
             known = {info.key.split("/")[1] for info in self._store.list("runs/")}
             right = did_you_mean(self.name, known) or "; `defectory run` makes one"
@@ -145,7 +148,7 @@ class RunRecord:
             return RecordedPipeline.model_validate(values)
         except ValidationError as error:
             raise Corrupted(
-                f"what the run {self.name!r} was set to cannot be read ({error.errors()[0]['msg']}): run it again"
+                f"what the run {self.name!r} was set to cannot be read ({why_of(error.errors()[0])}): run it again"
             ) from error
 
     def write_command(self, command: TypedCommand) -> None:

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from defectory.errors import Corrupted
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 
 Document = TypeVar("Document", bound="Written")
 Figures = dict[str, float]  # metric -> value
@@ -242,4 +243,4 @@ def parsed(data: bytes, kind: type[Document], name: str) -> Document:
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(map(str, wrong["loc"]))
-        raise Corrupted(f"{name} is no {kind.__name__}: {where}: {wrong['msg']}; compute its step again") from error
+        raise Corrupted(f"{name} is no {kind.__name__}: {where}: {why_of(wrong)}; compute its step again") from error

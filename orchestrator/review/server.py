@@ -26,6 +26,7 @@ from defectory.errors import (
     Unavailable,
 )
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 from orchestrator.review import messages
 from orchestrator.review.access import Guard, Sessions
 from orchestrator.review.alike import NOT_SCORED, NOT_THIS, Features, nearest, read_features
@@ -311,7 +312,7 @@ def _read(kind: type[Read], body: bytes) -> Read:
     try:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:
-        fields = {".".join(map(str, one["loc"])) or "body": one["msg"] for one in error.errors()}
+        fields = {".".join(map(str, one["loc"])) or "body": why_of(one) for one in error.errors()}
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in list(fields.items())[:5]), fields) from error
 
 
@@ -322,7 +323,7 @@ def _query(request: Request) -> ViewQuery:
     try:
         return ViewQuery.model_validate(values)
     except ValidationError as error:
-        fields = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+        fields = {".".join(map(str, one["loc"])): why_of(one) for one in error.errors()}
         raise InvalidInput("; ".join(f"{name}: {why}" for name, why in fields.items()), fields) from error
 
 

@@ -13,6 +13,7 @@ from defectory.datasets.manifest import (
 )
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
+from defectory.models import is_name
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.outputs import EXPLAIN, FILTER, INGEST, JUDGE, Filtered, Ingested
 from orchestrator.pipeline.run_record import RunRecord
@@ -63,7 +64,7 @@ def read_subject(store: ObjectStore, name: str, reading: Reading, *, as_dataset:
     Raises:
         NotFound: neither is there. FailedPrecondition: the run has no judged images yet.
     """
-    if not as_dataset and store.exists(f"runs/{name}/pipeline.json"):
+    if not as_dataset and is_name(name) and store.exists(f"runs/{name}/pipeline.json"):
         return _of_run(store, name, reading)
     try:
         card = read_card(store, name)

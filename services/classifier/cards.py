@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from defectory.errors import Corrupted
 from defectory.models import read_model_card, resolve
 from defectory.storage.store import ObjectStore
+from defectory.wording import why_of
 from services.classifier.card import FORMAT, KIND, ClassifierCard
 
 MAX_SAID = 5  # faults of a card that are told
@@ -32,7 +33,7 @@ def read_card(store: ObjectStore, model: str) -> ClassifierCard:
         card = ClassifierCard.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False)[:MAX_SAID]
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in first)
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {why_of(e)}" for e in first)
         raise Corrupted(f"the card of classifier {name}/{version} is not valid: {wrong}") from error
     if (card.name, card.version) != (name, version):
         raise Corrupted(f"the card of classifier {name}/{version} says that it is {card.full_name}")

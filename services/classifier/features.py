@@ -91,7 +91,8 @@ def features_of(
     block = max(1, BLOCK_BYTES // (3 * base.input_px**2))
     reasons: dict[str, str] = {}
     for start in range(0, len(absent), block):
-        report(len(first) - len(absent) + start, len(first))
+        there = len(first) - len(absent) + start
+        report(there, len(first))
         images = load_images(store, absent[start : start + block], base.input_px, preprocessing)
         skipped = dict(images.skipped)
         reasons |= {line.file.sha256: skipped[line.file.uri] for line in absent[start : start + block]
@@ -101,7 +102,11 @@ def features_of(
         for number, view in enumerate(views):
             new = np.flatnonzero(~known[rows, number])
             of = [sha256s[i] for i in new]
-            embedded = _embedded(base, images.pixels, new, view.moves(of, base.input_px) if of else None)
+
+            def embedding(share: float, number: int = number, there: int = there, count: int = len(rows)) -> None:
+                report(there + int(count * (number + share) / len(views)), len(first))
+
+            embedded = _embedded(base, images.pixels, new, view.moves(of, base.input_px) if of else None, embedding)
             values[rows[new], number] = embedded
             kept[number].write(of, embedded)
     report(len(first), len(first))
@@ -113,10 +118,13 @@ def features_of(
     )
 
 
-def _embedded(base: Base, pixels: np.ndarray, chosen: np.ndarray, moves: Moves | None) -> np.ndarray:
-    """Features (n, channels) of some images, moved or not."""
+def _embedded(
+    base: Base, pixels: np.ndarray, chosen: np.ndarray, moves: Moves | None, report: Callable[[float], None]
+) -> np.ndarray:
+    """Features (n, channels) of some images, moved or not; which share of them is there is reported batch by batch."""
     parts = [np.empty((0, base.channels), np.float32)]
     for start in range(0, len(chosen), BATCH):
+        report(start / len(chosen))
         few = slice(start, start + BATCH)
         images = pixels[chosen[few]]
         if moves is not None:

@@ -35,8 +35,8 @@ def score(
     rows: list[bytes] = []
     block = BLOCK_FEATURES if is_frozen(card) else max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
     for start in range(0, len(lines), block):
-        report("reading and scoring", start, len(lines))
-        images = predict(store, card, lines[start : start + block])
+        of_block = lines[start : start + block]
+        images = predict(store, card, of_block, *_reports(report, start, len(of_block), len(lines)))
         embeddings[len(rows) : len(rows) + len(images.lines)] = images.embeddings
         rows += _rows(card, images.lines, images.probabilities)
     report("reading and scoring", len(lines), len(lines))
@@ -46,6 +46,20 @@ def score(
         store.put_file(f"{output_prefix}/embeddings.npy", file)
     store.put(f"{output_prefix}/scores.jsonl", b"".join(rows))
     return store.uri(f"{output_prefix}/scores.jsonl"), store.uri(f"{output_prefix}/embeddings.npy"), len(rows)
+
+
+def _reports(
+    report: Report, start: int, count: int, total: int
+) -> tuple[Callable[[int, int], None], Callable[[int, int], None]]:
+    """(of images that were looked at, of cycles that have answered) of a block that starts there."""
+
+    def of_images(done: int, of: int) -> None:
+        report("reading and scoring", start + done, total)
+
+    def of_cycles(done: int, of: int) -> None:
+        report(f"scoring, cycle {done} of {of}", start + count, total)
+
+    return of_images, of_cycles
 
 
 def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:

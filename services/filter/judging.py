@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from PIL import Image
@@ -134,9 +135,12 @@ def _gate(
 ) -> Gate:
     # Photographs are compared as the generator saw them: their finer detail would set every synthetic image apart.
     side_px = min([side for x in lines if (side := x.network_px)] or [FINE.size_px])
-    train, train_raw = _read(
-        store, [x for x in real if x.split == "train" and x.file.sha256 in real_scores.embeddings], side_px
+    of_train, of_test = (
+        [x for x in real if x.split == split and x.file.sha256 in real_scores.embeddings] for split in ("train", "test")
     )
+    unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
+    reading = _counted(report, len(of_train) + len(of_test) + len(earlier) + len(unique))
+    train, train_raw = _read(store, of_train, side_px, reading)
     whitening = Whitening(train_raw)
 
     def prepared(chosen: list[ManifestLine], raw: np.ndarray, known: Scores) -> Prepared:
@@ -146,13 +150,12 @@ def _gate(
     training = prepared(train, train_raw, real_scores)
     bounds = limits(training, [x.group or x.file.sha256 for x in train])
     test = prepared(
-        *_read(store, [x for x in real if x.split == "test" and x.file.sha256 in real_scores.embeddings], side_px),
+        *_read(store, of_test, side_px, reading),
         real_scores,
     )
-    kept, earlier_raw = _read(store, earlier, side_px)
+    kept, earlier_raw = _read(store, earlier, side_px, reading)
     accepted = whitening.gallery(earlier_raw)
-    unique = list({line.file.sha256: line for line in lines if line.file.sha256 in scores.embeddings}.values())
-    new_lines, new_raw = _read(store, unique, side_px)
+    new_lines, new_raw = _read(store, unique, side_px, reading)
     report("comparing", 0, len(new_lines))
     set_in = np.array([line.origin.edit is not None for line in new_lines], dtype=bool)
     synthetic = replace(prepared(new_lines, new_raw, scores), set_in=set_in)
@@ -173,12 +176,21 @@ def _rows(scores: Scores, lines: Sequence[ManifestLine]) -> np.ndarray:
     return np.stack([scores.embeddings[line.file.sha256] for line in lines])
 
 
-def _read(store: ObjectStore, lines: Sequence[ManifestLine], side_px: int) -> tuple[list[ManifestLine], np.ndarray]:
+def _counted(report: Report, total: int) -> Callable[[], None]:
+    """Is called for every image that was read, of several lists."""
+    numbers = count(1)
+    return lambda: report("reading", next(numbers), total)
+
+
+def _read(
+    store: ObjectStore, lines: Sequence[ManifestLine], side_px: int, on_image: Callable[[], None]
+) -> tuple[list[ManifestLine], np.ndarray]:
     """The lines whose image can be read, and the images' structures; the images themselves are let go."""
     kept: list[ManifestLine] = []
 
     def readable() -> Iterator[np.ndarray]:
         for line, image in zip(lines, squares(store, lines, side_px), strict=True):
+            on_image()
             if isinstance(image, DefectoryError):
                 continue  # without a finding it is "unreadable"
             kept.append(line)

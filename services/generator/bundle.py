@@ -11,6 +11,7 @@ from defectory.errors import Corrupted, InvalidInput
 from defectory.imaging import FULL_DEPTH
 from defectory.models import read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
+from defectory.wording import why_of
 from services.generator import tensors as tensor_files
 from services.generator.stylegan2.networks import Architecture, Generator
 from services.generator.training.settings import TrainingSettings
@@ -158,7 +159,7 @@ def read_card(store: ObjectStore, model: str) -> GeneratorCard:
     try:
         card = GeneratorCard.model_validate(read_model_card(store, KIND, name, version))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {why_of(e)}" for e in error.errors())
         raise Corrupted(f"the card of generator {name}/{version} is not valid: {wrong}") from error
     if (card.name, card.version) != (name, version):
         raise Corrupted(f"the card of generator {name}/{version} says that it is {card.full_name}")

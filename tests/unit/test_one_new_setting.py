@@ -35,8 +35,8 @@ OF_THE_LINE = {
     "augment_p": {  # that it ended with
         "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
     },
-    "good_label": {  # of a new calibration; what an experiment counts as defects; its name in an error; set into
-        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py",
+    "good_label": {  # of a new calibration; what an experiment counts as defects; in errors; set into
+        "cli/classifier_work.py", "proof/spec.py", "proof/preview.py", "pipeline/preview.py",
         "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
     "real_share": {"proof/spec.py", "proof/page.py"},  # of arms with made images only; the curve of the share
@@ -109,7 +109,7 @@ def test_its_help_has_its_sentence_its_range_and_its_default() -> None:
     assert "--sparkle <int> Sparkles an image, as by --augment. [default: 3; 1 to 9]" in shown
     refused = CliRunner().invoke(app, ["--sparkle", "10"])
     assert refused.exit_code == 2
-    assert re.search(r"'--sparkle'.*less than or equal to 9", " ".join(refused.output.split()))
+    assert re.search(r"'--sparkle'.*use a (whole )?number.* 9", " ".join(refused.output.split()))
 
 
 def test_the_pages_describe_it() -> None:

@@ -8,6 +8,7 @@ once); elsewhere when its object has not changed for LEASE_S, by the clock of wh
 """
 
 import os
+import platform
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ LEASE_S = 30.0
 
 
 class Owner(BaseModel):
-    """A service's process: of which machine (or container), and which one there."""
+    """A process that works on something: of which machine (or container), and which one there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,12 +32,24 @@ class Owner(BaseModel):
     pid: int
     started: str  # in ticks since boot: a process id is used again
     renewed: float  # only so that the object changes
+    host: str = ""  # the machine's name, for a person
+    since: float = 0.0  # when it began, in seconds since the epoch
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether its process id is one of this machine, or container."""
+        return self.machine == _machine()
 
 
 class Leases:
-    """The operations that this process owns."""
+    """The operations that this process owns.
+
+    Args:
+        service: that they are of; "runs" and "experiments" for those, by their names.
+    """
 
     def __init__(self, store: ObjectStore, service: str) -> None:
+        self._since = time.time()
         self._store = store
         self._service = service
         self._mine: dict[str, str] = {}  # operation -> key of the object
@@ -52,7 +65,7 @@ class Leases:
         number = _number(owners[-1]) + 1 if owners else 1
         key = f"{owners_prefix(self._service, operation_id)}{number}.json"
         try:
-            self._store.put(key, _this_process(), if_absent=True)
+            self._store.put(key, _this_process(self._since), if_absent=True)
         except AlreadyExists:  # somebody else was first
             return False
         self._mine[operation_id] = key
@@ -66,7 +79,7 @@ class Leases:
         key = self._mine.get(operation_id)
         if key is None or [info.key for info in self._owners(operation_id)][-1:] != [key]:
             return False
-        self._store.put(key, _this_process())
+        self._store.put(key, _this_process(self._since))
         return True
 
     def release(self, operation_id: str) -> None:
@@ -96,20 +109,25 @@ class Leases:
 
 
 def is_worked_on(store: ObjectStore, service: str, operation_id: str) -> bool:
-    """Whether a service works on the operation, or will, as far as one look tells.
+    """Whether a service works on the operation, or will, as far as one look tells."""
+    return owner_of(store, service, operation_id) is not None
 
-    Of a service on another machine by what it said last, and by this machine's clock.
+
+def owner_of(store: ObjectStore, service: str, operation_id: str) -> Owner | None:
+    """Who works on the operation, or will, as far as one look tells; None where nobody that lives does.
+
+    Of a process on another machine by what it said last, and by this machine's clock.
     """
     owners = sorted(store.list(owners_prefix(service, operation_id)), key=_number)
     if not owners:
-        return False
+        return None
     try:
         owner = Owner.model_validate_json(store.get(owners[-1].key))
     except (NotFound, ValidationError):
-        return False
-    if owner.machine == _machine():
-        return owner.started == _started(owner.pid)
-    return time.time() - owner.renewed < LEASE_S
+        return None
+    if owner.is_of_this_machine:
+        return owner if owner.started == _started(owner.pid) else None
+    return owner if time.time() - owner.renewed < LEASE_S else None
 
 
 def _number(info: ObjectInfo) -> int:
@@ -118,9 +136,11 @@ def _number(info: ObjectInfo) -> int:
     return 0
 
 
-def _this_process() -> bytes:
+def _this_process(since: float) -> bytes:
     pid = os.getpid()
-    owner = Owner(machine=_machine(), pid=pid, started=_started(pid), renewed=time.time())
+    owner = Owner(
+        machine=_machine(), pid=pid, started=_started(pid), renewed=time.time(), host=platform.node(), since=since
+    )
     return owner.model_dump_json().encode()
 
 

@@ -126,14 +126,17 @@ class Ledger:
         metrics.OPERATIONS.labels(record.job, state).inc()
 
 
-def to_message(record: OperationRecord, progress: ProgressRecord | None = None) -> operations_pb2.Operation:
+def to_message(
+    record: OperationRecord, progress: ProgressRecord | None = None, waits: str = "starting"
+) -> operations_pb2.Operation:
     """An operation as its callers see it.
 
     Args:
         progress: the latest; None before the first.
+        waits: in its place, what the work waits for.
     """
     operation = operations_pb2.Operation(name=NAME + record.id, done=record.state is not State.UNFINISHED)
-    operation.metadata.Pack(_progress(record, progress))
+    operation.metadata.Pack(_progress(record, progress, waits))
     if record.state is State.SUCCEEDED:
         operation.response.CopyFrom(unpack_any(record.response))
     elif record.status:
@@ -141,8 +144,8 @@ def to_message(record: OperationRecord, progress: ProgressRecord | None = None) 
     return operation
 
 
-def _progress(record: OperationRecord, progress: ProgressRecord | None) -> progress_pb2.Progress:
-    message = progress_pb2.Progress(restarts=record.restarts, stage="waiting for a worker")
+def _progress(record: OperationRecord, progress: ProgressRecord | None, waits: str) -> progress_pb2.Progress:
+    message = progress_pb2.Progress(restarts=record.restarts, stage=waits)
     message.create_time.FromDatetime(record.created)
     if record.spent is not None:
         message.spent.CopyFrom(progress_pb2.Spent(**record.spent.model_dump()))

@@ -43,8 +43,9 @@ class OperationSupervisor:
         self._runner = runner
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._turns = Turns()
-        self._changed = threading.Condition()  # guards the next three
+        self._changed = threading.Condition()  # guards the next four
         self._active: dict[str, Work | None] = {}  # None: waiting for its turn
+        self._preparing: set[str] = set()  # whose turn it is, and whose work waits for what it imports
         self._elsewhere: set[str] = set()  # owned by another service; ours when that one leaves it off
         self._stopping = False
         self._look = threading.Event()  # for what is owned, before the next renewal
@@ -159,7 +160,14 @@ class OperationSupervisor:
             return tuple(work for work in self._active.values() if work is not None)
 
     def _message(self, record: OperationRecord) -> operations_pb2.Operation:
-        return to_message(record, self._ledger.progress(record.id))
+        with self._changed:
+            if record.id not in self._active:
+                waits = "waiting for the service that works on it"
+            elif record.id in self._preparing:
+                waits = "loading what the work needs, once a service"
+            else:
+                waits = "starting" if self._active[record.id] else "waiting until other work of the service is done"
+        return to_message(record, self._ledger.progress(record.id), waits)
 
     def _start_again(self, operation_id: str, request: Message, request_id: str) -> operations_pb2.Operation:
         stored = self._ledger.read(operation_id)
@@ -324,7 +332,13 @@ class OperationSupervisor:
     def _run_once(self, operation_id: str, job: str) -> int | None:
         """The exit code of the operation's work; None where it is no longer ours to do."""
         try:
-            self._runner.prepare(job)
+            with self._changed:
+                self._preparing.add(operation_id)
+            try:
+                self._runner.prepare(job)
+            finally:
+                with self._changed:
+                    self._preparing.discard(operation_id)
             work = self._begin(operation_id, job)
         except Unavailable as error:
             log.error("no worker can be started", error=str(error))

@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from defectory.wording import why_of
 from services.generator.importing.modules import Module, named, shown, unfit
 from services.generator.stylegan2.filters import BINOMIAL, outer
 from services.generator.stylegan2.networks import Architecture
@@ -66,7 +67,7 @@ def architecture(generator: Module, discriminator: Module | None) -> Architectur
     try:
         return Architecture.model_validate(fields)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {why_of(e)}" for e in error.errors())
         raise unfit(f"its shape is not one of ours ({wrong})") from error
 
 

@@ -127,7 +127,8 @@ def train_generator(
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
     learned = images.pixels.permute(0, 2, 3, 1).numpy()
     judge = Judge(learned, held_out, chosen, known, data.parts_of(plan.lines))
-    warning = f"snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
+    learnt = request.label or ", ".join(request.labels)
+    warning = f"{learnt}: snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
     if warning:
         log.warning(warning)
     job.report("building the networks", 0, 0, "images", warning=warning)

@@ -16,7 +16,8 @@ from defectory.job_settings.generator_training import (
     ShapeSettings,
 )
 from defectory.job_settings.rendering import Arithmetic
-from defectory.validation import validated, why_of
+from defectory.validation import validated
+from defectory.wording import why_of
 from services.generator.stylegan2.networks import Architecture
 from services.generator.stylegan2.precision import CLAMP
 from services.generator.training import configurations

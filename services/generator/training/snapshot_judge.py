@@ -146,9 +146,7 @@ def why_not_judged(measured_images: int, held_out: int) -> str:
     if not measured_images:
         return "measured_images is 0"
     if held_out < MIN_HELD_OUT:
-        return (
-            f"{held_out} validation images, at least {MIN_HELD_OUT} are needed: ingest with a larger --validation-share"
-        )
+        return f"{held_out} validation images, at least {MIN_HELD_OUT} are needed"
     return ""
 
 

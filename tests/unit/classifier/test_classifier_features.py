@@ -70,6 +70,22 @@ def test_a_picture_is_looked_at_once_whoever_asks(store: ObjectStore, lines: lis
     np.testing.assert_array_equal(kept.values[-10:][::-1], few.values[:10])
 
 
+def test_how_many_pictures_have_features_is_told_batch_by_batch_those_kept_before_with_them(
+    store: ObjectStore, lines: list[ManifestLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "BATCH", 4)
+    said: list[int] = []
+    features_of(store, lines[:10], Counting().base, AS_THEY_ARE, report=lambda done, total: said.append(done))
+    assert said == [0, 0, 4, 8, 10]
+    said.clear()
+    features_of(store, lines[:15], Counting().base, AS_THEY_ARE, report=lambda done, total: said.append(done))
+    assert said == [10, 10, 14, 15], "ten were there already"
+    said.clear()
+    twice = (AS_IT_IS, View(1, 0.25, mirror_x=True))
+    features_of(store, lines[15:23], Counting().base, AS_THEY_ARE, twice, lambda done, total: said.append(done))
+    assert said == [0, 0, 2, 4, 6, 8]
+
+
 def test_another_base_or_input_shares_nothing(store: ObjectStore, lines: list[ManifestLine]) -> None:
     counting = Counting()
     features_of(store, lines, counting.base, AS_THEY_ARE)

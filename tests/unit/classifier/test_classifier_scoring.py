@@ -13,8 +13,10 @@ from tests.contract.datasets import make_dataset, with_bad_files
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
 
 
-def scored(store: ObjectStore, manifest: str) -> tuple[list[dict], np.ndarray]:
-    scores, embeddings, count = scoring.score(store, "judge", manifest, "s", lambda *_: None)
+def scored(
+    store: ObjectStore, manifest: str, report: scoring.Report = lambda *_: None
+) -> tuple[list[dict], np.ndarray]:
+    scores, embeddings, count = scoring.score(store, "judge", manifest, "s", report)
     rows = [json.loads(line) for line in store.get(store.key(scores)).splitlines()]
     array = np.load(io.BytesIO(store.get(store.key(embeddings))))
     assert len(rows) == len(array) == count
@@ -34,8 +36,11 @@ def test_blocks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -
         "load_images",
         lambda store, lines, *rest: (sizes.append(len(lines)), load_images(store, lines, *rest))[1],
     )
-    parts, again = scored(store, manifest)
+    said: list[tuple[str, int]] = []
+    parts, again = scored(store, manifest, lambda stage, done, total: said.append((stage, done)))
     assert max(sizes) == 7
+    assert [done for stage, done in said if stage == "reading and scoring"][:8] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [done for stage, done in said if stage == "scoring, cycle 1 of 1"][:2] == [7, 14]
     assert [row["sha256"] for row in parts] == [row["sha256"] for row in whole]
     np.testing.assert_allclose(
         [list(row["probabilities"].values()) for row in parts],

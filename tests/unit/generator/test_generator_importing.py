@@ -118,7 +118,7 @@ ODD = [None, 3, -1, 0.5, float("nan"), 10**30, "x", b"x", [], [1], {}, {1: 2}, {
         ("G_ema", "_init_kwargs", {"synthesis_kwargs": {"channel_base": torch.zeros(2)}}, "channel_base"),
         ("G_ema", "z_dim", torch.zeros(2), r"G_ema\.z_dim is a Tensor, not a number"),
         ("G_ema", "c_dim", True, r"G_ema\.c_dim is True, not a number"),
-        ("G_ema", "img_channels", 5, "channels: Input should be 1, 2, 3 or 4"),
+        ("G_ema", "img_channels", 5, "channels: use 1, 2, 3 or 4"),
         ("G_ema", "img_resolution", 24, "resolution_px.*power of two"),
         ("G_ema.mapping", "_modules", None, r"mapping\._modules is None"),
         ("G_ema.mapping", "_modules", {}, "mapping has no modules"),

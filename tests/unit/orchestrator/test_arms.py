@@ -72,7 +72,7 @@ def test_five_lines_add_an_arm() -> None:
         (["baseline", {"name": "judge", "trains_on": "real"}], "'judge' is the name of a step"),
         (["baseline", {"name": "a-dataset", "trains_on": "real"}], "'a-dataset' is the name of a step"),
         (["baseline", {"name": "x", "trains_on": "real", "classifier": {"epoch": 3}}], "epoch"),
-        (["baseline", {"name": "x", "trains_on": "real", "classifier": {"epochs": 0}}], "greater than or equal to 1"),
+        (["baseline", {"name": "x", "trains_on": "real", "classifier": {"epochs": 0}}], "epochs 0: use a number at"),
         (["baseline", {"name": "x", "trains_on": "real", "colour": "red"}], "pattern"),
     ],
 )

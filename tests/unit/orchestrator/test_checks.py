@@ -9,7 +9,7 @@ from PIL import Image
 
 from defectory.datasets.layouts.mask_file import MaskFile
 from defectory.datasets.layouts.source import Source
-from defectory.errors import FailedPrecondition
+from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage import open_store
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline import checks
@@ -17,6 +17,7 @@ from orchestrator.pipeline.checks import Concern, concerns, stop_on
 from orchestrator.pipeline.data_steps import recognised
 from orchestrator.pipeline.durations import expected_counts
 from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.preview import preview
 from orchestrator.pipeline.settings import PipelineSettings, resolve
 
 LABELS = ["defect", "good"]
@@ -151,3 +152,21 @@ def test_all_that_stops_it_is_said_at_once() -> None:
     stop_on([Concern("only a word")])
     with pytest.raises(FailedPrecondition, match="one; two"):
         stop_on([Concern("one", True), Concern("only a word"), Concern("two", True)])
+
+
+def test_photographs_without_a_good_part_stop_before_anything_starts(tmp_path: Path) -> None:
+    for label in ("crack", "blowhole"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.full((80, 80), number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    with pytest.raises(InvalidInput) as stopped:
+        preview(MemoryStore(), settings_of(tmp_path / "photos"), first="", weights="", weights_content="")
+    said = str(stopped.value)
+    assert said.startswith("no photograph is of a good part (the labels are blowhole, crack)")
+    assert said.endswith("add a folder `good` of them, or name the label that is good with --good LABEL")
+    named = resolve({"name": "x", "data": {"directory": str(tmp_path / "photos"), "good": "crack"}}, preset("quick"))
+    assert preview(MemoryStore(), named, first="", weights="", weights_content="").source["becomes"] == [
+        "defect",
+        "good",
+    ]

@@ -214,7 +214,8 @@ def test_a_signal_is_answered_with_the_command_that_goes_on(number: signal.Signa
     assert process.returncode == code
     assert "Traceback" not in said
     assert said.splitlines()[-2] == "stopped; the same command goes on where this one was:"
-    assert said.splitlines()[-1] == f"  defectory up --any-port --store '{tmp_path}/a store'"
+    typed = f"{sys.executable} -m orchestrator.cli.main up --any-port --store '{tmp_path}/a store'"
+    assert said.splitlines()[-1] == f"  {typed}"
 
 
 def test_cables_are_drawn(tmp_path: Path) -> None:
@@ -224,6 +225,7 @@ def test_cables_are_drawn(tmp_path: Path) -> None:
 
 
 def test_empty_lists_are_lists(tmp_path: Path) -> None:
+    open_store(f"file://{tmp_path}/.defectory")
     for command in ("generator", "classifier"):
         done = defectory(command, "list", "--json", cwd=tmp_path)
         assert json.loads(done.stdout) == {f"{command}s": []}
@@ -293,7 +295,7 @@ def test_cards_that_are_none_are_named_and_hide_no_other(tmp_path: Path) -> None
 
 def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr(os, "execv", lambda _, command: started.extend(command))
+    monkeypatch.setattr(os, "execve", lambda _, command, __: started.extend(command))
     arguments = ("--queue", "8", "--poll-s", "0.5", "--threads", "2", "--model", "a", "--model", "b=3")
     done = CliRunner().invoke(app, ["serve", "classifier", "--store", "memory://", *arguments])
     assert done.exit_code == 0, done.output
@@ -304,6 +306,8 @@ def test_options_of_serve_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> 
 def test_doctor_finds_a_store_that_ignores_conditional_writes(
     tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert doctor._store(s3_url).state == "note", "there is none yet"
+    assert not list(open_store(s3_url).list())
     assert doctor._store(s3_url).state == "ok"
     assert not list(open_store(s3_url).list())
     careless = open_store("memory://")
@@ -408,9 +412,9 @@ def test_every_whole_number_has_a_range_that_its_message_holds() -> None:
     ],
 )
 def test_numbers_out_of_range_are_told_with_the_right_one(
-    arguments: tuple[str, ...], field: str, right: str, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...], field: str, right: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.cli.generator_tools.with_version", lambda store, model: f"{model}/1")
+    monkeypatch.chdir(tmp_path)  # where no store is
     done = CliRunner().invoke(app, ["generator", *arguments])
     said = done.stderr if isinstance(done.exception, SystemExit) else str(done.exception)
     assert isinstance(done.exception, SystemExit | InvalidInput)

@@ -66,6 +66,13 @@ def store(tmp_path: Path) -> ObjectStore:
     return store
 
 
+@pytest.fixture
+def classifiers(store: ObjectStore) -> None:
+    """Two that images can be explained by."""
+    for name in ("a", "m"):
+        store.put(f"models/classifier/{name}/1/model.json", b"{}")
+
+
 def recorded(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Message], module: str = "classifier_work"
 ) -> Recorded:
@@ -228,6 +235,7 @@ def test_explain_refuses_what_would_change_nothing(
     assert message in str(done.exception)
 
 
+@pytest.mark.usefixtures("classifiers")
 def test_explaining_a_file_says_that_it_works(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +247,7 @@ def test_explaining_a_file_says_that_it_works(
     assert Path("overlay.png").read_bytes() == b"png"
 
 
+@pytest.mark.usefixtures("classifiers")
 def test_a_folder_is_explained_image_by_image_and_a_broken_one_is_named(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +271,7 @@ def test_a_folder_is_explained_image_by_image_and_a_broken_one_is_named(
     assert result["failed"] == [{"image": "shots/bad.png", "error": "image: it is broken"}]
 
 
+@pytest.mark.usefixtures("classifiers")
 def test_a_dataset_comes_before_the_folder_that_it_was_made_from(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +325,7 @@ def test_a_doubtful_step_has_no_tick() -> None:
     assert "it differs" in shown[1]
 
 
+@pytest.mark.usefixtures("classifiers")
 @pytest.mark.parametrize(("cells", "warned"), [((1, 1), True), ((2, 4), True), ((3, 3), False), ((7, 7), False)])
 def test_heat_of_few_cells_says_that_it_cannot_say_where(
     cells: tuple[int, int], warned: bool, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -99,6 +99,7 @@ def test_a_step_that_was_repeated_makes_the_report_one_of_before(store: ObjectSt
 def test_a_report_is_opened_or_its_path_printed(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    monkeypatch.setenv("DISPLAY", ":0")
     a_run(store, "photos", STEPS)
     a_run(store, "halfway", STEPS[:3])
     path = f"{store.url.removeprefix('file://')}/runs/photos/report.html"
@@ -106,6 +107,10 @@ def test_a_report_is_opened_or_its_path_printed(store: ObjectStore, monkeypatch:
     assert opened == []
     assert answer(store, "open", "photos")["opened"] is True
     assert opened == [f"file://{path}"]
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    assert say(store, "open", "photos").strip() == f"no browser can be opened here; the report is {path}"
+    assert len(opened) == 1
     with pytest.raises(NotFound, match="did you mean 'photos'"):
         say(store, "open", "photo")
     with pytest.raises(FailedPrecondition, match="has no report yet"):

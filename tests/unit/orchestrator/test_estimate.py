@@ -117,6 +117,16 @@ def test_what_another_machine_or_a_gpu_computes_is_unknown_until_it_has_run(monk
     assert estimate(store, settings, COUNTS, plan_of("generators")).seconds["generators"] == pytest.approx(60)
 
 
+def test_what_other_work_does_to_the_time_is_said_once_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert (pace.slowed(0.0), pace.slowed(1.0), pace.slowed(6.0)) == (1.0, 1.5, 4.0)
+    assert "busy" not in in_words(Estimate({"judge": 300.0}, [], "known", slowed=1.4))
+    said = in_words(Estimate({"judge": 300.0}, ["generators"], "known", slowed=4.0))
+    assert said.startswith(
+        "about 5 minutes: judge 5; known; about 4 times as long while other work keeps this machine "
+    )
+
+
 def test_what_cannot_be_read_of_earlier_runs_is_passed_over() -> None:
     store = MemoryStore()
     pace.remember(store, "a", {"judge": Duration(5, 5)}, {"judge": 20.0}, "here")

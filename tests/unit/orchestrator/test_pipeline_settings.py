@@ -74,8 +74,8 @@ def test_a_wrong_setting_is_named(values: dict, field: str) -> None:
         ("classifier.validation_share=0.4", "no such setting `classifier.validation_share`; did you mean "
          "`data.validation_share`?"),
         ("colour=red", "no such setting `colour`"),
-        ("generator.kimg=much", "generator.kimg 'much': Input should be a valid number"),
-        ("data.test_share=0.7", "data.test_share 0.7: Input should be less than 0.5"),
+        ("generator.kimg=much", "generator.kimg 'much': use a number from 0.001 to 100000 (thousands of real images"),
+        ("data.test_share=0.7", "data.test_share 0.7: use a number above 0, below 0.5 (share of groups in the test"),
         ("generator.kimg", "--set generator.kimg: use PATH=VALUE"),
         ("generator..kimg=1", "use PATH=VALUE"),
         ("generator.labels=[good", "generator.labels '[good': its value is not YAML"),

@@ -1,12 +1,16 @@
 """What a supervisor does with operations that are not, or not yet, its own."""
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from defectory.api.filter.v1 import filter_pb2
+from defectory.errors import Unavailable
 from defectory.serving.operations import supervisor
+from defectory.serving.operations.client import progress_of
 from defectory.serving.operations.leases import Leases
 from defectory.serving.operations.nursery import Nursery
 from defectory.serving.operations.record import OperationRecord, State, cancel_key, read_record, write_record
@@ -64,3 +68,33 @@ def test_one_that_was_deleted_meanwhile_is_let_go(store: ObjectStore, operations
         store.delete(key)
     time.sleep(0.2)
     assert owners(store) == []
+
+
+class Held(Nursery):
+    """A nursery whose imports take until the test lets them fail."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        super().__init__(workplace)
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def prepare(self, job: str) -> None:
+        self.asked.set()
+        self.let_go.wait(PATIENT_S)
+        raise Unavailable("no memory")
+
+
+def test_work_that_has_not_begun_says_what_it_waits_for(store: ObjectStore) -> None:
+    runner = Held(Workplace("s", store.url, {}))
+    operations = OperationSupervisor(store, "s", runner)
+    try:
+        first, second = (operations.start("m:f", filter_pb2.FilterImagesRequest(request_id=x)).name for x in "ab")
+        assert runner.asked.wait(PATIENT_S)
+        said = [progress_of(operations.get(name)).stage for name in (first, second, "operations/x")]
+    finally:
+        runner.let_go.set()
+        operations.shutdown(0)
+    assert said == [
+        "loading what the work needs, once a service",
+        "waiting until other work of the service is done",
+        "waiting for the service that works on it",
+    ]

@@ -179,6 +179,16 @@ def test_urls_that_are_no_store(url: str) -> None:
         open_store(url)
 
 
+def test_a_store_that_is_not_there_is_made_only_where_that_is_wanted(tmp_path: Path, s3_url: str) -> None:
+    (tmp_path / "photos/good").mkdir(parents=True)
+    for url in (f"file://{tmp_path}/new", f"file://{tmp_path}/photos", s3_url):
+        for _ in range(2):  # nor is it made by looking
+            with pytest.raises(NotFound, match=f"there is no store at {url}"):
+                open_store(url, make=False)
+        open_store(url).put("a", b"1")
+        assert open_store(url, make=False).get("a") == b"1"
+
+
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     environ = {"DEFECTORY_S3_ENDPOINT": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     with pytest.raises(Unavailable):

@@ -1,0 +1,46 @@
+"""What `defectory dataset show` says of a dataset is what is stored."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from defectory.storage import open_store
+from orchestrator.cli.main import app
+
+
+def photographs(folder: Path, ending: str, largest: int) -> None:
+    """Twelve good parts and six bad ones, of values up to the largest."""
+    random = np.random.default_rng(0)
+    for label, count in (("good", 12), ("bad", 6)):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            values = random.integers(0, largest + 1, (64, 64))
+            values[0, 0] = largest
+            depth = np.uint8 if largest < 256 else np.uint16
+            Image.fromarray(values.astype(depth)).save(folder / label / f"{number}.{ending}")
+
+
+@pytest.mark.parametrize(("ending", "largest", "bits"), [("jpg", 255, 8), ("png", 4095, 12), ("png", 65535, 16)])
+def test_bits_are_those_of_the_stored_values(tmp_path: Path, ending: str, largest: int, bits: int) -> None:
+    photographs(tmp_path / "photos", ending, largest)
+    store = f"file://{tmp_path}/store"
+    for arguments in (["ingest", f"{tmp_path}/photos", "--name", "parts"], ["dataset", "show", "parts"]):
+        done = CliRunner().invoke(app, [*arguments, "--store", store, "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["bits"] == bits
+
+
+@pytest.mark.parametrize(("recorded", "shown"), [(12, 12), (16, None)])
+def test_a_card_of_before_says_what_it_knows(tmp_path: Path, recorded: int, shown: int | None) -> None:
+    photographs(tmp_path / "photos", "jpg", 255)
+    url = f"file://{tmp_path}/store"
+    CliRunner().invoke(app, ["ingest", f"{tmp_path}/photos", "--name", "parts", "--store", url], catch_exceptions=False)
+    store = open_store(url)
+    card = json.loads(store.get("datasets/parts/dataset.json"))
+    del card["deep"]
+    store.put("datasets/parts/dataset.json", json.dumps({**card, "bits": recorded}).encode())
+    done = CliRunner().invoke(app, ["dataset", "show", "parts", "--store", url, "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["bits"] == shown
