@@ -152,10 +152,13 @@ def test_a_card_is_listed_and_shown_for_a_person(store: ObjectStore) -> None:
     assert "AAAA" not in text
     assert "architecture.input_px" in text
     lines = text.splitlines()
-    at = lines.index("metrics")
+    at = lines.index("metrics, mean of 1 training")
     assert lines[at + 1].split() == ["f1", "loss"]
     assert lines[at + 2].split("  ") == ["validation", "0.9123 (0.88 to 0.94)", "0.1"]
-    assert json.loads(said(store, "classifier", "show", "judge", "--json"))["golden"] == golden
+    assert "served operating_point.threshold" in text
+    shown = json.loads(said(store, "classifier", "show", "judge", "--json"))
+    assert shown["golden"] == golden
+    assert shown["metrics"] == whole["metrics"]
 
 
 def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
