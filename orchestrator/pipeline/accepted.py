@@ -57,8 +57,8 @@ def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
     shipped = [x for x in card.history if x.kimg == card.shipped_kimg]
     recommended = GeneratorSettings.model_validate(PRESETS[RECOMMENDED]["generator"])
     from_another_label = "/" in card.initial_model  # "name/version", where a starter has a name alone
-    wanted = recommended.transfer_kimg if from_another_label else 0
-    return Learned(generator.kimg, wanted or recommended.kimg, shipped[-1].coverage if shipped else None)
+    wanted = (from_another_label and recommended.transfer_kimg) or recommended.kimg or 0.0
+    return Learned(generator.kimg, wanted, shipped[-1].coverage if shipped else None)
 
 
 def is_short(filtered: FilteredLabel) -> bool:

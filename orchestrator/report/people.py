@@ -7,7 +7,15 @@ from defectory.datasets.manifest import dataset_of_manifest, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.outputs import BlindTest, Filtered, Reviewed, ReviewPair, SampleReview
+from orchestrator.pipeline.outputs import (
+    BlindTest,
+    Filtered,
+    LabelVerdicts,
+    Reviewed,
+    ReviewedBy,
+    ReviewPair,
+    SampleReview,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ def decided_rows(reviewed: Reviewed) -> Iterator[DecidedRow]:
     """A row a reviewer and label."""
     for one in reviewed.reviewers:
         overruled, minutes = str(one.overruled), f"{one.minutes:.1f}"
-        of_labels = one.by_label or {"all": one}  # of a version that did not count by label
+        # A version that did not count by label knows the sums alone.
+        of_labels: Mapping[str, LabelVerdicts | ReviewedBy] = one.by_label or {"all": one}
         for label, counts in of_labels.items():
             decisions = (counts.accepted, counts.rejected, counts.relabelled)
             yield DecidedRow(one.name, label, *decisions, overruled, minutes)
