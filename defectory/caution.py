@@ -11,5 +11,5 @@ def caution_of(images: int) -> str:
     wrong = 1 - 0.025 ** (1 / images)  # upper end of Clopper and Pearson's 95% interval of none wrong
     return (
         f"probabilities are fitted on {images} validation image{'s' * (images != 1)}, fewer than {FEWEST_TO_FIT_ON}: "
-        f"99% is not worth that; with all of them right up to {wrong:.0%} may be wrong (more: --validation-share)"
+        f"99% is not worth that; with all right, up to {wrong:.0%} may be wrong (more: --validation-share)"
     )

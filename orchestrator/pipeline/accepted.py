@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from defectory.errors import InvalidInput, NotFound
+from defectory.errors import NotFound
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.outputs import FilteredLabel, TrainedGenerator
 from orchestrator.pipeline.presets import PRESETS
@@ -49,10 +49,12 @@ class Learned:
 
 
 def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
-    """What a generator's card says of its learning; None where the card is not there any more."""
+    """What a generator's card says of its learning; None where it has none, or it is not there any more."""
+    if not generator.card_uri:
+        return None
     try:
         card = GeneratorCard.model_validate_json(store.get(store.key(generator.card_uri)))
-    except (NotFound, InvalidInput):
+    except NotFound:
         return None
     shipped = [x for x in card.history if x.kimg == card.shipped_kimg]
     recommended = GeneratorSettings.model_validate(PRESETS[RECOMMENDED]["generator"])
