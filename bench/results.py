@@ -27,7 +27,9 @@ def write_results(store: ObjectStore, run: str, folder: Path, tiles: Path | None
     pictures.mkdir(parents=True, exist_ok=True)
     sections = [
         f"# {run}\n\nWritten by `python -m bench.results {run}` from the files of the run that `{command}` made.",
-        f"**{content.verdict}**",
+        *content.verdict.doubts,
+        f"**{content.verdict.sentence}**",
+        " ".join(content.verdict.details),
         _table(content),
         _test_set(content, tiles),
         _counts(content),

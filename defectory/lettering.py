@@ -41,6 +41,17 @@ class Lettering:
             text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
         return text
 
+    def wrapped(self, text: str, width: int) -> list[str]:
+        """The text's words in lines of so many pixels; a word that is wider is cut."""
+        lines: list[str] = []
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.width(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(self.fitting(word, width))
+        return lines
+
     def _parts(self, text: str) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
         for file, characters in groupby(text, font_of):
             part = "".join(characters)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from defectory.caution import caution_of
 from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
@@ -72,6 +73,8 @@ def train(
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
+        if caution := _caution(store_, trained.card_uri):
+            services.warn(caution)
     result = {
         "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
         "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
@@ -88,13 +91,21 @@ def _skipped(images: list[tuple[str, str]]) -> str:
     return first_of([uri.rpartition("/")[2] for uri, _ in images])
 
 
+def _caution(store: ObjectStore, card_uri: str) -> str:
+    """What to know before its probabilities are believed; empty: they were fitted on enough images."""
+    return caution_of(json.loads(store.get(store.key(card_uri)))["calibration"]["validation"]["images"])
+
+
 def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:
     """Calibration and operating point as the card has them, for a person."""
     card = json.loads(store.get(store.key(card_uri)))
-    point = card["operating_point"]
+    point, calibration = card["operating_point"], card["calibration"]
+    errors = {split: calibration[split] for split in ("validation", "test") if calibration.get(split)}
     result: dict[str, object] = {
-        "temperature": card["calibration"]["temperature"],
-        "ece": {key: card["calibration"]["validation"][key] for key in ("ece_before", "ece_after")},
+        "temperature": calibration["temperature"],
+        "fitted_on": f"{calibration['validation']['images']} validation images",
+        "ece": {key: errors["validation"][key] for key in ("ece_before", "ece_after")},  # on the same images
+        "ece_test": {key: errors["test"][key] for key in ("ece_before", "ece_after")} if "test" in errors else None,
         "threshold": point and point["threshold"],
     }
     for split in ("validation", "test"):
@@ -133,6 +144,8 @@ def calibrate(
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
+        if caution := _caution(store_, calibrated.card_uri):
+            services.warn(caution)
     version = f"{calibrated.name}/{calibrated.version}"
     result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
     emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)

@@ -46,4 +46,18 @@ def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None
     card = read_model_card(store, kind, name, version)
     card_uri = store.uri(version_prefix(kind, name, version) + "model.json")
     shown = {**card, "model": f"{name}/{version}", "name": name, "version": version, "card_uri": card_uri}
-    emit(shown, as_json, in_sections({key: value for key, value in shown.items() if key not in LEFT_OUT}))
+    names = _names_of(card)
+    in_words = {names.get(key, key): value for key, value in shown.items() if key not in LEFT_OUT}
+    emit(shown, as_json, in_sections(in_words))
+
+
+def _names_of(card: Mapping[str, object]) -> dict[str, str]:
+    """What figures of several trainings, and those of the one that is served, are called for a person."""
+    match card:
+        case {"cycles": list(cycles), "main_cycle": int()}:
+            return {
+                "metrics": f"metrics, mean of {len(cycles)} training{'s' * (len(cycles) != 1)}",
+                "operating_point": "served operating_point",
+                "calibration": "served calibration",
+            }
+    return {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from defectory.caution import FEWEST_TO_FIT_ON
 from orchestrator.cli.options import AsJson, Store, opened
 from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.runs import when
@@ -73,19 +74,32 @@ def generator_in_words(card: Mapping[str, object]) -> tuple[str, str]:
 
 
 def classifier_in_words(card: Mapping[str, object]) -> tuple[str, str]:
-    """The same of a classifier: its figures on test images, at the line that it draws."""
+    """The same of a classifier: the mean over all its trainings on test images, and what the served one does."""
     trained_on, figures = "", []
     match card:
         case {"lineage": {"manifest_uri": str(uri), "images": {"train": dict(images)}}}:
             trained_on = f"{_dataset(uri)}: {sum(count for count in images.values() if isinstance(count, int))} images"
     match card:
-        case {"metrics": {"test": {"f1": {"mean": float() | int() as f1}}}}:
-            figures.append(f"macro-F1 {f1:.1%}")
+        case {"cycles": list(cycles), "metrics": {"test": {"f1": {"mean": float() | int() as f1}}}}:
+            figures.append(f"mean of {len(cycles)} training{'s' * (len(cycles) != 1)}: macro-F1 {f1:.1%}")
     match card:
-        case {"operating_point": {"test": {"escape": dict(escape), "overkill": dict(overkill)}}}:
-            figures.append(f"{escape.get('count')} of {escape.get('of')} defects passed")
-            figures.append(f"{overkill.get('count')} of {overkill.get('of')} good rejected")
-    return trained_on, ", ".join(figures)
+        case {
+            "operating_point": {
+                "test": {
+                    "escape": {"count": int(passed), "of": int(defective)},
+                    "overkill": {"count": int(rejected), "of": int(good)},
+                }
+            }
+        }:
+            tested = defective + good
+            figures.append(
+                f"the served one: {tested - passed - rejected} of {tested} rightly passed or rejected "
+                f"({passed} of {defective} defects passed, {rejected} of {good} good rejected)"
+            )
+    match card:
+        case {"calibration": {"validation": {"images": int(images_)}}} if 0 < images_ < FEWEST_TO_FIT_ON:
+            figures.append(f"probabilities fitted on {images_} images only")
+    return trained_on, "; ".join(figures)
 
 
 def _dataset(manifest_uri: str) -> str:

@@ -54,7 +54,9 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
     metrics = {arm.shown: result.outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms}
     f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.3f}" for title, figures in metrics.items())
     reported = result.outputs[keys.REPORT]
-    lines = ["", reported.summary.verdict, f"macro-F1 on the test split, mean over cycles: {f1}"]
+    summary = reported.summary
+    lines = ["", *(f"! {doubt}" for doubt in summary.doubts), summary.verdict, *summary.details]
+    lines.append(f"macro-F1 on the test split, mean over all trainings of an arm: {f1}")
     if skipped := result.outputs[keys.INGEST].skipped:
         lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
     lines += [f"time: {_times(result)}", f"report: {path_or_uri(reported.report_uri)}", "next:"]

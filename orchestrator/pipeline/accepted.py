@@ -1,8 +1,66 @@
-"""What has to be said of a label's accepted synthetic images: too few of them, or a generator that is to blame."""
+"""What has to be said of a label's synthetic images: too few of them, or a generator that has not learned enough."""
 
-from orchestrator.pipeline.outputs import FilteredLabel
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from defectory.errors import NotFound
+from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.outputs import FilteredLabel, TrainedGenerator
+from orchestrator.pipeline.presets import PRESETS
+from orchestrator.pipeline.settings import GeneratorSettings
 
 OUTLIER_ALARM = 0.5  # share of outliers from which the generator is to blame, not the single image
+REJECTED_ALARM = 0.75  # share of rejected images from which the generator is to blame, not the judge
+# Share of the photographs that were held out which have a generated image like them. Of photographs themselves it is
+# nearly 1 (Naeem et al. 2020, arXiv:2002.09797): below one half most of what there is, is not made.
+COVERAGE_ALARM = 0.5
+RECOMMENDED = "quick"  # the preset whose trainings are long enough, from a starter, and from another label's generator
+
+
+class Snapshot(BaseModel):
+    """What was measured of a generator at some point of its training; nothing where that could not be."""
+
+    kimg: float
+    coverage: float | None = None
+
+
+class GeneratorCard(BaseModel):
+    """model.json of a generator, as far as it says how well it has learned."""
+
+    initial_model: str = ""
+    shipped_kimg: float = 0.0
+    history: list[Snapshot] = []
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How long a generator has learned, and how well.
+
+    Attributes:
+        kimg: thousands of images that it was shown. wanted_kimg: that the preset RECOMMENDED shows one of this start.
+        coverage: in [0, 1], of the snapshot that became the model; None: too few photographs to measure it.
+    """
+
+    kimg: float
+    wanted_kimg: float
+    coverage: float | None
+
+
+def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
+    """What a generator's card says of its learning; None where it has none, or it is not there any more."""
+    if not generator.card_uri:
+        return None
+    try:
+        card = GeneratorCard.model_validate_json(store.get(store.key(generator.card_uri)))
+    except NotFound:
+        return None
+    shipped = [x for x in card.history if x.kimg == card.shipped_kimg]
+    recommended = GeneratorSettings.model_validate(PRESETS[RECOMMENDED]["generator"])
+    from_another_label = "/" in card.initial_model  # "name/version", where a starter has a name alone
+    wanted = (from_another_label and recommended.transfer_kimg) or recommended.kimg or 0.0
+    return Learned(generator.kimg, wanted, shipped[-1].coverage if shipped else None)
 
 
 def is_short(filtered: FilteredLabel) -> bool:
@@ -10,22 +68,48 @@ def is_short(filtered: FilteredLabel) -> bool:
     return filtered.accepted < filtered.quota
 
 
-def warnings_of(label: str, filtered: FilteredLabel) -> list[str]:
-    """What a person should know of a label's synthetic images, and do about it; nothing where all is well."""
+def warnings_of(label: str, filtered: FilteredLabel, learned: Learned | None) -> list[str]:
+    """What a person should know of a label's synthetic images, and do about it; nothing where all is well.
+
+    Args:
+        learned: of its generator; None where nothing is known.
+    """
     warnings = []
     total = sum(count for judged in filtered.rounds for count in judged.verdicts.values())
-    strange = sum(judged.reasons.get("outlier", 0) for judged in filtered.rounds)
-    blamed = strange > OUTLIER_ALARM * total
+    signs = list(_signs(filtered, total, learned))
     if is_short(filtered):
-        advice = "" if blamed else ". Train its generator longer (generator.kimg), or accept more (filter.threshold)"
+        advice = "" if signs else ". Train its generator longer (generator.kimg), or accept more (filter.threshold)"
         warnings.append(
             f"{label}: only {filtered.accepted} of the {filtered.quota} synthetic images wanted were accepted, "
             f"of {total} that were made{advice}"
         )
-    if blamed:
+    if signs:
         warnings.append(
-            f"{label}: {strange} of {total} synthetic images are farther from every real one than real ones are "
-            "from each other: the generator has not learned enough. Look at its sample sheet; train it longer "
-            "(generator.kimg), or from another start"
+            f"{label}: the generator has not learned enough, so expect blurred or strange images: {'; '.join(signs)}. "
+            "Look at its sample sheet; train it longer (generator.kimg), or from another start"
         )
     return warnings
+
+
+def _signs(filtered: FilteredLabel, total: int, learned: Learned | None) -> Iterator[str]:
+    """By what is seen that a generator has not learned enough."""
+    strange = sum(judged.reasons.get("outlier", 0) for judged in filtered.rounds)
+    if strange > OUTLIER_ALARM * total:
+        yield f"{strange} of {total} images are farther from every real one than real ones are from each other"
+    rejected = sum(judged.verdicts.get("rejected", 0) for judged in filtered.rounds)
+    if rejected > REJECTED_ALARM * total:
+        yield f"{rejected} of {total} were rejected"
+    if learned is None:
+        return
+    if learned.coverage is not None and learned.coverage < COVERAGE_ALARM:
+        share = f"only {learned.coverage:.0%}" if learned.coverage else "none"
+        yield f"{share} of the photographs held out have one like them (coverage)"
+    if learned.coverage is None and learned.kimg < learned.wanted_kimg:
+        yield (
+            f"it was shown {_images(learned.kimg)} images while it trained, where preset {RECOMMENDED} shows "
+            f"{_images(learned.wanted_kimg)}, and there are too few validation images to measure what it makes"
+        )
+
+
+def _images(kimg: float) -> str:
+    return f"{round(kimg * 1000):,}"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
+from defectory.caution import caution_of
 from defectory.datasets.manifest_line import Split
 from defectory.errors import FailedPrecondition, WeightsMissing
 from defectory.job_settings.messages import fill
@@ -113,6 +114,9 @@ def train(arm: ArmSettings) -> Callable[[StepContext], TrainedArm]:
         start = began_from(classifier, start)
         if leads and settings.initial_weights == "imagenet" and start != "imagenet":
             context.warn(STARTER_WARNING if start == "starter" else RANDOM_WARNING)
+        validation = sum(_dataset(context, arm).counts.get("validation", {}).values())
+        if leads and validation and (caution := caution_of(validation)):  # all arms are fitted on the same images
+            context.warn(caution)
         return TrainedArm(
             name=classifier.name,
             version=classifier.version,

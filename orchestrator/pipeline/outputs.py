@@ -157,10 +157,19 @@ class Filtered(RootModel[dict[str, FilteredLabel]]):
     model_config = ConfigDict(frozen=True)
 
 
+class LabelVerdicts(Output):
+    """What one person decided about the images of a label."""
+
+    accepted: int
+    rejected: int
+    relabelled: int
+
+
 class ReviewedBy(Output):
     """What one person decided about a run's synthetic images."""
 
     name: str
+    by_label: dict[str, LabelVerdicts] = {}  # label as the images came -> decisions
     accepted: int
     rejected: int
     relabelled: int
@@ -186,6 +195,26 @@ class ReviewPair(Output):
     differ: int
 
 
+class SampleReview(Output):
+    """What one person decided about a random sample.
+
+    Attributes:
+        labels: of the images that it was drawn from; empty: all. filters: what else these had in common.
+        of: images that it was drawn from. bad: rejected, or of another label than they bear.
+        low, high: 95% interval of the share of bad ones; None: nothing is decided any more.
+    """
+
+    by: str
+    labels: list[str]
+    filters: dict[str, str]
+    of: int
+    size: int
+    decided: int
+    bad: int
+    low: float | None
+    high: float | None
+
+
 class BlindTest(Output):
     """Whether a person could tell real from synthetic images."""
 
@@ -205,6 +234,7 @@ class Reviewed(Output):
     documents: dict[str, str] = {}  # judged dataset -> the document that says what counts
     reviewers: list[ReviewedBy] = []
     pairs: list[ReviewPair] = []
+    samples: list[SampleReview] = []
     blind: list[BlindTest] = []
 
 
@@ -247,6 +277,7 @@ class DifferenceSummary(Output):
 
     outcome: Outcome
     verdict: str
+    evidence: str = ""  # what it rests on
     f1: Estimate  # of macro-F1 over cycles, paired by seed
     f1_by_group: Estimate  # the same, test parts drawn anew
     p_value: float | None
@@ -255,13 +286,20 @@ class DifferenceSummary(Output):
 class RunSummary(Output):
     """A run in figures."""
 
-    verdict: str
+    doubts: list[str] = []  # sentences that are said before the verdict
+    verdict: str  # short
+    details: list[str] = []  # sentences below it: both mistakes in counts, what the verdict rests on, recipes
     arms: dict[str, ArmSummary]
     differences: dict[str, DifferenceSummary]  # of every arm but the first
     test_images: int
     test_groups: int
     synthetic: dict[str, dict[str, int]]  # label -> made, accepted, and rejected images by reason
     heat: JsonValue  # where the heat lies: summary.json of the explanations
+
+    @property
+    def glance(self) -> str:
+        """The verdict, and before it what stands against it."""
+        return " ".join([*self.doubts, self.verdict])
 
 
 class Reported(Output):

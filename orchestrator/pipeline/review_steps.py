@@ -8,6 +8,7 @@ from orchestrator.review.decided import UNDECIDED, Decided
 from orchestrator.review.folding import write_documents
 from orchestrator.review.journal import journal_keys
 from orchestrator.review.rows import rows_of
+from orchestrator.review.samples import sample_keys, sample_results
 from orchestrator.review.statistics import of_reviewer, pairs
 from orchestrator.review.subject import judged_uris, subject_of
 
@@ -20,7 +21,10 @@ def review_inputs(context: StepInputs) -> Inputs:
         return known
     datasets = [dataset_of_manifest(context.store, uri) for uri in judged_uris(filtered)]
     keys = sorted(
-        key for dataset in datasets for keys_of in (journal_keys, blind_keys) for key in keys_of(context.store, dataset)
+        key
+        for dataset in datasets
+        for keys_of in (journal_keys, blind_keys, sample_keys)
+        for key in keys_of(context.store, dataset)
     )
     return {**known, "decisions": keys} if keys else known
 
@@ -32,10 +36,11 @@ def review(context: StepContext) -> Reviewed:
     subject = subject_of(context.store, context.run, context.outputs[INGEST], context.outputs[FILTER])
     decided = Decided(context.store, subject)
     reviewers = [one for one in decided.reviewers() if (one.verdict != UNDECIDED).any()]
-    filter_verdict = rows_of(subject).filter_verdict
+    rows = rows_of(subject)
     return Reviewed(
         documents=write_documents(context.store, subject, decided),
-        reviewers=[of_reviewer(one, filter_verdict) for one in reviewers],
+        reviewers=[of_reviewer(one, rows) for one in reviewers],
         pairs=pairs(reviewers),
+        samples=sample_results(context.store, subject, rows, decided),
         blind=blind_results(context.store, subject),
     )

@@ -68,7 +68,7 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
             steps=len(steps),
             next_step="" if report else (missing or [REPORT.step])[0],
             changed=changed,
-            verdict=report.outputs.summary.verdict if report else "",
+            verdict=report.outputs.summary.glance if report else "",
             report_uri=report.outputs.report_uri if report else "",
             command=record.command(),
         )

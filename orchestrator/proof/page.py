@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import isnan
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from defectory.storage.store import ObjectStore
@@ -90,8 +90,8 @@ def _kinds(proof: Proof) -> dict[str, str]:
 
 def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, shown: Sequence[Picture]) -> str:
     environment = Environment(
-        loader=PackageLoader("orchestrator.proof"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=ChoiceLoader([PackageLoader("orchestrator.proof"), PackageLoader("orchestrator.report")]),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["figure"] = in_words
     environment.filters["tried"] = lambda figure, score, signed=False: in_words(Interval(*figure), score, signed=signed)

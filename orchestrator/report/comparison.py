@@ -39,7 +39,8 @@ class Difference:
     p_value: float | None  # paired t-test over cycles
     by_group: Estimate  # of macro-F1, bootstrap over groups
     outcome: Outcome
-    verdict: str
+    verdict: str  # a short sentence
+    evidence: str  # what it rests on, in a sentence; empty where there was nothing to look at
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,16 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """A sentence on every arm but the first."""
+        """A short sentence on every arm but the first."""
         return " ".join(difference.verdict for difference in self.differences.values())
+
+    @property
+    def evidence(self) -> list[str]:
+        """What each rests on; with several arms each says of which it is."""
+        several = len(self.differences) > 1
+        return [
+            f"{title}: {x.evidence}" if several else x.evidence for title, x in self.differences.items() if x.evidence
+        ]
 
 
 def compare(
@@ -91,10 +100,10 @@ def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int, s
     over_cycles, by_group = interval(differences, DIFFERENCE), group_bootstrap(first, arm)
     outcome = decide(over_cycles, by_group)
     if short and outcome != "hurt":
-        outcome, verdict = "cannot tell", _of_a_short_arm(subject)
+        outcome, verdict, rests_on = "cannot tell", _of_a_short_arm(subject), ""
     else:
-        verdict = sentence(outcome, over_cycles, by_group, groups, paired, subject)
-    return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict)
+        verdict, rests_on = sentence(outcome, subject), evidence(outcome, over_cycles, by_group, groups, paired)
+    return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict, rests_on)
 
 
 def _of_a_short_arm(subject: str) -> str:
@@ -179,39 +188,46 @@ def decide(over_cycles: Estimate, by_group: Estimate) -> Outcome:
     return "cannot tell"
 
 
-def sentence(
-    outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int, subject: str
-) -> str:
-    """The verdict for a person, with the intervals that decide it.
+def sentence(outcome: Outcome, subject: str) -> str:
+    """The verdict for a person, short.
 
     Args:
         subject: what is judged, as it stands within a sentence.
     """
+    starts = subject[0].upper() + subject[1:]
+    return {
+        "helped": f"{starts} helped.",
+        "hurt": f"{starts} did harm.",
+        "no difference": f"{starts} made no difference that matters.",
+        "cannot tell": f"This data cannot tell whether {subject} helped.",
+    }[outcome]
+
+
+def evidence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int) -> str:
+    """What the verdict rests on: the difference of the means over all trainings, and the intervals that decide it."""
     named = {
         f"over {groups} independent test parts": by_group,
         f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
     }
-    points = f"{abs(by_group.mean) * 100:.1f} points of F1"
-    change = f"{points} {'better' if by_group.mean > 0 else 'worse'}"
+    change = f"{abs(by_group.mean) * 100:.1f} points of F1 {'better' if by_group.mean > 0 else 'worse'}"
     if abs(by_group.mean) < SHOWN / 2:
         change = f"F1 differs by less than {SHOWN * 100:.1f} points"
-    unsure = f"This data cannot tell whether {subject} helped: {change}, but"
     if cycles < FEWEST_CYCLES:
         few = "was one training cycle" if cycles == 1 else f"were {cycles} training cycles"
         by_cycle = ", ".join(map(_points, over_cycles.singles))
-        return f"{unsure} there {few} only, and chance shows in {FEWEST_CYCLES} at least (by cycle: {by_cycle})."
+        change = change[0].upper() + change[1:]
+        return f"{change}, but there {few} only, and chance shows in {FEWEST_CYCLES} at least (by cycle: {by_cycle})."
     spans = {where: x for where, x in named.items() if x.low is not None and x.high is not None}
     if outcome == "cannot tell":  # an interval that is clear by itself is not why
         spans = {where: x for where, x in spans.items() if decide(x, x) == "cannot tell"} or spans
     span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
-    starts = subject[0].upper() + subject[1:]
-    if outcome == "helped":
-        return f"{starts} helped: {change} (95% interval {span})."
-    if outcome == "hurt":
-        return f"{starts} did harm: {change} (95% interval {span})."
-    if outcome == "no difference":
-        return f"{starts} made no difference that matters: less than {MATTERS * 100:.0f} points (95% interval {span})."
-    return f"{unsure} chance alone can explain the difference (95% interval {span})."
+    said = {
+        "helped": change,
+        "hurt": change,
+        "no difference": f"less than {MATTERS * 100:.0f} points of F1",
+        "cannot tell": f"{change}, but chance alone can explain the difference",
+    }[outcome]
+    return f"On the mean of {cycles} trainings an arm: {said} (95% interval {span})."
 
 
 def _points(value: float | None) -> str:

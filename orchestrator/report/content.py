@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from defectory.caution import caution_of
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
@@ -13,7 +14,7 @@ from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.defects.setting import EMPTY, NO_PLACE
-from orchestrator.pipeline.accepted import is_short, warnings_of
+from orchestrator.pipeline.accepted import is_short, learned, warnings_of
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
     EDITS,
@@ -22,10 +23,12 @@ from orchestrator.pipeline.outputs import (
     GENERATORS,
     INGEST,
     JUDGE,
+    REVIEW,
     Ingested,
     Key,
     Outputs,
     Read,
+    Reviewed,
     Round,
     TrainedArm,
     dataset_of,
@@ -37,6 +40,7 @@ from orchestrator.report import mistakes, recipe
 from orchestrator.report.around import around_defect
 from orchestrator.report.comparison import Comparison, compare, subjects_of
 from orchestrator.report.documents import (
+    Calibration,
     Card,
     Evaluation,
     Explanation,
@@ -49,7 +53,9 @@ from orchestrator.report.documents import (
     read_document,
 )
 from orchestrator.report.figures import TILE_PX, reduced
+from orchestrator.report.people import overruled_of
 from orchestrator.report.times import StepTime, times_of
+from orchestrator.report.verdict import Verdict
 
 SHEET_IMAGES = 24
 REASONS = {
@@ -72,6 +78,7 @@ class ArmContent:
         unfiltered: synthetic images that it was trained on as they were made; none of other arms.
         reliability: reliability.svg, before and after the temperature; None where its version drew none.
         recipe: how its classifier was trained, in words. steps: of the optimiser, a cycle.
+        main_cycle: place of the cycle that is served, from 0. calibration: of its probabilities; None: not in its card.
     """
 
     settings: ArmSettings
@@ -83,6 +90,13 @@ class ArmContent:
     reliability: bytes | None
     recipe: str
     steps: int
+    main_cycle: int
+    calibration: Calibration | None
+
+    @property
+    def caution(self) -> str:
+        """Why its probabilities are worth little; empty: they were fitted on enough images."""
+        return caution_of(self.calibration.validation.images) if self.calibration else ""
 
     @property
     def title(self) -> str:
@@ -98,11 +112,14 @@ class RunContent:
     pipeline: RecordedPipeline
     outputs: Outputs
     warned: dict[str, tuple[str, ...]]  # step -> what it warned of
+    doubts: list[str]  # said first: synthetic images are too few, or of a generator that has not learned enough
     arms: list[ArmContent]  # the first is what the others are compared with
     comparison: Comparison
     real: list[ManifestLine]
     edited: list[ManifestLine]  # by recipe and by hand
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
+    reviewed: Reviewed  # by people; empty where nobody did
+    overruled: dict[str, list[ManifestLine]]  # label -> images that the filter accepted and people rejected
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
     explanations: list[Explanation]
@@ -120,25 +137,22 @@ class RunContent:
         return {arm.title: arm.recipe for arm in self.arms}
 
     @property
-    def shortage(self) -> list[str]:
-        """What is said first where an arm got fewer synthetic images than wanted, and what to do; empty else."""
-        if FILTER not in self.outputs or not any(arm.settings.takes_accepted for arm in self.arms):
-            return []
-        short = {label: x for label, x in self.outputs[FILTER].root.items() if is_short(x)}
-        return [warning for label, filtered in short.items() for warning in warnings_of(label, filtered)]
-
-    @property
     def warnings(self) -> list[str]:
-        """What the run's steps warned of, each once, without what the verdict says."""
-        texts = dict.fromkeys(text for texts in self.warned.values() for text in texts)
-        return [text for text in texts if text not in self.shortage]
+        """What the run's steps warned of, and what its classifiers' cards say, each once, without the doubts."""
+        cautions = [arm.caution for arm in self.arms if arm.caution]
+        texts = dict.fromkeys([*(text for texts in self.warned.values() for text in texts), *cautions])
+        return [text for text in texts if text not in self.doubts]
 
     @property
-    def verdict(self) -> str:
-        """What stands against it, both kinds of mistakes, the comparison, and by which recipes it was made."""
-        counted = mistakes.sentence({arm.title: arm.evaluation for arm in self.arms})
-        said = [*(f"{text[0].upper()}{text[1:]}." for text in self.shortage), counted, self.comparison.verdict]
-        return " ".join([*filter(None, said), recipe.sentence(self.recipes)])
+    def verdict(self) -> Verdict:
+        """What the run says at a glance."""
+        return Verdict(
+            doubts=[f"{text[0].upper()}{text[1:]}." for text in self.doubts],
+            sentence=self.comparison.verdict,
+            counted=mistakes.sentence({arm.title: arm.evaluation for arm in self.arms}),
+            evidence=self.comparison.evidence,
+            recipe=recipe.sentence(self.recipes),
+        )
 
     def splits(self) -> list[str]:
         """The splits that all arms were measured on after every epoch."""
@@ -180,6 +194,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
                 curves[label] = whole_curve(first, judged[label])
             if (probe := _probe(store, filtered.rounds, label)) is not None:
                 probes[label] = probe
+    reviewed = outputs[REVIEW] if REVIEW in outputs else Reviewed()
     explanations, heat = [], Heat()
     if EXPLAIN in outputs:
         explained = outputs[EXPLAIN]
@@ -193,11 +208,14 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         pipeline=pipeline,
         outputs=outputs,
         warned=warned,
+        doubts=_doubts(store, outputs) if any(arm.settings.takes_accepted for arm in arms) else [],
         arms=arms,
         comparison=compare({arm.title: arm.evaluation for arm in arms}, subjects_of(pipeline.arms), short),
         real=read_manifest(store, outputs[INGEST].manifest_uri, reading_from_environment()),
         edited=_edited(store, outputs),
         judged=judged,
+        reviewed=reviewed,
+        overruled=overruled_of(store, outputs[FILTER], reviewed, judged) if reviewed.documents else {},
         curves=curves,
         probes=probes,
         explanations=explanations,
@@ -226,9 +244,20 @@ def _steps(record: RunRecord, arms: Sequence[ArmSettings]) -> tuple[Outputs, dic
         read(evaluated(arm.name), True)
         if arm.has_own_dataset:
             read(dataset_of(arm.name), False)
-    for key in (EDITS, JUDGE, GENERATORS, FILTER, EXPLAIN):
+    for key in (EDITS, JUDGE, GENERATORS, FILTER, REVIEW, EXPLAIN):
         read(key, False)
     return outputs, warned
+
+
+def _doubts(store: ObjectStore, outputs: Outputs) -> list[str]:
+    if FILTER not in outputs:
+        return []
+    generators = outputs[GENERATORS].root if GENERATORS in outputs else {}
+    return [
+        warning
+        for label, filtered in outputs[FILTER].root.items()
+        for warning in warnings_of(label, filtered, learned(store, generators[label]) if label in generators else None)
+    ]
 
 
 def _edited(store: ObjectStore, outputs: Outputs) -> list[ManifestLine]:
@@ -255,6 +284,8 @@ def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
         reliability=_file(store, f"{folder}/reliability.svg"),
         recipe=recipe.in_words(card.settings),
         steps=classifier.steps_per_epoch * card.settings.epochs,
+        main_cycle=card.main_cycle,
+        calibration=card.calibration,
     )
 
 

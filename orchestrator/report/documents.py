@@ -55,10 +55,28 @@ class Recipe(Written):
     synthetic_cap: int = 0
 
 
+class CalibrationError(Written):
+    """How far the confidence claimed lies from the accuracy, before and after the temperature, on so many images."""
+
+    ece_before: float
+    ece_after: float
+    images: int
+
+
+class Calibration(Written):
+    """The temperature, and the error that it leaves: on the images that it was fitted on, and on others."""
+
+    temperature: float
+    validation: CalibrationError
+    test: CalibrationError | None = None
+
+
 class Card(Written):
     """model.json of a classifier."""
 
     settings: Recipe
+    main_cycle: int = 0
+    calibration: Calibration | None = None
 
 
 class EvaluatedCycle(Written):

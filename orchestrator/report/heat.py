@@ -82,20 +82,25 @@ def too_coarse(cells: tuple[int, int]) -> str:
     )
 
 
-def sanity_sentence(heat: Heat) -> str:
-    """What the randomisation check says of the models; empty where it could not be made."""
-    checks = {model.model: model.sanity for model in heat.models}
+def sanity_sentence(heat: Heat, titles: Mapping[str, str]) -> str:
+    """What the randomisation check says of the models; empty where it could not be made.
+
+    Args:
+        titles: model -> title of its arm.
+    """
+    checks = {titles.get(model.model, model.model): model.sanity for model in heat.models}
     known = {name: check for name, check in checks.items() if check.passed is not None}
     if not known:
         return ""
     failed = sorted(name for name, check in known.items() if not check.passed)
-    correlations = ", ".join(f"{check.stages['everything']:.2f}" for check in known.values())
+    alike = ", ".join(f"{name} {check.stages['everything']:.2f}" for name, check in known.items())
+    tested = (
+        "Tested: all that a network has learned was replaced by random numbers, and its heatmaps were drawn again. How "
+        f"alike they are to the real ones (rank correlation: 1 the same, 0 nothing in common): {alike}."
+    )
     if failed:
         return (
-            f"Do not trust the heatmaps of {', '.join(failed)}: they hardly change when the network's weights are made "
-            f"random (rank correlation {correlations})."
+            f"Do not trust the heatmaps of {', '.join(failed)}: they hardly change when the network knows nothing, so "
+            f"they show edges, not reasons. {tested}"
         )
-    return (
-        "The heatmaps come from what was learned: with random weights they are others (rank correlation "
-        f"{correlations})."
-    )
+    return f"The heatmaps come from what was learned: a network that knows nothing gives others. {tested}"

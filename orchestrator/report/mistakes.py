@@ -12,21 +12,26 @@ def rates_of(evaluations: Mapping[str, Evaluation]) -> dict[str, Rates]:
     return measured if len(measured) == len(evaluations) else {}
 
 
+def counted_as(evaluations: Mapping[str, Evaluation]) -> str:
+    """What the test images are: "parts", or "photographs" where several show the same one."""
+    own = [image for image in next(iter(evaluations.values())).images if not image.augmentation]
+    return "parts" if len({image.part for image in own}) == len(own) else "photographs"
+
+
 def sentence(evaluations: Mapping[str, Evaluation]) -> str:
     """Both errors of every arm in counts, of how many; empty where no label is that of good parts.
 
-    E.g. "Defective parts that passed: real only 4 of 4, real + synthetic 3 of 4. Good parts that were rejected: …"
+    E.g. "Of each arm's training that is served: defective parts that passed: real only 4 of 4, …; good parts …"
     """
     rates = rates_of(evaluations)
     if not rates:
         return ""
-    own = [image for image in next(iter(evaluations.values())).images if not image.augmentation]
-    counted = "parts" if len({image.part for image in own}) == len(own) else "photographs"
+    counted = counted_as(evaluations)
 
     def each(rate: Callable[[Rates], Rate]) -> str:
         return ", ".join(f"{title} {rate(both).count} of {rate(both).of}" for title, both in rates.items())
 
     return (
-        f"Defective {counted} that passed: {each(lambda both: both.escape)}. "
-        f"Good {counted} that were rejected: {each(lambda both: both.overkill)}."
+        f"Of each arm's training that is served: defective {counted} that passed: {each(lambda both: both.escape)}; "
+        f"good {counted} that were rejected: {each(lambda both: both.overkill)}."
     )

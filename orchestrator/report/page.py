@@ -20,12 +20,13 @@ from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
 from orchestrator.report.comparison import METRICS, Comparison
-from orchestrator.report.confusion import escape_rows, label_rows
+from orchestrator.report.confusion import escape_rows, label_rows, served
 from orchestrator.report.content import REASONS, RunContent, read_run, some_images
-from orchestrator.report.documents import Explanation
+from orchestrator.report.documents import Explanation, Rate
 from orchestrator.report.figures import curves, data_uri, reduced, sheet, threshold_chart
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
-from orchestrator.report.mistakes import rates_of
+from orchestrator.report.mistakes import counted_as, rates_of
+from orchestrator.report.people import agreement_sentence, blind_sentence, decided_rows, sample_sentence
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
 from orchestrator.report.times import COLUMNS
 
@@ -92,20 +93,30 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
     arms = content.pipeline.arms
     decisions = {arm.title: arm.evaluation.decisions for arm in content.arms if arm.evaluation.decisions is not None}
     metrics = {arm.title: arm.metrics for arm in content.arms}
+    evaluations = {arm.title: arm.evaluation for arm in content.arms}
+    sanity = sanity_sentence(content.heat, {arm.trained.full_name: arm.title for arm in content.arms})
+    accepted = {label: counted["accepted"] for label, counted in content.reasons().items()}
     environment = Environment(
         loader=PackageLoader("orchestrator.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["percent"] = percent
     environment.filters["estimate"] = estimate
+    environment.filters["rate"] = in_counts
     html = environment.get_template("report.html").render(
         content=content,
         arms=content.arms,
+        doubts=content.verdict.doubts,
+        verdict=content.verdict.sentence,
+        evidence=content.verdict.evidence,
+        recipe=content.verdict.recipe,
+        counted=counted_as(evaluations),
+        served={title: served(of_arm) for title, of_arm in decisions.items() if len(decisions) == len(arms)},
         comparison=content.comparison,
         outcome=_outcome(content.comparison),
         metrics=METRICS,
         fewest_cycles=FEWEST_CYCLES,
-        rates=rates_of({arm.title: arm.evaluation for arm in content.arms}),
+        rates=rates_of(evaluations),
         deciding=list(decisions),
         label_rows=list(label_rows(decisions)),
         escape_rows=list(escape_rows(decisions)),
@@ -113,13 +124,20 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         unfiltered=_unfiltered(content),
         reasons=content.reasons(),
         reason_texts=REASONS,
-        probe_rows=list(probe_rows(content.probes)),
+        probe_rows=list(probe_rows(content.probes, accepted)),
         warnings=list(_warnings(content)),
         recognised=_recognised(content),
         groups=_groups(store, content),
         colours=colours(arms),
         curves={split: data_uri(curves(metrics, colours(arms), split), SVG) for split in content.splits()},
         reliability={arm.title: data_uri(arm.reliability, SVG) for arm in content.arms if arm.reliability is not None},
+        calibrations=[arm for arm in content.arms if arm.calibration],
+        cautions=list(dict.fromkeys(arm.caution for arm in content.arms if arm.caution)),
+        decided_rows=list(decided_rows(content.reviewed)),
+        agreements=list(map(agreement_sentence, content.reviewed.pairs)),
+        samples=list(map(sample_sentence, content.reviewed.samples)),
+        blind_tests=list(map(blind_sentence, content.reviewed.blind)),
+        overruled=list(_overruled(store, content)),
         threshold_charts={
             label: data_uri(threshold_chart(curve, _threshold(content, label)), SVG)
             for label, curve in content.curves.items()
@@ -127,9 +145,7 @@ def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
         sheets=list(_sheets(store, content)),
         panels=list(_panels(store, content)),
         heat_rows=heat_table(content.heat),
-        heat_sentences=[
-            *heat_sentences(content.heat, training_as(arms)), *filter(None, [sanity_sentence(content.heat)])
-        ],
+        heat_sentences=[*heat_sentences(content.heat, training_as(arms)), *filter(None, [sanity])],
         masked=min((model.masked for model in content.heat.models), default=0),
         settings=list(flatten(content.pipeline.model_dump(mode="json"))),
         outputs=list(flatten({k: v for k, v in content.outputs.as_json().items() if k != "filter"})),
@@ -146,14 +162,21 @@ def _summary(content: RunContent) -> RunSummary:
     comparison = content.comparison
     names = {arm.title: arm.settings.name for arm in content.arms}
     return RunSummary(
-        verdict=content.verdict,
+        doubts=content.verdict.doubts,
+        verdict=content.verdict.sentence,
+        details=content.verdict.details,
         arms={
             names[title]: ArmSummary(title=title, recipe=content.recipes[title], metrics=metrics)
             for title, metrics in comparison.arms.items()
         },
         differences={
             names[title]: DifferenceSummary(
-                outcome=x.outcome, verdict=x.verdict, f1=x.over_cycles, f1_by_group=x.by_group, p_value=x.p_value
+                outcome=x.outcome,
+                verdict=x.verdict,
+                evidence=x.evidence,
+                f1=x.over_cycles,
+                f1_by_group=x.by_group,
+                p_value=x.p_value,
             )
             for title, x in comparison.differences.items()
         },
@@ -187,6 +210,11 @@ def estimate(value: Estimate, metric: str = "f1") -> str:
     if value.singles:
         return ", ".join(map(show, value.singles))
     return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
+
+
+def in_counts(rate: Rate) -> str:
+    """E.g. "1 of 2: 50.0% [1.3%, 98.7%]"."""
+    return f"{rate.count} of {rate.of}: {percent(rate.count / rate.of)} [{percent(rate.low)}, {percent(rate.high)}]"
 
 
 def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -263,6 +291,12 @@ def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
             images = some_images(store, lines)
             if images:
                 yield Sheet(label, title, len(lines), data_uri(sheet(images, 12)))
+
+
+def _overruled(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
+    for label, lines in content.overruled.items():
+        if images := some_images(store, lines):
+            yield Sheet(label, "accepted by the filter, rejected by people", len(lines), data_uri(sheet(images, 12)))
 
 
 def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:

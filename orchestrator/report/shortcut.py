@@ -10,19 +10,24 @@ CLEAR = 0.9  # AUROC from whose being exceeded, whatever the parts drawn, a clas
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """A label. area: AUROC with its interval; meaning: in a plain clause."""
+    """A label. accepted: of all rounds; area: AUROC with its interval; meaning: in a plain clause."""
 
     label: str
     real: int
     synthetic: int
+    accepted: int
     area: str
     meaning: str
 
 
-def probe_rows(probes: Mapping[str, Probe]) -> Iterator[ProbeRow]:
-    """Rows of a table, label by label."""
+def probe_rows(probes: Mapping[str, Probe], accepted: Mapping[str, int]) -> Iterator[ProbeRow]:
+    """Rows of a table, label by label.
+
+    Args:
+        accepted: label -> accepted images of all rounds; a probe looks at those of one round.
+    """
     for label, probe in probes.items():
-        yield ProbeRow(label, probe.real, probe.synthetic, area(probe), _meaning(probe))
+        yield ProbeRow(label, probe.real, probe.synthetic, accepted[label], area(probe), _meaning(probe))
 
 
 def shortcut_warning(probes: Mapping[str, Probe]) -> str:

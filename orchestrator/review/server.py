@@ -35,6 +35,7 @@ from orchestrator.review.decided import UNDECIDED, VERDICTS, Decided, final
 from orchestrator.review.folding import write_documents
 from orchestrator.review.pictures import Encoded, Pictures
 from orchestrator.review.rows import rows_of
+from orchestrator.review.samples import NOT_OF_A_SAMPLE, keep_sample
 from orchestrator.review.statistics import of_reviewer, of_sample, pairs
 from orchestrator.review.subject import Subject
 from orchestrator.review.views import ViewQuery, view
@@ -272,14 +273,17 @@ class ReviewServer:
     def _statistics(self, request: Request, name: str) -> Response:
         reviewers, me = self._decided.reviewers(), self._decided.reviewer(name)
         query = _query(request)
-        sample = view(self._rows, query.model_copy(update={"mine": "", "reviewer": (), "differ": False}), me, reviewers)
+        sampled = None
+        if query.sample:
+            sampled = of_sample(me, view(self._rows, query.model_copy(update=NOT_OF_A_SAMPLE), me, reviewers))
+            keep_sample(self._store, self._subject, self._rows, name, query, sampled)
         return _json(
             messages.StatisticsAnswer(
                 rows=len(self._rows),
                 decided=int((final(reviewers, len(self._rows)).verdict != UNDECIDED).sum()),
-                reviewers=[of_reviewer(one, self._rows.filter_verdict) for one in reviewers],
+                reviewers=[of_reviewer(one, self._rows) for one in reviewers],
                 pairs=pairs(reviewers),
-                sample=of_sample(me, sample) if query.sample else None,
+                sample=sampled,
                 blind=self._blind.results(),
             )
         )

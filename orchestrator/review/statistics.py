@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 
 from defectory.statistics import rate_interval
-from orchestrator.pipeline.outputs import Output, ReviewedBy, ReviewPair
+from orchestrator.pipeline.outputs import LabelVerdicts, Output, ReviewedBy, ReviewPair
 from orchestrator.review.agreement import agreement
 from orchestrator.review.decided import ACCEPTED, REJECTED, UNDECIDED, Reviewer
+from orchestrator.review.rows import Rows
 
 PAUSE_S = 60.0  # between two batches: a longer one is a pause, in which nobody reviews
 MOST_PAIRS = 100  # of reviewers
@@ -29,20 +30,26 @@ class OfSample(Output):
     high: float | None
 
 
-def of_reviewer(one: Reviewer, filter_verdict: np.ndarray) -> ReviewedBy:
-    """One reviewer's figures.
-
-    Args:
-        filter_verdict: uint8 (N,), as a reviewer's; UNDECIDED where no filter judged.
-    """
-    decided = (one.verdict != UNDECIDED) & (filter_verdict != UNDECIDED)
+def of_reviewer(one: Reviewer, rows: Rows) -> ReviewedBy:
+    """One reviewer's figures."""
+    filter_verdict, undecided = rows.filter_verdict, one.verdict == UNDECIDED
+    decided = ~undecided & (filter_verdict != UNDECIDED)
+    of_labels = {label: rows.label == place for place, label in enumerate(rows.label_names)}
     return ReviewedBy(
         name=one.name,
-        accepted=int(((one.verdict == ACCEPTED) & (one.label == 0)).sum()),
-        rejected=int((one.verdict == REJECTED).sum()),
-        relabelled=int((one.label > 0).sum()),
+        by_label={label: _verdicts(one, of) for label, of in of_labels.items() if not undecided[of].all()},
+        **_verdicts(one, np.ones(len(rows), bool)).model_dump(),
         overruled=int((decided & (one.verdict != filter_verdict)).sum()),
         minutes=minutes(one.times),
+    )
+
+
+def _verdicts(one: Reviewer, of: np.ndarray) -> LabelVerdicts:
+    """What a reviewer decided about some rows, bool (N,)."""
+    return LabelVerdicts(
+        accepted=int((of & (one.verdict == ACCEPTED) & (one.label == 0)).sum()),
+        rejected=int((of & (one.verdict == REJECTED)).sum()),
+        relabelled=int((of & (one.label > 0)).sum()),
     )
 
 

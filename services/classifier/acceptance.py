@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from defectory.caution import caution_of
 from defectory.statistics import rate_interval
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
@@ -37,6 +38,7 @@ def calibrate(validation: Answers, test: Answers) -> Calibration:
         temperature=temperature,
         validation=calibration_error(validation, temperature),
         test=calibration_error(test, temperature) if len(test.labels) else None,
+        caution=caution_of(len(validation.labels)),
     )
 
 

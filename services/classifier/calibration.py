@@ -6,22 +6,27 @@ from scipy import optimize
 from services.classifier.decision import TEMPERATURES, TINY, calibrated
 
 BINS = 15
+EXPECTED = 0.5  # of the temperature's logarithm, before any image: 95 of 100 temperatures lie between 0.37 and 2.7
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The temperature with the least negative log-likelihood (Guo et al. 2017, arXiv:1706.04599, section 4.2).
 
+    Before any image it is expected near 1, its logarithm being normal with a deviation of EXPECTED: few images that all
+    are right move it little, and a hundred do as they please (docs/decisions/0070-probabilities-of-few-images.md).
+
     Args:
         labels: (N,) indices. probabilities: (N, C), the network's own.
 
     Returns:
-        in [0.05, 20]; at a bound when all answers are right or random.
+        in [0.05, 20].
     """
     rows = np.arange(len(labels))
 
     def cost(log_temperature: float) -> float:
         fair = calibrated(probabilities, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(fair[rows, labels], TINY)).mean())
+        unlikely = -np.log(np.maximum(fair[rows, labels], TINY)).mean()
+        return float(unlikely + (log_temperature / EXPECTED) ** 2 / (2 * len(labels)))
 
     minimum = optimize.minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
     return float(np.clip(np.exp(minimum.x), *TEMPERATURES))

@@ -89,7 +89,10 @@ class CycleCard(_Part):
 
 
 class CalibrationError(_Part):
-    """Expected calibration error (15 bins of equal width) with and without the temperature."""
+    """Expected calibration error (15 bins of equal width) with and without the temperature.
+
+    On validation it flatters: the temperature was fitted on the same images.
+    """
 
     ece_before: float = Field(ge=0, le=1)
     ece_after: float = Field(ge=0, le=1)
@@ -102,6 +105,7 @@ class Calibration(_Part):
     temperature: float = Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])
     validation: CalibrationError
     test: CalibrationError | None  # None: no test images; like all of a test set's figures without grown copies
+    caution: str = ""  # why its probabilities are worth little; empty: they were fitted on enough images
 
 
 class Rate(_Part):

@@ -2,13 +2,17 @@
 
 import numpy as np
 
+from defectory.statistics import rate_interval
 from services.classifier.acceptance import Answers
 from services.classifier.calibration import BINS, reliability
 from services.classifier.card import Calibration
 from services.classifier.decision import calibrated
 
-SIDE, MARGIN, GAP = 220, 46, 40  # of a panel, in SVG units
-BAR, MISSING, LINE = "#4878a8", "#d8a0a0", "#666666"
+SIDE, LEFT, TOP, BELOW, GAP = 240, 50, 44, 84, 44  # of a panel, in SVG units
+BAR, LINE, INK = "#4878a8", "#666666", "#1c2430"
+ENOUGH = 10  # images, from which a bin's bar is drawn in full colour: an accuracy of fewer is hardly known
+PALEST = 0.15
+TICKS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def reliability_svg(validation: Answers, calibration: Calibration) -> bytes:
@@ -19,45 +23,54 @@ def reliability_svg(validation: Answers, calibration: Calibration) -> bytes:
         _panel(0, validation.labels, validation.probabilities, f"as trained: ECE {error.ece_before:.3f}"),
         _panel(1, validation.labels, fair, f"temperature {calibration.temperature:.2f}: ECE {error.ece_after:.3f}"),
     ]
-    width, height = 2 * (SIDE + MARGIN) + GAP, SIDE + 2 * MARGIN
+    width, height = 2 * (SIDE + LEFT) + GAP, SIDE + TOP + BELOW
+    images = f"{error.images} validation image{'s' * (error.images != 1)}"
+    said = (
+        f"bar: share of right answers; under it: images; line: its 95% interval; pale: fewer than {ENOUGH} images",
+        f"measured on the {images} that the temperature was fitted on: it flatters",
+    )
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="11">'
-        f"<title>Reliability on {error.images} validation images</title>"
+        f'font-family="sans-serif" font-size="11" fill="{INK}">'
+        f"<title>Reliability on {images}</title>"
     )
-    return (head + "".join(panels) + "</svg>\n").encode()
+    foot = "".join(
+        f'<text x="{LEFT}" y="{height - 24 + 15 * number}">{text}</text>' for number, text in enumerate(said)
+    )
+    return (head + "".join(panels) + foot + "</svg>\n").encode()
 
 
 def _panel(number: int, labels: np.ndarray, probabilities: np.ndarray, title: str) -> str:
-    left, top = MARGIN + number * (SIDE + MARGIN + GAP // 2), MARGIN
-    step = SIDE / BINS
-    parts = [f'<text x="{left}" y="{top - 12}">{title}</text>']
-    for index, (count, confidence, accuracy) in enumerate(reliability(labels, probabilities)):
-        if not count:
-            continue
-        x, tall, should = left + index * step, accuracy * SIDE, confidence * SIDE
-        says = f"{count} images, confidence {confidence:.2f}, accuracy {accuracy:.2f}"
-        parts.append(f"<g><title>{says}</title>{_bar(x, top, step, tall, BAR)}{_gap(x, top, step, tall, should)}</g>")
-    right, bottom = left + SIDE, top + SIDE
+    left = LEFT + number * (SIDE + LEFT + GAP // 2)
+    right, bottom = left + SIDE, TOP + SIDE
+    parts = [f'<text x="{left}" y="{TOP - 14}" font-size="13">{title}</text>']
+    parts += [_bin(left, index, *bin_) for index, bin_ in enumerate(reliability(labels, probabilities)) if bin_[0]]
     parts += [
-        f'<rect x="{left}" y="{top}" width="{SIDE}" height="{SIDE}" fill="none" stroke="{LINE}"/>',
-        f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{top}" stroke="{LINE}" stroke-dasharray="4 3"/>',
-        f'<text x="{left}" y="{bottom + 14}">0</text><text x="{right - 8}" y="{bottom + 14}">1</text>',
-        f'<text x="{left + SIDE / 2 - 30}" y="{bottom + 28}">confidence</text>',
-        f'<text transform="translate({left - 10} {top + SIDE / 2 + 24}) rotate(-90)">accuracy</text>',
+        f'<rect x="{left}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="{LINE}"/>',
+        f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{TOP}" stroke="{LINE}" stroke-dasharray="4 3"/>',
+        f'<text x="{left + SIDE / 2}" y="{bottom + 42}" text-anchor="middle">confidence</text>',
+        f'<text transform="translate({left - 34} {TOP + SIDE / 2}) rotate(-90)" text-anchor="middle">accuracy</text>',
     ]
+    for tick in TICKS:
+        parts += [
+            f'<text x="{left + tick * SIDE:.1f}" y="{bottom + 27}" text-anchor="middle">{tick:.0%}</text>',
+            f'<text x="{left - 4}" y="{bottom - tick * SIDE + 4:.1f}" text-anchor="end">{tick:.0%}</text>',
+        ]
     return "".join(parts)
 
 
-def _bar(x: float, top: float, step: float, tall: float, colour: str) -> str:
-    y = top + SIDE - tall
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" fill="{colour}"/>'
-
-
-def _gap(x: float, top: float, step: float, tall: float, should: float) -> str:
-    y = top + SIDE - max(tall, should)
-    height = abs(should - tall)
+def _bin(left: float, index: int, count: int, confidence: float, accuracy: float) -> str:
+    """A bin's bar, how far its height is known, and of how many images."""
+    step, bottom = SIDE / BINS, TOP + SIDE
+    low, high = rate_interval(round(accuracy * count), count)
+    says = f"{count} image{'s' * (count != 1)}, confidence {confidence:.2f}, accuracy {accuracy:.2f}"
+    x, middle = left + index * step, left + (index + 0.5) * step
+    opacity = max(PALEST, min(1.0, count / ENOUGH))
     return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{height:.1f}" fill="{MISSING}" '
-        'fill-opacity="0.6"/>'
+        f"<g><title>{says} [{low:.2f}, {high:.2f}]</title>"
+        f'<rect x="{x:.1f}" y="{bottom - accuracy * SIDE:.1f}" width="{step - 1:.1f}" height="{accuracy * SIDE:.1f}" '
+        f'fill="{BAR}" fill-opacity="{opacity:.2f}"/>'
+        f'<line x1="{middle:.1f}" y1="{bottom - low * SIDE:.1f}" x2="{middle:.1f}" y2="{bottom - high * SIDE:.1f}" '
+        f'stroke="{INK}"/>'
+        f'<text x="{middle:.1f}" y="{bottom + 12}" text-anchor="middle" font-size="9">{count}</text></g>'
     )

@@ -15,8 +15,9 @@ OPACITY = 0.45  # of the heatmap at its hottest
 ROWS = 64  # blended at once
 VIEW_PX = 256  # small images are shown at least this large
 BOX_COLOUR = (255, 255, 255)
-LEGEND_PX = 34  # height of the legend
-LETTERS_PX = 11
+LETTERS_PX, LINE_PX, LINES = 14, 18, 3  # of the legend, which is read where the picture is shown smaller, too
+LEGEND_PX = LINES * LINE_PX + 4
+SHEET_LETTERS_PX = 11
 TILE_PX, GAP_PX, TITLE_PX = 192, 6, 18
 
 
@@ -81,28 +82,36 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     height, width = view.shape[:2]
     sheet = Image.new("RGB", (width, height + LEGEND_PX), "white")
     sheet.paste(Image.fromarray(view))
-    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - 68), dtype=np.float32), (8, 1)))
-    sheet.paste(Image.fromarray(bar), (34, height + 22))
     pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
-    lettering.draw(pen, 4, height + 4, lettering.fitting(caption, width - 8))
-    lettering.draw(pen, 4, height + 19, "none")
-    lettering.draw(pen, width - 30, height + 19, "most")
+    _write(pen, lettering, height, lettering.wrapped(caption, width - 8)[: LINES - 1])
+    left, right = (round(lettering.width(word)) + 10 for word in ("none", "most"))
+    top = height + (LINES - 1) * LINE_PX + 2
+    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - left - right), dtype=np.float32), (10, 1)))
+    sheet.paste(Image.fromarray(bar), (left, top + 4))
+    lettering.draw(pen, 4, top, "none")
+    lettering.draw(pen, width - right + 6, top, "most")
     return encode_png(sheet)
+
+
+def _write(pen: ImageDraw.ImageDraw, lettering: Lettering, top: int, lines: Sequence[str]) -> None:
+    """Lines of a legend that begins at this height."""
+    for number, line in enumerate(lines):
+        lettering.draw(pen, 4, top + 2 + LINE_PX * number, line)
 
 
 def without_heat(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
     """The RGB image (uint8 (height, width, 3)) in grey, enlarged to be seen, above why it has no heat.
 
     Args:
-        lines: two at most.
+        lines: wrapped where they are longer than the picture is wide; what needs more than LINES is cut off.
     """
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     grey = Image.fromarray(image).convert("L").convert("RGB").resize((image.shape[1] * scale, image.shape[0] * scale))
     sheet = Image.new("RGB", (grey.width, grey.height + LEGEND_PX), "white")
     sheet.paste(grey)
     pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
-    for number, line in enumerate(lines):
-        lettering.draw(pen, 4, grey.height + 4 + 15 * number, lettering.fitting(line, grey.width - 8))
+    wrapped = [part for line in lines for part in lettering.wrapped(line, grey.width - 8)]
+    _write(pen, lettering, grey.height, wrapped[:LINES])
     return np.asarray(sheet)
 
 
@@ -127,7 +136,7 @@ def titled_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Seque
     tiled = contact_sheet(tiles, len(titles), tile_px=(TILE_PX, TILE_PX), gap_px=GAP_PX, above_px=TITLE_PX, ground=255)
     around = ((TITLE_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0))
     sheet = Image.fromarray(np.pad(tiled, around, constant_values=255))
-    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(SHEET_LETTERS_PX)
     for column, title in enumerate(titles):
         lettering.draw(pen, GAP_PX + column * step, 3, lettering.fitting(title, TILE_PX))
     for number, (caption, _) in enumerate(rows):

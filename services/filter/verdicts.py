@@ -85,8 +85,10 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         if 2 * kept < len(own):
             warnings.append(
                 f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images: so it "
-                f"rejects good synthetic ones, too. Its threshold of {policy.threshold(label):g} is too strict. Lower "
-                "filter.threshold, or give the judge more photographs to learn from"
+                "rejects good synthetic ones, too. It is no classifier of an arm, which decides for the more likely "
+                "label: it learned from a part of the photographs alone, and rejects what it is less than "
+                f"{policy.threshold(label):.0%} sure of, which is too strict. Lower filter.threshold, or give the "
+                "judge more photographs to learn from"
             )
     return warnings
 

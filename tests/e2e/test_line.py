@@ -38,7 +38,7 @@ ARMS = """
   colour: "#1a7f37"
 """
 TITLES = ["real only", "real + synthetic", "unfiltered", "drawn balanced"]
-SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "images", "reasons", "settings")
+SECTIONS = ("verdict", "comparison", "curves", "reliability", "counts", "people", "images", "reasons", "settings")
 
 
 def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline: Path) -> None:
@@ -146,6 +146,14 @@ def test_everything_is_in_the_page_and_fits(report: Path, page: Page, width: int
     assert len(sizes) > 8
     assert all(complete and wide > 0 and alt > 0 for complete, wide, alt in sizes)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.eval_on_selector_all("section", "all => all.filter(s => s.scrollWidth > s.clientWidth).map(s => s.id)")
+    assert cut == [], "what is too wide scrolls in a frame of its own, whose shadow says so"
+    framed = page.eval_on_selector_all("table", "all => all.every(t => t.parentElement.classList.contains('scroll'))")
+    assert framed
+    wide = page.eval_on_selector_all(".scroll", "all => all.filter(s => s.scrollWidth > s.clientWidth).length")
+    assert (wide > 0) == (width < 640)
+    captions = page.eval_on_selector_all("figcaption", "all => all.map(c => parseFloat(getComputedStyle(c).fontSize))")
+    assert min(captions) >= 13
     page.screenshot(path=report.with_name(f"report-{width}.png"), full_page=True)
 
 
@@ -164,7 +172,9 @@ def test_the_figures_of_the_table_are_those_of_the_run(
         singles = summary["arms"][arm]["metrics"]["f1"]["singles"]  # of two cycles, which give no interval
         assert len(singles) == 2
         assert cell == ", ".join(f"{value * 100:.1f}%" for value in singles)
-    assert page.locator("#verdict").inner_text() == summary["verdict"]
+    assert page.locator("#verdict strong").inner_text() == summary["verdict"]
+    said = page.locator("#verdict").inner_text()
+    assert all(sentence in said for sentence in [*summary["doubts"], *summary["details"][1:]])
 
 
 @pytest.mark.slow

@@ -53,3 +53,16 @@ def test_a_text_is_cut_where_it_does_not_fit() -> None:
     assert cut.endswith("…")
     assert letters.width(cut) <= 60
     assert letters.fitting("царапина", 1) == ""
+
+
+def test_a_text_is_wrapped_at_its_words_and_a_word_that_is_too_wide_is_cut() -> None:
+    letters = Lettering(14)
+    text = "no heat shown: it lies on the background"
+    lines = letters.wrapped(text, 200)
+    assert len(lines) > 1
+    assert " ".join(lines) == text
+    assert all(letters.width(line) <= 200 for line in lines)
+    assert letters.wrapped(text, 2000) == [text]
+    (cut,) = letters.wrapped("W" * 100, 200)
+    assert cut.endswith("…")
+    assert letters.wrapped("", 200) == []

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
@@ -29,6 +30,47 @@ def drawn(count: int, temperature: float, seed: int = 0, classes: int = 3) -> tu
 def test_the_temperature_that_the_labels_were_drawn_with_is_found(temperature: float) -> None:
     labels, probabilities = drawn(40_000, temperature)
     assert fit_temperature(labels, probabilities) == pytest.approx(temperature, rel=0.05)
+
+
+def most_likely(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature of the labels alone, whatever was expected before."""
+
+    def unlikely(log_temperature: float) -> float:
+        scaled = np.log(probabilities) / np.exp(log_temperature)
+        return -float(np.log(softmax(scaled, axis=1)[np.arange(len(labels)), labels]).mean())
+
+    return float(np.exp(minimize_scalar(unlikely, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_of_few_images_the_temperature_does_better_on_others_than_the_most_likely_one(temperature: float) -> None:
+    labels, probabilities = drawn(5_000, temperature, seed=99, classes=2)
+
+    def surprise(chosen: float) -> float:
+        fair = softmax(np.log(probabilities) / chosen, axis=1)
+        return -float(np.log(np.maximum(fair[np.arange(len(labels)), labels], 1e-30)).mean())
+
+    few = [drawn(13, temperature, seed, classes=2) for seed in range(40)]
+    assert np.mean([surprise(fit_temperature(*one)) for one in few]) < np.mean(
+        [surprise(most_likely(*one)) for one in few]
+    )
+    many = drawn(400, temperature, seed=7, classes=2)
+    assert fit_temperature(*many) == pytest.approx(most_likely(*many), rel=0.1)
+
+
+def test_a_handful_of_right_answers_makes_nothing_certain() -> None:
+    labels, probabilities = np.array([0, 1] * 6), np.array([[0.8, 0.2], [0.2, 0.8]] * 6)
+    assert most_likely(labels, probabilities) == pytest.approx(0.05, rel=0.01)  # 0.8 would become 1
+    assert fit_temperature(labels, probabilities) > 0.5
+
+
+@pytest.mark.parametrize(("images", "wrong"), [(1, "98%"), (13, "25%"), (29, "12%"), (30, ""), (400, "")])
+def test_few_images_are_warned_of_with_what_they_leave_open(images: int, wrong: str) -> None:
+    # Clopper and Pearson with no wrong answer among n: 1 - 0.025^(1/n).
+    labels, probabilities = np.zeros(images, int), np.full((images, 2), 0.5)
+    calibration = calibrate(Answers(labels, probabilities), NONE)
+    assert (f"up to {wrong} may be wrong" in calibration.caution) == bool(wrong)
+    assert bool(calibration.caution) == bool(wrong)
 
 
 def test_scaling_mends_an_overconfident_network() -> None:

@@ -5,8 +5,18 @@ import pytest
 from PIL import Image
 
 from defectory.imaging import to_square
+from defectory.lettering import Lettering
 from services.explainer.boxes import Box
-from services.explainer.overlay import OPACITY, ROWS, coloured, onto_picture, overlay, without_heat
+from services.explainer.overlay import (
+    LETTERS_PX,
+    LINE_PX,
+    OPACITY,
+    ROWS,
+    coloured,
+    onto_picture,
+    overlay,
+    without_heat,
+)
 from services.explainer.unclear import why_unclear
 
 
@@ -75,3 +85,13 @@ def test_a_picture_without_heat_is_grey_above_its_reason(width: int) -> None:
     assert said[:top, :, 0].mean() == pytest.approx(grey.mean(), abs=1)
     assert (plain[top:] == 255).all()
     assert (said[top:] < 128).any()
+
+
+def test_a_reason_that_is_wider_than_the_picture_goes_on_in_the_next_line() -> None:
+    image = np.full((256, 256, 3), 128, np.uint8)
+    caption, reason = "grad-cam, defect (98% defect)", "no heat shown: it lies on the background"
+    written = without_heat(image, [caption, reason])[256:, :, 0] < 128
+    starts = [2 + LINE_PX * number for number in range(3)]
+    assert [written[top : top + LINE_PX].any() for top in starts] == [True] * 3
+    whole = " ".join(Lettering(LETTERS_PX).wrapped(reason, 248))
+    assert whole == reason

@@ -93,7 +93,7 @@ def said(store: ObjectStore, *arguments: str) -> str:
 
 
 def trained(store: ObjectStore) -> Callable[[Any], Message]:
-    error = {"ece_before": 0.1, "ece_after": 0.05}
+    error = {"ece_before": 0.1, "ece_after": 0.05, "images": 13}
     card = {"operating_point": None, "calibration": {"temperature": 1.0, "validation": error}}
     skipped = [(store.uri(f"images/{i}.png"), "broken") for i in range(5)]
     store.put("m/model.json", json.dumps(card).encode())
@@ -102,6 +102,16 @@ def trained(store: ObjectStore) -> Callable[[Any], Message]:
         name="x", version="1", card_uri=store.uri("m/model.json"), metrics_uri=store.uri("m/metrics.json")
     )
     return lambda request: pb.TrainClassifierResponse(classifier=classifier)
+
+
+def test_probabilities_that_were_fitted_on_few_images_are_warned_of(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = recorded(monkeypatch, trained(store))
+    printed = said(store, "classifier", "train", "parts", "--name", "x")
+    (warning,) = services.warnings
+    assert warning.startswith("probabilities are fitted on 13 validation images, fewer than 30: 99% is not worth that")
+    assert re.search(r"fitted_on +13 validation images", printed)
 
 
 def test_every_setting_of_a_training_is_an_option(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +159,13 @@ def test_a_card_is_listed_and_shown_for_a_person(store: ObjectStore) -> None:
     assert "AAAA" not in text
     assert "architecture.input_px" in text
     lines = text.splitlines()
-    at = lines.index("metrics")
+    at = lines.index("metrics, mean of 1 training")
     assert lines[at + 1].split() == ["f1", "loss"]
     assert lines[at + 2].split("  ") == ["validation", "0.9123 (0.88 to 0.94)", "0.1"]
-    assert json.loads(said(store, "classifier", "show", "judge", "--json"))["golden"] == golden
+    assert "served operating_point.threshold" in text
+    shown = json.loads(said(store, "classifier", "show", "judge", "--json"))
+    assert shown["golden"] == golden
+    assert shown["metrics"] == whole["metrics"]
 
 
 def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,6 +220,8 @@ def test_models_of_both_kinds_are_listed_with_what_they_were_trained_on(store: O
     escape, overkill = ({"count": count, "of": of, "low": 0, "high": 1} for count, of in ((1, 9), (0, 20)))
     classifier = {
         "lineage": {"manifest_uri": uri, "images": {"train": {"good": 40, "defect": 20}}},
+        "cycles": [{}, {}, {}],
+        "calibration": {"validation": {"images": 13}},
         "metrics": {"test": {"f1": {"mean": 0.875, "low": None, "high": None}}},
         "operating_point": {"test": {"escape": escape, "overkill": overkill}},
     }
@@ -231,7 +233,10 @@ def test_models_of_both_kinds_are_listed_with_what_they_were_trained_on(store: O
     assert (of["trained_on"], of["figures"]) == ("photos: 40 images of defect", "64 px, 12300 images seen")
     of = rows["classifier", "photos/1"]
     assert of["trained_on"] == "photos: 60 images"
-    assert of["figures"] == "macro-F1 87.5%, 1 of 9 defects passed, 0 of 20 good rejected"
+    assert of["figures"] == (
+        "mean of 3 trainings: macro-F1 87.5%; the served one: 28 of 29 rightly passed or rejected "
+        "(1 of 9 defects passed, 0 of 20 good rejected); probabilities fitted on 13 images only"
+    )
     assert rows["classifier", "other/1"]["figures"] == ""
     assert abs(datetime.fromisoformat(of["made"]) - datetime.now(UTC)) < timedelta(minutes=5)
     assert "photos/1" in say(store, "models", "list")

@@ -24,7 +24,7 @@ from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.methods import Call, Operation
-from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
+from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of, trained
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.run_record import RunRecord
@@ -271,13 +271,20 @@ def test_a_step_remembers_what_it_warned_of_each_once(photos: Path) -> None:
     store, watcher = MemoryStore(), Silent()
     run_line(STEPS, store, settings_for(photos), Doubtful(store), watcher)
     record = RunRecord(store, "line")
-    generators, filtered, ingested = (record.step(key) for key in (GENERATORS, FILTER, INGEST))
+    keys = (GENERATORS, FILTER, INGEST, trained("baseline"), trained("expanded"))
+    generators, filtered, ingested, baseline, expanded = (record.step(key) for key in keys)
     assert generators is not None
     assert filtered is not None
     assert ingested is not None
+    assert baseline is not None
+    assert expanded is not None
     assert generators.warnings == ("no KID",)
     assert filtered.warnings == ("the judge knows all real images",)
-    assert ingested.warnings == tuple(dict.fromkeys(x for x in watcher.warnings if x not in filtered.warnings))
+    (few,) = baseline.warnings
+    assert few.startswith("probabilities are fitted on 4 validation images, fewer than 30")
+    assert expanded.warnings == (), "all arms are fitted on the same images"
+    of_others = (*filtered.warnings, *baseline.warnings)
+    assert ingested.warnings == tuple(dict.fromkeys(x for x in watcher.warnings if x not in of_others))
 
 
 def test_a_step_remembers_where_its_time_went(photos: Path) -> None:

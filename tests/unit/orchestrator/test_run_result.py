@@ -63,7 +63,7 @@ def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_ty
     lines = in_words(result(0.5, 0.75, "helped", ran=list(seconds), seconds=seconds), SETTINGS, "").strip().splitlines()
     assert lines == [
         "Both passed 4 of 4.",
-        "macro-F1 on the test split, mean over cycles: real only 0.500, real + synthetic 0.750",
+        "macro-F1 on the test split, mean over all trainings of an arm: real only 0.500, real + synthetic 0.750",
         "1 files were skipped; `defectory run … --json` and the report list them",
         "time: 1:02:42 in all: generators 1:01:40, baseline 1:02",
         "report: /store/runs/run/report.html",

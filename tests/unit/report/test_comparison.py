@@ -12,6 +12,7 @@ from orchestrator.report.comparison import (
     Difference,
     compare,
     decide,
+    evidence,
     group_bootstrap,
     interval,
     paired_p_value,
@@ -97,7 +98,8 @@ def test_verdicts(before: float, after: float, outcome: str) -> None:
     comparison, difference = compared(evaluation(before, seed=1), evaluation(after, seed=2))
     assert difference.outcome == outcome
     assert comparison.test_groups == 100
-    assert "100 independent" in comparison.verdict
+    assert "100 independent" in difference.evidence
+    assert not any(sign.isdigit() for sign in comparison.verdict), "it is short; figures stand beside it"
 
 
 def test_the_same_predictions_make_no_difference() -> None:
@@ -132,12 +134,14 @@ OVER_CYCLES = "over 3 training cycles, on 12 independent test parts"
         (
             NARROW,
             NARROW,
-            f"2 points (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
+            f"2 points of F1 (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
         ),
     ],
 )
 def test_the_verdict_names_the_intervals_that_decide_it(over_cycles: Estimate, by_group: Estimate, named: str) -> None:
-    assert named in sentence(decide(over_cycles, by_group), over_cycles, by_group, 12, 3, "it")
+    said = evidence(decide(over_cycles, by_group), over_cycles, by_group, 12, 3)
+    assert named in said
+    assert said.startswith("On the mean of 3 trainings an arm: ")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_the_verdict_names_the_intervals_that_decide_it(over_cycles: Estimate, b
 )
 def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tuple[float, ...], why: str) -> None:
     over_cycles = interval(np.array(values), (-1, 1))
-    said = sentence(decide(over_cycles, ABOVE), over_cycles, ABOVE, 12, len(values), "it")
+    said = evidence(decide(over_cycles, ABOVE), over_cycles, ABOVE, 12, len(values))
     by_cycle = ", ".join(f"{100 * value:+.1f}" for value in values)
     assert f"15.8 points of F1 better, but there {why}" in said
     assert f"(by cycle: {by_cycle})." in said
@@ -157,8 +161,9 @@ def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tupl
                                                 ((-0.0006, -0.0006), "0.1 points of F1 worse")])  # fmt: skip
 def test_what_would_be_shown_as_nothing_is_no_change_for_the_worse(values: tuple[float, ...], change: str) -> None:
     same = interval(np.array(values), (-1, 1))
-    said = sentence(decide(same, same), same, same, 12, len(values), "it")
-    assert said.startswith(f"This data cannot tell whether it helped: {change}, but there were 2 training cycles only")
+    assert sentence(decide(same, same), "it") == "This data cannot tell whether it helped."
+    said = evidence(decide(same, same), same, same, 12, len(values))
+    assert said.startswith(f"{change}, but there were 2 training cycles only")
 
 
 def test_a_share_of_nothing_is_no_figure() -> None:
@@ -173,7 +178,7 @@ def test_a_share_of_nothing_is_no_figure() -> None:
 
 
 def test_intervals_that_contradict_each_other_are_both_quoted() -> None:
-    said = sentence(decide(ABOVE, BELOW), ABOVE, BELOW, 12, 3, "it")
+    said = evidence(decide(ABOVE, BELOW), ABOVE, BELOW, 12, 3)
     assert "-20.0 to -1.0" in said
     assert "+6.3 to +28.0" in said
 
@@ -186,6 +191,7 @@ def test_an_arm_that_got_too_few_synthetic_images_is_never_better_but_may_be_wor
     assert comparison.differences["both"].outcome == outcome
     assert ("fewer synthetic images than wanted were accepted" in comparison.verdict) == (outcome == "cannot tell")
     assert "better" not in comparison.verdict
+    assert not any("better" in said for said in comparison.evidence)
 
 
 def arm(name: str, trains_on: str, **fields) -> ArmSettings:
@@ -214,6 +220,7 @@ def test_every_arm_is_compared_with_the_first_and_gets_a_sentence() -> None:
         )
     ]  # fmt: skip
     assert positions == sorted(positions)
+    assert [said.partition(":")[0] for said in comparison.evidence] == ["good", "bad", "same"]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_without_masks_nothing_is_said() -> None:
     bare = {"model": "a/1", "masked": 0, "cells": [7, 7], "sanity": {"stages": {}, "passed": None}}
     for given in (Heat(), Heat.model_validate({"models": [bare, {**bare, "moved": None}]})):
         assert heat_table(given) == []
-        assert said_of(given) == sanity_sentence(given) == ""
+        assert said_of(given) == sanity_sentence(given, {}) == ""
 
 
 def test_every_arm_but_the_first_has_its_own_sentence() -> None:
@@ -85,5 +85,12 @@ def test_a_summary_of_two_models_of_an_earlier_version_is_read() -> None:
 
 def test_heatmaps_that_do_not_follow_the_weights_are_not_to_be_trusted() -> None:
     passed, failed = model("a/1", 0.2), model("b/1", 0.2, passed=False)
-    assert "come from what was learned" in sanity_sentence(Heat.model_validate({"models": [passed]}))
-    assert "Do not trust the heatmaps of b/1" in sanity_sentence(Heat.model_validate({"models": [passed, failed]}))
+    titles = {"a/1": "real only", "b/1": "more"}
+    said = sanity_sentence(Heat.model_validate({"models": [passed]}), titles)
+    assert said.startswith(
+        "The heatmaps come from what was learned: a network that knows nothing gives others. Tested:"
+    )
+    assert said.endswith("(rank correlation: 1 the same, 0 nothing in common): real only 0.12.")
+    assert "Do not trust the heatmaps of more:" in sanity_sentence(
+        Heat.model_validate({"models": [passed, failed]}), titles
+    )

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from defectory.datasets.decisions import Decisions, now, write_once
+from defectory.datasets.manifest import read_card, read_manifest
 from defectory.errors import Corrupted
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
@@ -96,12 +98,59 @@ def test_what_the_steps_warned_of_is_said_once_and_in_their_order(run: MemorySto
     assert page.count(left_out) == 1
 
 
-def test_both_kinds_of_mistakes_are_said_first_and_stand_in_the_table(run: MemoryStore) -> None:
+def rows_of(table: str) -> list[list[str]]:
+    """The cells' texts of every row."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.S)
+    return [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.S)]
+        for row in rows
+    ]
+
+
+def test_the_verdict_is_a_short_sentence_above_both_mistakes_in_counts_and_what_it_rests_on(run: MemoryStore) -> None:
     html, summary = build_report(run, "run")
-    assert summary.verdict.startswith(
-        "Defective parts that passed: real only 1 of 2, real + synthetic 1 of 2. "
-        "Good parts that were rejected: real only 0 of 2, real + synthetic 0 of 2. "
+    assert summary.verdict == "The synthetic images made no difference that matters."
+    assert summary.details[0] == (
+        "Of each arm's training that is served: "
+        "defective parts that passed: real only 1 of 2, real + synthetic 1 of 2; "
+        "good parts that were rejected: real only 0 of 2, real + synthetic 0 of 2."
     )
+    assert summary.details[1].startswith(
+        "On the mean of 3 trainings an arm: less than 2 points of F1 (95% interval over"
+    )
+    assert summary.details[2] == "Recipe of both arms: best, 224 px, frozen base, 60 epochs."
+    section = html.decode().partition('id="verdict">')[2].partition("</section>")[0]
+    assert re.findall(r"<strong>(.*?)</strong>", section) == [summary.verdict]
+    assert rows_of(section) == [
+        ["of the one training that is served", "real only", "real + synthetic"],
+        ["defective parts that passed", "1 of 2", "1 of 2"], ["good parts that were rejected", "0 of 2", "0 of 2"],
+    ]  # fmt: skip
+    order = [section.index(said) for said in (summary.verdict, "1 of 2", summary.details[1], summary.details[2])]
+    assert order == sorted(order)
+
+
+def test_means_over_all_trainings_and_figures_of_the_one_that_is_served_stand_apart(run: MemoryStore) -> None:
+    put(run, "models/expanded/model.json", {**card(), "main_cycle": 2})
+    page = build_report(run, "run")[0].decode()
+    rows = rows_of(page[page.index('id="comparison"') : page.index("Label by label")])
+    places = {row[0]: number for number, row in enumerate(rows)}
+    blocks = [name for name in places if len(rows[places[name]]) == 1]
+    assert blocks == [
+        "mean over 3 trainings of each arm, with its 95% interval",
+        "of the one training that is served: the best on validation images, never chosen by the test",
+        "how they were trained",
+    ]
+    means, served, trained = (places[name] for name in blocks)
+    assert means < places["f1"] < places["difference in F1, over test parts"] < served
+    # From the confusion [[1, 1], [0, 2]]: three of four right; F1 of the labels 2/3 and 4/5.
+    assert rows[places["accuracy, served"]] == ["accuracy, served", "75.0%", "75.0%"]
+    assert rows[places["f1, served"]] == ["f1, served", "73.3%", "73.3%"]
+    assert rows[places["which training"]] == ["which training", "1 of 3", "3 of 3"]
+    assert served < places["f1, served"] < places["good images that were rejected"] < trained
+
+
+def test_both_mistakes_have_intervals_in_the_table(run: MemoryStore) -> None:
+    html, _ = build_report(run, "run")
     row = re.search(r"<tr><td>defective images that passed</td>(.*?)</tr>", html.decode(), re.S)
     assert row is not None
     assert re.findall(r">([^<>]+)</td>", row[1]) == ["1 of 2: 50.0% [1.3%, 98.7%]"] * 2
@@ -111,7 +160,9 @@ def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
     document = json.loads(run.get("v"))
     document["images"][0]["group"] = document["images"][1]["group"]
     put(run, "v", document)
-    assert build_report(run, "run")[1].verdict.startswith("Defective photographs that passed:")
+    html, summary = build_report(run, "run")
+    assert "defective photographs that passed:" in summary.details[0]
+    assert "<td>defective photographs that passed</td>" in html.decode()
 
 
 def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore) -> None:
@@ -119,6 +170,7 @@ def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore)
     put(run, "v", {**document, "operating_point": None})
     html, summary = build_report(run, "run")
     assert summary.verdict.startswith("The synthetic images made no difference")
+    assert len(summary.details) == 2, "what it rests on, and the recipe"
     assert "that passed</td>" not in html.decode()
 
 
@@ -132,9 +184,15 @@ def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_annou
     warn(run, "filter", f"g{few}", "another")
     html, summary = build_report(run, "run")
     page = html.decode()
-    assert summary.verdict.startswith(f"G{few}. Good: 3 of 5 synthetic images are farther from every real one")
-    assert "the generator has not learned enough. Look at its sample sheet; train it longer" in summary.verdict
+    assert summary.doubts[0] == f"G{few}."
+    assert summary.doubts[1].startswith(
+        "Good: the generator has not learned enough, so expect blurred or strange images"
+    )
+    assert "3 of 5 images are farther from every real one" in summary.doubts[1]
+    assert "Look at its sample sheet; train it longer" in summary.doubts[1]
+    assert page.index(summary.doubts[1]) < page.index("<strong>This run cannot tell")
     assert "This run cannot tell whether the synthetic images helped" in summary.verdict
+    assert summary.glance == " ".join([*summary.doubts, summary.verdict])
     assert summary.differences["expanded"].outcome == "cannot tell"
     assert warned_on(page) == ["another"]
     assert page.count(few) == 1
@@ -143,13 +201,84 @@ def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_annou
 def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryStore) -> None:
     page = build_report(run, "run")[0].decode()
     section = page[page.index('id="reliability"') : page.index('id="counts"')]
-    drawings = re.findall(r"<h3>([^<]+)</h3><img [^>]*base64,([^\"]+)", section)
+    drawings = re.findall(r"<h3>([^<]+)</h3><div[^>]*><img [^>]*base64,([^\"]+)", section)
     assert [(arm, base64.b64decode(data)) for arm, data in drawings] == [
         ("real only", b"<svg>baseline</svg>"), ("real + synthetic", b"<svg>expanded</svg>"),
     ]  # fmt: skip
     for arm in ("baseline", "expanded"):
         run.delete(f"models/{arm}/reliability.svg")
     assert 'id="reliability"' not in build_report(run, "run")[0].decode()
+
+
+def calibrated(store: MemoryStore, arm: str, images: int, test: dict | None = None) -> None:
+    """Let an arm's probabilities have been fitted on so many images."""
+    error = {"ece_before": 0.125, "ece_after": 0.0312, "images": images}
+    calibration = {"temperature": 0.81, "validation": error, "test": test}
+    put(store, f"models/{arm}/model.json", {**card(), "calibration": calibration})
+
+
+def test_probabilities_that_were_fitted_on_few_images_are_warned_of_once_and_where_they_stand(run: MemoryStore) -> None:
+    for arm in ("baseline", "expanded"):
+        calibrated(run, arm, 30)
+    assert warned_on(build_report(run, "run")[0].decode()) == []
+    for arm in ("baseline", "expanded"):
+        calibrated(run, arm, 13, {"ece_before": 0.2, "ece_after": 0.1875, "images": 9})
+    page = build_report(run, "run")[0].decode()
+    (warning,) = warned_on(page)
+    assert warning.startswith("probabilities are fitted on 13 validation images, fewer than 30: 99% is not worth that")
+    section = page[page.index('id="reliability"') : page.index('id="counts"')]
+    assert warning[1:] in section
+    rows = rows_of(section)
+    assert rows[1][1:] == ["13", "12.5%", "3.1%", "12.5%", "3.1%"]
+    assert rows[1][0] == "validation: the images that the temperature was fitted on, so it flatters"
+    assert rows[2] == ["test: images that nothing was fitted on", "9", "20.0%", "18.8%", "20.0%", "18.8%"]
+
+
+def test_a_run_that_nobody_reviewed_says_how_to_begin(run: MemoryStore) -> None:
+    page = build_report(run, "run")[0].decode()
+    assert "<code>defectory review run</code>" in page[page.index('id="people"') : page.index('id="images"')]
+
+
+def test_what_people_decided_is_told_with_agreement_sample_and_blind_test(run: MemoryStore) -> None:
+    counts = {"accepted": 3, "rejected": 1, "relabelled": 0}
+    rounds = json.loads(run.get("runs/run/steps/filter.json"))["outputs"]["good"]["rounds"]
+    accepted = [x for x in read_manifest(run, rounds[0]["manifest_uri"]) if x.judgement.verdict == "accepted"]
+    values = {accepted[0].file.sha256: "rejected", accepted[1].file.sha256: "accepted"}
+    hash_ = str(read_card(run, "judged")["content_hash"])
+    document = write_once(
+        run,
+        Decisions(kind="review", dataset="judged", content_hash=hash_, values=values, by="Anna", created_utc=now()),
+    )
+    outputs = {
+        "documents": {"judged": document},
+        "reviewers": [
+            {"name": "Anna", "by_label": {"good": counts}, **counts, "overruled": 1, "minutes": 2.25},
+            {"name": "Berta", **counts, "overruled": 0, "minutes": 1},
+        ],
+        "pairs": [{"first": "Anna", "second": "Berta", "both": 4, "agreed": 3, "kappa": 0.5, "low": -0.1, "high": 1,
+                   "differ": 1}],
+        "samples": [{"by": "Anna", "labels": ["good"], "filters": {"verdict": "accepted"}, "of": 300, "size": 20,
+                     "decided": 20, "bad": 3, "low": 0.032, "high": 0.379}],
+        "blind": [{"by": "Berta", "label": "good", "pictures": 40, "right": 30, "low": 0.588, "high": 0.873,
+                   "synthetic": 20, "called_real": 6}],
+    }  # fmt: skip
+    record = {"step": "review", "input_hash": "0", "started": "", "finished": "", "outputs": outputs, "warnings": []}
+    put(run, "runs/run/steps/review.json", record)
+    page = build_report(run, "run")[0].decode()
+    section = page[page.index('id="people"') : page.index('id="images"')]
+    assert rows_of(section)[1:] == [
+        ["Anna", "good", "3", "1", "0", "1", "2.2"],
+        ["Berta", "all", "3", "1", "0", "0", "1.0"],
+    ]
+    for said in (
+        "Anna and Berta both decided about 4 images and agree on 3; kappa 0.50 [-0.10, 1.00].",
+        "Anna looked at a random 20 of 300 images (good, verdict accepted): 3 of 20 are bad, 15.0% [3.2%, 37.9%]",
+        "Berta told 30 of 40 pictures of good rightly, 75% [59%, 87%], more often than by guessing; "
+        "6 of 20 synthetic ones were taken for real.",
+        "good – accepted by the filter, rejected by people (1)",
+    ):
+        assert said in section, said
+    assert "defectory review" not in section
 
 
 def test_what_every_threshold_keeps_is_of_all_rounds(run: MemoryStore) -> None:
@@ -167,7 +296,7 @@ def test_every_label_and_every_kind_of_defect_is_told(run: MemoryStore) -> None:
     ]
     assert rows[1] == "defect 2 100.0% 50.0% defect: 1, good: 1 100.0% 50.0% defect: 1, good: 1"
     assert rows[2] == "good 2 66.7% 100.0% good: 2 66.7% 100.0% good: 2"
-    assert rows[4] == "crack 2 1: 50.0% [1.3%, 98.7%] 1: 50.0% [1.3%, 98.7%]"
+    assert rows[4] == "crack 2 1 of 2: 50.0% [1.3%, 98.7%] 1 of 2: 50.0% [1.3%, 98.7%]"
 
 
 def test_a_run_of_an_earlier_version_has_no_such_table(run: MemoryStore) -> None:
@@ -202,13 +331,13 @@ def test_a_run_whose_images_were_not_probed_speaks_of_no_probe(run: MemoryStore)
 def test_the_page_says_whether_synthetic_images_can_be_told(
     run: MemoryStore, low: float, meaning: str, warned: bool
 ) -> None:
-    probed(run, "judged", auroc=0.9512, low=low, high=0.987, synthetic=40)
-    probed(run, "judged2", auroc=0.5, low=0.4, high=0.6, synthetic=12)  # the smaller round does not count
+    probed(run, "judged", auroc=0.9512, low=low, high=0.987, synthetic=2)
+    probed(run, "judged2", auroc=0.5, low=0.4, high=0.6, synthetic=1)  # the smaller round does not count
     page = build_report(run, "run")[0].decode()
     table = page[page.index("Can synthetic images be told from real ones?") :]
     row = re.findall(r"<tr>(.*?)</tr>", table, re.S)[1]
     figures = f"0.95 [{low}, 0.99]"
-    assert re.findall(r"<td[^>]*>([^<]+)</td>", row) == ["good", "30", "40", figures, meaning]
+    assert re.findall(r"<td[^>]*>([^<]+)</td>", row) == ["good", "30", "2 of 2 accepted", figures, meaning]
     section = re.search(r'<section class="warning" id="warnings">(.*?)</section>', page, re.S)
     warnings = re.findall(r"<li>(.*?)</li>", section[1], re.S) if section else []
     assert [figures in warning for warning in warnings if "Synthetic images show" in warning] == [True] * warned
@@ -224,11 +353,11 @@ def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
 
 def test_the_verdict_and_the_table_say_by_which_recipe_every_arm_was_trained(run: MemoryStore) -> None:
     html, summary = build_report(run, "run")
-    assert summary.verdict.endswith("Recipe of both arms: best, 224 px, frozen base, 60 epochs.")
+    assert summary.details[-1] == "Recipe of both arms: best, 224 px, frozen base, 60 epochs."
     put(run, "models/expanded/model.json", card("paper", 64))
     html, summary = build_report(run, "run")
     recipes = ["best, 224 px, frozen base, 60 epochs", "paper, 64 px, frozen base, 60 epochs"]
-    assert summary.verdict.endswith(f"Recipes: real only: {recipes[0]}; real + synthetic: {recipes[1]}.")
+    assert summary.details[-1] == f"Recipes: real only: {recipes[0]}; real + synthetic: {recipes[1]}."
     row = re.search(r"<tr><td>recipe</td>(.*?)</tr>", html.decode(), re.S)
     assert row is not None
     assert re.findall(r">([^<>]+)</td>", row[1]) == recipes
@@ -319,8 +448,9 @@ def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
     cells = re.search(r"<tr><td>f1</td>(.*?)</tr>", table, re.S)
     assert cells is not None
     assert re.findall(r">([^<]+)</td>", cells[1]) == ["80.0% [80.0%, 80.0%]"] * 4
-    rows = [re.findall(r"<t[dh]", row) for row in re.findall(r"<tr>(.*?)</tr>", table, re.S)]
-    assert {len(row) for row in rows} == {5}, "every row of the table is as wide as its head"
+    rows = [re.findall(r"<t[dh]", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.S)]
+    assert {len(row) for row in rows} == {5, 1}, "every row of the table is as wide as its head, or names a block"
+    assert set(re.findall(r'colspan="(\d)"', table)) == {"5"}
     drawn = base64.b64decode(re.findall(r'<img class="chart"[^>]*base64,([^"]+)', page)[0]).decode()
     for colour in ("#8a5a00", "#0b6bcb", "#123456"):
         assert colour in drawn, colour
@@ -330,6 +460,6 @@ def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
     counted = re.search(r"<tr><td>training images</td>(.*?)</tr>", table, re.S)
     assert counted is not None
     assert re.findall(r">(\d+)</td>", counted[1]) == ["4", "4", "7", "4"]
-    panel = page[page.index('<div class="panels">') : page.index('id="settings"')]
+    panel = page[page.index('<div class="panel">') : page.index('id="settings"')]
     assert re.findall(r'alt="heatmap, ([^"]+)"', panel) == titles
     assert len(re.findall(r"moves the heat onto the defects", page)) == 3

@@ -16,6 +16,7 @@ from orchestrator.review.alike import NOT_SCORED, nearest, read_features
 from orchestrator.review.decided import ACCEPTED, REJECTED, Decided, Reviewer
 from orchestrator.review.pictures import Pictures, difference
 from orchestrator.review.rows import rows_of
+from orchestrator.review.samples import NOT_OF_A_SAMPLE, keep_sample, sample_results
 from orchestrator.review.statistics import minutes, of_reviewer, of_sample
 from orchestrator.review.subject import Subject
 from orchestrator.review.views import ViewQuery, view
@@ -70,10 +71,37 @@ def test_minutes_leave_pauses_out() -> None:
     assert minutes([130.0, 100.0, 160.0, 1000.0, 1030.0]) == pytest.approx(1.5)
 
 
-def test_overruled_are_those_that_the_filter_saw_otherwise() -> None:
-    filtered = np.array([1, 2, 1, 0], np.uint8)
-    figures = of_reviewer(reviewer("Anna", [2, 2, 0, 1]), filtered)
-    assert (figures.accepted, figures.rejected, figures.overruled) == (1, 2, 1)
+def test_overruled_are_those_that_the_filter_saw_otherwise_and_decisions_count_by_label(subject: Subject) -> None:
+    rows = rows_of(subject)
+    accepted = np.flatnonzero(rows.filter_verdict == 1)
+    verdicts = np.zeros(len(rows), int)
+    verdicts[accepted[:3]] = 2, 2, 1
+    figures = of_reviewer(reviewer("Anna", verdicts.tolist()), rows)
+    assert (figures.accepted, figures.rejected, figures.overruled) == (1, 2, 2)
+    assert sum(of.rejected for of in figures.by_label.values()) == 2
+    named = {subject.lines[row].label for row in accepted[:3]}
+    assert figures.by_label.keys() == named, "a label about which nothing is decided has no row"
+
+
+def test_a_sample_is_kept_once_all_of_it_is_decided_and_counts_what_is_decided_now(
+    store: MemoryStore, subject: Subject, decided: Decided
+) -> None:
+    rows, me = rows_of(subject), decided.reviewer("Anna")
+    query = ViewQuery(label=("good",), sample=4, seed=3, mine="undecided")
+    drawn = view(rows, query.model_copy(update=NOT_OF_A_SAMPLE), me, []).tolist()
+    decided.decide("Anna", "a" * 32, [(row, 1, 0) for row in drawn[:3]])
+    keep_sample(store, subject, rows, "Anna", query, of_sample(me, np.array(drawn)))
+    assert sample_results(store, subject, rows, decided) == []
+    decided.decide("Anna", "b" * 32, [(drawn[3], 2, 0)])
+    for _ in range(2):
+        keep_sample(store, subject, rows, "Anna", query, of_sample(me, np.array(drawn)))
+    (result,) = sample_results(store, subject, rows, decided)
+    assert (result.by, result.labels, result.filters) == ("Anna", ["good"], {})
+    assert (result.size, result.decided, result.bad) == (4, 4, 1)
+    assert result.of == sum(line.label == "good" for line in subject.lines)
+    assert (result.low, result.high) == (pytest.approx(beta.ppf(0.025, 1, 4)), pytest.approx(beta.ppf(0.975, 2, 3)))
+    decided.decide("Anna", "c" * 32, [(drawn[0], 2, 0)])
+    assert sample_results(store, subject, rows, decided)[0].bad == 2
 
 
 @pytest.fixture

@@ -1,0 +1,26 @@
+"""What a run says at a glance: what stands against it, a short verdict, both mistakes, and what it rests on."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """From the shortest to the longest.
+
+    Attributes:
+        doubts: sentences that are said before anything else; none where nothing stands against it.
+        sentence: short, one sentence an arm.
+        counted: both mistakes of the classifiers that are served; empty where no label is that of good parts.
+        evidence: intervals that decided it, of means over all trainings. recipe: how the classifiers were trained.
+    """
+
+    doubts: list[str]
+    sentence: str
+    counted: str
+    evidence: list[str]
+    recipe: str
+
+    @property
+    def details(self) -> list[str]:
+        """What stands below the sentence, where there is no table of the counts."""
+        return [*filter(None, [self.counted]), *self.evidence, self.recipe]
