@@ -1,8 +1,8 @@
 """The 3x3 convolutions that networks are made of, each the fastest way there is, differentiable as often as one likes.
 
 A convolution is linear in its input and in its kernel; each of its derivatives is again a convolution or the sum that a
-kernel's gradient is. So `convolve`, its transpose and their kernel gradient are closed under differentiation, and so are
-`halve`, its transpose `double`, and theirs, whatever carries them out.
+kernel's gradient is. So `convolve`, its transpose and their kernel gradient are closed under differentiation, and so
+are `halve`, its transpose `double`, and theirs, whatever carries them out.
 """
 
 from typing import Any

@@ -16,12 +16,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from services.generator.stylegan2.compiled import fields, numbers, run, take
+from services.generator.stylegan2.compiled import fields, run, take
 from services.generator.stylegan2.vectors import LANES, Memory, behind
 
 
 class _Axis(NamedTuple):
-    """What some pixels of the output see along an axis: pixel start + step k, through taps, source times k + first on."""
+    """What pixels of the output, start + step k, see along an axis: source times k + first, and on, through taps."""
 
     start: int
     step: int
@@ -62,7 +62,16 @@ def _carried_out(x: Tensor, kernel: Tensor, height: int, width: int, parts: list
         factors = kernel[rows.taps][:, columns.taps].contiguous()
         axes = {f"row_{name}": number for name, number in rows._asdict().items() if name != "taps"}
         axes |= {f"column_{name}": number for name, number in columns._asdict().items() if name != "taps"}
-        run(_filter, x.dtype, x=x.data_ptr(), y=y.data_ptr(), factors=factors.data_ptr(), side=len(factors), **sizes, **axes)
+        run(
+            _filter,
+            x.dtype,
+            x=x.data_ptr(),
+            y=y.data_ptr(),
+            factors=factors.data_ptr(),
+            side=len(factors),
+            **sizes,
+            **axes,
+        )
     return y
 
 

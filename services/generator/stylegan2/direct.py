@@ -28,7 +28,7 @@ STRIP = 128  # pixels that a thread takes through all taps
 
 
 def near(x: Tensor, weight: Tensor, *, turned: bool = False) -> Tensor:
-    """Correlate with a 3x3 kernel, zeros around: (N, I, H, W) and (O, I, 3, 3) to (N, O, H, W); turned, its transpose."""
+    """Correlate with a 3x3 kernel, zeros around: (N, I, H, W), (O, I, 3, 3) to (N, O, H, W); turned, the transpose."""
     panels = kernels.taps(weight, turned=turned)
     return _correlate(x, panels, neighbours(*x.shape[2:]), x.shape[2], x.shape[3])
 
