@@ -34,7 +34,8 @@ def convolve(x: Tensor, weight: Tensor, kernel: Places | None = None) -> Tensor:
         return _carried_out(x, weight, kernel)
     if whole := gate.whole_panels(x, weight):
         sizes = [whole, x.shape[1] - whole]
-        (panels, few), (kernel_of_panels, kernel_of_few) = x.split(sizes, dim=1), weight.split(sizes, dim=1)
+        panels, few = torch.split(x, sizes, dim=1)
+        kernel_of_panels, kernel_of_few = torch.split(weight, sizes, dim=1)
         rest = F.conv2d(few, kernel_of_few, padding=1)
         return convolve(panels.contiguous(memory_format=torch.channels_last), kernel_of_panels).add_(rest)
     return F.conv2d(x, weight, padding=1)

@@ -25,7 +25,7 @@ class _Axis(NamedTuple):
 
     start: int
     step: int
-    count: int
+    pixels: int
     source: int
     first: int
     taps: list[int]
@@ -123,14 +123,14 @@ def _filter(address):  # type: ignore[no-untyped-def]
     rows, pixels = np.empty(side, np.int64), np.empty(side**2, np.int64)
     lines = np.empty(side, np.int64)
     k = take(address)
-    while k < task.images * task.row_count:
-        image, row = k // task.row_count, k % task.row_count
+    while k < task.images * task.row_pixels:
+        image, row = k // task.row_pixels, k % task.row_pixels
         for tap in range(side):
             source = task.row_source * row + task.row_first + tap
             at = behind(task.x, (image * task.height + source) * task.width * channels, zero)
             rows[tap] = at if 0 <= source < task.height else zeros.ctypes.data
         to_row = (image * task.to_height + task.row_start + task.row_step * row) * task.to_width
-        for pixel in range(task.column_count):
+        for pixel in range(task.column_pixels):
             column = task.column_source * pixel + task.column_first
             to = behind(task.y, (to_row + task.column_start + task.column_step * pixel) * channels, zero)
             if column >= 0 and column + side <= task.width:

@@ -85,7 +85,8 @@ def whole_panels(x: Tensor, weight: Tensor) -> int:
     inputs = weight.shape[1]
     whole = inputs // PANEL * PANEL
     little = 0 < inputs - whole <= whole // LEAST_WIDTH
-    return whole if little and winograd_pays(x, weight[:, :whole]) else 0
+    panels = weight[:, :whole]
+    return whole if little and (winograd_pays(x, panels) or few_tiles(x, panels)) else 0
 
 
 def direct_pays(x: Tensor, low_pixels: int, weight: Tensor) -> bool:

@@ -99,7 +99,8 @@ class EqualConv2d(nn.Module):
             x = downsample(x, self.fir, padding=1)
         elif self._down:
             x = blur(x, self.fir, padding=2)
-        weight, gain = self.weight, self._weight_gain
+        weight: Tensor = self.weight
+        gain = self._weight_gain
         if self._kernel_px == 1 or x.dtype != weight.dtype:  # few numbers; or in half precision, where sums stay small
             weight, gain = (weight * gain).to(x.dtype), 1.0
         wide = halve if self._down else convolve

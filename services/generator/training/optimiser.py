@@ -53,7 +53,7 @@ class Adam(torch.optim.Optimizer):
         if not parameters:
             return
         squares, unbiased = zip(*(self._counted(parameter, beta) for parameter in parameters), strict=True)
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         torch._foreach_mul_(squares, beta)
         torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta)
         deviations = torch._foreach_sqrt(squares)
