@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.generator import PHASE_INTERVALS, WARM_UP, Work, our_phases
 from bench.record import record
 from defectory.memory import keep_freed_memory
-from services.generator.stylegan2 import depthwise, direct, kernels, winograd
+from services.generator.stylegan2 import depthwise, direct, kernels, passes, winograd
 from services.generator.stylegan2.augment import Drawn
 
 P, R = ParamSpec("P"), TypeVar("R")
@@ -39,7 +39,8 @@ KINDS = (PRODUCTS, KERNELS, BOTH, TRANSFORMS, FILTERS, AUGMENTATION, MATRICES, O
 
 LOOPS = {
     "_convolve": PRODUCTS, "_sum_taps": PRODUCTS, "_gather": KERNELS, "_sum": KERNELS, "_sum_pixels": KERNELS,
-    "_transform": TRANSFORMS, "_panels": TRANSFORMS, "_filter": FILTERS,
+    "_transform": TRANSFORMS, "_panels": TRANSFORMS, "_filter": FILTERS, "_activate": PASSES,
+    "_activate_gradient": PASSES, "_activate_gradients": PASSES, "_modulate_gradient": PASSES, "_descend": OPTIMISER,
 }  # fmt: skip
 MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
 
@@ -82,7 +83,7 @@ class Clock(TorchDispatchMode):
 
     def name_parts(self) -> None:
         """Let it be known which loops there are, and what belongs to augmentation."""
-        for module in (winograd, kernels, direct, depthwise):
+        for module in (winograd, kernels, direct, depthwise, passes):
             module.run = self._timed(module.run)  # type: ignore[assignment]
         Drawn.apply = self._named(AUGMENTATION, Drawn.apply)
 
@@ -118,7 +119,7 @@ class Clock(TorchDispatchMode):
             return FILTERS if args[9] > 1 else both
         if name in MATRIX_PRODUCTS:
             return MATRICES
-        return OPTIMISER if "adam" in name else PASSES
+        return OPTIMISER if "foreach" in name else PASSES
 
 
 def seconds_by_kind(phase: Callable[[], object], clock: Clock) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,29 @@ def test_a_large_block_is_faulted_in_again_only_where_it_was_given_back() -> Non
 def test_what_the_environment_says_stays() -> None:
     thresholds = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     assert faults("kept", **thresholds) > PAGES * 0.9
+
+
+HUGE = """
+import resource
+import torch
+from defectory.memory import keep_freed_memory
+assert keep_freed_memory()
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+block = torch.ones(64 << 18)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, used >> 10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a matter of glibc")
+def test_large_blocks_come_in_huge_pages_of_which_none_is_taken_beforehand() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    said = subprocess.check_output([sys.executable, "-c", HUGE], env=environment, text=True)
+    faults, used_mib = map(int, said.split())
+    huge = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if huge.exists() and "[never]" not in huge.read_text():
+        assert faults < PAGES / 4  # of 64 MiB
+    assert used_mib < 1024
 
 
 SHORT = """

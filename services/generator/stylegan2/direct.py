@@ -27,32 +27,39 @@ from services.generator.stylegan2.vectors import LANES, behind, move
 STRIP = 128  # pixels that a thread takes through all taps
 
 
-def near(x: Tensor, weight: Tensor) -> Tensor:
-    """Correlate with a 3x3 kernel, zeros around: (N, I, H, W) and (O, I, 3, 3) to (N, O, H, W)."""
-    return _correlate(x, weight, neighbours(*x.shape[2:]), x.shape[2], x.shape[3])
+def near(x: Tensor, weight: Tensor, *, turned: bool = False) -> Tensor:
+    """Correlate with a 3x3 kernel, zeros around: (N, I, H, W), (O, I, 3, 3) to (N, O, H, W); turned, the transpose."""
+    panels = kernels.taps(weight, turned=turned)
+    return _correlate(x, panels, neighbours(*x.shape[2:]), x.shape[2], x.shape[3])
 
 
 def halve(x: Tensor, weight: Tensor) -> Tensor:
     """Correlate at every second pixel: (N, I, 2H + 1, 2W + 1) and (O, I, 3, 3) to (N, O, H, W)."""
     height, width = x.shape[2] // 2, x.shape[3] // 2
-    return _correlate(x, weight, halving(height, width), height, width)
+    return _correlate(x, kernels.taps(weight), halving(height, width), height, width)
 
 
 def double(y: Tensor, weight: Tensor) -> Tensor:
     """The transpose of `halve`: (N, O, H, W) and (O, I, 3, 3) to (N, I, 2H + 1, 2W + 1)."""
     height, width = y.shape[2:]
-    return _correlate(y, weight.transpose(0, 1), doubling(height, width), 2 * height + 1, 2 * width + 1)
+    panels = kernels.taps(weight.transpose(0, 1))
+    return _correlate(y, panels, doubling(height, width), 2 * height + 1, 2 * width + 1)
 
 
-def halve_gradient(x: Tensor, y: Tensor) -> Tensor:
-    """The gradient of `halve`'s kernel: sum over the low resolution's pixels of y beside what they see of x."""
-    return _gradient(x, y, halving(*y.shape[2:])[0])
+def halve_gradient(x: Tensor, y: Tensor, *, turned: bool = False) -> Tensor:
+    """The gradient of `halve`'s kernel: sum over the low resolution's pixels of y beside what they see of x.
+
+    Args:
+        turned: it lies in memory as the gradient of a kernel (I, O, 3, 3) does, whose channels have changed places.
+    """
+    return _gradient(x, y, halving(*y.shape[2:])[0], turned)
 
 
-def _correlate(x: Tensor, weight: Tensor, seen: Sequence[Seen], height: int, width: int) -> Tensor:
+def _correlate(x: Tensor, panels: Tensor, seen: Sequence[Seen], height: int, width: int) -> Tensor:
+    """Activations (N, I, H', W') and a kernel's `taps` (9, O / 32, I, 32) to (N, O, H, W)."""
     x = x.contiguous(memory_format=torch.channels_last)
     n, inputs = x.shape[:2]
-    outputs, panels = len(weight), kernels.taps(weight)
+    outputs = panels.shape[1] * PANEL
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     given = {"x": x.data_ptr(), "y": y.data_ptr(), "panels": panels.data_ptr(), "inputs": inputs, "outputs": outputs}
     given |= {"from_image": x.shape[2] * x.shape[3], "to_image": height * width}
@@ -63,14 +70,15 @@ def _correlate(x: Tensor, weight: Tensor, seen: Sequence[Seen], height: int, wid
     return y
 
 
-def _gradient(x: Tensor, y: Tensor, seen: Seen) -> Tensor:
+def _gradient(x: Tensor, y: Tensor, seen: Seen, turned: bool) -> Tensor:
     x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
     inputs, outputs = x.shape[1], y.shape[1]
-    total = x.new_empty(outputs, TAPS, TAPS, inputs)  # as weights lie
+    first, last = (inputs, outputs) if turned else (outputs, inputs)
+    total = x.new_empty(first, TAPS, TAPS, last)  # as weights lie
     given = {"x": x.data_ptr(), "y": y.data_ptr(), "total": total.data_ptr(), "inputs": inputs, "outputs": outputs}
-    given |= {"from_image": x.shape[2] * x.shape[3], "count": len(y) * len(seen.pixels)}
+    given |= {"from_image": x.shape[2] * x.shape[3], "count": len(y) * len(seen.pixels), "turned": int(turned)}
     run(_sum_pixels, x.dtype, **given, **addresses(seen))
-    return total.permute(0, 3, 1, 2)
+    return total.permute(3, 0, 1, 2) if turned else total.permute(0, 3, 1, 2)
 
 
 def _sum_taps(address):  # type: ignore[no-untyped-def]
@@ -108,6 +116,7 @@ def _sum_pixels(address):  # type: ignore[no-untyped-def]
     sources, none = numbers(task.sources, (TAPS**2, task.pixel_count), 0), np.full(WIDTH, zero)
     left, right = np.full(outputs * TOGETHER, zero), np.full(TOGETHER * WIDTH, zero)
     sums, total = np.full((TAPS, outputs, WIDTH), zero), numbers(task.total, (outputs, TAPS**2, inputs), zero)
+    across = numbers(task.total, (inputs, TAPS**2, outputs), zero)
     k = take(address)
     while k < TAPS * (inputs // WIDTH):
         row_of_taps, column = k % TAPS * TAPS, k // TAPS * WIDTH
@@ -124,7 +133,11 @@ def _sum_pixels(address):  # type: ignore[no-untyped-def]
                     else:
                         rows_added(a, 1, LANES, b, WIDTH, LANES, c, WIDTH, count, zero)
         for tap in range(TAPS):
-            total[:, row_of_taps + tap, column : column + WIDTH] = sums[tap]
+            if task.turned:
+                for c in range(WIDTH):
+                    across[column + c, row_of_taps + tap] = sums[tap, :, c]
+            else:
+                total[:, row_of_taps + tap, column : column + WIDTH] = sums[tap]
         k = take(address)
 
 

@@ -88,12 +88,9 @@ def _filtered(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
 def _carried_out(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     if not gate.depthwise_pays(x, weight):
         return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
-    from services.generator.stylegan2 import depthwise, seen
+    from services.generator.stylegan2 import depthwise
 
-    side = weight.shape[-1]
-    height, width = ((length + 2 * padding - side) // stride + 1 for length in x.shape[2:])
-    through = seen.strided((x.shape[2], x.shape[3]), side, stride, padding)
-    return depthwise.filtered(x, weight[0, 0], through, height, width)
+    return depthwise.filtered(x, weight[0, 0], stride, padding)
 
 
 class _Filter(torch.autograd.Function):
@@ -128,11 +125,9 @@ class _Transposed(torch.autograd.Function):
             )
             return whole
         if gate.depthwise_pays(y, weight):
-            from services.generator.stylegan2 import depthwise, seen
+            from services.generator.stylegan2 import depthwise
 
-            height, width = shape[2:]
-            through = seen.transposed((height, width), weight.shape[-1], stride, padding)
-            return depthwise.filtered(y, weight[0, 0], through, height, width)
+            return depthwise.transposed(y, weight[0, 0], (shape[2], shape[3]), stride, padding)
         # torch's own transpose is slower and leaves channels-last layout, which slows all that comes after it.
         reach = weight.shape[-1] - 1
         n, channels, *sides = shape

@@ -15,8 +15,9 @@ from services.generator.stylegan2.matrices import PIXELS, TILE
 
 PANEL = 32  # channels that lie together, of which the loops take whole panels
 LEAST_WIDTH = 32  # channels below which Winograd's transforms cost more than the multiplications that it saves
-LEAST_TILES = 16  # of a batch, below which the transforms of the kernels do
+LEAST_TILES = 24  # of a batch, below which the transforms of the kernels do
 LEAST_STRIDED_WIDTH = 64  # channels below which torch's own gradient between two resolutions is as fast
+LEAST_NUMBERS = 2**14  # of a parameter, below which a loop's start takes longer than what it saves
 FIR = 4  # taps of the filters between two resolutions
 
 Use = Literal["auto", "off"]
@@ -50,7 +51,7 @@ def obstacle() -> str:
     multiply-adds of vectors.
     """
     try:
-        from services.generator.stylegan2 import depthwise, direct, vectors, winograd  # noqa: F401  # all there is
+        from services.generator.stylegan2 import depthwise, direct, passes, vectors, winograd  # noqa: F401  # all there is
 
         reason = vectors.lacking()
     except Exception as error:  # whatever ails a library that is not needed, torch convolves
@@ -84,7 +85,8 @@ def whole_panels(x: Tensor, weight: Tensor) -> int:
     inputs = weight.shape[1]
     whole = inputs // PANEL * PANEL
     little = 0 < inputs - whole <= whole // LEAST_WIDTH
-    return whole if little and winograd_pays(x, weight[:, :whole]) else 0
+    panels = weight[:, :whole]
+    return whole if little and (winograd_pays(x, panels) or few_tiles(x, panels)) else 0
 
 
 def direct_pays(x: Tensor, low_pixels: int, weight: Tensor) -> bool:
@@ -101,6 +103,20 @@ def depthwise_pays(x: Tensor, weight: Tensor) -> bool:
     """Whether `depthwise.filtered` is faster for activations (N, C, H, W) and one filter a channel (C, 1, T, T)."""
     channels = x.shape[1]
     return weight.shape == (channels, 1, FIR, FIR) and _fits(x, channels, channels, LEAST_WIDTH)
+
+
+def passes_pay(x: Tensor) -> bool:
+    """Whether `passes` are faster for activations (N, C, H, W) in channels-last layout."""
+    return x.is_contiguous(memory_format=torch.channels_last) and _fits(x, x.shape[1], x.shape[1], LEAST_WIDTH)
+
+
+def descent_pays(parameter: Tensor) -> bool:
+    """Whether `passes.descend` is faster for a parameter: it is large, and its gradient lies in memory as it does."""
+    gradient = parameter.grad
+    flat = parameter.dim() == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    dense = flat or parameter.is_contiguous()
+    alike = gradient is not None and gradient.stride() == parameter.stride() and gradient.dtype == parameter.dtype
+    return dense and alike and parameter.numel() >= LEAST_NUMBERS and _fits(parameter, PANEL, PANEL, PANEL)
 
 
 def strided_pays(x: Tensor, y: Tensor) -> bool:

@@ -28,28 +28,29 @@ def addresses(places: Places) -> ctypes.Array[ctypes.c_int64]:
     return (ctypes.c_int64 * POINTS)(*(part.data_ptr() for part in places))
 
 
-def transformed(weight: Tensor) -> Places:
-    """G g G^T: (O, I, 3, 3) -> six of (6, O / 32, I, 32)."""
-    outputs, inputs = weight.shape[:2]
+def transformed(weight: Tensor, *, turned: bool = False) -> Places:
+    """G g G^T: (O, I, 3, 3) -> six of (6, O / 32, I, 32); turned, of the kernel that carries gradients back."""
+    outputs, inputs = weight.shape[:2] if not turned else (weight.shape[1], weight.shape[0])
     places = [weight.new_empty(POINTS, outputs // PANEL, inputs, PANEL) for _ in range(POINTS)]
     at = addresses(places)
-    run(_transform, weight.dtype, places=ctypes.addressof(at), **_lying(weight))
+    run(_transform, weight.dtype, places=ctypes.addressof(at), **_lying(weight, turned))
     return places
 
 
-def taps(weight: Tensor) -> Tensor:
-    """(O, I, 3, 3) -> (9, O / 32, I, 32)."""
-    outputs, inputs = weight.shape[:2]
+def taps(weight: Tensor, *, turned: bool = False) -> Tensor:
+    """(O, I, 3, 3) -> (9, O / 32, I, 32); turned, of the kernel that carries gradients back."""
+    outputs, inputs = weight.shape[:2] if not turned else (weight.shape[1], weight.shape[0])
     panels = weight.new_empty(TAPS**2, outputs // PANEL, inputs, PANEL)
-    run(_panels, weight.dtype, panels=panels.data_ptr(), **_lying(weight))
+    run(_panels, weight.dtype, panels=panels.data_ptr(), **_lying(weight, turned))
     return panels
 
 
-def _lying(weight: Tensor) -> dict[str, int]:
-    """Where a kernel lies, and how."""
+def _lying(weight: Tensor, turned: bool) -> dict[str, int]:
+    """Where a kernel lies, and how; turned, outputs and inputs change places, and the last tap is the first."""
+    lying = weight.transpose(0, 1) if turned else weight
     names = ("by_output", "by_input", "by_row", "by_column")
-    sizes = {"outputs": weight.shape[0], "inputs": weight.shape[1]}
-    return {"weight": weight.data_ptr(), **sizes, **dict(zip(names, weight.stride(), strict=True))}
+    sizes = {"outputs": lying.shape[0], "inputs": lying.shape[1], "last_tap": TAPS**2 - 1 if turned else 0}
+    return {"weight": lying.data_ptr(), **sizes, **dict(zip(names, lying.stride(), strict=True))}
 
 
 @njit(**OPTIONS)
@@ -62,8 +63,8 @@ def _weight(task):  # type: ignore[no-untyped-def]
 @njit(**OPTIONS)
 def _fill(task, weight, tap, panel, first, some):  # type: ignore[no-untyped-def]
     """Read a tap of some input channels of a panel, from the first on: (some, 32)."""
-    start = panel * PANEL * task.by_output + first * task.by_input
-    from_here = weight[start + tap // TAPS * task.by_row + tap % TAPS * task.by_column :]
+    start, at = panel * PANEL * task.by_output + first * task.by_input, abs(task.last_tap - tap)
+    from_here = weight[start + at // TAPS * task.by_row + at % TAPS * task.by_column :]
     for k in range(len(some)):
         for lane in range(PANEL):
             some[k, lane] = from_here[lane * task.by_output + k * task.by_input]

@@ -7,24 +7,24 @@ References:
         (de)modulation, section 2.2; architecture, section 4.1.
 
 Speed, without changing a result: modulation scales the activations instead of building a kernel per sample, so the
-convolution stays one shared, dense call in channels-last layout, by Winograd's algorithm where that pays; the gain
-sqrt(2) of the leaky ReLU is folded into what is multiplied anyway (the function is positively homogeneous); what comes
-out of a convolution is finished in place, for neither its derivative nor the activation's needs what was there before.
-Without gradients, what depends on the weights alone is kept, and a layer overwrites what it was given.
+convolution stays one shared, dense call in channels-last layout, by Winograd's algorithm where that pays; every gain,
+also the sqrt(2) of the leaky ReLU, which is positively homogeneous, is part of the one scale that comes behind a
+convolution, in one pass with all else that does (`activation.py`). Without gradients, what depends on the weights alone
+is kept, and a layer overwrites what it was given.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from services.generator.stylegan2.activation import SLOPE, activated, modulated
 from services.generator.stylegan2.convolution import convolve, double, halve, prepared
 from services.generator.stylegan2.filters import BINOMIAL, blur, downsample, outer, upsample, upsampling_phases
 from services.generator.stylegan2.matrices import Places
 
-SLOPE = 0.2  # of the leaky ReLU for negative input
 ACT_GAIN = math.sqrt(2)  # keeps the variance through the leaky ReLU
 DEMOD_EPS = 1e-8
 
@@ -65,6 +65,7 @@ class EqualConv2d(nn.Module):
 
     Args:
         kernel_px: side of the kernel, 1 or 3.
+        activate: a bias and the leaky ReLU come after it.
         gain: factor on the result (after the activation).
         clamp: bound of the result.
     """
@@ -78,17 +79,15 @@ class EqualConv2d(nn.Module):
         kernel_px: int,
         *,
         down: bool = False,
-        bias: bool = True,
         activate: bool = True,
         gain: float = 1.0,
         clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(outputs)) if activate else None
         self._kernel_px = kernel_px
         self._down = down
-        self._activate = activate
         self._clamp = clamp
         self._bias_gain = gain * (ACT_GAIN if activate else 1.0)
         self._weight_gain = self._bias_gain / math.sqrt(inputs * kernel_px**2)
@@ -100,20 +99,16 @@ class EqualConv2d(nn.Module):
             x = downsample(x, self.fir, padding=1)
         elif self._down:
             x = blur(x, self.fir, padding=2)
-        # The gain goes on whichever is smaller.
         weight: Tensor = self.weight
-        if x.numel() < weight.numel() and x.dtype == weight.dtype:
-            x = x * self._weight_gain
-        else:
-            weight = weight * self._weight_gain
-        bias = None if self.bias is None else self.bias * self._bias_gain
-        weight = weight.to(x.dtype)
-        if self._kernel_px == 1:
-            y = F.conv2d(x, weight, None if bias is None else bias.to(x.dtype))
-        else:
-            y = halve(x, weight) if self._down else convolve(x, weight)
-            y = y if bias is None else y.add_(bias.to(x.dtype)[:, None, None])
-        return _clamped(F.leaky_relu_(y, SLOPE) if self._activate else y, self._clamp)
+        gain = self._weight_gain
+        if self._kernel_px == 1 or x.dtype != weight.dtype:  # few numbers; or in half precision, where sums stay small
+            weight, gain = (weight * gain).to(x.dtype), 1.0
+        wide = halve if self._down else convolve
+        y = F.conv2d(x, weight) if self._kernel_px == 1 else wide(x, weight)
+        if self.bias is not None:
+            scale = torch.full((1, y.shape[1]), gain, dtype=self.bias.dtype, device=y.device)
+            y = activated(y, scale, self.bias * self._bias_gain)
+        return _clamped(y, self._clamp)
 
 
 class ModulatedConv2d(nn.Module):
@@ -146,8 +141,7 @@ class ModulatedConv2d(nn.Module):
         style = style * self._gain
         known = self._prepared()
         scale = (style.square() @ known.power.t() + DEMOD_EPS).rsqrt()  # (N, O)
-        factor = style[:, :, None, None]
-        x = x * factor if torch.is_grad_enabled() else x.mul_(factor)
+        x = modulated(x, style)
         if self._up:
             y = double(x, known.turned)  # (N, O, 2H+1, 2W+1)
             return blur(y, self.fir, padding=1), scale
@@ -166,7 +160,8 @@ class ModulatedConv2d(nn.Module):
     def _prepared(self) -> "_Prepared":
         """What is made of the weights; in evaluation kept while they stay as they are."""
         if self.training or torch.is_grad_enabled():
-            return _Prepared(self.weight.square().sum(dim=(2, 3)), self.weight.transpose(0, 1))
+            power: Tensor = _Power.apply(self.weight)  # type: ignore[no-untyped-call]
+            return _Prepared(power, self.weight.transpose(0, 1))
         state = self.weight.data_ptr(), self.weight._version
         if self._known is None or self._known[0] != state:
             turned: Tensor = self.weight
@@ -175,6 +170,20 @@ class ModulatedConv2d(nn.Module):
             kernel = None if self._up else prepared(self.weight)
             self._known = state, _Prepared(self.weight.square().sum(dim=(2, 3)), turned, kernel)
         return self._known[1]
+
+
+class _Power(torch.autograd.Function):
+    """Squared norms of kernels (O, I, 3, 3), as (O, I); back in one pass, where a power's derivative takes three."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return weight.square().sum(dim=(2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        return weight * (2 * gradients[0])[:, :, None, None]  # type: ignore[no-any-return]
 
 
 class _Prepared(NamedTuple):
@@ -208,12 +217,9 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """See the class."""
         y, scale = self.conv(x, self.affine(w))
-        scale = (scale * ACT_GAIN)[:, :, None, None].to(y.dtype)
-        bias = (self.bias * ACT_GAIN)[None, :, None, None].to(y.dtype)
-        y = torch.addcmul(bias, y, scale, out=None if torch.is_grad_enabled() else y)
         if noise is not None:
-            y = y.add_((noise * (self.noise_strength * ACT_GAIN)).to(y.dtype))
-        return _clamped(F.leaky_relu_(y, SLOPE), self._clamp)
+            noise = noise * (self.noise_strength * ACT_GAIN)
+        return _clamped(activated(y, scale * ACT_GAIN, self.bias * ACT_GAIN, noise), self._clamp)
 
 
 class ToImage(nn.Module):

@@ -293,7 +293,7 @@ class DiscriminatorBlock(nn.Module):
         half = math.sqrt(0.5) if skip else 1.0  # keeps the variance of the sum
         self.conv0 = EqualConv2d(inputs, inputs, 3, clamp=clamp)
         self.conv1 = EqualConv2d(inputs, outputs, 3, down=True, gain=half, clamp=clamp and clamp * half)
-        self.skip = EqualConv2d(inputs, outputs, 1, down=True, bias=False, activate=False, gain=half) if skip else None
+        self.skip = EqualConv2d(inputs, outputs, 1, down=True, activate=False, gain=half) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""

@@ -93,6 +93,28 @@ class Memory:
         fma = cgutils.get_or_insert_function(self._builder.module, ir.FunctionType(self._kind, [self._kind] * 3), name)
         return Vector(self._builder, self._builder.call(fma, [one.value, other.value, total.value]))
 
+    def near(self, address: Any, index: Any) -> Vector:
+        """The vector so many numbers behind an address."""
+        return self.read(self.behind(address, index))
+
+    def product(self, one: Vector, other: Vector) -> Vector:
+        """one * other."""
+        return Vector(self._builder, self._builder.fmul(one.value, other.value))
+
+    def where_positive(self, vector: Vector, one: Vector, other: Vector) -> Vector:
+        """The lanes of one where those of a vector are above zero, of the other elsewhere."""
+        positive = self._builder.fcmp_ordered(">", vector.value, self.zeros().value)
+        return Vector(self._builder, self._builder.select(positive, one.value, other.value))
+
+    def sum_of_lanes(self, vector: Vector) -> Any:
+        """A number: the sum of a vector's, in an order that is the same each time."""
+        number = self._kind.element
+        name = f"llvm.vector.reduce.fadd.v{LANES}f{8 * self._size}"
+        reduce = cgutils.get_or_insert_function(
+            self._builder.module, ir.FunctionType(number, [number, self._kind]), name
+        )
+        return self._builder.call(reduce, [ir.Constant(number, -0.0), vector.value], fastmath=("reassoc",))
+
     def write(self, vector: Vector, address: Any, streamed: bool = False) -> None:
         """Write it; streamed, past the caches, to a multiple of ALIGNED."""
         place = self._builder.inttoptr(address, self._kind.as_pointer())

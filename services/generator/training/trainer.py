@@ -29,6 +29,7 @@ from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.device import choose, configure
 from services.generator.training.distributed import ALONE, World
 from services.generator.training.losses import Losses
+from services.generator.training.optimiser import Adam
 from services.generator.training.phases import Phases
 from services.generator.training.settings import TrainingSettings
 
@@ -149,12 +150,10 @@ class Trainer:
             network.load_state_dict(under(tensors, f"{name}/"))
         for name, optimiser, module in self._optimisers():
             optimiser.state.clear()
-            for slot in ("step", "exp_avg", "exp_avg_sq"):
+            for slot in ("step", "exp_avg_sq"):
                 for key, value in under(tensors, f"{name}/{slot}/").items():
                     parameter = module.get_parameter(key)
-                    like = (
-                        value.to(self.device, copy=True) if slot == "step" else torch.empty_like(parameter).copy_(value)
-                    )
+                    like = value.clone() if slot == "step" else torch.empty_like(parameter).copy_(value)
                     optimiser.state[parameter][slot] = like.detach()
         self.path_mean = tensors["path_mean"].to(self.device, copy=True)
         self.step, self.images_seen = int(scalars["step"]), int(scalars["images_seen"])
@@ -263,7 +262,7 @@ class _learning:  # noqa: N801 - reads as a statement
             parameter.requires_grad_(learns)
 
 
-def _adam(parameters: list[nn.Parameter], learning_rate: float, interval: int) -> torch.optim.Adam:
+def _adam(parameters: list[nn.Parameter], learning_rate: float, interval: int) -> Adam:
     """Adam with beta 0 and 0.99, corrected for the extra step that lazy regularisation takes every interval [1]."""
     ratio = interval / (interval + 1) if interval else 1.0
-    return torch.optim.Adam(parameters, lr=learning_rate * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, fused=True)
+    return Adam(parameters, learning_rate * ratio, 0.99**ratio)

@@ -1,5 +1,7 @@
 """The 3x3 convolution: the same numbers as torch's own, whatever algorithm carries it out, and right derivatives."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -72,7 +74,8 @@ def test_the_kernel_gradient_between_resolutions_equals_autograds(size: tuple[in
     torch.testing.assert_close(direct.double(y.detach(), weight.detach()), F.conv_transpose2d(y, weight, stride=2))
     torch.testing.assert_close(direct.near(x.detach(), weight.detach()), F.conv2d(x, weight, padding=1).detach())
     (expected,) = torch.autograd.grad(halved, weight, y)
-    torch.testing.assert_close(direct.halve_gradient(x.detach(), y.detach()), expected)
+    for turned in (False, True):
+        torch.testing.assert_close(direct.halve_gradient(x.detach(), y.detach(), turned=turned), expected)
 
 
 @pytest.mark.parametrize(("ours", "channels"), [(True, 32), (False, 3)])
@@ -91,6 +94,24 @@ def test_halving_and_doubling_have_derivatives_of_both_orders(
     for function, given in ((convolution.halve, x), (convolution.double, y)):
         assert torch.autograd.gradcheck(function, (given, weight), fast_mode=True)
         assert torch.autograd.gradgradcheck(function, (given, weight), fast_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "turned"),
+    [
+        (convolution.convolve, False),
+        (convolution.halve, False),
+        (convolution.double, False),
+        (convolution.double, True),
+    ],
+)
+def test_a_gradient_lies_in_memory_as_its_kernel_does(function: Callable[..., Tensor], turned: bool) -> None:
+    """Else each step would copy it to where it is added up."""
+    weight = torch.randn(64, 64, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = torch.randn(2, 64, 8, 8) if function is not convolution.halve else torch.randn(2, 64, 9, 9)
+    y = function(x.contiguous(memory_format=torch.channels_last), weight.transpose(0, 1) if turned else weight)
+    (gradient,) = torch.autograd.grad(y.sum(), weight)
+    assert gradient.stride() == weight.stride()
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:

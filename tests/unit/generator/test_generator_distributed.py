@@ -82,8 +82,9 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     (one, scalars, weights), (two, scalars_of_two, weights_of_two) = (outcome(store) for store in stores)
     assert scalars_of_two == scalars  # p and its statistics, counters
     assert scalars["augment"]["r_t"] != 0
-    for name, value in one.items():  # exp_avg is the last gradient: Adam's first beta is 0
-        torch.testing.assert_close(two[name], value, rtol=1e-2, atol=2e-3, msg=name)
+    for name, value in one.items():  # of what the optimisers keep the root is as large as gradients are
+        sides = [side.sqrt() if "exp_avg_sq" in name else side for side in (two[name], value)]
+        torch.testing.assert_close(*sides, rtol=1e-2, atol=2e-3, msg=name)
     for name, value in weights.items():
         torch.testing.assert_close(weights_of_two[name], value, rtol=1e-2, atol=2e-3, msg=name)
 

@@ -148,16 +148,18 @@ def test_is_chosen_where_it_pays_and_nowhere_else() -> None:
     assert not gate.winograd_pays(wide, kernel[:100])  # no multiple of a panel
     assert not gate.winograd_pays(wide[:, :, :, :30], kernel)
     assert not gate.winograd_pays(wide.double(), kernel.double())
-    assert gate.winograd_pays(wide[:, :, :4, :4], kernel)
-    assert not gate.winograd_pays(wide[:15, :, :4, :4], kernel)  # fewer tiles are worth no transform of the kernels
-    assert gate.few_tiles(wide[:15, :, :4, :4], kernel)
-    assert not gate.few_tiles(wide[:16, :, :4, :4], kernel)
-    assert not gate.few_tiles(wide[:15, :, :4, :6], kernel)
+    assert gate.winograd_pays(wide[:6, :, :8, :8], kernel)
+    assert not gate.winograd_pays(wide[:5, :, :8, :8], kernel)  # fewer tiles are worth no transform of the kernels
+    assert gate.few_tiles(wide[:5, :, :8, :8], kernel)
+    assert not gate.few_tiles(wide[:6, :, :8, :8], kernel)
+    assert not gate.few_tiles(wide[:5, :, :4, :6], kernel)
     assert gate.whole_panels(wide, torch.empty(256, 257, 3, 3)) == 256
     assert gate.whole_panels(wide, kernel) == gate.whole_panels(wide, torch.empty(256, 300, 3, 3)) == 0
     turned = torch.empty(256, 3, 3, 256).permute(3, 0, 1, 2)
     assert gate.direct_pays(wide, 16, turned)
     assert not gate.direct_pays(wide, 1024, turned)  # the activations are more than the kernel
     assert not gate.direct_pays(wide, 16, kernel.contiguous(memory_format=torch.channels_last))
+    assert gate.passes_pay(wide.contiguous(memory_format=torch.channels_last))
+    assert not gate.passes_pay(wide)
     assert gate.strided_pays(wide, wide)
     assert not any(gate.strided_pays(x, wide) for x in (wide[:, :32], wide[:, :100], wide.double()))
