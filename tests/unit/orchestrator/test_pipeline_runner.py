@@ -203,15 +203,15 @@ class Strict(Answers):
         return filter_pb2.FilterImagesResponse(manifest_uri=uri, verdicts=verdicts)
 
 
-@pytest.mark.parametrize(("quota", "made"), [(100, [120]), (80, [96, 320])])
+@pytest.mark.parametrize(("quota", "rounds"), [(100, [120]), (80, [96, 320])])
 def test_no_more_images_are_asked_of_a_generator_of_which_hardly_any_is_accepted(
-    photos: Path, quota: int, made: list[int]
+    photos: Path, quota: int, rounds: list[int]
 ) -> None:
     store, settings = MemoryStore(), settings_for(photos)
     synthesis = settings.synthesis.model_copy(update={"quota": quota})  # 1.2 times as many in the first round
     services = Strict(store)
     go(store, settings.model_copy(update={"synthesis": synthesis}), services)
-    assert [r.count for m, r in services.asked if m == "Synthesize"] == [*made, *made]
+    assert [r.count for m, r in services.asked if m == "Synthesize"] == [*rounds, *rounds]
 
 
 def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos: Path) -> None:
