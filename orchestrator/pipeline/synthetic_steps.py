@@ -28,6 +28,7 @@ from orchestrator.pipeline.synthetic_labels import labels_of, quota, start_label
 
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
 MAX_ROUND = 4  # largest round, in multiples of the quota
+HOPELESS, TOLD_BY = 0.02, 100  # share accepted below which no more are asked for, once so many images have been judged
 
 
 def generators_inputs(context: StepInputs) -> Inputs:
@@ -123,6 +124,8 @@ def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wante
         rounds.append(done)
         synthesised += count
         accepted += done.verdicts.get("accepted", 0)
+        if synthesised >= TOLD_BY and accepted < HOPELESS * synthesised:
+            break  # the largest round there is would not make a tenth of the quota
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 

@@ -190,6 +190,30 @@ def test_a_second_run_asks_nothing(photos: Path) -> None:
     assert (list(first.seconds), second.seconds) == (first.ran, {})
 
 
+class Strict(Answers):
+    """Services whose filter accepts one image of a hundred."""
+
+    def FilterImages(self, request: Any) -> Any:  # noqa: N802
+        lines = [
+            replace(line, judgement=replace(line.judgement, verdict="rejected" if i % 100 else "accepted"))
+            for i, line in enumerate(read_manifest(self._store, request.manifest_uri))
+        ]
+        uri = write_dataset(self._store, request.dataset, lines, {})
+        verdicts = Counter(line.judgement.verdict for line in lines)
+        return filter_pb2.FilterImagesResponse(manifest_uri=uri, verdicts=verdicts)
+
+
+@pytest.mark.parametrize(("quota", "rounds"), [(100, [120]), (80, [96, 320])])
+def test_no_more_images_are_asked_of_a_generator_of_which_hardly_any_is_accepted(
+    photos: Path, quota: int, rounds: list[int]
+) -> None:
+    store, settings = MemoryStore(), settings_for(photos)
+    synthesis = settings.synthesis.model_copy(update={"quota": quota})  # 1.2 times as many in the first round
+    services = Strict(store)
+    go(store, settings.model_copy(update={"synthesis": synthesis}), services)
+    assert [r.count for m, r in services.asked if m == "Synthesize"] == [*rounds, *rounds]
+
+
 def test_rounds_go_on_until_the_quota_is_met_and_no_image_is_drawn_twice(photos: Path) -> None:
     store, settings = MemoryStore(), settings_for(photos)
     services = Answers(store)
