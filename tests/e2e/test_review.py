@@ -58,7 +58,7 @@ class Review:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = open_store(f"file://{tmp_path_factory.mktemp('review')}/store")
-    write_reviewable(store, "demo", IMAGES, photographs=6)
+    write_reviewable(store, "demo", IMAGES, photographs=16)
     return store
 
 
