@@ -76,12 +76,12 @@ class Compared:
         """
         with self._works_lock:
             work = self._works.get(name)
-            failed = work is not None and work.future.done() and work.future.exception() is not None
-            outdated = work is not None and anew and work.future.done() and not np.array_equal(work.members, members)
-            if work is None or failed or outdated:
+            if work is None or (anew and work.future.done() and not np.array_equal(work.members, members)):
                 work = Work(members)
                 work.future = self._worker.submit(self._score, work)
                 self._works[name] = work
+            elif work.future.done() and work.future.exception() is not None:
+                del self._works[name]  # who asks now is told why, and who asks again has it tried again
             return work
 
     def _score(self, work: Work) -> ScoredSet:

@@ -51,7 +51,10 @@ def plane_of(features: Features, synthetic: np.ndarray, real: np.ndarray) -> Pla
 
 
 def _mean(features: Features, rows: np.ndarray) -> np.ndarray:
-    return sum((block.sum(axis=0, dtype=np.float64) for _, block in features.blocks(rows)), np.zeros(1)) / len(rows)
+    total = np.zeros(features.channels)
+    for _, block in features.blocks(rows):
+        total += block.sum(axis=0, dtype=np.float64)
+    return total / len(rows)
 
 
 def _covariance(features: Features, rows: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -163,14 +163,17 @@ def distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     apart: np.ndarray = rows @ others.T
     apart *= -2
     apart += 2
-    return np.sqrt(np.maximum(apart, NEAREST**2, out=apart), out=apart)
+    np.maximum(apart, NEAREST**2, out=apart)  # rounding makes the square of nothing negative
+    np.sqrt(apart, out=apart)
+    return apart
 
 
 def _groups(other: np.ndarray, alike: np.ndarray) -> np.ndarray:
     """int64 (S,): a number for each set of pictures that hang together by the nearest one of those that are alike."""
     at = np.flatnonzero(alike)
     pairs = coo_array((np.ones(len(at)), (at, other[at])), shape=(len(other), len(other)))
-    return connected_components(pairs, directed=False)[1].astype(np.int64)
+    numbers: np.ndarray = connected_components(pairs, directed=False)[1]
+    return numbers.astype(np.int64)
 
 
 def share(counts: np.ndarray, groups: np.ndarray) -> Share:

@@ -14,6 +14,7 @@ from defectory.datasets.manifest import DEFAULT_READING
 from defectory.storage.memory import MemoryStore
 from orchestrator.review import features as features_module
 from orchestrator.review import quality
+from orchestrator.review.compared import Compared
 from orchestrator.review.decided import ACCEPTED, REJECTED, Decided, final
 from orchestrator.review.features import Features, read_features
 from orchestrator.review.plane import plane_of
@@ -221,6 +222,28 @@ def test_a_set_is_scored_label_by_label_and_views_show_the_worst_first(
     groups = [int(scored.group[row]) for row in alike]
     assert len(alike) == alone.shares["alike"].count > 2
     assert sum(one != other for one, other in pairwise(groups)) == len(set(groups)) - 1
+
+
+def test_scores_that_failed_say_why_once_and_are_tried_again(run: tuple[MemoryStore, Subject]) -> None:
+    written, subject = run
+    store = MemoryStore()
+    for info in written.list("scores/"):
+        store.put(info.key, written.get(info.key))
+    embeddings = store.get("scores/judge/1/drawn/embeddings.npy")
+    store.put("scores/judge/1/drawn/embeddings.npy", b"no array")
+    compared = Compared(store, subject)
+    try:
+        everything = rows_of(subject).label
+        failed = compared.scores("made", everything, anew=False)
+        assert isinstance(failed.future.exception(), ValueError)
+        assert compared.scores("made", everything, anew=False) is failed
+        store.put("scores/judge/1/drawn/embeddings.npy", embeddings)
+        again = compared.scores("made", everything, anew=False)
+        assert again is not failed
+        assert again.future.result().missing == {}
+        assert compared.scores("made", everything, anew=True) is again
+    finally:
+        compared.close()
 
 
 def test_photographs_are_those_for_training(run: tuple[MemoryStore, Subject]) -> None:
