@@ -14,6 +14,8 @@ from tests.e2e.line import ROOT
 from tests.patience import PATIENT_S
 from tests.unit.review.running import TOKEN
 
+expect.set_options(timeout=60_000)  # five seconds are too few for a busy machine
+
 
 class Review:
     """`defectory review` as a process."""
