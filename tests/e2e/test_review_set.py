@@ -135,6 +135,7 @@ def test_a_box_is_moved_and_taken_by_keys_alone(chromium: Chromium, review: Revi
     expect(page.locator("#count")).to_contain_text(f"of {IMAGES // 2} pictures decided")
     assert "lasso=" in page.url
     assert "label=good" in page.url
+    expect(page.locator("#large")).to_be_hidden()
     press(page, "Escape")
     expect(page.locator("#notice")).to_be_hidden()
     assert "lasso" not in page.url

@@ -175,6 +175,7 @@ async function draw(body, close) {
     else if (event.key === "Enter") show();
     else return;
     event.preventDefault();
+    event.stopPropagation(); // Enter has closed the dialog, and would open a picture as well
   });
   new ResizeObserver(() => {
     if (!stage.clientWidth) return;
