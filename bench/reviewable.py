@@ -167,7 +167,7 @@ def _judged(
 def _features(store: ObjectStore, real: Sequence[ManifestLine], judged: Sequence[ManifestLine], channels: int) -> None:
     """Features as a judge leaves them: of photographs, and of images near theirs, like another one, or like none."""
     random = np.random.default_rng(7)
-    of_real = {}
+    of_real: dict[str, np.ndarray] = {}
     for label in LABELS:
         own = [line.file.sha256 for line in real if line.label == label]
         of_real |= {sha: 2 + random.normal(size=channels) for sha in own}

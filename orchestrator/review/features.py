@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -12,7 +13,7 @@ import numpy as np
 from defectory.storage.store import ObjectStore
 from orchestrator.review.subject import Subject
 
-BLOCK = 2048  # rows in memory at once: 10 MB of 1280 channels
+BLOCK = 1024  # rows in memory at once: 5 MB of 1280 channels
 NOT_SCORED = "nobody has scored these pictures, so there are no features to compare them by"
 NOT_THIS = "this picture has no features: the judge could not read it, or never saw it"
 TINY = 1e-12  # length below which a vector counts as that long
@@ -64,13 +65,11 @@ def read_features(store: ObjectStore, subject: Subject) -> Features:
     wanted = {line.file.sha256 for line in (*subject.lines, *subject.photographs)}
     rows: dict[str, int] = {}
     channels = 0
-    packed = tempfile.TemporaryFile()  # noqa: SIM115  (it has no name, and is closed with the features)
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as failing, tempfile.TemporaryDirectory() as folder:
+        packed = failing.enter_context(tempfile.TemporaryFile())
         for scores, embeddings in _scored(store, subject.judge):
             path = Path(folder, "embeddings.npy")
             store.get_file(embeddings, path)
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            channels = mapped.shape[1]
             chosen = []
             for row, line in enumerate(store.get(scores).splitlines()):
                 sha = str(json.loads(line)["sha256"])
@@ -78,10 +77,18 @@ def read_features(store: ObjectStore, subject: Subject) -> Features:
                     rows[sha] = len(rows)
                     chosen.append(row)
             for start in range(0, len(chosen), BLOCK):
-                block = np.asarray(mapped[chosen[start : start + BLOCK]], np.float32)
+                block = _rows(path, chosen[start : start + BLOCK])
+                channels = block.shape[1]
                 packed.write((block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), TINY)).tobytes())
-    packed.flush()
+        packed.flush()
+        failing.pop_all()  # the features close it
     return Features(packed, rows, channels)
+
+
+def _rows(path: Path, rows: list[int]) -> np.ndarray:
+    """float32 (n, channels) of an array's file, which is mapped no longer than this takes: pages are memory."""
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.array(mapped[rows], np.float32)
 
 
 def _scored(store: ObjectStore, judge: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Which pictures make up a set that is scored: all that were made, or those that count now."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from orchestrator.review.decided import ACCEPTED, UNDECIDED, Final
 from orchestrator.review.features import Features
-from orchestrator.review.quality import SCORES, Measured, OfLabel, Score, Share, measure, parts_of, why_not
+from orchestrator.review.quality import SCORES, Measured, OfLabel, Report, Score, Share, measure, parts_of, why_not
 from orchestrator.review.rows import Rows
 from orchestrator.review.subject import Subject
 
@@ -59,7 +58,7 @@ def members_of(name: SetName, rows: Rows, said: Final) -> np.ndarray:
     return np.where(kept, label, -1)
 
 
-def score_set(features: Features, subject: Subject, members: np.ndarray, report: Callable[[float], None]) -> ScoredSet:
+def score_set(features: Features, subject: Subject, members: np.ndarray, report: Report) -> ScoredSet:
     """The four scores of every label of a set.
 
     Args:
@@ -81,10 +80,15 @@ def score_set(features: Features, subject: Subject, members: np.ndarray, report:
         if why := why_not(label):
             missing[name] = why
             continue
-        measured = measure(features, label, lambda done, place=place: report((place + done) / len(subject.labels)))
+        measured = measure(features, label, _part_of(report, place, len(subject.labels)))
         _spread(measured, own, real, ratios, group)
         shares[name] = measured.shares
     return ScoredSet(ratios, group, shares, missing)
+
+
+def _part_of(report: Report, place: int, of: int) -> Report:
+    """Reports a part's progress as the whole's."""
+    return lambda done: report((place + done) / of)
 
 
 def _spread(

@@ -80,10 +80,12 @@ def scored_view(
             (not query.label or line.label in query.label) and (not query.kind or line.kind in query.kind)
             for line in photographs
         ]
-        return (len(rows) + worst[np.array(fits, bool)[worst]]).astype(np.uint32)
+        behind: np.ndarray = (len(rows) + worst[np.array(fits, bool)[worst]]).astype(np.uint32)
+        return behind
     chosen = np.zeros(len(rows), bool)
     chosen[view(rows, query, me, reviewers)] = True
-    return worst[chosen[worst]].astype(np.uint32)
+    shown: np.ndarray = worst[chosen[worst]].astype(np.uint32)
+    return shown
 
 
 def differing(reviewers: Sequence[Reviewer], count: int) -> np.ndarray:

@@ -7,8 +7,8 @@ import { state } from "./state.js";
 
 export const SCORES = {
   unrealistic: ["unrealistic", "synthetic pictures in no photograph's neighbourhood: farther from every photograph than that one's fifth nearest is from it"],
-  alike: ["too alike", "synthetic pictures nearer to another one of their label than hardly any two photographs of different parts are to each other"],
-  memorised: ["memorised", "synthetic pictures nearer to a training photograph than hardly any two photographs of different parts are to each other"],
+  alike: ["too alike", "synthetic pictures nearer to another one of their label than 99% of the photographs are to the nearest one of another part"],
+  memorised: ["memorised", "synthetic pictures nearer to a training photograph than 99% of the photographs are to the nearest one of another part"],
   uncovered: ["not covered", "training photographs in whose neighbourhood no synthetic picture lies"],
 };
 export const SETS = { kept: "what counts now", made: "all that were made" };
