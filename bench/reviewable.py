@@ -25,18 +25,25 @@ from orchestrator.pipeline.settings import resolve
 LABELS = ("defect", "good")
 FAULTS = [kind for kind in KINDS if kind != "good"]
 JUDGE_NAME = "judge"
-CHANNELS = 16
+ISLAND = 6
 REASONS = ((), (), (), ("unsure",), ("outlier",), ("copy",))
 
 
 def write_reviewable(
-    store: ObjectStore, run: str, synthetic: int, *, photographs: int = 12, size_px: int = 64, seed: int = 0
+    store: ObjectStore,
+    run: str,
+    synthetic: int,
+    *,
+    photographs: int = 12,
+    size_px: int = 64,
+    channels: int = 16,
+    seed: int = 0,
 ) -> None:
     """Write a run with judged images into a store.
 
     Args:
         synthetic: images, of all labels together. photographs: of each label.
-        size_px: side of photographs and synthetic images.
+        size_px: side of photographs and synthetic images. channels: of the judge's features.
     """
     random = np.random.default_rng(seed)
     real = _photographs(store, run, photographs, size_px, seed)
@@ -54,7 +61,7 @@ def write_reviewable(
             curve_uri=uri,
         )  # fmt: skip
         filtered[label] = FilteredLabel(rounds=[one_round], quota=max(accepted, 1), accepted=accepted)
-    _features(store, written)
+    _features(store, lines, written, channels)
     settings = resolve({"name": run, "data": {"directory": "photos"}}, {})
     record = RunRecord(store, run)
     record.write_pipeline(resolved_pipeline(settings))
@@ -109,12 +116,13 @@ def _round(
     count: int,
     random: np.random.Generator,
 ) -> list[ManifestLine]:
-    """A label's judged images, stored."""
+    """A label's judged images, stored; none is like the photographs of an island."""
     lines = []
+    near = real[: len(real) - _alone(len(real))]
 
     def images() -> Iterator[tuple[str, bytes]]:
         for at in range(count):
-            line, content = _judged(store, prefix, label, *real[at % len(real)], random, at)
+            line, content = _judged(store, prefix, label, *near[at % len(near)], random, at)
             lines.append(line)
             yield store.key(line.file.uri), content
 
@@ -156,15 +164,35 @@ def _judged(
     return line, content
 
 
-def _features(store: ObjectStore, lines: Sequence[ManifestLine]) -> None:
-    """Mean colours and edges of the photograph that each image was images of, as a judge's features."""
-    places = {line.judgement.nearest_real: at for at, line in enumerate(lines)}
+def _features(store: ObjectStore, real: Sequence[ManifestLine], judged: Sequence[ManifestLine], channels: int) -> None:
+    """Features as a judge leaves them: of photographs, and of images near theirs, like another one, or like none."""
     random = np.random.default_rng(7)
-    centres = {sha: random.normal(size=CHANNELS) for sha in places}
-    rows = [centres[line.judgement.nearest_real] + random.normal(0, 0.05, CHANNELS) for line in lines]
+    of_real: dict[str, np.ndarray] = {}
+    for label in LABELS:
+        own = [line.file.sha256 for line in real if line.label == label]
+        of_real |= {sha: 2 + random.normal(size=channels) for sha in own}
+        of_real |= {sha: random.normal(-2, 0.9, channels) for sha in own[len(own) - _alone(len(own)) :]}
+    _scored(store, "photographs", real, np.array([of_real[line.file.sha256] for line in real], np.float32))
+    rows = np.empty((len(judged), channels), np.float32)
+    for at, (row, line) in enumerate(zip(rows, judged, strict=True)):
+        if at % 50 == 49:
+            row[:] = random.normal(size=channels)
+        elif at % 4 == 3:
+            row[:] = 2 + random.normal(size=channels)
+        else:
+            row[:] = of_real[line.judgement.nearest_real] + random.normal(0, 0.4, channels)
+    _scored(store, "drawn", judged, rows)
+
+
+def _alone(photographs: int) -> int:
+    """How many photographs of a label are an island that no image is near; none where there are few."""
+    return ISLAND if photographs >= 2 * ISLAND else 0
+
+
+def _scored(store: ObjectStore, name: str, lines: Sequence[ManifestLine], features: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.save(buffer, np.array(rows, np.float32), allow_pickle=False)
-    folder = f"scores/{JUDGE_NAME}/1/drawn"
+    np.save(buffer, features, allow_pickle=False)
+    folder = f"scores/{JUDGE_NAME}/1/{name}"
     store.put(f"{folder}/embeddings.npy", buffer.getvalue())
     scored = (json.dumps({"sha256": x.file.sha256, "probabilities": {}, "spread": 0.0}) for x in lines)
     store.put(f"{folder}/scores.jsonl", "".join(f"{row}\n" for row in scored).encode())

@@ -37,11 +37,16 @@ def review(
     (DEFECTORY_REVIEW_TOKEN: one of your own). It loads nothing from elsewhere and sends nothing to anybody. Every
     decision is saved at once, beside the dataset; the same run, started again, trains on what was decided.
 
+    Key g shows what the judge looked at. The explainer is DEFECTORY_EXPLAINER_ADDRESS (host:port), or is started when
+    it is first asked for.
+
     \b
     defectory review demo
     defectory review screws --dataset --port 0 --no-open
     """
     from defectory.settings import reading_from_environment
+    from orchestrator.pipeline.clients import ServiceClients
+    from orchestrator.pipeline.embedded import EmbeddedServices, log_folder
     from orchestrator.review.serving import Address, new_token, serve
     from orchestrator.review.subject import read_subject
 
@@ -66,4 +71,8 @@ def review(
         for uri in documents.values():
             sys.stderr.write(f"what was decided: {uri}\n")
 
-    serve(opened_store, subject, address, ready, ended)
+    def warn(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+    with EmbeddedServices(opened_store.url, log_folder(opened_store.url), say=warn) as endpoints:
+        serve(opened_store, subject, address, lambda: ServiceClients(endpoints, warn), ready, ended)

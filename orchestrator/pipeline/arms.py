@@ -131,7 +131,7 @@ DEFAULT_ARMS = (
 )
 NAMED_ARMS = (
     *DEFAULT_ARMS,
-    ArmSettings(name="defects", trains_on="filtered", title="real + synthetic defects", colour=COLOURS[1]),
+    ArmSettings(name="defects", trains_on="reviewed", title="real + synthetic defects", colour=COLOURS[1]),
 )
 
 # Those of runs from before arms were settings.

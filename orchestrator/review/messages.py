@@ -1,9 +1,13 @@
 """What the page sends and gets, as JSON; the page's modules in static/ know the same fields."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.pipeline.outputs import BlindTest, ReviewedBy, ReviewPair
 from orchestrator.review.journal import BATCH_ID
+from orchestrator.review.quality import Score
+from orchestrator.review.sets import ScoredSet, SetName
 from orchestrator.review.statistics import OfSample
 
 MOST_ROWS = 500  # asked for at once
@@ -73,6 +77,8 @@ class SubjectAnswer(Answer):
     reasons: tuple[str, ...]
     reviewers: tuple[str, ...]
     blind_labels: tuple[str, ...]
+    photographs: int  # real training images; they stand behind the rows
+    judged: bool  # by somebody who left features: there are scores of the set, and a map
     has_scores: bool
     has_novelty: bool
 
@@ -148,7 +154,59 @@ class StatisticsAnswer(Answer):
     blind: list[BlindTest]
 
 
+class ShareAnswer(Answer):
+    """How many pictures of a label count for a score."""
+
+    score: Score
+    count: int
+    of: int
+    low: float
+    high: float
+
+
+class LabelScores(Answer):
+    """A label's scores; `missing` says why it has none."""
+
+    label: str
+    shares: tuple[ShareAnswer, ...] = ()
+    missing: str = ""
+
+
+class ScoresAnswer(Answer):
+    """Scores of a set. While they are computed `done` says how much of it is; `missing` why there are none."""
+
+    of: SetName
+    done: float | None = None
+    missing: str = ""
+    labels: tuple[LabelScores, ...] = ()
+
+
+class MapAnswer(Answer):
+    """What the axes of the map show of the variance, in [0, 1]; `missing` says why there is no map."""
+
+    explained: tuple[float, float] = (0.0, 0.0)
+    missing: str = ""
+
+
 class Written(Answer):
     """dataset -> URI of its newest document."""
 
     documents: dict[str, str]
+
+
+def scores_answer(of: SetName, labels: Sequence[str], scored: ScoredSet) -> ScoresAnswer:
+    """A set's scores, label by label."""
+    return ScoresAnswer(
+        of=of,
+        labels=tuple(
+            LabelScores(
+                label=label,
+                missing=scored.missing.get(label, ""),
+                shares=tuple(
+                    ShareAnswer(score=score, count=one.count, of=one.of, low=one.low, high=one.high)
+                    for score, one in scored.shares.get(label, {}).items()
+                ),
+            )
+            for label in labels
+        ),
+    )

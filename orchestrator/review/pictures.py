@@ -13,11 +13,12 @@ from defectory.datasets.pictures import image_of, memory_of, picture_of
 from defectory.errors import NotFound
 from defectory.imaging import decode, on_white, to_square
 from defectory.storage.store import ObjectStore
+from orchestrator.review.heat import Heat
 from orchestrator.review.subject import Subject
 
 THUMBNAIL_PX = 192  # the longer side: a cell's, also where a screen has two pixels for one
 PNG, WEBP = "image/png", "image/webp"
-Layer = Literal["picture", "nearest", "difference", "mask"]
+Layer = Literal["picture", "nearest", "difference", "heat", "mask"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Encoded:
 class Pictures:
     """Encodes a subject's pictures."""
 
-    def __init__(self, store: ObjectStore, subject: Subject) -> None:
+    def __init__(self, store: ObjectStore, subject: Subject, heat: Heat) -> None:
         self._store = store
         self._subject = subject
+        self._heat = heat
 
     def thumbnail(self, line: ManifestLine) -> Encoded:
         """A picture no larger than a cell, made once and kept by content, as all that is made of pictures is.
@@ -54,15 +56,16 @@ class Pictures:
         return Encoded(buffer.getvalue(), WEBP)
 
     def layers(self, line: ManifestLine) -> tuple[Layer, ...]:
-        """Layers that a picture has."""
+        """Layers that a picture has; whether its heat says anything is known when it was asked for."""
         compared: tuple[Layer, ...] = ("nearest", "difference") if self._nearest(line) is not None else ()
-        return ("picture", *compared, *(("mask",) if line.mask else ()))
+        heat: tuple[Layer, ...] = ("heat",) if self._subject.judge else ()
+        return ("picture", *compared, *heat, *(("mask",) if line.mask else ()))
 
     def layer(self, line: ManifestLine, layer: str) -> Encoded:
         """A layer of a picture, without loss.
 
         Raises:
-            NotFound: there is no such layer, or this picture has none.
+            NotFound: there is no such layer, or this picture has none. FailedPrecondition: the heat says nothing.
         """
         nearest = self._nearest(line)
         match layer:
@@ -72,6 +75,8 @@ class Pictures:
                 return _png(decode(self._store.get(self._store.key(line.mask.uri))).convert("L"))
             case "nearest" if nearest:
                 return _png(self.beside(line, nearest))
+            case "heat" if self._subject.judge:
+                return Encoded(self._heat.overlay(line), PNG)
             case "difference" if nearest:
                 return _png(difference(self.image(line), self.beside(line, nearest)))
         raise NotFound(f"this picture has no layer {layer!r}")

@@ -102,6 +102,6 @@ def _known(value: float | None) -> float:
 
 def _generation(subject: Subject) -> str:
     digest = hashlib.sha256(repr([(one.name, one.content_hash) for one in subject.datasets]).encode())
-    for line in subject.lines:
+    for line in (*subject.lines, *subject.photographs):
         digest.update(bytes.fromhex(line.file.sha256))
     return digest.hexdigest()[:16]

@@ -1,6 +1,5 @@
 """The page's server: what it answers, by path. Starlette gives the frame; handlers run in threads, as stores wait."""
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -27,18 +26,23 @@ from defectory.errors import (
 )
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
+from orchestrator.pipeline.clients import Services
 from orchestrator.review import messages
 from orchestrator.review.access import Guard, Sessions
-from orchestrator.review.alike import NOT_SCORED, NOT_THIS, Features, nearest, read_features
+from orchestrator.review.alike import nearest
 from orchestrator.review.blind import BlindTests
+from orchestrator.review.compared import Compared, Work
 from orchestrator.review.decided import UNDECIDED, VERDICTS, Decided, final
+from orchestrator.review.features import NOT_THIS
 from orchestrator.review.folding import write_documents
+from orchestrator.review.heat import Heat
 from orchestrator.review.pictures import Encoded, Pictures
 from orchestrator.review.rows import rows_of
 from orchestrator.review.samples import NOT_OF_A_SAMPLE, keep_sample
+from orchestrator.review.sets import SET_NAMES, SetName, members_of
 from orchestrator.review.statistics import of_reviewer, of_sample, pairs
 from orchestrator.review.subject import Subject
-from orchestrator.review.views import ViewQuery, view
+from orchestrator.review.views import ViewQuery, scored_view, view
 
 STATIC = Path(__file__).parent / "static"
 KEPT = {"cache-control": "private, max-age=86400, immutable"}  # its address says what it shows
@@ -51,18 +55,24 @@ Read = TypeVar("Read", bound=BaseModel)
 
 
 class ReviewServer:
-    """What the page asks for, about one subject."""
+    """What the page asks for, about one subject.
 
-    def __init__(self, store: ObjectStore, subject: Subject, sessions: Sessions) -> None:
+    Args:
+        services: makes what reaches the explainer, see `Heat`.
+    """
+
+    def __init__(
+        self, store: ObjectStore, subject: Subject, sessions: Sessions, services: Callable[[], Services]
+    ) -> None:
         self._store = store
         self._subject = subject
         self._sessions = sessions
         self._rows = rows_of(subject)
         self._decided = Decided(store, subject)
-        self._pictures = Pictures(store, subject)
+        self._heat = Heat(store, subject.judge, services)
+        self._pictures = Pictures(store, subject, self._heat)
         self._blind = BlindTests(store, subject)
-        self._features: Features | None = None
-        self._features_lock = threading.Lock()
+        self._compared = Compared(store, subject)
 
     def app(self, hosts: Sequence[str]) -> Guard:
         """The whole as an ASGI application.
@@ -79,6 +89,10 @@ class ReviewServer:
             Route("/api/mine", self._asked(self._mine)),
             Route("/api/rows", self._asked(self._of_rows)),
             Route("/api/alike/{row:int}", self._asked(self._alike)),
+            Route("/api/scores", self._asked(self._scores)),
+            Route("/api/map", self._asked(self._map)),
+            Route("/api/map/points", self._asked(self._points)),
+            Route("/api/heat/{generation}/{row:int}", self._asked(self._explain)),
             Route("/api/statistics", self._asked(self._statistics)),
             Route("/api/decisions", self._sent(messages.Decide, self._decide), methods=["POST"]),
             Route("/api/undo", self._sent(messages.Undo, self._undo), methods=["POST"]),
@@ -90,6 +104,11 @@ class ReviewServer:
             Route("/layer/{generation}/{row:int}/{layer}", self._asked(self._layer)),
         ]
         return Guard(Starlette(routes=routes, exception_handlers={DefectoryError: _failed}), hosts)
+
+    def close(self) -> None:
+        """Stop what is on its way for the page alone."""
+        self._compared.close()
+        self._heat.close()
 
     def write_documents(self) -> dict[str, str]:
         """Dataset -> URI of the document that says what counts now."""
@@ -155,13 +174,20 @@ class ReviewServer:
                 reasons=rows.reason_names,
                 reviewers=tuple(one.name for one in self._decided.reviewers()),
                 blind_labels=tuple(self._blind.labels()),
+                photographs=len(subject.photographs),
+                judged=bool(subject.judge),
                 has_scores=bool(np.isfinite(rows.doubt).any()),
                 has_novelty=bool(np.isfinite(rows.novelty).any()),
             )
         )
 
     def _view(self, request: Request, name: str) -> Response:
-        order = view(self._rows, _query(request), self._decided.reviewer(name), self._decided.reviewers())
+        query, me, reviewers = _query(request), self._decided.reviewer(name), self._decided.reviewers()
+        if query.score:
+            scored = self._work(query.of, anew=False).future.result()
+            order = scored_view(self._rows, self._subject.photographs, query, scored, me, reviewers)
+        else:
+            order = view(self._rows, query, me, reviewers)
         return Response(order.astype("<u4").tobytes(), media_type="application/octet-stream")
 
     def _mine(self, _request: Request, name: str) -> Response:
@@ -183,11 +209,11 @@ class ReviewServer:
 
     def _row(self, row: int, name: str, *, others: bool) -> messages.RowAnswer:
         line, rows = self._line(row), self._rows
-        synthesis = line.synthesis
+        synthesis, shown = line.synthesis, row < len(rows)
         return messages.RowAnswer(
             row=row,
             sha256=line.file.sha256,
-            dataset=self._subject.datasets[self._subject.of_row[row]].name,
+            dataset=self._subject.datasets[self._subject.of_row[row]].name if shown else "",
             label=line.label,
             kind=line.kind,
             origin=line.origin.kind,
@@ -199,12 +225,12 @@ class ReviewServer:
             generator=synthesis.generator if synthesis else "",
             seed=synthesis.seed if synthesis else None,
             psi=synthesis.truncation_psi if synthesis else None,
-            confidence=_finite(rows.confidence[row]),
-            doubt=_finite(rows.doubt[row]),
-            novelty=_finite(rows.novelty[row]),
+            confidence=_finite(rows.confidence[row]) if shown else None,
+            doubt=_finite(rows.doubt[row]) if shown else None,
+            novelty=_finite(rows.novelty[row]) if shown else None,
             scores=dict(line.judgement.scores or {}),
             layers=self._pictures.layers(line),
-            others=self._others(row, name) if others else {},
+            others=self._others(row, name) if others and shown else {},
         )
 
     def _others(self, row: int, name: str) -> dict[str, str]:
@@ -222,18 +248,46 @@ class ReviewServer:
         if not count.isdecimal() or not 1 <= int(count) <= MOST_ALIKE:
             right = f"1 to {MOST_ALIKE}"
             raise InvalidInput(f"count {count!r}: use {right}", {"count": right})
-        with self._features_lock:
-            if self._features is None:
-                self._features = read_features(self._store, self._subject)
-            features = self._features
-        if not features.places:
-            return _json(messages.Alike(missing=NOT_SCORED))
-        if line.file.sha256 not in features.places:
+        features = self._compared.features()
+        if missing := self._compared.missing():
+            return _json(messages.Alike(missing=missing))
+        if line.file.sha256 not in features:
             return _json(messages.Alike(missing=NOT_THIS))
         neighbours = nearest(features, [x.file.sha256 for x in self._subject.lines], line.file.sha256, int(count))
         return _json(
             messages.Alike(rows=[row for row, _ in neighbours], distances=[round(far, 6) for _, far in neighbours])
         )
+
+    def _scores(self, request: Request, _name: str) -> Response:
+        asked = request.query_params.get("of", "kept")
+        name = next((one for one in SET_NAMES if one == asked), None)
+        if name is None:
+            right = " or ".join(SET_NAMES)
+            raise InvalidInput(f"there is no set {asked!r}: use {right}", {"of": right})
+        if missing := self._compared.missing():
+            return _json(messages.ScoresAnswer(of=name, missing=missing))
+        work = self._work(name, anew=request.query_params.get("anew") == "1")
+        if not work.future.done():
+            return _json(messages.ScoresAnswer(of=name, done=work.done))
+        return _json(messages.scores_answer(name, self._subject.labels, work.future.result()))
+
+    def _work(self, name: SetName, *, anew: bool) -> Work:
+        said = final(self._decided.reviewers(), len(self._rows))
+        return self._compared.scores(name, members_of(name, self._rows, said), anew=anew)
+
+    def _map(self, _request: Request, _name: str) -> Response:
+        if missing := self._compared.missing():
+            return _json(messages.MapAnswer(missing=missing))
+        return _json(messages.MapAnswer(explained=self._compared.plane().explained))
+
+    def _points(self, _request: Request, _name: str) -> Response:
+        """float32 (N + P, 2): the rows, then the photographs; nan for those without features."""
+        return Response(self._compared.plane().points.astype("<f4").tobytes(), media_type="application/octet-stream")
+
+    def _explain(self, request: Request, _name: str) -> Response:
+        """Whether the layer `heat` has something to show; it is kept for the moment in which the page asks for it."""
+        self._heat.overlay(self._named_line(request))
+        return _json(messages.Answer())
 
     def _thumbnail(self, request: Request, _name: str) -> Response:
         return _image(self._pictures.thumbnail(self._named_line(request)), KEPT)
@@ -248,9 +302,11 @@ class ReviewServer:
         return self._line(request.path_params["row"])
 
     def _line(self, row: int) -> ManifestLine:
-        if not 0 <= row < len(self._subject.lines):
+        """The line of a row; photographs stand behind all rows."""
+        count, photographs = len(self._subject.lines), self._subject.photographs
+        if not 0 <= row < count + len(photographs):
             raise NotFound(f"there is no row {row}")
-        return self._subject.lines[row]
+        return self._subject.lines[row] if row < count else photographs[row - count]
 
     # Decisions.
 

@@ -9,6 +9,7 @@ import uvicorn
 
 from defectory.errors import InvalidInput, Unavailable
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.clients import Services
 from orchestrator.review.access import Sessions
 from orchestrator.review.server import ReviewServer
 from orchestrator.review.subject import Subject
@@ -52,12 +53,14 @@ def serve(
     store: ObjectStore,
     subject: Subject,
     address: Address,
+    services: Callable[[], Services],
     ready: Callable[[str], None],
     ended: Callable[[dict[str, str]], None],
 ) -> None:
     """Serve the page until a signal stops the process, which is raised again at the end.
 
     Args:
+        services: makes what reaches the explainer, see `heat.Heat`.
         ready: is told the address to open, with the token behind its '#', where no server and no log sees it.
         ended: is told dataset -> URI of the document of what was decided.
 
@@ -66,7 +69,7 @@ def serve(
     """
     with listen(address) as listening:
         port = listening.getsockname()[1]
-        server = ReviewServer(store, subject, Sessions(address.token, port))
+        server = ReviewServer(store, subject, Sessions(address.token, port), services)
         config = server_config(server, address, port)
         scheme = "https" if address.tls_cert else "http"
         shown = address.allowed[0] if address.allowed else f"127.0.0.1:{port}"
@@ -74,6 +77,7 @@ def serve(
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
+            server.close()
             ended(server.write_documents())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from defectory.datasets.manifest import (
     DEFAULT_READING,
@@ -15,7 +16,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.models import is_name
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.outputs import EXPLAIN, FILTER, INGEST, JUDGE, Filtered, Ingested
+from orchestrator.pipeline.outputs import FILTER, INGEST, JUDGE, Filtered, Ingested
 from orchestrator.pipeline.run_record import RunRecord
 
 
@@ -42,7 +43,6 @@ class Subject:
         real: sha256 -> line of every real image that the pictures are compared with, and that a blind test mixes in.
         labels: that a picture may be given, sorted.
         judge: "name/version" of who scored them; "": nobody did.
-        explanations: URI of what explains classifiers' decisions, a JSON object a line; "": there is none.
     """
 
     name: str
@@ -52,7 +52,16 @@ class Subject:
     real: Mapping[str, ManifestLine]
     labels: tuple[str, ...]
     judge: str = ""
-    explanations: str = ""
+
+    @cached_property
+    def photographs(self) -> tuple[ManifestLine, ...]:
+        """Real training images, as they came, that are not among the rows: what synthetic images are compared with."""
+        shown = {line.file.sha256 for line in self.lines}
+        return tuple(
+            line
+            for sha, line in self.real.items()
+            if line.split == "train" and not line.origin.augmentation and sha not in shown
+        )
 
 
 def read_subject(store: ObjectStore, name: str, reading: Reading, *, as_dataset: bool = False) -> Subject:
@@ -93,11 +102,10 @@ def _of_run(store: ObjectStore, run: str, reading: Reading) -> Subject:
     if ingested is None or filtered is None:
         right = f"`defectory review {run}` shows them when its step `filter` has finished"
         raise FailedPrecondition(f"the run {run!r} has no judged synthetic images yet: {right}")
-    judge, explained = record.step(JUDGE), record.step(EXPLAIN)
+    judge = record.step(JUDGE)
     return replace(
         subject_of(store, run, ingested.outputs, filtered.outputs, reading),
         judge=judge.outputs.full_name if judge else "",
-        explanations=explained.outputs.explanations_uri if explained else "",
     )
 
 

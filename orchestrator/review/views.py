@@ -6,8 +6,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from defectory.datasets.manifest_line import ManifestLine
 from orchestrator.review.decided import ACCEPTED, REJECTED, UNDECIDED, Reviewer
+from orchestrator.review.quality import Score
 from orchestrator.review.rows import Rows
+from orchestrator.review.sets import ScoredSet, SetName
 
 Sort = Literal["doubt", "confidence", "novelty", "order"]
 Mine = Literal["", "undecided", "decided", "accepted", "rejected", "relabelled"]
@@ -31,6 +34,8 @@ class ViewQuery(BaseModel):
     reviewer: tuple[str, ...] = Field((), description="reviewers who have decided about it, one is enough")
     differ: bool = Field(False, description="only where two reviewers decided otherwise")
     sort: Sort = Field("doubt", description="the most doubtful, least confident or least novel first, or as they came")
+    score: Literal["", Score] = Field("", description="only what counts for it, the worst first, whatever the order")
+    of: SetName = Field("kept", description="the set that is scored: what counts now, or all that were made")
     sample: int = Field(0, ge=0, le=1_000_000, description="so many of them, drawn at random; 0: all")
     seed: int = Field(0, ge=0, le=2**31, description="of the draw")
 
@@ -53,6 +58,34 @@ def view(rows: Rows, query: ViewQuery, me: Reviewer, reviewers: Sequence[Reviewe
     if query.differ:
         chosen &= differing(reviewers, len(rows))
     return _ordered(rows, query.sort, np.flatnonzero(chosen)).astype(np.uint32)
+
+
+def scored_view(
+    rows: Rows,
+    photographs: Sequence[ManifestLine],
+    query: ViewQuery,
+    scored: ScoredSet,
+    me: Reviewer,
+    reviewers: Sequence[Reviewer],
+) -> np.ndarray:
+    """uint32 (M,): what counts for a query's score, the worst first; photographs stand behind all rows.
+
+    Of photographs it is asked which label and kind they have, and nothing else: nobody judges them.
+    """
+    if query.score == "":
+        return view(rows, query, me, reviewers)
+    worst = scored.worst_first(query.score)
+    if query.score == "uncovered":
+        fits = [
+            (not query.label or line.label in query.label) and (not query.kind or line.kind in query.kind)
+            for line in photographs
+        ]
+        behind: np.ndarray = (len(rows) + worst[np.array(fits, bool)[worst]]).astype(np.uint32)
+        return behind
+    chosen = np.zeros(len(rows), bool)
+    chosen[view(rows, query, me, reviewers)] = True
+    shown: np.ndarray = worst[chosen[worst]].astype(np.uint32)
+    return shown
 
 
 def differing(reviewers: Sequence[Reviewer], count: int) -> np.ndarray:

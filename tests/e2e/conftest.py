@@ -1,13 +1,20 @@
 """One line on drawn cables, run once from the command line: what several tests look at."""
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import sync_playwright
 
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cables import write_cables
 from tests.e2e.line import LINE, result, run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +34,14 @@ def undisturbed(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     store = open_store(f"file://{tmp_path_factory.mktemp('undisturbed')}/store")
     run(pipeline, store.url)
     return result(store), store
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    if CHROMIUM is None:
+        missing = "no Chromium on this machine: sudo apt-get install chromium, or `make browser` as root"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,12 +1,6 @@
 """The review page in a real browser, over the command as a person starts it: by keyboard, by two, through kills."""
 
-import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,51 +8,22 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from bench.reviewable import write_reviewable
 from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
-from tests.e2e.line import ROOT
-from tests.patience import PATIENT_S
-from tests.unit.review.running import TOKEN, Browser
+from tests.e2e.reviewing import Review, mine, opened, order, press, ready, saved, until
+from tests.unit.review.running import Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 IMAGES = 5000
 KILLS, FEW = 50, 200  # after each a server starts anew, and reads all of its images
-
-
-class Review:
-    """`defectory review` as a process."""
-
-    def __init__(self, store: str, name: str = "demo", port: int = 0) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli.main", "review", name, "--store", store, "--port", str(port),
-             "--json"],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"DEFECTORY_REVIEW_TOKEN": TOKEN},
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate()[1]
-        self.url = json.loads(line)["url"]
-        self.port = int(self.url.split(":")[2].split("/")[0])
-        self.origin = self.url.split("/#")[0]
-
-    def stop(self) -> str:
-        """Stop as by Ctrl-C; what it said on standard error."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=PATIENT_S)[1]
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     store = open_store(f"file://{tmp_path_factory.mktemp('review')}/store")
-    write_reviewable(store, "demo", IMAGES, photographs=6)
+    write_reviewable(store, "demo", IMAGES, photographs=16)
     return store
 
 
@@ -67,61 +32,6 @@ def review(store: ObjectStore) -> Iterator[Review]:
     review = Review(store.url)
     yield review
     review.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    if CHROMIUM is None:
-        missing = "no Chromium on this machine: sudo apt-get install chromium, or `make browser` as root"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def opened(
-    chromium: Chromium, review: Review, name: str, query: str = "", width: int = 1280, **options: object
-) -> Page:
-    """A page of a browser of its own, where somebody has signed in; it may ask for nothing elsewhere."""
-    page = chromium.new_context(viewport={"width": width, "height": 800}, **options).new_page()
-    page.set_default_timeout(PATIENT_S * 1000)
-    page.on("request", lambda request: asked(request.url, review.origin))
-    page.goto(f"{review.origin}/{query}#token={TOKEN}")
-    expect(page.get_by_label("Your name")).to_be_focused()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type(name)
-    page.keyboard.press("Enter")
-    ready(page)
-    return page
-
-
-def asked(url: str, origin: str) -> None:
-    assert url.startswith(origin + "/"), f"the page asks {url}"
-
-
-def ready(page: Page) -> None:
-    page.wait_for_selector("body[data-ready]")
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#saving")).to_have_text("saved", timeout=PATIENT_S * 1000)
-
-
-def mine(page: Page) -> list[int]:
-    """row -> verdict + 4 * label, as the server has it."""
-    return page.evaluate("fetch('/api/mine').then(a => a.arrayBuffer()).then(b => Array.from(new Uint16Array(b)))")
-
-
-def order(page: Page) -> list[int]:
-    return page.evaluate(
-        "fetch('/api/view' + location.search).then(a => a.arrayBuffer()).then(b => Array.from(new Uint32Array(b)))"
-    )
 
 
 def test_a_person_decides_by_keyboard_alone_and_it_survives_a_reload(chromium: Chromium, review: Review) -> None:
@@ -143,14 +53,6 @@ def test_a_person_decides_by_keyboard_alone_and_it_survives_a_reload(chromium: C
     expect(focus).to_have_id("cell-3")
     press(page, "Home", "p")
     expect(focus).to_have_id(f"cell-{IMAGES - 1}")
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait for a condition in the page, which Playwright's own way would evaluate against the page's policy."""
-    deadline = time.monotonic() + PATIENT_S
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        page.wait_for_timeout(50)
 
 
 def boxes(page: Page) -> list[dict]:

@@ -20,10 +20,11 @@ export const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 export const pictures = (count) => `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}`;
 
-/** A dialog over the page; resolves when it is closed. `fill` gets its close function. */
-export function openDialog(title, fill) {
+/** A dialog over the page; resolves when it is closed. `fill` gets its close function; `kind` is its class. */
+export function openDialog(title, fill, kind = "") {
   const dialog = byId("dialog");
   if (dialog.open) dialog.close();
+  dialog.className = kind;
   const close = () => dialog.close();
   dialog.replaceChildren(
     element("div", { class: "head" }, element("h2", { id: "dialog-title" }, title),

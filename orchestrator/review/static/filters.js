@@ -1,6 +1,7 @@
 // Filters: a form beside the grid, and the same in the page's address, so that a view can be kept and sent as a link.
 
 import { button, byId, element } from "./dom.js";
+import { SCORES, SETS } from "./scores.js";
 import { state } from "./state.js";
 
 const SORTS = [["doubt", "most doubtful first"], ["confidence", "least confident first"], ["novelty", "least novel first"], ["order", "as they came"]];
@@ -17,12 +18,13 @@ export function query() {
   const asked = new URLSearchParams(location.search);
   asked.delete("alike");
   asked.delete("count");
+  asked.delete("lasso");
   return asked;
 }
 
 export function alikeOf() {
   const row = new URLSearchParams(location.search).get("alike");
-  return row !== null && /^\d+$/.test(row) && Number(row) < state.subject.rows ? Number(row) : null;
+  return row !== null && /^\d+$/.test(row) && Number(row) < state.subject.rows + state.subject.photographs ? Number(row) : null;
 }
 
 /** Go to another view. */
@@ -41,6 +43,7 @@ export function build() {
   form.replaceChildren(
     choice("mine", "I have decided", MINE, asked),
     choice("sort", "Order", SORTS, asked),
+    ...(subject.judged ? [choice("score", "Score", [["", "any"], ...Object.entries(SCORES).map(([value, [text]]) => [value, text])], asked), choice("of", "of the set", Object.entries(SETS), asked)] : []),
     ...several("label", "Label", subject.labels, asked),
     ...several("kind", "Kind of defect", subject.kinds.filter(Boolean), asked),
     ...several("origin", "Origin", subject.origins, asked),
@@ -86,7 +89,7 @@ form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", (event) => {
   const asked = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    const plain = (name === "sort" && value === SORTS[0][0]) || value === "";
+    const plain = value === "" || value === { sort: SORTS[0][0], of: Object.keys(SETS)[0] }[name];
     if (!plain) asked.append(name, value);
   }
   if (!asked.has("sample")) asked.delete("seed");

@@ -2,7 +2,7 @@
 
 import { detailsOf, need, sentence } from "./details.js";
 import { byId, element } from "./dom.js";
-import { ACCEPTED, REJECTED, labelOf, rowAt, state, verdictOf } from "./state.js";
+import { ACCEPTED, PHOTOGRAPH, REJECTED, labelOf, rowAt, state, verdictOf } from "./state.js";
 
 const CELL_PX = 132; // at least, with its gap
 const BEYOND = 2; // lines of cells above and below what is in sight
@@ -92,7 +92,7 @@ function drop(position) {
   spare.push(cell);
 }
 
-const MARKS = { [ACCEPTED]: ["accepted", "✓"], [REJECTED]: ["rejected", "✕"] };
+const MARKS = { [ACCEPTED]: ["accepted", "✓"], [REJECTED]: ["rejected", "✕"], [PHOTOGRAPH]: ["photograph", "◎"] };
 
 function fill(cell, position) {
   const row = rowAt(position);

@@ -15,11 +15,14 @@ export const ACTIONS = {
   picture: ["q", "layer: the picture"],
   nearest: ["w", "layer: the nearest real picture"],
   difference: ["e", "layer: their difference"],
+  heat: ["g", "layer: Grad-CAM, what the judge looked at"],
   mask: ["m", "layer: the mask"],
   pixels: ["z", "zoom: whole, or pixel by pixel"],
   closer: ["+", "zoom in"],
   farther: ["-", "zoom out"],
   statistics: ["i", "statistics"],
+  scores: ["s", "four scores of the set"],
+  map: ["o", "map of the features"],
   help: ["?", "these keys"],
 };
 export const FIXED = [

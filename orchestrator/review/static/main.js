@@ -3,15 +3,18 @@
 import { showBlind } from "./blind.js";
 import { detailsOf, forget, need, sentence, whenKnown } from "./details.js";
 import { showHelp, showStatistics, signIn } from "./dialogs.js";
-import { byId, element, pictures } from "./dom.js";
+import { byId, element, percent, pictures } from "./dom.js";
 import * as filters from "./filters.js";
 import * as grid from "./grid.js";
 import { actionOf, keyOf } from "./keys.js";
 import * as large from "./large.js";
+import { inside, lassoOf } from "./lasso.js";
+import { mapPoints, showMap } from "./map.js";
 import * as outbox from "./outbox.js";
+import { SCORES, scored, showScores } from "./scores.js";
 import { batchId, get, getNumbers, post } from "./server.js";
 import {
-  ACCEPTED, REJECTED, UNDECIDED, apply, decidedInView, focused, rowAt, state, targets, undecidedFrom,
+  ACCEPTED, PHOTOGRAPH, REJECTED, UNDECIDED, apply, decidedInView, focused, know, photographsInView, rowAt, state, targets, undecidedFrom, verdictOf,
 } from "./state.js";
 
 const ALIKE = 48; // pictures that are shown as the most alike
@@ -40,7 +43,7 @@ async function start() {
     filters.whenFiltered(loadView);
     whenKnown(() => { grid.draw(); describe(); large.render(); });
     outbox.whenChanged(told);
-    state.mine = await getNumbers("/api/mine", Uint16Array);
+    know(await getNumbers("/api/mine", Uint16Array));
     verdictButtons();
     await loadView();
     list.focus();
@@ -56,12 +59,13 @@ async function loadView() {
   await outbox.sent();
   forget();
   const row = filters.alikeOf();
+  const polygon = lassoOf(new URLSearchParams(location.search));
   try {
     if (row === null) {
-      const order = await getNumbers(`/api/view?${filters.query()}`, Uint32Array);
+      const order = await viewOf(filters.query(), polygon, number);
       if (number !== viewNumber) return;
       state.order = order;
-      notice(state.order.length ? "" : "No picture is in this view: take a filter away.");
+      notice(said(polygon));
     } else {
       const alike = await get(`/api/alike/${row}?count=${ALIKE}`);
       if (number !== viewNumber) return;
@@ -73,14 +77,37 @@ async function loadView() {
     state.order = new Uint32Array();
     notice(error.message);
   }
-  state.alike = row;
-  state.selected = new Set(row === null ? [] : state.order);
+  state.narrowed = row !== null || polygon !== null;
+  state.selected = new Set(state.narrowed ? state.order.filter((one) => verdictOf(one) !== PHOTOGRAPH) : []);
   state.anchor = 0;
-  state.focus = row === null ? Math.max(0, undecidedFrom(-1)) : 0;
+  state.focus = state.narrowed ? 0 : Math.max(0, undecidedFrom(-1));
   byId("view-title").textContent = `Pictures: ${state.order.length}`;
   grid.layOut();
   grid.show(state.focus);
   changed();
+}
+
+/** Rows of a view, when its scores are there; of a lasso those inside, and the photographs beside them. */
+async function viewOf(asked, polygon, number) {
+  if (asked.get("score")) {
+    const scores = await scored(asked.get("of") ?? "kept", { progress: (done) => {
+      if (number === viewNumber) notice(`Comparing all pictures: ${percent(done)}`);
+      return number !== viewNumber;
+    } });
+    if (scores?.missing) throw new Error(`No scores: ${scores.missing}.`);
+  }
+  const order = await getNumbers(`/api/view?${asked}`, Uint32Array);
+  if (!polygon) return order;
+  const points = await mapPoints();
+  const photographs = asked.get("score") ? [] : Array.from({ length: state.subject.photographs }, (_, at) => state.subject.rows + at);
+  return Uint32Array.from([...order, ...photographs].filter((row) => inside(polygon, points[2 * row], points[2 * row + 1])));
+}
+
+function said(polygon) {
+  if (!state.order.length) return polygon ? "No picture is inside the lasso. Escape goes back." : "No picture is in this view: take a filter away.";
+  if (polygon) return "Inside the lasso; all but photographs are selected. Escape goes back.";
+  const score = SCORES[filters.query().get("score")];
+  return score ? `${score[0]}: ${score[1]}; the worst first.` : "";
 }
 
 /** Show what has changed: the focus, the selection, or what is decided. */
@@ -89,8 +116,11 @@ function changed() {
   large.render();
   describe();
   const decided = decidedInView();
-  const all = state.order.length;
-  byId("count").textContent = `${decided.toLocaleString("en")} of ${pictures(all)} decided${state.selected.size ? ` · ${state.selected.size.toLocaleString("en")} selected` : ""}`;
+  const beside = photographsInView();
+  const all = state.order.length - beside;
+  const photographs = beside ? `${beside.toLocaleString("en")} ${beside === 1 ? "photograph" : "photographs"}` : "";
+  const parts = [all || !beside ? `${decided.toLocaleString("en")} of ${pictures(all)} decided` : "", photographs, state.selected.size ? `${state.selected.size.toLocaleString("en")} selected` : ""];
+  byId("count").textContent = parts.filter(Boolean).join(" · ");
   const bar = byId("progress");
   bar.setAttribute("aria-valuemax", Math.max(1, all));
   bar.setAttribute("aria-valuenow", decided);
@@ -122,14 +152,17 @@ function told(error, lost) {
   if (lost) {
     box.textContent = `Not saved: ${error.message}`;
     notice(`${lost.length} ${lost.length === 1 ? "decision was" : "decisions were"} not saved: ${error.message}. What you see is what the server has.`);
-    getNumbers("/api/mine", Uint16Array).then((mine) => { state.mine = mine; changed(); }, () => {});
+    getNumbers("/api/mine", Uint16Array).then((mine) => { know(mine); changed(); }, () => {});
   } else if (error) box.textContent = `${pictures(left)} not saved yet: ${error.message}; trying again`;
   else box.textContent = left ? "saving …" : "saved";
 }
 
 function decide(verdict, label = 0) {
-  const rows = targets();
-  if (!rows.length) return;
+  const rows = targets().filter((row) => verdictOf(row) !== PHOTOGRAPH);
+  if (!rows.length) {
+    if (state.order.length) byId("saving").textContent = "nothing is decided about photographs";
+    return;
+  }
   const changes = rows.map((row) => [row, verdict, label && detailsOf(row)?.label === state.subject.labels[label - 1] ? 0 : label]);
   apply(changes);
   outbox.send(changes);
@@ -178,7 +211,7 @@ function mark(position) {
 
 function escape() {
   if (large.isOpen()) large.close();
-  else if (state.alike !== null) history.back();
+  else if (state.narrowed) history.back();
   else state.selected.clear();
 }
 
@@ -195,11 +228,14 @@ const DOES = {
   picture: () => large.showLayer("picture"),
   nearest: () => large.showLayer("nearest"),
   difference: () => large.showLayer("difference"),
+  heat: () => large.showLayer("heat"),
   mask: () => large.showLayer("mask"),
   pixels: () => large.setZoom(0),
   closer: () => large.setZoom(1),
   farther: () => large.setZoom(-1),
   statistics: () => showStatistics().catch((error) => notice(error.message)),
+  scores: () => showScores(),
+  map: () => showMap(),
   help: () => showHelp(() => { verdictButtons(); large.render(); }),
 };
 const MOVES = {
@@ -259,6 +295,8 @@ function verdictButtons() {
 
 byId("open-help").addEventListener("click", () => DOES.help());
 byId("open-statistics").addEventListener("click", () => DOES.statistics());
+byId("open-scores").addEventListener("click", () => DOES.scores());
+byId("open-map").addEventListener("click", () => DOES.map());
 byId("open-blind").addEventListener("click", () => showBlind());
 byId("toggle-filters").addEventListener("click", (event) => {
   const hidden = document.body.classList.toggle("without-filters");

@@ -21,6 +21,8 @@ from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.report.around import around_defect
+from orchestrator.review.decided import REJECTED, Decided
+from orchestrator.review.subject import subject_of
 from tests.unit.edits.tiles import make_tiles
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent, settings_for
 
@@ -112,6 +114,22 @@ def test_photographs_with_defects_are_what_the_arm_trains_on(photos: Path) -> No
         assert (line.file.width, line.file.height) == (parent.file.width, parent.file.height)
         assert read_line_mask(store, line).sum() >= 12
         assert line.synthesis.generator == "line.defects/1"
+
+
+def test_what_a_person_rejects_the_arm_of_defects_does_not_train_on(photos: Path) -> None:
+    store = MemoryStore()
+    first = go(store, settings(photos), Drawing(store))
+    subject = subject_of(store, "line", first.outputs[INGEST], first.outputs[FILTER])
+    before = read_manifest(store, first.outputs[dataset_of("defects")].manifest_uri)
+    trained = {line.file.sha256 for line in before if line.origin.kind == "synthetic"}
+    out = next(row for row, line in enumerate(subject.lines) if line.file.sha256 in trained)
+    Decided(store, subject).decide("Anna", "a" * 32, [(out, REJECTED, 0)])
+
+    again = go(store, settings(photos), Drawing(store))
+    after = read_manifest(store, again.outputs[dataset_of("defects")].manifest_uri)
+    trained_now = {line.file.sha256 for line in after if line.origin.kind == "synthetic"}
+    assert subject.lines[out].file.sha256 not in trained_now
+    assert trained - trained_now == {subject.lines[out].file.sha256}
 
 
 def test_what_is_set_nowhere_is_counted_with_its_reason(photos: Path) -> None:

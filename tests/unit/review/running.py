@@ -11,7 +11,9 @@ from typing import Any
 import uvicorn
 
 from defectory.datasets.manifest import DEFAULT_READING
+from defectory.errors import Unavailable
 from defectory.storage.store import ObjectStore
+from orchestrator.pipeline.clients import Services
 from orchestrator.review.access import Sessions
 from orchestrator.review.server import ReviewServer
 from orchestrator.review.serving import Address, listen, server_config
@@ -65,6 +67,10 @@ class Browser:
         return self.post("/api/decisions", {"generation": self.generation, "batch": batch, "changes": changes})
 
 
+def no_services() -> Services:
+    raise Unavailable("there is no explainer here")
+
+
 @contextmanager
 def served(store: ObjectStore, name: str, *, allowed: tuple[str, ...] = (), as_dataset: bool = False) -> Iterator[int]:
     """The port of a server of this name."""
@@ -72,7 +78,7 @@ def served(store: ObjectStore, name: str, *, allowed: tuple[str, ...] = (), as_d
     listening = listen(address)
     port = listening.getsockname()[1]
     subject = read_subject(store, name, DEFAULT_READING, as_dataset=as_dataset)
-    server = ReviewServer(store, subject, Sessions(TOKEN, port))
+    server = ReviewServer(store, subject, Sessions(TOKEN, port), no_services)
     running = uvicorn.Server(server_config(server, address, port))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -83,4 +89,5 @@ def served(store: ObjectStore, name: str, *, allowed: tuple[str, ...] = (), as_d
     finally:
         running.should_exit = True
         thread.join()
+        server.close()
         listening.close()

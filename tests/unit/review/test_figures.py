@@ -1,6 +1,7 @@
 """Figures of a review against other programs, and views against what they should hold."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from statsmodels.stats.inter_rater import cohens_kappa, to_table
 from defectory.errors import NotFound
 from defectory.storage.memory import MemoryStore
 from orchestrator.review.agreement import agreement, kappa_interval
-from orchestrator.review.alike import NOT_SCORED, nearest, read_features
+from orchestrator.review.alike import nearest
 from orchestrator.review.decided import ACCEPTED, REJECTED, Decided, Reviewer
+from orchestrator.review.features import NOT_SCORED, read_features
+from orchestrator.review.heat import Heat
 from orchestrator.review.pictures import Pictures, difference
 from orchestrator.review.rows import rows_of
 from orchestrator.review.samples import NOT_OF_A_SAMPLE, keep_sample, sample_results
 from orchestrator.review.statistics import minutes, of_reviewer, of_sample
 from orchestrator.review.subject import Subject
 from orchestrator.review.views import ViewQuery, view
+from tests.unit.review.running import no_services
 
 
 def reviewer(name: str, verdicts: list[int], labels: list[int] | None = None) -> Reviewer:
@@ -156,8 +160,11 @@ def test_a_sample_stays_the_same_while_it_is_decided(subject: Subject, decided: 
     assert sorted(rows_in(subject, decided, sample=5, seed=3, mine="undecided")) == sorted(first[1:])
 
 
-def test_the_most_alike_are_those_of_the_same_photograph(store: MemoryStore, subject: Subject) -> None:
+def test_the_most_alike_are_those_of_the_same_photograph(
+    store: MemoryStore, subject: Subject, request: pytest.FixtureRequest
+) -> None:
     features = read_features(store, subject)
+    request.addfinalizer(features.close)
     shas = [line.file.sha256 for line in subject.lines]
     neighbours = nearest(features, shas, shas[0], 2)
     assert neighbours[0] == (0, pytest.approx(0, abs=1e-6))
@@ -174,22 +181,28 @@ def test_a_difference_is_that_of_the_pixels() -> None:
     assert difference(one, one).getextrema() == (0, 0)
 
 
+def pictures_of(store: MemoryStore, subject: Subject) -> Pictures:
+    return Pictures(store, subject, Heat(store, subject.judge, no_services))
+
+
 def test_layers_are_those_that_a_picture_has(store: MemoryStore, subject: Subject) -> None:
-    pictures = Pictures(store, subject)
+    pictures = pictures_of(store, subject)
     line = subject.lines[0]
-    assert pictures.layers(line) == ("picture", "nearest", "difference")
-    for layer in pictures.layers(line):
+    assert pictures.layers(line) == ("picture", "nearest", "difference", "heat")
+    for layer in ("picture", "nearest", "difference"):
         assert pictures.layer(line, layer).content.startswith(b"\x89PNG")
     for layer in ("mask", "no such", "../picture"):
         with pytest.raises(NotFound):
             pictures.layer(line, layer)
     real = next(x for x in subject.real.values() if x.mask)
-    assert pictures.layers(real) == ("picture", "mask")
+    assert pictures.layers(real) == ("picture", "heat", "mask")
+    unjudged = replace(subject, judge="")
+    assert pictures_of(store, unjudged).layers(line) == ("picture", "nearest", "difference")
     assert pictures.layer(real, "mask").content.startswith(b"\x89PNG")
 
 
 def test_a_photographs_thumbnail_is_small_and_kept(store: MemoryStore, subject: Subject) -> None:
-    pictures, line = Pictures(store, subject), next(iter(subject.real.values()))
+    pictures, line = pictures_of(store, subject), next(iter(subject.real.values()))
     first = pictures.thumbnail(line)
     assert first.media_type == "image/webp"
     kept = [info.key for info in store.list(f"prepared/{line.file.sha256}/")]

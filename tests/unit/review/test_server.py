@@ -2,13 +2,16 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from bench.reviewable import write_reviewable
 from defectory.datasets.manifest import read_manifest, write_dataset
 from defectory.datasets.manifest_line import Origin
 from defectory.errors import InvalidInput
@@ -45,7 +48,7 @@ def test_views_and_rows_are_those_of_the_subject(anna: Browser) -> None:
     order = np.frombuffer(anna.send("GET", "/api/view?label=good&sort=order")[2], "<u4")
     assert order.tolist() == list(range(10, 20))
     (row,) = anna.get("/api/rows?rows=10")["rows"]
-    assert (row["label"], row["layers"]) == ("good", ["picture", "nearest", "difference"])
+    assert (row["label"], row["layers"]) == ("good", ["picture", "nearest", "difference", "heat"])
     status, _, content = anna.send("GET", "/api/view?colour=red&confidence_from=x")
     assert status == 400
     assert {"colour", "confidence_from"} <= set(json.loads(content)["fields"])
@@ -149,7 +152,7 @@ def test_a_name_that_was_allowed_is_answered(store: MemoryStore) -> None:
     "path",
     [
         "/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py", "/static//etc/passwd",
-        "/static/%00", "/thumbnail/../../0", "/layer/{g}/0/..%2f..%2fpicture", "/layer/{g}/0/heat",
+        "/static/%00", "/thumbnail/../../0", "/layer/{g}/0/..%2f..%2fpicture", "/layer/{g}/0/cam",
         "/layer/{g}/99/mask", "/thumbnail/{g}/-1", "/thumbnail/{g}/999999999999999999999", "/blind/..%2f/0",
         "/api", "/datasets/demo",
     ],
@@ -218,6 +221,86 @@ def test_the_most_alike_are_given_or_it_is_said_why_not(anna: Browser, store: Me
     assert anna.send("GET", "/api/alike/0?count=0")[0] == 400
     with served(store, "demo", as_dataset=True) as port:
         assert "nobody has scored" in Browser(port).sign_in("Anna").get("/api/alike/0")["missing"]
+
+
+def scores(browser: Browser, query: str) -> Any:
+    while (answer := browser.get(f"/api/scores?{query}"))["done"] is not None:
+        time.sleep(0.01)
+    return answer
+
+
+def test_scores_come_label_by_label_and_views_show_what_counts() -> None:
+    store = MemoryStore()
+    write_reviewable(store, "demo", 60, photographs=12, size_px=32)
+    with served(store, "demo") as port:
+        anna = Browser(port).sign_in("Anna")
+        of = scores(anna, "of=made")
+        assert [one["label"] for one in of["labels"]] == ["defect", "good"]
+        for label in of["labels"]:
+            assert label["missing"] == ""
+            assert {share["score"]: share["of"] for share in label["shares"]} == {
+                "unrealistic": 30, "alike": 30, "memorised": 30, "uncovered": 12,
+            }  # fmt: skip
+            for share in label["shares"]:
+                query = f"/api/view?label={label['label']}&of=made&score={share['score']}"
+                rows = np.frombuffer(anna.send("GET", query)[2], "<u4")
+                assert len(rows) == share["count"]
+                assert share["low"] <= share["count"] / share["of"] <= share["high"]
+        rows = np.frombuffer(anna.send("GET", "/api/view?of=made&score=uncovered")[2], "<u4")
+        assert len(rows) > 0
+        photograph = anna.get(f"/api/rows?others=1&rows={rows[0]}")["rows"][0]
+        assert (photograph["origin"], photograph["layers"][0]) == ("real", "picture")
+        assert anna.send("GET", f"/thumbnail/{anna.generation}/{rows[0]}")[0] == 200
+        status, _, content = anna.send(
+            "POST", "/api/decisions",
+            {"generation": anna.generation, "batch": "a" * 32, "changes": [[int(rows[0]), 1, 0]]},
+        )  # fmt: skip
+        assert (status, "does not exist" in json.loads(content)["error"]) == (400, True)
+        assert anna.get(f"/api/alike/{rows[0]}?count=3")["rows"]
+
+
+def test_scores_of_what_counts_are_those_of_decisions_when_they_are_asked_for_anew() -> None:
+    store = MemoryStore()
+    write_reviewable(store, "demo", 60, photographs=12, size_px=32)
+    with served(store, "demo") as port:
+        anna = Browser(port).sign_in("Anna")
+
+        def sizes(query: str) -> list[int]:
+            return [label["shares"][0]["of"] for label in scores(anna, query)["labels"]]
+
+        before = sizes("of=kept")
+        anna.decide(*((row, 1, 0) for row in range(60)), batch="a" * 32)
+        assert sizes("of=kept") == before
+        assert sizes("of=kept&anew=1") == [30, 30]
+        assert sizes("of=made&anew=1") == [30, 30]
+        assert anna.send("GET", "/api/scores?of=mine")[0] == 400
+
+
+def test_where_there_are_no_features_scores_and_map_say_so(store: MemoryStore, anna: Browser) -> None:
+    assert "show 5 parts" in scores(anna, "of=made")["labels"][0]["missing"]
+    with served(store, "demo", as_dataset=True) as port:
+        browser = Browser(port).sign_in("Anna")
+        assert "nobody has scored" in browser.get("/api/scores")["missing"]
+        assert "nobody has scored" in browser.get("/api/map")["missing"]
+        assert not browser.get("/api/subject")["judged"]
+
+
+def test_the_map_has_a_point_for_every_row_and_photograph(anna: Browser) -> None:
+    low, high = sorted(anna.get("/api/map")["explained"])
+    assert 0 < low <= high < 1
+    points = np.frombuffer(anna.send("GET", "/api/map/points")[2], "<f4").reshape(-1, 2)
+    assert points.shape == (20 + 10, 2)
+    assert np.isfinite(points).all()
+
+
+def test_heat_that_nobody_can_make_is_an_error_in_a_sentence(anna: Browser, store: MemoryStore) -> None:
+    status, _, content = anna.send("GET", f"/api/heat/{anna.generation}/0")
+    assert (status, json.loads(content)["error"]) == (503, "there is no explainer here")
+    with served(store, "demo", as_dataset=True) as port:
+        browser = Browser(port).sign_in("Anna")
+        status, _, content = browser.send("GET", f"/api/heat/{browser.generation}/0")
+        assert (status, "nobody has judged" in json.loads(content)["error"]) == (409, True)
+        assert browser.send("GET", f"/layer/{browser.generation}/0/heat")[0] == 404
 
 
 def test_a_blind_test_mixes_as_many_of_both_and_keeps_the_result(anna: Browser, store: MemoryStore) -> None:
