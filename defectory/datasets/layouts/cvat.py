@@ -62,8 +62,8 @@ def _segmentation(part: ElementTree.Element, size: tuple[int, int]) -> object:
     if part.tag == "polygon":
         return [[float(value) for point in part.attrib["points"].split(";") for value in point.split(",")]]
     if part.tag == "ellipse":
-        x, y, across, down = (float(part.attrib[name]) for name in ("cx", "cy", "rx", "ry"))
-        return [ellipse((x, y), (across, down), float(part.get("rotation", 0)))]
+        x, y, along_x, along_y = (float(part.attrib[name]) for name in ("cx", "cy", "rx", "ry"))
+        return [ellipse((x, y), (along_x, along_y), float(part.get("rotation", 0)))]
     if part.tag != "mask":
         return None
     # CVAT's run lengths go along the rows of a rectangle; COCO's go down the columns of the picture.
