@@ -1,5 +1,6 @@
-"""What computes here: by name, and how much memory it has left."""
+"""What computes here: by name, how many cores, and how much memory it has left."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -8,6 +9,11 @@ CPUINFO = Path("/proc/cpuinfo")  # proc_cpuinfo(5)
 
 MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
 CGROUP = Path("/sys/fs/cgroup")  # of version 2: a container's own limit
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int | None:
