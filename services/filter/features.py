@@ -94,6 +94,8 @@ def any_within(queries: np.ndarray, gallery: np.ndarray, radius: float) -> np.nd
     within = np.zeros(len(queries), bool)
     if not len(queries) or not len(gallery) or radius <= 0:
         return within
+    if len(queries) * len(gallery) <= FEW**2:
+        return np.asarray(nearest_distance(queries, gallery)[1] < radius)
     leading = _leading(gallery)
     short, threshold = _shortened(gallery, leading), np.float32(1 - radius)
     for start in range(0, len(queries), ROWS):

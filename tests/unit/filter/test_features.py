@@ -53,7 +53,9 @@ def test_no_twin_is_missed_and_none_is_invented(monkeypatch, few: int) -> None:
     assert (earlier_twins(vectors, 0.0) == -1).all()
 
 
-def test_whether_any_lies_within_is_what_all_pairs_say(monkeypatch) -> None:
+@pytest.mark.parametrize("few", [0, 500])
+def test_whether_any_lies_within_is_what_all_pairs_say(monkeypatch, few: int) -> None:
+    monkeypatch.setattr(features, "FEW", few)
     monkeypatch.setattr(features, "ROWS", 32)
     monkeypatch.setattr(features, "COLUMNS", 48)
     monkeypatch.setattr(features, "LEADING", 7)
