@@ -28,8 +28,10 @@ LARGEST = (
     0.05  # a group with a larger share of the images is no part but a mistake: the bar is raised until none is left
 )
 STEP = 0.05
-SAMPLE = 2048  # images whose pairs are the bulk: of more, so many, evenly spread
+FEW = 2048  # images of which all pairs are the bulk …
+SAMPLE = 1024  # … and of more, the pairs of so many, evenly spread
 BLOCK = 2048  # images whose pairs with as many others are looked at together
+CACHED = 64  # images brought to length 1 at once, which a core's cache holds
 
 Block = tuple[slice, slice, np.ndarray]  # rows, columns, and how well these images correlate with those
 
@@ -47,10 +49,10 @@ def find_groups(descriptions: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.zeros(count, dtype=int)
     residues = without_common(descriptions)
-    sampled = np.linspace(0, count - 1, min(count, SAMPLE)).round().astype(int)
+    sampled = np.linspace(0, count - 1, count if count <= FEW else SAMPLE).round().astype(int)
     sample = correlate(residues[sampled])
     bar = _bar(sample)
-    blocks = [(slice(0, count), slice(0, count), sample)] if count <= SAMPLE else _blocks(residues)
+    blocks = [(slice(0, count), slice(0, count), sample)] if count <= FEW else _blocks(residues)
     trees = [(members, _tree(residues[members])) for members in _chains(blocks, count, bar)]
     groups = _cut(trees, count, bar)
     while bar < 1 - STEP and np.bincount(groups).max() > max(2, LARGEST * count):
@@ -110,9 +112,12 @@ def _best(images: np.ndarray, others: np.ndarray, *, same: bool) -> np.ndarray:
 
 def _unit(images: np.ndarray) -> np.ndarray:
     """Rows (N, pixels) of mean 0 and length 1."""
-    rows = images.reshape(len(images), -1).copy()
-    rows -= rows.mean(axis=1, keepdims=True)
-    rows /= np.sqrt(np.einsum("np,np->n", rows, rows))[:, None] + 1e-6
+    rows = np.empty((len(images), images[0].size), np.float32)
+    for start in range(0, len(images), CACHED):
+        part = rows[start : start + CACHED]
+        part.reshape(-1, *images.shape[1:])[:] = images[start : start + CACHED]
+        part -= part.mean(axis=1, keepdims=True)
+        part /= np.sqrt(np.einsum("np,np->n", part, part))[:, None] + 1e-6
     return rows
 
 

@@ -47,6 +47,7 @@ def test_correlation_in_blocks_is_pearsons(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("block", [16, 4096])
 def test_chains_are_linked_as_all_images_together_are(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(groups, "BLOCK", block)
+    monkeypatch.setattr(groups, "CACHED", 7)
     images = photographs(60, 1)
     correlation = correlate(without_common(images))
     pairs = correlation[np.triu_indices(len(images), 1)]
@@ -64,12 +65,14 @@ def test_a_part_is_found_also_where_the_bulk_is_a_sample(monkeypatch: pytest.Mon
     images = photographs(120, 2)
     whole = find_groups(images)
     monkeypatch.setattr(groups, "BLOCK", 50)
+    monkeypatch.setattr(groups, "FEW", 100)
     monkeypatch.setattr(groups, "SAMPLE", 60)
     assert (find_groups(images) == whole).all()
 
 
 def test_memory_does_not_grow_with_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "BLOCK", 256)
+    monkeypatch.setattr(groups, "FEW", 256)
     monkeypatch.setattr(groups, "SAMPLE", 256)
     monkeypatch.setattr(groups, "FLOOR", 0.99)  # so small images are alike by chance
     images = np.random.default_rng(3).normal(size=(2000, 10, 10)).astype(np.float32)
