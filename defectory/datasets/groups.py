@@ -49,11 +49,11 @@ def find_groups(descriptions: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.zeros(count, dtype=int)
     residues = without_common(descriptions)
-    sampled = np.linspace(0, count - 1, count if count <= FEW else SAMPLE).round().astype(int)
-    sample = correlate(residues[sampled])
+    few = count <= FEW
+    sample = correlate(residues[np.linspace(0, count - 1, count if few else SAMPLE).round().astype(int)])
     bar = _bar(sample)
-    blocks = [(slice(0, count), slice(0, count), sample)] if count <= FEW else _blocks(residues)
-    trees = [(members, _tree(residues[members])) for members in _chains(blocks, count, bar)]
+    chains = _chains([(slice(0, count), slice(0, count), sample)] if few else _blocks(residues), count, bar)
+    trees = [(chain, _tree(sample[np.ix_(chain, chain)] if few else correlate(residues[chain]))) for chain in chains]
     groups = _cut(trees, count, bar)
     while bar < 1 - STEP and np.bincount(groups).max() > max(2, LARGEST * count):
         bar += STEP
@@ -139,12 +139,12 @@ def _chains(blocks: Iterable[Block], count: int, bar: float) -> list[np.ndarray]
     return [members for members in chains if len(members) > 1]
 
 
-def _tree(images: np.ndarray) -> np.ndarray:
-    """How average linkage joins the images of a chain, as SciPy has it."""
+def _tree(correlation: np.ndarray) -> np.ndarray:
+    """How average linkage joins images that correlate so, (N, N), as SciPy has it."""
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    distance = np.clip(1 - correlate(images), 0, None)
+    distance = np.clip(1 - correlation, 0, None)
     np.fill_diagonal(distance, 0)
     return np.asarray(linkage(squareform(distance, checks=False), "average"))
 
