@@ -15,7 +15,7 @@ from PIL import Image
 from bench.record import record
 from bench.turns import COLUMNS, NOTES, in_turns, row, run, trees
 
-WORK = Path(__file__).parent / "both/ingest.py"
+WORK = Path(__file__).parent / "both/ingest_pictures.py"
 SIDE_PX = 1024
 COARSE_PX = 64  # of what the pictures show; noise lies over it
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.record import record
 from bench.turns import BEFORE, NOW, in_turns, run, trees
 
-WORK = Path(__file__).parent / "both/operations.py"
+WORK = Path(__file__).parent / "both/ask_services.py"
 REPEATS = 4  # after the first
 COLUMNS = ("operation", "the first before, s", "now", "ratio", "warm before, s", "now", "ratio")
 

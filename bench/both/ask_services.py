@@ -1,4 +1,4 @@
-"""Small operations on a finished run, through real services: `python bench/both/operations.py STORE RUN REPEATS`.
+"""Small operations on a finished run, through real services: `python bench/both/ask_services.py STORE RUN REPEATS`.
 
 Prints a JSON object: operation -> seconds from the call to the answer, of the first (which starts the service's worker)
 and of every later one. Each is asked for anew, under an id of its own, on datasets that are written for it.
