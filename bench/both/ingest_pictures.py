@@ -1,4 +1,4 @@
-"""Ingests a folder, or finds groups among so many drawn descriptions: `python bench/both/ingest_pictures.py FOLDER|COUNT`."""
+"""Ingests a folder, or finds groups among so many drawn descriptions: run it with either as its argument."""
 
 import sys
 import tempfile

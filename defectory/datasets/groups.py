@@ -72,10 +72,13 @@ def without_common(descriptions: np.ndarray) -> np.ndarray:
     components = min(COMMON, count // IMAGES_A_COMPONENT)
     if components:
         # Of the smaller Gram matrix: the same components as of a singular value decomposition.
-        gram = rows @ rows.T if count < rows.shape[1] else rows.T @ rows
+        by_image = count < rows.shape[1]
+        gram = rows @ rows.T if by_image else rows.T @ rows
         _, vectors = eigh(gram.astype(np.float64), subset_by_index=(len(gram) - components, len(gram) - 1))
         leading = vectors.astype(np.float32)
-        rows -= leading @ (leading.T @ rows) if count < rows.shape[1] else (rows @ leading) @ leading.T
+        shares, common = (leading, leading.T @ rows) if by_image else (rows @ leading, leading.T)
+        for start in range(0, count, BLOCK):  # the descriptions are most of the memory: none is there thrice
+            rows[start : start + BLOCK] -= shares[start : start + BLOCK] @ common
     residues: np.ndarray = rows.reshape(count, side, side)
     return residues
 

@@ -44,6 +44,21 @@ def test_correlation_in_blocks_is_pearsons(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(correlate(images), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [90, 300])
+def test_what_is_common_is_what_a_singular_value_decomposition_says(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(groups, "COMMON", 2)
+    monkeypatch.setattr(groups, "BLOCK", 70)
+    random = np.random.default_rng(4)
+    common = random.normal(size=(count, 2)) * (9, 5) @ random.normal(size=(2, 144)) + 3
+    images = (common + random.normal(size=(count, 144))).astype(np.float32)
+    rows = images - images.mean(axis=0, dtype=float)
+    left, values, right = np.linalg.svd(rows, full_matrices=False)
+    expected = rows - left[:, :2] * values[:2] @ right[:2]
+    np.testing.assert_allclose(without_common(images.reshape(count, 12, 12)).reshape(count, -1), expected, atol=2e-3)
+
+
 @pytest.mark.parametrize("block", [16, 4096])
 def test_chains_are_linked_as_all_images_together_are(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(groups, "BLOCK", block)
