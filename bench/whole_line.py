@@ -2,8 +2,8 @@
 
 `demo` is what `make demo` runs once everything is installed. What that is has changed, so both checkouts draw and run
 what this one's does, each by its own preset of that name. `photographs` is the preset quick on some of a folder of real
-ones, an MVTec AD category, with generators that are shown as much in both. Both take DEFECTORY_WEIGHTS, which an earlier
-checkout cannot do without. The stores stay in `--folder`, for `python -m bench.small_operations`.
+ones, an MVTec AD category, with generators that are shown as much in both. Both take DEFECTORY_WEIGHTS, which an
+earlier checkout cannot do without. The stores stay in `--folder`, for `python -m bench.small_operations`.
 """
 
 import argparse

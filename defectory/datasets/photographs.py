@@ -160,7 +160,7 @@ def _photograph(
 ) -> Photograph:
     pixels = np.asarray(image)  # taken out of the image once: that costs a third of its decoding
     shown = hashlib.sha256(f"{image.mode} {image.size} ".encode())
-    shown.update(pixels)
+    shown.update(pixels.data)
     return Photograph(
         file=file,
         stored=stored,
