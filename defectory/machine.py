@@ -1,4 +1,4 @@
-"""What computes here: by name, how much memory it has left, and where it may write."""
+"""What computes here: by name, how many cores, how much memory it has left, and where it may write."""
 
 import os
 import platform
@@ -9,6 +9,11 @@ CPUINFO = Path("/proc/cpuinfo")  # proc_cpuinfo(5)
 
 MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
 CGROUP = Path("/sys/fs/cgroup")  # of version 2: a container's own limit
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int | None:

@@ -10,6 +10,7 @@ from defectory.imaging.opened import MAX_PIXELS, WIDE_GREY, Opened, decoding, pu
 from defectory.imaging.samples import unit_to_8_bit, whole_to_8_bit
 
 _TILE_PIXELS = 1 << 20  # converted at once: what a conversion needs besides its image and its result is of one tile
+_FIRST_ROWS = 16
 
 
 def decode(
@@ -65,11 +66,21 @@ def on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(ground, image).convert("RGB")
 
 
-def is_grey(image: Image.Image) -> bool:
-    """Whether an "L" or "RGB" image holds no colour: all channels are equal everywhere. "RGBA" is not grey."""
-    if image.mode != "RGB":
+def is_grey(image: Image.Image | np.ndarray) -> bool:
+    """Whether an "L" or "RGB" image, or its pixels, holds no colour: all channels are equal everywhere.
+
+    "RGBA" is not grey.
+    """
+    if isinstance(image, Image.Image) and image.mode != "RGB":
         return image.mode == "L"
     pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        return True
+    # A coloured picture mostly says so in its first rows.
+    return pixels.shape[2] == 3 and all(_all_equal(rows) for rows in (pixels[:_FIRST_ROWS], pixels[_FIRST_ROWS:]))
+
+
+def _all_equal(pixels: np.ndarray) -> bool:
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all())
 
 

@@ -95,4 +95,4 @@ def in_words(estimate: Estimate) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1g}"
+    return f"{value:.0f}" if value >= 9.5 else f"{value:.1g}"  # from there on one digit would be 1e+01

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from defectory.errors import DefectoryError
-from defectory.machine import processor
+from defectory.machine import cores, processor
 from defectory.ports import DEFAULT_PORTS
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.durations import Duration
@@ -67,11 +67,6 @@ def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
 def has_gpu() -> bool:
     """Whether this machine has one that trainings may use."""
     return shutil.which("nvidia-smi") is not None
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measure() -> Speed:

@@ -1,7 +1,7 @@
 """Distances in the judge's features: cosine distance between embeddings, exact, in blocks that bound the memory.
 
-Nearest neighbours are one matrix product with a running minimum. Near-duplicates among many images would be a product
-of all with all; there a bound spares nearly all of it. Split unit vectors x into their part Px in a few leading
+Nearest neighbours are one matrix product with a running minimum. Near-duplicates among many images, or of other labels,
+would be another; there a bound spares nearly all of it. Split unit vectors x into their part Px in a few leading
 directions and the length r of the rest: by Cauchy and Schwarz, x . y <= Px . Py + r_x r_y, which is itself a product
 of two short unit vectors (Px, r_x). Pairs whose bound lies below the threshold are no duplicates; the others are looked
 at exactly. So no duplicate is missed (up to ROUNDING), whatever the data; only how many pairs are spared depends on it.
@@ -68,7 +68,7 @@ def earlier_twins(rows: np.ndarray, radius: float) -> np.ndarray:
     twin = np.full(len(rows), -1)
     if len(rows) < 2 or radius <= 0:
         return twin
-    short = rows if len(rows) <= FEW else _shortened(rows)
+    short = rows if len(rows) <= FEW else _shortened(rows, _leading(rows))
     threshold = np.float32(1 - radius)
     # Blocks in the order of their columns: once a row has a twin, later ones are later still.
     for left in range(0, len(rows), COLUMNS):
@@ -85,6 +85,29 @@ def earlier_twins(rows: np.ndarray, radius: float) -> np.ndarray:
     return twin
 
 
+def any_within(queries: np.ndarray, gallery: np.ndarray, radius: float) -> np.ndarray:
+    """Whether a row of the gallery lies within a cosine distance: bool (N,), for every query.
+
+    Args:
+        queries, gallery: float32 (N, channels), (M, channels) unit vectors. radius: 0 or less finds nothing.
+    """
+    within = np.zeros(len(queries), bool)
+    if not len(queries) or not len(gallery) or radius <= 0:
+        return within
+    if len(queries) * len(gallery) <= FEW**2:
+        return np.asarray(nearest_distance(queries, gallery)[1] < radius)
+    leading = _leading(gallery)
+    short, threshold = _shortened(gallery, leading), np.float32(1 - radius)
+    for start in range(0, len(queries), ROWS):
+        own = _shortened(queries[start : start + ROWS], leading)
+        for left in range(0, len(gallery), COLUMNS):
+            line, column = np.nonzero(own @ short[left : left + COLUMNS].T >= threshold - ROUNDING)
+            for pair in range(0, len(line), PAIRS):
+                one, other = start + line[pair : pair + PAIRS], left + column[pair : pair + PAIRS]
+                within[one[np.einsum("nc,nc->n", queries[one], gallery[other]) > threshold]] = True
+    return within
+
+
 def _settle(rows: np.ndarray, twin: np.ndarray, line: np.ndarray, column: np.ndarray, threshold: np.float32) -> None:
     """Look at pairs exactly; the earliest within the threshold becomes a row's twin."""
     for start in range(0, len(line), PAIRS):
@@ -95,12 +118,17 @@ def _settle(rows: np.ndarray, twin: np.ndarray, line: np.ndarray, column: np.nda
                 twin[one] = other
 
 
-def _shortened(rows: np.ndarray) -> np.ndarray:
-    """(Px, r) of every row: float32 (N, LEADING + 1), unit vectors too."""
+def _leading(rows: np.ndarray) -> np.ndarray:
+    """Directions (channels, at most LEADING) in which the rows are largest."""
     sample = rows[:: max(1, len(rows) // SAMPLE)]
     kept = min(LEADING, rows.shape[1] - 1)
     _, directions = np.linalg.eigh(sample.T @ sample)
-    leading = np.ascontiguousarray(directions[:, rows.shape[1] - kept :])
+    return np.ascontiguousarray(directions[:, rows.shape[1] - kept :])
+
+
+def _shortened(rows: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    """(Px, r) of every row: float32 (N, directions + 1), unit vectors too."""
+    kept = leading.shape[1]
     short = np.empty((len(rows), kept + 1), np.float32)
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.errors import FailedPrecondition
-from services.filter.features import earlier_twins, nearest_distance
+from services.filter.features import any_within, earlier_twins, nearest_distance
 from services.filter.similarity import nearest
 from services.filter.structure import Gallery
 
@@ -142,7 +142,7 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
     twin, to_twin = nearest(synthetic.gallery, gallery, forbidden=later)
     # What was accepted before is compared in pixels only: who copies it in features copies it there too.
     by_features = earlier_twins(synthetic.embeddings, bounds.feature_copy)
-    any_real, far = _by_label(synthetic, train)
+    copied, far = _by_label(synthetic, train, bounds.feature_copy)
     findings = []
     for i, label in enumerate(synthetic.labels):
         duplicate = int(twin[i]) if to_twin[i] >= bounds.copy else -1
@@ -151,7 +151,7 @@ def judge(synthetic: Prepared, train: Prepared, test: Prepared, accepted: Galler
         if synthetic.set_in is not None and synthetic.set_in[i]:
             duplicate, is_copy = -1, False
         else:
-            is_copy = bool(close[i] >= bounds.copy or any_real[i] < bounds.feature_copy)
+            is_copy = bool(close[i] >= bounds.copy or copied[i])
         checks = {
             "near_copy": is_copy,
             "near_duplicate": duplicate >= 0,
@@ -185,18 +185,18 @@ def _check_no_leak(synthetic: Prepared, close: np.ndarray, test: Prepared, bound
         )
 
 
-def _by_label(synthetic: Prepared, train: Prepared) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine distances (N,) to the nearest training image of any label, and of the own label.
+def _by_label(synthetic: Prepared, train: Prepared, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a training image of any label lies within a cosine distance (N,), and how far the next of the own lies.
 
     A perfect good part is a strange defect, so outliers are measured against their own label.
     """
     own = np.full(len(synthetic), np.inf, np.float32)
-    other = own.copy()
+    within = np.zeros(len(synthetic), bool)
     for label in np.unique(synthetic.labels):
         rows, same = synthetic.labels == label, train.labels == label
         _, own[rows] = nearest_distance(synthetic.embeddings[rows], train.embeddings[same])
-        _, other[rows] = nearest_distance(synthetic.embeddings[rows], train.embeddings[~same])
-    return np.minimum(own, other), own
+        within[rows] = any_within(synthetic.embeddings[rows], train.embeddings[~same], radius)
+    return within | (own < radius), own
 
 
 def _outlier_limit(train: Prepared, part: np.ndarray, label: str) -> float:

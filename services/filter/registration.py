@@ -1,25 +1,45 @@
 """How well two images agree once one is moved onto the other: normalised correlation over small shifts and flips.
 
-All shifts are computed at once from the spectra; sums over the part where the two overlap normalise them, so what
-enters at an edge costs nothing. A parabola through the peak allows for shifts between pixels. Of the inverse transform
-only the few shifts wanted are computed, which is a small matrix product.
+All flips and shifts are computed at once, by matrix products. About its centre an image is a sum of cosines and sines,
+and a flip only turns the sines' signs. So each image is transformed once, a pair's cosines and sines are multiplied
+with each other in all ways, and the transform back, of the few shifts wanted, adds them up with each flip's signs. Sums
+over the part where the two overlap normalise the result, so what enters at an edge costs nothing. A parabola through
+the peak allows for shifts between pixels.
 """
 
 import numpy as np
-from scipy import fft
 
 from services.filter.structure import SIDE
 
 MAX_SHIFT = SIDE // 7  # px: an eighth of the image
 PAD = SIDE + MAX_SHIFT  # beyond it a shift would wrap around
-FLIPS = 4  # none, left-right, top-bottom, both
 SHIFTS = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
+IMAGES = 4  # whose products with their candidates are made at once: few enough to stay in a core's cache
 _OVERLAP = np.outer(SIDE - abs(SHIFTS), SIDE - abs(SHIFTS)).astype(np.float32)  # pixels
 _INSIDE = np.stack([(np.arange(SIDE) >= s) & (np.arange(SIDE) < SIDE + s) for s in SHIFTS], axis=1).astype(np.float32)
-_HALF = PAD // 2 + 1
-_TO_DX = np.exp(2j * np.pi * np.outer(np.arange(PAD), SHIFTS) / PAD).astype(np.complex64) / PAD
-_TO_DY = np.exp(2j * np.pi * np.outer(np.arange(_HALF), SHIFTS) / PAD).astype(np.complex64) / PAD
-_TO_DY[1 : (PAD + 1) // 2] *= 2  # the half of the spectrum that a real image's transform leaves out
+_HALF = PAD // 2 + 1  # frequencies of a real image, along a side
+
+
+def _transforms() -> tuple[np.ndarray, np.ndarray]:
+    """Along one side: from pixels (SIDE) to waves, and from products of two images' waves to (flips, shifts).
+
+    Waves are cosines, sines, and cosines again: a window of two kinds from the first on meets like with like (cc, ss),
+    one from the second on cosines with sines (cs, sc).
+    """
+    angle = 2 * np.pi * np.arange(_HALF) / PAD
+    pixels = np.outer(np.arange(SIDE) - (SIDE - 1) / 2, angle)
+    shifts = np.outer(angle, SHIFTS)
+    share = np.full((_HALF, 1), 2 / PAD)  # negative frequencies are those of a real image again
+    share[0] = 1 / PAD
+    if PAD % 2 == 0:
+        share[-1] = 1 / PAD
+    cosine, sine = np.cos(shifts) * share, np.sin(shifts) * share
+    to_shifts = np.block([[cosine, cosine], [cosine, -cosine], [-sine, -sine], [sine, -sine]])  # cc, ss, cs, sc
+    to_waves = np.concatenate([np.cos(pixels), np.sin(pixels), np.cos(pixels)], axis=1)
+    return to_waves.astype(np.float32), to_shifts.astype(np.float32)
+
+
+_TO_WAVES, _TO_SHIFTS = _transforms()
 
 
 def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -32,21 +52,17 @@ def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         float32 (N, K) in [-1, 1].
     """
     count, each = right.shape[:2]
-    left = left.astype(np.float32)
-    others = right.reshape(count * each, SIDE, SIDE).astype(np.float32)
-    spectra = np.conj(_spectrum(others)).reshape(count, each, _HALF, PAD)
-    sum_, square = (s[:, ::-1, ::-1].reshape(count, each, *_OVERLAP.shape) for s in _overlap_sums(others))
-    spread = square - sum_ * sum_ / _OVERLAP
-    left_sum, left_square = _overlap_sums(left)
-    left_spread = left_square - left_sum * left_sum / _OVERLAP
-    best = np.full((count, each), -1, np.float32)
-    for flip in range(FLIPS):
-        surface = _at_shifts(_spectrum(flipped(left, flip))[:, None] * spectra)
-        mean = flipped(left_sum, flip)[:, None] * sum_ / _OVERLAP
-        scale = np.sqrt(np.maximum(flipped(left_spread, flip)[:, None] * spread, 0))
-        # Where nothing is left to compare, nothing is alike.
-        values = np.where(scale > 1e-3, (surface - mean) / np.maximum(scale, 1e-3), 0)
-        np.maximum(best, _peak(values.reshape(count * each, *_OVERLAP.shape)).reshape(count, each), out=best)
+    left, others = (images.astype(np.float32).reshape(-1, SIDE, SIDE) for images in (left, right))
+    mean, spread = (_turned(part)[:, None] for part in _overlap(left))  # (N, 1, flips, flips, shifts, shifts)
+    other_mean, other_spread = (
+        part[:, ::-1, ::-1].reshape(count, each, 1, 1, *_OVERLAP.shape) for part in _overlap(others)
+    )
+    values = mean * other_mean
+    np.subtract(_at_shifts(left, others), values, out=values)
+    scale = spread * other_spread
+    values /= np.maximum(scale, 1e-3)
+    values *= scale > 1e-3  # where nothing is left to compare, nothing is alike
+    best: np.ndarray = _peak(values.reshape(-1, *_OVERLAP.shape)).reshape(count, each, -1).max(axis=2)
     return best
 
 
@@ -56,23 +72,52 @@ def flipped(images: np.ndarray, flip: int) -> np.ndarray:
     return images[:, ::-1] if flip & 2 else images
 
 
-def _spectrum(images: np.ndarray) -> np.ndarray:
-    """complex64 (N, frequencies down >= 0, frequencies across)."""
-    return np.asarray(fft.rfft2(images, s=(PAD, PAD), axes=(2, 1), workers=2))
+def _at_shifts(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sums of products at every flip and shift: (N, K, flips, flips, shifts down, shifts across).
+
+    Args:
+        left: (N, SIDE, SIDE). right: (N K, SIDE, SIDE).
+    """
+    count, each, kinds = len(left), len(right) // len(left), 2 * _HALF
+    products = np.empty((IMAGES, each, 2, kinds, 2, kinds), np.float32)
+    sums = np.empty((count * each, 2 * len(SHIFTS), 2 * len(SHIFTS)), np.float32)
+    for start in range(0, count, IMAGES):
+        own = _waves(left[start : start + IMAGES])
+        pairs = slice(start * each, (start + len(own)) * each)
+        others = _waves(right[pairs]).reshape(len(own), each, *2 * (3 * _HALF,))
+        product = products[: len(own)]
+        for down, across in np.ndindex(2, 2):  # like with like, and cosines with sines
+            window = others[:, :, down * _HALF :, across * _HALF :][:, :, :kinds, :kinds]
+            np.multiply(own[:, None, :kinds, :kinds], window, out=product[:, :, down, :, across])
+        rows = (product.reshape(-1, 2 * kinds) @ _TO_SHIFTS).reshape(-1, 2 * kinds, 2 * len(SHIFTS))
+        np.matmul(_TO_SHIFTS.T, rows, out=sums[pairs])
+    return sums.reshape(count, each, 2, len(SHIFTS), 2, len(SHIFTS)).swapaxes(3, 4)
 
 
-def _at_shifts(spectrum: np.ndarray) -> np.ndarray:
-    """The inverse transform (N, K, shifts down, shifts across) of (N, K, _HALF, PAD) at SHIFTS only."""
-    across = (spectrum.reshape(-1, PAD) @ _TO_DX).reshape(*spectrum.shape[:2], _HALF, len(SHIFTS)).swapaxes(2, 3)
-    down = across.real @ _TO_DY.real - across.imag @ _TO_DY.imag
-    correlation: np.ndarray = down.swapaxes(2, 3)
-    return correlation
+def _waves(images: np.ndarray) -> np.ndarray:
+    """Waves (N, down, across) of images (N, SIDE, SIDE), each cosines, sines and cosines again."""
+    across = (images.reshape(-1, SIDE) @ _TO_WAVES).reshape(len(images), SIDE, -1)
+    return np.asarray(_TO_WAVES.T @ across)
 
 
-def _overlap_sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sum, sum of squares) of the part of each image that lies over the other one moved by each shift."""
-    sum_, square = (_INSIDE.T @ (values @ _INSIDE) for values in (images, images * images))
-    return sum_, square
+def _turned(overlap: np.ndarray) -> np.ndarray:
+    """(N, shifts, shifts) at every flip of the images: (N, flips, flips, shifts down, shifts across)."""
+    across = np.stack([overlap, overlap[:, :, ::-1]], axis=1)
+    return np.stack([across, across[:, :, ::-1]], axis=1)
+
+
+def _overlap(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the part of each image that lies over the other one moved by each shift, (N, shifts, shifts).
+
+    Returns:
+        (sum, divided by the root of its pixels' number; root of the sum of squared differences from the mean).
+    """
+    sum_, square = (
+        _INSIDE.T @ (values.reshape(-1, SIDE) @ _INSIDE).reshape(len(images), SIDE, -1)
+        for values in (images, images * images)
+    )
+    mean = sum_ / np.sqrt(_OVERLAP)
+    return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
 
 def _peak(values: np.ndarray) -> np.ndarray:

@@ -1,17 +1,22 @@
 """The most similar image of a gallery for every image, whatever flip, small shift, exposure and compression.
 
-Candidates come from the sketches, one matrix product for all flips and shifts; each is then registered.
+Candidates come from the sketches, one matrix product for all flips and shifts; each is then registered. Every core does
+both for some of the images: most of the products are too small to be shared among cores.
 """
 
-import numpy as np
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from defectory.machine import cores
 from services.filter.registration import correlate
 from services.filter.structure import Gallery
 
 CANDIDATES = 4
 SECTIONS = 32  # of the gallery, each of which gives its best sketch; the best of these are the candidates
-ROWS, COLUMNS = 1024, 8192  # of one matrix product, which bounds the memory
-PAIRS = 128  # images registered at once
+ROWS, COLUMNS = 256, 8192  # of one matrix product, which bounds the memory
+PAIRS = 32  # images registered at once
 
 
 def nearest(
@@ -29,7 +34,8 @@ def nearest(
     similarity = np.full(len(queries), -1, np.float32)
     if not len(queries) or not len(gallery):
         return best, similarity
-    for start in range(0, len(queries), ROWS):
+
+    def block(start: int) -> None:
         rows = np.arange(start, min(start + ROWS, len(queries)))
         candidates, possible = _candidates(queries, gallery, rows, forbidden)
         for part in range(0, len(rows), PAIRS):
@@ -40,6 +46,9 @@ def nearest(
             pair = np.arange(len(top))
             similarity[rows[chosen]] = values[pair, top]
             best[rows[chosen]] = np.where(possible[chosen][pair, top], candidates[chosen][pair, top], -1)
+
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(block, range(0, len(queries), ROWS)))
     return best, similarity
 
 

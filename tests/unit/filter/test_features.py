@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.filter import features
-from services.filter.features import earlier_twins, nearest_distance, unit_rows
+from services.filter.features import any_within, earlier_twins, nearest_distance, unit_rows
 
 
 def rows(count: int, seed: int, channels: int = 80) -> np.ndarray:
@@ -51,3 +51,19 @@ def test_no_twin_is_missed_and_none_is_invented(monkeypatch, few: int) -> None:
         expected = np.where(close.any(axis=1), close.argmax(axis=1), -1)
         assert (earlier_twins(vectors, radius) == expected).all(), radius
     assert (earlier_twins(vectors, 0.0) == -1).all()
+
+
+@pytest.mark.parametrize("few", [0, 500])
+def test_whether_any_lies_within_is_what_all_pairs_say(monkeypatch, few: int) -> None:
+    monkeypatch.setattr(features, "FEW", few)
+    monkeypatch.setattr(features, "ROWS", 32)
+    monkeypatch.setattr(features, "COLUMNS", 48)
+    monkeypatch.setattr(features, "LEADING", 7)
+    monkeypatch.setattr(features, "PAIRS", 5)
+    queries, gallery = rows(100, 5), rows(130, 6)
+    queries[::9] = unit_rows(gallery[: len(queries[::9])] + np.float32(0.01))
+    distances = 1 - queries.astype(float) @ gallery.T.astype(float)
+    for radius in (0.002, 0.1, 0.3, 2.0):
+        assert (any_within(queries, gallery, radius) == (distances.min(axis=1) < radius)).all(), radius
+    assert not any_within(queries, gallery, 0.0).any()
+    assert not any_within(queries, gallery[:0], 2.0).any()

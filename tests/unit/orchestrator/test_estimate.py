@@ -146,6 +146,7 @@ def test_a_measurement_gives_speeds_above_zero() -> None:
     ("seconds", "said"),
     [
         ({"generators": 2280, "judge": 240, "report": 3}, "about 42 minutes: generators 38, judge 4; known"),
+        ({"generators": 582}, "about 10 minutes: generators 10; known"),
         ({"generators": 40}, "about 40 seconds: generators 40; known"),
         ({"generators": 36000, "judge": 1800}, "about 10 hours: generators 10, judge 0.5; known"),
     ],
