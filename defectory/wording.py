@@ -32,8 +32,8 @@ def why_of(part: ErrorDetails, field: FieldInfo | None = None) -> str:
         bounds = _bounds(field) if field is not None else {name: context[name] for name in ENDS if name in context}
         right = " ".join(filter(None, ["use", TYPES["int" if whole else "float"], in_words(bounds)]))
     elif kind in ("too_short", "too_long"):
-        end = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
-        right = f"use {end}"
+        end, length = ("at least", context["min_length"]) if kind == "too_short" else ("at most", context["max_length"])
+        right = f"use {end} {length} item{'s' * (length != 1)}"
     elif kind in ("literal_error", "enum"):
         right = f"use {context.get('expected', '')}"
     elif word in TYPES and kind.endswith(("_type", "_parsing")):

@@ -41,7 +41,7 @@ def test_an_export_agrees_with_the_original(store: ObjectStore, format_: str) ->
     assert exported.check.images == 6
     assert described["check"] == vars(exported.check)
     assert described["labels"] == ["defect", "good"]
-    assert 0 < exported.check.max_difference < (0.05 if format_ == "tflite-int8" else 1e-4)
+    assert 0 < exported.check.max_difference < (0.1 if format_ == "tflite-int8" else 1e-4)
     assert exported.check.agreement == 1 or format_ == "tflite-int8"
     assert all(store.exists(store.key(uri)) for uri in exported.files)
 
@@ -145,7 +145,7 @@ def test_integers_take_raw_pixels_whatever_the_training_images_show(store: Objec
     dequantised = (interpreter.get_tensor(answer["index"])[0] - zero_point) * scale
     card, network = load(store, "judge")
     expected = calibrated(probabilities(network, pixels), card.calibration.temperature)[0]
-    np.testing.assert_allclose(dequantised, expected, atol=0.05)
+    np.testing.assert_allclose(dequantised, expected, atol=0.1)
 
 
 def test_an_export_that_answers_otherwise_is_not_written(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
