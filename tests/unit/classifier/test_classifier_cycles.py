@@ -67,6 +67,7 @@ def test_killed_in_any_phase_no_kept_epoch_is_repeated_and_it_ends_in_the_same_w
     assert run(prepared, store, []) == whole  # a finished cycle is only read
 
 
+@pytest.mark.slow
 def test_short_epochs_are_not_written_down_one_by_one_and_are_repeated_to_the_same_weights(
     prepared: Prepared, whole: CycleResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:

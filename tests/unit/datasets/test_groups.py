@@ -85,6 +85,7 @@ def test_a_part_is_found_also_where_the_bulk_is_a_sample(monkeypatch: pytest.Mon
     assert (find_groups(images) == whole).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "BLOCK", 256)
     monkeypatch.setattr(groups, "FEW", 256)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from services.classifier.architecture import Architecture
 from services.classifier.model import Network, build
@@ -41,6 +42,7 @@ def rejected(
     return reasons, bounds.outlier
 
 
+@pytest.mark.slow
 def test_honest_cables_stay() -> None:
     """With features of a network that was never trained, which is the worst that a judge can be."""
     network = lively(Architecture(labels=("defect", "good"), input_px=64, width_multiplier=0.35, head_units=8))
