@@ -88,9 +88,10 @@ def resolve(store: ObjectStore, kind: str, model: str) -> tuple[str, str]:
 def _is_judge(store: ObjectStore, kind: str, name: str) -> bool:
     """Whether a model was trained in folds: to judge images, and not to be served."""
     try:
-        return bool(read_model_card(store, kind, name, complete_versions(store, kind, name)[0]).get("folds"))
+        settings = read_model_card(store, kind, name, complete_versions(store, kind, name)[0]).get("settings")
     except Corrupted:
         return True
+    return isinstance(settings, dict) and bool(settings.get("folds"))
 
 
 def version_number(kind: str, name: str, version: str, labels: Mapping[str, str]) -> str:

@@ -122,11 +122,15 @@ def test_explaining_by_a_model_that_is_not_there_starts_no_service(
 
 def test_a_classifier_that_people_serve_is_meant_before_the_judge_of_its_run(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
-    for name, card in (("demo.judge", {"folds": 2}), ("demo.expanded", {"folds": 0}), ("demo.baseline", {})):
-        store.put(f"models/classifier/{name}/1/model.json", json.dumps(card).encode())
+    folds = {"demo.judge": {"folds": 2}, "demo.expanded": {"folds": 0}, "demo.baseline": {}}
+    for name, settings in folds.items():
+        store.put(f"models/classifier/{name}/1/model.json", json.dumps({"settings": settings}).encode())
     said = str(error_of(store, "classifier", "show", "demo"))
     assert said.endswith("; did you mean 'demo.baseline', 'demo.expanded' or 'demo.judge'?")
     assert str(error_of(store, "classifier", "show", "demo.expande")).endswith("; did you mean 'demo.expanded'?")
+    store.put("models/classifier/demo.raw/1/model.json", b"{}")  # whose name comes after the judge's
+    said = str(error_of(store, "classifier", "show", "demo"))
+    assert said.endswith("; did you mean 'demo.baseline', 'demo.expanded' or 'demo.raw'?")
 
 
 READING = (
