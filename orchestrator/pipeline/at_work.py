@@ -23,12 +23,11 @@ def at_work(store: ObjectStore, kind: Kind, name: str) -> Iterator[None]:
     Raises:
         FailedPrecondition: another one that lives does; says which, since when, and what to do.
     """
+    before = [info.key for info in store.list(owners_prefix(kind, name))]
     if other := _living(store, kind, name):
         raise _taken(kind, name, other)
-    for left in store.list(owners_prefix(kind, name)):
-        store.delete(left.key)
     leases = Leases(store, kind)
-    if not leases.take(name):  # somebody was quicker
+    if not leases.take(name, dead=before):  # somebody was quicker
         raise _taken(kind, name, owner_of(store, kind, name))
     over = threading.Event()
     renewing = threading.Thread(target=_renew, args=(leases, name, over), name="at work", daemon=True)

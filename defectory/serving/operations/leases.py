@@ -10,6 +10,7 @@ once); elsewhere when its object has not changed for LEASE_S, by the clock of wh
 import os
 import platform
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,12 +56,17 @@ class Leases:
         self._mine: dict[str, str] = {}  # operation -> key of the object
         self._seen: dict[str, tuple[str, float]] = {}  # key of another's object -> its etag, and since when
 
-    def take(self, operation_id: str) -> bool:
-        """Own the operation; False while another service that lives does."""
+    def take(self, operation_id: str, dead: Collection[str] = ()) -> bool:
+        """Own the operation; False while another service that lives does.
+
+        Args:
+            dead: keys of owners that whoever asks knows to be dead. They stay until this process owns it: numbers that
+                begin anew would let two processes own it.
+        """
         if operation_id in self._mine:
             return True
         owners = self._owners(operation_id)
-        if owners and self._lives(owners[-1]):
+        if owners and owners[-1].key not in dead and self._lives(owners[-1]):
             return False
         number = _number(owners[-1]) + 1 if owners else 1
         key = f"{owners_prefix(self._service, operation_id)}{number}.json"
@@ -69,9 +75,9 @@ class Leases:
         except AlreadyExists:  # somebody else was first
             return False
         self._mine[operation_id] = key
-        for dead in owners:
-            self._seen.pop(dead.key, None)
-            self._store.delete(dead.key)
+        for former in owners:
+            self._seen.pop(former.key, None)
+            self._store.delete(former.key)
         return True
 
     def renew(self, operation_id: str) -> bool:
@@ -98,7 +104,7 @@ class Leases:
             return False
         except ValidationError:  # of another release, perhaps: it still changes while it lives
             owner = None
-        if owner is not None and owner.machine == _machine():
+        if owner is not None and owner.is_of_this_machine:
             # One of this process that is not in `_mine` could not be deleted when it was released.
             return owner.pid != os.getpid() and owner.started == _started(owner.pid)
         etag, since = self._seen.get(info.key, ("", 0.0))

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from defectory.errors import FailedPrecondition
-from defectory.serving.operations.leases import Owner, owner_of
+from defectory.serving.operations.leases import Leases, Owner, owner_of
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
 from orchestrator.pipeline import at_work as module
@@ -79,6 +79,23 @@ def test_the_command_says_so_before_any_service_starts(
     with pytest.raises(FailedPrecondition, match=f"number {another.pid}"):
         CliRunner().invoke(app, ["run", f"{tmp_path}/photos", "--store", store.url], catch_exceptions=False)
     assert not list((tmp_path / "store").glob("logs/*"))
+
+
+def test_of_two_who_know_the_same_owner_dead_one_goes_on(store: ObjectStore) -> None:
+    owner = Owner(machine="elsewhere", pid=7, started="1", renewed=0.0)
+    key = "operations/runs/photos/owners/1.json"
+    store.put(key, owner.model_dump_json().encode())
+    first, second = Leases(store, "runs"), Leases(store, "runs")
+    assert not first.take("photos"), "it has not been silent for long before these eyes"
+    assert first.take("photos", dead=[key])
+    store.put(key, owner.model_dump_json().encode())  # as the second saw it before the first was quicker
+    left = [info.key for info in store.list("operations/runs/photos/owners/")]
+    assert len(left) == 2
+    owned = owner_of(store, "runs", "photos")
+    assert owned is not None
+    assert owned.pid == os.getpid()
+    store.put(left[-1], owned.model_copy(update={"pid": 1, "machine": "third"}).model_dump_json().encode())
+    assert not second.take("photos", dead=[key])
 
 
 @pytest.mark.parametrize("lives", [True, False])
