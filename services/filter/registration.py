@@ -66,12 +66,6 @@ def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return best
 
 
-def flipped(images: np.ndarray, flip: int) -> np.ndarray:
-    """Images (N, h, w) left-right (flip & 1), top-bottom (flip & 2), or both."""
-    images = images[:, :, ::-1] if flip & 1 else images
-    return images[:, ::-1] if flip & 2 else images
-
-
 def _at_shifts(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Sums of products at every flip and shift: (N, K, flips, flips, shifts down, shifts across).
 

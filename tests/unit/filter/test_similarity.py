@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from services.filter.registration import SHIFTS, correlate, flipped
+from services.filter.registration import SHIFTS, correlate
 from services.filter.similarity import nearest
 from services.filter.structure import SIDE, Gallery, Whitening, structures
+
+
+def flipped(images: np.ndarray, flip: int) -> np.ndarray:
+    """Images (N, h, w) left-right (flip & 1), top-bottom (flip & 2), or both."""
+    images = images[:, :, ::-1] if flip & 1 else images
+    return images[:, ::-1] if flip & 2 else images
 
 
 def images(count: int, seed: int) -> np.ndarray:
