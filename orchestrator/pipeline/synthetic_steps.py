@@ -1,6 +1,5 @@
 """Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering to the quotas."""
 
-import math
 from collections.abc import Sequence
 
 from pydantic import JsonValue
@@ -22,13 +21,10 @@ from orchestrator.pipeline.outputs import (
     Round,
     TrainedGenerator,
 )
+from orchestrator.pipeline.rounds import is_worth_another, round_size
 from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.pipeline.synthetic_labels import labels_of, quota, start_label
-
-MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
-MAX_ROUND = 4  # largest round, in multiples of the quota
-HOPELESS, TOLD_BY = 0.02, 100  # share accepted below which no more are asked for, once so many images have been judged
 
 
 def generators_inputs(context: StepInputs) -> Inputs:
@@ -115,7 +111,8 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
 def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int) -> FilteredLabel:
     rounds: list[Round] = []
     accepted = synthesised = 0
-    while accepted < wanted and len(rounds) < context.settings.synthesis.max_rounds:
+    most = context.settings.synthesis.max_rounds
+    while is_worth_another(wanted, accepted, synthesised, most - len(rounds)):
         count = round_size(wanted, accepted, synthesised, context.settings.synthesis.surplus)
         one_round = defect_round if generator.kinds else _round
         done = one_round(context, label, generator, rounds, synthesised, count)
@@ -124,8 +121,6 @@ def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wante
         rounds.append(done)
         synthesised += count
         accepted += done.verdicts.get("accepted", 0)
-        if synthesised >= TOLD_BY and accepted < HOPELESS * synthesised:
-            break  # the largest round there is would not make a tenth of the quota
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 
@@ -154,11 +149,3 @@ def _round(
         reasons=dict(judged.reasons),
         curve_uri=judged.curve_uri,
     )
-
-
-def round_size(wanted: int, accepted: int, synthesised: int, surplus: float) -> int:
-    """Images to make in the next round: with surplus at first, then what the acceptance so far says, a tenth more."""
-    if synthesised == 0:
-        return math.ceil(wanted * surplus)
-    acceptance = max(accepted / synthesised, MIN_ACCEPTANCE)
-    return min(math.ceil(1.1 * (wanted - accepted) / acceptance), MAX_ROUND * wanted)

@@ -12,7 +12,6 @@ from defectory.models import NAME
 from orchestrator.cli.options import weights_content
 from orchestrator.pipeline.hashing import fingerprint, input_hash, object_name, request_id
 from orchestrator.pipeline.known_inputs import KnownInputs, changes
-from orchestrator.pipeline.synthetic_steps import round_size
 
 
 def test_a_moved_store_changes_no_hash() -> None:
@@ -54,14 +53,6 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
         fingerprint(tmp_path / "none")
     with pytest.raises(InvalidInput, match="holds no file"):
         fingerprint(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("accepted", "drawn", "size"),
-    [(0, 0, 125), (50, 125, 138), (99, 125, 2), (0, 125, 400), (10, 1000, 400)],
-)
-def test_rounds_are_as_large_as_the_acceptance_asks_for_within_bounds(accepted: int, drawn: int, size: int) -> None:
-    assert round_size(100, accepted, drawn, 1.25) == size
 
 
 @pytest.mark.parametrize(
