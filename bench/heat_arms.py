@@ -27,7 +27,7 @@ from orchestrator.pipeline.outputs import INGEST, Estimate, Key, Read, trained
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.report.comparison import decide, interval
 from orchestrator.report.heat import FEW, too_coarse
-from services.classifier.bundle import load_cycle
+from services.classifier.bundle import load_weights
 from services.explainer.explanation import Explainer
 from services.explainer.localisation import Localisation, max_box_acc_v2
 from services.explainer.methods import METHODS
@@ -141,8 +141,9 @@ def score_cycles(store: ObjectStore, title: str, model: str, masked: Sequence[Ma
     """Explain the images with the network of every cycle that the model's version keeps."""
     explainer = Explainer(store, model, method)
     cycles = {}
-    for number, cycle in enumerate(explainer.card.cycles):
-        load_cycle(store, explainer.card, explainer.network, number)  # the explainer's graph reads these variables
+    for cycle in explainer.card.cycles:
+        data = store.get(explainer.card.prefix + cycle.weights.file)
+        load_weights(explainer.network, data, cycle.weights, cycle.weights.file)  # its graph reads these variables
         scores = score(store, explainer, masked)
         cycles[cycle.seed] = [scores[line.file.sha256] for line in masked]
     return Arm(title, explainer.card.full_name, cycles, explainer.cells, explainer.card.architecture.input_px)

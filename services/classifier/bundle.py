@@ -33,13 +33,14 @@ def put_weights(store: ObjectStore, prefix: str, file: str, data: bytes) -> Weig
     return WeightsFile(file=file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def load_cycle(store: ObjectStore, card: ClassifierCard, network: "Network", cycle: int) -> None:
-    """Load one cycle's weights into a network of the card's architecture.
+def read_cycle(store: ObjectStore, card: ClassifierCard, cycle: int) -> dict[str, np.ndarray]:
+    """One cycle's weights by their paths.
 
     Raises:
         Corrupted: size, hash, names, shapes, types or values are not what they should be; says which.
     """
-    _fill(network, _read_weights(store, card, cycle), _weights_name(card, cycle))
+    data = _read_weights(store, card, cycle)
+    return _tensors(data, weight_shapes(card.architecture), _weights_name(card, cycle))
 
 
 def _read_weights(store: ObjectStore, card: ClassifierCard, cycle: int) -> bytes:
@@ -108,8 +109,7 @@ def read_bundle(store: ObjectStore, model: str) -> tuple[ClassifierCard, dict[st
         NotFound: no such model. Corrupted: card or weights are not what they should be.
     """
     card = read_card(store, model)
-    data = _read_weights(store, card, card.main_cycle)
-    return card, _tensors(data, weight_shapes(card.architecture), _weights_name(card, card.main_cycle))
+    return card, read_cycle(store, card, card.main_cycle)
 
 
 def load(

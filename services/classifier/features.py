@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import structlog
-import tensorflow as tf
 
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import Corrupted, NotFound
@@ -26,8 +25,7 @@ from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
 from services.classifier.card import Preprocessing
 from services.classifier.data import input_recipe, load_images
-from services.classifier.model import Network
-from services.classifier.training.augment import Moves, View, apply_moves
+from services.classifier.training.moves import Moves, View
 
 AS_IT_IS = View()
 BLOCK_BYTES = 64 << 20  # of pixels in memory at once, and what a kill loses
@@ -50,11 +48,6 @@ class Base:
     input_px: int
     channels: int
     embed: Callable[[np.ndarray], np.ndarray]
-
-
-def base_sha256(network: Network) -> str:
-    """SHA-256 of the base's present weights."""
-    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.base.get_weights())).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -128,9 +121,17 @@ def _embedded(
         few = slice(start, start + BATCH)
         images = pixels[chosen[few]]
         if moves is not None:
-            images = apply_moves(tf.cast(images, tf.float32), moves.transforms[few], moves.light[few]).numpy()
+            images = _moved(images, moves.transforms[few], moves.light[few])
         parts.append(base.embed(images))
     return np.concatenate(parts)
+
+
+def _moved(images: np.ndarray, transforms: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """As a training moves them in its steps."""
+    from services.classifier.training.augment import apply_moves  # TensorFlow, which nobody else here needs
+
+    moved: np.ndarray = apply_moves(images.astype(np.float32), transforms, light).numpy()
+    return moved
 
 
 class _Kept:

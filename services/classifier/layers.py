@@ -4,7 +4,7 @@ MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381, table 2) under the names tha
 paper's head. `model.py` builds it to be trained; whoever only computes it, or checks a file of weights, needs no more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from services.classifier.architecture import Architecture
@@ -67,17 +67,27 @@ def embedding_channels(width: float) -> int:
     return _divisible(LAST * width) if width > 1 else LAST
 
 
+def base_paths(width: float) -> Collection[str]:
+    """The paths of the base's weights, layer by layer in their order."""
+    return _base_shapes(width).keys()
+
+
 def weight_shapes(architecture: Architecture) -> Mapping[str, tuple[int, ...]]:
     """All of the network's weights by their paths, as a bundle's file has them; float32."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for block in base(architecture.width_multiplier):
-        for convolution in block.convolutions:
-            shapes[f"{convolution.name}/kernel"] = convolution.kernel_shape
-            shapes |= _normalisation_shapes(convolution.normalisation, convolution.channels)
+    shapes = _base_shapes(architecture.width_multiplier)
     hidden = architecture.head_units
     shapes |= _dense_shapes("dense", embedding_channels(architecture.width_multiplier), hidden)
     shapes |= _normalisation_shapes("normalisation", hidden)
     return shapes | _dense_shapes("probabilities", hidden, len(architecture.labels))
+
+
+def _base_shapes(width: float) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block in base(width):
+        for convolution in block.convolutions:
+            shapes[f"{convolution.name}/kernel"] = convolution.kernel_shape
+            shapes |= _normalisation_shapes(convolution.normalisation, convolution.channels)
+    return shapes
 
 
 def _inverted_residual(name: str, inputs: int, expansion: int, outputs: int, stride: int) -> Iterator[Convolution]:

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from services.classifier.architecture import Architecture
-from services.classifier.layers import EPSILON, Block, Convolution, base
+from services.classifier.layers import EPSILON, Block, Convolution, base, embedding_channels
 
 OPSET = 17
 IR_VERSION = 8  # as old as the operators allow, for the runtimes of edge devices
@@ -20,26 +20,28 @@ Weights = Mapping[str, np.ndarray]  # `services.classifier.layers.weight_shapes`
 
 def to_onnx(architecture: Architecture, weights: Weights) -> bytes:
     """An ONNX model: "image", float32 (N, size, size, 3) in [0, 255], to "probabilities", float32 (N, labels)."""
+    graph, size_px = _Graph(weights), architecture.input_px
+    _top(graph, _pooled(graph, architecture.width_multiplier, size_px))
+    return graph.model({"image": [size_px, size_px, 3]}, {"probabilities": [len(architecture.labels)]})
+
+
+def base_to_onnx(width: float, size_px: int, weights: Weights) -> bytes:
+    """The part of it up to the pooling: "image", float32 (N, size, size, 3) in [0, 255], to "embedding" (N, channels).
+
+    Args:
+        width: multiplier. weights: those of the top may be absent.
+    """
     graph = _Graph(weights)
-    size_px = architecture.input_px
-    scaled = graph.node("Mul", [graph.node("Transpose", ["image"], perm=[0, 3, 1, 2]), graph.scalar(1 / 127.5)])
-    value = graph.node("Add", [scaled, graph.scalar(-1.0)])
-    for block in base(architecture.width_multiplier):
-        value, size_px = _block(graph, block, value, size_px)
-    _top(graph, graph.node("Flatten", [graph.node("GlobalAveragePool", [value])], axis=1))
-    size = architecture.input_px
-    onnx_graph = helper.make_graph(
-        graph.nodes,
-        "classifier",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", size, size, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(architecture.labels)])],
-        graph.constants,
-    )
-    model = helper.make_model(
-        onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="defectory"
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    _pooled(graph, width, size_px, output="embedding")
+    return graph.model({"image": [size_px, size_px, 3]}, {"embedding": [embedding_channels(width)]})
+
+
+def top_to_onnx(architecture: Architecture, weights: Weights) -> bytes:
+    """The part of it behind the pooling: "embedding", float32 (N, channels), to "probabilities" (N, labels)."""
+    graph = _Graph(weights)
+    _top(graph, "embedding")
+    channels = embedding_channels(architecture.width_multiplier)
+    return graph.model({"embedding": [channels]}, {"probabilities": [len(architecture.labels)]})
 
 
 class _Graph:
@@ -65,6 +67,27 @@ class _Graph:
 
     def weight(self, path: str) -> str:
         return self.constant(self.weights[path])
+
+    def model(self, inputs: Mapping[str, list[int]], outputs: Mapping[str, list[int]]) -> bytes:
+        """All of it, checked, with the shapes of one row of what goes in and of what comes out."""
+        before, behind = (
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in side.items()]
+            for side in (inputs, outputs)
+        )
+        graph = helper.make_graph(self.nodes, "classifier", before, behind, self.constants)
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="defectory")
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString())
+
+
+def _pooled(graph: _Graph, width: float, size_px: int, output: str = "") -> str:
+    """The base, and the mean over what comes out of it."""
+    scaled = graph.node("Mul", [graph.node("Transpose", ["image"], perm=[0, 3, 1, 2]), graph.scalar(1 / 127.5)])
+    value = graph.node("Add", [scaled, graph.scalar(-1.0)])
+    for block in base(width):
+        value, size_px = _block(graph, block, value, size_px)
+    return graph.node("Flatten", [graph.node("GlobalAveragePool", [value])], output, axis=1)
 
 
 def _block(graph: _Graph, block: Block, value: str, size_px: int) -> tuple[str, int]:

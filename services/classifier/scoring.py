@@ -12,7 +12,8 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
-from services.classifier.prediction import is_frozen, predict, predictor_of
+from services.classifier.layers import embedding_channels
+from services.classifier.prediction import is_frozen, predict
 
 BLOCK_BYTES = 64 << 20  # of pixels in memory at once, however long the manifest is
 BLOCK_FEATURES = 8192  # pictures whose kept features are looked for at once
@@ -30,8 +31,7 @@ def score(
     """(URI of scores.jsonl, URI of embeddings.npy, number of images); what cannot be read has no line."""
     card = read_card(store, model)
     lines = read_manifest(store, manifest_uri, reading)
-    channels = predictor_of(card.architecture).network.embed.output_shape[-1]
-    embeddings = np.empty((len(lines), channels), np.float32)
+    embeddings = np.empty((len(lines), embedding_channels(card.architecture.width_multiplier)), np.float32)
     rows: list[bytes] = []
     block = BLOCK_FEATURES if is_frozen(card) else max(1, BLOCK_BYTES // (3 * card.architecture.input_px**2))
     for start in range(0, len(lines), block):

@@ -12,11 +12,11 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 
 from defectory.errors import Corrupted, InvalidInput
 from services.classifier.architecture import Architecture
 from services.classifier.onnx_graph import to_onnx
+from services.classifier.onnx_session import session_of
 from services.classifier.serving.engine_interface import Engine
 
 EngineName = Literal["auto", "openvino", "openvino-bf16", "onnxruntime", "tensorflow"]
@@ -31,21 +31,13 @@ class OnnxruntimeEngine:
 
     def __init__(self, graph: bytes, threads: int) -> None:
         self.parallel = threads
-        self._alone = _session(graph, threads)
-        self._streams = self._alone if threads == 1 else _session(graph, 1)
+        self._alone = session_of(graph, threads)
+        self._streams = self._alone if threads == 1 else session_of(graph, 1)
 
     def run(self, images: np.ndarray, alone: bool) -> np.ndarray:
         """See Engine."""
         session = self._alone if alone else self._streams
         return np.asarray(session.run(["probabilities"], {"image": images})[0])
-
-
-def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that wait would spin, and take the cores from those that decode (docs/decisions/0002).
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 class OpenvinoEngine:
@@ -132,7 +124,7 @@ def make_engine(
 
 def reference(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     """The network's own answers, float32 (N, labels) of float32 images, which engines are held to."""
-    session = _session(to_onnx(architecture, weights), 1)
+    session = session_of(to_onnx(architecture, weights), 1)
     return lambda images: np.asarray(session.run(["probabilities"], {"image": images})[0])
 
 

@@ -15,7 +15,7 @@ from services.classifier.card import Preprocessing
 from services.classifier.data import Part, load_images, split_parts
 from services.classifier.features import AS_IT_IS, Base, features_of
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.augment import View
+from services.classifier.training.moves import View
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_base

@@ -6,7 +6,7 @@ import numpy as np
 
 from services.classifier.data import Stage
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.augment import Moves, View, draw_moves
+from services.classifier.training.moves import Moves, View, draw_moves
 
 
 class Schedule:

@@ -10,10 +10,12 @@ import tensorflow as tf
 
 from services.classifier.architecture import Architecture
 from services.classifier.data import Stage
-from services.classifier.features import Base, base_sha256
-from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle, split_at
+from services.classifier.features import Base
+from services.classifier.model import TOP_FROM, Network, build, build_top, compiled, settle, split_at, weights_of
 from services.classifier.settings import TrainingSettings
-from services.classifier.training.augment import Moves, apply_moves
+from services.classifier.standing import standing_base
+from services.classifier.training.augment import apply_moves
+from services.classifier.training.moves import Moves
 
 EVALUATION_BATCH = 128
 
@@ -39,6 +41,7 @@ class Trainer:
         keras.utils.set_random_seed(0)
         self.architecture, self._settings = architecture, settings
         self._base_weights: list[np.ndarray] | None = None
+        self._standing: Base | None = None  # as cycles start
         self._keeps_statistics = settings.initial_weights != "random"
         self.network: Network = build(architecture, keeps_statistics=self._keeps_statistics)
         _choose_trainable(self.network, settings.trainable_base)
@@ -66,8 +69,8 @@ class Trainer:
     def keep_base(self) -> Base:
         """Start every cycle from the base's present weights."""
         self._base_weights = self.network.base.get_weights()
-        channels = self.network.embed.output_shape[-1]
-        return Base(base_sha256(self.network), self.architecture.input_px, channels, self.embed)
+        self._standing = standing_base(self.architecture, weights_of(self.network))
+        return self._standing
 
     @property
     def cycles_start_alike(self) -> bool:
@@ -87,17 +90,17 @@ class Trainer:
         for variable, value in zip(self._optimizer_variables(), self._fresh_optimizers, strict=True):
             variable.assign(value)
 
-    def embed(self, pixels: np.ndarray) -> np.ndarray:
-        """Pooled features (N, channels) of images (N, size, size, 3), which the head's steps take."""
-        return self._in_blocks(self._embed, pixels, self.network.embed.output_shape[1:])
-
     def features(self, stage: Stage, pixels: np.ndarray) -> np.ndarray:
         """What an epoch of that stage takes, of images (N, size, size, 3)."""
         if stage == "pixels":
             return pixels
-        if stage == "pooled":
-            return self.embed(pixels)
+        if stage == "pooled":  # epochs on embeddings come before those that change the base, if any does
+            return self._standing.embed(pixels) if self._standing else self.embed(pixels)
         return self._in_blocks(self._compute_stem, pixels, self._stem.output_shape[1:])
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """What the head takes, (N, channels), of images (N, size, size, 3) under the base's present weights."""
+        return self._in_blocks(self._embed, pixels, self.network.embed.output_shape[1:])
 
     def train(self, inputs: np.ndarray, labels: np.ndarray, progress: float, moves: Moves | None) -> np.ndarray:
         """One optimiser step; returns the probabilities that it saw (batch, labels).

@@ -13,7 +13,7 @@ import structlog
 from defectory.errors import Corrupted
 from defectory.storage import ObjectStore, open_store
 from services.classifier.architecture import Architecture
-from services.classifier.bundle import load, load_cycle, read_bundle, weights_bytes
+from services.classifier.bundle import load, read_bundle, read_cycle, weights_bytes
 from services.classifier.card import ClassifierCard, Preprocessing
 from services.classifier.cards import read_card
 from services.classifier.golden import check_golden, record
@@ -170,12 +170,12 @@ def test_missing_weights_are_a_broken_bundle(weights: bytes) -> None:
         load(store, "judge")
 
 
-def test_weights_of_another_size_or_hash_are_refused(network: Network, weights: bytes) -> None:
+def test_weights_of_another_size_or_hash_are_refused(weights: bytes) -> None:
     for changed, reason in ((weights[:-1], "bytes, its card says"), (weights[:-1] + b"x", "SHA-256")):
         store, card = bundle(open_store("memory://"), weights)
         store.put(card.prefix + card.weights.file, changed)
         with pytest.raises(Corrupted, match=reason):
-            load_cycle(store, read_card(store, "judge"), network, 0)
+            read_cycle(store, read_card(store, "judge"), 0)
 
 
 def with_tensors(weights: bytes, change: dict[str, np.ndarray | None]) -> bytes:
@@ -197,17 +197,17 @@ def with_tensors(weights: bytes, change: dict[str, np.ndarray | None]) -> bytes:
     ],
 )
 def test_weights_that_do_not_fit_are_refused_though_the_card_vouches_for_them(
-    network: Network, weights: bytes, change: dict[str, np.ndarray | None], reason: str
+    weights: bytes, change: dict[str, np.ndarray | None], reason: str
 ) -> None:
     store, _ = bundle(open_store("memory://"), with_tensors(weights, change))
     with pytest.raises(Corrupted, match=reason):
-        load_cycle(store, read_card(store, "judge"), network, 0)
+        read_cycle(store, read_card(store, "judge"), 0)
 
 
 @pytest.mark.parametrize("data", [b"\x80\x04cos\nsystem\n", b"\x89HDF\r\n\x1a\n" + bytes(100), b"\xff" * 64, b""])
-def test_files_that_are_no_safetensors_are_refused(network: Network, weights: bytes, data: bytes) -> None:
+def test_files_that_are_no_safetensors_are_refused(weights: bytes, data: bytes) -> None:
     entry = {"file": "cycle-0.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "size": max(1, len(data))}
     store = rewritten(weights, cycles=[{"seed": 0, "best_epoch": 1, "weights": entry}])
     store.put("models/classifier/judge/1/cycle-0.safetensors", data)
     with pytest.raises(Corrupted, match=r"not a safetensors file|bytes, its card says"):
-        load_cycle(store, read_card(store, "judge"), network, 0)
+        read_cycle(store, read_card(store, "judge"), 0)

@@ -16,8 +16,9 @@ from services.classifier.card import Preprocessing
 from services.classifier.data import load_images, split_parts
 from services.classifier.features import AS_IT_IS, Base, features_of
 from services.classifier.settings import training_settings
-from services.classifier.training.augment import View, apply_moves
+from services.classifier.training.augment import apply_moves
 from services.classifier.training.cycles import CycleResult, run_cycle
+from services.classifier.training.moves import View
 from services.classifier.training.preparation import prepare
 from tests.contract.datasets import make_dataset, with_bad_files
 

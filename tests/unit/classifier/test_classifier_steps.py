@@ -13,8 +13,9 @@ from services.classifier.architecture import Architecture
 from services.classifier.data import cap_synthetic
 from services.classifier.model import Network, build
 from services.classifier.settings import TrainingSettings, training_settings
-from services.classifier.training.augment import Moves, apply_moves, draw_moves
+from services.classifier.training.augment import apply_moves
 from services.classifier.training.measurement import focal_loss as measured_loss
+from services.classifier.training.moves import Moves, draw_moves
 from services.classifier.training.order import batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer, focal_loss
