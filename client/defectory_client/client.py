@@ -56,6 +56,8 @@ class Classification:
         rejected: whether the part is rejected there; None where the model has no operating point.
         probabilities: calibrated, of every label; they sum to 1.
         model: "name/version" that answered.
+        calibrated_on: validation images that the probabilities are calibrated on: of fewer than 30, 99% is not worth
+            that; 0: the server does not say.
     """
 
     label: str
@@ -63,6 +65,7 @@ class Classification:
     rejected: bool | None
     probabilities: dict[str, float]
     model: str
+    calibrated_on: int = 0
 
 
 class Client:
@@ -117,7 +120,12 @@ class Client:
         asked = f"{model.partition('/')[0]}/{answer.model_version}"
         return [
             Classification(
-                c.label, c.decision, c.rejected if c.HasField("rejected") else None, dict(c.probabilities), asked
+                c.label,
+                c.decision,
+                c.rejected if c.HasField("rejected") else None,
+                dict(c.probabilities),
+                asked,
+                answer.calibrated_on,
             )
             for c in answer.classifications
         ]

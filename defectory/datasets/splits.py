@@ -3,11 +3,13 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
+from defectory.job_settings.choices import SplitName
 
-SPLIT_NAMES: tuple[Split, ...] = ("train", "validation", "test")
+SPLIT_NAMES: tuple[Split, ...] = get_args(SplitName)
 DEFAULT_SHARES = (0.6, 0.2, 0.2)
 MIN_GROUPS = 3  # of a label: one for each split
 MIN_HELD_OUT = 10  # validation images of a label: with fewer, the interval of any metric holds every answer

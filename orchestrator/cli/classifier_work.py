@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from defectory.caution import caution_of
+from defectory.job_settings.choices import ExportFormat, SplitName
 from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
@@ -153,7 +154,7 @@ def calibrate(
 
 def export(
     model: ClassifierModel,
-    format_: Annotated[str, typer.Option("--format", help="saved-model, tflite, tflite-int8 or onnx.")],
+    format_: Annotated[ExportFormat, typer.Option("--format", help="Of which other software.")],
     out: Annotated[
         str, typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files.")
     ] = "",
@@ -202,7 +203,7 @@ def export(
 def evaluate(
     model: ClassifierModel,
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[SplitName, typer.Option("--split", help="Which images of it.")] = "test",
     verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,

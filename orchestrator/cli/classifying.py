@@ -2,10 +2,11 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from defectory.caution import caution_of
 from defectory.errors import InvalidInput
 from defectory.exit_codes import EXIT_CODES
 from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
@@ -47,7 +48,7 @@ def classify(
         session(store_url(store), at=at, verbose=verbose, brief=brief) as services,
         services.step(f"classify {len(given.images)} images"),
     ):
-        version, classifications = _classified(services, asked, given.images, failed)
+        answer = _classified(services, asked, given.images, failed)
         if failed:
             services.doubt(f"{len(failed)} of {len(given.images)} images could not be classified")
     rows = [
@@ -59,10 +60,11 @@ def classify(
             "probability": c.probabilities[c.label],
             "probabilities": dict(c.probabilities),
         }
-        for image, c in classifications.items()
+        for image, c in answer.classifications.items()
     ]
+    caution = caution_of(answer.calibrated_on) if answer.calibrated_on else ""
     result = {
-        "model": model, "version": version, "count": len(rows), "classifications": rows,
+        "model": model, "version": answer.version, "count": len(rows), "classifications": rows, "caution": caution,
         "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
         "left_out": given.left_out,
     }  # fmt: skip
@@ -72,6 +74,8 @@ def classify(
         sys.stderr.write(f"left out, no images by their names: {first_of(given.left_out)}\n")
     for image in (image for image in given.images if image in failed):
         sys.stderr.write(f"error: {image}: {failed[image]}\n")
+    if caution:
+        sys.stderr.write(f"note: {caution}\n")
     emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
@@ -87,17 +91,23 @@ def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
     return ({}, model) if running is None else ({"classifier": running[0]}, running[1])
 
 
-def _classified(
-    services: Session, model: str, images: list[str], failed: dict[str, str]
-) -> "tuple[str, dict[str, Classification]]":
-    """(the version that answered, image -> its classification); `failed` gets the others -> why."""
+class _Answer(NamedTuple):
+    """Of one version: image -> its classification, and how many validation images it is calibrated on; 0: none said."""
+
+    version: str
+    classifications: "dict[str, Classification]"
+    calibrated_on: int
+
+
+def _classified(services: Session, model: str, images: list[str], failed: dict[str, str]) -> _Answer:
+    """What the service says of the images; `failed` gets those that it could not classify -> why."""
     from defectory.api.classifier.v1 import classifier_pb2
     from orchestrator.cli.pictures import OF_ONE_IMAGE, blamed, calls
     from orchestrator.pipeline.methods import CLASSIFY
     from orchestrator.pipeline.progress import Report
 
     classifications: dict[str, Classification] = {}
-    version = ""
+    version, calibrated_on = "", 0
     for call in calls(images, CALL_IMAGES, CALL_BYTES, failed):
         while call:  # the service refuses a call for the first image that is none: the others are asked for again
             asked = f"{model.partition('/')[0]}/{version}" if version else model  # one version answers for all
@@ -111,8 +121,8 @@ def _classified(
                 image, failed[image] = wrong
                 del call[image]
                 continue
-            version = response.model_version
+            version, calibrated_on = response.model_version, response.calibrated_on
             classifications.update(zip(call, response.classifications, strict=True))
             break
         services.report(Report("classifying", len(classifications) + len(failed), len(images), "images"))
-    return version, classifications
+    return _Answer(version, classifications, calibrated_on)

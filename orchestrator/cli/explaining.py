@@ -12,6 +12,7 @@ import typer
 
 from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
+from defectory.job_settings.choices import SplitName
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.models import resolve
 from orchestrator.cli.options import (
@@ -53,7 +54,7 @@ def explain(
         typer.Option("--out", metavar="FILE|DIR", help="Overlay of an image (overlay.png), those of a DIR (overlays)."),
     ] = None,
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
-    split: Annotated[str, typer.Option("--split", help="Split of a dataset.")] = "test",
+    split: Annotated[SplitName, typer.Option("--split", help="Split of a dataset.")] = "test",
     *,
     how: ExplainingMany,
     verbose: Verbose = False,

@@ -67,7 +67,8 @@ class Answers:
             )
             for classification, heatmap in zip(answers, shown, strict=True):
                 classification.heatmap = heatmap
-        return pb.ClassifyResponse(classifications=answers, model_version=card.version)
+        calibrated_on = card.calibration.validation.images
+        return pb.ClassifyResponse(classifications=answers, model_version=card.version, calibrated_on=calibrated_on)
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):

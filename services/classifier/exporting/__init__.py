@@ -1,3 +1,7 @@
 """Classifiers for other software: SavedModel, TFLite and ONNX, each checked against the original."""
 
-FORMATS = "saved-model", "tflite", "tflite-int8", "onnx"  # of export.CONVERTERS, which needs TensorFlow
+from typing import get_args
+
+from defectory.job_settings.choices import ExportFormat
+
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)  # of export.CONVERTERS, which needs TensorFlow

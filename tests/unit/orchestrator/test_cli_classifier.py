@@ -202,7 +202,7 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
             )
             for image in request.images
         ]  # fmt: skip
-        return pb.ClassifyResponse(classifications=classifications, model_version="7")
+        return pb.ClassifyResponse(classifications=classifications, model_version="7", calibrated_on=9)
 
     services = recorded(monkeypatch, answer, "classifying")
     files = [tmp_path / f"{i}.png" for i in range(5)]
@@ -220,6 +220,7 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
     rows = json.loads(said(store, "classifier", "classify", "parts", str(files[1]), uris[0], "--json",
                            "--server", "line4:50052"))  # fmt: skip
     assert [row["rejected"] for row in rows["classifications"]] == [True, None]
+    assert rows["caution"].startswith("probabilities are fitted on 9 validation images, fewer than 30")
 
 
 @pytest.mark.parametrize(

@@ -512,8 +512,11 @@ class ClassifyResponse(_message.Message):
 
     CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CALIBRATED_ON_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Version of the model that answered."""
+    calibrated_on: _builtins.int
+    """Validation images that its probabilities are calibrated on, at least 1; of fewer than 30, they are not to be taken at their word."""
     @_builtins.property
     def classifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
         """One answer an image."""
@@ -523,10 +526,11 @@ class ClassifyResponse(_message.Message):
         *,
         classifications: _abc.Iterable[Global___Classification] | None = ...,
         model_version: _builtins.str = ...,
+        calibrated_on: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated_on", b"calibrated_on", "classifications", b"classifications", "model_version", b"model_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
