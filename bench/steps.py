@@ -11,11 +11,11 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.durations import durations, expected_counts, kimg_of
+from orchestrator.pipeline.durations import beside_generators, durations, expected_counts, in_all, kimg_of
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import GENERATORS, INGEST
 from orchestrator.pipeline.presets import preset
@@ -29,20 +29,30 @@ MINUTE_S = 60
 def table(store: ObjectStore, run: str) -> str:
     """The run's steps as a table in Markdown, and what they worked on in a sentence."""
     record = RunRecord(store, run)
-    rows, total = ["| step | seconds |", "|---|---|"], 0.0
+    rows, spans = ["| step | seconds |", "|---|---|"], []
     recorded = record.pipeline()
     for step in line_of(recorded.arms, recorded.edits):
         known = json.loads(store.get(f"{record.prefix}steps/{step.name}.json"))  # also one that another version wrote
-        seconds = (datetime.fromisoformat(known["finished"]) - datetime.fromisoformat(known["started"])).total_seconds()
-        total += seconds
+        span = datetime.fromisoformat(known["started"]), datetime.fromisoformat(known["finished"])
+        spans.append(span)
+        seconds = (span[1] - span[0]).total_seconds()
         if seconds >= LEAST_S:
             rows.append(f"| `{step.name}` | {seconds:.0f} |")
-    rows.append(f"| in all | {total:.0f} |")
+    rows.append(f"| in all | {_covered(spans):.0f} |")
     ingested, trained = record.step(INGEST), record.step(GENERATORS)
     images = ingested.outputs.images if ingested else 0
     generators = trained.outputs.root if trained else {}
     kimg = ", ".join(f"{generator.kimg:g} ({label})" for label, generator in generators.items()) or "none"
     return "\n".join([*rows, "", f"{images} pictures; generators were shown so many kimg: {kimg}."])
+
+
+def _covered(spans: list[tuple[datetime, datetime]]) -> float:
+    """Seconds in which something went on; what went on beside something else counts once."""
+    seconds, until = 0.0, datetime.min.replace(tzinfo=UTC)
+    for start, end in sorted(spans):
+        seconds += max(0.0, (end - max(start, until)).total_seconds())
+        until = max(until, end)
+    return seconds
 
 
 def expected_table(labels: Mapping[str, int], name: str = "quick") -> str:
@@ -59,7 +69,7 @@ def expected_table(labels: Mapping[str, int], name: str = "quick") -> str:
     trained = kimg_of(settings.generator, tuple(counts["train"]), counts["train"])
     kimg = ", ".join(f"{shown:g} kimg ({label})" for label, shown in trained.items())
     photographs = ", ".join(f"{count} {label}" for label, count in labels.items())
-    total = f"| in all | {_said(sum(seconds.values()))} |"
+    total = f"| in all | {_said(in_all(seconds, beside_generators(settings.arms)))} |"
     said = f"{sum(labels.values())} photographs ({photographs}); generators are shown {kimg}."
     return "\n".join(["| step | time |", "|---|---|", *rows, total, "", said])
 

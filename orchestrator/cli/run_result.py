@@ -38,7 +38,12 @@ def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, st
         },
         "accepted": {label: of_label.accepted for label, of_label in filtered.items()},
         "metrics": {arm.name: outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms},
-        "steps": {"ran": result.ran, "skipped": result.skipped, "seconds": result.seconds},
+        "steps": {
+            "ran": result.ran,
+            "skipped": result.skipped,
+            "seconds": result.seconds,
+            "elapsed_s": result.elapsed_s,
+        },
         "summary": reported.summary.model_dump(mode="json"),
         "report_uri": reported.report_uri,
     }
@@ -86,4 +91,5 @@ def _times(result: RunResult) -> str:
         return "none, everything was there"
     longest = sorted(result.seconds.items(), key=lambda item: -item[1])
     steps = ", ".join(f"{step} {clock(seconds)}" for step, seconds in longest if seconds >= 1)
-    return f"{clock(sum(result.seconds.values()))} in all" + (f": {steps}" if steps else "")
+    beside = " (some beside each other)" if sum(result.seconds.values()) > result.elapsed_s + 1 else ""
+    return f"{clock(result.elapsed_s)} in all" + (f": {steps}{beside}" if steps else "")

@@ -32,6 +32,7 @@ MODELS_BYTES = 300 << 20  # of a run: classifiers of every cycle, generators and
 FRAMEWORK_BYTES = 1 << 30  # TensorFlow or torch, with a network
 BYTES_A_VALUE = 130  # of a generator's training step (docs/benchmarks.md, memory of a training step)
 MOST_AT_ONCE = 4  # cycles, where nobody says how many
+BESIDE = "a generator and a classifier beside each other"
 
 
 @dataclass(frozen=True)
@@ -218,16 +219,21 @@ def of_disk(store_url: str, source: Source, settings: PipelineSettings) -> Itera
 
 
 def of_memory(settings: PipelineSettings, photographs: int, available: int | None) -> Iterator[Concern]:
-    """The largest process of the line.
+    """The largest process of the line, or those that are at work beside each other.
 
     Args:
         available: bytes; None where that cannot be known.
     """
     needed = memory_needed(settings, photographs)
-    what, bytes_ = max(needed.items(), key=lambda item: item[1])
+    what = max(("generators", "classifiers"), key=lambda alone: needed[alone])
+    if available is not None and needed[what] <= available:
+        what = BESIDE
+    bytes_ = needed[what]
     if available is not None and bytes_ > available:
+        in_parts = "--set generator.micro_batch=2 computes a batch in parts"
         mend = {
-            "generators": "--set generator.micro_batch=2 computes a batch in parts",
+            "generators": in_parts,
+            BESIDE: in_parts,
             "classifiers": "--set classifier.at_once=1 trains one cycle at a time, --set classifier.input_px=96 less",
         }[what]
         yield Concern(f"{what} need about {bytes_ / GIB:.1f} GiB of memory, and {available / GIB:.1f} are free: {mend}")
@@ -241,8 +247,13 @@ def memory_needed(settings: PipelineSettings, photographs: int) -> Mapping[str, 
     processes = settings.classifier.at_once or (
         1 if still else min(settings.classifier.cycles, MOST_AT_ONCE, os.cpu_count() or 1)
     )
-    images = photographs + 2 * settings.synthesis.quota
+    of_generator = FRAMEWORK_BYTES + BYTES_A_VALUE * batch * values_of(generator)
+
+    def of_classifiers(images: int) -> int:
+        return int(processes * (FRAMEWORK_BYTES + images * 3 * classifier["input_px"] ** 2))
+
     return {
-        "generators": FRAMEWORK_BYTES + BYTES_A_VALUE * batch * values_of(generator),
-        "classifiers": processes * (FRAMEWORK_BYTES + images * 3 * classifier["input_px"] ** 2),
+        "generators": of_generator,
+        "classifiers": of_classifiers(photographs + 2 * settings.synthesis.quota),
+        BESIDE: of_generator + of_classifiers(photographs),
     }

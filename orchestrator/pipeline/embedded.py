@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from defectory.errors import Unavailable
@@ -19,6 +21,7 @@ from defectory.ports import DEFAULT_PORTS
 from orchestrator.pipeline.bytecode import with_bytecode
 
 SERVICES = tuple(DEFAULT_PORTS)
+Answer = TypeVar("Answer")
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who asks whom while it works
 SERVING_TIMEOUT_S = 60.0  # of a service that is there, to say that it serves
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
@@ -41,12 +44,14 @@ class _Child:
     address: str = ""
     metrics_port: int = 0
     announced: threading.Event = field(default_factory=threading.Event)
+    is_serving: bool = False  # it was seen to
 
 
 class EmbeddedServices:
     """Addresses of the four services: from `DEFECTORY_<SERVICE>_ADDRESS`, else of children of this process.
 
-    Start children from one thread that lives as long as they should: the kernel ties them to it.
+    Any thread may ask. Children are started by one thread that lives as long as they do, since the kernel ties a child
+    to the thread that has started it.
 
     Args:
         store_url: the store that they all work on.
@@ -76,6 +81,8 @@ class EmbeddedServices:
         self._resume = resume
         self._environ = with_bytecode(environ)
         self._children: dict[str, _Child] = {}
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="services")
+        self._lock, self._closed = threading.Lock(), False  # of the children; no other is started any more
 
     def __enter__(self) -> Self:
         return self
@@ -89,30 +96,51 @@ class EmbeddedServices:
 
     def address(self, service: str) -> str:
         """`host:port` of the service, which is started if it must be."""
-        outside = self._environ.get(f"DEFECTORY_{service.upper()}_ADDRESS", "")
-        if outside:
+        if outside := self._address_outside(service):
             return outside
-        if service not in self._children:
-            self._start(service)
-        return self._children[service].address
+        child = self._children.get(service)
+        if child is not None and child.is_serving:
+            return child.address
+        return self._by_starter(self._started_address, service)
 
     def revive(self, service: str) -> list[str]:
         """See that the service and those that it asks are serving; the names of those that had to be started again.
 
         Raises:
-            Unavailable: one of them does not come back.
+            Unavailable: one of them does not come back, or all are being stopped.
         """
+        return self._by_starter(self._revived, service)
+
+    def _by_starter(self, call: Callable[[str], Answer], service: str) -> Answer:
+        """What a call returns that may start children; its time counts as that of who waits for it."""
+        try:
+            answer = self._starter.submit(copy_context().run, call, service)
+        except RuntimeError as error:
+            raise Unavailable(f"the {service} service is not to be had any more: all were stopped") from error
+        return answer.result()
+
+    def _started_address(self, service: str) -> str:
+        if service not in self._children:
+            self._start(service)
+        return self._children[service].address
+
+    def _revived(self, service: str) -> list[str]:
         revived = []
         for name in (*DEPENDS_ON.get(service, ()), service):
             child = self._children.get(name)
             if child is None:
-                self._await_serving(name, self.address(name), None)
+                outside = self._address_outside(name)
+                self._await_serving(name, outside or self._started_address(name), None)
             elif not self._is_well(child):
                 _stop(child.process, 0)
                 del self._children[name]
                 self._start(name)
                 revived.append(name)
         return revived
+
+    def _address_outside(self, service: str) -> str:
+        """Of a service that is no child; empty: it is to be one."""
+        return self._environ.get(f"DEFECTORY_{service.upper()}_ADDRESS", "")
 
     def status(self) -> list[tuple[str, str, int, int, bool]]:
         """(service, address, metrics port, process id, alive) of every child."""
@@ -123,12 +151,16 @@ class EmbeddedServices:
 
     def close(self) -> None:
         """Stop the children: ask all of them, then wait for each."""
-        for child in self._children.values():
+        with self._lock:
+            self._closed = True
+            children = list(self._children.values())
+        for child in children:
             if child.process.poll() is None:
                 child.process.terminate()
-        for child in self._children.values():
+        for child in children:
             _stop(child.process, self._stop_timeout_s())
         self._children.clear()
+        self._starter.shutdown(wait=False, cancel_futures=True)  # last: with its thread they would be killed
 
     def _stop_timeout_s(self) -> float:
         """How long a child may take to stop."""
@@ -156,7 +188,7 @@ class EmbeddedServices:
         arguments = ["--store", self._store_url, "--host", "127.0.0.1"]
         arguments += ["--port", str(port), "--metrics-port", str(metrics_port), "--resume", self._resume]
         for other in DEPENDS_ON.get(service, ()):
-            arguments += [f"--{other}-address", self.address(other)]
+            arguments += [f"--{other}-address", self._address_outside(other) or self._started_address(other)]
         if service == "classifier" and self._resume == "on-request":
             arguments += ["--poll-s", "0"]  # a run asks for the models it has made; loading others would take its cores
             if not self._environ.get("DEFECTORY_ENGINE"):
@@ -169,21 +201,24 @@ class EmbeddedServices:
         log_path = self._logs / f"{service}.log"
         with log_path.open("a", encoding="utf-8") as log:
             program = [sys.executable, "-m", f"services.{service}", *arguments]
-            process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.pipeline.child", str(os.getpid()), *program],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which then stops them in order
-                env=self._environ,
-            )  # fmt: skip
-        child = _Child(process)
-        self._children[service] = child
+            with self._lock:
+                if self._closed:
+                    raise Unavailable(f"the {service} service is not started any more: all are being stopped")
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "orchestrator.pipeline.child", str(os.getpid()), *program],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which then stops them in order
+                    env=self._environ,
+                )  # fmt: skip
+                child = self._children[service] = _Child(process)
         threading.Thread(target=_read_announcement, args=(child, log_path), daemon=True).start()
         try:
             self._await_start(service, child, log_path)
         except BaseException:
             _stop(process, 0)
-            del self._children[service]
+            self._children.pop(service, None)
             raise
+        child.is_serving = True
         # A restarted service keeps its port, so that those that ask it find it again.
         self._ports[service] = (int(child.address.rpartition(":")[2]), child.metrics_port)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline import pace
-from orchestrator.pipeline.durations import Duration, durations
+from orchestrator.pipeline.durations import Duration, beside_generators, durations, in_all
 from orchestrator.pipeline.outputs import GENERATORS, Counts
 from orchestrator.pipeline.plan import Decision
 from orchestrator.pipeline.settings import PipelineSettings
@@ -23,17 +23,19 @@ class Estimate:
         unknown: steps that will run and of which nothing is known.
         known_by: in words.
         slowed: how many times as long it takes while others' work on this machine goes on as now; at least 1.
+        beside: steps that go on while the generators are trained.
     """
 
     seconds: dict[str, float]
     unknown: list[str]
     known_by: str
     slowed: float = 1.0
+    beside: tuple[str, ...] = ()
 
     @property
     def total_s(self) -> float:
         """Of what is known."""
-        return sum(self.seconds.values())
+        return in_all(self.seconds, self.beside)
 
 
 def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, plan: Sequence[Decision]) -> Estimate:
@@ -57,7 +59,8 @@ def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, pla
     ours = [step for step in seconds if step in factors]
     known_by = _known_by(ours, [step for step in seconds if step not in factors])
     unknown = [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()]
-    return Estimate(seconds, unknown, known_by, 1.0 if pace.addresses() else pace.slowed())
+    slowed = 1.0 if pace.addresses() else pace.slowed()
+    return Estimate(seconds, unknown, known_by, slowed, beside_generators(settings.arms))
 
 
 def _computed_elsewhere(step: str, settings: PipelineSettings) -> bool:

@@ -68,7 +68,14 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
         learnt = (INGEST.step, EDITS.step) if edits is not None and edits.for_generators else (INGEST.step,)
         steps += [
             Step(JUDGE, (INGEST.step, first.name), classifier_steps.judge_inputs, classifier_steps.judge, "classifier"),
-            Step(GENERATORS, learnt, synthetic_steps.generators_inputs, synthetic_steps.generators, "generator"),
+            Step(
+                GENERATORS,
+                learnt,
+                synthetic_steps.generators_inputs,
+                synthetic_steps.generators,
+                "generator",
+                beside=True,
+            ),
             Step(FILTER, judged, synthetic_steps.filter_inputs, synthetic_steps.synthesise_and_filter),
         ]
     if any(arm.trains_on == "reviewed" for arm in arms):

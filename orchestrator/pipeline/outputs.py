@@ -373,6 +373,10 @@ class Outputs:
         """Keep what a step handed on."""
         self._by_step[step] = output
 
+    def has_all(self, steps: tuple[str, ...]) -> bool:
+        """Whether each of these steps has handed on something."""
+        return self._by_step.keys() >= set(steps)
+
     def of(self, steps: tuple[str, ...]) -> "Outputs":
         """Those of some steps only."""
         return Outputs({step: self._by_step[step] for step in steps})

@@ -4,15 +4,18 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from defectory.phases import measuring
 from defectory.storage.store import ObjectStore
 from defectory.storage.timed import TimedStore
+from orchestrator.pipeline.beside import Beside
 from orchestrator.pipeline.clients import Services
 from orchestrator.pipeline.hashing import CONTRACT_VERSION
 from orchestrator.pipeline.known_inputs import KnownInputs
@@ -27,13 +30,19 @@ from orchestrator.pipeline.step import Step, StepContext, StepInputs
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run made, and what it had to do for it; seconds of the steps that ran."""
+    """What a run made, and what it had to do for it.
+
+    Attributes:
+        ran: steps, in the order in which they ended. seconds: of each.
+        elapsed_s: of all of it; less than the sum of the steps where some went on side by side.
+    """
 
     run: str
     outputs: Outputs
     ran: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    elapsed_s: float = 0.0
 
 
 def run_line(
@@ -47,7 +56,7 @@ def run_line(
     weights: str = "",
     record: RunRecord | None = None,
 ) -> RunResult:
-    """Run the steps in order.
+    """Run every step once those that it needs are done: in the line's order, some of them beside others.
 
     Args:
         record: where it is remembered what is done; None: as a run of the settings' name.
@@ -64,9 +73,23 @@ def run_line(
     if forced_steps:
         record.force(first, forced_steps)
     forced = record.forced()
-    outputs = Outputs({})
+    outputs, began = Outputs({}), time.monotonic()
     result = RunResult(settings.name, outputs)
-    for step in line:
+    waiting, beside = list(line), Beside[_Done]()
+
+    def take(name: str, done: _Done) -> None:
+        result.seconds[name] = done.seconds
+        result.ran.append(name)
+        outputs.add(name, done.outputs)
+
+    while waiting or beside.running:
+        for ended in beside.ended():
+            take(*ended)
+        step = _next(waiting, outputs)
+        if step is None:
+            take(*beside.wait())
+            continue
+        waiting.remove(step)
         upstream = outputs.of(step.needs)
         known, remembered, decision = decide(step, StepInputs(settings, weights, upstream, store), record, store.url)
         if remembered is not None:
@@ -81,11 +104,24 @@ def run_line(
             settings, weights, upstream, store, services, watched.progress, watched.warn,
             step.name, known.hash, forced.get(step.name, 0),
         )  # fmt: skip
-        own, result.seconds[step.name] = _run_step(step, context, known, record, watched)
-        outputs.add(step.name, own)
-        result.ran.append(step.name)
+        work = partial(_run_step, step, context, known, record, watched)
+        if step.beside:
+            beside.start(step.name, work)
+        else:
+            take(step.name, work())
     record.finish_run()
-    return result
+    return replace(result, elapsed_s=round(time.monotonic() - began, 1))
+
+
+class _Done(NamedTuple):
+    outputs: BaseModel
+    seconds: float
+
+
+def _next(waiting: Sequence[Step[BaseModel]], outputs: Outputs) -> Step[BaseModel] | None:
+    """The step to begin now: first those that others can go on beside; None: all wait for some that are under way."""
+    ready = [step for step in waiting if outputs.has_all(step.needs)]
+    return min(ready, key=lambda step: not step.beside, default=None)
 
 
 def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
@@ -101,7 +137,7 @@ def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:
 
 def _run_step(
     step: Step[OfStep], context: StepContext, known: KnownInputs, record: RunRecord, watched: WatchedStep
-) -> tuple[OfStep, float]:
+) -> _Done:
     """What the step made, and the seconds that it took."""
     started, clock = _now(), time.monotonic()
     with measuring() as measured:
@@ -120,7 +156,7 @@ def _run_step(
     record.finish(finished)
     seconds = round(time.monotonic() - clock, 1)
     watched.finished(seconds, in_words(outputs))
-    return outputs, seconds
+    return _Done(outputs, seconds)
 
 
 def _now() -> str:

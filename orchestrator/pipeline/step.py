@@ -63,6 +63,7 @@ class Step(Generic[OfStep]):
     inputs: Callable[[StepInputs], Inputs]  # everything that its outputs depend on
     work: Callable[[StepContext], OfStep]
     section: str = ""  # of the pipeline's settings, where its inputs `settings` are from; empty: from all
+    beside: bool = False  # it has a service to itself: steps that do not need it go on meanwhile
 
     @property
     def name(self) -> str:

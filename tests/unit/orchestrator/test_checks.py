@@ -146,6 +146,10 @@ def test_memory_names_what_needs_most_and_the_setting_that_helps() -> None:
     assert "generators need about" in concern.text
     assert "--set generator.micro_batch=2" in concern.text
     assert list(checks.of_memory(settings_of(), 300, None)) == []
+    needed = checks.memory_needed(settings_of(), 300)
+    (concern,) = checks.of_memory(settings_of(), 300, max(needed["generators"], needed["classifiers"]))
+    assert concern.text.startswith("a generator and a classifier beside each other need about")
+    assert list(checks.of_memory(settings_of(), 300, max(needed.values()))) == []
 
 
 def test_all_that_stops_it_is_said_at_once() -> None:

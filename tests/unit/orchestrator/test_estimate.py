@@ -159,3 +159,11 @@ def test_a_stores_times_are_kept_with_its_runs(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     pace.remember(store, "r", {"filter": Duration(2, 8)}, {"filter": 5.0}, pace.machine())
     assert pace.recorded(open_store(store.url), pace.machine()) == {"filter": 0.5}
+
+
+def test_what_goes_on_beside_the_generators_hardly_adds_to_the_time() -> None:
+    seconds = {"baseline": 30.0, "judge": 20.0, "generators": 100.0, "filter": 40.0}
+    said = Estimate(seconds, [], "known", beside=("baseline", "judge"))
+    assert 40 + 100 <= said.total_s <= 40 + 100 + 15
+    assert Estimate({**seconds, "generators": 10.0}, [], "known", beside=("baseline", "judge")).total_s <= 50 + 40 + 3
+    assert Estimate({"filter": 40.0}, [], "known", beside=("baseline", "judge")).total_s == 40

@@ -60,7 +60,11 @@ def result(  # type: ignore[no-untyped-def]
 
 def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_type_next() -> None:
     seconds = {"ingest": 0.4, "baseline": 62.0, "generators": 3700.0}
-    lines = in_words(result(0.5, 0.75, "helped", ran=list(seconds), seconds=seconds), SETTINGS, "").strip().splitlines()
+    lines = (
+        in_words(result(0.5, 0.75, "helped", ran=list(seconds), seconds=seconds, elapsed_s=3762.4), SETTINGS, "")
+        .strip()
+        .splitlines()
+    )
     assert lines == [
         "Both passed 4 of 4.",
         "macro-F1 on the test split, mean over all trainings of an arm: real only 0.500, real + synthetic 0.750",
@@ -92,3 +96,9 @@ def test_the_next_commands_are_of_an_arm_that_helped_or_the_first_and_can_be_typ
             parser = parser.commands[words.pop(0)]
         assert not hasattr(parser, "commands"), "it is a command, no group of them"
         parser.make_context(parser.name, words)  # which refuses options and words that it does not know
+
+
+def test_a_time_that_is_less_than_the_sum_of_the_steps_says_why() -> None:
+    seconds = {"baseline": 62.0, "generators": 100.0}
+    said = in_words(result(0.5, 0.75, ran=list(seconds), seconds=seconds, elapsed_s=101.0), SETTINGS, "")
+    assert "time: 1:41 in all: generators 1:40, baseline 1:02 (some beside each other)" in said
