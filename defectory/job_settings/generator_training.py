@@ -9,6 +9,7 @@ from defectory.job_settings.rendering import Arithmetic
 
 SMALLEST_PX, LARGEST_PX = 8, 1024  # side of an image
 SMALLEST_KIMG, LARGEST_KIMG = 1e-3, 100_000  # the smallest is one image
+DENSEST_KIMG = 0.5  # between snapshots, where nobody asks for more: to look at one takes as long as hundreds of images
 LARGEST_WEIGHT = 1e38  # of a loss's term: what single precision holds
 P_LIMIT = 0.8  # of an augmentation: beyond, it leaks into what is generated (arXiv:2006.06676, section 2.3, figure 4)
 MIN_MEASURED = 10  # images, as many as the metrics want at least
@@ -117,7 +118,7 @@ class LearningSettings(JobSettings):
         0, ge=0, le=16, description="highest resolutions of D that stay as the initial model has them"
     )
     snapshot_kimg: Annotated[float, ZeroOr(SMALLEST_KIMG, LARGEST_KIMG)] = Field(
-        0.0, description="thousands of images between checkpoints and sample sheets; 0: kimg / 10"
+        0.0, description="thousands of images between checkpoints and sample sheets; 0: kimg / 10, at least 0.5"
     )
     keep_checkpoints: int = Field(2, ge=1, le=100, description="newest checkpoints that stay; one may be found broken")
     measured_images: Annotated[int, ZeroOr(MIN_MEASURED, 10_000)] = Field(
@@ -162,3 +163,8 @@ class GeneratorTraining(ShapeSettings, Arithmetic, LearningSettings):  # the las
         """
         shaped = any(getattr(self, name) is not None for name in ShapeSettings.model_fields)
         return "" if shaped or self.config != "small" else STARTER
+
+
+def usual_snapshot_kimg(kimg: float) -> float:
+    """Thousands of images between the snapshots of a training: a tenth of it, not too few, and no more than it has."""
+    return max(kimg / 10, min(DENSEST_KIMG, kimg))

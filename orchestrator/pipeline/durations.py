@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.job_settings.classifier_recipes import BASE_PX, cooked
-from defectory.job_settings.generator_training import SMALL_KIMG, STARTER
+from defectory.job_settings.generator_training import SMALL_KIMG, STARTER, usual_snapshot_kimg
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import EXPLAIN, FILTER, GENERATORS, INGEST, JUDGE, REPORT, Counts, evaluated, trained
 from orchestrator.pipeline.settings import ClassifierSettings, GeneratorSettings, PipelineSettings
@@ -24,7 +24,7 @@ CHANNEL_MAX = 512
 TORCH_S, TENSORFLOW_S = 5.0, 8.0  # to start a worker
 EVALUATE_S = 4.0  # a network is built, and its curves are drawn
 MADE = 3.0  # synthetic images for each that is accepted, of generators that were trained for minutes
-SNAPSHOTS, SNAPSHOT_IMAGE_S = 10, 0.012  # a training's; an image that is made and measured
+SNAPSHOT_IMAGE_S = 0.012  # an image that is made and measured
 EMBED_S = 0.008  # an image through MobileNetV2 of width 1 at 224 px
 TOP_SHARE = 0.5  # of the base's work that is behind its frozen stem
 LEARN = 3  # learning from an image, in multiples of looking at it
@@ -132,7 +132,7 @@ def kimg_of(generator: GeneratorSettings, labels: tuple[str, ...], train: Mappin
 def _generators(generator: GeneratorSettings, trainings: list[float]) -> Duration:
     shown = sum(trainings) * 1000
     image = _image(generator, TRAIN_VALUE_S, TRAIN_MAC_S)
-    snapshots = sum(kimg / generator.snapshot_kimg if generator.snapshot_kimg else SNAPSHOTS for kimg in trainings)
+    snapshots = sum(kimg / (generator.snapshot_kimg or usual_snapshot_kimg(kimg)) for kimg in trainings if kimg)
     beside = len(trainings) * TORCH_S + snapshots * generator.measured_images * SNAPSHOT_IMAGE_S
     return Duration(image.values_s * shown + beside, image.macs_s * shown)
 

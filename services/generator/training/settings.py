@@ -14,6 +14,7 @@ from defectory.job_settings.generator_training import (
     GeneratorTraining,
     LearningSettings,
     ShapeSettings,
+    usual_snapshot_kimg,
 )
 from defectory.job_settings.rendering import Arithmetic
 from defectory.validation import validated
@@ -94,7 +95,7 @@ def resolve(
     kimg = asked.kimg or defaults["kimg"]
     learning = {name: value for name, value in (defaults | given).items() if name not in Architecture.model_fields}
     learning |= {
-        "snapshot_kimg": asked.snapshot_kimg or max(kimg / 10, SMALLEST_KIMG),
+        "snapshot_kimg": asked.snapshot_kimg or usual_snapshot_kimg(kimg),
         # 500 is the paper's; a training shorter than that would never reach the p that it needs. Below 100 p outruns
         # what the discriminator can answer and ends at its limit.
         "augment_kimg": 100.0 if initial else min(500.0, max(kimg, 100.0)),

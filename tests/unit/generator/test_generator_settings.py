@@ -87,3 +87,9 @@ def test_widths_are_those_of_the_initial_model_unless_given() -> None:
 )
 def test_a_training_starts_from_the_starter_unless_it_is_of_another_network(values: dict, start: str) -> None:
     assert GeneratorTraining(**values).recommended_start == start
+
+
+@pytest.mark.parametrize(("kimg", "between"), [(0.2, 0.2), (1, 0.5), (5, 0.5), (8, 0.8), (300, 30)])
+def test_snapshots_are_not_looked_at_more_often_than_they_are_worth(kimg: float, between: float) -> None:
+    assert resolve({"kimg": kimg}, size_px=64, channels=3).snapshot_kimg == pytest.approx(between)
+    assert resolve({"kimg": kimg, "snapshot_kimg": 0.1}, size_px=64, channels=3).snapshot_kimg == 0.1
