@@ -15,6 +15,7 @@ from services.classifier.model import TOP_FROM, Network, build, build_top, compi
 from services.classifier.settings import TrainingSettings
 from services.classifier.standing import standing_base
 from services.classifier.training.augment import apply_moves
+from services.classifier.training.fused_adam import FusedAdam
 from services.classifier.training.moves import Moves
 
 EVALUATION_BATCH = 128
@@ -45,9 +46,9 @@ class Trainer:
         self._keeps_statistics = settings.initial_weights != "random"
         self.network: Network = build(architecture, keeps_statistics=self._keeps_statistics)
         _choose_trainable(self.network, settings.trainable_base)
-        self._head_optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self._head_optimizer = FusedAdam(settings.learning_rate)
         self._head_optimizer.build(self.network.top.trainable_variables)
-        self._base_optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self._base_optimizer = FusedAdam(settings.learning_rate)
         self._base_optimizer.build(self.network.base.trainable_variables)
         self._fresh_optimizers = [v.numpy() for v in self._optimizer_variables()]
         self._class_weights = tf.constant(class_weights, tf.float32)
