@@ -17,6 +17,7 @@ from services.classifier.features import AS_IT_IS, Base, features_of
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.moves import View
 from services.classifier.training.schedule import Schedule
+from services.classifier.training.threads import train_on_one_thread
 from services.classifier.training.trainer import Trainer
 from services.classifier.weights import load_base
 
@@ -58,13 +59,16 @@ def prepare(
         dropout=settings.dropout,
         l2=settings.l2,
     )
+    schedule = Schedule(settings, len(lines))
+    if schedule.embeds(settings.epochs - 1):
+        train_on_one_thread()
     trainer = Trainer(architecture, settings, class_weights(lines, labels, settings.class_balance))
     preprocessing = Preprocessing.of(lines, settings.input_px, settings.square_px)
     if settings.initial_weights == "random":
         parts, skipped = _pixels(store, lines, labels, settings, preprocessing)
         return Prepared(trainer, parts, skipped, "random", "", preprocessing)
     initial_weights = load_base(trainer.network, settings.width_multiplier, settings.initial_weights, sources)
-    base, schedule = trainer.keep_base(), Schedule(settings, len(lines))
+    base = trainer.keep_base()
     if schedule.embeds(settings.epochs - 1):
         parts, skipped = _features(store, lines, labels, base, preprocessing, schedule.drawn_from, report)
     else:

@@ -31,7 +31,6 @@ from services.classifier.training.measurement import mean_and_interval
 from services.classifier.training.preparation import hold_to_base, prepare
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.side_by_side import Plan, cycles_at_once, run_cycles
-from services.classifier.training.threads import train_on_one_thread
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, epochs done, epochs in all, measurements
 
@@ -67,8 +66,6 @@ def train(
     count, images = cycles.cycles, sum(line.split == "train" for line in lines)
     at_once = cycles.at_once or cycles_at_once(settings, images, count)
     total = count * settings.epochs
-    if Schedule(settings, images).embeds(settings.epochs - 1):
-        train_on_one_thread()
     report("reading images", 0, total, {})
     done = [0] * count
 
