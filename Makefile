@@ -46,6 +46,11 @@ FUZZ_SECONDS := 60
 fuzz: develop  ## changed files, random bytes and random messages at whatever reads those of others
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz
 
+# CHAOS_TRIES: runs of each fault, of minutes each.
+CHAOS_TRIES := 3
+chaos: develop  ## a small line through kills, faults of the store, a full disk and damaged objects; prints what was lost
+	$(BIN)/python -m tests.chaos --tries $(CHAOS_TRIES)
+
 edit-test: install  ## edits by hand through the real GIMP and Krita, where they may be installed
 	tests/e2e/editors.sh
 	$(BIN)/python -m pytest tests/e2e/test_real_editors.py
