@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install develop proto client lint browser promtool test slow edit-test demo docs
+.PHONY: install develop proto client lint browser promtool test slow fuzz chaos edit-test demo docs
 
 install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
@@ -40,6 +40,16 @@ test: lint browser promtool  ## all but those that take half a minute and more
 
 slow: develop browser  ## and those
 	$(TESTS) -m slow
+
+# FUZZ_SECONDS: of each kind of file, and of each service's calls.
+FUZZ_SECONDS := 60
+fuzz: develop  ## changed files, random bytes and random messages at whatever reads those of others
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz
+
+# CHAOS_TRIES: runs of each fault, of minutes each.
+CHAOS_TRIES := 3
+chaos: develop  ## a small line through kills, faults of the store, a full disk and damaged objects; prints what was lost
+	$(BIN)/python -m tests.chaos --tries $(CHAOS_TRIES)
 
 edit-test: install  ## edits by hand through the real GIMP and Krita, where they may be installed
 	tests/e2e/editors.sh

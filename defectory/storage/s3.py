@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import random
 import re
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -31,6 +33,7 @@ from defectory.storage.whole_file import whole_file
 MD5_ETAG = re.compile(r"[0-9a-f]{32}")
 NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
+CUTS = 4  # answers to one read that may end too early; those that never come are urllib3's to ask for again
 EXHAUSTED = {"XMinioStorageFull", "QuotaExceeded", "EntityTooLarge", "InsufficientStorage"}
 
 
@@ -78,30 +81,35 @@ class S3Store(Rooted):
 
     def get(self, key: str) -> bytes:
         """Read a whole object; Corrupted when it is not what the server says it is."""
-        with self._errors(key):
-            response = self._client.get_object(self._bucket, self._name(key))
-            try:
-                data = response.read()
-            finally:
-                response.close()
-                response.release_conn()
-        self._verify(key, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data), response.headers)
-        return data
+        return b"".join(self.stream(key))
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """Read an object piece by piece; Corrupted at the end when it is not what the server says it is."""
-        digest, size = hashlib.md5(usedforsecurity=False), 0
+        """Read an object piece by piece; Corrupted at the end when it is not what the server says it is.
+
+        An answer that is cut off is gone on with behind what has arrived, as long as the object is the same.
+        """
+        digest, size, headers, cuts = hashlib.md5(usedforsecurity=False), 0, dict[str, str](), 0
         with self._errors(key):
-            response = self._client.get_object(self._bucket, self._name(key))
-            try:
-                for chunk in response.stream(CHUNK_BYTES):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    yield chunk
-            finally:
-                response.close()
-                response.release_conn()
-        self._verify(key, digest.hexdigest(), size, response.headers)
+            while True:
+                response = self._client.get_object(self._bucket, self._name(key), offset=size)
+                headers = headers or dict(response.headers)
+                try:
+                    if response.headers.get("ETag") != headers.get("ETag"):
+                        raise Unavailable(f"{self.uri(key)} was written anew while it was read; read it again")
+                    for chunk in response.stream(CHUNK_BYTES):
+                        digest.update(chunk)
+                        size += len(chunk)
+                        yield chunk
+                    break
+                except urllib3.exceptions.HTTPError:
+                    cuts += 1
+                    if cuts > CUTS:
+                        raise
+                    time.sleep(random.uniform(0.1, 0.2) * 2**cuts)
+                finally:
+                    response.close()
+                    response.release_conn()
+        self._verify(key, digest.hexdigest(), size, headers)
 
     def get_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears only when it is whole."""

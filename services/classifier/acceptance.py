@@ -10,7 +10,7 @@ from defectory.statistics import rate_interval
 from services.classifier.calibration import expected_calibration_error, fit_temperature
 from services.classifier.card import Calibration, CalibrationError, OperatingPoint, Rate, Rates
 from services.classifier.data import Part, own_images
-from services.classifier.decision import calibrated, defect_probability
+from services.classifier.decision import DOUBT, calibrated, defect_probability
 from services.classifier.operating_point import choose_threshold, errors_at
 from services.classifier.target import Target
 
@@ -34,11 +34,13 @@ def answers_of(part: Part, probabilities: np.ndarray) -> Answers:
 def calibrate(validation: Answers, test: Answers) -> Calibration:
     """The temperature that fits validation, with its calibration errors."""
     temperature = fit_temperature(validation.labels, validation.probabilities)
+    most_probable = calibrated(validation.probabilities, temperature).max(axis=1)
     return Calibration(
         temperature=temperature,
         validation=calibration_error(validation, temperature),
         test=calibration_error(test, temperature) if len(test.labels) else None,
         caution=caution_of(len(validation.labels)),
+        doubtful=float((most_probable <= DOUBT).mean()),
     )
 
 

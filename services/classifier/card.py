@@ -106,6 +106,7 @@ class Calibration(_Part):
     validation: CalibrationError
     test: CalibrationError | None  # None: no test images; like all of a test set's figures without grown copies
     caution: str = ""  # why its probabilities are worth little; empty: they were fitted on enough images
+    doubtful: float | None = Field(None, ge=0, le=1)  # share of validation's answers; None: made before it was counted
 
 
 class Rate(_Part):
@@ -176,6 +177,22 @@ class Golden(_Part):
     probabilities: tuple[tuple[float, ...], ...] = Field(min_length=4, max_length=4)  # (inputs, labels), uncalibrated
 
 
+class Spread(_Part):
+    """The mean of a number over pictures, and what one of a hundred lies below or above."""
+
+    low: float
+    mean: float
+    high: float
+
+
+class Appearance(_Part):
+    """How the training's photographs look to the network (`appearance.py`)."""
+
+    images: int = Field(ge=1)
+    brightness: Spread
+    sharpness: Spread
+
+
 class ClassifierCard(_Part):
     """A classifier: version complete once this is written."""
 
@@ -195,6 +212,7 @@ class ClassifierCard(_Part):
     settings: TrainingSettings
     lineage: Lineage
     golden: Golden | None = None  # None: made before there were any, or elsewhere
+    appearance: Appearance | None = None  # None: as there, or too few photographs
 
     @field_validator("settings", mode="before")
     @classmethod

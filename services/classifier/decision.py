@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+DOUBT = 0.7  # probability of the most probable label up to which an answer is in doubt
 TEMPERATURES = (0.05, 20.0)  # beyond them a model is certain of everything or of nothing
 TINY = 1e-30  # float32 probabilities that have sunk to 0 still have a logarithm
 

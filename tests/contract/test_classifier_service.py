@@ -93,6 +93,12 @@ def test_training_leaves_a_whole_bundle(trained: pb.Classifier, store: ObjectSto
             values = np.array([c["epochs"][c["best_epoch"] - 1][split][name] for c in metrics["cycles"]])
             assert said["mean"] == pytest.approx(values.mean()), (split, name)
             assert (said["low"], said["high"]) == (None, None), "two cycles have no interval"
+    card = json.loads(store.get(store.key(trained.card_uri)))
+    assert card["appearance"]["images"] == 12, "the readable photographs of the training split"
+    means = {name: card["appearance"][name]["mean"] for name in ("brightness", "sharpness")}
+    assert 150 < means["brightness"] < 185  # grain of 150 to 219, and in half of them a dark ninth
+    assert means["sharpness"] > 30  # neighbours that know nothing of each other
+    assert 0 <= card["calibration"]["doubtful"] <= 1
     assert list(trained.labels) == ["defect", "good"]
     assert stub.GetClassifier(pb.GetClassifierRequest(model="judge")).classifier == trained
     assert trained in stub.ListClassifiers(pb.ListClassifiersRequest()).classifiers

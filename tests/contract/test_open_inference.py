@@ -295,6 +295,11 @@ def test_metrics_tell_what_was_done(stub, service: Service, store: ObjectStore) 
     assert grown(f"defectory_inference_compute_seconds_count{version}") == batches
     assert grown(f"defectory_inference_batch_images_sum{version}") == 3
     assert after["defectory_inference_queue_images"] == 0
+    for look in ("brightness", "sharpness"):
+        assert grown(f"defectory_inference_{look}_count{version}") == 3
+        unusual = f'defectory_inference_unusual_images_total{{model="parts",version="2",what="{look}"}}'
+        assert after[unusual] == 0, "the card says nothing of its training's photographs"
+    assert after[f"defectory_model_doubtful_expected{version}"] == 0.1
     calls = "/inference.GRPCInferenceService/ModelInfer"
     for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND"):
         assert grown(f'defectory_grpc_calls_total{{code="{code}",method="{calls}"}}') == 1, code

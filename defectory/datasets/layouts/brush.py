@@ -41,6 +41,8 @@ class Brush:
 
 def _words(runs: Sequence[int], count: int) -> np.ndarray:
     """The words, (count,). ValueError where the bytes hold another number of them, or end too early."""
+    if not isinstance(runs, Sequence):
+        raise TypeError("its run lengths are no list")  # of one number bytes() would make as many zeros
     bits = _Bits(bytes(runs))
     if (own := bits.read(32)) != count:
         raise ValueError(f"it holds {own} numbers where its picture has {count}")

@@ -18,7 +18,10 @@ def labels_of(value: Any, where: str) -> tuple[str, ...]:
     Raises:
         InvalidInput: it is nothing of this; names where it stands.
     """
-    names = [name.strip() for name in _names(value, where)]
+    try:
+        names = [name.strip() for name in _names(value, where)]
+    except RecursionError as error:
+        raise InvalidInput(f"{where}: its lists lie too deep in each other; use one list of texts") from error
     return tuple(dict.fromkeys(name for name in names if is_no_label(name) != "nothing"))
 
 
@@ -37,7 +40,7 @@ def _names(value: Any, where: str) -> list[str]:
 def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{where}: {text[:80]!r} begins like JSON and is none ({error}); use a text, or a list of texts in JSON"
         ) from error

@@ -14,6 +14,7 @@ from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.roboflow import photograph_of
 from defectory.datasets.layouts.source import Choices, Layout, LeftOut, Source
 from defectory.datasets.layouts.tree import Tree
+from defectory.datasets.layouts.written import written_by
 from defectory.datasets.manifest_line import Split
 from defectory.errors import InvalidInput
 
@@ -67,6 +68,9 @@ def _read(tree: Tree, choices: Choices) -> Source:
     return Source(tree.root, COCO.name, read.files, left_out=(*read.left_out, *panoptic), notes=tuple(notes))
 
 
+_RIGHT = "every image needs id and file_name, every annotation image_id and the category_id of a category"
+
+
 def _images(
     tree: Tree, name: str, pictures: Pictures
 ) -> Iterator[tuple[str, bool, Split, list[tuple[str, Outline | None]]]]:
@@ -76,7 +80,7 @@ def _images(
     stem = PurePosixPath(name).stem.rsplit("_", 1)[-1]
     beside = str(PurePosixPath(name).parent)
     folders = [f"images/{stem}", stem, "images", "data", *([] if beside == "." else [beside])]
-    try:
+    with written_by("COCO", name, _RIGHT):
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         annotations: dict[Any, list[tuple[str, Outline | None]]] = defaultdict(list)
         sizes = {
@@ -91,11 +95,6 @@ def _images(
             given = str(image["file_name"])
             path = pictures.find(given, f"{name}, image {image['id']}", folders)
             yield path or given, bool(path), split, annotations[image["id"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"{name} is not as COCO's format says: {type(error).__name__} {error}; every image needs id and"
-            " file_name, every annotation image_id and the category_id of a category"
-        ) from error
 
 
 def _outline(name: str, annotation: Mapping[str, Any], sizes: Mapping[Any, tuple[int, int]]) -> Outline | None:

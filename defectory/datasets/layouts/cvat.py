@@ -12,8 +12,9 @@ from defectory.datasets.layouts.names import SPLITS
 from defectory.datasets.layouts.polygons import Outline, ellipse
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
+from defectory.datasets.layouts.written import written_by
 from defectory.datasets.layouts.xml_file import read_xml
-from defectory.errors import InvalidInput
+from defectory.imaging import MAX_PIXELS
 
 _PARTS = ("polygon", "mask", "box", "polyline", "points", "ellipse", "cuboid")
 
@@ -41,7 +42,7 @@ def _read(tree: Tree, choices: Choices) -> Source:
 
 
 def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
-    try:
+    with written_by("CVAT", name):
         for image in read_xml(tree, name).iter("image"):
             given = image.attrib["name"]
             path = pictures.find(given, f"{name}, image {image.get('id', given)}", ("images",))
@@ -53,8 +54,6 @@ def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
             outlines = [Outline(name, drawn, size) for part in parts if (drawn := _segmentation(part, size))]
             split = SPLITS.get(subset.lower(), "none")
             yield Entry(path or given, tuple(labels), split, masks=tuple(outlines), is_there=bool(path))
-    except (KeyError, ValueError) as error:
-        raise InvalidInput(f"{name} is not as CVAT writes it: {type(error).__name__} {error}") from error
 
 
 def _segmentation(part: ElementTree.Element, size: tuple[int, int]) -> object:
@@ -70,6 +69,8 @@ def _segmentation(part: ElementTree.Element, size: tuple[int, int]) -> object:
     width, height = int(part.attrib["width"]), int(part.attrib["height"])
     left, top = int(part.attrib["left"]), int(part.attrib["top"])
     runs = [int(run) for run in part.attrib["rle"].split(",")]
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(f"its picture has {size[0]}x{size[1]} pixels, more than the {MAX_PIXELS} allowed")
     if sum(runs) != width * height or left < 0 or top < 0 or left + width > size[0] or top + height > size[1]:
         raise ValueError(f"a mask of {width}x{height} at {left}, {top} does not fit its picture or its run lengths")
     pixels = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)

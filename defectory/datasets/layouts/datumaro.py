@@ -11,7 +11,7 @@ from defectory.datasets.layouts.names import SPLITS
 from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.source import Choices, Layout, Source
 from defectory.datasets.layouts.tree import Tree
-from defectory.errors import InvalidInput
+from defectory.datasets.layouts.written import written_by
 
 
 def _files(tree: Tree) -> list[str]:
@@ -37,7 +37,7 @@ def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
     content = read_json(tree, name)
     subset = PurePosixPath(name).stem
     split = SPLITS.get(subset.lower(), "none")
-    try:
+    with written_by("Datumaro", name):
         names = [str(label["name"]) for label in content["categories"]["label"]["labels"]]
         for item in content["items"]:
             given = str((item.get("image") or {}).get("path") or item["id"])
@@ -48,8 +48,6 @@ def _entries(tree: Tree, name: str, pictures: Pictures) -> Iterator[Entry]:
             labels = dict.fromkeys(names[one["label_id"]] for one in said if one.get("label_id") is not None)
             outlines = [Outline(name, drawn, (width, height)) for one in said if (drawn := _segmentation(one))]
             yield Entry(path or given, tuple(labels), split, masks=tuple(outlines), is_there=bool(path))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InvalidInput(f"{name} is not as Datumaro writes it: {type(error).__name__} {error}") from error
 
 
 def _segmentation(annotation: Mapping[str, Any]) -> Any:

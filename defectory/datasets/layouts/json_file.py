@@ -27,7 +27,7 @@ def read_json(tree: Tree, path: str) -> Any:
     if path not in tree.documents:
         try:
             tree.documents[path] = json.loads(tree.text(path).decode("utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput(f"{path} is not JSON: {error}") from error
     return tree.documents[path]
 

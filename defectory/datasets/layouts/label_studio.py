@@ -13,6 +13,7 @@ from defectory.datasets.layouts.locating import Pictures
 from defectory.datasets.layouts.polygons import Outline, ellipse
 from defectory.datasets.layouts.source import Choices, Layout, MaskSource, Source
 from defectory.datasets.layouts.tree import Tree, is_picture
+from defectory.datasets.layouts.written import written_by
 from defectory.errors import InvalidInput
 
 _UPLOADED = re.compile("[0-9a-f]{8}-(?=.)")  # what the server puts before the name of a picture that it was given
@@ -69,6 +70,11 @@ def _entries(task: Any, where: str, pictures: Pictures) -> Iterator[Entry]:
     """What everyone who annotated a task says; skipped annotations count as none."""
     if not isinstance(task, dict):
         raise InvalidInput(f"{where} is no object; export the project as JSON or JSON-MIN")
+    with written_by("Label Studio", where):
+        yield from _entries_of(task, where, pictures)
+
+
+def _entries_of(task: Mapping[str, Any], where: str, pictures: Pictures) -> Iterator[Entry]:
     whole = "annotations" in task
     name = _picture(task["data"] if whole else task, where)
     path = uploaded(pictures, name, where)
@@ -113,10 +119,7 @@ def _together(chosen: Sequence[Any], parts: Sequence[Mapping[str, Any]], where: 
     labels = dict.fromkeys(
         label for value in (*chosen, *(part[_drawn_with(part)] for part in parts)) for label in labels_of(value, where)
     )
-    try:
-        return tuple(labels), tuple(mask for part in parts if (mask := _mask(part, where)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{where} is not as Label Studio writes it: {type(error).__name__} {error}") from error
+    return tuple(labels), tuple(mask for part in parts if (mask := _mask(part, where)))
 
 
 def _drawn_with(part: Any) -> str:

@@ -30,25 +30,38 @@ class Outline:
             raise InvalidInput(
                 f"{self.path} says that the picture is {self.size[0]}x{self.size[1]}, and it is {width}x{height}"
             )
-        from pycocotools import mask as coco
-
         try:
-            runs = self.segmentation
-            if isinstance(runs, list):
-                runs = coco.frPyObjects(runs, height, width)
-            elif isinstance(runs["counts"], list):
-                if min(runs["counts"]) < 0 or sum(runs["counts"]) != height * width:
-                    raise ValueError(f"its counts are not those of {width}x{height} pixels")
-                runs = [coco.frPyObjects(runs, *runs["size"])]
-            else:
-                runs = [runs]
-            pixels = reduce(np.maximum, [coco.decode(run) for run in runs])
+            pixels = _drawn(self.segmentation, width, height)
         except Exception as error:  # a parser fed with foreign values can raise anything
             raise InvalidInput(f"{self.path} holds a segmentation that cannot be read: {error}") from error
-        if pixels.shape != (height, width):
-            own = f"{pixels.shape[1]}x{pixels.shape[0]}"
-            raise InvalidInput(f"{self.path} holds run lengths of {own}, and the picture is {width}x{height}")
         return Image.fromarray(pixels * np.uint8(255))
+
+
+def _drawn(segmentation: Any, width: int, height: int) -> np.ndarray:
+    """uint8 (H, W), 1 for faulty. ValueError and others where the values are not what they should be.
+
+    pycocotools reserves memory by sizes and corners as it is given them, and checks neither: those far outside of the
+    picture end the process.
+    """
+    from pycocotools import mask as coco
+
+    if isinstance(segmentation, list):
+        for polygon in segmentation:
+            corners, far = np.asarray(polygon, float), max(width, height)
+            if corners.ndim != 1 or not ((corners >= -far) & (corners <= 2 * far)).all():
+                raise ValueError(f"a corner lies far outside the picture of {width}x{height}, or is no number")
+        runs = coco.frPyObjects(segmentation, height, width)
+    else:
+        if list(segmentation["size"]) != [height, width]:
+            own = "x".join(str(side) for side in reversed(segmentation["size"]))
+            raise ValueError(f"its run lengths are of {own}, and the picture is {width}x{height}")
+        counts = segmentation["counts"]
+        if isinstance(counts, list):
+            if min(counts) < 0 or sum(counts) != height * width:
+                raise ValueError(f"its counts are not those of {width}x{height} pixels")
+            segmentation = coco.frPyObjects(segmentation, height, width)
+        runs = [segmentation]
+    return reduce(np.maximum, [coco.decode(run) for run in runs])
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float) -> list[float]:

@@ -1,6 +1,7 @@
 """Pascal VOC annotations: an XML file a picture, with a box and a name for every defect."""
 
 from dataclasses import dataclass
+from math import isfinite
 from xml.etree import ElementTree
 
 from defectory.datasets.layouts.boxes import Box, Boxes
@@ -41,9 +42,12 @@ def _box(item: ElementTree.Element, path: str) -> Box:
 def _number(item: ElementTree.Element, name: str, path: str, otherwise: str = "") -> float:
     text = _text(item, name, path, otherwise)
     try:
-        return float(text)
+        number = float(text)
     except ValueError as error:
         raise InvalidInput(f"{path}: <{name}> is {text!r}; it has to be a number") from error
+    if not isfinite(number):
+        raise InvalidInput(f"{path}: <{name}> is {text!r}; it has to be a number")
+    return number
 
 
 def _text(item: ElementTree.Element, name: str, path: str, otherwise: str = "") -> str:

@@ -5,6 +5,7 @@ from services.classifier.bundle import read_bundle
 from services.classifier.golden import check_golden
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import by
+from services.classifier.serving.drift import Watch
 from services.classifier.serving.engine import EngineName, check_engine, make_engine, reference
 from services.classifier.serving.registry import Served
 
@@ -28,4 +29,4 @@ class Loader:
         check_golden(card, answer)
         engine = make_engine(self._engine, card.architecture, weights, self._threads)
         check_engine(engine, answer, card.architecture.input_px, card.full_name)
-        return Served(card, Lane(engine, by(card.rule), card.name, card.version))
+        return Served(card, Lane(engine, by(card.rule), card.name, card.version), Watch(card))

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.classifier.decision import DOUBT
+
 _SECONDS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _MODEL = ["model", "version"]
 
@@ -30,10 +32,29 @@ BRIGHTNESS = Histogram(
     "defectory_inference_brightness", "Mean grey of an image, 0 to 255, as the network sees it.", _MODEL,
     buckets=tuple(range(10, 256, 10)),
 )  # fmt: skip
+SHARPNESS = Histogram(
+    "defectory_inference_sharpness", "Deviation of an image's Laplacian as the network sees it, % of its mean grey.",
+    _MODEL, buckets=(1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160),
+)  # fmt: skip
+UNUSUAL = Counter(
+    "defectory_inference_unusual_images_total",
+    "Images outside of what 98 of 100 of the training's photographs are; what: brightness or sharpness.",
+    [*_MODEL, "what"],
+)
+TRAINED_ON = Gauge(
+    "defectory_model_trained_on",
+    "The training's photographs; what: brightness or sharpness, bound: low (1 of 100 below), mean, high (1 above).",
+    [*_MODEL, "what", "bound"],
+)
 CONFIDENCE = Histogram(
     "defectory_inference_confidence", "Calibrated probability of an image's most probable label.", _MODEL,
-    buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
+    buckets=(0.3, 0.4, 0.5, 0.6, DOUBT, 0.8, 0.9, 0.95, 0.99, 1),
 )  # fmt: skip
+DOUBTFUL_EXPECTED = Gauge(
+    "defectory_model_doubtful_expected",
+    "Share of answers in doubt on the version's validation images; 0.1 where its card does not say.",
+    _MODEL,
+)
 
 QUEUED = Gauge("defectory_inference_queue_images", "Images that wait for a core now.")
 DROPPED = Counter(
@@ -56,6 +77,5 @@ class Timings:
         self.compute_s = COMPUTE_SECONDS.labels(model, version)
         self.encode_s = ENCODE_SECONDS.labels(model, version)
         self.batch_images = BATCH_IMAGES.labels(model, version)
-        self.brightness = BRIGHTNESS.labels(model, version)
         self.confidence = CONFIDENCE.labels(model, version)
         self.dropped_images = DROPPED.labels(model, version)

@@ -16,6 +16,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.choice import DEFAULT, absent, candidates
+from services.classifier.serving.drift import Watch
 from services.classifier.serving.listing import Files, listed
 from services.classifier.serving.metrics import LOAD_FAILURES, SERVED
 
@@ -33,6 +34,7 @@ class Served:
 
     card: ClassifierCard
     lane: Lane
+    watch: Watch
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from defectory.models import reserve_version, version_prefix
 from defectory.storage.store import ObjectStore
 from defectory.versions import installed_version
 from services.classifier.acceptance import answers_of, calibrate, draw_line
+from services.classifier.appearance import appearance_of
 from services.classifier.bundle import load_weights
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.cards import read_card, write_card
@@ -119,6 +120,7 @@ def train(
         metrics=estimates,
         settings=settings,
         lineage=lineage,
+        appearance=appearance_of(store, lines, settings.input_px, prepared.preprocessing),
         golden=record(partial(probabilities, network), prepared.preprocessing, network.model.input_shape[1]),
     )
     metrics = {

@@ -7,6 +7,7 @@ import numpy as np
 from defectory.storage import ObjectStore
 from services.classifier.cards import read_card
 from services.classifier.serving.batching import Lane
+from services.classifier.serving.drift import Watch
 from services.classifier.serving.registry import Served
 from tests.patience import PATIENT_S
 
@@ -23,7 +24,7 @@ class NoEngine:
 def served_by_nothing(store: ObjectStore, model: str) -> Served:
     """A version as a registry holds it, with an engine that answers nothing."""
     card = read_card(store, model)
-    return Served(card, Lane(NoEngine(), list, card.name, card.version))
+    return Served(card, Lane(NoEngine(), list, card.name, card.version), Watch(card))
 
 
 class HeldLoader:

@@ -18,6 +18,7 @@ from services.classifier.cards import read_card
 from services.classifier.serving.answering import FETCHERS, Answer, Answering, Source
 from services.classifier.serving.batching import Batcher, Lane
 from services.classifier.serving.decided import by
+from services.classifier.serving.drift import Watch
 from services.classifier.serving.metrics import BRIGHTNESS, CONFIDENCE
 from services.classifier.serving.registry import ModelRegistry, Served
 from tests.patience import PATIENT_S
@@ -69,7 +70,7 @@ def answering(slow: tuple[ObjectStore, threading.Event, list[str]]) -> Iterator[
 
     def load(model: str) -> Served:
         card = read_card(store, model)
-        return Served(card, Lane(NoEngine(), list, card.name, card.version))
+        return Served(card, Lane(NoEngine(), list, card.name, card.version), Watch(card))
 
     batcher = Batcher(1)
     answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
@@ -128,7 +129,7 @@ def test_large_images_are_decoded_a_few_at_once_and_keep_no_core_from_small_ones
 
     def load(model: str) -> Served:
         card = read_card(store, model)
-        return Served(card, Lane(EvenEngine(), by(card.rule), card.name, card.version))
+        return Served(card, Lane(EvenEngine(), by(card.rule), card.name, card.version), Watch(card))
 
     batcher = Batcher(1)
     answering = Answering(store, ModelRegistry(store, load, {}, 0), batcher, Admission(256))
@@ -183,7 +184,7 @@ def test_brightness_and_doubt_of_what_is_answered_are_measured() -> None:
     lane = Lane(EvenEngine(), by(card.rule), "lit", "1")
     batcher = Batcher(1)
     answering = Answering(
-        store, ModelRegistry(store, lambda _: Served(card, lane), {}, 0), batcher, Admission(256)
+        store, ModelRegistry(store, lambda _: Served(card, lane, Watch(card)), {}, 0), batcher, Admission(256)
     )  # fmt: skip
     grey = [Source("image", encode_png(np.full((40, 40, 3), value, np.uint8))) for value in (40, 60)]
     answering.images("lit", "", grey, Caller())

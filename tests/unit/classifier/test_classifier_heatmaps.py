@@ -18,6 +18,7 @@ from services.classifier.servicer import Answers
 from services.classifier.serving.answering import Answer, Source
 from services.classifier.serving.batching import Lane
 from services.classifier.serving.decided import Decided
+from services.classifier.serving.drift import Watch
 from services.classifier.serving.explainer_client import explainer_at
 from services.classifier.serving.heatmaps import MAX_HEATMAPS, Heatmaps
 from services.classifier.serving.registry import Served
@@ -177,7 +178,7 @@ def test_what_is_explained_is_the_decision() -> None:
 
     class Answering:
         def images(self, *asked: object) -> Answer:
-            return Answer(Served(card, Lane(None, list, "parts", "1")), decided)
+            return Answer(Served(card, Lane(None, list, "parts", "1"), Watch(card)), decided)
 
     class Context:
         def is_active(self) -> bool:

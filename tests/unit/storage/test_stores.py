@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,7 +17,7 @@ from defectory.errors import AlreadyExists, DefectoryError, Exhausted, InvalidIn
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.check import check_store
 from defectory.storage.parallel import parallel_get, parallel_put
-from tests.lossy_proxy import losing_answers
+from tests.faulty_proxy import WELL, Fault, losing_answers, misbehaving
 from tests.s3_servers import CREDENTIALS
 
 
@@ -187,6 +188,61 @@ def test_a_store_that_is_not_there_is_made_only_where_that_is_wanted(tmp_path: P
                 open_store(url, make=False)
         open_store(url).put("a", b"1")
         assert open_store(url, make=False).get("a") == b"1"
+
+
+def behind(endpoint: str, port: int) -> tuple[ObjectStore, ObjectStore]:
+    """A bucket on the server, and the same behind the proxy at the port."""
+    bucket = f"s3://cut-{uuid.uuid4().hex[:16]}"
+    endpoints = endpoint, f"http://127.0.0.1:{port}"
+    plain, proxied = (open_store(bucket, {**os.environ, "DEFECTORY_S3_ENDPOINT": one}) for one in endpoints)
+    return plain, proxied
+
+
+@pytest.mark.parametrize("size", [2, 100_000, (1 << 20) + 7, 3 << 20])
+def test_an_answer_that_is_cut_off_is_gone_on_with(size: int, s3_endpoint: str, tmp_path: Path) -> None:
+    content, asked = os.urandom(size), list[str]()
+
+    def fault_of(method: str, path: str) -> Fault:
+        if method != "GET" or not path.endswith("/k/a"):
+            return WELL
+        asked.append(path)
+        return Fault(cut=len(asked) % 3 != 0)  # two of three
+
+    with misbehaving(urlsplit(s3_endpoint).port or 0, fault_of) as proxy:
+        _, store = behind(s3_endpoint, proxy)
+        store.put("k/a", content)
+        assert store.get("k/a") == content
+        assert b"".join(store.stream("k/a")) == content
+        store.get_file("k/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == content
+    assert len(asked) > 3
+
+
+def test_what_is_always_cut_off_is_unavailable(s3_endpoint: str) -> None:
+    with misbehaving(urlsplit(s3_endpoint).port or 0, lambda method, _: Fault(cut=method == "GET")) as proxy:
+        plain, store = behind(s3_endpoint, proxy)
+        plain.put("k/a", b"1" * 4000)
+        with pytest.raises(Unavailable, match="k/a"):
+            store.get("k/a")
+
+
+def test_what_changed_while_it_was_read_is_not_mixed(s3_endpoint: str) -> None:
+    asked = list[str]()
+
+    def fault_of(method: str, path: str) -> Fault:
+        if method != "GET" or not path.endswith("/k/a"):
+            return WELL
+        asked.append(path)
+        if len(asked) == 2:
+            plain.put("k/a", b"2" * 4000)
+        return Fault(cut=len(asked) == 1)
+
+    with misbehaving(urlsplit(s3_endpoint).port or 0, fault_of) as proxy:
+        plain, store = behind(s3_endpoint, proxy)
+        plain.put("k/a", b"1" * 4000)
+        with pytest.raises(Unavailable, match="k/a was written anew while it was read"):
+            store.get("k/a")
+        assert store.get("k/a") == b"2" * 4000
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from defectory.datasets.layouts import read_source
+from defectory.datasets.layouts.json_file import read_json
 from defectory.datasets.layouts.polygons import Outline
 from defectory.datasets.layouts.source import Choices, Source
+from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput
 from tests.unit.datasets.layouts.drawing import left_out, photographs, rows, texts
 from tests.unit.datasets.layouts.tools import DATUMARO
@@ -95,7 +97,7 @@ def test_what_is_not_cocos_is_refused_by_its_file(tmp_path: Path) -> None:
         "annotations": [{"image_id": 1, "category_id": 7}],
     }
     texts(tmp_path, {"annotations.json": json.dumps(wrong)})
-    with pytest.raises(InvalidInput, match=r"annotations\.json is not as COCO's format says: KeyError 7"):
+    with pytest.raises(InvalidInput, match=r"annotations\.json is not as COCO writes it: KeyError 7"):
         read_source(tmp_path)
 
 
@@ -106,6 +108,46 @@ def test_what_is_not_cocos_is_refused_by_its_file(tmp_path: Path) -> None:
 def test_a_segmentation_that_cannot_be_drawn_is_an_error_of_its_file(segmentation: object) -> None:
     with pytest.raises(InvalidInput, match=r"x\.json"):
         Outline("x.json", segmentation, (20, 16)).draw(Path(), 20, 16)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([[1, 1, 50, 1, 8, 8]], "far outside the picture of 20x16"),
+        ([[1, 1, -21, 1, 8, 8]], "far outside"),
+        ([[1, 1, float("nan"), 1, 8, 8]], "no number"),
+        ({"size": [16, 21], "counts": [100, 236]}, "its run lengths are of 21x16, and the picture is 20x16"),
+        ({"size": [20, 16], "counts": "b13=000000000^5"}, "its run lengths are of 16x20"),
+    ],
+)
+def test_sizes_and_corners_are_checked_before_anything_is_drawn(segmentation: object, message: str) -> None:
+    """What draws them reserves memory by them as they are."""
+    with pytest.raises(InvalidInput, match=message):
+        Outline("x.json", segmentation, (0, 0)).draw(Path(), 20, 16)
+
+
+def test_an_outline_may_reach_a_little_beyond_its_picture() -> None:
+    drawn = np.asarray(
+        Outline("x.json", [[-4.0, -4.0, 10.0, -4.0, 10.0, 30.0, -4.0, 30.0]], (20, 16)).draw(Path(), 20, 16)
+    )
+    assert (drawn[:, :9] == 255).all()
+    assert not drawn[:, 11:].any()
+
+
+@pytest.mark.parametrize("annotations", [[7], [{"category_id": [], "image_id": 1}], 1])
+def test_a_document_of_another_shape_is_refused_by_its_file(tmp_path: Path, annotations: object) -> None:
+    photographs(tmp_path, "images/a.png")
+    odd = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [], "annotations": annotations}
+    texts(tmp_path, {"annotations.json": json.dumps(odd)})
+    with pytest.raises(InvalidInput, match=r"annotations\.json is not as COCO writes it: .*every image needs id"):
+        read_source(tmp_path)
+
+
+def test_a_document_whose_parts_lie_too_deep_is_refused_by_its_file(tmp_path: Path) -> None:
+    photographs(tmp_path, "good/a.png", "bad/b.png")
+    texts(tmp_path, {"annotations.json": "[" * 100_000})
+    with pytest.raises(InvalidInput, match=r"annotations\.json is not JSON"):
+        read_json(Tree.of(tmp_path), "annotations.json")
 
 
 def test_a_picture_of_another_size_than_its_file_says_gets_no_mask() -> None:

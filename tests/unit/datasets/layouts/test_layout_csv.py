@@ -15,7 +15,7 @@ from defectory.datasets.layouts.table import check_groups, with_groups
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput
 from defectory.storage.memory import MemoryStore
-from tests.unit.datasets.layouts.drawing import left_out, photographs
+from tests.unit.datasets.layouts.drawing import left_out, photographs, texts
 from tests.unit.datasets.layouts.tools import LABEL_STUDIO
 
 ROWS = [("image", "label"), ("a.png", "gut, schön"), ("b.png", "Löcher")]
@@ -142,3 +142,11 @@ def test_a_groups_table_is_part_of_what_is_said_first(tmp_path: Path) -> None:
     assert any(
         note.startswith(f"1 photographs stand in no row of {table}, e.g. hole/c.png") for note in summary["notes"]
     )
+
+
+def test_labels_that_lie_too_deep_are_refused_by_their_row(tmp_path: Path) -> None:
+    photographs(tmp_path, "a.png")
+    for deep in ("[" * 800 + "]" * 800, "[" * 100_000):
+        texts(tmp_path, {"table.csv": f'image,label\na.png,"{deep}"\n'})
+        with pytest.raises(InvalidInput, match=r"table\.csv, row 2: "):
+            read_source(tmp_path)

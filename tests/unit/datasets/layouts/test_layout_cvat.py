@@ -41,11 +41,16 @@ def test_an_ellipse_is_an_outline(tmp_path: Path, degrees: float) -> None:
     check_ellipse(np.asarray(mask.draw(tmp_path, 60, 40)) > 0, (31, 19.5), (17, 6), degrees)
 
 
+MASK = '<mask label="hole" rle="1,2,1" left="0" top="0" width="2" height="2"></mask>'
+LARGE = f'<image id="0" name="a.png" width="1000000" height="1000000">{MASK}</image>'
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("<annotations><meta>", "not XML"),
         ("<annotations><meta/><image/></annotations>", "not as CVAT writes it: KeyError 'name'"),
+        (f"<annotations><meta/>{LARGE}</annotations>", "more than the 100000000 allowed"),
         ('<!DOCTYPE annotations><annotations><meta></meta><image name="a.png"/></annotations>', "document type"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,3 +99,20 @@ def test_what_a_brush_painted(width: int, height: int, data: st.DataObject) -> N
             Brush("x.json", broken, (width, height)).draw(Path(), width, height)
     with pytest.raises(InvalidInput, match="painted on a picture of"):
         Brush("x.json", runs, (width, height)).draw(Path(), width + 1, height)
+
+
+@pytest.mark.parametrize("runs", [10**12, {"x": 1}, None])
+def test_run_lengths_of_a_brush_are_a_list(runs: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"cannot be read: its run lengths are no list"):
+        Brush("x.json", runs, (4, 4)).draw(Path(), 4, 4)
+
+
+@pytest.mark.parametrize(
+    "task", [{"annotations": [], "id": 1}, {"data": {"image": "a.png"}, "annotations": None, "id": 1}]
+)
+def test_a_task_of_another_shape_is_refused_by_its_number(tmp_path: Path, task: dict[str, Any]) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    good = {"id": 1, "data": {"image": "a.png"}, "annotations": []}
+    texts(tmp_path, {"export.json": json.dumps([good, task])})
+    with pytest.raises(InvalidInput, match=r"export\.json, task 2 is not as Label Studio writes it"):
+        read_source(tmp_path)

@@ -82,6 +82,15 @@ def test_what_does_not_fit_is_left_out(tmp_path: Path) -> None:
     assert not ingested(root).has_mask("train/images/crazing/crazing_3.jpg")  # annotated at another size
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999"])
+def test_numbers_of_a_box_are_numbers(tmp_path: Path, number: str) -> None:
+    root = detection(tmp_path)
+    odd = annotation(("crazing", (1, 1, 2, 2))).replace("<xmin>1</xmin>", f"<xmin>{number}</xmin>")
+    texts(root, {"train/annotations/crazing_3.xml": odd})
+    with pytest.raises(InvalidInput, match=f"<bndbox/xmin> is '{number}'; it has to be a number"):
+        read_source(root)
+
+
 def test_parts_say_what_to_give(tmp_path: Path) -> None:
     root = detection(tmp_path)
     with pytest.raises(InvalidInput, match=f"give {root}/train$"):
