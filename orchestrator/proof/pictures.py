@@ -103,6 +103,28 @@ def share_curve(proof: Proof, arms: Mapping[float, str], reference: str, primary
     return figure
 
 
+def learning_curve(proof: Proof, primary: str, few: str) -> Figure:
+    """What more photographs gain, and where the arms' gains lie on that curve: so many photographs they are worth.
+
+    Args:
+        few: name of the arm on the fewest.
+    """
+    figure, axis = _of_rows(7)
+    at = sorted(proof.curve)
+    gains = [proof.curve[photographs] for photographs in at]
+    axis.fill_between(at, [100 * x.low for x in gains], [100 * x.high for x in gains], color=REFERENCE, alpha=0.15)
+    axis.plot(at, [100 * x.value for x in gains], "o-", color=REFERENCE, label=f"photographs, more than {few}")
+    for number, (name, worth) in enumerate(proof.worth.items()):
+        gain, colour = 100 * proof.differences[name].gain.value, f"C{number % 10}"
+        axis.hlines(gain, at[0] + worth.low, at[0] + worth.high, color=colour, linewidth=2)
+        axis.plot(at[0] + worth.value, gain, "D", color=colour, label=name)
+    axis.set(xscale="log", xlabel="training photographs", ylabel=f"{primary}, points gained", xticks=at)
+    axis.set_xticklabels([f"{photographs:.0f}" for photographs in at])
+    axis.minorticks_off()
+    axis.legend(loc="upper left", frameon=False)
+    return figure
+
+
 def _colour(low: float, high: float) -> str:
     """Of a gain that lies between the two."""
     return BETTER if low > 0 else WORSE if high < 0 else REFERENCE
