@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,9 @@ class _Reader:
         self._store, self._patches = store, patches
         self._size_px, self._preprocessing = size_px, preprocessing
 
-    def blocks(self, lines: Sequence[ManifestLine], report: Callable[[int], None]) -> Any:
+    def blocks(
+        self, lines: Sequence[ManifestLine], report: Callable[[int], None]
+    ) -> Iterator[tuple[list[ManifestLine], np.ndarray]]:
         """(lines that could be read, their patches (n, P, channels)), block by block."""
         for start in range(0, len(lines), BLOCK):
             images = load_images(self._store, lines[start : start + BLOCK], self._size_px, self._preprocessing)

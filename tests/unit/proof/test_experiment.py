@@ -270,6 +270,25 @@ def test_a_trials_memory_never_sees_the_test(photographs: Path) -> None:
     assert {tuple(x.splits) for x in compared} == {("validation",)}
 
 
+def test_defects_have_generators_and_a_filter_of_their_own(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "filtered", "defects", synthesis={"quota": 10})
+    assert "defects" in carried_out(spec, services).outputs[PROOF].outcomes
+    generators = {x.name for x in services.asked if isinstance(x, generator_pb2.TrainGeneratorRequest)}
+    of_fold = {name.partition(".")[2] for name in generators if name.startswith("proof-f2.")}
+    assert of_fold == {"good", "defect"}
+    assert {name for name in generators if name.startswith("proof-f2-set.")} == {"proof-f2-set.defect"}, (
+        "good parts are photographs; without masks a defect is learned as a whole part"
+    )
+    trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, 2)}
+    labels = {
+        arm: Counter(x.label for x in read_manifest(services.store, trainings[arm].manifest_uri) if not x.is_real)
+        for arm in ("filtered", "defects")
+    }
+    assert labels == {"filtered": {"good": 10, "defect": 10}, "defects": {"defect": 10}}
+    assert len({x.settings.steps_per_epoch for x in trainings.values() if x.name.partition(".")[2] != "judge"}) == 1
+
+
 def test_what_is_pretrained_and_reviewed_is_what_the_filter_accepted(photographs: Path) -> None:
     services = Classifiers(MemoryStore())
     arms = ("real", "augmented", "more-real", "filtered", "reviewed", "pretrained")
