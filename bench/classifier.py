@@ -91,7 +91,7 @@ def _ours(url: str) -> Callable[[], None]:
     from services.classifier.card import Preprocessing
     from services.classifier.data import label_indices, load_images
     from services.classifier.settings import training_settings
-    from services.classifier.training.order import batches
+    from services.classifier.training.order import Drawable, batches
     from services.classifier.training.schedule import Schedule
     from services.classifier.training.trainer import Trainer
 
@@ -106,8 +106,7 @@ def _ours(url: str) -> Callable[[], None]:
         labels = label_indices(images.lines, ("defect", "good"))
         for epoch in range(EPOCHS):
             order = batches(
-                np.ones(len(lines), bool),
-                labels,
+                Drawable.of(lines, labels),
                 epoch=epoch,
                 steps=schedule.steps,
                 batch=BATCH,

@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-KEPT = ("scores.csv", "by_fold.csv", "gains.png", "folds.png", "cost.png", "kinds.png", "shares-1.png")
+KEPT = (
+    "scores.csv", "by_fold.csv", "worth.csv", "learning_curve.csv", "shares-1.csv",
+    "gains.png", "folds.png", "cost.png", "kinds.png", "worth.png", "shares-1.png",
+)  # fmt: skip
 PER_CENT = 100.0
 COST = "cost of 1,000 parts"
 

@@ -23,7 +23,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage import open_store
 from services.classifier.settings import training_settings
 from services.classifier.training.measurement import measure
-from services.classifier.training.order import batches
+from services.classifier.training.order import Drawable, batches
 from services.classifier.training.preparation import Prepared, prepare
 from services.classifier.training.schedule import Schedule
 
@@ -45,7 +45,7 @@ def epochs_of(prepared: Prepared, settings: Any, seed: int) -> Iterator[dict[str
     trainer, parts = prepared.trainer, prepared.parts
     layer = trainer.network.top.get_layer("normalisation")
     train = parts["train"]
-    schedule, all_of_them = Schedule(settings, len(train.lines)), np.ones(len(train.lines), bool)
+    schedule, images = Schedule(settings, len(train.lines)), Drawable.of(train.lines, train.labels)
     trainer.start_cycle(seed)
 
     def statistics() -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +54,7 @@ def epochs_of(prepared: Prepared, settings: Any, seed: int) -> Iterator[dict[str
     faster = before = statistics()
     for epoch in range(settings.epochs):
         order = batches(
-            all_of_them, train.labels, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=None,
-            seed=seed,
+            images, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=None, seed=seed,
         )  # fmt: skip
         for number, chosen in enumerate(order):
             trainer.train(

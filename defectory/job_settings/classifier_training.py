@@ -71,8 +71,16 @@ class ClassifierRecipe(JobSettings):
         None,
         ge=1e-3,
         le=1,
-        description="least share of photographs among a label's draws, the rest being edited or synthetic; labels are "
-        "then drawn in turn; 1: photographs only; absent: all images as they come",
+        description="least share of photographs among a label's draws, and among those of each kind of its defects, "
+        "the rest being edited or synthetic; labels are then drawn in turn, and kinds as often as their photographs; "
+        "1: photographs only; absent: all images as they come",
+    )
+    pretraining: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the epochs, the first ones, in which a label's edited and synthetic images alone are "
+        "drawn; in all others real_share holds, or is 1; absent: none",
     )
     synthetic_cap: int = Field(0, ge=0, le=1_000_000, description="most synthetic training images a label; 0: all")
     initial_weights: InitialWeights = Field(

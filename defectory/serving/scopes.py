@@ -31,7 +31,8 @@ _CALLS: Mapping[str, Mapping[Scope, tuple[str, ...]]] = {
         _READ: ("ListClassifiers", "GetClassifier"),
         _CLASSIFY: ("Classify",),
         _OPERATE: (
-            "TrainClassifier", "EvaluateClassifier", "ScoreImages", "CalibrateClassifier", "ExportClassifier",
+            "TrainClassifier", "EvaluateClassifier", "ScoreImages", "ScoreAnomalies", "CalibrateClassifier",
+            "ExportClassifier",
         ),
     },
     "defectory.api.filter.v1.FilterService": {_OPERATE: ("FilterImages",)},

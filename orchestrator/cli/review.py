@@ -14,7 +14,9 @@ DEFAULT_PORT = 8765
 
 
 def review(
-    name: Annotated[str, typer.Argument(metavar="RUN|DATASET", help="A run, or where there is none, a dataset.")],
+    name: Annotated[
+        str, typer.Argument(metavar="RUN|DATASET", help="A run, a fold of an experiment (tiles-f2), or else a dataset.")
+    ],
     *,
     dataset: Annotated[
         bool, typer.Option("--dataset", help="The dataset of that name, though there is a run that is called so.")

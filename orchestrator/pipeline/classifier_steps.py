@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from pydantic import JsonValue
+
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.caution import caution_of
@@ -72,10 +74,16 @@ def _trained_from(context: StepInputs, arm: ArmSettings) -> Inputs:
     return {
         "dataset": dataset.content_hash,
         "manifest": dataset.manifest_uri,
-        "settings": settings.model_dump(exclude=BESIDE),
+        "settings": _what_decides(settings),
         "steps_per_epoch": settings.steps_per_epoch or steps_per_epoch(context),
         "seed": context.settings.seed,
     }
+
+
+def _what_decides(settings: ClassifierSettings) -> dict[str, JsonValue]:
+    """A classifier's settings; without those that are newer than finished runs where nobody says them."""
+    newer = {"pretraining"} if settings.pretraining is None else set()
+    return settings.model_dump(exclude=BESIDE | newer)
 
 
 def _dataset(context: StepInputs, arm: ArmSettings) -> Dataset:
@@ -173,7 +181,7 @@ def judge_inputs(context: StepInputs) -> Inputs:
     return {
         "dataset": context.outputs[INGEST].content_hash,
         "manifest": context.outputs[INGEST].manifest_uri,
-        "settings": judges_recipe(context).model_dump(exclude=BESIDE),
+        "settings": _what_decides(judges_recipe(context)),
         "steps_per_epoch": steps_per_epoch(context),
         "seed": context.settings.seed,
         "start": {"as": first_start(context), "file": context.weights},

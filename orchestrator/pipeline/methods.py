@@ -41,6 +41,9 @@ EVALUATE_CLASSIFIER = Operation(
     classifier_pb2.EvaluateClassifierRequest,
     classifier_pb2.EvaluateClassifierResponse,
 )
+SCORE_ANOMALIES = Operation(
+    "classifier", "ScoreAnomalies", classifier_pb2.ScoreAnomaliesRequest, classifier_pb2.ScoreAnomaliesResponse
+)
 CALIBRATE_CLASSIFIER = Operation(
     "classifier",
     "CalibrateClassifier",

@@ -94,6 +94,12 @@ class EvaluatedArm(Output):
     metrics: dict[str, float]  # means over cycles
 
 
+class ScoredByMemory(Output):
+    """How far images are from good parts."""
+
+    evaluation_uris: dict[str, str]  # split -> URI, as of a classifier's evaluation
+
+
 class TrainedJudge(Model):
     """The classifier that judges synthetic images."""
 
@@ -384,6 +390,10 @@ class Outputs:
     def below(self, prefix: str) -> "Outputs":
         """Those of the steps whose names start so, under what is left of the names."""
         return Outputs({k.removeprefix(prefix): output for k, output in self._by_step.items() if k.startswith(prefix)})
+
+    def preferring(self, prefix: str) -> "Outputs":
+        """All of them, and those whose names start so also in place of what has the rest of their names."""
+        return Outputs({**self._by_step, **self.below(prefix)._by_step})
 
     def as_json(self) -> dict[str, JsonValue]:
         """step -> its output, as the record has it."""

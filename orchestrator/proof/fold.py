@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.folds import write_folds
@@ -13,11 +13,20 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.data_steps import counts
-from orchestrator.pipeline.outputs import INGEST, ArmDataset, Counts, Ingested, Key
+from orchestrator.pipeline.outputs import INGEST, ArmDataset, Counts, Ingested, Key, Output
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+from orchestrator.proof.arms import MoreReal
 from orchestrator.proof.few_shot import few_of
 from orchestrator.proof.shift import left_out, levels_of, shifted
-from orchestrator.proof.spec import ExperimentSpec
+from orchestrator.proof.spec import ExperimentSpec, FewShot
+
+
+class Photographs(Output):
+    """A number of photographs between few and all of a fold."""
+
+    manifest_uri: str
+    content_hash: str
+    counts: Counts
 
 
 class Fold(Ingested):
@@ -28,6 +37,7 @@ class Fold(Ingested):
         all_counts: split -> label -> images, of that.
         level: of the column `shift` that is tested, and left out of training; "": none.
         kinds: kind of defect, "good" for good ones -> training photographs.
+        more: photographs a kind -> the same with so many in training.
     """
 
     all_uri: str
@@ -35,6 +45,17 @@ class Fold(Ingested):
     all_counts: Counts
     kinds: dict[str, int]
     level: str = ""
+    more: dict[int, Photographs] = Field(default_factory=dict)
+
+    def photographs_of(self, arm: MoreReal) -> Photographs:
+        """What an arm on more photographs is trained on."""
+        everything = Photographs(manifest_uri=self.all_uri, content_hash=self.all_hash, counts=self.all_counts)
+        return self.more[arm.per_kind] if arm.per_kind else everything
+
+    def trained_on(self, arm: MoreReal | None) -> int:
+        """Training photographs of an arm on more of them; None: of the others."""
+        counts = self.photographs_of(arm).counts if arm else self.counts
+        return sum(counts.get("train", {}).values())
 
 
 def fold_inputs(spec: ExperimentSpec, number: int) -> Callable[[StepInputs], Inputs]:
@@ -43,10 +64,12 @@ def fold_inputs(spec: ExperimentSpec, number: int) -> Callable[[StepInputs], Inp
     def inputs(context: StepInputs) -> Inputs:
         ingested = context.outputs[INGEST]
         few = spec.few_shot.model_dump() if spec.few_shot else None
+        sizes = _sizes(spec)
+        more: Inputs = {"more": sizes} if sizes else {}
         levels = levels_of(spec)
         shift: Inputs = {"shift": {"level": left_out(levels, number), "levels": levels}} if levels else {}
         return {
-            **shift,
+            **shift, **more,
             "dataset": ingested.content_hash, "manifest": ingested.manifest_uri, "folds": spec.folds, "fold": number,
             "seed": spec.seed, "few_shot": few,
         }  # fmt: skip
@@ -77,8 +100,13 @@ def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
                 {"shift": spec.shift, "level": level},
             )
             whole = read_manifest(store, whole_uri, reading_from_environment())
-        uri = _few(store, spec, ingested.dataset, content_hash(lines), whole, whole_uri, number)
-        own = whole if uri == whole_uri else read_manifest(store, uri, reading_from_environment())
+
+        def of_few(few: FewShot | None) -> tuple[str, list[ManifestLine]]:
+            uri = _few(store, spec, few, ingested.dataset, content_hash(lines), whole, whole_uri, number)
+            return uri, whole if uri == whole_uri else read_manifest(store, uri, reading_from_environment())
+
+        uri, own = of_few(spec.few_shot)
+        more = {size: of_few(_more_of(spec.few_shot, size)) for size in _sizes(spec) if spec.few_shot}
         good = spec.good
         trained = [line for line in own if line.split == "train"]
         return Fold(
@@ -87,15 +115,30 @@ def fold(spec: ExperimentSpec, number: int) -> Callable[[StepContext], Fold]:
                 "manifest_uri": uri, "content_hash": content_hash(own), "counts": counts(own), "skipped": [],
                 "level": level, "all_uri": whole_uri, "all_hash": content_hash(whole), "all_counts": counts(whole),
                 "kinds": Counter(good if line.label == good else line.kind or line.label for line in trained),
+                "more": {
+                    size: Photographs(manifest_uri=at, content_hash=content_hash(of), counts=counts(of))
+                    for size, (at, of) in more.items()
+                },
             }
         )  # fmt: skip
 
     return work
 
 
+def _sizes(spec: ExperimentSpec) -> list[int]:
+    """Photographs a kind of the arms between few and all."""
+    return sorted({arm.per_kind for arm in spec.arms if isinstance(arm, MoreReal) and arm.per_kind})
+
+
+def _more_of(few: FewShot, per_kind: int) -> FewShot:
+    """More photographs of defects, and as many times more good ones."""
+    return few.model_copy(update={"per_kind": per_kind, "good": round(few.good * per_kind / few.per_kind)})
+
+
 def _few(
     store: ObjectStore,
     spec: ExperimentSpec,
+    few: FewShot | None,
     dataset: str,
     of_dataset: str,
     whole: list[ManifestLine],
@@ -103,13 +146,13 @@ def _few(
     number: int,
 ) -> str:
     """URI of a document that leaves few training photographs in the fold; its own where there is no such wish."""
-    if spec.few_shot is None:
+    if few is None:
         return whole_uri
     trained = [line for line in whole if line.split == "train"]
-    chosen = few_of(trained, spec.few_shot, spec.good, spec.seed)
+    chosen = few_of(trained, few, spec.good, spec.seed)
     gone = [line.file.sha256 for line in trained if line.file.sha256 not in chosen]
-    title = f"fold {number} of {spec.folds}, {spec.few_shot.per_kind} photographs a kind, {spec.few_shot.good} good"
-    settings: dict[str, JsonValue] = {**spec.few_shot.model_dump(), "seed": spec.seed, "fold": number}
+    title = f"fold {number} of {spec.folds}, {few.per_kind} photographs a kind, {few.good} good"
+    settings: dict[str, JsonValue] = {**few.model_dump(), "seed": spec.seed, "fold": number}
     return _without(store, dataset, of_dataset, gone, whole_uri, title, settings)
 
 
@@ -137,19 +180,21 @@ def _without(
     return write_once(store, document)
 
 
-def all_photographs_inputs(key: Key[Fold]) -> Callable[[StepInputs], Inputs]:
-    """The fold with all of its training photographs."""
-    return lambda context: {"dataset": context.outputs[key].all_hash, "manifest": context.outputs[key].all_uri}
+def more_photographs_inputs(arm: MoreReal, key: Key[Fold]) -> Callable[[StepInputs], Inputs]:
+    """The fold with more of its training photographs."""
+
+    def inputs(context: StepInputs) -> Inputs:
+        more = context.outputs[key].photographs_of(arm)
+        return {"dataset": more.content_hash, "manifest": more.manifest_uri}
+
+    return inputs
 
 
-def all_photographs(key: Key[Fold]) -> Callable[[StepContext], ArmDataset]:
-    """What an arm on all photographs is trained on: a document that is there already."""
+def more_photographs(arm: MoreReal, key: Key[Fold]) -> Callable[[StepContext], ArmDataset]:
+    """What an arm on more photographs is trained on: a document that is there already."""
 
     def work(context: StepContext) -> ArmDataset:
         own = context.outputs[key]
-        return ArmDataset(
-            dataset=own.dataset, manifest_uri=own.all_uri, content_hash=own.all_hash, counts=own.all_counts,
-            synthetic={},
-        )  # fmt: skip
+        return ArmDataset(dataset=own.dataset, synthetic={}, **own.photographs_of(arm).model_dump())
 
     return work

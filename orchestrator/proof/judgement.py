@@ -1,7 +1,7 @@
 """Which arms helped, by how much, and whether this experiment could tell at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from orchestrator.proof.outcomes import ArmOutcome, check_comparable
 from orchestrator.proof.resampling import REPLICATES, FoldWeights, as_observed, drawn
 from orchestrator.proof.scores import Score
 from orchestrator.proof.significance import bootstrap_p, holm, sign_flip_p
+from orchestrator.proof.worth import worth
 
 Outcome = Literal["helped", "hurt", "no benefit", "cannot tell"]
 INTERVAL = (0.025, 0.975)
@@ -46,6 +47,8 @@ class Rules:
         instrument: (an arm, the same with more real photographs): unless these two separate, nothing can be told.
         smallest_gain: difference of the primary score below which a change is worth nothing.
         controls: arms that nobody wants proven, which show what the test can tell: no comparison more because of them.
+        photographs: arm -> training photographs, of those that differ in these alone, from the fewest to the most: the
+            learning curve by which a gain is worth so many; none: nothing says.
     """
 
     primary: str
@@ -53,6 +56,7 @@ class Rules:
     instrument: tuple[str, str] | None = None
     smallest_gain: float = 0.01
     controls: frozenset[str] = frozenset()
+    photographs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Proof:
         differences: arm -> it beside the reference by the primary score; all arms but the reference.
         instrument: what more real photographs are worth by the primary score; None where no arm has them.
         can_tell: whether these separate from fewer ones.
+        curve: training photographs -> what the primary score gains by more than the fewest; none where it is not known.
+        worth: arm that contends -> how many photographs more gain as much as it does; see `worth`.
     """
 
     scores: Mapping[str, Mapping[str, Interval]]
@@ -95,6 +101,13 @@ class Proof:
     differences: Mapping[str, Difference]
     instrument: Interval | None
     can_tell: bool
+    curve: Mapping[float, Interval] = field(default_factory=dict)
+    worth: Mapping[str, Interval] = field(default_factory=dict)
+
+    @property
+    def most_worth(self) -> float:
+        """Photographs that there are more than the fewest: an arm may be worth more, which nobody can say."""
+        return max(self.curve) - min(self.curve) if self.curve else 0.0
 
 
 def judge(
@@ -110,7 +123,7 @@ def judge(
         InvalidInput: an arm or a score that the rules name is not there, or arms cannot be compared.
     """
     by_name = {arm.name: arm for arm in arms}
-    named = {rules.reference, *(rules.instrument or ())}
+    named = {rules.reference, *(rules.instrument or ()), *rules.photographs}
     if not named <= by_name.keys() or rules.primary not in scores:
         right = f"arms {', '.join(by_name)}; scores {', '.join(scores)}"
         raise InvalidInput(f"the rules name {', '.join(sorted(named))} and {rules.primary}: {right}", {"rules": right})
@@ -146,7 +159,15 @@ def judge(
             len(contenders) if arm.name in contenders else 1, sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
         )  # fmt: skip
     by_fold_of = {name: tuple(map(float, values)) for name, values in by_folds.items()}
-    return Proof(_intervals(figures), by_fold_of, _intervals(gains), differences, instrument, can_tell)
+    points = [figures[name][rules.primary] for name in rules.photographs]
+    curve = [point.less(points[0]) for point in points]
+    at = list(rules.photographs.values())
+    worths = {name: _worth(gains[name][rules.primary], curve, at) for name in contenders} if curve else {}
+    shown = {photographs: point.interval for photographs, point in zip(at, curve, strict=True)}
+    return Proof(
+        _intervals(figures), by_fold_of, _intervals(gains), differences, instrument, can_tell, shown,
+        {name: figure.interval for name, figure in worths.items()},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -170,6 +191,12 @@ class _Figure:
         """Percentiles: unlike BCa's they are there when nothing varies. All nan where no replicate has the figure."""
         low, high = np.quantile(self.known, INTERVAL) if len(self.known) else (np.nan, np.nan)
         return Interval(self.value, float(low), float(high))
+
+
+def _worth(gain: _Figure, curve: Sequence[_Figure], photographs: Sequence[float]) -> _Figure:
+    """In photographs, what an arm gains; every replicate has a curve of its own."""
+    observed = worth(np.array([gain.value]), np.array([[point.value] for point in curve]), photographs)
+    return _Figure(float(observed[0]), worth(gain.spread, np.stack([point.spread for point in curve]), photographs))
 
 
 def _intervals(figures: Mapping[str, Mapping[str, _Figure]]) -> dict[str, dict[str, Interval]]:

@@ -1,21 +1,37 @@
 """The steps of an experiment: the photographs once, then in every fold the line's own steps, then the proof."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel
 
+from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.classifier_steps import evaluate, evaluate_inputs, steps_per_epoch
 from orchestrator.pipeline.line import arm_steps, ingest_step
-from orchestrator.pipeline.outputs import INGEST, Key, OfStep, dataset_of, evaluated, trained
+from orchestrator.pipeline.outputs import (
+    FILTER,
+    GENERATORS,
+    INGEST,
+    JUDGE,
+    REVIEW,
+    Key,
+    OfStep,
+    Outputs,
+    dataset_of,
+    evaluated,
+    trained,
+)
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
-from orchestrator.proof.arms import MoreReal
-from orchestrator.proof.fold import Fold, all_photographs, all_photographs_inputs, fold, fold_inputs
-from orchestrator.proof.keys import FOLD, prefix_of, validated_by
+from orchestrator.proof.arms import Memory, MoreReal, SetDefects
+from orchestrator.proof.fold import Fold, fold, fold_inputs, more_photographs, more_photographs_inputs
+from orchestrator.proof.keys import FOLD, OF_DEFECTS, prefix_of, validated_by
+from orchestrator.proof.memory_steps import memory_step
 from orchestrator.proof.proven import PROOF, prove, prove_inputs
 from orchestrator.proof.spec import ExperimentSpec
+
+OF_A_VIEW = frozenset(key.step for key in (JUDGE, GENERATORS, FILTER, REVIEW))  # what is there once for each view
 
 
 def experiment_line(spec: ExperimentSpec) -> Line:
@@ -28,20 +44,61 @@ def experiment_line(spec: ExperimentSpec) -> Line:
 
 
 def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
-    arms = spec.pipeline.arms
-    whole = {dataset_of(arm.name).step: arm for arm in arms if isinstance(arm, MoreReal)}
-    on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
     yield Step(
         Key(prefix_of(number) + FOLD.step, Fold), (INGEST.step,), fold_inputs(spec, number), fold(spec, number), "data"
     )
-    for step in arm_steps(arms, spec.edits):
-        if step.name in whole:
-            step = replace(step, inputs=all_photographs_inputs(FOLD), work=all_photographs(FOLD), needs=(FOLD.step,))
+    arms = spec.pipeline.arms
+    trained_ones = [arm for arm in arms if not isinstance(arm, Memory)]
+    whole = {dataset_of(arm.name).step: arm for arm in arms if isinstance(arm, MoreReal)}
+    on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
+    steps = arm_steps([arm for arm in trained_ones if not isinstance(arm, SetDefects)], spec.edits)
+    for step in [*steps, *_steps_of_defects(trained_ones)]:
+        if arm := whole.get(step.name):
+            step = replace(
+                step, inputs=more_photographs_inputs(arm, FOLD), work=more_photographs(arm, FOLD), needs=(FOLD.step,)
+            )
         if step.name not in on_test:
             yield in_fold(step, number)
-    for arm in arms:
+    for arm in trained_ones:
         inputs, work = evaluate_inputs(arm, "validation"), evaluate(arm, "validation")
         yield in_fold(Step(validated_by(arm.name), (FOLD.step, trained(arm.name).step), inputs, work), number)
+    for arm in arms:
+        if isinstance(arm, Memory):
+            yield in_fold(memory_step(spec, arm), number)
+
+
+def _steps_of_defects(arms: Sequence[ArmSettings]) -> Iterator[Step[BaseModel]]:
+    """Steps of the arms on defects that are set into real parts: generators, a judge and a filter of their own."""
+    own = [arm for arm in arms if isinstance(arm, SetDefects)]
+    if own:
+        first = {trained(arms[0].name).step, evaluated(arms[0].name).step, dataset_of(arms[0].name).step}
+        yield from (_of_defects(step) for step in arm_steps([arms[0], *own]) if step.name not in first)
+
+
+def _of_defects(step: Step[OfStep]) -> Step[OfStep]:
+    """A step of the line whose generators learn defects, whatever the experiment's do."""
+
+    def seen(context: StepInputs) -> tuple[PipelineSettings, Outputs]:
+        settings, generator = context.settings, context.settings.generator.model_copy(update={"view": "defect"})
+        edits = settings.edits.model_copy(update={"for_generators": False})
+        name = settings.name if step.name not in OF_A_VIEW else f"{settings.name}-{OF_DEFECTS.rstrip('-')}"
+        changed = settings.model_copy(update={"generator": generator, "edits": edits, "name": name})
+        return changed, context.outputs.preferring(OF_DEFECTS)
+
+    def inputs(context: StepInputs) -> Inputs:
+        settings, outputs = seen(context)
+        return step.inputs(StepInputs(settings, context.weights, outputs, context.store))
+
+    def work(context: StepContext) -> OfStep:
+        settings, outputs = seen(context)
+        return step.work(replace(context, settings=settings, outputs=outputs))
+
+    needs = tuple(_in_view(name) for name in step.needs)
+    return Step(Key(_in_view(step.name), step.key.model), needs, inputs, work, step.section)
+
+
+def _in_view(step: str) -> str:
+    return OF_DEFECTS + step if step in OF_A_VIEW else step
 
 
 def in_fold(step: Step[OfStep], number: int) -> Step[OfStep]:
@@ -69,7 +126,7 @@ def _settings(context: StepInputs, number: int) -> PipelineSettings:
     if classifier.steps_per_epoch or FOLD not in outputs:
         return settings
     steps = steps_per_epoch(StepInputs(settings, context.weights, outputs, context.store))
-    if any(isinstance(arm, MoreReal) for arm in settings.arms):
-        everything = sum(outputs[FOLD].all_counts.get("train", {}).values())
-        steps = max(steps, math.ceil(everything / classifier.batch))
+    for arm in settings.arms:
+        if isinstance(arm, MoreReal):
+            steps = max(steps, math.ceil(outputs[FOLD].trained_on(arm) / classifier.batch))
     return settings.model_copy(update={"classifier": classifier.model_copy(update={"steps_per_epoch": steps})})

@@ -15,7 +15,7 @@ from defectory.storage.store import ObjectStore
 from orchestrator.proof import pictures
 from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.spec import ExperimentSpec
-from orchestrator.proof.verdict import CAUGHT, COST, Protocol, limits
+from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits
 from orchestrator.report.figures import data_uri, png, svg
 from orchestrator.report.page import flatten
 
@@ -45,6 +45,7 @@ def write_report(
         "report.html": _page(proof, protocol, verdict, drawn, list(shown.values())).encode(),
         "scores.csv": _csv(_score_rows(proof)),
         "by_fold.csv": _csv(_fold_rows(proof)),
+        **{f"{name}.csv": _csv(rows) for name, rows in _tables(proof, protocol.spec).items() if rows},
         "proof.json": _json(proof, protocol, verdict),
         **{f"{name}.png": png(figure) for name, (_, figure) in figures.items()},
     }
@@ -64,6 +65,9 @@ def _figures(proof: Proof, protocol: Protocol) -> dict[str, tuple[str, Figure]]:
     for number, arms in enumerate(share_sweeps(spec), start=1):
         title = f"The share of photographs: {', '.join(arms[share] for share in sorted(arms))}"
         figures[f"shares-{number}"] = (title, pictures.share_curve(proof, arms, spec.reference, primary))
+    if proof.curve:
+        title = "What the arms are worth in real photographs"
+        figures["worth"] = (title, pictures.learning_curve(proof, primary, spec.learning_curve[0]))
     if kinds := _kinds(proof):
         figures["kinds"] = ("What is caught of every kind", pictures.caught(proof, kinds))
     return figures
@@ -94,6 +98,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["figure"] = in_words
+    environment.filters["in_photographs"] = lambda figure: in_photographs(figure, proof.most_worth)
     environment.filters["tried"] = lambda figure, score, signed=False: in_words(Interval(*figure), score, signed=signed)
     return environment.get_template("experiment.html").render(
         proof=proof,
@@ -133,6 +138,23 @@ def _fold_rows(proof: Proof) -> Iterable[dict[str, object]]:
     for arm, values in proof.by_fold.items():
         for fold, value in enumerate(values, start=1):
             yield {"arm": arm, "fold": fold, "score": value}
+
+
+def _tables(proof: Proof, spec: ExperimentSpec) -> dict[str, list[dict[str, object]]]:
+    """Name of a curve's file -> its rows: gains over the reference by share, and by number of photographs."""
+    tables: dict[str, list[dict[str, object]]] = {
+        f"shares-{number}": [
+            {"share": share, "arm": arms[share], **asdict(proof.differences[arms[share]].gain)}
+            for share in sorted(arms)
+        ]
+        for number, arms in enumerate(share_sweeps(spec), start=1)
+    }
+    tables["learning_curve"] = [{"photographs": at, **asdict(gain)} for at, gain in proof.curve.items()]
+    most = proof.most_worth
+    tables["worth"] = [
+        {"arm": arm, **asdict(worth), "more_than_there_are": worth.high >= most} for arm, worth in proof.worth.items()
+    ]
+    return tables
 
 
 def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:

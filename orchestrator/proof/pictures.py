@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -72,7 +73,7 @@ def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
         for row, score in enumerate(list(kinds.values())[::-1]):
             value = proof.scores[name][score].value
             at = row + 0.4 - (number + 0.5) * height
-            axis.barh(at, 100 * value, height, color=f"C{number % 10}", label="" if row else name)
+            axis.barh(at, 100 * value, height, color=_hue(number), label="" if row else name)
     axis.set(xlabel="caught, %", yticks=range(len(kinds)), xlim=(0, 100))
     axis.set_yticklabels(list(kinds)[::-1])
     figure.legend(loc="outside upper center", ncols=min(4, len(names)), frameon=False)
@@ -101,6 +102,34 @@ def share_curve(proof: Proof, arms: Mapping[float, str], reference: str, primary
         xlabel="least share of photographs among a label's draws, %", ylabel=f"{primary}, points more than {reference}"
     )
     return figure
+
+
+def learning_curve(proof: Proof, primary: str, few: str) -> Figure:
+    """What more photographs gain, and where the arms' gains lie on that curve: so many photographs they are worth.
+
+    Args:
+        few: name of the arm on the fewest.
+    """
+    figure, axis = _of_rows(7)
+    at = sorted(proof.curve)
+    gains = [proof.curve[photographs] for photographs in at]
+    axis.fill_between(at, [100 * x.low for x in gains], [100 * x.high for x in gains], color=REFERENCE, alpha=0.15)
+    axis.plot(at, [100 * x.value for x in gains], "o-", color=REFERENCE, label=f"photographs, more than {few}")
+    for number, (name, worth) in enumerate(proof.worth.items()):
+        gain, colour = 100 * proof.differences[name].gain.value, _hue(number)
+        axis.hlines(gain, at[0] + worth.low, at[0] + worth.high, color=colour, linewidth=2)
+        axis.plot(at[0] + worth.value, gain, "D", color=colour, label=name)
+    axis.set(xscale="log", xlabel="training photographs", ylabel=f"{primary}, points gained", xticks=at)
+    axis.set_xticklabels([f"{photographs:.0f}" for photographs in at])
+    axis.minorticks_off()
+    axis.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def _hue(number: int) -> tuple[float, float, float, float]:
+    """An arm's own colour, by its place: as many as an experiment can have arms (Matplotlib's `tab20`)."""
+    red, green, blue, alpha = colormaps["tab20"](number % 20)
+    return red, green, blue, alpha
 
 
 def _colour(low: float, high: float) -> str:

@@ -12,13 +12,14 @@ from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline import pace
-from orchestrator.pipeline.checks import Concern, concerns
+from orchestrator.pipeline.checks import Concern, concerns, of_synthesis
 from orchestrator.pipeline.data_steps import check_labels, recognised
 from orchestrator.pipeline.durations import durations
 from orchestrator.pipeline.outputs import INGEST, Counts
 from orchestrator.pipeline.plan import Decision, make_plan
 from orchestrator.pipeline.run_record import RunRecord
-from orchestrator.proof.keys import prefix_of
+from orchestrator.proof.arms import Memory, SetDefects
+from orchestrator.proof.keys import OF_DEFECTS, prefix_of
 from orchestrator.proof.line import experiment_line
 from orchestrator.proof.proven import design_of
 from orchestrator.proof.spec import ExperimentSpec
@@ -76,17 +77,25 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
         raise InvalidInput(f"no photograph is labelled {spec.good!r}: {right}", {"classifier.good_label": right})
     counts = _fold_counts(spec, labels)
     wanted = {decision.step for decision in plan if decision.action != "skip"}
+    of_fold, said = durations(settings, counts), concerns(store, settings, source, counts, weights)
+    if any(isinstance(arm, SetDefects) for arm in spec.arms):
+        of_view = settings.generator.model_copy(update={"view": "defect"})
+        of_defects = settings.model_copy(update={"generator": of_view})
+        of_fold |= {OF_DEFECTS + step: duration for step, duration in durations(of_defects, counts).items()}
+        said += [x for x in of_synthesis(of_defects, source, counts["train"]) if x not in said]
     expected = {
         prefix_of(number) + step: duration
-        for number in range(1, spec.folds + 1)
-        for step, duration in durations(settings, counts).items()
-    }
-    trainings = {prefix_of(number) + arm.name for number in range(1, spec.folds + 1) for arm in spec.arms}
+        for number in range(1, spec.folds + 1) for step, duration in of_fold.items()
+    }  # fmt: skip
+    trainings = {
+        prefix_of(number) + arm.name
+        for number in range(1, spec.folds + 1) for arm in spec.arms if not isinstance(arm, Memory)
+    }  # fmt: skip
     speed = pace.measure()
     return Preview(
         source=summary,
         plan=plan,
-        concerns=concerns(store, settings, source, counts, weights),
+        concerns=said,
         trainings=spec.seeds * len(wanted & trainings),
         seconds=sum(expected[step].at(speed.values, speed.macs) for step in wanted if step in expected),
         unknown=any(step.endswith("-generators") and step not in expected for step in wanted),

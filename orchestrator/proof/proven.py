@@ -1,6 +1,6 @@
 """The last step of an experiment: the judgement over all folds, its report and the files beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from defectory.settings import reading_from_environment
 from orchestrator.pipeline.outputs import INGEST, Key, Output, Outputs
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.proof import scores
+from orchestrator.proof.arms import MoreReal
 from orchestrator.proof.judgement import Outcome, Proof, Rules, judge
 from orchestrator.proof.keys import folds_of
 from orchestrator.proof.openings import open_test, openings_of
@@ -65,7 +66,7 @@ def prove(spec: ExperimentSpec) -> Callable[[StepContext], Proven]:
         openings = open_test(store, spec, lines) if spec.judged_on == "test" else openings_of(store, lines)
         arms = read_arms(store, spec, outputs)
         design = as_tested(design_of(spec, lines), arms[0])
-        proof = judged(spec, design, arms)
+        proof = judged(spec, design, arms, photographs_of(spec, outputs))
         if spec.judged_on == "validation":
             keep_trial(store, spec, lines, proof, design.primary)
         protocol = Protocol(spec, design, openings, trials_on(store, lines), _trained_on(spec, outputs))
@@ -110,8 +111,24 @@ def as_tested(design: Design, arm: ArmOutcome) -> Design:
     )
 
 
-def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome]) -> Proof:
-    """The judgement, by what the spec fixed."""
+def photographs_of(spec: ExperimentSpec, outputs: Outputs) -> dict[str, float]:
+    """Arm of the learning curve -> training photographs, the mean over folds; only arms that have more than another."""
+    more = {arm.name: arm for arm in spec.arms if isinstance(arm, MoreReal)}
+    folds = [outputs[key] for _, key in folds_of(spec)]
+    photographs: dict[str, float] = {}
+    for name in spec.learning_curve:
+        count = float(np.mean([fold.trained_on(more.get(name)) for fold in folds]))
+        if count > max(photographs.values(), default=0):
+            photographs[name] = count
+    return photographs if len(photographs) > 1 else {}
+
+
+def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome], photographs: Mapping[str, float]) -> Proof:
+    """The judgement, by what the spec fixed.
+
+    Args:
+        photographs: see `photographs_of`.
+    """
     costs = scores.Costs(spec.costs.escape, spec.costs.overkill)
     kinds = sorted({str(kind) for fold in arms[0].folds for kind in fold.kind} - {""})
     wanted: dict[str, scores.Score] = {
@@ -124,7 +141,7 @@ def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome]) -> 
         COST: scores.cost_of(costs, spec.costs.defect_share),
         **{CAUGHT + kind: scores.caught_of(kind) for kind in kinds},
     }
-    rules = Rules(design.primary, spec.reference, spec.instrument, spec.smallest_gain, spec.controls)
+    rules = Rules(design.primary, spec.reference, spec.instrument, spec.smallest_gain, spec.controls, photographs)
     return judge(arms, wanted, rules, spec.seed)
 
 

@@ -10,7 +10,7 @@ from defectory.errors import Corrupted
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.outputs import Outputs
-from orchestrator.proof.keys import evaluations, folds_of
+from orchestrator.proof.keys import evaluation_uri, folds_of
 from orchestrator.proof.operating_point import decided_at, for_cost, for_macro_f1
 from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
 from orchestrator.proof.scores import Costs
@@ -28,14 +28,13 @@ def read_arms(store: ObjectStore, spec: ExperimentSpec, outputs: Outputs) -> lis
     for number, key in folds_of(spec):
         lines = read_manifest(store, outputs[key].manifest_uri, reading_from_environment())
         kinds = {line.file.sha256: line.kind or line.label for line in lines}
-        for arm, of_folds in folds.items():
-            validation, test = evaluations(number, arm)
-            on_validation = read_document(store, outputs[validation].evaluation_uri, Evaluation)
+        for arm in spec.arms:
+            on_validation = read_document(store, evaluation_uri(outputs, number, arm, "validation"), Evaluation)
             if spec.judged_on == "validation":
-                of_folds.append(trial_outcome(on_validation, kinds, spec))
+                folds[arm.name].append(trial_outcome(on_validation, kinds, spec))
             else:
-                on_test = read_document(store, outputs[test].evaluation_uri, Evaluation)
-                of_folds.append(fold_outcome(on_validation, on_test, kinds, spec))
+                on_test = read_document(store, evaluation_uri(outputs, number, arm, "test"), Evaluation)
+                folds[arm.name].append(fold_outcome(on_validation, on_test, kinds, spec))
     return [ArmOutcome(name, of_folds) for name, of_folds in folds.items()]
 
 

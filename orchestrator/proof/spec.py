@@ -1,5 +1,6 @@
 """What an experiment is to find out, and how: fixed before anything is run."""
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from defectory.datasets import folds
 from defectory.errors import InvalidInput
 from defectory.job_settings.base import JobSettings
 from defectory.job_settings.classifier_training import MAX_CYCLES
+from defectory.job_settings.memory import MemorySettings
 from defectory.validation import validated
 from orchestrator.pipeline.arms import MAX_ARMS, ArmSettings
 from orchestrator.pipeline.data_settings import DataSettings
@@ -22,7 +24,7 @@ from orchestrator.pipeline.settings import (
     SynthesisSettings,
     read_pipeline_file,
 )
-from orchestrator.proof.arms import MoreReal, by_name
+from orchestrator.proof.arms import Memory, MoreReal, by_name
 
 Primary = Literal["macro-F1", "AUROC", "PR-AUC"]
 NAME = r"^[a-z0-9][a-z0-9_-]{0,27}$"  # with what names a fold, still a run's name
@@ -58,8 +60,9 @@ class ExperimentSpec(JobSettings):
     )
     seeds: int = Field(3, ge=1, le=MAX_CYCLES, description="trainings of every arm in every fold")
     arms: tuple[Arm, ...] = Field(
-        description="real, balanced, augmented, more-real, edited, procedural, synthetic, filtered, edited-synthetic, "
-        "or entries as in a pipeline's arms",
+        description="real, balanced, augmented, more-real, more-real-N (N photographs a kind), memory, edited, "
+        "procedural, synthetic, filtered, reviewed, defects, edited-synthetic, pretrained, those with made images also "
+        "with a least share of photographs (edited-75), or entries as in a pipeline's arms",
         min_length=2,
         max_length=MAX_ARMS,
     )
@@ -87,9 +90,11 @@ class ExperimentSpec(JobSettings):
         0.5,
         ge=1e-3,
         le=1,
-        description="least share of photographs among a label's draws, in arms with made images that say no other",
+        description="least share of photographs among the draws of a label and of a kind of defect, in arms with made "
+        "images that say no other",
     )
     allow_random_weights: bool = Field(False, description="go on from random weights where there are no others")
+    memory: MemorySettings = MemorySettings()
     edits: EditSettings = EditSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     generator: GeneratorSettings = GeneratorSettings()
@@ -112,6 +117,11 @@ class ExperimentSpec(JobSettings):
             raise ValueError(f"shift names the column {self.shift!r} of a table, and there is none: set data.groups")
         if self.few_shot is None and any(isinstance(arm, MoreReal) for arm in self.arms):
             raise ValueError("more-real needs few_shot: without it every arm has all photographs already")
+        for arm in self.arms:
+            if isinstance(arm, MoreReal) and self.few_shot and 0 < arm.per_kind <= self.few_shot.per_kind:
+                raise ValueError(f"{arm.name} has no more than few_shot.per_kind, {self.few_shot.per_kind}")
+        if isinstance(self.arms[0], Memory) or self.reference in (x.name for x in self.arms if isinstance(x, Memory)):
+            raise ValueError("memory trains nothing: let another arm be the first, and the reference")
         return self
 
     @property
@@ -119,7 +129,9 @@ class ExperimentSpec(JobSettings):
         """The settings of the line that every fold is."""
         share = {"real_share": self.real_share}
         arms = [
-            arm.model_copy(update={"classifier": {**share, **arm.classifier}}) if arm.takes_made else arm
+            arm.model_copy(update={"classifier": {**share, **arm.classifier}})
+            if arm.takes_made and "pretraining" not in arm.classifier
+            else arm
             for arm in self.arms
         ]
         return validated(
@@ -141,14 +153,23 @@ class ExperimentSpec(JobSettings):
     @property
     def instrument(self) -> tuple[str, str] | None:
         """(an arm, the same on all photographs): whether the test can tell is proven by these; None: it is not."""
-        more = [arm.name for arm in self.arms if isinstance(arm, MoreReal)]
-        fewer = [arm.name for arm in self.arms if arm.trains_on == "real" and not isinstance(arm, MoreReal)]
-        return (fewer[0], more[0]) if fewer and more else None
+        curve = self.learning_curve
+        return (curve[0], curve[-1]) if curve else None
+
+    @property
+    def learning_curve(self) -> tuple[str, ...]:
+        """Arms that differ in their number of photographs alone, from the few to the most; empty: there are no two."""
+        few = [arm.name for arm in self.arms if type(arm) is ArmSettings and arm.trains_on == "real"]
+        more = sorted((arm for arm in self.arms if isinstance(arm, MoreReal)), key=lambda arm: arm.per_kind or math.inf)
+        return (few[0], *(arm.name for arm in more)) if few and more else ()
 
     @property
     def controls(self) -> frozenset[str]:
-        """Arms on photographs as they come, few or all: they show what the test can tell, and contend for nothing."""
-        own = (arm.name for arm in self.arms if arm.trains_on == "real" and not arm.classifier)
+        """Arms on photographs as they come, few or more: they show what the test can tell, and contend for nothing."""
+        own = (
+            arm.name for arm in self.arms
+            if arm.trains_on == "real" and not arm.classifier and not isinstance(arm, Memory)
+        )  # fmt: skip
         return frozenset(own) - {self.reference}
 
     def primary_of(self, independent_defects: int) -> Primary:

@@ -107,7 +107,27 @@ def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
     if name not in protocol.spec.controls:
         corrected += f" corrected for {difference.of} arm{'s' * (difference.of != 1)}"
     money = _money(proof.gains[name][COST])
-    return f"{name}: {_outcome(difference, proof, protocol)} – {against}, {corrected}; {money}."
+    photographs = f"; worth {in_photographs(proof.worth[name], proof.most_worth)}" if _is_worth(name, proof) else ""
+    return f"{name}: {_outcome(difference, proof, protocol)} – {against}, {corrected}; {money}{photographs}."
+
+
+def _is_worth(name: str, proof: Proof) -> bool:
+    """Whether it can be said in photographs: a curve of more of them that chance can explain has no measure."""
+    return proof.can_tell and name in proof.worth
+
+
+def in_photographs(figure: Interval, most: float) -> str:
+    """40 real photographs (95% interval 0 to at least 90).
+
+    Args:
+        figure: photographs. most: that there are more than the few; of a gain beyond theirs more is not known.
+    """
+
+    def number(photographs: float) -> str:
+        return f"at least {most:.0f}" if photographs >= most else f"{photographs:.0f}"
+
+    value = f"{number(figure.value)} real photographs more"
+    return f"{value} (95% interval {number(figure.low)} to {number(figure.high)})"
 
 
 def _outcome(difference: Difference, proof: Proof, protocol: Protocol) -> str:

@@ -1,5 +1,6 @@
 """What is reviewed: the synthetic images that a run's filter judged, or all pictures of one dataset."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +17,10 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.models import is_name
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.outputs import FILTER, INGEST, JUDGE, Filtered, Ingested
+from orchestrator.pipeline.outputs import FILTER, INGEST, JUDGE, Filtered, Ingested, Key, Read
 from orchestrator.pipeline.run_record import RunRecord
+
+FOLD = re.compile(r"(?P<experiment>.+)-f(?P<number>[1-9][0-9]*)")  # what a fold of an experiment calls what it makes
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Subject:
 
 
 def read_subject(store: ObjectStore, name: str, reading: Reading, *, as_dataset: bool = False) -> Subject:
-    """The subject of a name: a run's, or where there is no such run, a dataset's.
+    """The subject of a name: a run's, or a fold's of an experiment (`tiles-f2`), or else a dataset's.
 
     Args:
         as_dataset: the dataset, even where there is a run of that name.
@@ -74,12 +77,18 @@ def read_subject(store: ObjectStore, name: str, reading: Reading, *, as_dataset:
         NotFound: neither is there. FailedPrecondition: the run has no judged images yet.
     """
     if not as_dataset and is_name(name) and store.exists(f"runs/{name}/pipeline.json"):
-        return _of_run(store, name, reading)
+        return _of_run(store, name, RunRecord(store, name), "", reading)
+    fold = FOLD.fullmatch(name) if is_name(name) and not as_dataset else None
+    if fold and store.exists(f"experiments/{fold['experiment']}/pipeline.json"):
+        prefix = f"fold{fold['number']}-"
+        return _of_run(store, name, RunRecord(store, fold["experiment"], "experiments"), prefix, reading)
     try:
         card = read_card(store, name)
     except (NotFound, InvalidInput) as error:
         right = "`defectory runs` and `defectory dataset list` list those that are there"
-        raise NotFound(f"there is neither a run nor a dataset {name!r} in {store.url}; {right}") from error
+        raise NotFound(
+            f"there is neither a run nor a dataset {name!r} in {store.url}, nor a fold of an experiment; {right}"
+        ) from error
     lines = _unique(iter_manifest(store, store.uri(manifest_key(name)), reading))
     return Subject(
         name=name,
@@ -96,17 +105,25 @@ def judged_uris(filtered: Filtered) -> list[str]:
     return [one.manifest_uri for label in filtered.root.values() for one in label.rounds]
 
 
-def _of_run(store: ObjectStore, run: str, reading: Reading) -> Subject:
-    record = RunRecord(store, run)
-    ingested, filtered = record.step(INGEST), record.step(FILTER)
+def _of_run(store: ObjectStore, run: str, record: RunRecord, prefix: str, reading: Reading) -> Subject:
+    """What a run's filter judged, or a fold's.
+
+    Args:
+        run: what it is called, and what it made with it. prefix: of its steps' names in the record.
+    """
+    ingested, filtered = record.step(_below(prefix, INGEST)), record.step(_below(prefix, FILTER))
     if ingested is None or filtered is None:
-        right = f"`defectory review {run}` shows them when its step `filter` has finished"
+        right = f"`defectory review {run}` shows them when its step `{prefix}filter` has finished"
         raise FailedPrecondition(f"the run {run!r} has no judged synthetic images yet: {right}")
-    judge = record.step(JUDGE)
+    judge = record.step(_below(prefix, JUDGE))
     return replace(
         subject_of(store, run, ingested.outputs, filtered.outputs, reading),
         judge=judge.outputs.full_name if judge else "",
     )
+
+
+def _below(prefix: str, key: Key[Read]) -> Key[Read]:
+    return Key(prefix + key.step, key.model)
 
 
 def subject_of(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.job_settings.classifier_training import FoldedCycles
+from defectory.job_settings.memory import Memories
 from defectory.job_settings.messages import read
 from defectory.serving.manifests import reading_of
 from defectory.serving.messages import given
@@ -11,6 +12,7 @@ from defectory.serving.operations.context import JobContext
 from defectory.storage.keys import check_output_prefix
 from services.classifier import evaluation, recalibration, scoring
 from services.classifier.exporting import export
+from services.classifier.memory import anomalies
 from services.classifier.messages import to_message
 from services.classifier.training import run
 
@@ -91,6 +93,23 @@ def export_classifier(request: pb.ExportClassifierRequest, job: JobContext) -> p
         decision_agreement=exported.check.decision_agreement,
         differs=not exported.check.sound,
     )
+
+
+def score_anomalies(request: pb.ScoreAnomaliesRequest, job: JobContext) -> pb.ScoreAnomaliesResponse:
+    """Score the images of splits by their distance to good ones."""
+    uris = anomalies.score(
+        job.store,
+        request.manifest_uri,
+        request.splits,
+        given(request.settings),
+        read(Memories, request),
+        output_prefix=check_output_prefix(request.output_prefix),
+        seed=request.seed,
+        sources=job.settings,
+        report=lambda stage, done, total: job.report(stage, done, total, "images"),
+        reading=reading_of(job),
+    )
+    return pb.ScoreAnomaliesResponse(evaluation_uris=uris)
 
 
 def score_images(request: pb.ScoreImagesRequest, job: JobContext) -> pb.ScoreImagesResponse:

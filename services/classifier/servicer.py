@@ -11,6 +11,7 @@ from defectory.datasets.manifest import check_manifest, read_manifest
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import Corrupted, FailedPrecondition, InvalidInput, NotFound, Refused
 from defectory.job_settings.classifier_training import FoldedCycles
+from defectory.job_settings.memory import Memories
 from defectory.job_settings.messages import read
 from defectory.models import check_name, check_seed, list_models
 from defectory.serving.caller import GrpcCaller
@@ -25,6 +26,7 @@ from services.classifier.card import KIND
 from services.classifier.cards import read_card
 from services.classifier.data import labels_to_calibrate_on
 from services.classifier.exporting import FORMATS
+from services.classifier.memory.check import check_memory
 from services.classifier.messages import to_message
 from services.classifier.roles import NO_ANSWERS
 from services.classifier.serving.answering import Answering, Source
@@ -140,6 +142,18 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self._check_manifest(request.manifest_uri, context)
         check_output_prefix(request.output_prefix)
         return self._operations.start(JOBS + "score_images", request)
+
+    def ScoreAnomalies(
+        self, request: pb.ScoreAnomaliesRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.Operation:
+        """Check the request and start the comparison."""
+        check_seed(request.seed)
+        read(Memories, request)
+        check_output_prefix(request.output_prefix)
+        with self._manifests.read_for(context) as reading:
+            check_memory(read_manifest(self._store, request.manifest_uri, reading), request.splits,
+                         given(request.settings))  # fmt: skip
+        return self._operations.start(JOBS + "score_anomalies", request)
 
     def CalibrateClassifier(
         self, request: pb.CalibrateClassifierRequest, context: grpc.ServicerContext

@@ -28,7 +28,14 @@ from tests.patience import PATIENT_S
 CLASSIFIER = "defectory.api.classifier.v1.ClassifierService"
 INFERENCE = "inference.GRPCInferenceService"
 OPERATIONS = "google.longrunning.Operations"
-WORK = ("TrainClassifier", "EvaluateClassifier", "ScoreImages", "CalibrateClassifier", "ExportClassifier")
+WORK = (
+    "TrainClassifier",
+    "EvaluateClassifier",
+    "ScoreImages",
+    "ScoreAnomalies",
+    "CalibrateClassifier",
+    "ExportClassifier",
+)
 
 
 @pytest.fixture(scope="module")

@@ -179,6 +179,19 @@ def test_evaluation_agrees_with_scores(trained, service: Service, stub, store: O
     assert evaluated.metrics["accuracy"] == pytest.approx(document["summary"]["accuracy"]["mean"])
 
 
+def test_good_parts_are_remembered_and_others_compared(
+    service: Service, stub, store: ObjectStore, manifest: str
+) -> None:
+    request = pb.ScoreAnomaliesRequest(
+        request_id="a1", manifest_uri=manifest, splits=["validation", "test"], settings=SMALL, cycles=2, patches=20,
+        output_prefix="anomalies/x",
+    )  # fmt: skip
+    uris = wait_for(service.channel, stub.ScoreAnomalies(request)).evaluation_uris
+    assert set(uris) == {"validation", "test"}
+    document = json.loads(store.get(store.key(uris["test"])))
+    assert [len(image["probabilities"]) for image in document["images"]] == [2] * 6
+
+
 def test_what_a_factory_asks_is_in_the_card_and_measured(
     trained, service: Service, stub, store: ObjectStore, manifest: str
 ) -> None:

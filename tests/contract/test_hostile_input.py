@@ -228,6 +228,7 @@ def ask(running: Running, call: str, **fields) -> Message:
         "TrainClassifier": {"name": "new"}, "EvaluateClassifier": {"model": "parts"},
         "ScoreImages": {"model": "parts", "output_prefix": "scores"}, "CalibrateClassifier": {"model": "parts"},
         "ExportClassifier": {"model": "parts", "format": "onnx"}, "GetClassifier": {"model": "parts"},
+        "ScoreAnomalies": {"splits": ["test"], "output_prefix": "anomalies/x"},
     }.get(call, {})  # fmt: skip
     kind = getattr(classifier_pb2, f"{call}Request")
     stub = classifier_pb2_grpc.ClassifierServiceStub(running.classifier.channel)
@@ -235,7 +236,7 @@ def ask(running: Running, call: str, **fields) -> Message:
 
 
 OF_A_MODEL = ("EvaluateClassifier", "ScoreImages", "CalibrateClassifier", "ExportClassifier", "GetClassifier")
-OF_A_DATASET = ("TrainClassifier", *OF_A_MODEL[:4])
+OF_A_DATASET = ("TrainClassifier", "ScoreAnomalies", *OF_A_MODEL[:4])
 
 
 @pytest.mark.parametrize("call", OF_A_MODEL)
@@ -272,6 +273,9 @@ def test_manifests_that_there_are_not(call: str, running: Running) -> None:
         ("CalibrateClassifier", {"request_id": "a/b"}, "request_id"),
         ("ExportClassifier", {"format": LONG_NAME}, "format"),
         ("ExportClassifier", {"request_id": "../x"}, "request_id"),
+        ("ScoreAnomalies", {"splits": ["all"]}, "splits"), ("ScoreAnomalies", {"splits": []}, "splits"),
+        ("ScoreAnomalies", {"output_prefix": "../x"}, "key"), ("ScoreAnomalies", {"patches": 9}, "patches"),
+        ("ScoreAnomalies", {"cycles": 101}, "cycles"),
     ],
 )  # fmt: skip
 def test_wrong_fields_are_named(call: str, wrong: dict[str, str], field: str, running: Running, real: str) -> None:

@@ -130,6 +130,7 @@ def test_a_manifest_beyond_the_bound_is_refused_before_it_is_read(running: Runni
         "EvaluateClassifier": {"model": "parts"}, "ScoreImages": {"model": "parts", "output_prefix": "x"},
         "TrainClassifier": {"name": "x"}, "CalibrateClassifier": {"model": "parts"},
         "ExportClassifier": {"model": "parts", "format": "onnx"},
+        "ScoreAnomalies": {"splits": ["test"], "output_prefix": "x"},
     }  # fmt: skip
     for name, said, asked in (
         ("wider", "a line has at most", list(requests)), ("larger", "bytes", list(requests)),
@@ -225,6 +226,7 @@ def test_a_picture_that_was_replaced_is_lost_data_and_named(running: Running) ->
 def test_nothing_is_written_where_the_system_keeps_its_own(prefix: str, running: Running, real: str) -> None:
     for service, call, fields in (
         (running.classifier, "ScoreImages", {"model": "parts"}),
+        (running.classifier, "ScoreAnomalies", {"splits": ["test"]}),
         (running.explainer, "ExplainImages", {"models": ["parts"]}),
     ):
         error = fails(

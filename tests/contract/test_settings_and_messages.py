@@ -18,6 +18,7 @@ from defectory.job_settings.classifier_training import ClassifierTraining, Folde
 from defectory.job_settings.explaining import Explaining, ExplainingMany
 from defectory.job_settings.filtering import Filtering
 from defectory.job_settings.generator_training import AugmentPreset, GeneratorTraining
+from defectory.job_settings.memory import Memories
 from defectory.job_settings.messages import fill, read
 from defectory.job_settings.rendering import NoisyRendering, PreviewRendering, Rendering, Truncation
 from services.generator.stylegan2.augment import PRESETS
@@ -31,6 +32,11 @@ PAIRS: list[tuple[Descriptor, type[JobSettings], set[str]]] = [
         classifier_pb2.TrainClassifierRequest.DESCRIPTOR,
         FoldedCycles,
         {"request_id", "manifest_uri", "name", "settings", "seed"},
+    ),
+    (
+        classifier_pb2.ScoreAnomaliesRequest.DESCRIPTOR,
+        Memories,
+        {"request_id", "manifest_uri", "splits", "output_prefix", "settings", "seed"},
     ),
     (
         generator_pb2.SynthesizeRequest.DESCRIPTOR,

@@ -39,7 +39,12 @@ OF_THE_LINE = {
         "cli/classifier_work.py", "proof/spec.py", "proof/preview.py", "pipeline/preview.py",
         "pipeline/defect_steps.py", "pipeline/synthetic_labels.py", "pipeline/settings.py",
     },
-    "real_share": {"proof/spec.py", "proof/page.py"},  # of arms with made images only; the curve of the share
+    "real_share": {  # of arms with made images only; in an arm's name; the curve of the share
+        "proof/spec.py", "proof/arms.py", "proof/page.py",
+    },
+    "pretraining": {  # what an arm is; finished runs do not train anew where nobody says it
+        "proof/spec.py", "proof/arms.py", "pipeline/classifier_steps.py",
+    },
     "resolution_px": {  # a judge sees no more; a pipeline never leaves it open; where a setting has gone; a column
         "pipeline/classifier_steps.py", "pipeline/settings.py",
         "pipeline/data_settings.py", "cli/generator.py", "cli/models_list.py",

@@ -15,7 +15,7 @@ from services.classifier.card import CycleCard
 from services.classifier.data import Part
 from services.classifier.settings import TrainingSettings
 from services.classifier.training.measurement import measure
-from services.classifier.training.order import batches
+from services.classifier.training.order import Drawable, batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer
 
@@ -65,7 +65,7 @@ def run_cycle(
     epochs, best = state.restore()
     train = parts["train"]
     schedule = Schedule(settings, len(train.lines))
-    is_photograph = np.array([line.is_photograph for line in train.lines])
+    images = Drawable.of(train.lines, train.labels)
     kept_s = time.monotonic()
     while not schedule.ends(len(epochs), best.epoch if best else 0):
         epoch = len(epochs)
@@ -75,8 +75,8 @@ def run_cycle(
                 part.inputs[stage] = trainer.features(stage, part.pixels)
         inputs = train.inputs[stage]
         order = batches(
-            is_photograph, train.labels, epoch=epoch, steps=schedule.steps, batch=settings.batch,
-            real_share=settings.real_share, seed=seed,
+            images, epoch=epoch, steps=schedule.steps, batch=settings.batch, real_share=schedule.real_share(epoch),
+            seed=seed,
         )  # fmt: skip
         seen = []
         for number, chosen in enumerate(order):

@@ -42,6 +42,15 @@ class Schedule:
         before = self._settings.warmup_epochs * self.steps
         return -1.0 if step < before else (step - before) / (self._settings.epochs * self.steps - before)
 
+    def real_share(self, epoch: int) -> float | None:
+        """Least share of photographs among a label's draws in an epoch, counted from 0; None: images as they come."""
+        settings = self._settings
+        if settings.pretraining is None:
+            return settings.real_share
+        if epoch < round(settings.pretraining * settings.epochs):
+            return 0.0
+        return 1.0 if settings.real_share is None else settings.real_share
+
     @property
     def drawn_from(self) -> list[View]:
         """The views that steps draw among, if any epoch does."""

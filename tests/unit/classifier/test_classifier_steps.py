@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.training.augment import apply_moves
 from services.classifier.training.measurement import focal_loss as measured_loss
 from services.classifier.training.moves import Moves, draw_moves
-from services.classifier.training.order import batches
+from services.classifier.training.order import Drawable, batches
 from services.classifier.training.schedule import Schedule
 from services.classifier.training.trainer import Trainer, focal_loss
 
@@ -204,11 +205,14 @@ def test_moves_keep_to_their_bounds() -> None:
     assert 70 < light.min() < 80 < 120 < light.max() < 130
 
 
-def drawn(is_photograph: np.ndarray, labels: np.ndarray, share: float | None, epochs: int = 4, batch: int = 8) -> list:
+def images_of(is_photograph: np.ndarray, labels: np.ndarray, kinds: np.ndarray | None = None) -> Drawable:
+    return Drawable(labels, is_photograph, np.full(len(labels), "") if kinds is None else kinds)
+
+
+def drawn(images: Drawable, share: float | None, epochs: int = 4, batch: int = 8) -> list[int]:
     """Indices of some epochs of ten steps, one behind the other."""
     return np.concatenate([
-        batches(is_photograph, labels, epoch=epoch, steps=10, batch=batch, real_share=share, seed=3)
-        for epoch in range(epochs)
+        batches(images, epoch=epoch, steps=10, batch=batch, real_share=share, seed=3) for epoch in range(epochs)
     ]).ravel().tolist()  # fmt: skip
 
 
@@ -219,7 +223,7 @@ def test_photographs_never_fall_below_their_share_of_a_labels_draws(share: float
     labels[-30:] = 1
     is_photograph = np.arange(len(labels)) < 54  # of label 2 all are made; 14 real ones stand against 30 of label 1
     of_label = {0: [], 1: [], 2: []}
-    for index in drawn(is_photograph, labels, share, batch=batch):
+    for index in drawn(images_of(is_photograph, labels), share, batch=batch):
         of_label[labels[index]].append(is_photograph[index])
     counts = [len(draws) for draws in of_label.values()]
     assert max(counts) - min(counts) <= 1, "labels are drawn in turn"
@@ -232,15 +236,82 @@ def test_photographs_never_fall_below_their_share_of_a_labels_draws(share: float
 
 def test_within_a_labels_photographs_and_made_images_all_come_equally_often() -> None:
     labels, is_photograph = np.arange(100) % 2, np.arange(100) < 20
-    times = Counter(drawn(is_photograph, labels, 0.5))  # 320 draws, 80 of each of the four
+    times = Counter(drawn(images_of(is_photograph, labels), 0.5))  # 320 draws, 80 of each of the four
     assert {times[i] for i in range(20)} == {8}
     assert {times[i] for i in range(20, 100)} == {2}
+
+
+KINDS = ("crack", "hole", "fray")
+
+
+def tiles() -> Drawable:
+    """25 good photographs, 5 of each of three kinds of defect; 40 cracks and 200 holes were made, not one fray."""
+    kinds = np.array([""] * 25 + [kind for kind in KINDS for _ in range(5)] + ["crack"] * 40 + ["hole"] * 200)
+    return Drawable((kinds != "").astype(int), np.arange(len(kinds)) < 40, kinds)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 8])
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.9, 1.0])
+def test_every_kind_of_defect_keeps_its_share_and_its_turns(share: float, batch: int) -> None:
+    images = tiles()
+    of_kind = {kind: [] for kind in KINDS}
+    for index in drawn(images, share, epochs=6, batch=batch):
+        if images.labels[index]:
+            of_kind[images.kinds[index]].append(images.is_photograph[index])
+    counts = [len(draws) for draws in of_kind.values()]
+    assert max(counts) - min(counts) <= 5, "as often as their photographs, in every pass over all fifteen"
+    assert all(of_kind["fray"]), "made images of other kinds take no draw from it"
+    for draws in of_kind.values():
+        assert (np.cumsum(draws) / np.arange(1, len(draws) + 1) >= share - 1e-9).all()
+    for kind in ("crack", "hole"):
+        assert sum(of_kind[kind]) < len(of_kind[kind]) * share + 1
+
+
+def test_made_images_of_no_known_kind_are_any_kinds() -> None:
+    whole = tiles()
+    images = replace(whole, kinds=np.where(whole.is_photograph, whole.kinds, ""))
+    draws = [index for index in drawn(images, 0.5, epochs=6) if images.labels[index]]
+    made_ones = sum(not images.is_photograph[index] for index in draws)
+    assert len(draws) / 2 - len(KINDS) <= made_ones <= len(draws) / 2
+    times = Counter(images.kinds[index] for index in draws if images.is_photograph[index])
+    assert max(times.values()) - min(times.values()) <= 3, "all kinds give up as many of their draws"
+
+
+def test_with_photographs_alone_all_kinds_are_drawn_as_without_made_images() -> None:
+    images = tiles()
+    times = Counter(drawn(images, 1.0, epochs=6))  # 480 draws, 240 of the fifteen photographs of defects
+    assert {times[i] for i in range(25, 40)} == {16}
+    assert not any(times[i] for i in range(40, 280))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_what_is_drawn_does_not_depend_on_where_an_epoch_begins(share: float) -> None:
+    images = tiles()
+    whole = batches(images, epoch=0, steps=40, batch=8, real_share=share, seed=3).ravel().tolist()
+    assert drawn(images, share, epochs=4, batch=8) == whole, "a cycle that goes on shows the same"
+
+
+def test_made_images_come_first_and_photographs_afterwards_where_they_are_pretrained_on() -> None:
+    images = tiles()
+    schedule = Schedule(TrainingSettings(epochs=5, pretraining=0.4, batch=8, steps_per_epoch=10), images=280)
+    for epoch in range(5):
+        share = schedule.real_share(epoch)
+        order = batches(images, epoch=epoch, steps=10, batch=8, real_share=share, seed=3).ravel()
+        defects = order[images.labels[order] == 1]
+        of_made_kinds = defects[images.kinds[defects] != "fray"]
+        assert images.is_photograph[of_made_kinds].all() == (epoch >= 2), epoch
+        assert images.is_photograph[of_made_kinds].any() == (epoch >= 2), epoch
+        assert images.is_photograph[order[images.labels[order] == 0]].all(), "of good parts none was made"
+    for pretraining in (None, 0.4):
+        mixed = TrainingSettings(epochs=5, real_share=0.75, pretraining=pretraining)
+        assert Schedule(mixed, images=280).real_share(4) == 0.75
 
 
 def test_arms_of_different_size_take_equally_many_steps() -> None:
     settings = TrainingSettings(steps_per_epoch=7, epochs=3)
     assert Schedule(settings, images=20).steps == Schedule(settings, images=2_000).steps == 7
-    real_only = batches(np.ones(20, bool), np.zeros(20, int), epoch=0, steps=7, batch=32, real_share=0.5, seed=0)
+    photographs = images_of(np.ones(20, bool), np.zeros(20, int))
+    real_only = batches(photographs, epoch=0, steps=7, batch=32, real_share=0.5, seed=0)
     assert real_only.shape == (7, 32)
 
 
@@ -268,5 +339,5 @@ def test_a_cap_bounds_the_synthetic_images_of_each_label_and_only_grows() -> Non
 def test_images_of_one_kind_come_as_they_come() -> None:
     for is_photograph, share in ((np.ones(10, bool), 0.5), (np.zeros(10, bool), 1.0), (np.arange(10) < 3, None)):
         labels = np.arange(10) % 3
-        order = batches(is_photograph, labels, epoch=0, steps=2, batch=5, real_share=share, seed=3)
+        order = batches(images_of(is_photograph, labels), epoch=0, steps=2, batch=5, real_share=share, seed=3)
         assert sorted(order.ravel()) == list(range(10))

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from pydantic import ValidationError
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.storage import ObjectStore
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.plan import make_plan
@@ -33,6 +34,8 @@ from orchestrator.proof.reading import trial_outcome
 from orchestrator.proof.shift import levels_of
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.report.documents import Evaluation
+from orchestrator.review.journal import Change, Journal
+from orchestrator.review.subject import read_subject
 from tests.unit.orchestrator.test_pipeline_runner import Answers, Silent
 from tests.unit.proof.test_judgement import ONE, experiment
 
@@ -49,6 +52,11 @@ SKILL = {
     "noise": 0.0,
     "oracle": 1.2,
     "twin": 0.7,
+    "memory": 0.9,
+    "reviewed": 0.8,
+    "defects": 0.8,
+    "pretrained": 0.7,
+    "more-real-10": 0.8,
 }
 
 
@@ -73,7 +81,20 @@ class Classifiers(Answers):
 
     def EvaluateClassifier(self, request: Any) -> Any:  # noqa: N802
         arm = request.model.partition(".")[2].partition("/")[0]
-        lines = [line for line in read_manifest(self.store, request.manifest_uri) if line.split == request.split]
+        uri = self._write(f"evaluations/{request.model}/{request.split}.json", request.manifest_uri, request.split, arm)
+        return classifier_pb2.EvaluateClassifierResponse(evaluation_uri=uri, metrics={"f1": 0.5})
+
+    def ScoreAnomalies(self, request: Any) -> Any:  # noqa: N802
+        assert request.cycles == SEEDS
+        arm = request.output_prefix.partition(".")[2]
+        uris = {
+            split: self._write(f"{request.output_prefix}/{split}.json", request.manifest_uri, split, arm)
+            for split in request.splits
+        }
+        return classifier_pb2.ScoreAnomaliesResponse(evaluation_uris=uris)
+
+    def _write(self, key: str, manifest_uri: str, split: str, arm: str) -> str:
+        lines = [line for line in read_manifest(self.store, manifest_uri) if line.split == split]
         document = {
             "labels": ["defect", "good"],
             "cycles": [{"metrics": {}}] * SEEDS,
@@ -85,9 +106,8 @@ class Classifiers(Answers):
                 for line in lines
             ],
         }  # fmt: skip
-        key = f"evaluations/{request.model}/{request.split}.json"
         self.store.put(key, json.dumps(document).encode())
-        return classifier_pb2.EvaluateClassifierResponse(evaluation_uri=self.store.uri(key), metrics={"f1": 0.5})
+        return self.store.uri(key)
 
     def trainings(self) -> list[Any]:
         return [request for request in self.asked if isinstance(request, Training)]
@@ -224,6 +244,108 @@ def test_made_images_come_from_their_folds_photographs_and_take_half_of_a_batch(
         assert trainings["filtered"].settings.real_share == 0.5
         assert trainings["filtered"].settings.augment == trainings["augmented"].settings.augment == 0.5
         assert len({x.settings.steps_per_epoch for x in trainings.values()}) == 1
+
+
+def test_a_memory_is_compared_without_being_trained(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "memory", memory={"patches": 70})
+    proven = carried_out(spec, services).outputs[PROOF]
+    assert proven.outcomes["memory"] == "helped"
+    compared = [x for x in services.asked if isinstance(x, classifier_pb2.ScoreAnomaliesRequest)]
+    assert [list(x.splits) for x in compared] == [["validation", "test"]] * FOLDS
+    assert {x.patches for x in compared} == {70}
+    assert not [x for x in services.trainings() if "memory" in x.name]
+    few = {x.manifest_uri for x in services.trainings() if x.name.endswith(".real")}
+    assert {x.manifest_uri for x in compared} == few, "it remembers the few photographs that the others learn"
+    before = preview(MemoryStore(), spec, weights="starter", weights_content="starter")
+    assert before.trainings == 3 * FOLDS * SEEDS
+
+
+def test_a_trials_memory_never_sees_the_test(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "memory", judged_on="validation")
+    scores = carried_out(spec, services).outputs[PROOF].scores
+    assert scores["memory"]["AUROC"][0] > scores["augmented"]["AUROC"][0]
+    compared = [x for x in services.asked if isinstance(x, classifier_pb2.ScoreAnomaliesRequest)]
+    assert {tuple(x.splits) for x in compared} == {("validation",)}
+
+
+def test_defects_have_generators_and_a_filter_of_their_own(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "filtered", "defects", synthesis={"quota": 10})
+    assert "defects" in carried_out(spec, services).outputs[PROOF].outcomes
+    generators = {x.name for x in services.asked if isinstance(x, generator_pb2.TrainGeneratorRequest)}
+    of_fold = {name.partition(".")[2] for name in generators if name.startswith("proof-f2.")}
+    assert of_fold == {"good", "defect"}
+    assert {name for name in generators if name.startswith("proof-f2-set.")} == {"proof-f2-set.defect"}, (
+        "good parts are photographs; without masks a defect is learned as a whole part"
+    )
+    trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, 2)}
+    labels = {
+        arm: Counter(x.label for x in read_manifest(services.store, trainings[arm].manifest_uri) if not x.is_real)
+        for arm in ("filtered", "defects")
+    }
+    assert labels == {"filtered": {"good": 10, "defect": 10}, "defects": {"defect": 10}}
+    assert len({x.settings.steps_per_epoch for x in trainings.values() if x.name.partition(".")[2] != "judge"}) == 1
+
+
+def test_what_is_pretrained_and_reviewed_is_what_the_filter_accepted(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    arms = ("real", "augmented", "more-real", "filtered", "reviewed", "pretrained")
+    assert set(arms[3:]) <= set(
+        carried_out(spec_of(photographs, *arms, synthesis={"quota": 10}), services).outputs[PROOF].outcomes
+    )
+    trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, 1)}
+    pictures = {
+        name: [x.file.sha256 for x in read_manifest(services.store, trainings[name].manifest_uri)]
+        for name in ("filtered", "reviewed", "pretrained")
+    }
+    assert pictures["filtered"] == pictures["reviewed"] == pictures["pretrained"]
+    assert trainings["pretrained"].settings.pretraining == 0.5
+    assert not trainings["pretrained"].settings.HasField("real_share")
+
+
+def test_what_a_person_rejects_of_a_fold_leaves_the_reviewed_arm(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "filtered", "reviewed", synthesis={"quota": 10})
+    carried_out(spec, services)
+    subject = read_subject(services.store, "proof-f2", DEFAULT_READING)
+    assert {dataset.name.partition(".")[0] for dataset in subject.datasets} == {"proof-f2"}
+    row = next(i for i, line in enumerate(subject.lines) if line.judgement.verdict == "accepted")
+    rejected = subject.lines[row].file.sha256
+    journal = Journal(services.store, subject.datasets[subject.of_row[row]].name, "Ada")
+    journal.append("0" * 32, [Change(sha256=rejected, verdict="rejected")])
+    asked = len(services.asked)
+    again = carried_out(spec, services)
+    assert "fold2-reviewed" in again.ran
+    assert not [step for step in again.ran if step.startswith(("fold1-", "fold3-"))]
+    (training,) = [x for x in services.asked[asked:] if isinstance(x, Training)]
+    assert rejected not in {x.file.sha256 for x in read_manifest(services.store, training.manifest_uri)}
+    with pytest.raises(NotFound, match="nor a fold of an experiment"):
+        read_subject(services.store, "other-f2", DEFAULT_READING)
+
+
+def test_points_between_few_and_all_photographs_say_what_a_gain_is_worth(photographs: Path) -> None:
+    services = Classifiers(MemoryStore())
+    spec = spec_of(photographs, "real", "augmented", "more-real", "more-real-10", "memory")
+    proven = carried_out(spec, services).outputs[PROOF]
+    for training in services.trainings():
+        if training.name.endswith(".more-real-10"):
+            lines = [x for x in read_manifest(services.store, training.manifest_uri) if x.split == "train"]
+            count = Counter(x.label for x in lines)
+            assert count["defect"] == 10
+            assert 25 <= count["good"] <= 35, "50 are wanted, and so many are there"
+    rows = csv.DictReader(
+        io.StringIO(services.store.get(services.store.key(proven.files["learning_curve.csv"])).decode())
+    )
+    assert [round(float(row["photographs"])) for row in rows] == [24, 40, 60]
+    (worth,) = csv.DictReader(io.StringIO(services.store.get(services.store.key(proven.files["worth.csv"])).decode()))
+    assert worth["arm"] == "memory"
+    assert 0 <= float(worth["low"]) <= float(worth["value"]) <= float(worth["high"]) <= 60 - 24
+    (sentence,) = [x for x in proven.verdict if x.startswith("memory: helped")]
+    assert re.search(r"; worth (at least )?\d+ real photographs more \(95% interval ", sentence)
+    assert '<section id="worth">' in page_of(services, proven)
+    assert Image.open(io.BytesIO(services.store.get(services.store.key(proven.files["worth.png"])))).size[0] > 400
 
 
 def test_the_same_command_skips_what_is_done(done: tuple[Classifiers, Proven, RunResult], photographs: Path) -> None:
@@ -418,6 +540,8 @@ def test_arms_that_differ_in_their_share_alone_give_a_curve(photographs: Path) -
         {"name": f"twin-{share}", "trains_on": "edited", "classifier": {"real_share": share / 100}}
         for share in (50, 90)
     ]
+    named = spec_of(photographs, "real", "augmented", "edited", "edited-75", "edited-100", edits={"count": 4})
+    assert share_sweeps(named) == [{0.5: "edited", 0.75: "edited-75", 1.0: "edited-100"}]
     other = {"name": "twin-other", "trains_on": "edited", "classifier": {"real_share": 0.75, "augment": 0.1}}
     spec = spec_of(photographs, "real", "augmented", "more-real", *swept, other, edits={"count": 4})
     assert share_sweeps(spec) == [{0.5: "twin-50", 0.9: "twin-90"}]

@@ -53,6 +53,12 @@ def test_paths_are_relative_to_the_file_and_the_name_is_the_files(tmp_path: Path
         ({"arms": ["augmented", "real", "real"]}, "two arms are called 'real'"),
         ({"reference": "balanced"}, "is none of the arms"),
         ({"few_shot": None}, "more-real needs few_shot"),
+        ({"arms": [*ARMS, "more-real-5"]}, "more-real-5 has no more than few_shot.per_kind, 5"),
+        ({"arms": [*ARMS, "augmented-75"]}, "there is no arm 'augmented-75'"),
+        ({"arms": [*ARMS, "pretrained-75"]}, "there is no arm 'pretrained-75'"),
+        ({"arms": ["memory", "augmented"]}, "memory trains nothing"),
+        ({"arms": ["augmented", "memory"], "reference": "memory"}, "memory trains nothing"),
+        ({"memory": {"patches": 3}}, "memory.patches"),
         ({"classifier": {"cycles": 5}}, "say `seeds`"),
         ({"data": {"directory": "x", "folds": 5}}, "no such setting `data.folds`"),
         ({"sedes": 3}, "did you mean `seeds`"),
@@ -85,6 +91,38 @@ def test_made_images_take_no_more_than_their_share_of_a_batch() -> None:
     read = spec(arms=[*ARMS, "filtered", own], real_share=0.75)
     shares = {arm.name: arm.classifier.get("real_share") for arm in read.pipeline.arms}
     assert shares == {"real": None, "augmented": None, "more-real": None, "filtered": 0.75, "mine": 0.9}
+
+
+def test_a_named_arm_takes_its_share_from_its_name() -> None:
+    read = spec(arms=[*ARMS, "filtered", "filtered-75", "filtered-100", "pretrained"], real_share=0.6)
+    arms = {arm.name: arm.classifier for arm in read.pipeline.arms}
+    assert {name: arms[name]["real_share"] for name in ("filtered", "filtered-75", "filtered-100")} == {
+        "filtered": 0.6, "filtered-75": 0.75, "filtered-100": 1.0,
+    }  # fmt: skip
+    assert "real_share" not in arms["pretrained"], "it draws what was made first, and then photographs"
+
+
+def test_the_learning_curve_goes_from_few_photographs_to_all() -> None:
+    read = spec(arms=["real", "more-real", "augmented", "memory", "more-real-40", "more-real-9"])
+    assert read.learning_curve == ("real", "more-real-9", "more-real-40", "more-real")
+    assert read.instrument == ("real", "more-real")
+    assert read.controls == {"real", "more-real", "more-real-40", "more-real-9"}
+    assert spec(arms=["augmented", "memory"]).learning_curve == ()
+
+
+def test_defects_are_learned_beside_whole_parts_by_generators_of_their_own() -> None:
+    steps = {step.name: step for step in experiment_line(spec(arms=[*ARMS, "filtered", "defects"], folds=3))}
+    own = [name for name in steps if name.startswith("fold2-") and not name.endswith(("-validate", "-evaluate"))]
+    assert own == [
+        "fold2-ingest", "fold2-real", "fold2-augmented-dataset", "fold2-augmented", "fold2-more-real-dataset",
+        "fold2-more-real", "fold2-judge", "fold2-generators", "fold2-filter", "fold2-filtered-dataset",
+        "fold2-filtered",
+        "fold2-set-judge", "fold2-set-generators", "fold2-set-filter", "fold2-defects-dataset", "fold2-defects",
+    ]  # fmt: skip
+    assert set(steps["fold2-defects-dataset"].needs) == {"fold2-ingest", "fold2-set-filter"}
+    assert set(steps["fold2-set-filter"].needs) == {
+        "fold2-ingest", "fold2-real", "fold2-set-judge", "fold2-set-generators",
+    }  # fmt: skip
 
 
 def test_the_reference_and_arms_with_made_images_differ_in_nothing_else() -> None:

@@ -55,6 +55,7 @@ class TrainingSettings(_message.Message):
     MIRROR_Y_FIELD_NUMBER: _builtins.int
     SQUARE_PX_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
+    PRETRAINING_FIELD_NUMBER: _builtins.int
     input_px: _builtins.int
     """Side of the network's input in pixels, in [32, 512]; default: 224, or less where no picture has more. Images are resized to it
     bilinearly.
@@ -84,8 +85,9 @@ class TrainingSettings(_message.Message):
     once. Equal for arms that are compared.
     """
     real_share: _builtins.float
-    """Least share of photographs among a label's draws, in [0.001, 1], the rest being edited or synthetic images; labels are then
-    drawn in turn; 1: photographs only; absent: all images as they come.
+    """Least share of photographs among a label's draws, and among those of each kind of its defects, in [0.001, 1], the rest being
+    edited or synthetic images; labels are then drawn in turn, and kinds as often as their photographs; 1: photographs only;
+    absent: all images as they come.
     """
     initial_weights: _builtins.str
     """Where the base starts: "imagenet", "starter" (the shipped base that learned from drawn parts) or "random"; default
@@ -132,6 +134,10 @@ class TrainingSettings(_message.Message):
     """Augmented or mirrored views of a training picture that steps draw among where the base stands still, each embedded once, in
     [0, 64]; absent: 8. 0: every draw is a new one, and embedded anew.
     """
+    pretraining: _builtins.float
+    """Share of the epochs, the first ones, in which a label's edited and synthetic images alone are drawn, in (0, 1); in all others
+    real_share holds, or is 1 where it is absent; absent: none.
+    """
     def __init__(
         self,
         *,
@@ -164,10 +170,11 @@ class TrainingSettings(_message.Message):
         mirror_y: _builtins.bool | None = ...,
         square_px: _builtins.int = ...,
         views: _builtins.int | None = ...,
+        pretraining: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "views", b"views", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_pretraining", b"_pretraining", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "class_balance", b"class_balance", "dropout", b"dropout", "focal_gamma", b"focal_gamma", "l2", b"l2", "label_smoothing", b"label_smoothing", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "pretraining", b"pretraining", "real_share", b"real_share", "views", b"views", "warmup_epochs", b"warmup_epochs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "real_share", b"real_share", "recipe", b"recipe", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "views", b"views", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_augment", b"_augment", "_class_balance", b"_class_balance", "_dropout", b"_dropout", "_focal_gamma", b"_focal_gamma", "_l2", b"_l2", "_label_smoothing", b"_label_smoothing", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_patience", b"_patience", "_pretraining", b"_pretraining", "_real_share", b"_real_share", "_views", b"_views", "_warmup_epochs", b"_warmup_epochs", "augment", b"augment", "base_rate", b"base_rate", "batch", b"batch", "class_balance", b"class_balance", "decay", b"decay", "dropout", b"dropout", "epochs", b"epochs", "focal_gamma", b"focal_gamma", "good_label", b"good_label", "head_units", b"head_units", "initial_weights", b"initial_weights", "input_px", b"input_px", "l2", b"l2", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "patience", b"patience", "pretraining", b"pretraining", "real_share", b"real_share", "recipe", b"recipe", "square_px", b"square_px", "steps_per_epoch", b"steps_per_epoch", "synthetic_cap", b"synthetic_cap", "target", b"target", "trainable_base", b"trainable_base", "views", b"views", "warmup_epochs", b"warmup_epochs", "warmup_rate", b"warmup_rate", "width_multiplier", b"width_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__augment: _TypeAlias = _typing.Literal["augment"]  # noqa: Y015
     _WhichOneofArgType__augment: _TypeAlias = _typing.Literal["_augment", b"_augment"]  # noqa: Y015
@@ -187,6 +194,8 @@ class TrainingSettings(_message.Message):
     _WhichOneofArgType__mirror_y: _TypeAlias = _typing.Literal["_mirror_y", b"_mirror_y"]  # noqa: Y015
     _WhichOneofReturnType__patience: _TypeAlias = _typing.Literal["patience"]  # noqa: Y015
     _WhichOneofArgType__patience: _TypeAlias = _typing.Literal["_patience", b"_patience"]  # noqa: Y015
+    _WhichOneofReturnType__pretraining: _TypeAlias = _typing.Literal["pretraining"]  # noqa: Y015
+    _WhichOneofArgType__pretraining: _TypeAlias = _typing.Literal["_pretraining", b"_pretraining"]  # noqa: Y015
     _WhichOneofReturnType__real_share: _TypeAlias = _typing.Literal["real_share"]  # noqa: Y015
     _WhichOneofArgType__real_share: _TypeAlias = _typing.Literal["_real_share", b"_real_share"]  # noqa: Y015
     _WhichOneofReturnType__views: _TypeAlias = _typing.Literal["views"]  # noqa: Y015
@@ -211,6 +220,8 @@ class TrainingSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_y) -> _WhichOneofReturnType__mirror_y | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__patience) -> _WhichOneofReturnType__patience | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pretraining) -> _WhichOneofReturnType__pretraining | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__real_share) -> _WhichOneofReturnType__real_share | None: ...
     @_typing.overload
@@ -669,6 +680,109 @@ class ScoreImagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScoreImagesResponse: _TypeAlias = ScoreImagesResponse  # noqa: Y015
+
+@_typing.final
+class ScoreAnomaliesRequest(_message.Message):
+    """Asks for a comparison with good parts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MANIFEST_URI_FIELD_NUMBER: _builtins.int
+    SPLITS_FIELD_NUMBER: _builtins.int
+    OUTPUT_PREFIX_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    PATCHES_FIELD_NUMBER: _builtins.int
+    CYCLES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes repeated starts return the same operation; at most 64 of [A-Za-z0-9_-]; required."""
+    manifest_uri: _builtins.str
+    """URI of the manifest: good images of split "train" are remembered, those of "validation" say which distances are usual."""
+    output_prefix: _builtins.str
+    """Key prefix to write under, e.g. "anomalies/r1"; required."""
+    patches: _builtins.int
+    """Patches that are remembered, in [10, 100000]; default 1000."""
+    cycles: _builtins.int
+    """Memories with different seeds, in [1, 100]; default 5."""
+    seed: _builtins.int
+    """Seed of the first memory, in [0, 2^62]; memory i uses seed + i."""
+    @_builtins.property
+    def splits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Splits to score, of "train", "validation" and "test", 1 to 3; required."""
+
+    @_builtins.property
+    def settings(self) -> Global___TrainingSettings:
+        """Settings of a classifier, of which those count that say what a base sees, and which base it is: recipe, input_px, square_px,
+        width_multiplier, initial_weights and good_label.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        manifest_uri: _builtins.str = ...,
+        splits: _abc.Iterable[_builtins.str] | None = ...,
+        output_prefix: _builtins.str = ...,
+        settings: Global___TrainingSettings | None = ...,
+        patches: _builtins.int = ...,
+        cycles: _builtins.int = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycles", b"cycles", "manifest_uri", b"manifest_uri", "output_prefix", b"output_prefix", "patches", b"patches", "request_id", b"request_id", "seed", b"seed", "settings", b"settings", "splits", b"splits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreAnomaliesRequest: _TypeAlias = ScoreAnomaliesRequest  # noqa: Y015
+
+@_typing.final
+class ScoreAnomaliesResponse(_message.Message):
+    """How far images are from good parts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EvaluationUrisEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EVALUATION_URIS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def evaluation_uris(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Split -> URI of a document as EvaluateClassifier writes one, with every memory as a cycle: the probability of a defect is 1/2 at
+        the distance that 2% of the good validation images exceed. Which defect it is a memory does not know: over several labels
+        of defects the probability is spread by how many training images they have.
+        """
+
+    def __init__(
+        self,
+        *,
+        evaluation_uris: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation_uris", b"evaluation_uris"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreAnomaliesResponse: _TypeAlias = ScoreAnomaliesResponse  # noqa: Y015
 
 @_typing.final
 class ListClassifiersRequest(_message.Message):

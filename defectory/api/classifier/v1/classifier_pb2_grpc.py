@@ -56,6 +56,11 @@ class ClassifierServiceStub:
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ScoreAnomalies = channel.unary_unary(
+                '/defectory.api.classifier.v1.ClassifierService/ScoreAnomalies',
+                request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreAnomaliesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.CalibrateClassifier = channel.unary_unary(
                 '/defectory.api.classifier.v1.ClassifierService/CalibrateClassifier',
                 request_serializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.CalibrateClassifierRequest.SerializeToString,
@@ -119,6 +124,16 @@ class ClassifierServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreAnomalies(self, request, context):
+        """Remembers patches of good training images, and scores the images of splits by how far their patches are from these: nothing is
+        trained, and no defect is needed. Response: ScoreAnomaliesResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (no good training or validation image, a setting out of range), NOT_FOUND (manifest),
+        FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CalibrateClassifier(self, request, context):
         """Fits the calibration and the operating point anew and writes a new version with the same weights.
         Response: CalibrateClassifierResponse; progress in "images".
@@ -175,6 +190,11 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
             'ScoreImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ScoreImages,
                     request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ScoreAnomalies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreAnomalies,
+                    request_deserializer=defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreAnomaliesRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'CalibrateClassifier': grpc.unary_unary_rpc_method_handler(
@@ -306,6 +326,33 @@ class ClassifierService:
             target,
             '/defectory.api.classifier.v1.ClassifierService/ScoreImages',
             defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreImagesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreAnomalies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defectory.api.classifier.v1.ClassifierService/ScoreAnomalies',
+            defectory_dot_api_dot_classifier_dot_v1_dot_classifier__pb2.ScoreAnomaliesRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

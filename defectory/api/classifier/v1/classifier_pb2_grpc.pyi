@@ -55,6 +55,12 @@ class ClassifierServiceStub:
     "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
+    ScoreAnomalies: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreAnomaliesRequest, _operations_pb2.Operation]
+    """Remembers patches of good training images, and scores the images of splits by how far their patches are from these: nothing is
+    trained, and no defect is needed. Response: ScoreAnomaliesResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (no good training or validation image, a setting out of range), NOT_FOUND (manifest),
+    FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS.
+    """
     CalibrateClassifier: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]
     """Fits the calibration and the operating point anew and writes a new version with the same weights.
     Response: CalibrateClassifierResponse; progress in "images".
@@ -100,6 +106,12 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
     "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+    """
+    ScoreAnomalies: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreAnomaliesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Remembers patches of good training images, and scores the images of splits by how far their patches are from these: nothing is
+    trained, and no defect is needed. Response: ScoreAnomaliesResponse; progress in "images".
+    Errors: INVALID_ARGUMENT (no good training or validation image, a setting out of range), NOT_FOUND (manifest),
+    FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS.
     """
     CalibrateClassifier: _aio.UnaryUnaryMultiCallable[_classifier_pb2.CalibrateClassifierRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Fits the calibration and the operating point anew and writes a new version with the same weights.
@@ -167,6 +179,18 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
         "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ScoreAnomalies(
+        self,
+        request: _classifier_pb2.ScoreAnomaliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Remembers patches of good training images, and scores the images of splits by how far their patches are from these: nothing is
+        trained, and no defect is needed. Response: ScoreAnomaliesResponse; progress in "images".
+        Errors: INVALID_ARGUMENT (no good training or validation image, a setting out of range), NOT_FOUND (manifest),
+        FAILED_PRECONDITION (no ImageNet weights to be had), ALREADY_EXISTS.
         """
 
     @_abc_1.abstractmethod
