@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 KEPT = (
-    "scores.csv", "by_fold.csv", "worth.csv", "learning_curve.csv", "shares-1.csv",
-    "gains.png", "folds.png", "cost.png", "kinds.png", "worth.png", "shares-1.png",
+    "scores.csv", "worth.csv",
+    *(f"{chart}.{ending}" for chart in ("gains", "folds", "cost", "kinds", "shares-1", "learning_curve")
+      for ending in ("csv", "png")),
 )  # fmt: skip
 PER_CENT = 100.0
 COST = "cost of 1,000 parts"

@@ -12,8 +12,10 @@ from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import GENERATORS, Estimate
-from orchestrator.report.content import REASONS, RunContent, read_run, some_images
+from orchestrator.report.charts import svg
+from orchestrator.report.content import RunContent, read_run, some_images
 from orchestrator.report.figures import curves, sheet
+from orchestrator.report.lineage import REASONS
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
 METRICS = ("f1", "accuracy", "precision", "recall")
@@ -105,7 +107,7 @@ def _curves(content: RunContent, pictures: Path) -> Iterator[str]:
     for split in content.splits():
         path = pictures / f"curves-{split}.svg"
         metrics = {arm.title: arm.metrics for arm in content.arms}
-        path.write_bytes(curves(metrics, colours(content.pipeline.arms), split))
+        path.write_bytes(svg(curves(metrics, colours(content.pipeline.arms), split).figure))
         yield f"![loss, accuracy and F1 per epoch, {split}]({pictures.name}/{path.name})"
 
 
@@ -120,7 +122,7 @@ def _sheets(store: ObjectStore, content: RunContent, pictures: Path) -> Iterator
         ):
             if lines:
                 path = pictures / f"{label}-{title}.png"
-                path.write_bytes(sheet(some_images(store, lines), 12))
+                path.write_bytes(sheet([data for _, data in some_images(store, lines)], 12))
                 yield f"{label}, {title} ({len(lines)}):\n\n![{label}, {title}]({pictures.name}/{path.name})"
 
 

@@ -11,23 +11,29 @@ from orchestrator.cli.output import emit, path_or_uri
 
 def report(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write it to this file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Also write it to this file, and its figures beside it."),
+    ] = None,
     store: Store = "",
     as_json: AsJson = False,
 ) -> None:
-    """Build a run's report, one self-contained HTML file.
+    """Build a run's report: one self-contained HTML file, and beside it a folder with its figures as PNG and CSV.
 
     \b
     defectory report demo --out demo.html
     """
-    from orchestrator.report import build_report
+    from orchestrator.pipeline.report_keys import files_folder, page_key
+    from orchestrator.report import keep_report
 
     store_ = opened(store)
-    html, summary = build_report(store_, run)
-    key = f"runs/{run}/report.html"
-    store_.put(key, html)
+    kept = keep_report(store_, run)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(html)
-    result = {"run": run, "report_uri": store_.uri(key), "summary": summary.model_dump(mode="json")}
-    emit(result, as_json, f"report: {out or path_or_uri(store_.uri(key))}")
+        folder = out.parent / files_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in kept.files().items():
+            (folder / name).write_bytes(data)
+        out.write_bytes(kept.html)
+    uri = store_.uri(page_key(run))
+    result = {"run": run, "report_uri": uri, "summary": kept.summary.model_dump(mode="json")}
+    emit(result, as_json, f"report: {out or path_or_uri(uri)}")

@@ -64,14 +64,16 @@ def open_(
 
 
 def _report_file(store: ObjectStore, run: str) -> Path:
-    """The report as a file of this machine: the store's own, or a copy in the user's cache.
+    """The report as a file of this machine: the store's own, or a copy in the user's cache, with what it links to.
 
     Raises:
         FailedPrecondition: the run has none yet.
     """
     import os
 
-    key = f"runs/{run}/report.html"
+    from orchestrator.pipeline.report_keys import files_folder, files_prefix, page_key
+
+    key = page_key(run)
     if not store.exists(key):
         right = "`defectory runs` shows the command by which it goes on"
         raise FailedPrecondition(f"the run {run!r} has no report yet, as it has not finished: {right}")
@@ -81,6 +83,10 @@ def _report_file(store: ObjectStore, run: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     copy = cache / "defectory" / "reports" / f"{run}.html"
     copy.parent.mkdir(parents=True, exist_ok=True)
+    for one in store.list(files_prefix(run)):
+        file = copy.parent / files_folder(run) / one.key.removeprefix(files_prefix(run))
+        file.parent.mkdir(exist_ok=True)
+        store.get_file(one.key, file)
     store.get_file(key, copy)
     return copy
 

@@ -25,6 +25,7 @@ from orchestrator.pipeline.outputs import (
     evaluated,
     trained,
 )
+from orchestrator.pipeline.report_keys import page_key
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
 
 
@@ -119,9 +120,7 @@ def _report_inputs(context: StepInputs) -> Inputs:
 
 
 def _report(context: StepContext) -> Reported:
-    from orchestrator.report import build_report
+    from orchestrator.report import keep_report
 
-    html, summary = build_report(context.store, context.run)
-    key = f"runs/{context.run}/report.html"
-    context.store.put(key, html)
-    return Reported(report_uri=context.store.uri(key), summary=summary)
+    report = keep_report(context.store, context.run)
+    return Reported(report_uri=context.store.uri(page_key(context.run)), summary=report.summary)

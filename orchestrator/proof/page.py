@@ -1,34 +1,20 @@
 """Writes an experiment's report: one self-contained page, and tables, figures and the whole protocol as files."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from math import isnan
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from defectory.storage.store import ObjectStore
 from orchestrator.proof import pictures
 from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits
-from orchestrator.report.figures import data_uri, png, svg
+from orchestrator.report.charts import Chart, csv_of
 from orchestrator.report.page import flatten
-
-SVG = "image/svg+xml"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the page. name: of its file; image: a data URI."""
-
-    name: str
-    title: str
-    image: str
 
 
 def write_report(
@@ -39,38 +25,36 @@ def write_report(
     Args:
         drawn: what the pictures are where they are drawings; empty: photographs.
     """
-    figures = _figures(proof, protocol)
-    shown = {name: Picture(name, title, data_uri(svg(figure), SVG)) for name, (title, figure) in figures.items()}
+    charts = _charts(proof, protocol)
     files = {
-        "report.html": _page(proof, protocol, verdict, drawn, list(shown.values())).encode(),
-        "scores.csv": _csv(_score_rows(proof)),
-        "by_fold.csv": _csv(_fold_rows(proof)),
-        **{f"{name}.csv": _csv(rows) for name, rows in _tables(proof, protocol.spec).items() if rows},
+        "report.html": _page(proof, protocol, verdict, drawn, charts).encode(),
+        "scores.csv": csv_of(_score_rows(proof)),
+        **({"worth.csv": csv_of(worth)} if (worth := list(_worth_rows(proof))) else {}),
         "proof.json": _json(proof, protocol, verdict),
-        **{f"{name}.png": png(figure) for name, (_, figure) in figures.items()},
     }
+    for chart in charts:
+        files |= chart.files()
     for name, content in files.items():
         store.put(prefix + name, content)
     return {name: store.uri(prefix + name) for name in files}
 
 
-def _figures(proof: Proof, protocol: Protocol) -> dict[str, tuple[str, Figure]]:
-    """File name -> (title, figure)."""
+def _charts(proof: Proof, protocol: Protocol) -> list[Chart]:
     spec, primary = protocol.spec, protocol.design.primary
-    figures = {
-        "gains": ("What each arm gains", pictures.gains(proof, spec.reference, primary)),
-        "folds": ("Fold by fold", pictures.dumbbells(proof, spec.reference, primary)),
-        "cost": ("What 1,000 parts cost", pictures.figure_of(proof, COST)),
-    }
-    for number, arms in enumerate(share_sweeps(spec), start=1):
-        title = f"The share of photographs: {', '.join(arms[share] for share in sorted(arms))}"
-        figures[f"shares-{number}"] = (title, pictures.share_curve(proof, arms, spec.reference, primary))
+    charts = [
+        pictures.gains(proof, spec.reference, primary),
+        pictures.dumbbells(proof, spec.reference, primary),
+        pictures.costs(proof, COST),
+    ]
+    charts += [
+        pictures.share_curve(f"shares-{number}", proof, arms, spec.reference, primary)
+        for number, arms in enumerate(share_sweeps(spec), start=1)
+    ]
     if proof.curve:
-        title = "What the arms are worth in real photographs"
-        figures["worth"] = (title, pictures.learning_curve(proof, primary, spec.learning_curve[0]))
+        charts.append(pictures.learning_curve(proof, primary, spec.learning_curve[0]))
     if kinds := _kinds(proof):
-        figures["kinds"] = ("What is caught of every kind", pictures.caught(proof, kinds))
-    return figures
+        charts.append(pictures.caught(proof, kinds))
+    return charts
 
 
 def share_sweeps(spec: ExperimentSpec) -> list[dict[float, str]]:
@@ -92,7 +76,7 @@ def _kinds(proof: Proof) -> dict[str, str]:
     return {name.removeprefix(CAUGHT): name for name in names if name.startswith(CAUGHT)}
 
 
-def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, shown: Sequence[Picture]) -> str:
+def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, charts: Sequence[Chart]) -> str:
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("orchestrator.proof"), PackageLoader("orchestrator.report")]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -107,7 +91,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         verdict=verdict,
         drawn=drawn,
         limits=limits(protocol.spec, protocol.design),
-        pictures=shown,
+        charts=charts,
         cost=COST,
         scores=[name for name in next(iter(proof.scores.values())) if not name.startswith(CAUGHT)],
         kinds=_kinds(proof),
@@ -134,36 +118,10 @@ def _score_rows(proof: Proof) -> Iterable[dict[str, object]]:
             yield row
 
 
-def _fold_rows(proof: Proof) -> Iterable[dict[str, object]]:
-    for arm, values in proof.by_fold.items():
-        for fold, value in enumerate(values, start=1):
-            yield {"arm": arm, "fold": fold, "score": value}
-
-
-def _tables(proof: Proof, spec: ExperimentSpec) -> dict[str, list[dict[str, object]]]:
-    """Name of a curve's file -> its rows: gains over the reference by share, and by number of photographs."""
-    tables: dict[str, list[dict[str, object]]] = {
-        f"shares-{number}": [
-            {"share": share, "arm": arms[share], **asdict(proof.differences[arms[share]].gain)}
-            for share in sorted(arms)
-        ]
-        for number, arms in enumerate(share_sweeps(spec), start=1)
-    }
-    tables["learning_curve"] = [{"photographs": at, **asdict(gain)} for at, gain in proof.curve.items()]
+def _worth_rows(proof: Proof) -> Iterable[dict[str, object]]:
     most = proof.most_worth
-    tables["worth"] = [
-        {"arm": arm, **asdict(worth), "more_than_there_are": worth.high >= most} for arm, worth in proof.worth.items()
-    ]
-    return tables
-
-
-def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:
-    rows = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, max(rows, key=len).keys())
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    for arm, worth in proof.worth.items():
+        yield {"arm": arm, **asdict(worth), "more_than_there_are": worth.high >= most}
 
 
 def _json(proof: Proof, protocol: Protocol, verdict: Sequence[str]) -> bytes:

@@ -1,6 +1,7 @@
-"""Figures of an experiment's report: gains by fold, cost, and what was caught of every kind of defect."""
+"""Charts of an experiment's report: gains by fold, cost, and what was caught of every kind of defect."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 from matplotlib import colormaps
@@ -9,12 +10,13 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from orchestrator.proof.judgement import Interval, Proof
+from orchestrator.report.charts import Chart, Row
 
 ARM_INCHES = 0.42  # of height, for an arm
 REFERENCE, BETTER, WORSE = "#5b6675", "#1a7f37", "#c02525"
 
 
-def gains(proof: Proof, reference: str, primary: str) -> Figure:
+def gains(proof: Proof, reference: str, primary: str) -> Chart:
     """Every arm's gain over the reference: its interval as a bar, its folds as dots."""
     names = list(proof.differences)[::-1]
     figure, axis = _of_rows(len(names))
@@ -27,10 +29,14 @@ def gains(proof: Proof, reference: str, primary: str) -> Figure:
     axis.axvline(0, color=REFERENCE, linestyle=":", linewidth=1)
     axis.set(xlabel=f"{primary}, points more than {reference}; dots: single folds", yticks=range(len(names)))
     axis.set_yticklabels(names)
-    return figure
+    rows = [
+        {"arm": name, **_points(x.gain), **{f"fold {n}": 100 * gain for n, gain in enumerate(x.by_fold, start=1)}}
+        for name, x in proof.differences.items()
+    ]
+    return Chart("gains", "What each arm gains", figure, rows)
 
 
-def dumbbells(proof: Proof, reference: str, primary: str) -> Figure:
+def dumbbells(proof: Proof, reference: str, primary: str) -> Chart:
     """Every fold's pair: the reference's score and the arm's, one panel an arm."""
     names = list(proof.differences)
     folds = len(proof.by_fold[reference])
@@ -46,21 +52,31 @@ def dumbbells(proof: Proof, reference: str, primary: str) -> Figure:
         axis.set(title=name, xlabel=primary, yticks=rows)
         axis.set_yticklabels([f"fold {number + 1}" for number in range(folds)])
         _plain(axis)
-    return figure
+    by_fold = [
+        {"arm": arm, "fold": fold, "score": value}
+        for arm, values in proof.by_fold.items()
+        for fold, value in enumerate(values, start=1)
+    ]
+    return Chart("folds", "Fold by fold", figure, by_fold)
 
 
-def figure_of(proof: Proof, score: str, scale: float = 1.0) -> Figure:
-    """A score of all arms with its interval."""
+def costs(proof: Proof, score: str) -> Chart:
+    """What a thousand parts cost with every arm, with its interval.
+
+    Args:
+        score: the cost's name among the scores.
+    """
     names = list(proof.scores)[::-1]
     figure, axis = _of_rows(len(names))
     for row, name in enumerate(names):
-        _bar(axis, row, proof.scores[name][score], scale, REFERENCE)
+        _bar(axis, row, proof.scores[name][score], 1, REFERENCE)
     axis.set(xlabel=score, yticks=range(len(names)))
     axis.set_yticklabels(names)
-    return figure
+    rows = [{"arm": name, **asdict(own[score])} for name, own in proof.scores.items()]
+    return Chart("cost", "What 1,000 parts cost", figure, rows)
 
 
-def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
+def caught(proof: Proof, kinds: Mapping[str, str]) -> Chart:
     """Share of every kind's photographs that each arm catches.
 
     Args:
@@ -77,14 +93,19 @@ def caught(proof: Proof, kinds: Mapping[str, str]) -> Figure:
     axis.set(xlabel="caught, %", yticks=range(len(kinds)), xlim=(0, 100))
     axis.set_yticklabels(list(kinds)[::-1])
     figure.legend(loc="outside upper center", ncols=min(4, len(names)), frameon=False)
-    return figure
+    rows = [
+        {"kind": kind, "arm": name, **_points(own[score])}
+        for kind, score in kinds.items()
+        for name, own in proof.scores.items()
+    ]
+    return Chart("kinds", "What is caught of every kind", figure, rows)
 
 
-def share_curve(proof: Proof, arms: Mapping[float, str], reference: str, primary: str) -> Figure:
+def share_curve(name: str, proof: Proof, arms: Mapping[float, str], reference: str, primary: str) -> Chart:
     """What arms gain that differ in their least share of photographs alone; with photographs only that is nothing.
 
     Args:
-        arms: least share of photographs -> name of an arm.
+        name: of the chart's files. arms: least share of photographs -> name of an arm.
     """
     figure, axis = _of_rows(6)
     shares = sorted(arms)
@@ -101,10 +122,20 @@ def share_curve(proof: Proof, arms: Mapping[float, str], reference: str, primary
     axis.set(
         xlabel="least share of photographs among a label's draws, %", ylabel=f"{primary}, points more than {reference}"
     )
-    return figure
+    rows: list[Row] = [
+        {"share of photographs": share, "arm": arms[share], **_points(gain)}
+        for share, gain in zip(shares, gains, strict=True)
+    ]
+    title = f"The share of photographs: {', '.join(arms[share] for share in shares)}"
+    return Chart(name, title, figure, rows)
 
 
-def learning_curve(proof: Proof, primary: str, few: str) -> Figure:
+def _points(figure: Interval) -> dict[str, float]:
+    """In percentage points, as it is drawn."""
+    return {name: 100 * value for name, value in asdict(figure).items()}
+
+
+def learning_curve(proof: Proof, primary: str, few: str) -> Chart:
     """What more photographs gain, and where the arms' gains lie on that curve: so many photographs they are worth.
 
     Args:
@@ -123,7 +154,8 @@ def learning_curve(proof: Proof, primary: str, few: str) -> Figure:
     axis.set_xticklabels([f"{photographs:.0f}" for photographs in at])
     axis.minorticks_off()
     axis.legend(loc="upper left", frameon=False)
-    return figure
+    rows = [{"photographs": photographs, **asdict(gain)} for photographs, gain in proof.curve.items()]
+    return Chart("learning_curve", "What the arms are worth in real photographs", figure, rows)
 
 
 def _hue(number: int) -> tuple[float, float, float, float]:

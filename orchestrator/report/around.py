@@ -7,13 +7,12 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.imaging import encode_png
 from defectory.storage.store import ObjectStore
 from orchestrator.edits.pictures import read_line_mask, read_picture, without_alpha
-from orchestrator.report.figures import TILE_PX
 
 TIMES, LEAST_PX = 2.0, 64  # side of the square that is shown: so many times the defect's, or so many pixels
 
 
-def around_defect(store: ObjectStore, line: ManifestLine) -> bytes | None:
-    """PNG of a square around the defect that was set into a photograph; None where none was.
+def around_defect(store: ObjectStore, line: ManifestLine, side_px: int) -> bytes | None:
+    """PNG of a square around the defect that was set into a photograph, so wide; None where none was.
 
     Raises:
         Corrupted, NotFound, …: picture or mask cannot be read.
@@ -27,5 +26,5 @@ def around_defect(store: ObjectStore, line: ManifestLine) -> bytes | None:
     side = min(max(LEAST_PX, round(TIMES * max(width, height))), *mask.shape)
     x = int(np.clip(left + width // 2 - side // 2, 0, mask.shape[1] - side))
     y = int(np.clip(top + height // 2 - side // 2, 0, mask.shape[0] - side))
-    shown = cv2.resize(pixels[y : y + side, x : x + side], (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+    shown = cv2.resize(pixels[y : y + side, x : x + side], (side_px, side_px), interpolation=cv2.INTER_AREA)
     return encode_png(shown)

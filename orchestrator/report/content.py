@@ -1,8 +1,9 @@
 """Collects what a run left in the store, for the report's page and for result pages."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.defects.setting import EMPTY, NO_PLACE
 from orchestrator.pipeline.accepted import is_short, learned, warnings_of
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
@@ -39,6 +39,7 @@ from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord
 from orchestrator.report import mistakes, recipe
 from orchestrator.report.around import around_defect
 from orchestrator.report.comparison import Comparison, compare, subjects_of
+from orchestrator.report.detail import FULL
 from orchestrator.report.documents import (
     Calibration,
     Card,
@@ -52,21 +53,13 @@ from orchestrator.report.documents import (
     parsed,
     read_document,
 )
-from orchestrator.report.figures import TILE_PX, reduced
-from orchestrator.report.people import overruled_of
+from orchestrator.report.figures import reduced
+from orchestrator.report.lineage import Deciders
+from orchestrator.report.people import decided_lines
 from orchestrator.report.times import StepTime, times_of
 from orchestrator.report.verdict import Verdict
 
-SHEET_IMAGES = 24
-REASONS = {
-    "confidence": "the judge was not sure that it shows what it should",
-    "near_copy": "copies a training image",
-    "near_duplicate": "shows the same as another synthetic image",
-    "outlier": "unlike every real image (artefact or blend)",
-    EMPTY: "its mask is empty: it shows no defect",
-    NO_PLACE: "its defect fits into no good part",
-    "unreadable": "the file could not be read",
-}
+Some = TypeVar("Some")
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class RunContent:
     edited: list[ManifestLine]  # by recipe and by hand
     judged: dict[str, list[ManifestLine]]  # label -> every synthetic image with its verdict
     reviewed: Reviewed  # by people; empty where nobody did
-    overruled: dict[str, list[ManifestLine]]  # label -> images that the filter accepted and people rejected
+    decided: dict[str, ManifestLine]  # sha256 -> a synthetic image as people left it
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
     explanations: list[Explanation]
@@ -130,6 +123,40 @@ class RunContent:
     def ingested(self) -> Ingested:
         """What became of the photographs."""
         return self.outputs[INGEST]
+
+    @property
+    def overruled(self) -> dict[str, list[ManifestLine]]:
+        """label -> images that the filter accepted and people rejected; labels without any have none."""
+        rejected = {sha256 for sha256, line in self.decided.items() if line.judgement.verdict == "rejected"}
+        lines = {
+            label: [x for x in judged if x.judgement.verdict == "accepted" and x.file.sha256 in rejected]
+            for label, judged in self.judged.items()
+        }
+        return {label: of_label for label, of_label in lines.items() if of_label}
+
+    @property
+    def deciders(self) -> Deciders:
+        """Who decided about synthetic images."""
+        return Deciders(self.outputs[JUDGE].full_name if JUDGE in self.outputs else "", self.decided)
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether an arm trains on what people decide."""
+        return not self.without_review and any(arm.trains_on == "reviewed" for arm in self.pipeline.arms)
+
+    @property
+    def without_review(self) -> bool:
+        """Whether the run was made with --no-review."""
+        return self.pipeline.settings.get("review") is False
+
+    def lines(self) -> Iterator[ManifestLine]:
+        """Every image that the run knows, some more than once."""
+        yield from self.real
+        yield from self.edited
+        for judged in self.judged.values():
+            yield from judged
+        for arm in self.arms:
+            yield from arm.unfiltered
 
     @property
     def recipes(self) -> dict[str, str]:
@@ -215,7 +242,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         edited=_edited(store, outputs),
         judged=judged,
         reviewed=reviewed,
-        overruled=overruled_of(store, outputs[FILTER], reviewed, judged) if reviewed.documents else {},
+        decided=decided_lines(store, outputs[FILTER], reviewed) if reviewed.documents else {},
         curves=curves,
         probes=probes,
         explanations=explanations,
@@ -316,13 +343,24 @@ def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> Thresho
     return first.model_copy(update={"kept": kept})
 
 
-def some_images(store: ObjectStore, lines: list[ManifestLine], count: int = SHEET_IMAGES) -> list[bytes]:
-    """At most `count` lines' pictures, small, spread evenly over them; one that cannot be read is left out."""
-    step = max(1, len(lines) // count)
+def some_images(
+    store: ObjectStore, lines: Sequence[ManifestLine], count: int = FULL.images, side_px: int = FULL.tile_px
+) -> list[tuple[ManifestLine, bytes]]:
+    """At most `count` lines with their pictures as PNG, small, spread evenly over all; what is unreadable is left out.
+
+    Args:
+        side_px: a picture's longest side.
+    """
     images = []
-    for line in lines[::step][:count]:
+    for line in spread(lines, count):
         try:
-            images.append(around_defect(store, line) or reduced(picture_of(store, line), TILE_PX, line.file.bits))
+            data = around_defect(store, line, side_px) or reduced(picture_of(store, line), side_px, line.file.bits)
         except DefectoryError:
             continue  # a sheet of the others is still worth looking at
+        images.append((line, data))
     return images
+
+
+def spread(all_: Sequence[Some], count: int) -> Sequence[Some]:
+    """At most `count` of them, spread evenly."""
+    return all_[:: max(1, len(all_) // max(1, count))][:count]

@@ -1,30 +1,23 @@
 """Pictures of a report: curves with bands, and sheets of images."""
 
-import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image, ImageOps
 
 from defectory.imaging import FULL_DEPTH, decode, encode_png
 from defectory.imaging.sheet import contact_sheet
-from defectory.lettering import families
 from defectory.statistics import Bounds, bounds_of, mean_interval
+from orchestrator.report.charts import Chart, Row
 from orchestrator.report.documents import Metrics, ThresholdCurve
 
 METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
 TILE_PX = 96
 GAP_PX = 4
-
-
-def data_uri(data: bytes, kind: str = "image/png") -> str:
-    """Bytes as a data: URI."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def reduced(data: bytes, side_px: int, bits: int = FULL_DEPTH) -> bytes:
@@ -38,17 +31,22 @@ def reduced(data: bytes, side_px: int, bits: int = FULL_DEPTH) -> bytes:
     return encode_png(image)
 
 
-def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> bytes:
-    """Loss, accuracy and F1 against the epoch, as SVG: mean and 95% band over cycles, or few cycles' own lines.
+def jpeg(data: bytes, side_px: int) -> bytes:
+    """A picture that `reduced` made as JPEG, neither side longer than `side_px`: a fifth of its bytes, or fewer."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = image.convert("L" if image.mode == "L" else "RGB")
+    small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=90, subsampling=0)
+    return buffer.getvalue()
+
+
+def curves(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> Chart:
+    """Loss, accuracy and F1 against the epoch: mean and 95% band over cycles, or few cycles' own lines.
 
     Args:
         arms: title -> how it trained. colours: title -> #rrggbb. split: "validation" or "test".
     """
-    return svg(curves_figure(arms, colours, split))
-
-
-def curves_figure(arms: Mapping[str, Metrics], colours: Mapping[str, str], split: str) -> Figure:
-    """The same before it is drawn."""
     figure = Figure(figsize=(11, 3.1), layout="constrained")
     FigureCanvasSVG(figure)
     for axis, (metric, title) in zip(figure.subplots(1, 3), METRIC_NAMES.items(), strict=True):
@@ -65,7 +63,16 @@ def curves_figure(arms: Mapping[str, Metrics], colours: Mapping[str, str], split
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False)
-    return figure
+    title = f"Loss, accuracy and F1 per epoch on {split} images"
+    return Chart(f"curves-{split}", title, figure, list(_curve_rows(arms, split)))
+
+
+def _curve_rows(arms: Mapping[str, Metrics], split: str) -> Iterator[Row]:
+    for arm, metrics in arms.items():
+        for cycle, trained in enumerate(metrics.cycles, start=1):
+            for number, epoch in enumerate(trained.epochs, start=1):
+                measured = epoch.of(split) or {}
+                yield {"arm": arm, "cycle": cycle, "epoch": number, **{m: measured.get(m) for m in METRIC_NAMES}}
 
 
 def _within(limits: tuple[float, float], bounds: Bounds) -> tuple[float, float]:
@@ -79,10 +86,13 @@ def _by_epoch(metrics: Metrics, split: str, metric: str) -> np.ndarray:
     return np.array([[figures[metric] for figures in cycle if figures is not None] for cycle in measured])
 
 
-def threshold_chart(curve: ThresholdCurve, threshold: float) -> bytes:
-    """Share of images kept against the confidence threshold, one line a label, as SVG.
+def threshold_chart(name: str, label: str, curve: ThresholdCurve, threshold: float) -> Chart:
+    """Share of images kept against the confidence threshold, one line a label.
 
     Real images that no judge was trained on are drawn dashed: what a threshold costs among images as they should be.
+
+    Args:
+        name: of the chart's files. label: whose images were judged.
     """
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     FigureCanvasSVG(figure)
@@ -100,40 +110,25 @@ def threshold_chart(curve: ThresholdCurve, threshold: float) -> bytes:
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
-    return svg(figure)
+    return Chart(name, f"Images kept against the threshold, {label}", figure, list(_threshold_rows(curve)))
 
 
-def sheet(images: Sequence[bytes], columns: int = 8) -> bytes:
-    """Images, at least one, side by side as one PNG."""
+def _threshold_rows(curve: ThresholdCurve) -> Iterator[Row]:
+    for label, kept in curve.kept.items():
+        if kept:
+            real = curve.real.get(label) or repeat(None)
+            for threshold, of_synthetic, of_real in zip(curve.thresholds, kept, real, strict=False):
+                yield {"label": label, "threshold": threshold, "synthetic kept": of_synthetic, "real kept": of_real}
+
+
+def sheet(images: Sequence[bytes], columns: int = 8, tile_px: int = TILE_PX) -> bytes:
+    """Images, at least one, side by side as one PNG, each as large as fits into a square of `tile_px`."""
     tiles = []
     for data in images:
         with Image.open(io.BytesIO(data)) as image:
-            whole = ImageOps.contain(image.convert("RGB"), (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+            whole = ImageOps.contain(image.convert("RGB"), (tile_px, tile_px), Image.Resampling.LANCZOS)
             tiles.append(np.asarray(whole))
-    sheet_ = contact_sheet(tiles, min(columns, len(tiles)), tile_px=(TILE_PX, TILE_PX), gap_px=GAP_PX, ground=255)
+    sheet_ = contact_sheet(tiles, min(columns, len(tiles)), tile_px=(tile_px, tile_px), gap_px=GAP_PX, ground=255)
     buffer = io.BytesIO()
     Image.fromarray(sheet_).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def png(figure: Figure, dpi: int = 150) -> bytes:
-    """A figure as a picture of dots, for a presentation."""
-    _lettered(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
-
-
-def svg(figure: Figure) -> bytes:
-    """A figure as SVG, the same bytes each time."""
-    _lettered(figure)
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "defectory", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def _lettered(figure: Figure) -> None:
-    """See that every text has a font with its letters."""
-    for text in figure.findobj(Text):
-        text.set_fontfamily(families(text.get_text()))

@@ -2,32 +2,40 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from defectory.datasets.layouts.summary import in_words, warnings
-from defectory.errors import DefectoryError, NotFound
-from defectory.imaging import FULL_DEPTH
+from defectory.errors import NotFound
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
 from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
-from orchestrator.pipeline.outputs import ArmSummary, DifferenceSummary, Estimate, RunSummary
+from orchestrator.pipeline.outputs import FILTER, ArmSummary, DifferenceSummary, Estimate, RunSummary
+from orchestrator.pipeline.report_keys import files_folder
+from orchestrator.report.calibration import calibration_rows
+from orchestrator.report.charts import Chart, csv_of, data_uri, file_name
 from orchestrator.report.comparison import METRICS, Comparison
 from orchestrator.report.confusion import escape_rows, label_rows, served
-from orchestrator.report.content import REASONS, RunContent, read_run, some_images
-from orchestrator.report.documents import Explanation, Rate
-from orchestrator.report.figures import curves, data_uri, reduced, sheet, threshold_chart
+from orchestrator.report.content import ArmContent, RunContent, read_run
+from orchestrator.report.detail import DETAILS, FULL, JPEG, MAX_BYTES, Detail
+from orchestrator.report.documents import Rate
+from orchestrator.report.figures import curves, jpeg, threshold_chart
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
+from orchestrator.report.lineage import REASONS
 from orchestrator.report.mistakes import counted_as, rates_of
+from orchestrator.report.panels import as_shown, read_panels
 from orchestrator.report.people import agreement_sentence, blind_sentence, decided_rows, sample_sentence
+from orchestrator.report.sheets import Album
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
+from orchestrator.report.signature import signed_rows
 from orchestrator.report.times import COLUMNS
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
@@ -35,14 +43,13 @@ PAPER = {
     "paper, real only": {"f1": "81.59%", "accuracy": "81.88%"},
     "paper, real + synthetic": {"f1": "94.99%", "accuracy": "95.05%"},
 }
-PANEL_IMAGES = 8
-PANEL_PX = 320  # of a picture in a panel, longest side
+GROUPS_PX = 2000  # longest side of the sheet of parts where a page has to be smaller
+SKIPPED = 200  # files that a page names; all stand in a file beside it
 STARTS = {
     "imagenet": "ImageNet weights",
     "starter": "the starter classifier, which learned from drawn parts and surfaces",
     "random": "random weights",
 }
-SVG = "image/svg+xml"
 
 
 class FilterRules(BaseModel):
@@ -54,108 +61,138 @@ class FilterRules(BaseModel):
     label_thresholds: dict[str, float] = {}
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """Some images of a label side by side. count: of all that there are; image: a data URI."""
+class Report(NamedTuple):
+    """A run's report.
 
-    label: str
-    title: str
-    count: int
-    image: str
+    Attributes:
+        files: makes name -> content, of what lies beside the page, in the folder that `report_keys` names.
+    """
 
-
-@dataclass(frozen=True)
-class Shown:
-    """What an arm looked at on an image."""
-
-    title: str
-    explanation: Explanation
-    image: str  # the overlay, a data URI
+    html: bytes
+    summary: RunSummary
+    files: Callable[[], dict[str, bytes]]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A test image, and what every arm looked at."""
-
-    label: str
-    kind: str
-    original: str  # a data URI
-    arms: list[Shown]
-
-
-def build_report(store: ObjectStore, run: str) -> tuple[bytes, RunSummary]:
-    """(report.html, summary) of a run.
+def build_report(store: ObjectStore, run: str) -> Report:
+    """The report of a run: as much of its images as keeps the page below MAX_BYTES.
 
     Raises:
         NotFound, FailedPrecondition: no such run, or one that has not come far enough.
     """
     content = read_run(store, run)
-    arms = content.pipeline.arms
-    decisions = {arm.title: arm.evaluation.decisions for arm in content.arms if arm.evaluation.decisions is not None}
     metrics = {arm.title: arm.metrics for arm in content.arms}
-    evaluations = {arm.title: arm.evaluation for arm in content.arms}
-    sanity = sanity_sentence(content.heat, {arm.trained.full_name: arm.title for arm in content.arms})
-    accepted = {label: counted["accepted"] for label, counted in content.reasons().items()}
+    curves_ = {split: curves(metrics, colours(content.pipeline.arms), split) for split in content.splits()}
+    thresholds = [
+        threshold_chart(file_name("thresholds", str(number), label), label, curve, _threshold(content, label))
+        for number, (label, curve) in enumerate(content.curves.items(), start=1)
+    ]
+    album = Album(store, content, _unfiltered(content))
+    panels, groups = list(read_panels(store, content)), _groups(store, content)
     environment = Environment(
         loader=PackageLoader("orchestrator.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["percent"] = percent
-    environment.filters["estimate"] = estimate
-    environment.filters["rate"] = in_counts
-    html = environment.get_template("report.html").render(
-        content=content,
-        arms=content.arms,
-        doubts=content.verdict.doubts,
-        verdict=content.verdict.sentence,
-        evidence=content.verdict.evidence,
-        recipe=content.verdict.recipe,
-        counted=counted_as(evaluations),
-        served={title: served(of_arm) for title, of_arm in decisions.items() if len(decisions) == len(arms)},
-        comparison=content.comparison,
-        outcome=_outcome(content.comparison),
-        metrics=METRICS,
-        fewest_cycles=FEWEST_CYCLES,
-        rates=rates_of(evaluations),
-        deciding=list(decisions),
-        label_rows=list(label_rows(decisions)),
-        escape_rows=list(escape_rows(decisions)),
-        paper=PAPER if _shows_cables(content) else {},
-        unfiltered=_unfiltered(content),
-        reasons=content.reasons(),
-        reason_texts=REASONS,
-        probe_rows=list(probe_rows(content.probes, accepted)),
-        warnings=list(_warnings(content)),
-        recognised=_recognised(content),
-        groups=_groups(store, content),
-        colours=colours(arms),
-        curves={split: data_uri(curves(metrics, colours(arms), split), SVG) for split in content.splits()},
-        reliability={arm.title: data_uri(arm.reliability, SVG) for arm in content.arms if arm.reliability is not None},
-        calibrations=[arm for arm in content.arms if arm.calibration],
-        cautions=list(dict.fromkeys(arm.caution for arm in content.arms if arm.caution)),
-        decided_rows=list(decided_rows(content.reviewed)),
-        agreements=list(map(agreement_sentence, content.reviewed.pairs)),
-        samples=list(map(sample_sentence, content.reviewed.samples)),
-        blind_tests=list(map(blind_sentence, content.reviewed.blind)),
-        overruled=list(_overruled(store, content)),
-        threshold_charts={
-            label: data_uri(threshold_chart(curve, _threshold(content, label)), SVG)
-            for label, curve in content.curves.items()
-        },
-        sheets=list(_sheets(store, content)),
-        panels=list(_panels(store, content)),
-        heat_rows=heat_table(content.heat),
-        heat_sentences=[*heat_sentences(content.heat, training_as(arms)), *filter(None, [sanity])],
-        masked=min((model.masked for model in content.heat.models), default=0),
-        settings=list(flatten(content.pipeline.model_dump(mode="json"))),
-        outputs=list(flatten({k: v for k, v in content.outputs.as_json().items() if k != "filter"})),
-        start=_start(content),
-        time_columns=COLUMNS,
-        time_rows=[time.row() for time in content.times],
-        versions=_versions(),
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )  # fmt: skip
-    return html.encode(), _summary(content)
+    environment.filters |= {"percent": percent, "estimate": estimate, "rate": in_counts, "data_uri": data_uri}
+    template = environment.get_template("report.html")
+    words = {**_words(content), "curves": curves_, "threshold_charts": thresholds, "panels": panels}
+
+    def shown(detail: Detail) -> bytes:
+        sheets, overruled = album.sheets(detail)
+        small = groups if detail is FULL or not groups else jpeg(groups, GROUPS_PX)
+        return template.render(
+            words,
+            detail=detail,
+            sheets=sheets,
+            overruled=overruled,
+            groups=data_uri(small, "image/png" if small is groups else JPEG) if small else "",
+            shown=partial(as_shown, detail=detail),
+        ).encode()
+
+    html = next((page for detail in DETAILS[:-1] if len(page := shown(detail)) <= MAX_BYTES), None)
+
+    def files() -> dict[str, bytes]:
+        return {**_files(content, [*curves_.values(), *thresholds]), **album.files()}
+
+    return Report(html or shown(DETAILS[-1]), _summary(content), files)
+
+
+def _words(content: RunContent) -> dict[str, object]:
+    """What the page tells in words and numbers: the template's variables that do not depend on the room for images."""
+    arms = content.pipeline.arms
+    decisions = {arm.title: arm.evaluation.decisions for arm in content.arms if arm.evaluation.decisions is not None}
+    evaluations = {arm.title: arm.evaluation for arm in content.arms}
+    sanity = sanity_sentence(content.heat, {arm.trained.full_name: arm.title for arm in content.arms})
+    accepted = {label: counted["accepted"] for label, counted in content.reasons().items()}
+    outputs = content.outputs.as_json()
+    return {
+        "content": content,
+        "folder": files_folder(content.run),
+        "arms": content.arms,
+        "doubts": content.verdict.doubts,
+        "verdict": content.verdict.sentence,
+        "evidence": content.verdict.evidence,
+        "recipe": content.verdict.recipe,
+        "counted": counted_as(evaluations),
+        "served": {title: served(of_arm) for title, of_arm in decisions.items() if len(decisions) == len(arms)},
+        "comparison": content.comparison,
+        "outcome": _outcome(content.comparison),
+        "metrics": METRICS,
+        "fewest_cycles": FEWEST_CYCLES,
+        "rates": rates_of(evaluations),
+        "deciding": list(decisions),
+        "label_rows": list(label_rows(decisions)),
+        "escape_rows": list(escape_rows(decisions)),
+        "paper": PAPER if _shows_cables(content) else {},
+        "unfiltered": _unfiltered(content),
+        "reasons": content.reasons(),
+        "reason_texts": REASONS,
+        "probe_rows": list(probe_rows(content.probes, accepted)),
+        "warnings": list(_warnings(content)),
+        "recognised": _recognised(content),
+        "skipped": content.ingested.skipped[:SKIPPED],
+        "colours": colours(arms),
+        "reliability_file": reliability_file,
+        "calibrations": [arm for arm in content.arms if arm.calibration],
+        "cautions": list(dict.fromkeys(arm.caution for arm in content.arms if arm.caution)),
+        "decided_rows": list(decided_rows(content.reviewed)),
+        "agreements": list(map(agreement_sentence, content.reviewed.pairs)),
+        "samples": list(map(sample_sentence, content.reviewed.samples)),
+        "blind_tests": list(map(blind_sentence, content.reviewed.blind)),
+        "heat_rows": heat_table(content.heat),
+        "heat_sentences": [*heat_sentences(content.heat, training_as(arms)), *filter(None, [sanity])],
+        "masked": min((model.masked for model in content.heat.models), default=0),
+        "settings": list(flatten(content.pipeline.model_dump(mode="json"))),
+        "outputs": list(flatten({k: _without_skipped(v) for k, v in outputs.items() if k != FILTER.step})),
+        "signed_rows": list(signed_rows(content)),
+        "start": _start(content),
+        "time_columns": COLUMNS,
+        "time_rows": [time.row() for time in content.times],
+        "versions": _versions(),
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _files(content: RunContent, charts: Sequence[Chart]) -> dict[str, bytes]:
+    """File name -> content, of what is no image of the run: charts, calibration, and files that were skipped."""
+    files = {name: data for chart in charts for name, data in chart.files().items()}
+    for arm in content.arms:
+        if arm.reliability is not None:
+            files[reliability_file(arm)] = arm.reliability
+    if calibrated := list(calibration_rows(content)):
+        files["calibration.csv"] = csv_of(calibrated)
+    if content.ingested.skipped:
+        files["skipped.csv"] = csv_of({"file": path, "why": why} for path, why in content.ingested.skipped)
+    return files
+
+
+def reliability_file(arm: ArmContent) -> str:
+    """The file's name of what the classifier drew of its own probabilities."""
+    return f"{file_name('reliability', arm.settings.name)}.svg"
+
+
+def _without_skipped(output: JsonValue) -> JsonValue:
+    """A step's output without the files that were skipped, which have a table of their own."""
+    return {k: v for k, v in output.items() if k != "skipped"} if isinstance(output, dict) else output
 
 
 def _summary(content: RunContent) -> RunSummary:
@@ -262,62 +299,13 @@ def _recognised(content: RunContent) -> list[str]:
     return [*in_words(content.ingested.source), *left]
 
 
-def _groups(store: ObjectStore, content: RunContent) -> str:
-    """The sheet of parts with several photographs, a data URI; empty where there are none, or it was deleted."""
+def _groups(store: ObjectStore, content: RunContent) -> bytes:
+    """The sheet of parts with several photographs; empty where there are none, or it was deleted."""
     uri = content.ingested.groups_uri
     try:
-        return data_uri(store.get(store.key(uri))) if uri else ""
+        return store.get(store.key(uri)) if uri else b""
     except NotFound:
-        return ""
-
-
-def _sheets(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
-    for label in sorted({line.label for line in content.real}):
-        real = [x for x in content.real if x.label == label and x.split == "train" and x.is_real]
-        judged = content.judged.get(label, [])
-        accepted = [x for x in judged if x.judgement.verdict == "accepted"]
-        how = f"; {off}" if (off := _unfiltered(content)) else ""
-        edited = [x for x in content.edited if x.label == label]
-        groups = [("real, for training", real), ("edited", edited), (f"synthetic, accepted{how}", accepted)]
-        groups += [
-            (f"synthetic, as made, in {arm.title}", [x for x in arm.unfiltered if x.label == label])
-            for arm in content.arms
-        ]
-        groups += [
-            (f"rejected: {text}", [x for x in judged if x.judgement.reasons and x.judgement.reasons[0] == reason])
-            for reason, text in REASONS.items()
-        ]
-        for title, lines in groups:
-            images = some_images(store, lines)
-            if images:
-                yield Sheet(label, title, len(lines), data_uri(sheet(images, 12)))
-
-
-def _overruled(store: ObjectStore, content: RunContent) -> Iterator[Sheet]:
-    for label, lines in content.overruled.items():
-        if images := some_images(store, lines):
-            yield Sheet(label, "accepted by the filter, rejected by people", len(lines), data_uri(sheet(images, 12)))
-
-
-def _panels(store: ObjectStore, content: RunContent) -> Iterator[Panel]:
-    by_image: dict[str, list[Explanation]] = {}
-    for row in content.explanations:
-        by_image.setdefault(row.sha256, []).append(row)
-    titles = {arm.trained.full_name: arm.title for arm in content.arms}
-    bits = {line.file.sha256: line.file.bits for line in content.real}
-    for rows in list(by_image.values())[:PANEL_IMAGES]:
-        try:
-            original = _small(store, rows[0].uri, bits.get(rows[0].sha256, FULL_DEPTH))
-            shown = [
-                Shown(titles[row.model], row, _small(store, row.overlay_uri)) for row in rows if row.model in titles
-            ]
-        except DefectoryError:
-            continue  # a panel that was deleted takes no other with it
-        yield Panel(rows[0].label, rows[0].kind, original, shown)
-
-
-def _small(store: ObjectStore, uri: str, bits: int = FULL_DEPTH) -> str:
-    return data_uri(reduced(store.get(store.key(uri)), PANEL_PX, bits))
+        return b""
 
 
 def _versions() -> dict[str, str]:

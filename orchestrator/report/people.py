@@ -76,19 +76,13 @@ def blind_sentence(test: BlindTest) -> str:
     )
 
 
-def overruled_of(
-    store: ObjectStore, filtered: Filtered, reviewed: Reviewed, judged: Mapping[str, list[ManifestLine]]
-) -> dict[str, list[ManifestLine]]:
-    """label -> images that the filter accepted and people rejected; labels without any have none."""
-    rejected: set[str] = set()
+def decided_lines(store: ObjectStore, filtered: Filtered, reviewed: Reviewed) -> dict[str, ManifestLine]:
+    """sha256 -> a synthetic image as people left it; none of those about which nobody decided."""
+    decided: dict[str, ManifestLine] = {}
     for of_label in filtered.root.values():
         for one in of_label.rounds:
             document = reviewed.documents.get(dataset_of_manifest(store, one.manifest_uri))
             if document is not None:
                 lines = read_manifest(store, document, reading_from_environment())
-                rejected |= {x.file.sha256 for x in lines if x.judgement.reviewer and x.judgement.verdict == "rejected"}
-    overruled = {
-        label: [x for x in lines if x.judgement.verdict == "accepted" and x.file.sha256 in rejected]
-        for label, lines in judged.items()
-    }
-    return {label: lines for label, lines in overruled.items() if lines}
+                decided |= {x.file.sha256: x for x in lines if x.judgement.reviewer}
+    return decided

@@ -344,8 +344,10 @@ def test_points_between_few_and_all_photographs_say_what_a_gain_is_worth(photogr
     assert 0 <= float(worth["low"]) <= float(worth["value"]) <= float(worth["high"]) <= 60 - 24
     (sentence,) = [x for x in proven.verdict if x.startswith("memory: helped")]
     assert re.search(r"; worth (at least )?\d+ real photographs more \(95% interval ", sentence)
-    assert '<section id="worth">' in page_of(services, proven)
-    assert Image.open(io.BytesIO(services.store.get(services.store.key(proven.files["worth.png"])))).size[0] > 400
+    assert '<section id="learning_curve">' in page_of(services, proven)
+    assert (
+        Image.open(io.BytesIO(services.store.get(services.store.key(proven.files["learning_curve.png"])))).size[0] > 400
+    )
 
 
 def test_the_same_command_skips_what_is_done(done: tuple[Classifiers, Proven, RunResult], photographs: Path) -> None:
@@ -385,7 +387,8 @@ def test_the_page_says_all_and_runs_nothing(done: tuple[Classifiers, Proven, Run
     assert "&lt;crack&gt;" in page
     assert KIND not in page
     assert "<script" not in page
-    assert not re.findall(r'(?:src|href)="(?!data:)', page), "it needs nothing from anywhere"
+    assert not re.findall(r'src="(?!data:)', page), "it needs nothing from anywhere"
+    assert {*re.findall(r'href="([^"]+)"', page)} <= proven.files.keys(), "what it names lies beside it"
     for sentence in proven.verdict:
         assert sentence in page
     assert "A test of the signs of 3 folds can never give p below 0.25" in page
@@ -406,9 +409,13 @@ def test_tables_and_figures_lie_beside_the_page(done: tuple[Classifiers, Proven,
     assert float(row["gain_value"]) == pytest.approx(
         proven.scores["oracle"]["macro-F1"][0] - proven.scores["augmented"]["macro-F1"][0]
     )
-    assert len(list(csv.DictReader(io.StringIO(content("by_fold.csv").decode())))) == 6 * FOLDS
-    for name in ("gains.png", "folds.png", "cost.png", "kinds.png"):
-        assert Image.open(io.BytesIO(content(name))).size[0] > 400
+    tables = {}
+    for name in ("gains", "folds", "cost", "kinds"):
+        assert Image.open(io.BytesIO(content(f"{name}.png"))).size[0] > 400
+        tables[name] = list(csv.DictReader(io.StringIO(content(f"{name}.csv").decode())))
+    assert {name: len(rows) for name, rows in tables.items()} == {"gains": 5, "folds": 6 * FOLDS, "cost": 6, "kinds": 6}
+    (gain,) = [row for row in tables["gains"] if row["arm"] == "oracle"]
+    assert float(gain["value"]) == pytest.approx(100 * float(row["gain_value"]))
     said = json.loads(content("proof.json"))
     assert said["verdict"] == proven.verdict
     assert said["spec"]["folds"] == FOLDS
@@ -551,8 +558,10 @@ def test_arms_that_differ_in_their_share_alone_give_a_curve(photographs: Path) -
 def test_the_curve_of_shares_is_a_figure_of_the_page() -> None:
     arms = experiment(0, augmented=0.8, half=0.85, most=0.82)
     proof = judge(arms, ONE, Rules("macro-F1", "augmented"), 0, 200)
-    (axis,) = share_curve(proof, {0.5: "half", 0.9: "most"}, "augmented", "macro-F1").axes
+    chart = share_curve("shares-1", proof, {0.5: "half", 0.9: "most"}, "augmented", "macro-F1")
+    (axis,) = chart.figure.axes
     gains = [100 * proof.differences[name].gain.value for name in ("half", "most")]
     shown = [tuple(line.get_xydata().ravel()) for line in axis.lines]
     assert (50.0, gains[0], 90.0, gains[1]) in shown
     assert (100.0, 0.0) in shown, "with photographs only an arm is the reference"
+    assert [(row["arm"], row["value"]) for row in chart.rows] == list(zip(("half", "most"), gains, strict=True))

@@ -12,7 +12,7 @@ import numpy as np
 from defectory.datasets.layouts.source import LeftOut, Source, SourceFile
 from defectory.datasets.layouts.summary import summarise
 from defectory.datasets.manifest import write_dataset
-from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
+from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile, Synthesis
 from defectory.imaging import encode_png
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
@@ -20,6 +20,11 @@ from orchestrator.pipeline.settings import resolve
 
 LABELS = ("defect", "good")
 SYNTHETIC = Origin(kind="synthetic")
+FOUR = (
+    *DEFAULT_ARMS,
+    ArmSettings(name="raw", trains_on="synthetic", title="unfiltered"),
+    ArmSettings(name="even", trains_on="balanced", classifier={"epochs": 9}, colour="#123456"),
+)
 
 
 def put(store: MemoryStore, key: str, content: object) -> str:
@@ -110,7 +115,7 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
             "source": summarise(Source(Path("photos"), "mvtec", (SourceFile("x.png", "good"),), "good",
                                        (LeftOut("y.png", "it has no label"),), reason="it holds train/good")),
         },
-        "filter": {"good": {"rounds": _rounds(store), "quota": 2, "accepted": 2}},
+        "filter": {"good": {"rounds": _rounds(store, train[1].file.sha256), "quota": 2, "accepted": 2}},
         "explain": {
             "explanations_uri": _explanations(store, arms, test), "summary_uri": put(store, "s", {"models": models}),
             "sheet_uri": "x", "count": 1,
@@ -144,12 +149,19 @@ def finished_run(arms: Sequence[ArmSettings] = DEFAULT_ARMS, kinds: tuple[str, s
     return store
 
 
-def _rounds(store: MemoryStore) -> list[dict]:
-    """Two rounds of synthetic images of good parts: 4 and 1, of which 2 were accepted."""
+def _rounds(store: MemoryStore, nearest: str) -> list[dict]:
+    """Two rounds of synthetic images of good parts: 4 and 1, of which 2 were accepted.
+
+    Args:
+        nearest: sha256 of the photograph that is nearest to those that were accepted.
+    """
     outlier = Judgement(verdict="rejected", reasons=("outlier",))
-    sure, unsure = (Judgement(verdict=v, scores={"good": p}) for v, p in (("accepted", 0.95), ("rejected", 0.2)))
+    unsure = Judgement(verdict="rejected", scores={"good": 0.2})
+    sure = Judgement(verdict="accepted", scores={"good": 0.95, "defect": 0.05}, nearest_real=nearest,
+                     feature_distance=0.125)  # fmt: skip
+    by = Synthesis(generator="run.good/1", seed=77, truncation_psi=0.7)
     rejected = images(store, 2, 300, label="good", origin=SYNTHETIC, judgement=outlier)
-    accepted = images(store, 2, 310, label="good", origin=SYNTHETIC, judgement=sure)
+    accepted = images(store, 2, 310, label="good", origin=SYNTHETIC, judgement=sure, synthesis=by)
     later = images(store, 1, 320, label="good", origin=SYNTHETIC, judgement=unsure)
     curve = {"thresholds": [0, 0.5, 1], "kept": {"good": [1, 0.5, 0]}, "real": {"good": [1, 0.9, 0.1]}}
     counted = {"synthetic_manifest_uri": "x", "content_hash": "0", "verdicts": {}, "reasons": {}}
@@ -173,3 +185,11 @@ def _explanations(store: MemoryStore, arms: Sequence[ArmSettings], test: list[Ma
     }  # fmt: skip
     store.put("e", b"".join(json.dumps({**row, "model": f"run.{arm.name}/1"}).encode() + b"\n" for arm in arms))
     return store.uri("e")
+
+
+def with_many_settings(store: MemoryStore) -> MemoryStore:
+    """Let the run have more settings than a page of paper holds."""
+    pipeline = json.loads(store.get("runs/run/pipeline.json"))
+    pipeline["settings"]["filler"] = {f"setting-{number}": number for number in range(120)}
+    put(store, "runs/run/pipeline.json", pipeline)
+    return store

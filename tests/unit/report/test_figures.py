@@ -6,14 +6,14 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from orchestrator.report.documents import Metrics
-from orchestrator.report.figures import curves_figure
+from orchestrator.report.figures import curves
 
 
 def drawn(*cycles: float) -> Figure:
     """Curves of an arm whose figures are these of its cycles, in both epochs; its loss is what lacks to 1."""
     epochs = [[{"validation": {"loss": 1 - x, "accuracy": x, "f1": x}}] * 2 for x in cycles]
     metrics = Metrics.model_validate({"cycles": [{"epochs": cycle} for cycle in epochs]})
-    return curves_figure({"arm": metrics}, {"arm": "#123456"}, "validation")
+    return curves({"arm": metrics}, {"arm": "#123456"}, "validation").figure
 
 
 @pytest.mark.parametrize("cycles", [(0.2, 1.0, 1.0), (0.0, 0.0, 0.9), (1.0, 1.0, 1.0), (1.0, 0.0)])

@@ -1,19 +1,22 @@
 """The page of a whole run from what a run leaves in the store: every section, and what it must not hide."""
 
 import base64
+import csv
+import io
 import json
 import re
 
 import pytest
+from PIL import Image
 
 from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.manifest import read_card, read_manifest
 from defectory.errors import Corrupted
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
-from orchestrator.report import build_report
+from orchestrator.report import build_report, keep_report
 from orchestrator.report.content import read_run
-from tests.unit.report.finished_run import card, finished_run, put
+from tests.unit.report.finished_run import FOUR, card, finished_run, put
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def change(store: MemoryStore, step: str, **outputs) -> None:
 
 
 def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     page = html.decode()
     for said in (
         summary.verdict,
@@ -71,7 +74,7 @@ def test_the_page_says_where_the_time_went(run: MemoryStore) -> None:
     put(run, "runs/run/steps/baseline.json", {**record, "spent": spent, "processor_cores": 2})
     page = build_report(run, "run")[0].decode()
     table = page[page.index("Where the time went") : page.index("Settings and seeds")]
-    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", table)
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", table)
     # 10 seconds of 2 cores, of which 15 seconds were used.
     assert cells == [
         "step", "seconds", "starting", "reading", "computing", "writing", "waiting", "cores used",
@@ -108,7 +111,7 @@ def rows_of(table: str) -> list[list[str]]:
 
 
 def test_the_verdict_is_a_short_sentence_above_both_mistakes_in_counts_and_what_it_rests_on(run: MemoryStore) -> None:
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     assert summary.verdict == "The synthetic images made no difference that matters."
     assert summary.details[0] == (
         "Of each arm's training that is served: "
@@ -150,7 +153,7 @@ def test_means_over_all_trainings_and_figures_of_the_one_that_is_served_stand_ap
 
 
 def test_both_mistakes_have_intervals_in_the_table(run: MemoryStore) -> None:
-    html, _ = build_report(run, "run")
+    html, *_ = build_report(run, "run")
     row = re.search(r"<tr><td>defective images that passed</td>(.*?)</tr>", html.decode(), re.S)
     assert row is not None
     assert re.findall(r">([^<>]+)</td>", row[1]) == ["1 of 2: 50.0% [1.3%, 98.7%]"] * 2
@@ -160,7 +163,7 @@ def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
     document = json.loads(run.get("v"))
     document["images"][0]["group"] = document["images"][1]["group"]
     put(run, "v", document)
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     assert "defective photographs that passed:" in summary.details[0]
     assert "<td>defective photographs that passed</td>" in html.decode()
 
@@ -168,7 +171,7 @@ def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
 def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore) -> None:
     document = json.loads(run.get("v"))
     put(run, "v", {**document, "operating_point": None})
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     assert summary.verdict.startswith("The synthetic images made no difference")
     assert len(summary.details) == 2, "what it rests on, and the recipe"
     assert "that passed</td>" not in html.decode()
@@ -182,7 +185,7 @@ def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_annou
     change(run, "filter", good={"rounds": rounds, "quota": 150, "accepted": 2})
     few = "ood: only 2 of the 150 synthetic images wanted were accepted, of 5 that were made"
     warn(run, "filter", f"g{few}", "another")
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     page = html.decode()
     assert summary.doubts[0] == f"G{few}."
     assert summary.doubts[1].startswith(
@@ -232,6 +235,91 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of_once_and_whe
     assert rows[1][1:] == ["13", "12.5%", "3.1%", "12.5%", "3.1%"]
     assert rows[1][0] == "validation: the images that the temperature was fitted on, so it flatters"
     assert rows[2] == ["test: images that nothing was fitted on", "9", "20.0%", "18.8%", "20.0%", "18.8%"]
+
+
+def test_a_run_without_review_says_so_and_has_no_empty_section(run: MemoryStore) -> None:
+    said = "This run was made without review: of the synthetic images the arms got what the filter accepted."
+    assert said not in build_report(run, "run")[0].decode()
+    pipeline = json.loads(run.get("runs/run/pipeline.json"))
+    put(run, "runs/run/pipeline.json", {**pipeline, "settings": {**pipeline["settings"], "review": False}})
+    page = build_report(run, "run")[0].decode()
+    assert page.count(said) == 1
+    assert 'id="people"' not in page
+
+
+def test_where_no_arm_trains_on_what_people_decide_nobody_is_asked_to() -> None:
+    arms = (DEFAULT_ARMS[0], ArmSettings(name="kept", trains_on="filtered"))
+    page = build_report(finished_run(arms), "run")[0].decode()
+    assert 'id="people"' not in page
+    assert "without review" not in page
+
+
+def test_every_chart_lies_beside_the_page_as_picture_and_in_numbers(run: MemoryStore) -> None:
+    calibrated(run, "baseline", 40)
+    html, _, files_of = build_report(run, "run")
+    files = files_of()
+    links = set(re.findall(r'href="([^"#]+)"', html.decode()))
+    assert links == {f"run-figures/{name}" for name in files}
+    for name in ("curves-validation", "curves-test", "thresholds-1-good"):
+        assert Image.open(io.BytesIO(files[f"{name}.png"])).size[0] > 400
+    curve = list(csv.DictReader(io.StringIO(files["curves-test.csv"].decode())))
+    assert len(curve) == 2 * 3 * 2, "arms, cycles, epochs"
+    assert {(row["loss"], row["accuracy"], row["f1"]) for row in curve} == {("0.2", "0.8", "0.8")}
+    kept = list(csv.DictReader(io.StringIO(files["thresholds-1-good.csv"].decode())))
+    assert [(row["threshold"], row["real kept"]) for row in kept] == [("0.0", "1.0"), ("0.5", "0.9"), ("1.0", "0.1")]
+    assert [float(row["synthetic kept"]) for row in kept] == pytest.approx([1, 2 / 3, 0])
+    (calibration,) = csv.DictReader(io.StringIO(files["calibration.csv"].decode()))
+    assert (calibration["arm"], calibration["images"], calibration["ece as trained"]) == ("real only", "40", "0.125")
+    assert files["reliability-expanded.svg"] == b"<svg>expanded</svg>"
+
+
+def test_an_image_says_what_it_came_from_and_links_to_the_photograph_it_is_like(run: MemoryStore) -> None:
+    html, _, files_of = build_report(run, "run")
+    files = files_of()
+    page = html.decode()
+    sheet = page[page.index("good – synthetic, accepted") : page.index("good – rejected")]
+    tiles = sheet.split('<details class="tile">')[1:]
+    assert len(tiles) == 2
+    for said in ("<dd>run.good/1</dd>", "seed 77, truncation psi 0.7", "good 95.0%, defect 5.0%", "<dd>accepted</dd>"):
+        assert said in tiles[0], said
+    target = re.search(r'<a href="#([^"]+)">', tiles[0])
+    assert target is not None
+    place = page.index(f'id="{target[1]}"')
+    assert page.index("good – real, for training") < place < page.index("good – synthetic, accepted")
+    rows = list(csv.DictReader(io.StringIO(files["images.csv"].decode())))
+    assert [row["seed"] for row in rows if row["sheet"] == "good, synthetic, accepted"] == ["77", "77"]
+    assert len([row for row in rows if row["sheet"].startswith("good, real")]) == 2
+
+
+def test_what_is_signed_for_is_named_by_hashes(run: MemoryStore) -> None:
+    judge = {"name": "run.judge", "version": "4", "weights_sha256": "5" * 64, "cycles": 3}
+    record = {"step": "judge", "input_hash": "0", "started": "", "finished": "", "outputs": judge, "warnings": []}
+    put(run, "runs/run/steps/judge.json", record)
+    page = build_report(run, "run")[0].decode()
+    section = page[page.index('id="signature"') :]
+    assert rows_of(section)[1:] == [
+        ["photographs", "run", "0"], ["classifier, real only", "run.baseline/1", "0"],
+        ["classifier, real + synthetic", "run.expanded/1", "0"], ["judge", "run.judge/4", "5" * 64],
+    ]  # fmt: skip
+    assert "Signature" in section
+
+
+def test_files_that_were_skipped_are_listed_up_to_some_and_all_in_a_file(run: MemoryStore) -> None:
+    change(run, "ingest", skipped=[[f"broken/{number}.png", "cannot be read"] for number in range(250)])
+    html, _, files_of = build_report(run, "run")
+    files = files_of()
+    page = html.decode()
+    assert "250 files were skipped" in page
+    assert ("broken/199.png" in page, "broken/200.png" in page) == (True, False)
+    assert len(files["skipped.csv"].decode().splitlines()) == 251
+
+
+def test_the_report_in_the_store_lies_with_its_files_and_leaves_none_of_the_last_one(run: MemoryStore) -> None:
+    run.put("runs/run/run-figures/of-an-arm-that-was-renamed.png", b"x")
+    report = keep_report(run, "run")
+    assert run.get("runs/run/report.html") == report.html
+    kept = {one.key.removeprefix("runs/run/run-figures/") for one in run.list("runs/run/run-figures/")}
+    assert kept == set(report.files())
 
 
 def test_a_run_that_nobody_reviewed_says_how_to_begin(run: MemoryStore) -> None:
@@ -352,10 +440,10 @@ def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
 
 
 def test_the_verdict_and_the_table_say_by_which_recipe_every_arm_was_trained(run: MemoryStore) -> None:
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     assert summary.details[-1] == "Recipe of both arms: best, 224 px, frozen base, 60 epochs."
     put(run, "models/expanded/model.json", card("paper", 64))
-    html, summary = build_report(run, "run")
+    html, summary, _ = build_report(run, "run")
     recipes = ["best, 224 px, frozen base, 60 epochs", "paper, 64 px, frozen base, 60 epochs"]
     assert summary.details[-1] == f"Recipes: real only: {recipes[0]}; real + synthetic: {recipes[1]}."
     row = re.search(r"<tr><td>recipe</td>(.*?)</tr>", html.decode(), re.S)
@@ -427,15 +515,8 @@ def test_a_word_of_the_field_is_explained_where_it_stands(run: MemoryStore) -> N
         assert clause in sections[section], clause
 
 
-FOUR = (
-    *DEFAULT_ARMS,
-    ArmSettings(name="raw", trains_on="synthetic", title="unfiltered"),
-    ArmSettings(name="even", trains_on="balanced", classifier={"epochs": 9}, colour="#123456"),
-)
-
-
 def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
-    html, summary = build_report(finished_run(FOUR), "run")
+    html, summary, _ = build_report(finished_run(FOUR), "run")
     page = html.decode()
     titles = ["real only", "real + synthetic", "unfiltered", "even"]
     assert [arm.title for arm in summary.arms.values()] == titles

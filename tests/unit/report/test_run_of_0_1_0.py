@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 def test_it_is_reported(store: ObjectStore) -> None:
-    html, summary = build_report(store, "demo")
+    html, summary, _ = build_report(store, "demo")
     page = html.decode()
     assert summary.doubts == [
         "Good: only 31 of the 60 synthetic images wanted were accepted, of 330 that were made.",
