@@ -4,6 +4,7 @@ Files of weights have channels last, ONNX has them first: the image is transpose
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,22 @@ def base_to_onnx(width: float, size_px: int, weights: Weights) -> bytes:
     graph = _Graph(weights)
     _pooled(graph, width, size_px, output="embedding")
     return graph.model({"image": [size_px, size_px, 3]}, {"embedding": [embedding_channels(width)]})
+
+
+def patches_to_onnx(width: float, size_px: int, weights: Weights, blocks: int, neighbourhood_px: int) -> bytes:
+    """What the base's first blocks see: "image" as above, to "patches", float32 (N, patches, channels), row by row.
+
+    Args:
+        neighbourhood_px: odd; each patch is the mean over so many on a side around it, those that there are.
+    """
+    graph = _Graph(weights)
+    value, side_px, channels = _seen(graph, width, size_px, blocks)
+    pads = [neighbourhood_px // 2] * 4
+    mean = graph.node("AveragePool", [value], kernel_shape=[neighbourhood_px] * 2, pads=pads, count_include_pad=0)
+    rows = graph.node("Transpose", [mean], perm=[0, 2, 3, 1])
+    patches = side_px * side_px
+    graph.node("Reshape", [rows, graph.constant(np.array([0, patches, channels], np.int64))], output="patches")
+    return graph.model({"image": [size_px, size_px, 3]}, {"patches": [patches, channels]})
 
 
 def top_to_onnx(architecture: Architecture, weights: Weights) -> bytes:
@@ -83,11 +100,18 @@ class _Graph:
 
 def _pooled(graph: _Graph, width: float, size_px: int, output: str = "") -> str:
     """The base, and the mean over what comes out of it."""
-    scaled = graph.node("Mul", [graph.node("Transpose", ["image"], perm=[0, 3, 1, 2]), graph.scalar(1 / 127.5)])
-    value = graph.node("Add", [scaled, graph.scalar(-1.0)])
-    for block in base(width):
-        value, size_px = _block(graph, block, value, size_px)
+    value, _, _ = _seen(graph, width, size_px)
     return graph.node("Flatten", [graph.node("GlobalAveragePool", [value])], output, axis=1)
+
+
+def _seen(graph: _Graph, width: float, size_px: int, blocks: int | None = None) -> tuple[str, int, int]:
+    """(what comes out of the base's first blocks, or of all, its side in pixels, its channels)."""
+    scaled = graph.node("Mul", [graph.node("Transpose", ["image"], perm=[0, 3, 1, 2]), graph.scalar(1 / 127.5)])
+    value, channels = graph.node("Add", [scaled, graph.scalar(-1.0)]), 3
+    for block in islice(base(width), blocks):
+        value, size_px = _block(graph, block, value, size_px)
+        channels = block.convolutions[-1].channels
+    return value, size_px, channels
 
 
 def _block(graph: _Graph, block: Block, value: str, size_px: int) -> tuple[str, int]:

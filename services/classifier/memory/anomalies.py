@@ -1,7 +1,6 @@
 """Scores the images of splits by their distance to good ones, and writes them as an evaluation of a classifier."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,8 +127,7 @@ def _base(settings: TrainingSettings, sources: Mapping[str, str]) -> Patches:
                                  width_multiplier=settings.width_multiplier))  # fmt: skip
     if settings.initial_weights != "random":
         load_base(network, settings.width_multiplier, settings.initial_weights, sources)
-    threads = len(os.sched_getaffinity(0))
-    return patches_of(settings.width_multiplier, settings.input_px, weights_of(network), threads)
+    return patches_of(settings.width_multiplier, settings.input_px, weights_of(network))
 
 
 def _shares(lines: Sequence[ManifestLine], good: str) -> dict[str, float]:

@@ -35,7 +35,7 @@ def score(store: ObjectStore, uri: str, *splits: str, **changed: object) -> dict
 def test_patches_are_what_the_base_gives_after_its_twelfth_block_averaged_over_neighbours() -> None:
     network = lively(Architecture(labels=("a", "b"), input_px=64, width_multiplier=0.35))
     images = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3)).astype(np.uint8)
-    patches = patches_of(0.35, 64, weights_of(network), 1)(images)
+    patches = patches_of(0.35, 64, weights_of(network))(images)
     inner = keras.Model(network.base.input, network.base.get_layer("block_12_add").output)
     of_keras = keras.layers.AveragePooling2D(3, 1, "same")(inner(images / np.float32(127.5) - 1)).numpy()
     assert patches.shape == (20, SIDE * SIDE, of_keras.shape[-1])
