@@ -130,5 +130,5 @@ def sheet(images: Sequence[bytes], columns: int = 8, tile_px: int = TILE_PX) -> 
             tiles.append(np.asarray(whole))
     sheet_ = contact_sheet(tiles, min(columns, len(tiles)), tile_px=(tile_px, tile_px), gap_px=GAP_PX, ground=255)
     buffer = io.BytesIO()
-    Image.fromarray(sheet_).save(buffer, "PNG", optimize=True)
+    Image.fromarray(sheet_).save(buffer, "PNG")
     return buffer.getvalue()
