@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import special, stats
+from scipy import special  # scipy.stats would say the same, and takes 37 MB of every process
 
 CONFIDENCE = 0.95
 FEWEST_CYCLES = 3  # below it the spread is not known: the single values are shown, and no interval
@@ -37,7 +37,7 @@ def mean_interval(values: np.ndarray, bounds: Bounds = SHARE) -> tuple[np.ndarra
         return None
     lowest, highest = bounds
     mean = array.mean(axis=0)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * array.std(axis=0, ddof=1) / math.sqrt(count)
+    half = special.stdtrit(count - 1, (1 + CONFIDENCE) / 2) * array.std(axis=0, ddof=1) / math.sqrt(count)
     above, below = mean - lowest, highest - mean
     inside = (above > 0) & (below > 0)  # on a bound all cycles are alike
     above = np.where(inside, above, 1.0)
@@ -56,8 +56,13 @@ def mean_interval(values: np.ndarray, bounds: Bounds = SHARE) -> tuple[np.ndarra
 def rate_interval(count: int, of: int) -> tuple[float, float]:
     """The 95% interval of a rate by Clopper and Pearson: it holds the true rate at least so often.
 
+    Its ends are quantiles of beta distributions (Brown, Cai and DasGupta, Interval Estimation for a Binomial
+    Proportion, 2001, section 4.2.1).
+
     Args:
         count: of the `of` >= 1 that were looked at.
     """
-    interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
-    return float(interval.low), float(interval.high)
+    tail = (1 - CONFIDENCE) / 2
+    low = special.betaincinv(count, of - count + 1, tail) if count else 0.0
+    high = special.betaincinv(count + 1, of - count, 1 - tail) if count < of else 1.0
+    return float(low), float(high)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -115,8 +116,8 @@ def threshold_chart(name: str, label: str, curve: ThresholdCurve, threshold: flo
 def _threshold_rows(curve: ThresholdCurve) -> Iterator[Row]:
     for label, kept in curve.kept.items():
         if kept:
-            real = curve.real.get(label) or [None] * len(kept)
-            for threshold, of_synthetic, of_real in zip(curve.thresholds, kept, real, strict=True):
+            real = curve.real.get(label) or repeat(None)
+            for threshold, of_synthetic, of_real in zip(curve.thresholds, kept, real, strict=False):
                 yield {"label": label, "threshold": threshold, "synthetic kept": of_synthetic, "real kept": of_real}
 
 

@@ -106,7 +106,11 @@ def listen(address: Address) -> socket.socket:
         Unavailable: it is taken, or none of this machine's.
     """
     try:
-        return socket.create_server((address.host, address.port))
+        listening = socket.create_server((address.host, address.port))
+        # asyncio sets it on connections whose socket says that it is of TCP, which one of create_server does not: an
+        # answer's body would wait 40 ms for the browser to acknowledge its head. Connections take it from here.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         raise Unavailable(
             f"the review page cannot listen on {address.host}:{address.port} ({error}): give another --port, or 0 for "

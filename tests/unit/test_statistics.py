@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from defectory.statistics import DIFFERENCE, LOSS, SHARE, bounds_of, mean_interval
+from defectory.statistics import DIFFERENCE, LOSS, SHARE, bounds_of, mean_interval, rate_interval
 
 
 def ends_of(values: object, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,3 +50,9 @@ def test_below_three_cycles_there_is_none() -> None:
 def test_only_a_loss_may_be_above_one() -> None:
     assert bounds_of("loss") == (0, np.inf)
     assert {bounds_of(metric) for metric in ("f1", "accuracy", "precision", "recall")} == {(0, 1)}
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 1), (1, 1), (0, 30), (30, 30), (1, 2), (17, 400), (4999, 5000)])
+def test_of_a_rate_it_is_clopper_and_pearsons_exact_one(count: int, of: int) -> None:
+    expected = stats.binomtest(count, of).proportion_ci(0.95, method="exact")
+    assert rate_interval(count, of) == pytest.approx((expected.low, expected.high), abs=1e-9)

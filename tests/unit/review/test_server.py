@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from defectory.datasets.manifest_line import Origin
 from defectory.errors import InvalidInput
 from defectory.storage.memory import MemoryStore
 from orchestrator.review.access import CONTENT_SECURITY_POLICY
-from orchestrator.review.serving import Address
+from orchestrator.review.serving import Address, listen
 from tests.unit.review.running import TOKEN, Browser, served
 
 HOSTILE = "<script>alert(1)</script>\"'&`${x}"
@@ -82,6 +83,15 @@ def test_what_is_no_batch_is_refused_in_a_sentence(anna: Browser, body: bytes) -
     status, _, content = anna.send("POST", "/api/decisions", body)
     assert status == 400
     assert json.loads(content)["error"]
+
+
+def test_an_answer_waits_for_no_acknowledgement_of_its_head() -> None:
+    with (
+        listen(Address("127.0.0.1", 0, (), "x" * 16)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_nobody_gets_in_without_the_token(port: int) -> None:
