@@ -42,6 +42,7 @@ WHAT = {
     "scores_s": "four scores of all that were made, s",
     "verdict_while_scoring_p99_ms": "verdict answered meanwhile, 99th percentile, ms",
     "server_mb": "server's memory at most, MB",
+    "load": "what else ran on the machine before, as processors' work",
 }
 ONE_FRAME = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 SHOWN = "[...document.querySelectorAll('.cell img')].every(i => i.complete && i.naturalWidth > 0)"
@@ -72,7 +73,7 @@ def main() -> None:
 
 def measure(store: str, pictures: Path | None) -> dict[str, float]:
     """What the page and its server take; leaves pictures of the page where a folder is given."""
-    began = time.monotonic()
+    load, began = os.getloadavg()[0], time.monotonic()
     server = subprocess.Popen(
         [sys.executable, "-m", "orchestrator.cli.main", "review", "demo", "--store", store, "--port", "0", "--json"],
         stdout=subprocess.PIPE, env=os.environ | {"DEFECTORY_REVIEW_TOKEN": TOKEN},
@@ -116,6 +117,7 @@ def measure(store: str, pictures: Path | None) -> dict[str, float]:
         "scores_s": round(scores_s, 1),
         "verdict_while_scoring_p99_ms": round(at_99(meanwhile), 1),
         "server_mb": round(memory / 1e6),
+        "load": round(load, 1),
     }
 
 

@@ -123,12 +123,14 @@ def test_a_report_of_a_server_is_copied_to_this_machine(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     store = open_store(s3_url)
     store.put("runs/photos/report.html", b"<html>")
+    store.put("runs/photos/photos-figures/curves-test.csv", b"arm")
     RunRecord(store, "photos").write_pipeline(
         RecordedPipeline(name="photos", preset="", settings={}, contract_version=1, versions={})
     )
     path = Path(say(store, "open", "photos", "--print").strip())
     assert path == tmp_path / "defectory/reports/photos.html"
     assert path.read_bytes() == b"<html>"
+    assert (path.parent / "photos-figures/curves-test.csv").read_bytes() == b"arm", "where the page links to"
 
 
 def an_operation(

@@ -1,5 +1,6 @@
 """A run that version 0.1.0 finished, before arms were settings: it is still reported, and its steps are known again."""
 
+import re
 import tarfile
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def test_the_command_reports_it(store: ObjectStore, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", "demo", "--out", str(out), "--store", store.url])
     assert done.exit_code == 0, done.output
     assert "fewer synthetic images than wanted were accepted" in out.read_text()
+    links = set(re.findall(r'href="(demo-figures/[^"]+)"', out.read_text()))
+    assert "demo-figures/curves-test.csv" in links
+    assert all((tmp_path / link).is_file() for link in links)
 
 
 def test_its_outputs_are_read_as_they_were_written(store: ObjectStore) -> None:
