@@ -53,9 +53,9 @@ def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
     on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
     steps = arm_steps([arm for arm in trained_ones if not isinstance(arm, SetDefects)], spec.edits)
     for step in [*steps, *_steps_of_defects(trained_ones)]:
-        if arm := whole.get(step.name):
+        if more := whole.get(step.name):
             step = replace(
-                step, inputs=more_photographs_inputs(arm, FOLD), work=more_photographs(arm, FOLD), needs=(FOLD.step,)
+                step, inputs=more_photographs_inputs(more, FOLD), work=more_photographs(more, FOLD), needs=(FOLD.step,)
             )
         if step.name not in on_test:
             yield in_fold(step, number)
