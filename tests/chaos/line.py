@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ class Line:
     """Photographs and a pipeline in a folder."""
 
     folder: Path
-    stores: list[str] = field(default_factory=list)
 
     @classmethod
     def drawn(cls, folder: Path) -> "Line":
         """Draw the photographs, as the tests of the whole line do, and write the pipeline."""
-        write_cables(folder / "cables", 16, 10, 0, size_px=64)
+        if not (folder / "cables").exists():
+            write_cables(folder / "cables", 16, 10, 0, size_px=64)
         small = {**LINE, "generator": {**LINE["generator"], "kimg": 0.08}, "explain": {"limit": 1}}
         small["synthesis"] = {"quota": 4, "surplus": 1.5, "max_rounds": 1}
         small["classifier"] = {**LINE["classifier"], "cycles": 1}
@@ -41,8 +41,7 @@ class Line:
 
     def new_store(self) -> str:
         """The URL of a folder where nothing is yet."""
-        self.stores.append((self.folder / f"store-{len(self.stores)}").as_uri())
-        return self.stores[-1]
+        return (self.folder / f"store-{time.monotonic_ns()}").as_uri()
 
     def run(self, url: str, environ: Mapping[str, str] = os.environ, seen: Seen = lambda *_: None) -> "Ended":
         """Give the command, and look at its processes until it ends."""
