@@ -1,5 +1,6 @@
 """A disk that is too small under the folder store: a small file system in memory, in a mount namespace of its own."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 from defectory.errors import Exhausted, FailedPrecondition
 from defectory.exit_codes import EXIT_CODES
-from tests.chaos.line import Line
+from tests.chaos.line import THREADS, Line
 from tests.chaos.outcome import Outcome
 from tests.e2e.line import ROOT
 
@@ -43,7 +44,7 @@ def full(line: Line, tries: int, undisturbed: dict[str, Any]) -> list[Outcome]:
         size = f"{(2, 5, 9, 13)[number % 4]}m"
         done = subprocess.run(
             ["unshare", "-Urm", "sh", "-c", SCRIPT, "sh", place, size, sys.executable, line.folder / "line.yaml",
-             errors, code, result], cwd=ROOT,
+             errors, code, result], cwd=ROOT, env={**os.environ, **THREADS},
         )  # fmt: skip
         said = errors.read_text() if errors.exists() else ""
         if done.returncode or not code.exists():

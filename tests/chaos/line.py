@@ -18,6 +18,7 @@ from tests.e2e.line import LINE, ROOT, command, result
 SERVICES = ("generator", "classifier", "filter", "explainer")
 VICTIMS = ("orchestrator", *SERVICES, "worker")  # a worker: a process that a service has started
 LOOK_S = 0.05
+THREADS = {"OMP_NUM_THREADS": "2"}  # weights are the same to the bit where as many threads compute them
 GIVES_UP_S = 1200.0
 Seen = Callable[[str, list[int], float], None]  # a victim, its processes, seconds since it was there first
 
@@ -49,7 +50,7 @@ class Line:
         with errors.open("w") as file:
             process = subprocess.Popen(
                 command("run", str(self.folder / "line.yaml"), store=url),
-                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file, env=dict(environ),
+                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file, env={**environ, **THREADS},
             )  # fmt: skip
         first: dict[str, float] = {}
         while process.poll() is None:
