@@ -7,7 +7,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +35,10 @@ NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "ResourceNotFound", "NoSuchObject"}
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
 CUTS = 4  # answers to one read that may end too early; those that never come are urllib3's to ask for again
 EXHAUSTED = {"XMinioStorageFull", "QuotaExceeded", "EntityTooLarge", "InsufficientStorage"}
+
+
+class _WrittenAnew(Unavailable):
+    """The object is another than when its first bytes were read."""
 
 
 class S3Store(Rooted):
@@ -81,35 +85,45 @@ class S3Store(Rooted):
 
     def get(self, key: str) -> bytes:
         """Read a whole object; Corrupted when it is not what the server says it is."""
+        for _ in range(CUTS):
+            with suppress(_WrittenAnew):  # of what nobody has seen yet the new content is as good
+                return b"".join(self.stream(key))
         return b"".join(self.stream(key))
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Read an object piece by piece; Corrupted at the end when it is not what the server says it is.
 
-        An answer that is cut off is gone on with behind what has arrived, as long as the object is the same.
+        An answer that is cut off is gone on with behind what has arrived; Unavailable where the object is another now.
         """
         digest, size, headers, cuts = hashlib.md5(usedforsecurity=False), 0, dict[str, str](), 0
         with self._errors(key):
             while True:
-                response = self._client.get_object(self._bucket, self._name(key), offset=size)
-                headers = headers or dict(response.headers)
                 try:
-                    if response.headers.get("ETag") != headers.get("ETag"):
-                        raise Unavailable(f"{self.uri(key)} was written anew while it was read; read it again")
-                    for chunk in response.stream(CHUNK_BYTES):
-                        digest.update(chunk)
-                        size += len(chunk)
-                        yield chunk
+                    with self._answer(key, size) as response:
+                        headers = headers or dict(response.headers)
+                        if response.headers.get("ETag") != headers.get("ETag"):
+                            raise _WrittenAnew(f"{self.uri(key)} was written anew while it was read; read it again")
+                        for chunk in response.stream(CHUNK_BYTES):
+                            digest.update(chunk)
+                            size += len(chunk)
+                            yield chunk
                     break
-                except urllib3.exceptions.HTTPError:
+                except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError):
                     cuts += 1
                     if cuts > CUTS:
                         raise
                     time.sleep(random.uniform(0.1, 0.2) * 2**cuts)
-                finally:
-                    response.close()
-                    response.release_conn()
         self._verify(key, digest.hexdigest(), size, headers)
+
+    @contextmanager
+    def _answer(self, key: str, offset: int) -> "Iterator[urllib3.BaseHTTPResponse]":
+        """The answer to a get, from an offset on, in bytes."""
+        response = self._client.get_object(self._bucket, self._name(key), offset=offset)
+        try:
+            yield response
+        finally:
+            response.close()
+            response.release_conn()
 
     def get_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears only when it is whole."""

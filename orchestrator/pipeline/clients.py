@@ -73,7 +73,7 @@ class ServiceClients:
                 return self._operate_once(method, request, see)
             except DefectoryError as error:
                 if at_failure is not None and furthest.done <= at_failure:
-                    raise
+                    raise _given_up(method, error) from error
                 if not self._taken_up(method.service, error):
                     raise
                 at_failure = furthest.done
@@ -108,6 +108,16 @@ class ServiceClients:
         for name in revived:
             self._warn(f"the {name} service stopped and was started again; its work goes on from the last checkpoint")
         return bool(revived) or isinstance(error, Unavailable)
+
+
+def _given_up(method: Method[Request, Response], error: DefectoryError) -> DefectoryError:
+    """An error that came back although the work was asked for again; a connection's own words say little of it."""
+    if not isinstance(error, Unavailable | Cancelled):
+        return error
+    return type(error)(
+        f"the {method.service} service, or one that it asks, went away twice at the same place of its work ({error}): "
+        "its log says why, and the same command goes on there"
+    )
 
 
 class _Furthest:

@@ -191,7 +191,8 @@ class RunRecord:
         return f"{self.prefix}steps/{step}.json"
 
     def _write(self, key: str, value: BaseModel) -> None:
-        self._store.put(key, json.dumps(value.model_dump(mode="json"), indent=2, sort_keys=True).encode())
+        # Not sorted: labels go on in the order in which they were worked on, whether they are remembered or not.
+        self._store.put(key, json.dumps(value.model_dump(mode="json"), indent=2).encode())
 
     def _read(self, key: str) -> object:
         try:

@@ -16,12 +16,12 @@ from tests.chaos.disk import full
 from tests.chaos.kills import killed, lifetimes
 from tests.chaos.line import Line, outcome
 from tests.chaos.outcome import COLUMNS, Outcome, table
-from tests.chaos.stores import faulty
+from tests.chaos.stores import faulty, outage
 from tests.chaos.twice import twice
 
 PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 SECTION = "What was tried"
-FAULTS = ("kills", "disk", "twice", "corrupted", "stores")
+FAULTS = ("kills", "disk", "twice", "corrupted", "stores", "outage")
 
 
 def main() -> int:
@@ -29,18 +29,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=3, help="runs for each fault; damaged objects are tried once each")
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, help="faults; all where none is named")
-    parser.add_argument("--folder", type=Path, help="where stores and logs stay; absent: they go")
+    parser.add_argument("--folder", type=Path, help="where stores stay, for the next time too; absent: they go")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         line = Line.drawn(asked.folder or Path(folder))
-        url = line.new_store()
-        lived = lifetimes(line, url)
+        url, lived = lifetimes(line)
         undisturbed = outcome(url)
         _say(f"undisturbed: {lived['orchestrator']:.0f} s")
         tried: dict[str, Callable[[], list[Outcome]]] = {
             "kills": lambda: killed(line, asked.tries, lived, undisturbed),
             "stores": lambda: faulty(line, asked.tries, undisturbed),
+            "outage": lambda: outage(line, asked.tries, undisturbed),
             "disk": lambda: full(line, asked.tries, undisturbed),
             "twice": lambda: twice(line, asked.tries, undisturbed),
             "corrupted": lambda: corrupted(line, url),
@@ -50,10 +50,19 @@ def main() -> int:
             outcomes += tried[name]()
             _say(table(outcomes))
             if asked.write:  # after each: what was tried stands there, whatever becomes of the rest
-                rows = [one.row() for one in outcomes]
+                rows = _with_others([one.row() for one in outcomes])
                 command = f"python -m tests.chaos --tries {asked.tries} --write"
                 record(SECTION, command, COLUMNS, rows, _notes(lived), ("torch", "tensorflow-cpu"), PAGE)
     return int(any(one.lost for one in outcomes))
+
+
+def _with_others(rows: list[list[str]]) -> list[list[str]]:
+    """The rows, and those of the page whose faults were not tried now."""
+    page = PAGE.read_text()
+    lines = page.partition(f"## {SECTION}\n")[2].partition("\n## ")[0].splitlines()
+    there = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][1:]
+    tried = {row[0] for row in rows}
+    return [*rows, *(row for row in there if row[0] not in tried)]
 
 
 def _notes(lived: dict[str, float]) -> str:

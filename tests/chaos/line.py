@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.e2e.line import LINE, ROOT, command, result
 SERVICES = ("generator", "classifier", "filter", "explainer")
 VICTIMS = ("orchestrator", *SERVICES, "worker")  # a worker: a process that a service has started
 LOOK_S = 0.05
+THREADS = {"OMP_NUM_THREADS": "2"}  # weights are the same to the bit where as many threads compute them
 GIVES_UP_S = 1200.0
 Seen = Callable[[str, list[int], float], None]  # a victim, its processes, seconds since it was there first
 
@@ -27,12 +28,12 @@ class Line:
     """Photographs and a pipeline in a folder."""
 
     folder: Path
-    stores: list[str] = field(default_factory=list)
 
     @classmethod
     def drawn(cls, folder: Path) -> "Line":
         """Draw the photographs, as the tests of the whole line do, and write the pipeline."""
-        write_cables(folder / "cables", 16, 10, 0, size_px=64)
+        if not (folder / "cables").exists():
+            write_cables(folder / "cables", 16, 10, 0, size_px=64)
         small = {**LINE, "generator": {**LINE["generator"], "kimg": 0.08}, "explain": {"limit": 1}}
         small["synthesis"] = {"quota": 4, "surplus": 1.5, "max_rounds": 1}
         small["classifier"] = {**LINE["classifier"], "cycles": 1}
@@ -41,8 +42,7 @@ class Line:
 
     def new_store(self) -> str:
         """The URL of a folder where nothing is yet."""
-        self.stores.append((self.folder / f"store-{len(self.stores)}").as_uri())
-        return self.stores[-1]
+        return (self.folder / f"store-{time.monotonic_ns()}").as_uri()
 
     def run(self, url: str, environ: Mapping[str, str] = os.environ, seen: Seen = lambda *_: None) -> "Ended":
         """Give the command, and look at its processes until it ends."""
@@ -50,7 +50,7 @@ class Line:
         with errors.open("w") as file:
             process = subprocess.Popen(
                 command("run", str(self.folder / "line.yaml"), store=url),
-                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file, env=dict(environ),
+                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file, env={**environ, **THREADS},
             )  # fmt: skip
         first: dict[str, float] = {}
         while process.poll() is None:

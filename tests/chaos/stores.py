@@ -14,17 +14,15 @@ from tests.s3_servers import CREDENTIALS, moto
 AWAY_S = 30.0
 
 
-def sometimes(share: float, *faults: Fault) -> Callable[[random.Random], FaultOf]:
-    """Each of the faults for a share of the calls."""
+def mixed(draw: random.Random) -> FaultOf:
+    """Of 100 calls 4 answer 500, 4 answer 503, of 4 the answer is cut half-way, of 4 it is lost, and 1 takes 5 s."""
+    faults = [Fault(status=500), Fault(status=503), Fault(cut=True), Fault(lost=True)] * 4 + [Fault(late_s=5)]
 
-    def of(draw: random.Random) -> FaultOf:
-        def fault_of(method: str, path: str) -> Fault:
-            place = int(draw.random() / share)
-            return faults[place] if place < len(faults) else WELL
+    def fault_of(method: str, path: str) -> Fault:
+        place = draw.randrange(100)
+        return faults[place] if place < len(faults) else WELL
 
-        return fault_of
-
-    return of
+    return fault_of
 
 
 def away(draw: random.Random) -> FaultOf:
@@ -40,18 +38,15 @@ def away(draw: random.Random) -> FaultOf:
     return fault_of
 
 
-FAULTS: dict[str, Callable[[random.Random], FaultOf]] = {
-    "store: 1 call of 100 takes 5 s": sometimes(0.01, Fault(late_s=5)),
-    "store: 1 call of 10 answers 500, 1 of 10 503": sometimes(0.1, Fault(status=500), Fault(status=503)),
-    "store: 1 answer of 10 is cut half-way": sometimes(0.1, Fault(cut=True)),
-    "store: 1 answer of 20 is lost": sometimes(0.05, Fault(lost=True)),
-    f"store: away for {AWAY_S:.0f} s": away,
-}
-
-
 def faulty(line: Line, tries: int, undisturbed: dict[str, Any]) -> list[Outcome]:
-    """Run the line on a server behind the proxy, fault by fault."""
-    return [_faulty(line, tries, undisturbed, name, fault) for name, fault in FAULTS.items()]
+    """Run the line on a server that fails now and then."""
+    name = "store: of 100 calls 4 answer 500, 4 503, 4 are cut half-way, 4 answers are lost, 1 takes 5 s"
+    return [_faulty(line, tries, undisturbed, name, mixed)]
+
+
+def outage(line: Line, tries: int, undisturbed: dict[str, Any]) -> list[Outcome]:
+    """Run the line on a server that goes away and comes back."""
+    return [_faulty(line, tries, undisturbed, f"store: away for {AWAY_S:.0f} s", away)]
 
 
 def _faulty(

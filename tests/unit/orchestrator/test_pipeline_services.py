@@ -159,7 +159,15 @@ def test_an_operation_is_asked_for_again_after_its_service_crashed() -> None:
 
 def test_a_crash_that_comes_back_without_progress_ends_the_run() -> None:
     clients = Scripted(Endpoints(restarted=True), [(5, Unavailable("a")), (5, Unavailable("b")), (9, "done")])
-    with pytest.raises(Unavailable, match="b"):
+    with pytest.raises(Unavailable, match=r"the filter service, .* twice at the same place of its work \(b\)"):
+        operate(clients)
+
+
+def test_what_fails_otherwise_the_second_time_is_told_as_it_is() -> None:
+    clients = Scripted(
+        Endpoints(restarted=True), [(5, Unavailable("a")), (5, InvalidInput("x: use 4", {"x": "use 4"}))]
+    )
+    with pytest.raises(InvalidInput, match=r"^x: use 4$"):
         operate(clients)
 
 
