@@ -25,7 +25,7 @@ ARMS = (
     "more-real-10", "more-real-20", "more-real-40",
 )  # fmt: skip
 DEFECTORY = ("-m", "orchestrator.cli.main")
-COLUMNS = ("work", "classifiers", "minutes", "core minutes", "peak MiB")
+COLUMNS = ("work", "classifiers", "minutes")
 
 
 def main() -> None:
@@ -52,8 +52,7 @@ def main() -> None:
             f"{asked.arms} arms ({', '.join(ARMS[: asked.arms])}) × {asked.folds} folds × {asked.seeds} seeds at "
             f"{asked.input_px} px, frozen base, {os.cpu_count()} cores. The experiment with ingest, edits, evaluations "
             f"on validation and test, and report. One by one: the median of {asked.calls} calls on the training "
-            "photographs of a split, without augmentation, times the number of classifiers; nothing is evaluated. "
-            "Memory: of the largest process."
+            "photographs of a split, without augmentation, times the number of classifiers; nothing is evaluated."
         )
         command = "python -m bench.experiment --photographs FOLDER --groups TABLE --record"
         packages = ("numpy", "tensorflow-cpu", "onnxruntime")
@@ -65,15 +64,11 @@ def measured(asked: argparse.Namespace, folder: Path) -> list[list[str]]:
     """A row of the experiment, and of trainings one by one where calls are asked for."""
     classifiers = asked.arms * asked.folds * asked.seeds
     whole = run(HERE, [*DEFECTORY, "experiment", str(spec_of(asked, folder)), "--store", (folder / "store").as_uri()])
-    rows = [_row("experiment", classifiers, whole.seconds, whole.cores, whole.peak_mib)]
+    rows = [_row("experiment", classifiers, whole.seconds)]
     if calls := one_by_one(asked, folder):
-        seconds, cores = (
-            classifiers * statistics.median(getattr(call, measure) for call in calls)
-            for measure in ("seconds", "cores")
-        )
-        peak_mib = max(call.peak_mib for call in calls)
-        rows.append(_row("`classifier train` one by one", classifiers, seconds, cores, peak_mib))
-        rows.append(["ratio", "", f"{whole.seconds / seconds:.3f}", f"{whole.cores / cores:.3f}", ""])
+        seconds = classifiers * statistics.median(call.seconds for call in calls)
+        rows.append(_row("`classifier train` one by one", classifiers, seconds))
+        rows.append(["ratio", "", f"{whole.seconds / seconds:.3f}"])
     return rows
 
 
@@ -97,7 +92,7 @@ def _epochs(epochs: int | None) -> dict[str, int]:
 
 
 def one_by_one(asked: argparse.Namespace, folder: Path) -> Sequence[Taken]:
-    """What calls of `classifier train` take, each on a store of its own that has the photographs and nothing else."""
+    """What calls of `classifier train` take, each on a store that has the photographs and no features of them."""
     if not asked.calls:
         return []
     ingested = folder / "ingested"
@@ -107,17 +102,26 @@ def one_by_one(asked: argparse.Namespace, folder: Path) -> Sequence[Taken]:
     epochs = ["--epochs", str(asked.epochs)] if asked.epochs else []
     calls = []
     for number in range(asked.calls):
-        own = folder / f"call-{number}"
-        shutil.copytree(ingested, own)
-        train = ["classifier", "train", "tiles", "--name", "one", "--cycles", "1", "--seed", str(number), *epochs]
+        shutil.rmtree(ingested / "features", ignore_errors=True)  # that the call before has left
+        train = [
+            "classifier",
+            "train",
+            "tiles",
+            "--name",
+            f"one-{number}",
+            "--cycles",
+            "1",
+            "--seed",
+            str(number),
+            *epochs,
+        ]
         train += ["--trainable-base", "none", "--input", str(asked.input_px), "--patience", "0"]
-        calls.append(run(HERE, [*DEFECTORY, *train, "--store", own.as_uri()]))
-        shutil.rmtree(own)
+        calls.append(run(HERE, [*DEFECTORY, *train, "--store", ingested.as_uri()]))
     return calls
 
 
-def _row(work: str, classifiers: int, seconds: float, cores: float, peak_mib: float) -> list[str]:
-    return [work, str(classifiers), f"{seconds / 60:.1f}", f"{cores / 60:.1f}", f"{peak_mib:.0f}"]
+def _row(work: str, classifiers: int, seconds: float) -> list[str]:
+    return [work, str(classifiers), f"{seconds / 60:.1f}"]
 
 
 if __name__ == "__main__":
