@@ -95,12 +95,13 @@ class S3Store(Rooted):
 
         An answer that is cut off is gone on with behind what has arrived; Unavailable where the object is another now.
         """
-        digest, size, headers, cuts = hashlib.md5(usedforsecurity=False), 0, dict[str, str](), 0
+        digest, size, cuts = hashlib.md5(usedforsecurity=False), 0, 0
+        headers: Mapping[str, str] = {}  # the first answer's own, since servers differ in their names' capitals
         with self._errors(key):
             while True:
                 try:
                     with self._answer(key, size) as response:
-                        headers = headers or dict(response.headers)
+                        headers = headers or response.headers
                         if response.headers.get("ETag") != headers.get("ETag"):
                             raise _WrittenAnew(f"{self.uri(key)} was written anew while it was read; read it again")
                         for chunk in response.stream(CHUNK_BYTES):

@@ -85,8 +85,11 @@ def test_on_a_real_s3_server_and_with_orchestrator_and_service_killed_the_result
 
 def children(parent: int, module: str) -> list[int]:
     """Processes below `parent` that run a module."""
-    descendants = psutil.Process(parent).children(recursive=True) if psutil.pid_exists(parent) else []
-    return [p.pid for p in descendants if p.is_running() and module in p.cmdline()]
+    try:
+        descendants = psutil.Process(parent).children(recursive=True)
+        return [p.pid for p in descendants if p.is_running() and module in p.cmdline()]
+    except psutil.NoSuchProcess:  # it may end between any two looks at it
+        return []
 
 
 def test_broken_input_has_an_exit_code_of_its_own(tmp_path: Path) -> None:

@@ -220,10 +220,10 @@ def test_a_sheet_shows_the_defect_that_was_set_in_and_other_images_whole(photos:
     store = MemoryStore()
     filtered = go(store, settings(photos), Drawing(store)).outputs[FILTER].root["defect"]
     (line, *_) = read_manifest(store, filtered.rounds[0].synthetic_manifest_uri)
-    shown = np.asarray(decode(around_defect(store, line) or b""))
+    shown = np.asarray(decode(around_defect(store, line, 96) or b""))
     whole, mask = read_picture(store, line)[..., 0], read_line_mask(store, line)
     assert shown.shape[0] == shown.shape[1]
     assert mask is not None
     assert (shown < 60).mean() > 2 * (whole < 60).mean(), "the dark hole is larger than in the whole photograph"
     real = read_manifest(store, filtered.rounds[0].crops_manifest_uris[0])[0]
-    assert around_defect(store, real) is None
+    assert around_defect(store, real, 96) is None

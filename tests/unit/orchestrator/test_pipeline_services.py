@@ -22,12 +22,7 @@ from orchestrator.pipeline.embedded import STOPPING, EmbeddedServices, log_folde
 from orchestrator.pipeline.methods import FILTER_IMAGES, PREVIEW
 from orchestrator.pipeline.progress import Report
 from tests.patience import PATIENT_S
-
-
-def gone(pid: int) -> bool:
-    import psutil
-
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+from tests.processes import gone
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from defectory.api.generator.v1.generator_pb2 import SynthesizeRequest
@@ -17,6 +16,7 @@ from defectory.serving.operations.runner import Workplace
 from defectory.serving.operations.supervisor import OperationSupervisor
 from defectory.storage import ObjectStore, open_store
 from tests.patience import PATIENT_S
+from tests.processes import gone
 
 LIGHT = "tests.contract.sample_jobs:count"
 HEAVY = "tests.contract.sample_jobs:_count"
@@ -55,10 +55,6 @@ def ended(operations: OperationSupervisor, store: ObjectStore, name: str) -> Sta
 def workers(store: ObjectStore, name: str) -> list[int]:
     """Process ids of who worked on an operation, in their order."""
     return list(dict.fromkeys(int(store.get(info.key)) for info in store.list(f"counted/{name}/")))
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_one_worker_takes_one_operation_after_another(operations: OperationSupervisor, store: ObjectStore) -> None:
