@@ -80,4 +80,7 @@ def test_arms_with_made_images_run_for_real(tmp_path: Path) -> None:
         assert images
         assert {(line.split, line.is_real) for line in images} == {("train", arm == "procedural")}
     shares = csv.DictReader((tmp_path / "out/shares-1.csv").read_text().splitlines())
-    assert [(row["share"], row["arm"]) for row in shares] == [("0.5", "filtered"), ("0.75", "filtered-75")]
+    assert [(row["share of photographs"], row["arm"]) for row in shares] == [
+        ("0.5", "filtered"),
+        ("0.75", "filtered-75"),
+    ]
