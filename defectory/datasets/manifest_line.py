@@ -7,8 +7,9 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from defectory.depth import FULL_DEPTH
+from defectory.job_settings.choices import SplitName
 
-Split = Literal["train", "validation", "test", "none"]
+Split = Literal[SplitName, "none"]
 OriginKind = Literal["real", "edited", "synthetic"]
 Verdict = Literal["", "accepted", "rejected"]
 

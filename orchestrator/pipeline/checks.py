@@ -224,12 +224,14 @@ def of_memory(settings: PipelineSettings, photographs: int, available: int | Non
     Args:
         available: bytes; None where that cannot be known.
     """
+    if available is None:
+        return
     needed = memory_needed(settings, photographs)
     what = max(("generators", "classifiers"), key=lambda alone: needed[alone])
-    if available is not None and needed[what] <= available:
+    if needed[what] <= available:
         what = BESIDE
     bytes_ = needed[what]
-    if available is not None and bytes_ > available:
+    if bytes_ > available:
         in_parts = "--set generator.micro_batch=2 computes a batch in parts"
         mend = {
             "generators": in_parts,

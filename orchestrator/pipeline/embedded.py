@@ -120,6 +120,8 @@ class EmbeddedServices:
         return answer.result()
 
     def _started_address(self, service: str) -> str:
+        if outside := self._address_outside(service):
+            return outside
         if service not in self._children:
             self._start(service)
         return self._children[service].address
@@ -129,8 +131,7 @@ class EmbeddedServices:
         for name in (*DEPENDS_ON.get(service, ()), service):
             child = self._children.get(name)
             if child is None:
-                outside = self._address_outside(name)
-                self._await_serving(name, outside or self._started_address(name), None)
+                self._await_serving(name, self._started_address(name), None)
             elif not self._is_well(child):
                 _stop(child.process, 0)
                 del self._children[name]
@@ -188,7 +189,7 @@ class EmbeddedServices:
         arguments = ["--store", self._store_url, "--host", "127.0.0.1"]
         arguments += ["--port", str(port), "--metrics-port", str(metrics_port), "--resume", self._resume]
         for other in DEPENDS_ON.get(service, ()):
-            arguments += [f"--{other}-address", self._address_outside(other) or self._started_address(other)]
+            arguments += [f"--{other}-address", self._started_address(other)]
         if service == "classifier" and self._resume == "on-request":
             arguments += ["--poll-s", "0"]  # a run asks for the models it has made; loading others would take its cores
             if not self._environ.get("DEFECTORY_ENGINE"):

@@ -1,7 +1,7 @@
 """The steps of an experiment: the photographs once, then in every fold the line's own steps, then the proof."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel
@@ -85,16 +85,7 @@ def _of_defects(step: Step[OfStep]) -> Step[OfStep]:
         changed = settings.model_copy(update={"generator": generator, "edits": edits, "name": name})
         return changed, context.outputs.preferring(OF_DEFECTS)
 
-    def inputs(context: StepInputs) -> Inputs:
-        settings, outputs = seen(context)
-        return step.inputs(StepInputs(settings, context.weights, outputs, context.store))
-
-    def work(context: StepContext) -> OfStep:
-        settings, outputs = seen(context)
-        return step.work(replace(context, settings=settings, outputs=outputs))
-
-    needs = tuple(_in_view(name) for name in step.needs)
-    return Step(Key(_in_view(step.name), step.key.model), needs, inputs, work, step.section)
+    return _through(step, _in_view, seen)
 
 
 def _in_view(step: str) -> str:
@@ -104,18 +95,34 @@ def _in_view(step: str) -> str:
 def in_fold(step: Step[OfStep], number: int) -> Step[OfStep]:
     """A step of the line that sees a fold's outputs only, as if there were no others."""
     prefix = prefix_of(number)
+    return _through(
+        step,
+        lambda name: prefix + name,
+        lambda context: (_settings(context, number), context.outputs.below(prefix)),
+    )
+
+
+def _through(
+    step: Step[OfStep],
+    called: Callable[[str], str],
+    seen: Callable[[StepInputs], tuple[PipelineSettings, Outputs]],
+) -> Step[OfStep]:
+    """A step under another name, which sees other settings and outputs; it goes on beside no other.
+
+    Args:
+        called: a step's name in the line -> the name here.
+    """
 
     def inputs(context: StepInputs) -> Inputs:
-        outputs = context.outputs.below(prefix)
-        settings = _settings(context, number)
+        settings, outputs = seen(context)
         return step.inputs(StepInputs(settings, context.weights, outputs, context.store))
 
     def work(context: StepContext) -> OfStep:
-        settings, outputs = _settings(context, number), context.outputs.below(prefix)
+        settings, outputs = seen(context)
         return step.work(replace(context, settings=settings, outputs=outputs))
 
-    needs = tuple(prefix + name for name in step.needs)
-    return Step(Key(prefix + step.name, step.key.model), needs, inputs, work, step.section)
+    needs = tuple(map(called, step.needs))
+    return Step(Key(called(step.name), step.key.model), needs, inputs, work, step.section)
 
 
 def _settings(context: StepInputs, number: int) -> PipelineSettings:

@@ -95,6 +95,11 @@ def lines_of(lines: Sequence[ManifestLine], *splits: str) -> list[ManifestLine]:
     return [line for line in lines if line.split in splits and line.judgement.verdict != "rejected"]
 
 
+def longest_px(lines: Sequence[ManifestLine]) -> int:
+    """The longest side that a network may see of any of the lines' pictures, at least one."""
+    return max(line.network_px or max(line.file.width, line.file.height) for line in lines)
+
+
 def label_indices(lines: Sequence[ManifestLine], labels: Sequence[str]) -> np.ndarray:
     """int64 (N,) indices of the lines' labels; InvalidInput for a label that the classifier does not know."""
     known = {label: index for index, label in enumerate(labels)}

@@ -66,23 +66,28 @@ def evaluate(
         "cycles": cycles,
         "summary": summary,
         **main,
-        "images": [
-            {
-                "sha256": line.file.sha256,
-                "uri": line.file.uri,
-                "label": line.label,
-                "group": line.group,
-                "augmentation": line.origin.augmentation,
-                "probabilities": [[round(float(p), 6) for p in by_cycle[i]] for by_cycle in probabilities],
-            }
-            for i, line in enumerate(images.lines)
-        ],
+        "images": image_rows(images.lines, probabilities),
         "skipped": images.skipped,
     }
     key = f"{card.prefix}evaluations/{operation_id}.json"
     store.put(key, json.dumps(document).encode())
     means = {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
     return store.uri(key), {**means, **_rates_of(main)}
+
+
+def image_rows(lines: Sequence[ManifestLine], probabilities: np.ndarray) -> list[dict[str, Any]]:
+    """Every image's part of a document: what it is, and its probabilities, (cycles, N, labels) of all."""
+    return [
+        {
+            "sha256": line.file.sha256,
+            "uri": line.file.uri,
+            "label": line.label,
+            "group": line.group,
+            "augmentation": line.origin.augmentation,
+            "probabilities": [[round(float(p), 6) for p in by_cycle[i]] for by_cycle in probabilities],
+        }
+        for i, line in enumerate(lines)
+    ]
 
 
 def _at_the_operating_point(

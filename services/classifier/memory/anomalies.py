@@ -15,7 +15,8 @@ from defectory.job_settings.memory import Memories
 from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
 from services.classifier.card import Preprocessing
-from services.classifier.data import lines_of, load_images
+from services.classifier.data import label_indices, lines_of, load_images
+from services.classifier.evaluation import image_rows
 from services.classifier.memory.bank import chosen, distances, probabilities
 from services.classifier.memory.check import check_memory, good_of
 from services.classifier.memory.patches import Patches, patches_of
@@ -155,22 +156,12 @@ def _write(
     by_label = np.stack(
         [1 - defect if label == settings.good_label else shares[label] * defect for label in labels], axis=2
     )
-    truth = np.array([labels.index(line.label) for line in far.lines])
+    truth = label_indices(far.lines, labels)
     document = {
         "split": split,
         "labels": labels,
         "cycles": [{"metrics": measure(truth, of_bank, settings.focal_gamma)} for of_bank in by_label],
-        "images": [
-            {
-                "sha256": line.file.sha256,
-                "uri": line.file.uri,
-                "label": line.label,
-                "group": line.group,
-                "augmentation": line.origin.augmentation,
-                "probabilities": np.round(by_label[:, number], 6).tolist(),
-            }
-            for number, line in enumerate(far.lines)
-        ],
+        "images": image_rows(far.lines, by_label),
     }
     store.put(key, json.dumps(document).encode())
     return store.uri(key)

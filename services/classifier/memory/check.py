@@ -6,7 +6,7 @@ from typing import Any
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
-from services.classifier.data import check_no_leak, lines_of, own_images
+from services.classifier.data import check_no_leak, lines_of, longest_px, own_images
 from services.classifier.settings import TrainingSettings, training_settings
 
 
@@ -28,8 +28,7 @@ def check_memory(lines: Sequence[ManifestLine], splits: Sequence[str], values: M
     if not kept:
         right = "give one with images that are of a split, and not rejected"
         raise InvalidInput(f"the manifest has no images: {right}", {"manifest_uri": right})
-    longest = max(line.network_px or max(line.file.width, line.file.height) for line in kept)
-    settings = training_settings(values, longest)
+    settings = training_settings(values, longest_px(kept))
     good = {split: good_of(lines, split, settings.good_label) for split in ("train", "validation")}
     absent = [split for split, of_split in good.items() if not of_split]
     absent += [split for split in splits if not own_images(lines_of(lines, split))]

@@ -5,7 +5,7 @@ from typing import Any
 
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import InvalidInput
-from services.classifier.data import check_no_leak, lines_of
+from services.classifier.data import check_no_leak, lines_of, longest_px
 from services.classifier.settings import TrainingSettings, training_settings
 from services.classifier.target import check_target, parse_target
 
@@ -23,8 +23,7 @@ def check(
         right = "give training images of at least two labels"
         raise InvalidInput(f"training images have the labels {list(labels)}: {right}", {"manifest_uri": right})
     check_no_leak(lines)
-    longest = max(line.network_px or max(line.file.width, line.file.height) for line in lines)
-    settings = training_settings(values, longest, folds)
+    settings = training_settings(values, longest_px(lines), folds)
     _check_good(settings.good_label, labels)
     validation = [line.label for line in lines if line.split == "validation"]
     check_target(labels, settings.good_label, parse_target(settings.target), validation)
