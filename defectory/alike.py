@@ -21,3 +21,9 @@ def did_you_mean(name: str, known: Iterable[str], behind: Callable[[str], bool] 
     return (
         f"; did you mean {', '.join([first, *more[:-1]])}{''.join(f' or {one}' for one in more[-1:])}?" if first else ""
     )
+
+
+def one_of(name: str, known: Iterable[str]) -> str:
+    """E.g. "use paper, quick, demo; did you mean 'quick'?": what would be right in the place of a name that is none."""
+    names = list(known)
+    return f"use {', '.join(names)}{did_you_mean(name, names)}"

@@ -1,5 +1,6 @@
 """What is wrong with a value, in a sentence of ours: what would be right, its range, and what the setting is."""
 
+import re
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -8,12 +9,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from defectory.alike import did_you_mean
+
 ENDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 TYPES = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "list": "a list",
     "tuple": "a list", "dict": "names with values", "mapping": "names with values", "model": "a section of settings",
 }  # fmt: skip
 NUMBERS = ("int", "float", "greater", "less", "finite")
+QUOTED = re.compile(r"'([^']+)'")
 MOST_DESCRIBED = 100  # characters of what a setting is
 
 
@@ -35,7 +39,8 @@ def why_of(part: ErrorDetails, field: FieldInfo | None = None) -> str:
         end, length = ("at least", context["min_length"]) if kind == "too_short" else ("at most", context["max_length"])
         right = f"use {end} {length} item{'s' * (length != 1)}"
     elif kind in ("literal_error", "enum"):
-        right = f"use {context.get('expected', '')}"
+        expected = str(context.get("expected", ""))
+        right = f"use {expected}{did_you_mean(str(part['input']), QUOTED.findall(expected))}"
     elif word in TYPES and kind.endswith(("_type", "_parsing")):
         right = f"use {TYPES[word]}"
     else:

@@ -179,6 +179,6 @@ def _write_pair(folder: Path, name: str, pair: Pair, mode: int) -> None:
 
 def _write(path: Path, data: bytes, mode: int) -> None:
     """All or nothing, and never readable by more than the mode says."""
-    with whole_file(path) as file:
+    with whole_file(path, 0o600) as file:
         os.fchmod(file.fileno(), mode)  # until then its owner's alone
         file.write(data)

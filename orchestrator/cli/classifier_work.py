@@ -28,7 +28,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import emit, first_of, in_lines
 from orchestrator.cli.sections import in_sections
-from orchestrator.cli.setting_options import with_settings
+from orchestrator.cli.setting_options import choice, with_settings
 
 TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
 DECIDED: Literal["decision_agreement"] = (
@@ -154,10 +154,11 @@ def calibrate(
 
 def export(
     model: ClassifierModel,
-    format_: Annotated[ExportFormat, typer.Option("--format", help="Of which other software.")],
+    format_: Annotated[ExportFormat, choice("--format", ExportFormat, "Of which other software.")],
     out: Annotated[
-        str, typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files.")
-    ] = "",
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder that gets a folder of the format, with the files."),
+    ] = None,
     dataset: Annotated[str, typer.Option("--dataset", help="Its test images check; else the one trained on.")] = "",
     verbose: Verbose = False,
     store: Store = "",
@@ -170,8 +171,10 @@ def export(
     """
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.models import resolve
+    from orchestrator.cli.destinations import folder_to_write
     from orchestrator.pipeline.methods import EXPORT_CLASSIFIER
 
+    folder = folder_to_write(out / format_) if out else None
     store_ = opened(store)
     full = "/".join(resolve(store_, "classifier", model))
     manifest_uri = dataset_uri(store_, dataset) if dataset else ""
@@ -186,12 +189,12 @@ def export(
                 f"of {exported.images} test images the {format_} gives {exported.agreement:.0%} the original's label"
                 f"{decided}: do not use it in the original's place; a format of floating-point numbers does agree"
             )
-    if out:
+    if folder:
         inside = {uri: uri.removeprefix(f"{exported.uri}/") for uri in exported.files}
-        take_files(store_, [(uri, Path(out, format_, path), "") for uri, path in inside.items()])
+        take_files(store_, [(uri, folder / path, "") for uri, path in inside.items()])
     result = {
         "model": full, "format": format_, "uri": exported.uri, "files": len(exported.files),
-        "out": str(Path(out, format_)) if out else "",
+        "out": str(folder or ""),
         "test_images": exported.images, "accuracy": exported.accuracy, "exported_accuracy": exported.exported_accuracy,
         "agreement": exported.agreement, "agreements": dict(exported.agreements), "sound": not exported.differs,
         "decision_agreement": exported.decision_agreement if exported.HasField(DECIDED) else None,
@@ -203,7 +206,7 @@ def export(
 def evaluate(
     model: ClassifierModel,
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset, by name or by its manifest's URI.")],
-    split: Annotated[SplitName, typer.Option("--split", help="Which images of it.")] = "test",
+    split: Annotated[SplitName, choice("--split", SplitName, "Which images of it.")] = "test",
     verbose: Verbose = False,
     store: Store = "",
     as_json: AsJson = False,

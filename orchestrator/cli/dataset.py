@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from defectory.depth import FULL_DEPTH
+from defectory.job_settings.choices import Origins
 from defectory.storage import ObjectStore
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
 from orchestrator.cli.output import emit, path_or_uri, table
 from orchestrator.cli.sections import in_sections
+from orchestrator.cli.setting_options import choice
 from orchestrator.cli.work import work
 
 if TYPE_CHECKING:
@@ -128,13 +130,14 @@ def groups(
     \b
     defectory dataset groups screws --out groups.png
     """
+    from orchestrator.cli.destinations import file_to_write, write_file
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
+    out = file_to_write(out, f"{dataset}-groups.png") if out else None
     store_ = opened(store)
     by_group = groups_of(_lines(store_, dataset))
     if out is not None and by_group:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(group_sheet(store_, by_group, most))
+        write_file(out, group_sheet(store_, by_group, most))
     shown = [
         {"group": group.name, "photographs": [line.origin.source for line in group.photographs], "title": group.title}
         for group in by_group
@@ -154,7 +157,7 @@ def export(
     dataset: Dataset,
     form: Annotated[str, typer.Option("--format", help="folders, mvtec, coco, datumaro, csv or yolo.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is empty or not there.")],
-    origin: Annotated[str, typer.Option("--origin", help="all, real, or synthetic (edited, too).")] = "all",
+    origin: Annotated[Origins, choice("--origin", Origins, "Which images; synthetic: edited ones, too.")] = "all",
     good: Annotated[str, typer.Option("--good", metavar="LABEL", help="Label of good parts.")] = "good",
     verbose: Verbose = False,
     store: Store = "",
@@ -167,14 +170,13 @@ def export(
     defectory dataset export photos.expanded --format folders --origin synthetic --out build/made
     """
     from defectory.datasets.exporting import export as export_dataset
-    from defectory.errors import InvalidInput
+    from orchestrator.cli.destinations import folder_to_write
 
-    if origin not in ("all", "real", "synthetic"):
-        raise InvalidInput(f"origin {origin!r}: use all, real or synthetic", {"origin": "use all, real or synthetic"})
+    out = folder_to_write(out)
     store_ = opened(store)
     with work("export", str(out), verbose=verbose) as exporting:
         exported = export_dataset(
-            store_, _lines(store_, dataset), form, out, origins=origin, good=good,  # type: ignore[arg-type]
+            store_, _lines(store_, dataset), form, out, origins=origin, good=good,
             report=exporting.counting("writing files", "files"),
         )  # fmt: skip
         for note in exported.notes:

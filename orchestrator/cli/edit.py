@@ -113,8 +113,10 @@ def export(
     \b
     defectory edit export tiles --choose good --count 50 --out build/by-hand
     """
+    from orchestrator.cli.destinations import folder_to_write
     from orchestrator.edits.hand_export import export_for_hand
 
+    out = folder_to_write(out)
     store_ = opened(store)
     source = dataset_uri(store_, dataset)
     with work("export", str(out), verbose=verbose) as exporting:

@@ -53,6 +53,7 @@ def experiment(
     defectory experiment examples/experiments/magnetic_tile.yaml --out build/proof
     """
     from defectory.errors import InvalidInput
+    from orchestrator.cli.destinations import folder_to_write
     from orchestrator.cli.sources import PIPELINES, check_is_file
     from orchestrator.pipeline.checks import stop_on
     from orchestrator.proof.preview import preview
@@ -67,6 +68,7 @@ def experiment(
         raise InvalidInput(f"nothing to compare: {right}", {"spec": right})
     check_is_file(spec_file, "spec file", PIPELINES)
     spec = read_spec(spec_file)
+    out = folder_to_write(out) if out else None
     url = store_url(store)
     known = preview(
         opened_or_empty(store), spec, weights=weights_file(weights), weights_content=weights_content(weights)
@@ -107,14 +109,14 @@ def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbo
 
 def _emit_result(spec: "ExperimentSpec", result: "RunResult", out: Path | None, url: str, as_json: bool) -> None:
     from defectory.storage import open_store
+    from orchestrator.cli.destinations import write_files
     from orchestrator.proof.proven import PROOF
 
     proven = result.outputs[PROOF]
     if out is not None:
         store = open_store(url)
-        out.mkdir(parents=True, exist_ok=True)
-        for name, uri in {**proven.files, "report.html": proven.report_uri}.items():
-            (out / name).write_bytes(store.get(store.key(uri)))
+        files = {**proven.files, "report.html": proven.report_uri}
+        write_files(out, {name: store.get(store.key(uri)) for name, uri in files.items()})
     report = str(out / "report.html") if out else path_or_uri(proven.report_uri)
     said = {"experiment": spec.name, "ran": result.ran, "skipped": result.skipped, **proven.model_dump(mode="json")}
     emit(said, as_json, "\n".join(["", *proven.verdict, f"report: {report}"]))

@@ -28,10 +28,13 @@ from orchestrator.cli.options import (
     store_url,
 )  # fmt: skip
 from orchestrator.cli.output import emit, path_or_uri, table
-from orchestrator.cli.setting_options import with_settings
+from orchestrator.cli.setting_options import choice, with_settings
 
 if TYPE_CHECKING:
     from defectory.api.explainer.v1.explainer_pb2 import BoxRule
+
+
+OVERLAY = "overlay.png"  # of one image, where nobody names another
 
 
 class How(TypedDict):
@@ -54,7 +57,7 @@ def explain(
         typer.Option("--out", metavar="FILE|DIR", help="Overlay of an image (overlay.png), those of a DIR (overlays)."),
     ] = None,
     label: Annotated[str, typer.Option("--label", help="Label to explain; default: the predicted one.")] = "",
-    split: Annotated[SplitName, typer.Option("--split", help="Split of a dataset.")] = "test",
+    split: Annotated[SplitName, choice("--split", SplitName, "Split of a dataset.")] = "test",
     *,
     how: ExplainingMany,
     verbose: Verbose = False,
@@ -72,16 +75,20 @@ def explain(
     defectory explain part1.png --model screws --box-rule percentile --box-threshold 0.95
     defectory explain screws --model screws.baseline --model screws.expanded --limit 16
     """
+    from orchestrator.cli.destinations import file_to_write, folder_to_write
+
     images = _images_of(source, store)
     manifest_uri = "" if images else _manifest_of(source, store)
     _check_effect(context, bool(images), models)
     if images and not os.environ.get("DEFECTORY_EXPLAINER_ADDRESS"):
         resolve(opened(store), "classifier", models[0])  # first: for one that is not there no explainer is started
     if Path(source).is_file():
-        result = _explain_files({source: out or Path("overlay.png")}, models[0], label, how, store_url(store), verbose)
+        file = file_to_write(out or Path(OVERLAY), OVERLAY)
+        result = _explain_files({source: file}, models[0], label, how, store_url(store), verbose)
         emit(result["explanations"][0], as_json)
     elif images:
-        outs = {image: _beside(out or Path("overlays"), Path(image).relative_to(source)) for image in images}
+        folder = folder_to_write(out or Path("overlays"))
+        outs = {image: _beside(folder, Path(image).relative_to(source)) for image in images}
         _emit_folder(_explain_files(outs, models[0], label, how, store_url(store), verbose), as_json)
     else:
         _explain_dataset(source, manifest_uri, models, split, how, store, verbose, as_json)
@@ -179,14 +186,14 @@ def _explained(
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.cli.destinations import write_files
     from orchestrator.pipeline.methods import EXPLAIN
 
     request = explainer_pb2.ExplainRequest(
         model=model, image=classifier_pb2.ImageSource(content=image.read_bytes()), label=label
     )
     response = services.clients.call(EXPLAIN, fill(request, how))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(response.overlay)
+    write_files(out.parent, {out.name: response.overlay})
     boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
     cells = response.heat_rows, response.heat_columns
     explanation = {

@@ -134,8 +134,10 @@ def synthesize(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.cli.destinations import folder_to_write
     from orchestrator.pipeline.methods import SYNTHESIZE
 
+    out = folder_to_write(out) if out else None
     if seeds and count is not None:
         right = "a count (with --first-seed) or seeds one by one, not both"
         raise InvalidInput(f"--count and --seeds are given: {right}", {"count": right, "seeds": right})
@@ -250,20 +252,19 @@ def preview(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.cli.destinations import folder_to_write, write_files
     from orchestrator.pipeline.methods import PREVIEW
 
+    out = folder_to_write(out)
     numbers = parse_numbers(seeds, "seeds")
     model = with_version(opened(store), model)
     request = fill(generator_pb2.PreviewRequest(model=model, seeds=numbers, class_label=class_label), rendering)
     with session(store_url(store), verbose=verbose) as services, services.step(f"preview {model}"):
         response = services.clients.call(PREVIEW, request)
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / f"seed{seed:06d}.png" for seed in numbers]
-    for file, image in zip(files, response.images, strict=True):
-        file.write_bytes(image)
-    sheet = out / "sheet.png"
-    sheet.write_bytes(_sheet(list(response.images)))
-    emit({"model": model, "count": len(files), "sheet": str(sheet), "files": [str(f) for f in files]}, as_json)
+    images = {f"seed{seed:06d}.png": image for seed, image in zip(numbers, response.images, strict=True)}
+    write_files(out, {**images, "sheet.png": _sheet(list(response.images))})
+    files = [str(out / name) for name in images]
+    emit({"model": model, "count": len(files), "sheet": str(out / "sheet.png"), "files": files}, as_json)
 
 
 @app.command(name="list")

@@ -44,15 +44,17 @@ def export(
     defectory generator export screws-defect --out screws.onnx
     """
     from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.cli.destinations import file_to_write
     from orchestrator.pipeline.methods import EXPORT_GENERATOR
 
     store_ = opened(store)
     form = form or (out.suffix.removeprefix(".") if out else "") or "safetensors"
     request = generator_pb2.ExportGeneratorRequest(model=with_version(store_, model), format=form)
+    usual = f"{request.model.replace('/', '-')}.{form}"
+    out = file_to_write(out or Path(usual), usual)
     request.request_id = derived_request_id("export", weights_of(store_, request.model), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"export {request.model}"):
         exported = services.clients.operate(EXPORT_GENERATOR, request, services.report)
-    out = out or Path(f"{request.model.replace('/', '-')}.{form}")
     take_files(store_, [(exported.file_uri, out, "")])
     result = {
         "model": request.model,
@@ -91,8 +93,10 @@ def interpolate(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.cli.destinations import file_to_write
     from orchestrator.pipeline.methods import INTERPOLATE
 
+    out = file_to_write(out, "film.webp")
     numbers, store_ = parse_numbers(seeds, "seeds"), opened(store)
     request = generator_pb2.InterpolateRequest(
         model=with_version(store_, model), seeds=numbers, frames=frames, space=space, loop=loop,
@@ -131,8 +135,10 @@ def mix(
     """
     from defectory.api.generator.v1 import generator_pb2
     from defectory.job_settings.messages import fill
+    from orchestrator.cli.destinations import file_to_write
     from orchestrator.pipeline.methods import MIX_STYLES
 
+    out = file_to_write(out, "mix.png")
     request = generator_pb2.MixStylesRequest(
         rows=parse_numbers(rows, "rows"), columns=parse_numbers(columns, "columns"),
         styles=parse_numbers(styles, "styles", MAX_STYLES), class_labels=_names(class_labels),

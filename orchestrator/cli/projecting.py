@@ -68,8 +68,10 @@ def project(
     defectory generator project photo.jpg --model screws-defects --class cut --dataset screws
     """
     from defectory.api.generator.v1 import generator_pb2
+    from orchestrator.cli.destinations import folder_to_write
     from orchestrator.cli.pictures import named
 
+    out = folder_to_write(out)
     images = named([image]).images
     store_ = opened(store)
     request = generator_pb2.ProjectImageRequest(

@@ -13,7 +13,11 @@ def report(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Also write it to this file, and its figures beside it."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Also write it to this file (or to RUN.html in a folder), and beside it the folder RUN-figures.",
+        ),
     ] = None,
     store: Store = "",
     as_json: AsJson = False,
@@ -23,17 +27,19 @@ def report(
     \b
     defectory report demo --out demo.html
     """
-    from orchestrator.pipeline.report_keys import files_folder, page_key
+    from orchestrator.cli.destinations import file_to_write
+    from orchestrator.cli.report_copy import copy_report
+    from orchestrator.pipeline.report_keys import page_key
     from orchestrator.report import keep_report
 
+    file = file_to_write(out, f"{run}.html") if out else None
     store_ = opened(store)
     kept = keep_report(store_, run)
-    if out is not None:
-        folder = out.parent / files_folder(run)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in kept.files().items():
-            (folder / name).write_bytes(data)
-        out.write_bytes(kept.html)
     uri = store_.uri(page_key(run))
     result = {"run": run, "report_uri": uri, "summary": kept.summary.model_dump(mode="json")}
-    emit(result, as_json, f"report: {out or path_or_uri(uri)}")
+    if not file:
+        emit(result, as_json, f"report: {path_or_uri(uri)}")
+        return
+    figures = copy_report(store_, run, file)
+    copied = {"report": str(file), "figures": str(figures)}
+    emit({**result, **copied}, as_json, f"report:  {file}\nfigures: {figures}  (the report links to them)")

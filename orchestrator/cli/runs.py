@@ -71,7 +71,8 @@ def _report_file(store: ObjectStore, run: str) -> Path:
     """
     import os
 
-    from orchestrator.pipeline.report_keys import files_folder, files_prefix, page_key
+    from orchestrator.cli.report_copy import copy_report
+    from orchestrator.pipeline.report_keys import page_key
 
     key = page_key(run)
     if not store.exists(key):
@@ -83,11 +84,7 @@ def _report_file(store: ObjectStore, run: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     copy = cache / "defectory" / "reports" / f"{run}.html"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    for one in store.list(files_prefix(run)):
-        file = copy.parent / files_folder(run) / one.key.removeprefix(files_prefix(run))
-        file.parent.mkdir(exist_ok=True)
-        store.get_file(one.key, file)
-    store.get_file(key, copy)
+    copy_report(store, run, copy)
     return copy
 
 

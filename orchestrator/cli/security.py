@@ -61,6 +61,7 @@ def token(
     \b
     defectory token line-4 --scope classify --tokens certificates/tokens
     """
+    from defectory.alike import one_of
     from defectory.errors import AlreadyExists, InvalidInput
     from defectory.serving.scopes import Scope
     from defectory.serving.tokens import NAME, line_of, new_token, read
@@ -70,7 +71,7 @@ def token(
         raise InvalidInput(f"{name!r} is no name: {right}", {"name": right})
     unknown = sorted(set(scope) - set(Scope))
     if unknown:
-        right = f"use {', '.join(Scope)}"
+        right = one_of(unknown[0], Scope)
         raise InvalidInput(f"there is no scope {unknown[0]!r}: {right}", {"scope": right})
     if tokens.exists() and name in {bearer.name for bearer in read(str(tokens)).values()}:
         raise AlreadyExists(f"{name} has a token already: take its line out of {tokens}, or choose another name")

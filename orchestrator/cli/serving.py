@@ -59,13 +59,14 @@ def serve(
     defectory serve classifier --store file:///srv/defectory --port 50052
     defectory serve classifier --model screws --model cables=3 --engine openvino --threads 4
     """
+    from defectory.alike import one_of
     from defectory.errors import InvalidInput
     from orchestrator.pipeline.bytecode import with_bytecode
     from orchestrator.pipeline.embedded import SERVICES
 
     del as_json  # a service always says where it listens as JSON
     if service not in SERVICES:
-        right = f"use {', '.join(SERVICES)}"
+        right = one_of(service, SERVICES)
         raise InvalidInput(f"there is no service {service!r}: {right}", {"service": right})
     arguments = ["--store", store_url(store)]
     given = {

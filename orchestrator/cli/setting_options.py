@@ -120,6 +120,12 @@ def _option(name: str, option: str, field: FieldInfo, setting: Described, shown:
     return SettingOption(parameter, read)
 
 
+def choice(option: str, kind: Any, sentence: str) -> Any:
+    """An option whose values are those of a Literal; another one names the like one."""
+    metavar = f"[{'|'.join(get_args(kind))}]"
+    return typer.Option(option, help=sentence, metavar=metavar, parser=_parser(FieldInfo(annotation=kind)))
+
+
 def _parser(field: FieldInfo) -> Callable[[str], Any]:
     """Reads an option's text as the field does, so that a value out of range is refused with the option's name."""
 

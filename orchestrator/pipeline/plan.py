@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from defectory.alike import one_of
 from defectory.errors import InvalidInput
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.known_inputs import KnownInputs, changes
@@ -92,6 +93,6 @@ def steps_from(line: Sequence[Step[BaseModel]], first: str) -> list[str]:
     if not first:
         return []
     if first not in names:
-        right = f"use one of {', '.join(names)}"
+        right = one_of(first, names)
         raise InvalidInput(f"there is no step {first!r}: {right}", {"from": right})
     return names[names.index(first) :]

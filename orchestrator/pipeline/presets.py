@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from defectory.alike import one_of
 from defectory.errors import InvalidInput
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
@@ -88,6 +89,6 @@ def preset(name: str) -> dict[str, object]:
     if not name:
         return {}
     if name not in PRESETS:
-        right = f"use {', '.join(PRESETS)}"
+        right = one_of(name, PRESETS)
         raise InvalidInput(f"there is no preset {name!r}: {right}", {"preset": right})
     return {"preset": name, **PRESETS[name]}

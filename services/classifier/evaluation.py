@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from defectory.alike import one_of
 from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
@@ -36,7 +37,7 @@ def evaluate(
         NotFound: model or manifest.
     """
     if split not in SPLIT_NAMES:
-        right = f"use {', '.join(SPLIT_NAMES)}"
+        right = one_of(split, SPLIT_NAMES)
         raise InvalidInput(f"split {split!r}: {right}", {"split": right})
     card = read_card(store, model)
     lines = lines_of(read_manifest(store, manifest_uri, reading), split)

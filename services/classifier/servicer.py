@@ -5,6 +5,7 @@ import time
 import grpc
 from google.longrunning import operations_pb2
 
+from defectory.alike import one_of
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.classifier.v1 import classifier_pb2_grpc
 from defectory.datasets.manifest import check_manifest, read_manifest
@@ -132,7 +133,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         read_card(self._store, request.model)
         self._check_manifest(request.manifest_uri, context)
         if request.split and request.split not in SPLIT_NAMES:
-            right = f"use {', '.join(SPLIT_NAMES)}"
+            right = one_of(request.split, SPLIT_NAMES)
             raise InvalidInput(f"split {request.split!r}: {right}", {"split": right})
         return self._operations.start(JOBS + "evaluate_classifier", request)
 
@@ -172,7 +173,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Check the request and start the export."""
         read_card(self._store, request.model)
         if request.format not in FORMATS:
-            right = f"use {', '.join(FORMATS)}"
+            right = one_of(request.format, FORMATS)
             raise InvalidInput(f"format {request.format!r}: {right}", {"format": right})
         if request.manifest_uri:
             self._check_manifest(request.manifest_uri, context)

@@ -6,6 +6,7 @@ from typing import get_args
 import cv2
 import numpy as np
 
+from defectory.alike import one_of
 from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import BoxRuleName, Explaining
 
@@ -31,7 +32,7 @@ class BoxRule:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(BoxRuleName):
-            right = f"use {', '.join(get_args(BoxRuleName))}"
+            right = one_of(self.name, get_args(BoxRuleName))
             raise InvalidInput(f"box_rule {self.name!r}: {right}", {"box_rule": right})
         if self.value is not None and (self.name == "otsu" or not 0 < self.value < 1):
             right = "leave it out" if self.name == "otsu" else "use more than 0 and less than 1"

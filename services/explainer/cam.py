@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from defectory.alike import one_of
 from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import DEFAULT_METHOD
 from services.classifier.model import Network
@@ -37,7 +38,7 @@ class Cam:
 
     def __init__(self, network: Network, method: str = DEFAULT_METHOD) -> None:
         if method not in METHODS:
-            right = f"use {', '.join(METHODS)}"
+            right = one_of(method, METHODS)
             raise InvalidInput(f"method {method!r}: {right}", {"method": right})
         last = network.top.layers[-1]
         self._method = METHODS[method]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from defectory.alike import one_of
 from defectory.datasets.exporting import coco, datumaro, folders, mvtec, table, yolo
 from defectory.datasets.exporting.picture import Exported, Picture, Write, file_of, names_of
 from defectory.datasets.manifest import fields_of
@@ -17,11 +17,11 @@ from defectory.datasets.pictures import image_of
 from defectory.errors import AlreadyExists, FailedPrecondition, InvalidInput
 from defectory.imaging import UPRIGHT, decode, encode_png, read_header
 from defectory.imaging.png import is_png, is_wide
+from defectory.job_settings.choices import Origins
 from defectory.storage.fetching import verified
 from defectory.storage.store import ObjectStore
 from defectory.storage.taking import take_files
 
-Origins = Literal["all", "real", "synthetic"]
 LINEAGE = "lineage.jsonl"  # the manifest's line of every file, whatever the format has room for
 GOOD = "good"  # the label of good parts where nobody names another
 NEED_GOOD = frozenset({"mvtec", "yolo"})  # formats that write a good part otherwise than a defect
@@ -65,14 +65,9 @@ def export(
         NotFound, Corrupted: an image is not in the store.
     """
     if form not in FORMATS:
-        right = f"use one of {', '.join(FORMATS)}"
+        right = one_of(form, FORMATS)
         raise InvalidInput(f"there is no format {form!r}; {right}", {"format": right})
     _check_good(lines, good)
-    blocked = next((folder for folder in out.absolute().parents if folder.is_file()), None)
-    if blocked:
-        raise InvalidInput(
-            f"{blocked} is a file, and no folder can be made in it; give another one", {"out": "a folder"}
-        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AlreadyExists(f"{out} is not an empty folder; give another one")
     wanted = [line for line in lines if origins == "all" or line.is_real == (origins == "real")]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from defectory.alike import one_of
 from defectory.datasets.layouts.btad import BTAD
 from defectory.datasets.layouts.coco import COCO
 from defectory.datasets.layouts.cvat import CVAT
@@ -71,7 +72,7 @@ def _choose(tree: Tree, name: str) -> tuple[Layout, str]:
     """The layout to read a tree by, and why."""
     by_name = {layout.name: layout for layout in LAYOUTS}
     if name and name not in by_name:
-        right = f"use one of {', '.join(sorted(by_name))}"
+        right = one_of(name, sorted(by_name))
         raise InvalidInput(f"there is no layout {name!r}; {right}", {"layout": right})
     if name:
         return by_name[name], "it was asked for"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from defectory.alike import one_of
 from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.storage.store import ObjectStore
@@ -73,7 +74,7 @@ def export(
             run it.
     """
     if format_ not in CONVERTERS:
-        right = f"use {', '.join(CONVERTERS)}"
+        right = one_of(format_, CONVERTERS)
         raise InvalidInput(f"format {format_!r}: {right}", {"format": right})
     card, network = load(store, model)
     manifest_uri = manifest_uri or card.lineage.manifest_uri

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from defectory.alike import one_of
 from defectory.errors import InvalidInput
 from services.generator.stylegan2 import transforms
 from services.generator.stylegan2.placing import normal, place
@@ -98,7 +99,7 @@ def draw_augmentation(shape: Sequence[int], p: float, preset: str, rng: torch.Ge
         InvalidInput: an unknown preset.
     """
     if preset not in PRESETS:
-        right = f"use one of {', '.join(PRESETS)}"
+        right = one_of(preset, PRESETS)
         raise InvalidInput(f"there is no augmentation preset {preset!r}: {right}", {"augment_preset": right})
     if p <= 0:
         return Drawn()

@@ -218,3 +218,29 @@ def test_training_from_a_model_that_is_not_there_starts_no_service(store: Object
     error = error_of(store, "generator", "train", dataset, "--label", "good", "--name", "n", "--init", "tile")
     assert str(error).endswith("; did you mean 'tiles'?")
     assert not list((tmp_path / "a store").glob("logs/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("explain", "{picture}", "--model", "screws", "--split", "tset"), "test"),
+        (("classifier", "evaluate", "screws", "dataset", "--split", "tran"), "train"),
+        (("classifier", "export", "screws", "--format", "onx"), "onnx"),
+        (("dataset", "export", "dataset", "--format", "coco", "--origin", "reel", "--out", "x"), "real"),
+    ],
+)
+def test_a_choice_names_the_one_that_is_alike(
+    store: ObjectStore, tmp_path: Path, arguments: tuple[str, ...], meant: str
+) -> None:
+    (tmp_path / "part.png").write_bytes(b"")
+    typed = [one.format(picture=tmp_path / "part.png") for one in arguments]
+    answer = CliRunner().invoke(app, [*typed, "--store", store.url])
+    assert answer.exit_code == 2
+    assert f"did you mean '{meant}'?" in answer.output
+    assert "Value error" not in answer.output
+
+
+def test_a_preset_and_a_setting_name_the_choice_that_is_alike(store: ObjectStore, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "part.png")
+    assert "did you mean 'quick'?" in str(error_of(store, "run", str(tmp_path), "--preset", "quik", "--dry-run"))
+    assert "did you mean 'best'?" in str(error_of(store, "run", str(tmp_path), "--set", "classifier.recipe=bst"))
