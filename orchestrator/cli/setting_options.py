@@ -21,6 +21,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+from typer.models import OptionInfo
 
 from defectory.errors import InvalidInput
 from defectory.job_settings.base import JobSettings
@@ -120,10 +121,10 @@ def _option(name: str, option: str, field: FieldInfo, setting: Described, shown:
     return SettingOption(parameter, read)
 
 
-def choice(option: str, kind: Any, sentence: str) -> Any:
+def choice(option: str, kind: object, sentence: str) -> OptionInfo:
     """An option whose values are those of a Literal; another one names the like one."""
     metavar = f"[{'|'.join(get_args(kind))}]"
-    return typer.Option(option, help=sentence, metavar=metavar, parser=_parser(FieldInfo(annotation=kind)))
+    return typer.Option(option, help=sentence, metavar=metavar, parser=_parser(FieldInfo(annotation=cast(type, kind))))
 
 
 def _parser(field: FieldInfo) -> Callable[[str], Any]:
