@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -39,8 +39,11 @@ def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -
 
 def unknown(model: type[BaseModel], name: str, within: str = "") -> str:
     """That a model has no setting of that name, and which one may be meant: of the same last word, else alike."""
-    paths = [_name((path,), within) for path in _paths(model)]
     last = name.rpartition(".")[2]
+    lists = [field for field, entry in _entries(model) if last in entry.model_fields]
+    if lists:
+        return f"no such setting `{name}`: it belongs to an entry of `{lists[0]}`, as in {lists[0]}=[{{{last}: …}}]"
+    paths = [_name((path,), within) for path in _paths(model)]
     meant = [path for path in paths if path.rpartition(".")[2] == last] or get_close_matches(name, paths, 1)
     meant = meant or [path for path in paths if path.rpartition(".")[2] in get_close_matches(last, _words(paths), 1)]
     return f"no such setting `{name}`" + (f"; did you mean `{meant[0]}`?" if meant else "")
@@ -53,6 +56,15 @@ def _paths(model: type[BaseModel], before: str = "") -> Iterator[str]:
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from _paths(kind, f"{before}{name}.")
+
+
+def _entries(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Lists of sections that a model has: the list's name, and what each of its entries is."""
+    for name, field in model.model_fields.items():
+        for kind in get_args(field.annotation) if get_origin(field.annotation) in (tuple, list) else ():
+            entry = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+            if isinstance(entry, type) and issubclass(entry, BaseModel):
+                yield name, entry
 
 
 def _words(paths: list[str]) -> list[str]:

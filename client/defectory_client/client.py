@@ -56,8 +56,8 @@ class Classification:
         rejected: whether the part is rejected there; None where the model has no operating point.
         probabilities: calibrated, of every label; they sum to 1.
         model: "name/version" that answered.
-        calibrated_on: validation images that the probabilities are calibrated on: of fewer than 30, 99% is not worth
-            that; 0: the server does not say.
+        calibrated_on: validation images that the probabilities are calibrated on: of fewer than 30, 99% sure is no
+            promise; 0: the server does not say.
     """
 
     label: str

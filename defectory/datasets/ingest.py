@@ -1,7 +1,6 @@
 """From a folder of photographs to a dataset: looked at, grouped, split, stored. A bad file stops nothing."""
 
 import json
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,13 @@ from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import original_key, read_card, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, MaskFile, Origin, PictureFile, Split
 from defectory.datasets.photographs import Photograph, Reading, Stored, masks_left_out, notes_of, read_photographs
+from defectory.datasets.shares import divides, lacking
 from defectory.datasets.splits import (
     DEFAULT_SHARES,
     MIN_GROUPS,
-    MIN_HELD_OUT,
     SPLIT_NAMES,
     check_shares,
+    counts,
     split_by_group,
 )
 from defectory.datasets.tiles import Tiling
@@ -120,7 +120,7 @@ def ingest(
         _check_enough(lines)
         _check_trained(lines, source)
         _store(store, lines, photographs, say)
-    few_validated = _few_validated(lines)
+    lacks = lacking(counts(lines), shares[2] if divides(source) else None)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
     card = {
@@ -144,7 +144,7 @@ def ingest(
         "notes": notes,
         "drawn": _drawn(directory),
         "warning": _warning(lines),
-        "validation_warning": few_validated,
+        "validation_warning": lacks,
     }
     manifest_uri = write_dataset(store, name, lines, card)
     written = read_card(store, name)
@@ -306,7 +306,7 @@ def _check_enough(lines: Sequence[ManifestLine]) -> None:
 
 def _check_trained(lines: Sequence[ManifestLine], source: Source) -> None:
     """InvalidInput where fixed splits leave nothing of a label to train on."""
-    if all(file.split == "none" for file in source.files):
+    if divides(source):
         return
     untrained = {line.label for line in lines} - {line.label for line in lines if line.split == "train"}
     if untrained:
@@ -321,21 +321,6 @@ def _warning(lines: Sequence[ManifestLine]) -> str:
     tested = len({line.group for line in lines if line.split == "test"})
     return (
         f"the test split holds {tested} independent parts only: intervals will be wide" if tested < FEW_TESTED else ""
-    )
-
-
-def _few_validated(lines: Sequence[ManifestLine]) -> str:
-    """Which labels have too few validation images to judge a generator on, and the share that would do."""
-    lacking = []
-    for label in sorted({line.label for line in lines}):
-        count = sum(line.label == label for line in lines)
-        validated = sum(line.label == label and line.split == "validation" for line in lines)
-        if validated < MIN_HELD_OUT:
-            share = math.ceil(100 * MIN_HELD_OUT / count) / 100
-            right = f"--validation-share {share:.2f} would give them" if share < 0.5 else "photograph more of it"
-            lacking.append(f"{label} has {validated} of {count}: {right}")
-    return (
-        f"generators are judged on {MIN_HELD_OUT} validation images and more; {'; '.join(lacking)}" if lacking else ""
     )
 
 

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from defectory.datasets.decisions import is_view, read_view
 from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
 from defectory.datasets.old_lines import OLD_FORMATS, lifted
+from defectory.datasets.splits import counts
 from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
 from defectory.models import is_name
@@ -204,15 +205,11 @@ def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], 
     """Write manifest and card, in this order, and return the manifest's URI. The images must be there already."""
     data = dump_lines(lines)
     store.put(manifest_key(name), data)
-    counts: dict[str, dict[str, int]] = {}
-    for line in lines:
-        split = counts.setdefault(line.split, {})
-        split[line.label] = split.get(line.label, 0) + 1
     full = {
         "name": name,
         "images": len(lines),
         "labels": sorted({line.label for line in lines}),
-        "counts": counts,
+        "counts": counts(lines),
         "manifest_sha256": hashlib.sha256(data).hexdigest(),
         "content_hash": content_hash(lines),
         **card,

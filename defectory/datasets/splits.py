@@ -2,10 +2,10 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
-from defectory.datasets.manifest_line import Split
+from defectory.datasets.manifest_line import ManifestLine, Split
 from defectory.errors import InvalidInput
 from defectory.job_settings.choices import SplitName
 
@@ -120,3 +120,12 @@ def _spared(members: Mapping[str, Counter[str]], placed: Mapping[str, Split], gr
     others = (counts for name, counts in members.items() if name != group and placed[name] == home)
     left = {label for counts in others for label in counts}
     return set(members[group]) <= left
+
+
+def counts(lines: Iterable[ManifestLine]) -> dict[str, dict[str, int]]:
+    """split -> label -> number of images."""
+    by_split: dict[str, dict[str, int]] = {}
+    for line in lines:
+        split = by_split.setdefault(line.split, {})
+        split[line.label] = split.get(line.label, 0) + 1
+    return by_split

@@ -11,8 +11,9 @@ import typer
 from defectory.depth import FULL_DEPTH
 from defectory.job_settings.choices import Origins
 from defectory.storage import ObjectStore
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
-from orchestrator.cli.output import emit, path_or_uri, table
+from orchestrator.cli.output import emit, table
 from orchestrator.cli.sections import in_sections
 from orchestrator.cli.setting_options import choice
 from orchestrator.cli.work import work

@@ -19,10 +19,11 @@ from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.exit_codes import EXIT_CODES
 from defectory.machine import can_be_written
 from defectory.storage.check import check_store
+from defectory.storage.places import path_or_uri
 from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
-from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.output import emit
 from orchestrator.pipeline.bytecode import VARIABLE, Bytecode, bytecode
 
 NEEDED_BY = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import (
     AsJson,
     Store,
@@ -16,7 +17,7 @@ from orchestrator.cli.options import (
     weights_content,
     weights_file,
 )  # fmt: skip
-from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.output import emit
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.runner import RunResult

@@ -15,6 +15,7 @@ from defectory.exit_codes import EXIT_CODES
 from defectory.job_settings.choices import SplitName
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.models import resolve
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import (
     AsJson,
     Session,
@@ -27,7 +28,7 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit, path_or_uri, table
+from orchestrator.cli.output import emit, table
 from orchestrator.cli.setting_options import choice, with_settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
-from orchestrator.cli.output import emit, path_or_uri, table
+from defectory.storage.places import path_or_uri
+from orchestrator.cli.output import emit, table
 from orchestrator.cli.sections import in_sections
 
 LEFT_OUT = ("golden", "history")  # of a card as text

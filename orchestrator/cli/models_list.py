@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from defectory.caution import FEWEST_TO_FIT_ON
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, opened
-from orchestrator.cli.output import emit, path_or_uri, table
+from orchestrator.cli.output import emit, table
 from orchestrator.cli.runs import when
 
 if TYPE_CHECKING:

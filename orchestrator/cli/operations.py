@@ -10,8 +10,9 @@ import typer
 from defectory.errors import Corrupted, InvalidInput, NotFound
 from defectory.serving.operations.record import State, list_operations, read_progress, read_record
 from defectory.storage import ObjectStore
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, Verbose, opened, session, store_url
-from orchestrator.cli.output import emit, path_or_uri, table
+from orchestrator.cli.output import emit, table
 
 UNREADABLE = "unreadable"  # state of an operation whose record is damaged
 STOP_S = 60.0  # a worker finishes the step that it is in; one that does not is killed, or found dead, within it

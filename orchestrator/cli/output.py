@@ -4,9 +4,9 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from urllib.parse import unquote, urlsplit
 
 from defectory.errors import DefectoryError, InvalidInput
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.program import as_typed
 
 FILE_URI = re.compile(r"file://[^\s`'\",;:)]+")
@@ -47,12 +47,6 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     cells = [list(columns), *([_plain(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
-
-
-def path_or_uri(uri: str) -> str:
-    """A file's path, which a person can open; other URIs as they are."""
-    parts = urlsplit(uri)
-    return unquote(parts.path) if parts.scheme == "file" else uri
 
 
 def _plain(value: object) -> str:

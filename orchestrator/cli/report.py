@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, opened
-from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.output import emit
 
 
 def report(

@@ -2,7 +2,8 @@
 
 import shlex
 
-from orchestrator.cli.output import emit, path_or_uri
+from defectory.storage.places import path_or_uri
+from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
 from orchestrator.pipeline import outputs as keys
 from orchestrator.pipeline.outputs import Model

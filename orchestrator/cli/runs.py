@@ -9,9 +9,10 @@ import typer
 from defectory.alike import did_you_mean
 from defectory.errors import FailedPrecondition, NotFound
 from defectory.storage import ObjectStore
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.browser import open_page
 from orchestrator.cli.options import AsJson, Store, opened
-from orchestrator.cli.output import emit, path_or_uri
+from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
 
 if TYPE_CHECKING:

@@ -1,11 +1,12 @@
 """What has to be said of a label's synthetic images: too few of them, or a generator that has not learned enough."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from defectory.errors import NotFound
+from defectory.storage.places import path_or_uri
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.outputs import FilteredLabel, TrainedGenerator
 from orchestrator.pipeline.presets import PRESETS
@@ -41,11 +42,14 @@ class Learned:
     Attributes:
         kimg: thousands of images that it was shown. wanted_kimg: that the preset RECOMMENDED shows one of this start.
         coverage: in [0, 1], of the snapshot that became the model; None: too few photographs to measure it.
+        setting: that says how long a generator of this start is trained. sheet: path of its sample sheet; may be empty.
     """
 
     kimg: float
     wanted_kimg: float
     coverage: float | None
+    setting: str = "generator.kimg"
+    sheet: str = ""
 
 
 def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
@@ -60,7 +64,13 @@ def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
     recommended = GeneratorSettings.model_validate(PRESETS[RECOMMENDED]["generator"])
     from_another_label = "/" in card.initial_model  # "name/version", where a starter has a name alone
     wanted = (from_another_label and recommended.transfer_kimg) or recommended.kimg or 0.0
-    return Learned(generator.kimg, wanted, shipped[-1].coverage if shipped else None)
+    return Learned(
+        generator.kimg,
+        wanted,
+        shipped[-1].coverage if shipped else None,
+        "generator.transfer_kimg" if from_another_label else "generator.kimg",
+        path_or_uri(generator.sample_uri),
+    )
 
 
 def is_short(filtered: FilteredLabel) -> bool:
@@ -68,27 +78,43 @@ def is_short(filtered: FilteredLabel) -> bool:
     return filtered.accepted < filtered.quota
 
 
-def warnings_of(label: str, filtered: FilteredLabel, learned: Learned | None) -> list[str]:
-    """What a person should know of a label's synthetic images, and do about it; nothing where all is well.
+def doubts_of(labels: Mapping[str, tuple[FilteredLabel, Learned | None]]) -> list[str]:
+    """What a person should know of synthetic images, and do about it, heaviest first; nothing where all is well.
+
+    A judge that fails on photographs makes every verdict worth little; too few images make a comparison one of other
+    things; a generator that has learned little explains it.
 
     Args:
-        learned: of its generator; None where nothing is known.
+        labels: label -> its images, and how its generator has learned; None where nothing is known of that.
     """
-    warnings = []
-    total = sum(count for judged in filtered.rounds for count in judged.verdicts.values())
-    signs = list(_signs(filtered, total, learned))
-    if is_short(filtered):
-        advice = "" if signs else ". Train its generator longer (generator.kimg), or accept more (filter.threshold)"
-        warnings.append(
-            f"{label}: only {filtered.accepted} of the {filtered.quota} synthetic images wanted were accepted, "
-            f"of {total} that were made{advice}"
-        )
-    if signs:
-        warnings.append(
-            f"{label}: the generator has not learned enough, so expect blurred or strange images: {'; '.join(signs)}. "
-            "Look at its sample sheet; train it longer (generator.kimg), or from another start"
-        )
-    return warnings
+    judges = dict.fromkeys(
+        doubt for filtered, _ in labels.values() for judged in filtered.rounds for doubt in judged.doubts
+    )
+    short, unlearned = [], []
+    for label, (filtered, learned) in labels.items():
+        total = sum(count for judged in filtered.rounds for count in judged.verdicts.values())
+        signs = list(_signs(filtered, total, learned))
+        if is_short(filtered):
+            advice = "" if signs else ". Train its generator longer (generator.kimg), or accept more (filter.threshold)"
+            short.append(
+                f"{label}: only {filtered.accepted} of the {filtered.quota} synthetic images wanted were accepted, "
+                f"of {total} that were made{advice}"
+            )
+        if signs:
+            unlearned.append(
+                f"{label}: the generator has not learned enough, so expect blurred or strange images: "
+                f"{'; '.join(signs)}. {_mend(learned)}"
+            )
+    return [*judges, *short, *unlearned]
+
+
+def _mend(learned: Learned | None) -> str:
+    """What to do about a generator that has not learned enough."""
+    if learned is None:
+        return "Train it longer (generator.kimg)"
+    longer = f"--set {learned.setting}={learned.wanted_kimg:g}" if learned.kimg < learned.wanted_kimg else ""
+    look = f"Look at what it makes ({learned.sheet}); train" if learned.sheet else "Train"
+    return f"{look} it longer ({longer or f'more {learned.setting}'})"
 
 
 def _signs(filtered: FilteredLabel, total: int, learned: Learned | None) -> Iterator[str]:

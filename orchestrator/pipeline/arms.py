@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from defectory.alike import one_of
 from orchestrator.pipeline.edit_settings import EditSettings
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ DEFAULT_ARMS = (
 NAMED_ARMS = (
     *DEFAULT_ARMS,
     ArmSettings(name="defects", trains_on="reviewed", title="real + synthetic defects", colour=COLOURS[1]),
+    ArmSettings(name="balanced", trains_on="balanced", title="real, balanced", colour=COLOURS[5]),
+    ArmSettings(name="augmented", trains_on="augmented", title="real, augmented", colour=COLOURS[2]),
+    ArmSettings(name="edited", trains_on="edited", title="real + edited", colour=COLOURS[3]),
 )
 
 # Those of runs from before arms were settings.
@@ -140,7 +144,11 @@ FIRST_ARMS = (DEFAULT_ARMS[0], DEFAULT_ARMS[1].model_copy(update={"trains_on": "
 
 def _by_name(entry: object) -> object:
     """An arm that there is already stands for its name."""
-    return next((arm for arm in NAMED_ARMS if arm.name == entry), entry)
+    named = next((arm for arm in NAMED_ARMS if arm.name == entry), None)
+    if named is None and isinstance(entry, str):
+        names = one_of(entry, [arm.name for arm in NAMED_ARMS])
+        raise ValueError(f"for an arm of your own write {{name: …, trains_on: …}}, else {names}")
+    return named or entry
 
 
 def _comparable(arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
@@ -157,7 +165,7 @@ def _comparable(arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
     return arms
 
 
-DefaultName = Literal["baseline", "expanded", "defects"]
+DefaultName = Literal["baseline", "expanded", "defects", "balanced", "augmented", "edited"]
 Entry = Annotated[ArmSettings, BeforeValidator(_by_name, json_schema_input_type=ArmSettings | DefaultName)]
 Arms = Annotated[tuple[Entry, ...], Field(min_length=2, max_length=MAX_ARMS), AfterValidator(_comparable)]
 

@@ -4,14 +4,17 @@ Each check says what it found in a sentence that ends with what would be right. 
 it later, after hours perhaps.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from urllib.parse import unquote, urlsplit
 
 from defectory.datasets.layouts.source import Source
+from defectory.datasets.shares import MIN_TRAINED, divides, lacking
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.imaging import decode, size_of
 from defectory.job_settings.classifier_recipes import BASE_PX, cooked
@@ -21,16 +24,19 @@ from defectory.models import resolve
 from defectory.storage.store import ObjectStore
 from defectory.weights import in_keras, in_shared
 from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.base_warnings import STARTER_WARNING
 from orchestrator.pipeline.durations import values_of
 from orchestrator.pipeline.outputs import Counts
 from orchestrator.pipeline.settings import PipelineSettings
-from orchestrator.pipeline.synthetic_labels import FEW_IMAGES, check_labels_of, check_start_label, learnt_of
+from orchestrator.pipeline.synthetic_labels import check_labels_of, check_start_label, learnt_of
 
 SAMPLED = 24  # photographs, evenly over all files
 GIB = 2**30
 MODELS_BYTES = 300 << 20  # of a run: classifiers of every cycle, generators and their checkpoints, report
 FRAMEWORK_BYTES = 1 << 30  # TensorFlow or torch, with a network
 BYTES_A_VALUE = 130  # of a generator's training step (docs/benchmarks.md, memory of a training step)
+COARSE = 4  # times as small as the photographs: from there on what is lost is worth a word
+SEEN_PX = 3  # of a mark, below which a network of a few images does not tell it from noise
 MOST_AT_ONCE = 4  # cycles, where nobody says how many
 BESIDE = "a generator and a classifier beside each other"
 
@@ -53,7 +59,13 @@ class Concern:
 
 
 def concerns(
-    store: ObjectStore, settings: PipelineSettings, source: Source, counts: Counts, weights: str
+    store: ObjectStore,
+    settings: PipelineSettings,
+    source: Source,
+    counts: Counts,
+    weights: str,
+    *,
+    in_folds: bool = False,
 ) -> list[Concern]:
     """All that is to be said before a run, what stops it first.
 
@@ -61,11 +73,12 @@ def concerns(
         source: what was recognised at the photographs.
         counts: split -> label -> images, as far as they can be known.
         weights: file that a person named, "starter", or empty.
+        in_folds: the photographs are divided by folds, not by shares.
     """
     all_concerns = [
         *of_photographs(source, settings.generator.resolution_px),
         *of_settings(store, settings, sorted(counts["train"])),
-        *of_synthesis(settings, source, counts["train"]),
+        *of_synthesis(settings, source, counts, in_folds=in_folds),
         *of_weights(settings.arms[0], settings, weights),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
@@ -91,13 +104,14 @@ def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
     """Some of the photographs are opened: broken ones, and such that have less detail than is to be made."""
     step = max(1, len(source.files) // SAMPLED)
     sampled = [file.path for file in source.files[::step]][:SAMPLED]
-    broken, smallest = {}, 0
+    broken, smallest, larger = {}, 0, []
     for path in sampled:
         try:
             data = (source.root / path).read_bytes()
             decode(data)
             side = min(size_of(data))
             smallest = min(smallest or side, side)
+            larger.append(max(size_of(data)))
         except (DefectoryError, OSError) as error:
             broken[path] = str(error)
     if broken:
@@ -111,6 +125,14 @@ def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
         yield Concern(
             f"the smallest photograph looked at is {smallest} px wide or high, and generators make {resolution_px} px: "
             f"--set generator.resolution_px={max(8, 1 << (smallest.bit_length() - 1))} invents nothing"
+        )
+    times = median(larger) / resolution_px if larger else 0
+    if times >= COARSE:
+        yield Concern(
+            f"photographs of {median(larger):g} px become {resolution_px} px for the generators: a defect of "
+            f"{math.ceil(SEEN_PX * times)} px is {SEEN_PX} px there, and smaller ones can hardly be learned; --set "
+            f"generator.resolution_px={2 * resolution_px} shows twice as much and takes about 4 times as long, "
+            "--set generator.view=defect learns defects at their own size, where masks say where they are"
         )
 
 
@@ -153,22 +175,29 @@ def of_settings(store: ObjectStore, settings: PipelineSettings, labels: Sequence
             )
 
 
-def of_synthesis(settings: PipelineSettings, source: Source, train: Mapping[str, int]) -> Iterator[Concern]:
+def of_synthesis(
+    settings: PipelineSettings, source: Source, counts: Counts, *, in_folds: bool = False
+) -> Iterator[Concern]:
     """Labels of too few images for a generator, and defects that cannot be learned by themselves.
 
     Args:
-        train: label -> training images.
+        counts: split -> label -> images.
+        in_folds: the photographs are divided by folds, not by shares.
     """
     if not any(arm.takes_synthetic for arm in settings.arms):
         return
-    few = {label: train[label] for label in learnt_of(settings, sorted(train)) if 0 < train.get(label, 0) < FEW_IMAGES}
+    train = counts["train"]
+    learnt = learnt_of(settings, sorted(label for label, images in train.items() if images))
+    of_learnt = {split: {label: by_label.get(label, 0) for label in learnt} for split, by_label in counts.items()}
     masks = any(file.masks for file in source.files)
-    if few:
-        named = ", ".join(f"{label} ({count})" for label, count in few.items())
-        arm = "trains_on: edited (edits.count)" if masks else "trains_on: augmented"
+    if few := lacking(of_learnt, settings.data.test_share if divides(source) and not in_folds else None):
+        yield Concern(few)
+    if any(train[label] < MIN_TRAINED for label in learnt):
+        arm = "edited" if masks else "augmented"
+        typed = f"--set 'arms=[baseline,{arm},expanded]'" + " --set edits.count=200" * masks
         yield Concern(
-            f"fewer than {FEW_IMAGES} training images of {named}: generators are known to do harm there, for they "
-            f"repeat what they have seen, or collapse; use an arm with {arm} instead, or give more photographs"
+            f"of fewer than {MIN_TRAINED} training images generators repeat what they have seen, or collapse, and what "
+            f"they make is known to do harm: compare with the arm {arm}, which needs none (of a run: {typed})"
         )
     if settings.generator.view == "defect" and not masks:
         yield Concern(
@@ -192,10 +221,7 @@ def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> 
     elif (
         effective["width_multiplier"] == 1 and not in_shared(os.environ.get("DEFECTORY_SHARED", "")) and not in_keras()
     ):
-        yield Concern(
-            "ImageNet weights of MobileNetV2 are not on this machine: Keras downloads them where it may, else every "
-            "arm starts from the starter classifier; --weights FILE names them"
-        )
+        yield Concern(STARTER_WARNING)
 
 
 def of_disk(store_url: str, source: Source, settings: PipelineSettings) -> Iterator[Concern]:

@@ -12,6 +12,7 @@ from defectory.datasets.manifest_line import Split
 from defectory.errors import FailedPrecondition, WeightsMissing
 from defectory.job_settings.messages import fill
 from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.base_warnings import RANDOM_WARNING, STARTER_WARNING
 from orchestrator.pipeline.methods import EVALUATE_CLASSIFIER, EXPLAIN_IMAGES, TRAIN_CLASSIFIER
 from orchestrator.pipeline.outputs import (
     INGEST,
@@ -29,14 +30,6 @@ from orchestrator.pipeline.synthetic_labels import labels_of, quota
 
 JUDGE_SEED = 1_000_000  # so that no cycle of the judge starts as one of the arms' cycles does
 BESIDE = {"at_once", "steps_per_epoch", "initial_weights"}  # settings that an input of their own, or none, stands for
-RANDOM_WARNING = (
-    "NO IMAGENET WEIGHTS were found: every arm starts from random weights. "
-    "The comparison stays fair, but its figures are far from what pretrained weights give"
-)
-STARTER_WARNING = (
-    "NO IMAGENET WEIGHTS were found: every arm starts from the starter classifier, which learned from drawn parts and "
-    "surfaces. Give ImageNet's with --weights FILE"
-)
 
 
 def steps_per_epoch(context: StepInputs) -> int:

@@ -14,7 +14,7 @@ from defectory.datasets.layouts.summary import in_words, summarise, warnings
 from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.datasets.splits import SPLIT_NAMES
+from defectory.datasets.splits import SPLIT_NAMES, counts
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
@@ -23,7 +23,7 @@ from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
-from orchestrator.pipeline.outputs import FILTER, INGEST, REVIEW, ArmDataset, Counts, FilteredLabel, Ingested, edits_of
+from orchestrator.pipeline.outputs import FILTER, INGEST, REVIEW, ArmDataset, FilteredLabel, Ingested, edits_of
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
@@ -276,15 +276,6 @@ def balancing(lines: list[ManifestLine]) -> list[ManifestLine]:
             by_label.setdefault(line.label, []).append(line)
     most = max(map(len, by_label.values()))
     return [again for rare in by_label.values() for again in islice(cycle(rare), most - len(rare))]
-
-
-def counts(lines: list[ManifestLine]) -> Counts:
-    """split -> label -> number of images."""
-    by_split: dict[str, dict[str, int]] = {}
-    for line in lines:
-        split = by_split.setdefault(line.split, {})
-        split[line.label] = split.get(line.label, 0) + 1
-    return by_split
 
 
 def lacks(lines: list[ManifestLine]) -> dict[str, list[str]]:

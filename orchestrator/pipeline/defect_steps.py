@@ -12,6 +12,7 @@ from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, read_card, read_manifest, write_dataset
 from defectory.datasets.manifest_line import Judgement, ManifestLine
+from defectory.datasets.shares import MIN_TRAINED
 from defectory.settings import reading_from_environment
 from orchestrator.defects.crops import GOOD, crop_defects, kinds_in
 from orchestrator.defects.setting import EMPTY, set_defects
@@ -23,7 +24,7 @@ from orchestrator.pipeline.methods import TRAIN_CLASSIFIER
 from orchestrator.pipeline.outputs import INGEST, JUDGE, LearnedCrops, Round, TrainedGenerator
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import StepContext
-from orchestrator.pipeline.synthetic_labels import FEW_IMAGES, labels_of
+from orchestrator.pipeline.synthetic_labels import labels_of
 
 OF_THE_FILTER = ("judged", "limits", "probe", "warnings")  # of the card of what was judged, beside counts
 
@@ -53,11 +54,11 @@ def learnt_as_defects(context: StepContext) -> dict[str, list[str]]:
             f"{settings.resolution_px} px"
         )
     learnt = {label: sorted(there) for label, there in kinds.items() if there}
-    few = [kind for there in learnt.values() for kind in there if len(pictures[kind]) < FEW_IMAGES]
+    few = [kind for there in learnt.values() for kind in there if len(pictures[kind]) < MIN_TRAINED]
     if few:
         context.warn(
-            f"fewer than {FEW_IMAGES} training images with a mask of {', '.join(few)}: generators are known to do harm "
-            "there; an arm that trains_on edited multiplies the defects that there are"
+            f"fewer than {MIN_TRAINED} training images with a mask of {', '.join(few)}: generators are known to do "
+            "harm there; the arm edited multiplies the defects that there are (with edits.count)"
         )
     return learnt
 
@@ -158,6 +159,7 @@ def _judged_round(
         verdicts=dict(verdicts),
         reasons=dict(reasons),
         curve_uri=judged.curve_uri,
+        doubts=list(judged.warnings),
         crops_manifest_uris=crops_uris,
     )
 

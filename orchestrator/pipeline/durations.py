@@ -8,7 +8,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from defectory.datasets.splits import SPLIT_NAMES
 from defectory.job_settings.classifier_recipes import BASE_PX, cooked
 from defectory.job_settings.generator_training import SMALL_KIMG, STARTER, usual_snapshot_kimg
 from orchestrator.pipeline.arms import ArmSettings
@@ -59,9 +58,12 @@ class Duration:
 
 def expected_counts(labels: Mapping[str, int], settings: PipelineSettings) -> Counts:
     """split -> label -> images, before anything is ingested."""
-    held_out = {"validation": settings.data.validation_share, "test": settings.data.test_share}
-    shares = {"train": 1 - sum(held_out.values()), **held_out}
-    return {split: {label: round(count * shares[split]) for label, count in labels.items()} for split in SPLIT_NAMES}
+    shares = {"validation": settings.data.validation_share, "test": settings.data.test_share}
+    held_out = {
+        split: {label: round(count * share) for label, count in labels.items()} for split, share in shares.items()
+    }
+    left = {label: count - sum(split[label] for split in held_out.values()) for label, count in labels.items()}
+    return {"train": left, **held_out}
 
 
 def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]:

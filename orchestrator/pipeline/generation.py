@@ -115,5 +115,5 @@ def judge(
     request.dataset = context.name(*parts, f"r{number}", "judged", digest)
     judged = context.services.operate(FILTER_IMAGES, request, context.reporting(" ".join(parts)))
     for warning in judged.warnings:
-        context.warn(warning)
+        context.warn(warning)  # at once: the same words stand among the run's doubts
     return judged

@@ -146,6 +146,7 @@ class Round(Output):
     verdicts: dict[str, int]
     reasons: dict[str, int]
     curve_uri: str  # images kept against the threshold
+    doubts: list[str] = []  # what speaks against the judge, or its threshold
     crops_manifest_uris: list[str] = []  # of defects that were set into photographs: their crops, with verdicts
 
 

@@ -118,7 +118,9 @@ class PipelineSettings(JobSettings):
     filter: FilterSettings = FilterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     arms: Arms = Field(
-        DEFAULT_ARMS, description="what is trained, and compared with the first: a list of entries as below"
+        DEFAULT_ARMS,
+        description="what is trained, and compared with the first: names of arms, such as [baseline, augmented, "
+        "expanded], or entries {name: …, trains_on: …}",
     )
     explain: ExplainSettings = ExplainSettings()
 

@@ -7,8 +7,6 @@ from orchestrator.pipeline.outputs import INGEST
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import StepInputs
 
-FEW_IMAGES = 20  # of a label or kind: with fewer, generators do more harm than good
-
 
 def labels_of(context: StepInputs) -> list[str]:
     """Labels that get a generator.

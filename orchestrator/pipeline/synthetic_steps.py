@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
 from defectory.settings import reading_from_environment
 from orchestrator.edits.making import combined
-from orchestrator.pipeline.accepted import learned, warnings_of
+from orchestrator.pipeline.accepted import doubts_of, learned
 from orchestrator.pipeline.defect_steps import defect_round, learnt_as_defects, train_defects
 from orchestrator.pipeline.generation import judge, synthesise, train, trained_generator
 from orchestrator.pipeline.outputs import (
@@ -103,7 +103,7 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
     outputs: dict[str, FilteredLabel] = {}
     for label, generator in context.outputs[GENERATORS].root.items():
         filtered = outputs[label] = _rounds(context, label, generator, quota(context, label))
-        for warning in warnings_of(label, filtered, learned(context.store, generator)):
+        for warning in doubts_of({label: (filtered, learned(context.store, generator))}):
             context.warn(warning)
     return Filtered(outputs)
 
@@ -148,4 +148,5 @@ def _round(
         verdicts=dict(judged.verdicts),
         reasons=dict(judged.reasons),
         curve_uri=judged.curve_uri,
+        doubts=list(judged.warnings),
     )

@@ -10,9 +10,9 @@ from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.folds import write_folds
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.splits import counts
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.data_steps import counts
 from orchestrator.pipeline.outputs import INGEST, ArmDataset, Counts, Ingested, Key, Output
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.proof.arms import MoreReal

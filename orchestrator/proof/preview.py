@@ -77,12 +77,12 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
         raise InvalidInput(f"no photograph is labelled {spec.good!r}: {right}", {"classifier.good_label": right})
     counts = _fold_counts(spec, labels)
     wanted = {decision.step for decision in plan if decision.action != "skip"}
-    of_fold, said = durations(settings, counts), concerns(store, settings, source, counts, weights)
+    of_fold, said = durations(settings, counts), concerns(store, settings, source, counts, weights, in_folds=True)
     if any(isinstance(arm, SetDefects) for arm in spec.arms):
         of_view = settings.generator.model_copy(update={"view": "defect"})
         of_defects = settings.model_copy(update={"generator": of_view})
         of_fold |= {OF_DEFECTS + step: duration for step, duration in durations(of_defects, counts).items()}
-        said += [x for x in of_synthesis(of_defects, source, counts["train"]) if x not in said]
+        said += [x for x in of_synthesis(of_defects, source, counts, in_folds=True) if x not in said]
     expected = {
         prefix_of(number) + step: duration
         for number in range(1, spec.folds + 1) for step, duration in of_fold.items()

@@ -14,7 +14,7 @@ from defectory.datasets.pictures import picture_of
 from defectory.errors import DefectoryError, FailedPrecondition, NotFound
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.accepted import is_short, learned, warnings_of
+from orchestrator.pipeline.accepted import doubts_of, is_short, learned
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import (
     EDITS,
@@ -280,11 +280,12 @@ def _doubts(store: ObjectStore, outputs: Outputs) -> list[str]:
     if FILTER not in outputs:
         return []
     generators = outputs[GENERATORS].root if GENERATORS in outputs else {}
-    return [
-        warning
-        for label, filtered in outputs[FILTER].root.items()
-        for warning in warnings_of(label, filtered, learned(store, generators[label]) if label in generators else None)
-    ]
+    return doubts_of(
+        {
+            label: (filtered, learned(store, generators[label]) if label in generators else None)
+            for label, filtered in outputs[FILTER].root.items()
+        }
+    )
 
 
 def _edited(store: ObjectStore, outputs: Outputs) -> list[ManifestLine]:

@@ -84,11 +84,9 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         kept = sum(policy.keeps(label, scores) for scores in own)
         if 2 * kept < len(own):
             warnings.append(
-                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images: so it "
-                "rejects good synthetic ones, too. It is no classifier of an arm, which decides for the more likely "
-                "label: it learned from a part of the photographs alone, and rejects what it is less than "
-                f"{policy.threshold(label):.0%} sure of, which is too strict. Lower filter.threshold, or give the "
-                "judge more photographs to learn from"
+                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images, as it is "
+                f"less than {policy.threshold(label):.0%} sure of them: what it accepts and rejects of synthetic ones "
+                "says little. Lower filter.threshold, or give more photographs of the label"
             )
     return warnings
 

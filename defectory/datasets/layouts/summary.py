@@ -83,6 +83,12 @@ def _of_labels(source: Source, labels: str) -> Sequence[str]:
         )
     if len(names) == 1:
         notes.append(f"all photographs are labelled {names[0]}: enough for a generator, not for a classifier")
+    merged = {
+        name: count for name, count in Counter(file.label for file in source.files).items() if name != source.good
+    }
+    if labels == "binary" and source.good and len(merged) > 1:
+        kinds = ", ".join(f"{name} ({count})" for name, count in sorted(merged.items()))
+        notes.append(f"{kinds} become one label, defect: --labels kinds keeps them apart")
     several = sum(len(file.kinds) > 1 for file in source.files)
     if several:
         notes.append(f"{several} photographs have several labels: the first is the label, all are kept as kinds")

@@ -125,14 +125,13 @@ def test_too_few_validation_images_are_said_with_the_share_that_would_do(tmp_pat
         ).card["validation_warning"]
         for share in (0.15, 0.25)
     }  # fmt: skip
-    assert warnings[0.15].startswith("generators are judged on 10 validation images and more; good has 6 of 40: ")
-    assert (
-        "good has 6 of 40: --validation-share 0.25 would give them; hole has 3 of 20: photograph more" in warnings[0.15]
-    )
-    assert (
-        warnings[0.25]
-        == "generators are judged on 10 validation images and more; hole has 5 of 20: photograph more of it"
-    )
+    # Of 29 holes 0.35 validate (10.2), and half train: one fewer, and 0.36 leave 13.7 of 20.
+    assert warnings[0.15].startswith("a generator wants 20 training images of a label and 10 validation images")
+    assert "good has 28 and 6, of 40" in warnings[0.15]
+    assert "hole has 14 and 3, of 20" in warnings[0.15]
+    assert warnings[0.15].endswith("it takes 16 more photographs of hole, and --validation-share 0.28 then")
+    assert "good has" not in warnings[0.25]
+    assert "hole has 12 and 5, of 20" in warnings[0.25]
 
 
 def test_photographs_of_one_part_are_found() -> None:

@@ -1,11 +1,12 @@
 """What is said of a label's synthetic images, by what was measured of their generator and of them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from defectory.storage.memory import MemoryStore
-from orchestrator.pipeline.accepted import Learned, learned, warnings_of
+from orchestrator.pipeline.accepted import Learned, doubts_of, learned
 from orchestrator.pipeline.outputs import FilteredLabel, Round, TrainedGenerator
 from orchestrator.pipeline.presets import PRESETS
 
@@ -39,18 +40,33 @@ LONG, SHORT = Learned(40, 40, None), Learned(1, 40, None)
 def test_a_generator_that_has_not_learned_enough_is_known_by_what_was_measured(
     filtered: FilteredLabel, known: Learned | None, signs: list[str]
 ) -> None:
-    said = warnings_of("good", filtered, known)
+    said = doubts_of({"good": (filtered, known)})
     assert len(said) == bool(signs)
     assert all(sign in said[0] for sign in signs)
     assert all(text.startswith("good: the generator has not learned enough, so expect blurred") for text in said)
 
 
 def test_too_few_images_are_said_with_advice_where_the_generator_is_not_to_blame() -> None:
-    (alone,) = warnings_of("good", judged(9, 9), LONG)
+    (alone,) = doubts_of({"good": (judged(9, 9), LONG)})
     assert alone.startswith("good: only 9 of the 10 synthetic images wanted were accepted, of 18 that were made. Train")
-    short, blamed = warnings_of("good", judged(9, 9), SHORT)
+    short, blamed = doubts_of({"good": (judged(9, 9), SHORT)})
     assert short.endswith("of 18 that were made")
-    assert "train it longer" in blamed
+    assert blamed.endswith("Train it longer (--set generator.kimg=40)")
+    (blamed,) = doubts_of({"good": (judged(10, 10), replace(SHORT, sheet="/store/sheet.png"))})
+    assert blamed.endswith("Look at what it makes (/store/sheet.png); train it longer (--set generator.kimg=40)")
+    (blamed,) = doubts_of({"good": (judged(10, 31), LONG)})
+    assert blamed.endswith("Train it longer (more generator.kimg)")
+
+
+def test_what_weighs_most_is_said_first_over_all_labels_and_once() -> None:
+    strict = "good: the judge would reject 3 of 4 real validation images"
+    rounds = [judged(1, 9).rounds[0].model_copy(update={"doubts": [strict]})] * 2
+    labels = {"defect": (judged(9, 9), SHORT), "good": (FilteredLabel(rounds=rounds, quota=2, accepted=2), LONG)}
+    said = doubts_of(labels)
+    assert said[0] == strict
+    assert said[1].startswith("defect: only 9 of the 10 synthetic images wanted")
+    assert [text.partition(":")[0] for text in said[2:]] == ["defect", "good"]
+    assert len(said) == 4
 
 
 @pytest.mark.parametrize(("start", "wanted"), [("starter", "kimg"), ("", "kimg"), ("run.good/1", "transfer_kimg")])
@@ -65,5 +81,10 @@ def test_what_is_recommended_is_the_preset_of_the_same_start(start: str, wanted:
         name="run.x", version="1", weights_sha256="", kimg=3, augment_p=0, sample_uri="", shipped_kimg=2,
         shipped_reason="", leaks=[], card_uri=store.uri("card.json"),
     )  # fmt: skip
-    assert learned(store, generator) == Learned(3, PRESETS["quick"]["generator"][wanted], 0.7)  # type: ignore[arg-type]
+    assert learned(store, generator) == Learned(
+        3,
+        PRESETS["quick"]["generator"][wanted],
+        0.7,
+        f"generator.{wanted}",  # type: ignore[arg-type]
+    )
     assert learned(store, generator.model_copy(update={"card_uri": store.uri("gone.json")})) is None

@@ -51,29 +51,52 @@ def test_a_run_that_can_end_well_gives_no_concern(
     monkeypatch.setattr(checks, "available_memory", lambda: 64 << 30)
     settings = settings_of(photos)
     store = open_store(f"file://{tmp_path}/store")
-    counts = expected_counts({"good": 60, "defect": 60}, settings)
+    counts = expected_counts({"good": 80, "defect": 80}, settings)
     assert concerns(store, settings, source_of(photos), counts, "starter") == []
+
+
+def counted(good: int, defect: int) -> dict[str, dict[str, int]]:
+    return {
+        "train": {"good": good, "defect": defect},
+        "validation": {"good": 10, "defect": 10},
+        "test": {"good": 6, "defect": 6},
+    }
 
 
 def test_labels_that_are_too_few_for_a_generator_are_said_with_the_arm_to_use(photos: Path) -> None:
     source, settings = source_of(photos), settings_of(photos)
-    (concern,) = checks.of_synthesis(settings, source, {"good": 20, "defect": 19})
-    assert concern.text.startswith("fewer than 20 training images of defect (19): generators are known to do harm")
-    assert "trains_on: augmented" in concern.text
-    assert not concern.stops
+    lacks, arm = checks.of_synthesis(settings, source, counted(20, 19))
+    assert "defect has 19 and 10, of 35" in lacks.text
+    assert lacks.text.endswith("it takes 1 more photograph of defect, and --validation-share 0.28 then")
+    assert arm.text.startswith("of fewer than 20 training images generators repeat what they have seen, or collapse")
+    assert arm.text.endswith("(of a run: --set 'arms=[baseline,augmented,expanded]')")
+    assert not lacks.stops
+    assert not arm.stops
+    (in_folds, _) = checks.of_synthesis(settings, source, counted(20, 19), in_folds=True)
+    assert "--validation-share" not in in_folds.text
     masked = replace(source, files=tuple(replace(x, masks=(MaskFile("mask.png"),)) for x in source.files))
-    (concern,) = checks.of_synthesis(settings, masked, {"good": 20, "defect": 19})
-    assert "trains_on: edited (edits.count)" in concern.text
+    (_, arm) = checks.of_synthesis(settings, masked, counted(20, 19))
+    assert "--set 'arms=[baseline,edited,expanded]' --set edits.count=200" in arm.text
+    assert list(checks.of_synthesis(settings, source, counted(20, 20))) == []
     real_only = settings_of(photos, arms=["baseline", {"name": "even", "trains_on": "balanced"}])
-    assert list(checks.of_synthesis(real_only, source, {"good": 1, "defect": 1})) == []
+    assert list(checks.of_synthesis(real_only, source, counted(1, 1))) == []
+
+
+def test_arms_of_the_advice_can_be_typed(photos: Path) -> None:
+    for names, more in ((["baseline", "augmented", "expanded"], {}), (["baseline", "edited"], {"edits": {"count": 9}})):
+        assert [arm.name for arm in settings_of(photos, arms=names, **more).arms] == names
+    with pytest.raises(InvalidInput, match=r"did you mean 'augmented'\?"):
+        settings_of(photos, arms=["baseline", "augmentd"])
+    with pytest.raises(InvalidInput, match=r"`trains_on`: it belongs to an entry of `arms`"):
+        settings_of(photos, trains_on="augmented")
 
 
 def test_defects_without_masks_are_learned_whole_which_is_said(photos: Path) -> None:
     chosen = settings_of(photos, generator={"view": "defect"})
-    (concern,) = checks.of_synthesis(chosen, source_of(photos), {"good": 5, "defect": 30})  # good parts are not made
+    (concern,) = checks.of_synthesis(chosen, source_of(photos), counted(5, 30))  # good parts are not made
     assert "no photograph comes with a mask" in concern.text
     masked = replace(source_of(photos), files=(replace(source_of(photos).files[0], masks=(MaskFile("mask.png"),)),))
-    assert list(checks.of_synthesis(chosen, masked, {"good": 5, "defect": 30})) == []
+    assert list(checks.of_synthesis(chosen, masked, counted(5, 30))) == []
 
 
 def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> None:
@@ -90,6 +113,16 @@ def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> Non
 def test_detail_that_photographs_have_not_is_said_with_the_setting(photos: Path) -> None:
     (concern,) = checks.of_photographs(source_of(photos), 128)
     assert "is 80 px wide or high, and generators make 128 px: --set generator.resolution_px=64" in concern.text
+
+
+def test_detail_that_is_lost_is_said_in_pixels_of_the_photographs(photos: Path) -> None:
+    assert list(checks.of_photographs(source_of(photos), 32)) == []  # 80 px: less than a quarter is lost
+    (concern,) = checks.of_photographs(source_of(photos), 16)
+    # 80 / 16 = 5 times as small: 3 px of the 16 are 15 of the 80.
+    assert concern.text.startswith(
+        "photographs of 80 px become 16 px for the generators: a defect of 15 px is 3 px there"
+    )
+    assert "generator.resolution_px=32" in concern.text
 
 
 @pytest.mark.parametrize(

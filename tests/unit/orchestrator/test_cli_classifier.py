@@ -110,7 +110,9 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of(
     services = recorded(monkeypatch, trained(store))
     printed = said(store, "classifier", "train", "parts", "--name", "x")
     (warning,) = services.warnings
-    assert warning.startswith("probabilities are fitted on 13 validation images, fewer than 30: 99% is not worth that")
+    assert warning.startswith(
+        "probabilities are fitted on 13 validation images, fewer than 30, so 99% sure is no promise"
+    )
     assert re.search(r"fitted_on +13 validation images", printed)
 
 

@@ -547,7 +547,7 @@ def test_with_leave_both_arms_start_from_random_weights_and_it_is_said(photos: P
     services = Answers(store, no_weights)
     run_line(STEPS, store, settings_for(photos, allow_random_weights=True), services, watcher)
     assert {r.settings.initial_weights for m, r in services.asked if m == "TrainClassifier"} == {"random"}
-    assert [text for text in watcher.warnings if "NO IMAGENET WEIGHTS" in text]
+    assert [text for text in watcher.warnings if "there are no ImageNet weights" in text]
 
 
 def test_a_generator_for_a_label_that_is_not_there_is_refused(photos: Path) -> None:

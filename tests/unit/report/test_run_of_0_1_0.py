@@ -51,7 +51,7 @@ def test_it_is_reported(store: ObjectStore) -> None:
     assert summary.doubts == [
         "Good: only 31 of the 60 synthetic images wanted were accepted, of 330 that were made.",
         "Good: the generator has not learned enough, so expect blurred or strange images: 299 of 330 were rejected. "
-        "Look at its sample sheet; train it longer (generator.kimg), or from another start.",
+        "Train it longer (generator.kimg).",
     ]
     assert summary.verdict == (
         "This run cannot tell whether the synthetic images helped: fewer synthetic images than wanted were accepted."
