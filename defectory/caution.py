@@ -10,7 +10,6 @@ def caution_of(images: int) -> str:
         return ""
     wrong = 1 - 0.025 ** (1 / images)  # upper end of Clopper and Pearson's 95% interval of none wrong
     return (
-        f"probabilities are fitted on {images} validation image{'s' * (images != 1)}, fewer than {FEWEST_TO_FIT_ON}, "
-        f"so 99% sure is no promise: even had all of them been right, up to {wrong:.0%} of such answers may be wrong. "
-        "More photographs to validate with make it one"
+        f"probabilities are fitted on {images} validation image{'s' * (images != 1)}, fewer than {FEWEST_TO_FIT_ON}: "
+        f"even if all of them were right, up to {wrong:.0%} of answers called 99% sure may be wrong"
     )

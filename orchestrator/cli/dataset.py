@@ -14,7 +14,6 @@ from defectory.storage import ObjectStore
 from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, Verbose, dataset_uri, opened
 from orchestrator.cli.output import emit, table
-from orchestrator.cli.sections import in_sections
 from orchestrator.cli.setting_options import choice
 from orchestrator.cli.work import work
 
@@ -70,6 +69,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset show screws --json
     """
     from defectory.datasets.manifest import read_card
+    from orchestrator.cli.dataset_in_words import in_words
 
     store_ = opened(store)
     lines = _lines(store_, dataset)
@@ -81,7 +81,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     shown |= {"bits": _stored_bits(card)} if card else {}
-    emit(shown, as_json, in_sections(shown))
+    emit(shown, as_json, in_words({**shown, "manifest": path_or_uri(shown["manifest_uri"])}))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -28,7 +28,7 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.setting_options import choice, with_settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def explain(
     if Path(source).is_file():
         file = file_to_write(out or Path(OVERLAY), OVERLAY)
         result = _explain_files({source: file}, models[0], label, how, store_url(store), verbose)
-        emit(result["explanations"][0], as_json)
+        (one,) = result["explanations"]
+        emit(one, as_json, _in_words(one))
     elif images:
         folder = folder_to_write(out or Path("overlays"))
         outs = {image: _beside(folder, Path(image).relative_to(source)) for image in images}
@@ -210,6 +211,25 @@ def _explained(
         "overlay": str(out),
     }
     return explanation, cells
+
+
+def _in_words(one: Mapping[str, Any]) -> str:
+    """An image's explanation for a person: the answer, where the reasons lie, and how far that can be believed."""
+    sure = sorted(one["probabilities"].items(), key=lambda item: -item[1])
+    answer = ", ".join(f"{label} {probability:.0%}" for label, probability in sure)
+    boxes = [
+        f"{b['width']} x {b['height']} px at {b['x']}, {b['y']} ({b['heat']:.0%} of the heat)" for b in one["boxes"]
+    ]
+    where = "; ".join(boxes) or "no box"
+    if one["on_background"]:
+        where += "; most of it is on the background"
+    lines = {
+        "image": one["image"],
+        "answer": f"{one['predicted']} ({answer}), by {one['model']}",
+        f"why {one['label']}": one["unclear"] or where,
+        "picture": one["overlay"],
+    }
+    return in_lines(lines)
 
 
 def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -> None:

@@ -36,7 +36,8 @@ def runs(store: Store = "", as_json: AsJson = False) -> None:
     running |= {name for name in names if owner_of(store_, "runs", name)}
     rows = [_row(run, run.name in running, store) for run in all_runs]
     text = "\n\n".join(_text(row) for row in rows)
-    emit({"runs": rows}, as_json, text or f"there is no run in {path_or_uri(store_.url)}")
+    where = path_or_uri(store_.url)
+    emit({"runs": rows}, as_json, f"{text}\n\nstore: {where}" if text else f"there is no run in {where}")
 
 
 def open_(

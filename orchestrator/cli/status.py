@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defectory.errors import InvalidInput, NotFound
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.options import AsJson, Store, opened, store_url
 from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
@@ -46,7 +47,7 @@ def status(store: Store = "", as_json: AsJson = False) -> None:
     parts = [f"{TITLES[state]}\n{_text([r for r in shown if r['state'] == state], state)}" for state in TITLES
              if any(row["state"] == state for row in shown)]  # fmt: skip
     idle = [] if any(row["state"] == "running" for row in shown) else ["nothing runs"]
-    emit({"work": shown}, as_json, "\n\n".join([*idle, *parts]))
+    emit({"work": shown}, as_json, "\n\n".join([*idle, *parts, f"store: {path_or_uri(store_.url)}"]))
 
 
 def logs(

@@ -2,7 +2,8 @@
 
 STARTER_WARNING = (
     "ImageNet weights of MobileNetV2 are not on this machine: where Keras cannot download them either, every arm "
-    "starts from the starter classifier, which has seen drawn parts only. docs/classifier.md says where they are to be had; "
+    "starts from the starter classifier, which has seen drawn parts only. docs/classifier.md says where they are to be "
+    "had; "
     "--weights FILE names them"
 )
 RANDOM_WARNING = (

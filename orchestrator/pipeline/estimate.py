@@ -46,18 +46,19 @@ def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, pla
     """
     expected = durations(settings, counts)
     wanted = [decision.step for decision in plan if decision.action != "skip"]
-    factors = pace.recorded(store, pace.machine())
-    speed = None if all(step in factors for step in wanted if step in expected) else pace.measure()
+    before = pace.recorded(store, pace.machine())
+    speed = pace.measure()
     seconds: dict[str, float] = {}
     for step in wanted:
         if step not in expected:
             continue
-        if step in factors:
-            seconds[step] = factors[step] * expected[step].seconds
-        elif speed and not _computed_elsewhere(step, settings):
-            seconds[step] = expected[step].at(speed.values, speed.macs)
-    ours = [step for step in seconds if step in factors]
-    known_by = _known_by(ours, [step for step in seconds if step not in factors])
+        measured_s = None if _computed_elsewhere(step, settings) else expected[step].at(speed.values, speed.macs)
+        if step in before:
+            seconds[step] = before[step].seconds(expected[step].seconds, measured_s)
+        elif measured_s is not None:
+            seconds[step] = measured_s
+    ours = [step for step in seconds if step in before]
+    known_by = _known_by(ours, [step for step in seconds if step not in before])
     unknown = [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()]
     slowed = 1.0 if pace.addresses() else pace.slowed()
     return Estimate(seconds, unknown, known_by, slowed, beside_generators(settings.arms))

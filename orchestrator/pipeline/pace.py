@@ -23,6 +23,7 @@ SIDE = 96  # of what is multiplied: below 128 one core does it, and waits for no
 VALUES = 1 << 20  # that are added to: more than a cache holds
 MOMENT_S = 0.4
 SHORTEST_S = 5.0  # of a step from whose time anything follows
+TELLING_S = 120.0  # of work, from which on earlier runs say more of a step's pace than a measurement does
 
 
 class StepTime(BaseModel):
@@ -119,13 +120,42 @@ def remember(
         store.put(f"{_prefix(machine_)}{run}.json", times.model_dump_json(indent=1).encode())
 
 
-def recorded(store: ObjectStore, machine_: str) -> dict[str, float]:
-    """step -> how many times as long as expected it took in earlier runs on the machine: the median of each."""
-    factors: dict[str, list[float]] = {}
-    for times in _recorded(store, machine_):
-        for step, time_ in times.steps.items():
-            factors.setdefault(step, []).append(time_.took_s / time_.expected_s)
-    return {step: median(ratios) for step, ratios in factors.items()}
+@dataclass(frozen=True)
+class Recorded:
+    """A step in earlier runs on a machine.
+
+    Attributes:
+        factor: how many times as long as expected it took, the median over the runs.
+        expected_s: what was expected of all of them together, which is how much the factor rests on.
+    """
+
+    factor: float
+    expected_s: float
+
+    def seconds(self, expected_s: float, otherwise_s: float | None) -> float:
+        """What the step takes now.
+
+        Of a short run little is the work itself: it starts processes, and shares cores with what goes on beside it. So
+        its factor moves what is said otherwise the less, the shorter it was.
+
+        Args:
+            expected_s: on the reference machine. otherwise_s: by a measurement of this one; None where none tells.
+        """
+        otherwise = self.factor if otherwise_s is None else otherwise_s / expected_s
+        weight = self.expected_s / (self.expected_s + TELLING_S)
+        return expected_s * (weight * self.factor + (1 - weight) * otherwise)
+
+
+def recorded(store: ObjectStore, machine_: str) -> dict[str, Recorded]:
+    """step -> how long it took in earlier runs on the machine."""
+    times: dict[str, list[StepTime]] = {}
+    for of_run in _recorded(store, machine_):
+        for step, time_ in of_run.steps.items():
+            times.setdefault(step, []).append(time_)
+    return {
+        step: Recorded(median(one.took_s / one.expected_s for one in of_step), sum(one.expected_s for one in of_step))
+        for step, of_step in times.items()
+    }
 
 
 def _recorded(store: ObjectStore, machine_: str) -> Iterator[RunTimes]:

@@ -81,6 +81,7 @@ def explain_manifest(
     summaries, scores = [], []
     sheet: list[list[np.ndarray]] = [[] for _ in shown[:SHEET_ROWS]]
     titles = ["image"]
+    report(0, total)
     for number, model in enumerate(wanted.models):
         explainer = Explainer(store, model, wanted.how.method, in_turn=True)
         titles.append(explainer.card.full_name)

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from defectory.alike import one_of
@@ -21,7 +22,7 @@ from defectory.datasets.layouts.label_studio import LABEL_STUDIO
 from defectory.datasets.layouts.magnetic_tile import MAGNETIC_TILE
 from defectory.datasets.layouts.mvtec import MVTEC
 from defectory.datasets.layouts.mvtec2 import MVTEC2
-from defectory.datasets.layouts.names import is_no_label
+from defectory.datasets.layouts.names import is_no_label, split_of
 from defectory.datasets.layouts.neu import NEU
 from defectory.datasets.layouts.realiad import REALIAD
 from defectory.datasets.layouts.roboflow import ROBOFLOW
@@ -35,6 +36,7 @@ from defectory.datasets.layouts.unrecognised import unread, unrecognised
 from defectory.datasets.layouts.visa import VISA
 from defectory.errors import InvalidInput
 
+USUAL_SPLITS = ("train", "validation", "val", "test")  # as folders are called
 LAYOUTS: tuple[Layout, ...] = (  # a new one is a module and its name here; the particular ones first
     MVTEC, MVTEC2, BTAD, VISA, KOLEKTOR, KOLEKTOR2, MAGNETIC_TILE, DAGM, NEU, SEVERSTAL, REALIAD,
     COCO, DATUMARO, CVAT, IMAGENET_LISTS, LABEL_STUDIO, ROBOFLOW, FIFTYONE, TABLE,
@@ -83,8 +85,18 @@ def _choose(tree: Tree, name: str) -> tuple[Layout, str]:
         _check_level(tree)
     if len(plausible) > 1:
         readings = "; ".join(f"--layout {layout.name}: {reason}" for layout, reason in plausible.items())
-        raise InvalidInput(f"{tree.root} can be read in several ways: {readings}. Choose one", {"layout": readings})
+        raise InvalidInput(
+            f"{tree.root} can be read in several ways: {readings}. Choose one{_mistyped(tree)}", {"layout": readings}
+        )
     return next(iter(plausible.items()))
+
+
+def _mistyped(tree: Tree) -> str:
+    """Which folder may be meant to be that of a split; empty where none is called alike."""
+    folders = sorted({path.partition("/")[0] for path in tree.files if "/" in path})
+    unknown = [folder for folder in folders if split_of(folder) is None]
+    meant = {folder: get_close_matches(folder.lower(), USUAL_SPLITS, 1) for folder in unknown}
+    return "".join(f"; or is {folder} to be called {like[0]}?" for folder, like in meant.items() if like)
 
 
 def _plausible(tree: Tree) -> Mapping[Layout, str]:

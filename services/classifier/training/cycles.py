@@ -33,6 +33,11 @@ class CycleResult:
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
 
 
+def is_finished(store: ObjectStore, prefix: str, cycle: int) -> bool:
+    """Whether a cycle was trained to its end before, so that it is only read."""
+    return store.exists(_result_key(prefix, cycle))
+
+
 def run_cycle(
     store: ObjectStore,
     prefix: str,
@@ -52,7 +57,7 @@ def run_cycle(
     Raises:
         InvalidInput: it diverges.
     """
-    done = _read_json(store, f"{prefix}cycle-{cycle}.json")
+    done = _read_json(store, _result_key(prefix, cycle))
     state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
     if done is not None:
         state.delete()  # it may have been killed before it had
@@ -106,9 +111,13 @@ def run_cycle(
     assert best is not None  # settings.epochs >= 1
     weights = put_weights(store, prefix, f"cycle-{cycle}.safetensors", best.weights)
     card = CycleCard(seed=seed, best_epoch=best.epoch, weights=weights)
-    store.put(f"{prefix}cycle-{cycle}.json", json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
+    store.put(_result_key(prefix, cycle), json.dumps({"card": card.model_dump(), "epochs": epochs}).encode())
     state.delete()
     return CycleResult(card, epochs)
+
+
+def _result_key(prefix: str, cycle: int) -> str:
+    return f"{prefix}cycle-{cycle}.json"
 
 
 def _spread(order: np.ndarray, most: int) -> np.ndarray:

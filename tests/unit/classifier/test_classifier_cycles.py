@@ -60,7 +60,9 @@ def test_killed_in_any_phase_no_kept_epoch_is_repeated_and_it_ends_in_the_same_w
     for kill_after in (1, 3):  # in the warm-up, and in what follows
         with pytest.raises(Killed):
             run(prepared, store, seen, kill_after)
+        assert not cycles.is_finished(store, "m/", 0)
     resumed = run(prepared, store, seen)
+    assert (cycles.is_finished(store, "m/", 0), cycles.is_finished(store, "m/", 1)) == (True, False)
     assert seen == [1, 2, 3, 4]
     assert resumed == whole  # with the hash of the weights
     assert [info.key for info in store.list("m/")] == ["m/cycle-0.json", "m/cycle-0.safetensors"]

@@ -111,7 +111,7 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of(
     printed = said(store, "classifier", "train", "parts", "--name", "x")
     (warning,) = services.warnings
     assert warning.startswith(
-        "probabilities are fitted on 13 validation images, fewer than 30, so 99% sure is no promise"
+        "probabilities are fitted on 13 validation images, fewer than 30: even if all of them were right"
     )
     assert re.search(r"fitted_on +13 validation images", printed)
 

@@ -20,6 +20,7 @@ from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.serving.operations.leases import Leases
 from defectory.serving.operations.record import OperationRecord, ProgressRecord, State, pack, progress_key, write_record
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.places import path_or_uri
 from orchestrator.cli.main import app
 from orchestrator.pipeline.arms import FIRST_ARMS
 from orchestrator.pipeline.line import line_of
@@ -147,7 +148,7 @@ def an_operation(
 
 
 def test_status_says_what_runs_on_what_and_how_far_and_what_to_do(store: ObjectStore) -> None:
-    assert say(store, "status") == "nothing runs\n"
+    assert say(store, "status") == f"nothing runs\n\nstore: {path_or_uri(store.url)}\n"
     a_run(store, "photos", STEPS[:3])
     train = generator_pb2.TrainGeneratorRequest(name="photos.good", manifest_uri=store.uri(MANIFEST))
     an_operation(store, "generator", "working", "train_generator", train)
@@ -189,7 +190,7 @@ def test_what_failed_before_its_run_was_finished_needs_nothing(store: ObjectStor
     a_run(store, "photos", STEPS)
     assert [one["operation"] for one in answer(store, "status")["work"]] == ["operations/filter/wrong"]
     age(store, "operations/filter/wrong.json", 7200)
-    assert say(store, "status") == "nothing runs\n"
+    assert say(store, "status") == f"nothing runs\n\nstore: {path_or_uri(store.url)}\n"
 
 
 def test_logs_are_of_one_operation_and_readable(store: ObjectStore, tmp_path: Path) -> None:

@@ -44,3 +44,17 @@ def test_a_card_of_before_says_what_it_knows(tmp_path: Path, recorded: int, show
     store.put("datasets/parts/dataset.json", json.dumps({**card, "bits": recorded}).encode())
     done = CliRunner().invoke(app, ["dataset", "show", "parts", "--store", url, "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)["bits"] == shown
+
+
+def test_it_is_shown_in_words_not_in_keys(tmp_path: Path) -> None:
+    photographs(tmp_path / "photos", "jpg", 255)
+    url = f"file://{tmp_path}/store"
+    CliRunner().invoke(app, ["ingest", f"{tmp_path}/photos", "--name", "parts", "--store", url], catch_exceptions=False)
+    said = CliRunner().invoke(app, ["dataset", "show", "parts", "--store", url], catch_exceptions=False).stdout
+    assert "images     18, of 18 parts" in said
+    assert "labels     bad 6, good 12 -> defect, good" in said
+    assert "divided    70% to train, 15% to validate, 15% to test, parts whole, seed 0" in said
+    assert "pictures   grey, 8 bits" in said
+    rows = [line.split() for line in said.splitlines() if line.startswith(("train", "validation", "test"))]
+    assert [sum(map(int, column)) for column in zip(*(row[1:] for row in rows), strict=True)] == [6, 12]
+    assert not {word for word in said.split() if "_" in word and "/" not in word}  # no key, such as label_mode

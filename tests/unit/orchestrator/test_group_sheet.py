@@ -87,7 +87,7 @@ def test_a_sheet_is_bounded_and_a_broken_photograph_stops_nothing(
 
 def test_the_command_lists_and_draws_them(store: ObjectStore, lines: list[ManifestLine], tmp_path: Path) -> None:
     write_dataset(store, "parts", lines, {})
-    out = tmp_path / "sheets/groups.png"
+    out = tmp_path / "groups.png"
 
     def groups(*arguments: str) -> str:
         done = CliRunner().invoke(app, ["dataset", "groups", *arguments, "--store", store.url])

@@ -229,7 +229,7 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of_once_and_whe
     page = build_report(run, "run")[0].decode()
     (warning,) = warned_on(page)
     assert warning.startswith(
-        "probabilities are fitted on 13 validation images, fewer than 30, so 99% sure is no promise"
+        "probabilities are fitted on 13 validation images, fewer than 30: even if all of them were right"
     )
     section = page[page.index('id="reliability"') : page.index('id="counts"')]
     assert warning[1:] in section

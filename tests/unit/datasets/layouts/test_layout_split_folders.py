@@ -81,3 +81,11 @@ def test_the_folder_above_such_sets_is_refused(tmp_path: Path) -> None:
     parted(tmp_path / "line2")
     with pytest.raises(InvalidInput, match=r"holds data sets of their own \(split-folders\): line1, line2"):
         read_source(tmp_path)
+
+
+def test_a_mistyped_split_is_named(tmp_path: Path) -> None:
+    photographs(tmp_path, *(f"{folder}/{label}/{n}.png" for folder in ("train", "tset") for label in ("good", "hole")
+                            for n in range(2)))  # fmt: skip
+    (tmp_path / "tset/hole").rename(tmp_path / "tset/dent")
+    with pytest.raises(InvalidInput, match=r"Choose one; or is tset to be called test\?$"):
+        read_source(tmp_path)
