@@ -39,6 +39,8 @@ def main() -> int:
         cases = {
             "`defectory --version`": (("--version",), nobody),
             "`defectory --help`": (("--help",), nobody),
+            "`defectory runs`": (("runs", "--store", store), nobody),
+            "`defectory status`": (("status", "--store", store), nobody),
             "`classify` one picture, through a server that is found": (classify, served),
             "`classify` one picture, nothing running": (classify, nobody),
         }

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-import yaml
 from pydantic import Field, model_validator
 
 from defectory.errors import InvalidInput, NotFound
@@ -76,6 +75,8 @@ def read_recipe(path: Path) -> EditRecipe:
     Raises:
         NotFound: no such file. InvalidInput: not YAML, no mapping, or a value that is out of its range; names it.
     """
+    import yaml
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

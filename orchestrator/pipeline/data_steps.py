@@ -5,13 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from defectory.datasets.layouts import read_source
-from defectory.datasets.layouts.source import Choices, Source
-from defectory.datasets.layouts.summary import in_words, summarise, warnings
-from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES, counts
@@ -21,11 +18,13 @@ from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
-from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 from orchestrator.pipeline.hashing import fingerprint
 from orchestrator.pipeline.outputs import FILTER, INGEST, REVIEW, ArmDataset, FilteredLabel, Ingested, edits_of
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+
+if TYPE_CHECKING:
+    from defectory.datasets.layouts.source import Choices, Source
 
 
 def ingest_inputs(context: StepInputs) -> Inputs:
@@ -50,19 +49,26 @@ def ingest(context: StepContext) -> Ingested:
     )
 
 
-def recognised(data: DataSettings) -> Source:
+def recognised(data: DataSettings) -> "Source":
     """What is recognised at the folder, before any photograph is read."""
+    from defectory.datasets.layouts import read_source
+    from defectory.datasets.layouts.table import with_groups
+
     source = read_source(Path(data.directory), _choices(data))
     return with_groups(source, Path(data.groups)) if data.groups else source
 
 
 def recognise(data: DataSettings) -> dict[str, JsonValue]:
     """The same in figures; see `layouts.summary.summarise`."""
+    from defectory.datasets.layouts.summary import summarise
+
     return summarise(recognised(data), data.labels)
 
 
 def say_source(summary: Mapping[str, JsonValue], on_report: ReportCallback, warn: Callable[[str], None]) -> None:
     """Say what was recognised: figures as lines, whatever can go wrong as warnings."""
+    from defectory.datasets.layouts.summary import in_words, warnings
+
     for text in in_words(summary):
         on_report(Report("", 0, 0, "", text=text))
     for text in warnings(summary):
@@ -90,7 +96,9 @@ def check_good(labels: Sequence[str], good: str) -> None:
         )
 
 
-def _choices(data: DataSettings) -> Choices:
+def _choices(data: DataSettings) -> "Choices":
+    from defectory.datasets.layouts.source import Choices
+
     return Choices(layout=data.layout, good=data.good, masks=data.masks, keep_splits=data.keep_splits)
 
 
@@ -105,9 +113,11 @@ def ingest_folder_outputs(
 ) -> Ingested:
     """Say what was recognised in a folder, read it into the dataset `name`, and say what became of it."""
     from defectory.datasets.ingest import ingest as ingest_folder
+    from defectory.datasets.layouts.summary import summarise
     from defectory.datasets.tiles import Tiling
+    from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
-    def on_source(source: Source) -> None:
+    def on_source(source: "Source") -> None:
         summary = summarise(source, data.labels)
         say_source(summary, on_report, warn)
         check_labels(summary["becomes"], least_labels)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.datasets.manifest import content_hash, manifest_key, read_card, read_manifest, write_dataset
@@ -9,15 +10,15 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.edits.heat import heat_masks, without_masks
-from orchestrator.edits.line import recipe_of
-from orchestrator.edits.making import Made, combined, edit_by_recipe
 from orchestrator.pipeline.clients import ReportCallback, Services
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.methods import EXPLAIN_IMAGES
 from orchestrator.pipeline.outputs import INGEST, Edited, trained
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
+
+if TYPE_CHECKING:
+    from orchestrator.edits.making import Made
 
 BY_HAND = "by hand"
 
@@ -45,6 +46,9 @@ def edits(step: str, settings: EditSettings) -> Callable[[StepContext], Edited]:
 
 
 def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
+    from orchestrator.edits.line import recipe_of
+    from orchestrator.edits.making import combined
+
     real_uri = context.outputs[INGEST].manifest_uri
     by_recipe = _by_recipe(context, step, settings) if settings.count else None
     uris = [by_recipe.manifest_uri] if by_recipe else []
@@ -70,7 +74,10 @@ def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
     )
 
 
-def _by_recipe(context: StepContext, step: str, settings: EditSettings) -> Made:
+def _by_recipe(context: StepContext, step: str, settings: EditSettings) -> "Made":
+    from orchestrator.edits.heat import without_masks
+    from orchestrator.edits.making import edit_by_recipe
+
     source = context.outputs[INGEST].manifest_uri
     lines: Sequence[ManifestLine] = read_manifest(context.store, source, reading_from_environment())
     name, by_heat = context.name(step, "recipe"), frozenset[str]()
@@ -106,6 +113,8 @@ def lines_by_heat(
         dataset: that the masks are stored in.
         request_id: of the explainer's operation.
     """
+    from orchestrator.edits.heat import heat_masks, without_masks
+
     if not without_masks(lines):
         return list(lines)
     request = explainer_pb2.ExplainImagesRequest(

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from defectory.datasets.layouts.tree import Tree
 from defectory.errors import InvalidInput, NotFound
 
 # Raised whenever a step would make something else of the same inputs: every step then runs again.
@@ -39,6 +38,8 @@ def fingerprint(path: Path) -> list[tuple[str, int, int]]:
 
     A file that was only touched is ingested again; it gives the same dataset, and no later step runs.
     """
+    from defectory.datasets.layouts.tree import Tree
+
     if path.is_file():
         return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]
     if not path.is_dir():

@@ -1,4 +1,7 @@
-"""The line: its steps in their order, made from its arms."""
+"""The line: its steps in their order, made from its arms.
+
+The steps' modules import what their work needs when it begins: commands that only list runs ask for steps' names.
+"""
 
 from collections.abc import Iterator, Sequence
 

@@ -3,14 +3,6 @@
 from defectory.datasets.manifest import dataset_of_manifest
 from orchestrator.pipeline.outputs import FILTER, INGEST, Reviewed
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
-from orchestrator.review.blind import blind_keys, blind_results
-from orchestrator.review.decided import UNDECIDED, Decided
-from orchestrator.review.folding import write_documents
-from orchestrator.review.journal import journal_keys
-from orchestrator.review.rows import rows_of
-from orchestrator.review.samples import sample_keys, sample_results
-from orchestrator.review.statistics import of_reviewer, pairs
-from orchestrator.review.subject import judged_uris, subject_of
 
 
 def review_inputs(context: StepInputs) -> Inputs:
@@ -19,6 +11,11 @@ def review_inputs(context: StepInputs) -> Inputs:
     known: Inputs = {"judged": {label: [one.content_hash for one in of.rounds] for label, of in filtered.root.items()}}
     if not context.settings.review:
         return known
+    from orchestrator.review.blind import blind_keys
+    from orchestrator.review.journal import journal_keys
+    from orchestrator.review.samples import sample_keys
+    from orchestrator.review.subject import judged_uris
+
     datasets = [dataset_of_manifest(context.store, uri) for uri in judged_uris(filtered)]
     keys = sorted(
         key
@@ -33,6 +30,14 @@ def review(context: StepContext) -> Reviewed:
     """Write down what counts of all reviews; nothing where there are none, or they are not wanted."""
     if not context.settings.review:
         return Reviewed()
+    from orchestrator.review.blind import blind_results
+    from orchestrator.review.decided import UNDECIDED, Decided
+    from orchestrator.review.folding import write_documents
+    from orchestrator.review.rows import rows_of
+    from orchestrator.review.samples import sample_results
+    from orchestrator.review.statistics import of_reviewer, pairs
+    from orchestrator.review.subject import subject_of
+
     subject = subject_of(context.store, context.run, context.outputs[INGEST], context.outputs[FILTER])
     decided = Decided(context.store, subject)
     reviewers = [one for one in decided.reviewers() if (one.verdict != UNDECIDED).any()]

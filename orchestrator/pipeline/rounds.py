@@ -2,8 +2,6 @@
 
 import math
 
-from defectory.statistics import rate_interval
-
 MIN_ACCEPTANCE = 0.1  # rounds are not planned for less: a generator that bad is not saved by asking for more
 MAX_ROUND = 4  # largest round, in multiples of the quota
 WORTH = 0.5  # of the quota: fewer images change little in a training, and a report says that they were too few
@@ -29,5 +27,7 @@ def is_worth_another(wanted: int, accepted: int, synthesised: int, rounds_left: 
         return False
     if synthesised == 0:
         return True
+    from defectory.statistics import rate_interval
+
     best = rate_interval(accepted, synthesised)[1]
     return accepted + best * rounds_left * MAX_ROUND * wanted >= WORTH * wanted

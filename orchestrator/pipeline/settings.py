@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from defectory.errors import InvalidInput, NotFound
@@ -147,6 +146,8 @@ def read_pipeline_file(path: Path, what: str = "pipeline file") -> dict[str, obj
     Raises:
         NotFound: no such file. InvalidInput: not YAML, or not a mapping.
     """
+    import yaml
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -6,9 +6,7 @@ from pydantic import JsonValue
 
 from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
 from defectory.settings import reading_from_environment
-from orchestrator.edits.making import combined
 from orchestrator.pipeline.accepted import doubts_of, learned
-from orchestrator.pipeline.defect_steps import defect_round, learnt_as_defects, train_defects
 from orchestrator.pipeline.generation import judge, synthesise, train, trained_generator
 from orchestrator.pipeline.outputs import (
     EDITS,
@@ -49,6 +47,8 @@ def _what_decides(generator: GeneratorSettings) -> dict[str, JsonValue]:
 
 def generators(context: StepContext) -> Generators:
     """Train one generator a label; of labels whose defects are learned, one for all of them."""
+    from orchestrator.pipeline.defect_steps import learnt_as_defects, train_defects
+
     outputs: dict[str, TrainedGenerator] = {}
     defects = learnt_as_defects(context)
     given = context.settings.generator.initial_models
@@ -73,6 +73,8 @@ def _learnt_from(context: StepContext) -> str:
     real_uri = context.outputs[INGEST].manifest_uri
     if not context.settings.edits.for_generators:
         return real_uri
+    from orchestrator.edits.making import combined
+
     lines, _ = combined(context.store, real_uri, [context.outputs[EDITS].manifest_uri])
     card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": GENERATORS.step}
     return write_dataset(context.store, context.name(GENERATORS.step, context.input_hash[:8]), lines, card)
@@ -109,6 +111,8 @@ def synthesise_and_filter(context: StepContext) -> Filtered:
 
 
 def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int) -> FilteredLabel:
+    from orchestrator.pipeline.defect_steps import defect_round
+
     rounds: list[Round] = []
     accepted = synthesised = 0
     most = context.settings.synthesis.max_rounds

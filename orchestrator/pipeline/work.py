@@ -18,8 +18,8 @@ from defectory.serving.operations.record import (
     read_progress,
     read_record,
     record_key,
+    request_of,
 )
-from defectory.serving.operations.worker import request_of
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline import methods
 from orchestrator.pipeline.progress import Report, in_short

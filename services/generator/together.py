@@ -20,9 +20,9 @@ from defectory.phases import Clock, measuring, phase
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import NOTHING, Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED
-from defectory.serving.operations.record import read_record, write_record
+from defectory.serving.operations.record import read_record, request_of, write_record
 from defectory.serving.operations.runner import Workplace
-from defectory.serving.operations.worker import count_start, enter, not_well, request_of, well
+from defectory.serving.operations.worker import count_start, enter, not_well, well
 from defectory.storage import ObjectStore, open_store
 from services.generator.jobs import train_generator
 from services.generator.training import distributed

@@ -14,6 +14,7 @@ from bench.bundle import put_classifier
 from defectory.serving.probe import is_serving
 from defectory.serving.whereabouts import find
 from defectory.storage import ObjectStore, open_store
+from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord
 from tests.contract.running import ROOT, Service
 
 MODELS = 3
@@ -114,6 +115,15 @@ def test_a_question_to_a_server_that_is_there_waits_for_no_import_that_it_does_n
             assert asked & HEAVY == set()
         assert calls(service) == 2
         assert "rich" in imported(*question, "--verbose", **environ), "whoever wants to look on is shown progress"
+
+
+def test_looking_at_runs_waits_for_nothing_that_only_their_steps_need(store: ObjectStore) -> None:
+    recorded = RecordedPipeline(
+        name="photos", preset="quick", settings={"edits": {"count": 4}}, contract_version=1, versions={}
+    )
+    RunRecord(store, "photos").write_pipeline(recorded)
+    for command in ("runs", "status"):
+        assert imported(command, "--store", store.url) & HEAVY == set()
 
 
 def test_a_command_imports_no_other_command() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, symbol_database
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -147,3 +147,11 @@ def unpack_any(text: str) -> any_pb2.Any:
     """The Any that `pack` wrote."""
     packed: any_pb2.Any = any_pb2.Any.FromString(base64.b64decode(text))
     return packed
+
+
+def request_of(record: OperationRecord) -> Message:
+    """What was asked."""
+    packed = unpack_any(record.request)
+    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
+    request.ParseFromString(packed.value)
+    return request

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from google.protobuf import symbol_database
 from google.protobuf.message import Message
 
 from defectory.errors import Cancelled
@@ -23,7 +22,7 @@ from defectory.phases import Clock, measuring, phase
 from defectory.serving.logs import configure_logs
 from defectory.serving.operations.context import Interrupted, StoredJobContext
 from defectory.serving.operations.lifeline import EXIT_INTERRUPTED, call_itself, die_with_parent
-from defectory.serving.operations.record import OperationRecord, State, pack, read_record, unpack_any, write_record
+from defectory.serving.operations.record import OperationRecord, State, pack, read_record, request_of, write_record
 from defectory.serving.operations.runner import Workplace
 from defectory.serving.status import to_status
 from defectory.storage import ObjectStore, open_store
@@ -152,14 +151,6 @@ def not_well(record: OperationRecord, error: Exception) -> OperationRecord:
     state = State.CANCELLED if isinstance(error, Cancelled) else State.FAILED
     status = base64.b64encode(to_status(error).SerializeToString()).decode()
     return record.model_copy(update={"state": state, "status": status})
-
-
-def request_of(record: OperationRecord) -> Message:
-    """What was asked."""
-    packed = unpack_any(record.request)
-    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
-    request.ParseFromString(packed.value)
-    return request
 
 
 def _load(record: OperationRecord) -> tuple[Callable[[Any, StoredJobContext], Message], Message]:
