@@ -228,9 +228,9 @@ def evidence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups
         "by_group": (f"over {groups} independent test parts", by_group),
         "over_cycles": (f"over {cycles} training cycles, on {groups} independent test parts", over_cycles),
     }
-    change = f"{abs(by_group.mean) * 100:.1f} points of F1 {'better' if by_group.mean > 0 else 'worse'}"
+    change = f"{abs(by_group.mean) * 100:.1f} points of macro-F1 {'better' if by_group.mean > 0 else 'worse'}"
     if abs(by_group.mean) < SHOWN / 2:
-        change = f"F1 differs by less than {SHOWN * 100:.1f} points"
+        change = f"macro-F1 differs by less than {SHOWN * 100:.1f} points"
     if cycles < FEWEST_CYCLES:
         few = "was one training cycle" if cycles == 1 else f"were {cycles} training cycles"
         by_cycle = ", ".join(map(_points, over_cycles.singles))
@@ -242,7 +242,7 @@ def evidence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups
     said = {
         "helped": change,
         "hurt": change,
-        "no difference": f"less than {MATTERS * 100:.0f} points of F1",
+        "no difference": f"less than {MATTERS * 100:.0f} points of macro-F1",
         "cannot tell": f"{change}, but chance alone can explain the difference",
     }[outcome]
     return f"On the mean of {cycles} trainings an arm: {said} (95% interval {span})."

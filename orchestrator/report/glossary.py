@@ -22,8 +22,8 @@ GLOSSARY: Mapping[str, Word] = {  # by what a link names, in the alphabet's orde
     "arm": Word("arm", "one way of training the classifier, which is compared with the others"),
     "auroc": Word(
         "AUROC",
-        "how often, of one synthetic and one real image, a small classifier names the right one synthetic: 50% by "
-        "guessing, 100% if it can always tell",
+        "how often, of one synthetic and one real image, a small classifier names the right one synthetic: 0.5 by "
+        "guessing, 1 if it can always tell",
     ),
     "coverage": Word("coverage", "share of the photographs held out that have a synthetic image like them"),
     "cycle": Word("cycle", "one whole training of an arm, from another random start"),
@@ -31,6 +31,7 @@ GLOSSARY: Mapping[str, Word] = {  # by what a link names, in the alphabet's orde
         "ECE (expected calibration error)",
         "how far the confidence that a classifier claims lies from its accuracy, on average over the images: 0 at best",
     ),
+    "epoch": Word("epoch", "a stretch of a training, after which the classifier is measured on validation images"),
     "interval": Word(
         "[from, to]",
         "the 95% interval: what the true figure may be, as far as so few images or trainings can say",

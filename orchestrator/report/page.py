@@ -21,6 +21,7 @@ from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import (
     FILTER,
+    REVIEW,
     ArmSummary,
     DifferenceSummary,
     Estimate,
@@ -195,7 +196,7 @@ def _words(content: RunContent) -> dict[str, object]:
         "signed_rows": list(signed_rows(content)),
         "start": _start(content),
         "time_columns": COLUMNS,
-        "time_rows": [time.row() for time in content.times],
+        "time_rows": [time.row() for time in content.times if time.step != REVIEW.step or content.reviewed.reviewers],
         "versions": _versions(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

@@ -137,7 +137,7 @@ OVER_CYCLES = "over 3 training cycles, on 12 independent test parts"
         (
             NARROW,
             NARROW,
-            f"2 points of F1 (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
+            f"2 points of macro-F1 (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
         ),
     ],
 )
@@ -155,13 +155,13 @@ def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tupl
     over_cycles = interval(np.array(values), (-1, 1))
     said = evidence(decide(over_cycles, ABOVE), over_cycles, ABOVE, 12, len(values))
     by_cycle = ", ".join(f"{100 * value:+.1f}" for value in values)
-    assert f"15.8 points of F1 better, but there {why}" in said
+    assert f"15.8 points of macro-F1 better, but there {why}" in said
     assert f"(by cycle: {by_cycle})." in said
     assert "interval" not in said
 
 
-@pytest.mark.parametrize(("values", "change"), [((0.0, 0.0), "F1 differs by less than 0.1 points"),
-                                                ((-0.0006, -0.0006), "0.1 points of F1 worse")])  # fmt: skip
+@pytest.mark.parametrize(("values", "change"), [((0.0, 0.0), "Macro-F1 differs by less than 0.1 points"),
+                                                ((-0.0006, -0.0006), "0.1 points of macro-F1 worse")])  # fmt: skip
 def test_what_would_be_shown_as_nothing_is_no_change_for_the_worse(values: tuple[float, ...], change: str) -> None:
     same = interval(np.array(values), (-1, 1))
     assert sentence(decide(same, same), "it") == "This data cannot tell whether it helped."

@@ -121,7 +121,7 @@ def test_the_verdict_is_a_short_sentence_above_both_mistakes_in_counts_and_what_
         "false alarms (good parts that were rejected): real only 0 of 2, real + synthetic 0 of 2."
     )
     assert summary.details[1].startswith(
-        "On the mean of 3 trainings an arm: less than 2 points of F1 (95% interval over"
+        "On the mean of 3 trainings an arm: less than 2 points of macro-F1 (95% interval over"
     )
     assert summary.details[2] == "Recipe of both arms: best, 224 px, pretrained layers frozen, 60 epochs."
     section = html.decode().partition('id="verdict">')[2].partition("</section>")[0]
