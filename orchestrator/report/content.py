@@ -51,11 +51,13 @@ from orchestrator.report.documents import (
     Metrics,
     NoveltyLimits,
     Probe,
+    Snapshot,
     ThresholdCurve,
     parsed,
     read_document,
 )
 from orchestrator.report.figures import reduced
+from orchestrator.report.learning import histories_of
 from orchestrator.report.lineage import Deciders
 from orchestrator.report.people import decided_lines
 from orchestrator.report.times import StepTime, times_of
@@ -119,6 +121,7 @@ class RunContent:
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
     limits: dict[str, NoveltyLimits]  # label -> from where on the novelty gate rejected, where it is known
+    learning: dict[str, list[Snapshot]]  # labels of a generator -> how it learned
     explanations: list[Explanation]
     heat: Heat  # where it lies; without models where nothing was explained
     times: list[StepTime]  # of the steps before the report
@@ -262,6 +265,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         curves=curves,
         probes=probes,
         limits=limits,
+        learning=histories_of(store, outputs[GENERATORS]) if GENERATORS in outputs else {},
         explanations=explanations,
         heat=heat,
         times=list(times_of(record)),

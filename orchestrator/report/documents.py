@@ -182,6 +182,22 @@ class JudgedCard(Written):
     probe: dict[str, Probe | None] = {}
 
 
+class Snapshot(Written):
+    """A generator at some point of its training; KID with its 95% interval is absent of too few held-out images."""
+
+    kimg: float
+    kid: float | None = None
+    kid_low: float | None = None
+    kid_high: float | None = None
+    coverage: float | None = None
+
+
+class GeneratorHistory(Written):
+    """model.json of a generator: how it learned."""
+
+    history: list[Snapshot] = []
+
+
 class Explanation(Written):
     """A line of explanations.jsonl: what one classifier looked at on one test image."""
 

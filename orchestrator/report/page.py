@@ -39,6 +39,7 @@ from orchestrator.report.documents import Rate
 from orchestrator.report.figures import curves, jpeg, threshold_chart
 from orchestrator.report.glossary import GLOSSARY
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as, without_use
+from orchestrator.report.learning import kid_chart, novelty_chart
 from orchestrator.report.lineage import REASONS
 from orchestrator.report.mistakes import counted_as, rates_of
 from orchestrator.report.panels import as_shown, read_panels
@@ -101,6 +102,7 @@ def build_report(store: ObjectStore, run: str) -> Report:
         threshold_chart(file_name("thresholds", str(number), label), label, curve, _threshold(content, label))
         for number, (label, curve) in enumerate(content.curves.items(), start=1)
     ]
+    generators = [one for one in (kid_chart(content.learning), novelty_chart(content.judged, content.limits)) if one]
     album = Album(store, content, _unfiltered(content))
     panels, groups = list(read_panels(store, content)), _groups(store, content)
     environment = Environment(
@@ -115,7 +117,13 @@ def build_report(store: ObjectStore, run: str) -> Report:
         "data_uri": data_uri,
     }
     template = environment.get_template("report.html")
-    words = {**_words(content), "curves": curves_, "threshold_charts": thresholds, "panels": panels}
+    words = {
+        **_words(content),
+        "curves": curves_,
+        "threshold_charts": thresholds,
+        "generator_charts": generators,
+        "panels": panels,
+    }
 
     def shown(detail: Detail) -> bytes:
         sheets, overruled = album.sheets(detail)
@@ -132,7 +140,7 @@ def build_report(store: ObjectStore, run: str) -> Report:
     html = next((page for detail in DETAILS[:-1] if len(page := shown(detail)) <= MAX_BYTES), None)
 
     def files() -> dict[str, bytes]:
-        return {**_files(content, [*curves_.values(), *thresholds]), **album.files()}
+        return {**_files(content, [*curves_.values(), *thresholds, *generators]), **album.files()}
 
     return Report(html or shown(DETAILS[-1]), _summary(content), files)
 
