@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -36,11 +37,11 @@ def kid_chart(histories: Mapping[str, Sequence[Snapshot]]) -> Chart | None:
     if not rows:
         return None
     figure, axis = _drawn("thousands of images shown (kimg)", "KID on held-out photographs")
-    for title in dict.fromkeys(row["generator"] for row in rows):
-        own = [row for row in rows if row["generator"] == title]
-        kimg, kid, low, high = ([row[name] for row in own] for name in ("kimg", "kid", "low", "high"))
-        line = axis.plot(kimg, kid, marker="o", markersize=3, label=str(title))[0]
-        if None not in low + high:
+    for title, history in histories.items():
+        kids = np.array([(x.kimg, x.kid, x.kid_low, x.kid_high) for x in history if x.kid is not None], dtype=float)
+        if len(kids):
+            kimg, kid, low, high = kids.T  # an absent end is nan, and has no band
+            line = axis.plot(kimg, kid, marker="o", markersize=3, label=title)[0]
             axis.fill_between(kimg, low, high, alpha=0.2, linewidth=0, color=line.get_color())
     axis.legend(frameon=False)
     return Chart("kid", "KID while the generators trained", figure, rows)
