@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from defectory.caution import caution_of
 from defectory.job_settings.choices import ExportFormat, SplitName
 from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
 from defectory.storage import ObjectStore
 from defectory.storage.taking import take_files
+from orchestrator.cli.doubted import against
 from orchestrator.cli.options import (
     AsJson,
     ClassifierModel,
@@ -74,8 +74,8 @@ def train(
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
-        if caution := _caution(store_, trained.card_uri):
-            services.warn(caution)
+        for text in against(json.loads(store_.get(store_.key(trained.card_uri)))):
+            services.warn(text)
     result = {
         "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
         "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
@@ -90,11 +90,6 @@ def train(
 def _skipped(images: list[tuple[str, str]]) -> str:
     """How many images could not be read, and the first of them."""
     return first_of([uri.rpartition("/")[2] for uri, _ in images])
-
-
-def _caution(store: ObjectStore, card_uri: str) -> str:
-    """What to know before its probabilities are believed; empty: they were fitted on enough images."""
-    return caution_of(json.loads(store.get(store.key(card_uri)))["calibration"]["validation"]["images"])
 
 
 def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:
@@ -145,8 +140,8 @@ def calibrate(
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-        if caution := _caution(store_, calibrated.card_uri):
-            services.warn(caution)
+        for text in against(json.loads(store_.get(store_.key(calibrated.card_uri)))):
+            services.warn(text)
     version = f"{calibrated.name}/{calibrated.version}"
     result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
     emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)

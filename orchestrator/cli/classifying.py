@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from defectory.caution import caution_of
-from defectory.errors import InvalidInput
+from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
+from defectory.models import read_model_card
+from defectory.storage import ObjectStore
+from orchestrator.cli.doubted import no_use_of
 from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
 from orchestrator.cli.output import emit, first_of, table
 
@@ -63,8 +66,10 @@ def classify(
         for image, c in answer.classifications.items()
     ]
     caution = caution_of(answer.calibrated_on) if answer.calibrated_on else ""
+    no_use = _no_use(opened(store), model, answer.version)
     result = {
         "model": model, "version": answer.version, "count": len(rows), "classifications": rows, "caution": caution,
+        "no_use": no_use,
         "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
         "left_out": given.left_out,
     }  # fmt: skip
@@ -74,11 +79,19 @@ def classify(
         sys.stderr.write(f"left out, no images by their names: {first_of(given.left_out)}\n")
     for image in (image for image in given.images if image in failed):
         sys.stderr.write(f"error: {image}: {failed[image]}\n")
-    if caution:
-        sys.stderr.write(f"note: {caution}\n")
+    for note in filter(None, [no_use, caution]):
+        sys.stderr.write(f"note: {note}\n")
     emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
+
+
+def _no_use(store: ObjectStore, model: str, version: str) -> str:
+    """Why its decisions are of no use, by its card; empty: they are, or the card lies elsewhere, where a server is."""
+    try:
+        return no_use_of(read_model_card(store, "classifier", model.partition("/")[0], version))
+    except (NotFound, InvalidInput):
+        return ""
 
 
 def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:

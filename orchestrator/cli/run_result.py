@@ -6,7 +6,7 @@ from defectory.storage.places import path_or_uri
 from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
 from orchestrator.pipeline import outputs as keys
-from orchestrator.pipeline.outputs import Model
+from orchestrator.pipeline.outputs import Ingested, Model, RunSummary
 from orchestrator.pipeline.progress import clock
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import PipelineSettings
@@ -58,27 +58,58 @@ def _model(model: Model) -> dict[str, str]:
 def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
     """The end of a run for a person."""
     metrics = {arm.shown: result.outputs[keys.evaluated(arm.name)].metrics for arm in settings.arms}
-    f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.3f}" for title, figures in metrics.items())
+    f1 = ", ".join(f"{title} {figures.get('f1', float('nan')):.1%}" for title, figures in metrics.items())
     reported = result.outputs[keys.REPORT]
     summary = reported.summary
     lines = ["", *(f"! {doubt}" for doubt in summary.doubts), summary.verdict, *summary.details]
-    lines.append(f"macro-F1 on the test split, mean over all trainings of an arm: {f1}")
+    lines.append(
+        "macro-F1 (precision and recall of every label in one figure) on the test split, mean over all trainings of an "
+        f"arm: {f1}"
+    )
     if skipped := result.outputs[keys.INGEST].skipped:
         lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
     lines += [f"time: {_times(result)}", f"report: {path_or_uri(reported.report_uri)}", "next:"]
-    return "\n".join([*lines, *(f"  {command}" for command in next_commands(result, settings, store))])
+    more = _more_photographs(result.outputs[keys.INGEST]) if _is_no_use(best_arm(result, settings), summary) else []
+    return "\n".join([*lines, *(f"  {step}" for step in [*more, *next_commands(result, settings, store)])])
+
+
+def best_arm(result: RunResult, settings: PipelineSettings) -> str:
+    """The arm to go on with: the first, until another has helped; one that chance may have put ahead is none."""
+    differences = result.outputs[keys.REPORT].summary.differences
+    helped = [name for name, difference in differences.items() if difference.outcome == "helped"]
+    return max(helped, key=lambda name: differences[name].f1.mean, default=settings.arms[0].name)
+
+
+def _is_no_use(arm: str, summary: RunSummary) -> bool:
+    """Whether an arm is no better than one answer to everything."""
+    return summary.trivial is not None and arm in summary.trivial.no_better
+
+
+def _more_photographs(ingested: Ingested) -> list[str]:
+    """Of which label there are too few to learn from, in words; empty where nobody counted."""
+    counts = ingested.counts.get("train", {})
+    if not counts:
+        return []
+    fewest = min(counts, key=lambda label: counts[label])
+    others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != fewest)
+    return [
+        f"more photographs, of {fewest} first: {counts[fewest]} train a classifier ({others}); put them into the same "
+        "folder, and start the same run again"
+    ]
 
 
 def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> list[str]:
-    """What a person does next: look at the synthetic images, have a photograph classified, and see why."""
-    # An arm that chance alone may have put ahead is nothing to go on with: the first arm is, until another has helped.
-    differences = result.outputs[keys.REPORT].summary.differences
-    helped = [name for name, difference in differences.items() if difference.outcome == "helped"]
-    best = max(helped, key=lambda name: differences[name].f1.mean, default=settings.arms[0].name)
+    """What a person does next: look at the synthetic images, have a photograph classified, and see why.
+
+    A classifier that is no better than one answer to everything is none to classify by: its report says more.
+    """
+    best = best_arm(result, settings)
     model = result.outputs[keys.trained(best)].name
     where = f" --store {shlex.quote(store)}" if store else ""
     called = program()
     looked_at = [f"{called} review {result.run}{where}"] if keys.REVIEW in result.outputs else []
+    if _is_no_use(best, result.outputs[keys.REPORT].summary):
+        return [f"{called} open {result.run}{where}", *looked_at]
     return [
         *looked_at,
         f"{called} classifier classify {model} part.png{where}",

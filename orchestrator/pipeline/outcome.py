@@ -37,6 +37,8 @@ def in_words(output: BaseModel) -> str:
             return ", ".join(seen)
         case Filtered():
             return ", ".join(f"{label} {of.accepted} accepted ({of.quota} wanted)" for label, of in output.root.items())
+        case Reviewed() if not output.reviewers:
+            return "nobody has, so what the filter accepted goes on"
         case Reviewed():
             return ", ".join(f"{one.name} decided about {one.decided} images" for one in output.reviewers)
         case Explained():

@@ -290,6 +290,16 @@ class DifferenceSummary(Output):
     p_value: float | None
 
 
+class TrivialSummary(Output):
+    """One answer to everything, such as passing every part, and the arms that are no better."""
+
+    answer: str  # in words
+    right: int
+    of: int  # test images
+    f1: float  # macro
+    no_better: list[str]  # names of arms
+
+
 class RunSummary(Output):
     """A run in figures."""
 
@@ -298,6 +308,7 @@ class RunSummary(Output):
     details: list[str] = []  # sentences below it: both mistakes in counts, what the verdict rests on, recipes
     arms: dict[str, ArmSummary]
     differences: dict[str, DifferenceSummary]  # of every arm but the first
+    trivial: TrivialSummary | None = None  # absent where the test says nothing of it
     test_images: int
     test_groups: int
     synthetic: dict[str, dict[str, int]]  # label -> made, accepted, and rejected images by reason

@@ -12,7 +12,7 @@ from defectory.storage.store import ObjectStore
 from orchestrator.proof import pictures
 from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.spec import ExperimentSpec
-from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits
+from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits, one_answer_costs
 from orchestrator.report.charts import Chart, csv_of
 from orchestrator.report.page import flatten
 
@@ -95,6 +95,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         cost=COST,
         scores=[name for name in next(iter(proof.scores.values())) if not name.startswith(CAUGHT)],
         kinds=_kinds(proof),
+        trivial=one_answer_costs(protocol.spec.costs),
         settings=list(flatten(protocol.spec.model_dump(mode="json"))),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

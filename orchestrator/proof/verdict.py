@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from orchestrator.proof.judgement import Difference, Interval, Proof
 from orchestrator.proof.openings import Opening
+from orchestrator.proof.scores import PER_PARTS
 from orchestrator.proof.significance import smallest_p
-from orchestrator.proof.spec import FEW_DEFECTS, ExperimentSpec, Primary
+from orchestrator.proof.spec import FEW_DEFECTS, CostSettings, ExperimentSpec, Primary
 from orchestrator.proof.trials import Trial
 
 COST = "cost of 1,000 parts"
@@ -50,6 +51,7 @@ def sentences(proof: Proof, protocol: Protocol) -> list[str]:
     return [
         *_of_the_trial(protocol),
         *_of_the_instrument(proof, protocol),
+        *_of_one_answer(proof, protocol.spec.costs),
         *(_of_arm(name, proof, protocol) for name in proof.differences),
     ]
 
@@ -97,6 +99,27 @@ def _of_the_instrument(proof: Proof, protocol: Protocol) -> list[str]:
     if proof.can_tell:
         return [f"The test can tell: {moved}."]
     return [f"This test cannot tell, whatever the arms below show: {moved}, which chance alone can explain."]
+
+
+def one_answer_costs(costs: CostSettings) -> dict[str, float]:
+    """Passing or rejecting every part -> its cost of 1,000 parts: what an arm has to stay below to be of use."""
+    return {
+        "passing every part": PER_PARTS * costs.defect_share * costs.escape,
+        "rejecting every part": PER_PARTS * (1 - costs.defect_share) * costs.overkill,
+    }
+
+
+def _of_one_answer(proof: Proof, costs: CostSettings) -> list[str]:
+    """Said where no arm is of use."""
+    name, least = min(one_answer_costs(costs).items(), key=lambda item: item[1])
+    arm = min(proof.scores, key=lambda one: proof.scores[one][COST].value)
+    cheapest = proof.scores[arm][COST].value
+    if cheapest < least:
+        return []
+    return [
+        f"No arm costs less than {name}, which costs {least:,.1f} for 1,000 parts: the cheapest, {arm}, costs "
+        f"{cheapest:,.1f}. None of them is of use where a mistake costs so much."
+    ]
 
 
 def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:

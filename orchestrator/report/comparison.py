@@ -7,6 +7,7 @@ independent). A difference counts when neither explains it.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -20,6 +21,7 @@ METRICS = ("f1", "accuracy", "precision", "recall", "loss")
 RESAMPLES = 2000
 MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
 SHOWN = 0.001  # of F1: the least that a verdict shows
+Chance = Literal["over_cycles", "by_group"]  # a difference's field: of a training's random start, of the parts tested
 ADDED = {  # what an arm has that one on real images has not
     "balanced": "drawing every label equally often",
     "augmented": "augmentation",
@@ -38,6 +40,7 @@ class Difference:
     over_cycles: Estimate  # of macro-F1, paired by seed
     p_value: float | None  # paired t-test over cycles
     by_group: Estimate  # of macro-F1, bootstrap over groups
+    decided_by: tuple["Chance", ...]  # fields above; empty: neither, for too few images or trainings
     outcome: Outcome
     verdict: str  # a short sentence
     evidence: str  # what it rests on, in a sentence; empty where there was nothing to look at
@@ -99,11 +102,17 @@ def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int, s
     differences = _over_cycles(arm, "f1")[:paired] - _over_cycles(first, "f1")[:paired]
     over_cycles, by_group = interval(differences, DIFFERENCE), group_bootstrap(first, arm)
     outcome = decide(over_cycles, by_group)
+    decided_by = decisive(outcome, over_cycles, by_group)
     if short and outcome != "hurt":
-        outcome, verdict, rests_on = "cannot tell", _of_a_short_arm(subject), ""
+        unsure = outcome == "cannot tell"
+        decided_by = decided_by if unsure else ()
+        fell = unsure and by_group.mean < 0  # why it is not said to have done harm
+        rests_on = evidence(outcome, over_cycles, by_group, groups, paired) if fell else ""
+        outcome, verdict = "cannot tell", _of_a_short_arm(subject)
     else:
         verdict, rests_on = sentence(outcome, subject), evidence(outcome, over_cycles, by_group, groups, paired)
-    return Difference(paired, over_cycles, paired_p_value(differences), by_group, outcome, verdict, rests_on)
+    p_value = paired_p_value(differences)
+    return Difference(paired, over_cycles, p_value, by_group, decided_by, outcome, verdict, rests_on)
 
 
 def _of_a_short_arm(subject: str) -> str:
@@ -188,6 +197,16 @@ def decide(over_cycles: Estimate, by_group: Estimate) -> Outcome:
     return "cannot tell"
 
 
+def decisive(outcome: Outcome, over_cycles: Estimate, by_group: Estimate) -> tuple[Chance, ...]:
+    """Which intervals the outcome rests on: all; where nobody can tell, those that are not clear by themselves."""
+    if over_cycles.low is None or by_group.low is None:
+        return ()
+    both: dict[Chance, Estimate] = {"over_cycles": over_cycles, "by_group": by_group}
+    if outcome != "cannot tell":
+        return tuple(both)
+    return tuple(chance for chance, x in both.items() if decide(x, x) == outcome) or tuple(both)
+
+
 def sentence(outcome: Outcome, subject: str) -> str:
     """The verdict for a person, short.
 
@@ -205,26 +224,25 @@ def sentence(outcome: Outcome, subject: str) -> str:
 
 def evidence(outcome: Outcome, over_cycles: Estimate, by_group: Estimate, groups: int, cycles: int) -> str:
     """What the verdict rests on: the difference of the means over all trainings, and the intervals that decide it."""
-    named = {
-        f"over {groups} independent test parts": by_group,
-        f"over {cycles} training cycles, on {groups} independent test parts": over_cycles,
+    named: dict[Chance, tuple[str, Estimate]] = {
+        "by_group": (f"over {groups} independent test parts", by_group),
+        "over_cycles": (f"over {cycles} training cycles, on {groups} independent test parts", over_cycles),
     }
-    change = f"{abs(by_group.mean) * 100:.1f} points of F1 {'better' if by_group.mean > 0 else 'worse'}"
+    change = f"{abs(by_group.mean) * 100:.1f} points of macro-F1 {'better' if by_group.mean > 0 else 'worse'}"
     if abs(by_group.mean) < SHOWN / 2:
-        change = f"F1 differs by less than {SHOWN * 100:.1f} points"
+        change = f"macro-F1 differs by less than {SHOWN * 100:.1f} points"
     if cycles < FEWEST_CYCLES:
         few = "was one training cycle" if cycles == 1 else f"were {cycles} training cycles"
         by_cycle = ", ".join(map(_points, over_cycles.singles))
         change = change[0].upper() + change[1:]
         return f"{change}, but there {few} only, and chance shows in {FEWEST_CYCLES} at least (by cycle: {by_cycle})."
-    spans = {where: x for where, x in named.items() if x.low is not None and x.high is not None}
-    if outcome == "cannot tell":  # an interval that is clear by itself is not why
-        spans = {where: x for where, x in spans.items() if decide(x, x) == "cannot tell"} or spans
-    span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans.items())
+    deciding = decisive(outcome, over_cycles, by_group)
+    spans = [(where, x) for chance, (where, x) in named.items() if chance in deciding]
+    span = "; ".join(f"{where}: {_points(x.low)} to {_points(x.high)}" for where, x in spans)
     said = {
         "helped": change,
         "hurt": change,
-        "no difference": f"less than {MATTERS * 100:.0f} points of F1",
+        "no difference": f"less than {MATTERS * 100:.0f} points of macro-F1",
         "cannot tell": f"{change}, but chance alone can explain the difference",
     }[outcome]
     return f"On the mean of {cycles} trainings an arm: {said} (95% interval {span})."

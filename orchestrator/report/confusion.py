@@ -38,23 +38,6 @@ class EscapeRow:
     arms: list[Rate]
 
 
-@dataclass(frozen=True)
-class Served:
-    """What an arm's main cycle gets right: shares of all test images, and the mean F1 of its labels."""
-
-    accuracy: float
-    f1: float
-
-
-def served(decisions: Decisions) -> Served:
-    """The figures of the cycle that is served, at its operating point; those of the other cycles have no part in it."""
-    confusion = decisions.confusion
-    right = [row[place] for place, row in enumerate(confusion)]
-    involved = [sum(row) + sum(of_truth[place] for of_truth in confusion) for place, row in enumerate(confusion)]
-    f1 = [2 * hits / both for hits, both in zip(right, involved, strict=True) if both]
-    return Served(sum(right) / sum(map(sum, confusion)), sum(f1) / len(f1))
-
-
 def label_rows(decisions: Mapping[str, Decisions]) -> Iterator[LabelRow]:
     """A row a label that all arms know.
 

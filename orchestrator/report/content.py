@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -48,15 +49,19 @@ from orchestrator.report.documents import (
     Heat,
     JudgedCard,
     Metrics,
+    NoveltyLimits,
     Probe,
+    Snapshot,
     ThresholdCurve,
     parsed,
     read_document,
 )
 from orchestrator.report.figures import reduced
+from orchestrator.report.learning import histories_of
 from orchestrator.report.lineage import Deciders
 from orchestrator.report.people import decided_lines
 from orchestrator.report.times import StepTime, times_of
+from orchestrator.report.trivial import Trivial, trivial_answer
 from orchestrator.report.verdict import Verdict
 
 Some = TypeVar("Some")
@@ -115,6 +120,8 @@ class RunContent:
     decided: dict[str, ManifestLine]  # sha256 -> a synthetic image as people left it
     curves: dict[str, ThresholdCurve]  # label -> over all its rounds
     probes: dict[str, Probe]  # label -> whether its synthetic images can be told from real ones, where it is known
+    limits: dict[str, NoveltyLimits]  # label -> from where on the novelty gate rejected, where it is known
+    learning: dict[str, list[Snapshot]]  # labels of a generator -> how it learned
     explanations: list[Explanation]
     heat: Heat  # where it lies; without models where nothing was explained
     times: list[StepTime]  # of the steps before the report
@@ -137,7 +144,8 @@ class RunContent:
     @property
     def deciders(self) -> Deciders:
         """Who decided about synthetic images."""
-        return Deciders(self.outputs[JUDGE].full_name if JUDGE in self.outputs else "", self.decided)
+        judge = self.outputs[JUDGE].full_name if JUDGE in self.outputs else ""
+        return Deciders(judge, self.decided, self.limits, {x.file.sha256: x.label for x in self.real})
 
     @property
     def asks_people(self) -> bool:
@@ -170,13 +178,20 @@ class RunContent:
         texts = dict.fromkeys([*(text for texts in self.warned.values() for text in texts), *cautions])
         return [text for text in texts if text not in self.doubts]
 
+    @cached_property
+    def trivial(self) -> Trivial | None:
+        """All arms beside one answer to everything; None where that says nothing."""
+        return trivial_answer({arm.title: arm.evaluation for arm in self.arms})
+
     @property
     def verdict(self) -> Verdict:
         """What the run says at a glance."""
+        trivial = self.trivial
         return Verdict(
             doubts=[f"{text[0].upper()}{text[1:]}." for text in self.doubts],
-            sentence=self.comparison.verdict,
+            sentence=" ".join(filter(None, [trivial.sentence if trivial else "", self.comparison.verdict])),
             counted=mistakes.sentence({arm.title: arm.evaluation for arm in self.arms}),
+            trivial=trivial.figures if trivial else "",
             evidence=self.comparison.evidence,
             recipe=recipe.sentence(self.recipes),
         )
@@ -208,7 +223,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     pipeline = record.pipeline()
     outputs, warned = _steps(record, pipeline.arms)
     arms = [_arm(store, outputs, arm) for arm in pipeline.arms]
-    judged, curves, probes = {}, {}, {}
+    judged, curves, probes, limits = {}, {}, {}, {}
     if FILTER in outputs:
         for label, filtered in outputs[FILTER].root.items():
             judged[label] = [
@@ -219,8 +234,12 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
             if filtered.rounds:
                 first = read_document(store, filtered.rounds[0].curve_uri, ThresholdCurve)
                 curves[label] = whole_curve(first, judged[label])
-            if (probe := _probe(store, filtered.rounds, label)) is not None:
+            cards = [_judged_card(store, one) for one in filtered.rounds]
+            if (probe := _probe(cards, label)) is not None:
                 probes[label] = probe
+            gated = pipeline.section("filter").get("novelty_gate") is not False
+            if gated and cards and cards[-1].limits is not None:  # read off the photographs: every round's are the same
+                limits[label] = cards[-1].limits
     reviewed = outputs[REVIEW] if REVIEW in outputs else Reviewed()
     explanations, heat = [], Heat()
     if EXPLAIN in outputs:
@@ -245,6 +264,8 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
         decided=decided_lines(store, outputs[FILTER], reviewed) if reviewed.documents else {},
         curves=curves,
         probes=probes,
+        limits=limits,
+        learning=histories_of(store, outputs[GENERATORS]) if GENERATORS in outputs else {},
         explanations=explanations,
         heat=heat,
         times=list(times_of(record)),
@@ -317,9 +338,12 @@ def _arm(store: ObjectStore, outputs: Outputs, arm: ArmSettings) -> ArmContent:
     )
 
 
-def _probe(store: ObjectStore, rounds: Sequence[Round], label: str) -> Probe | None:
+def _judged_card(store: ObjectStore, one: Round) -> JudgedCard:
+    return read_document(store, f"{one.manifest_uri.rpartition('/')[0]}/dataset.json", JudgedCard)
+
+
+def _probe(cards: Sequence[JudgedCard], label: str) -> Probe | None:
     """Of the round with the most accepted images: one generator made those of all rounds, and only the seeds differ."""
-    cards = [read_document(store, f"{one.manifest_uri.rpartition('/')[0]}/dataset.json", JudgedCard) for one in rounds]
     probes = [probe for card in cards if (probe := card.probe.get(label)) is not None]
     return max(probes, key=lambda probe: probe.synthetic, default=None)
 

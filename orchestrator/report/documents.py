@@ -127,6 +127,7 @@ class Rates(Written):
 class OperatingPoint(Written):
     """Where the main cycle draws the line; its errors are absent where the split lacks good or defective images."""
 
+    good: str = ""  # label of good parts
     measured: Rates | None = None
 
 
@@ -166,10 +167,35 @@ class Probe(Written):
     synthetic: int
 
 
+class NoveltyLimits(Written):
+    """From where on the novelty gate rejects: what is so like a photograph, or so far from all of its label."""
+
+    copy_correlation: float
+    copy_feature_distance: float  # cosine; 0: features say nothing
+    outlier_feature_distance: dict[str, float | None]  # label -> cosine; None: nobody knows
+
+
 class JudgedCard(Written):
     """dataset.json of judged images: label -> probe, None of too few images; earlier versions made none."""
 
+    limits: NoveltyLimits | None = None
     probe: dict[str, Probe | None] = {}
+
+
+class Snapshot(Written):
+    """A generator at some point of its training; KID with its 95% interval is absent of too few held-out images."""
+
+    kimg: float
+    kid: float | None = None
+    kid_low: float | None = None
+    kid_high: float | None = None
+    coverage: float | None = None
+
+
+class GeneratorHistory(Written):
+    """model.json of a generator: how it learned."""
+
+    history: list[Snapshot] = []
 
 
 class Explanation(Written):

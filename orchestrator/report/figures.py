@@ -15,7 +15,7 @@ from defectory.statistics import Bounds, bounds_of, mean_interval
 from orchestrator.report.charts import Chart, Row
 from orchestrator.report.documents import Metrics, ThresholdCurve
 
-METRIC_NAMES = {"loss": "loss (focal)", "accuracy": "accuracy", "f1": "F1 (macro)"}
+METRIC_NAMES = {"loss": "loss", "accuracy": "accuracy", "f1": "macro-F1"}
 TILE_PX = 96
 GAP_PX = 4
 

@@ -1,6 +1,6 @@
 """Where the heat lies, as the report tells it: all arms side by side, and a plain sentence on each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -103,4 +103,21 @@ def sanity_sentence(heat: Heat, titles: Mapping[str, str]) -> str:
             f"Do not trust the heatmaps of {', '.join(failed)}: they hardly change when the network knows nothing, so "
             f"they show edges, not reasons. {tested}"
         )
-    return f"The heatmaps come from what was learned: a network that knows nothing gives others. {tested}"
+    return (
+        "The heatmaps follow the networks' weights: a network that knows nothing gives others. That does not say that "
+        f"a classifier is good, nor that it looks at the right place. {tested}"
+    )
+
+
+def without_use(no_better: Sequence[str], answer: str) -> str:
+    """What is said before the heatmaps of classifiers that are no better than one answer to everything.
+
+    Args:
+        no_better: their titles. answer: in words, see `Trivial`.
+    """
+    if not no_better:
+        return ""
+    whose = " and ".join(f"“{title}”" for title in no_better)
+    return (
+        f"{whose} decided no better than {answer}: these heatmaps show what drove such answers, not where a defect is."
+    )

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from defectory.datasets.manifest_line import ManifestLine
 from orchestrator.defects.setting import EMPTY, NO_PLACE
 from orchestrator.report.charts import Row
+from orchestrator.report.documents import NoveltyLimits
 
 REASONS = {
     "confidence": "the judge was not sure that it shows what it should",
@@ -23,14 +24,18 @@ SHORT = 12  # hexadecimal digits by which a picture is named to people
 
 @dataclass(frozen=True)
 class Deciders:
-    """Who decided about synthetic images.
+    """Who and what decided about synthetic images.
 
     Attributes:
         judge: "name/version"; empty where none was trained. people: sha256 -> the image's line as people left it.
+        limits: label -> from where on the novelty gate rejected; without labels that nobody knows it of.
+        labels: sha256 -> a photograph's label.
     """
 
     judge: str
     people: Mapping[str, ManifestLine]
+    limits: Mapping[str, NoveltyLimits] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def facts_of(line: ManifestLine, deciders: Deciders) -> Iterator[tuple[str, str]]:
@@ -44,12 +49,18 @@ def facts_of(line: ManifestLine, deciders: Deciders) -> Iterator[tuple[str, str]
     yield "sha256", line.file.sha256
 
 
-def relatives_of(line: ManifestLine) -> Iterator[tuple[str, str]]:
-    """(what, sha256) of the images that its line names."""
+def relatives_of(line: ManifestLine, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(what, sha256) of the images that its line names.
+
+    Args:
+        labels: sha256 -> a photograph's label.
+    """
     for parent in line.origin.parents:
         yield "made from", parent
     if line.judgement.nearest_real:
-        yield "nearest photograph that was trained on", line.judgement.nearest_real
+        label = labels.get(line.judgement.nearest_real, "")
+        of_it = f", which shows {label}" if label else ""
+        yield f"most alike in pixels of all photographs trained on{of_it}", line.judgement.nearest_real
     if line.judgement.duplicate_of:
         yield "shows the same as", line.judgement.duplicate_of
 
@@ -112,13 +123,31 @@ def _origin(line: ManifestLine) -> Iterator[tuple[str, str]]:
             yield "edited by hand", by
 
 
+def _likeness(line: ManifestLine, deciders: Deciders) -> Iterator[tuple[str, str]]:
+    """How near it comes to the photographs, in pixels and in features, and what would be too near or too far."""
+    judged, limits = line.judgement, deciders.limits.get(line.label)
+    counts = line.origin.edit is None  # a defect set into a photograph is like that photograph because it is to be
+    if judged.nearest_real_distance is not None:
+        said = f"correlation {1 - judged.nearest_real_distance:.2f}"
+        if limits and counts:
+            said += f"; from {limits.copy_correlation:.2f} on it counts as a copy"
+        yield "likeness in pixels to the photograph most alike, of any label", said
+    if judged.feature_distance is not None:
+        said = f"{judged.feature_distance:.4f} (0 the same, 2 opposite)"
+        if limits and counts and limits.copy_feature_distance:
+            said += f"; below {limits.copy_feature_distance:.4f} to one of any label it counts as a copy"
+        far = limits.outlier_feature_distance.get(line.label) if limits else None
+        if far is not None:
+            said += f"; beyond {far:.4f} as an outlier"
+        yield f"distance in the judge's features to the nearest photograph of {line.label}", said
+
+
 def _judgement(line: ManifestLine, deciders: Deciders) -> Iterator[tuple[str, str]]:
     judged = line.judgement
     if judged.scores:
         scores = ", ".join(f"{label} {p:.1%}" for label, p in sorted(judged.scores.items(), key=lambda x: -x[1]))
         yield f"judge {deciders.judge}".strip(), scores
-    if judged.feature_distance is not None:
-        yield "distance to the nearest photograph", f"{judged.feature_distance:.3f} (0 the same features, 2 opposite)"
+    yield from _likeness(line, deciders)
     if judged.verdict:
         why = "; ".join(REASONS.get(reason, reason) for reason in judged.reasons)
         yield "filter", f"{judged.verdict}: {why}" if why else judged.verdict

@@ -21,7 +21,8 @@ def counted_as(evaluations: Mapping[str, Evaluation]) -> str:
 def sentence(evaluations: Mapping[str, Evaluation]) -> str:
     """Both errors of every arm in counts, of how many; empty where no label is that of good parts.
 
-    E.g. "Of each arm's training that is served: defective parts that passed: real only 4 of 4, …; good parts …"
+    E.g. "Of each arm's training that is served: missed defects (defective parts that went through as good): real only
+    4 of 4, …; false alarms (good parts that were rejected): …"
     """
     rates = rates_of(evaluations)
     if not rates:
@@ -32,6 +33,7 @@ def sentence(evaluations: Mapping[str, Evaluation]) -> str:
         return ", ".join(f"{title} {rate(both).count} of {rate(both).of}" for title, both in rates.items())
 
     return (
-        f"Of each arm's training that is served: defective {counted} that passed: {each(lambda both: both.escape)}; "
-        f"good {counted} that were rejected: {each(lambda both: both.overkill)}."
+        f"Of each arm's training that is served: missed defects (defective {counted} that went through as good): "
+        f"{each(lambda both: both.escape)}; "
+        f"false alarms (good {counted} that were rejected): {each(lambda both: both.overkill)}."
     )

@@ -15,20 +15,31 @@ from defectory.datasets.layouts.summary import in_words, warnings
 from defectory.errors import NotFound
 from defectory.statistics import FEWEST_CYCLES
 from defectory.storage.store import ObjectStore
+from defectory.trivial import scored
 from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
-from orchestrator.pipeline.outputs import FILTER, ArmSummary, DifferenceSummary, Estimate, RunSummary
+from orchestrator.pipeline.outputs import (
+    FILTER,
+    REVIEW,
+    ArmSummary,
+    DifferenceSummary,
+    Estimate,
+    RunSummary,
+    TrivialSummary,
+)  # fmt: skip
 from orchestrator.pipeline.report_keys import files_folder
-from orchestrator.report.calibration import calibration_rows
+from orchestrator.report.calibration import calibration_rows, calibration_sentences
 from orchestrator.report.charts import Chart, csv_of, data_uri, file_name
-from orchestrator.report.comparison import METRICS, Comparison
-from orchestrator.report.confusion import escape_rows, label_rows, served
+from orchestrator.report.comparison import METRICS, Chance
+from orchestrator.report.confusion import escape_rows, label_rows
 from orchestrator.report.content import ArmContent, RunContent, read_run
 from orchestrator.report.detail import DETAILS, FULL, JPEG, MAX_BYTES, Detail
 from orchestrator.report.documents import Rate
 from orchestrator.report.figures import curves, jpeg, threshold_chart
-from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as
+from orchestrator.report.glossary import GLOSSARY
+from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as, without_use
+from orchestrator.report.learning import kid_chart, novelty_chart
 from orchestrator.report.lineage import REASONS
 from orchestrator.report.mistakes import counted_as, rates_of
 from orchestrator.report.panels import as_shown, read_panels
@@ -42,6 +53,11 @@ from orchestrator.report.times import COLUMNS
 PAPER = {
     "paper, real only": {"f1": "81.59%", "accuracy": "81.88%"},
     "paper, real + synthetic": {"f1": "94.99%", "accuracy": "95.05%"},
+}
+METRIC_NAMES = {"f1": "macro-F1", **{metric: metric for metric in METRICS if metric != "f1"}}
+CHANCES: Mapping[Chance, str] = {  # a field of a difference -> what its interval is about
+    "over_cycles": "by the chance of a training's random start",
+    "by_group": "by the chance of the parts that were tested",
 }
 GROUPS_PX = 2000  # longest side of the sheet of parts where a page has to be smaller
 SKIPPED = 200  # files that a page names; all stand in a file beside it
@@ -86,15 +102,28 @@ def build_report(store: ObjectStore, run: str) -> Report:
         threshold_chart(file_name("thresholds", str(number), label), label, curve, _threshold(content, label))
         for number, (label, curve) in enumerate(content.curves.items(), start=1)
     ]
+    generators = [one for one in (kid_chart(content.learning), novelty_chart(content.judged, content.limits)) if one]
     album = Album(store, content, _unfiltered(content))
     panels, groups = list(read_panels(store, content)), _groups(store, content)
     environment = Environment(
         loader=PackageLoader("orchestrator.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "estimate": estimate, "rate": in_counts, "data_uri": data_uri}
+    environment.filters |= {
+        "percent": percent,
+        "estimate": estimate,
+        "points": points,
+        "rate": in_counts,
+        "data_uri": data_uri,
+    }
     template = environment.get_template("report.html")
-    words = {**_words(content), "curves": curves_, "threshold_charts": thresholds, "panels": panels}
+    words = {
+        **_words(content),
+        "curves": curves_,
+        "threshold_charts": thresholds,
+        "generator_charts": generators,
+        "panels": panels,
+    }
 
     def shown(detail: Detail) -> bytes:
         sheets, overruled = album.sheets(detail)
@@ -111,14 +140,14 @@ def build_report(store: ObjectStore, run: str) -> Report:
     html = next((page for detail in DETAILS[:-1] if len(page := shown(detail)) <= MAX_BYTES), None)
 
     def files() -> dict[str, bytes]:
-        return {**_files(content, [*curves_.values(), *thresholds]), **album.files()}
+        return {**_files(content, [*curves_.values(), *thresholds, *generators]), **album.files()}
 
     return Report(html or shown(DETAILS[-1]), _summary(content), files)
 
 
 def _words(content: RunContent) -> dict[str, object]:
     """What the page tells in words and numbers: the template's variables that do not depend on the room for images."""
-    arms = content.pipeline.arms
+    arms, trivial = content.pipeline.arms, content.trivial
     decisions = {arm.title: arm.evaluation.decisions for arm in content.arms if arm.evaluation.decisions is not None}
     evaluations = {arm.title: arm.evaluation for arm in content.arms}
     sanity = sanity_sentence(content.heat, {arm.trained.full_name: arm.title for arm in content.arms})
@@ -133,16 +162,25 @@ def _words(content: RunContent) -> dict[str, object]:
         "evidence": content.verdict.evidence,
         "recipe": content.verdict.recipe,
         "counted": counted_as(evaluations),
-        "served": {title: served(of_arm) for title, of_arm in decisions.items() if len(decisions) == len(arms)},
+        "served": {title: scored(x.confusion) for title, x in decisions.items() if len(decisions) == len(arms)},
+        "trivial": trivial,
+        "against": content.verdict.trivial,
+        "glossary": GLOSSARY,
+        "chances": CHANCES,
+        "metric_names": METRIC_NAMES,
+        "same_steps": len({arm.steps for arm in content.arms}) == 1,
+        "references": _references(content),
+        "calibration_said": list(calibration_sentences(content.arms)),
+        "looked_without_use": without_use(trivial.no_better, trivial.name) if trivial else "",
         "comparison": content.comparison,
-        "outcome": _outcome(content.comparison),
+        "outcome": _outcome(content),
         "metrics": METRICS,
         "fewest_cycles": FEWEST_CYCLES,
         "rates": rates_of(evaluations),
         "deciding": list(decisions),
         "label_rows": list(label_rows(decisions)),
         "escape_rows": list(escape_rows(decisions)),
-        "paper": PAPER if _shows_cables(content) else {},
+        "paper": _shows_cables(content),
         "unfiltered": _unfiltered(content),
         "reasons": content.reasons(),
         "reason_texts": REASONS,
@@ -166,7 +204,7 @@ def _words(content: RunContent) -> dict[str, object]:
         "signed_rows": list(signed_rows(content)),
         "start": _start(content),
         "time_columns": COLUMNS,
-        "time_rows": [time.row() for time in content.times],
+        "time_rows": [time.row() for time in content.times if time.step != REVIEW.step or content.reviewed.reviewers],
         "versions": _versions(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
@@ -217,6 +255,7 @@ def _summary(content: RunContent) -> RunSummary:
             )
             for title, x in comparison.differences.items()
         },
+        trivial=_trivial(content, names),
         test_images=comparison.test_images,
         test_groups=comparison.test_groups,
         synthetic=content.reasons(),
@@ -224,9 +263,21 @@ def _summary(content: RunContent) -> RunSummary:
     )
 
 
-def _outcome(comparison: Comparison) -> str:
+def _trivial(content: RunContent, names: Mapping[str, str]) -> TrivialSummary | None:
+    """Args: names: arm's title -> its name."""
+    trivial = content.trivial
+    if trivial is None:
+        return None
+    own = trivial.score
+    no_better = [names[title] for title in trivial.no_better]
+    return TrivialSummary(answer=trivial.name, right=own.right, of=own.of, f1=own.f1, no_better=no_better)
+
+
+def _outcome(content: RunContent) -> str:
     """By what the verdict is coloured: what all arms did; where they differ, nobody can tell in a word."""
-    outcomes = {difference.outcome for difference in comparison.differences.values()}
+    if content.trivial and len(content.trivial.no_better) == len(content.arms):
+        return "cannot tell"  # no arm is worth a green edge
+    outcomes = {difference.outcome for difference in content.comparison.differences.values()}
     return outcomes.pop() if len(outcomes) == 1 else "no difference"
 
 
@@ -249,6 +300,13 @@ def estimate(value: Estimate, metric: str = "f1") -> str:
     return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
 
 
+def points(value: Estimate) -> str:
+    """A difference of shares with its interval, e.g. "-22.3 [-31.7, -12.4]"; of few cycles, each one's."""
+    if value.singles or value.low is None or value.high is None:
+        return ", ".join(f"{x * 100:+.1f}" for x in value.singles or (value.mean,))
+    return f"{value.mean * 100:+.1f} [{value.low * 100:+.1f}, {value.high * 100:+.1f}]"
+
+
 def in_counts(rate: Rate) -> str:
     """E.g. "1 of 2: 50.0% [1.3%, 98.7%]"."""
     return f"{rate.count} of {rate.of}: {percent(rate.count / rate.of)} [{percent(rate.low)}, {percent(rate.high)}]"
@@ -261,6 +319,21 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _references(content: RunContent) -> dict[str, dict[str, str]]:
+    """Columns beside the arms: title -> row -> figure, of the paper and of one answer to everything."""
+    references = dict(PAPER) if _shows_cables(content) else {}
+    trivial = content.trivial
+    if trivial is not None:
+        own = trivial.score
+        shares = {"f1": percent(own.f1), "accuracy": percent(own.accuracy), "recall": percent(own.recall)}
+        rates = rates_of({arm.title: arm.evaluation for arm in content.arms}).get(content.arms[0].title)
+        wrong = {"escape": rates.escape.of, "overkill": rates.overkill.of} if rates else {}
+        counts = {error: f"{trivial.mistakes(error, of)} of {of}" for error, of in wrong.items()}
+        served = {f"{figure}, served": shares[figure] for figure in ("f1", "accuracy")}
+        references[trivial.name] = {**shares, **served, **counts}
+    return references
 
 
 def _shows_cables(content: RunContent) -> bool:

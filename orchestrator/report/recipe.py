@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from orchestrator.report.documents import Recipe
 
-BASES = {"none": "frozen base", "top": "top of the base trained", "all": "whole base trained"}
+BASES = {"none": "pretrained layers frozen", "top": "upper pretrained layers trained", "all": "all layers trained"}
 
 
 def in_words(recipe: Recipe) -> str:
-    """E.g. "best, 224 px, frozen base, 60 epochs"; what is unusual is said as well."""
+    """E.g. "best, 224 px, pretrained layers frozen, 60 epochs"; what is unusual is said as well."""
     parts = [recipe.recipe, f"{recipe.input_px} px", BASES.get(recipe.trainable_base, recipe.trainable_base)]
     parts.append(f"{recipe.epochs} epoch{'s' if recipe.epochs != 1 else ''}")
     if recipe.width_multiplier != 1:

@@ -92,7 +92,10 @@ class Album:
                     id=f"{one.name}-{number}",
                     image=self._image(line.file.sha256, detail),
                     facts=list(facts_of(line, self._deciders)),
-                    relatives=[self._relative(what, other, detail, places) for what, other in relatives_of(line)],
+                    relatives=[
+                        self._relative(what, other, detail, places)
+                        for what, other in relatives_of(line, self._deciders.labels)
+                    ],
                 )
                 for number, (line, _) in enumerate(spread(one.pictures, detail.images))
             ]
@@ -139,7 +142,7 @@ def _with_relatives(
 ) -> dict[str, bytes]:
     """sha256 -> picture of every image that is shown, and of those that their lines name."""
     own = {line.file.sha256: (line, data) for one in shown for line, data in one.pictures}
-    named = {other for line, _ in own.values() for _, other in relatives_of(line)} - own.keys()
+    named = {other for line, _ in own.values() for _, other in relatives_of(line, {})} - own.keys()
     relatives = [read for sha256 in sorted(named & lines.keys()) for read in some_images(store, [lines[sha256]])]
     return {line.file.sha256: data for line, data in [*own.values(), *relatives]}
 
@@ -158,7 +161,7 @@ def _groups(content: RunContent, how: str) -> Iterator[Group]:
             lines = [x for x in arm.unfiltered if x.label == label]
             yield Group(label, f"synthetic, as made, in {arm.title}", lines)
         for reason, text in REASONS.items():
-            lines = [x for x in judged if x.judgement.reasons and x.judgement.reasons[0] == reason]
+            lines = [x for x in judged if reason in x.judgement.reasons]  # as the table counts them
             yield Group(label, f"rejected: {text}", lines)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.documents import Probe
 
+ALIKE = 0.7  # AUROC below which, whatever the parts drawn, a classifier hardly tells
 CLEAR = 0.9  # AUROC from whose being exceeded, whatever the parts drawn, a classifier hardly misses what is synthetic
 
 
@@ -51,4 +52,6 @@ def _meaning(probe: Probe) -> str:
         return "a classifier can learn what is synthetic in place of what is defective"
     if probe.low > 0.5:
         return "some give themselves away"
-    return "these features do not tell them apart"
+    if probe.high < ALIKE:
+        return "these features hardly tell them apart"
+    return f"{probe.real} real and {probe.synthetic} synthetic images are too few to tell"

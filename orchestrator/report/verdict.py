@@ -11,16 +11,18 @@ class Verdict:
         doubts: sentences that are said before anything else; none where nothing stands against it.
         sentence: short, one sentence an arm.
         counted: both mistakes of the classifiers that are served; empty where no label is that of good parts.
+        trivial: what one answer to everything gets right beside every arm; empty where every arm gets more right.
         evidence: intervals that decided it, of means over all trainings. recipe: how the classifiers were trained.
     """
 
     doubts: list[str]
     sentence: str
     counted: str
+    trivial: str
     evidence: list[str]
     recipe: str
 
     @property
     def details(self) -> list[str]:
         """What stands below the sentence, where there is no table of the counts."""
-        return [*filter(None, [self.counted]), *self.evidence, self.recipe]
+        return [*filter(None, [self.counted, self.trivial]), *self.evidence, self.recipe]

@@ -91,7 +91,7 @@ class CycleCard(_Part):
 class CalibrationError(_Part):
     """Expected calibration error (15 bins of equal width) with and without the temperature.
 
-    On validation it flatters: the temperature was fitted on the same images.
+    That on test is the one to believe: the temperature was fitted on the validation images.
     """
 
     ece_before: float = Field(ge=0, le=1)

@@ -27,7 +27,7 @@ def reliability_svg(validation: Answers, calibration: Calibration) -> bytes:
     images = f"{error.images} validation image{'s' * (error.images != 1)}"
     said = (
         f"bar: share of right answers; under it: images; line: its 95% interval; pale: fewer than {ENOUGH} images",
-        f"measured on the {images} that the temperature was fitted on: it flatters",
+        f"measured on the {images} that the temperature was fitted on: believe the test images' error",
     )
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '

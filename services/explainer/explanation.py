@@ -13,11 +13,11 @@ from services.classifier.architecture import Architecture
 from services.classifier.bundle import load
 from services.classifier.model import Network, build
 from services.explainer.background import ALARM, heat_on_background
-from services.explainer.boxes import Box, BoxRule, find_boxes
+from services.explainer.boxes import Box, BoxRule
 from services.explainer.cam import PREDICTED, Cam
 from services.explainer.overlay import onto_picture
 from services.explainer.picture import Picture, read_picture
-from services.explainer.unclear import why_unclear
+from services.explainer.unclear import boxes_or_why_none
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,7 @@ class Explainer:
         height, width = picture.shown.shape[:2]
         heatmap = onto_picture(heat, width, height, self.card.preprocessing.fit)
         share = heat_on_background(picture.shown, heatmap)
-        unclear = why_unclear(heat, share)
-        boxes = [] if unclear else find_boxes(heatmap, rule)
+        boxes, unclear = boxes_or_why_none(heat, heatmap, share, rule)
         return Explanation(
             predicted=self.labels[decided],
             probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),

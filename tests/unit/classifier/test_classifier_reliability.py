@@ -24,7 +24,10 @@ def test_every_bin_that_holds_images_has_its_bar() -> None:
     ]
     texts = [element.text for element in drawing.iter(f"{SVG}text")]
     assert texts[1:4] == ["1", "1", "2"], "under each bar stands of how many images it is"
-    assert texts[-1] == "measured on the 4 validation images that the temperature was fitted on: it flatters"
+    assert (
+        texts[-1]
+        == "measured on the 4 validation images that the temperature was fitted on: believe the test images' error"
+    )
 
 
 def test_a_bin_of_few_images_is_pale() -> None:

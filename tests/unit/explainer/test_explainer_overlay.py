@@ -17,7 +17,7 @@ from services.explainer.overlay import (
     overlay,
     without_heat,
 )
-from services.explainer.unclear import why_unclear
+from services.explainer.unclear import boxes_or_why_none, why_unclear
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -69,6 +69,26 @@ def test_heat_that_says_nothing_is_known_with_its_reason(heat: np.ndarray, backg
     said = why_unclear(heat, background)
     assert why in said
     assert bool(said) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("hot", "shown"),
+    [
+        ((slice(0, 20), slice(0, 20)), False), ((slice(1, 20), slice(0, 19)), False),  # 361 of 400 pixels
+        ((slice(2, 20), slice(0, 20)), False),  # 360: nine tenths
+        ((slice(2, 20), slice(1, 20)), True), ((slice(5, 9), slice(5, 9)), True),
+    ],
+)  # fmt: skip
+def test_a_box_that_is_nearly_the_whole_picture_says_nothing_and_is_none(hot: tuple[slice, slice], shown: bool) -> None:
+    heatmap = np.zeros((20, 20))
+    heatmap[hot] = 0.5
+    boxes, why = boxes_or_why_none(np.eye(7), heatmap, None)
+    assert bool(boxes) == shown == (why == "")
+    assert shown or why == "no heat shown: its box is nearly the whole picture"
+
+
+def test_of_heat_that_says_nothing_no_box_is_shown() -> None:
+    assert boxes_or_why_none(np.zeros((7, 7)), np.eye(20), None) == ([], "no heat: nothing spoke for the label")
 
 
 @pytest.mark.parametrize("width", [32, 900])

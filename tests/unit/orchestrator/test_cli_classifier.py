@@ -18,6 +18,7 @@ from defectory.api.explainer.v1 import explainer_pb2
 from defectory.errors import InvalidInput
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
+from orchestrator.cli.doubted import against
 from orchestrator.cli.main import app
 from orchestrator.cli.options import Session
 from orchestrator.pipeline.display import Display
@@ -114,6 +115,41 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of(
         "probabilities are fitted on 13 validation images, fewer than 30: even if all of them were right"
     )
     assert re.search(r"fitted_on +13 validation images", printed)
+
+
+def useless(images: int = 40) -> dict[str, object]:
+    """A card of a classifier with 7 of 13 test images right, where passing every part gives 9."""
+    error = {"ece_before": 0.1, "ece_after": 0.05, "images": images}
+    missed, false_alarms = {"count": 3, "of": 4}, {"count": 3, "of": 9}
+    point = {"good": "good", "test": {"escape": missed, "overkill": false_alarms}, "validation": None}
+    return {"operating_point": point, "calibration": {"temperature": 1.0, "validation": error}}
+
+
+NO_USE = "on its 13 test images this classifier is no better than passing every part: it gets 7 right"
+
+
+def test_what_is_no_better_than_passing_every_part_is_warned_of_before_its_probabilities() -> None:
+    first, second = against(useless(images=13))
+    assert first.startswith(NO_USE)
+    assert second.startswith("probabilities are fitted on 13 validation images")
+    assert against({"operating_point": None, "calibration": {"validation": {"images": 40}}}) == []
+
+
+@pytest.mark.parametrize(("version", "doubted"), [("7", True), ("8", False)])  # 8 lies in another store
+def test_answers_of_such_a_classifier_come_with_a_note(
+    version: str, doubted: bool, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("models/classifier/parts/7/model.json", json.dumps(useless()).encode())
+    answer = pb.ClassifyResponse(
+        classifications=[pb.Classification(label="good", decision="good", probabilities={"good": 0.9})],
+        model_version=version, calibrated_on=40,
+    )  # fmt: skip
+    recorded(monkeypatch, lambda _: answer, "classifying")
+    (tmp_path / "part.png").write_bytes(b"x")
+    arguments = ("classifier", "classify", "parts", str(tmp_path / "part.png"), "--server", "line4:50052")
+    assert json.loads(said(store, *arguments, "--json"))["no_use"].startswith(NO_USE) == doubted
+    done = CliRunner().invoke(app, [*arguments, "--store", store.url])
+    assert (f"note: {NO_USE}" in done.stderr) == doubted
 
 
 def test_every_setting_of_a_training_is_an_option(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from orchestrator.pipeline.display import Display
 from orchestrator.pipeline.outcome import in_words as outcome_in_words
-from orchestrator.pipeline.outputs import EvaluatedArm, Filtered, FilteredLabel, Ingested
+from orchestrator.pipeline.outputs import EvaluatedArm, Filtered, FilteredLabel, Ingested, Reviewed
 from orchestrator.pipeline.progress import Report, WatchedStep, in_a_word, in_short, in_words
 from tests.patience import PATIENT_S
 
@@ -246,3 +246,4 @@ def test_what_came_of_a_step_in_words() -> None:
     assert outcome_in_words(evaluated) == "accuracy 75.0%, macro-F1 50.0%"
     filtered = Filtered({"good": FilteredLabel(rounds=[], quota=40, accepted=38)})
     assert outcome_in_words(filtered) == "good 38 accepted (40 wanted)"
+    assert outcome_in_words(Reviewed()) == "nobody has, so what the filter accepted goes on"

@@ -8,6 +8,7 @@ from typer.main import get_command
 from orchestrator.cli.main import app
 from orchestrator.cli.run_result import in_words, next_commands
 from orchestrator.pipeline.outputs import (
+    REPORT,
     DifferenceSummary,
     Estimate,
     EvaluatedArm,
@@ -17,6 +18,7 @@ from orchestrator.pipeline.outputs import (
     Reported,
     RunSummary,
     TrainedArm,
+    TrivialSummary,
 )
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import resolve
@@ -67,7 +69,8 @@ def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_ty
     )
     assert lines == [
         "Both passed 4 of 4.",
-        "macro-F1 on the test split, mean over all trainings of an arm: real only 0.500, real + synthetic 0.750",
+        "macro-F1 (precision and recall of every label in one figure) on the test split, mean over all trainings of an "
+        "arm: real only 50.0%, real + synthetic 75.0%",
         "1 files were skipped; `defectory run … --json` and the report list them",
         "time: 1:02:42 in all: generators 1:01:40, baseline 1:02",
         "report: /store/runs/run/report.html",
@@ -102,3 +105,29 @@ def test_a_time_that_is_less_than_the_sum_of_the_steps_says_why() -> None:
     seconds = {"baseline": 62.0, "generators": 100.0}
     said = in_words(result(0.5, 0.75, ran=list(seconds), seconds=seconds, elapsed_s=101.0), SETTINGS, "")
     assert "time: 1:41 in all: generators 1:40, baseline 1:02 (some beside each other)" in said
+
+
+def of_no_use(*arms: str) -> RunResult:
+    """A run whose arms are no better than passing every part."""
+    trivial = TrivialSummary(answer="passing every part", right=9, of=13, f1=0.409, no_better=list(arms))
+    run = result(0.46, 0.28)
+    counted = INGESTED.model_copy(update={"counts": {"train": {"defect": 17, "good": 42}}})
+    summary = run.outputs[REPORT].summary.model_copy(update={"trivial": trivial})
+    report = REPORTED.model_copy(update={"summary": summary})
+    run.outputs.add("ingest", counted)
+    run.outputs.add("report", report)
+    return run
+
+
+def test_a_model_that_is_no_better_than_passing_everything_is_nothing_to_go_on_with() -> None:
+    said = in_words(of_no_use("baseline", "expanded"), SETTINGS, "")
+    after = said.partition("next:\n")[2].splitlines()
+    assert after == [
+        "  more photographs, of defect first: 17 train a classifier (good 42); put them into the same folder, and "
+        "start the same run again",
+        "  defectory open run",
+    ]
+
+
+def test_only_the_arm_that_would_be_gone_on_with_matters() -> None:
+    assert "classify run.baseline" in in_words(of_no_use("expanded"), SETTINGS, "")

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import f1_score
 
@@ -12,6 +14,7 @@ from orchestrator.report.comparison import (
     Difference,
     compare,
     decide,
+    decisive,
     evidence,
     group_bootstrap,
     interval,
@@ -134,7 +137,7 @@ OVER_CYCLES = "over 3 training cycles, on 12 independent test parts"
         (
             NARROW,
             NARROW,
-            f"2 points of F1 (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
+            f"2 points of macro-F1 (95% interval over 12 independent test parts: -1.0 to +1.0; {OVER_CYCLES}: -1.0 to",
         ),
     ],
 )
@@ -152,13 +155,13 @@ def test_the_verdict_of_few_cycles_has_their_values_and_no_interval(values: tupl
     over_cycles = interval(np.array(values), (-1, 1))
     said = evidence(decide(over_cycles, ABOVE), over_cycles, ABOVE, 12, len(values))
     by_cycle = ", ".join(f"{100 * value:+.1f}" for value in values)
-    assert f"15.8 points of F1 better, but there {why}" in said
+    assert f"15.8 points of macro-F1 better, but there {why}" in said
     assert f"(by cycle: {by_cycle})." in said
     assert "interval" not in said
 
 
-@pytest.mark.parametrize(("values", "change"), [((0.0, 0.0), "F1 differs by less than 0.1 points"),
-                                                ((-0.0006, -0.0006), "0.1 points of F1 worse")])  # fmt: skip
+@pytest.mark.parametrize(("values", "change"), [((0.0, 0.0), "Macro-F1 differs by less than 0.1 points"),
+                                                ((-0.0006, -0.0006), "0.1 points of macro-F1 worse")])  # fmt: skip
 def test_what_would_be_shown_as_nothing_is_no_change_for_the_worse(values: tuple[float, ...], change: str) -> None:
     same = interval(np.array(values), (-1, 1))
     assert sentence(decide(same, same), "it") == "This data cannot tell whether it helped."
@@ -235,3 +238,43 @@ def test_every_arm_is_compared_with_the_first_and_gets_a_sentence() -> None:
 )
 def test_what_is_judged_is_what_an_arm_adds_where_it_adds_one_thing(others: list[ArmSettings], subjects: dict) -> None:
     assert subjects_of((arm("a", "real"), *others)) == subjects
+
+
+BOUND = st.floats(-1, 1).map(lambda x: round(x, 3))
+
+
+@st.composite
+def estimates(draw) -> Estimate:  # type: ignore[no-untyped-def]
+    low, mean, high = sorted(draw(st.tuples(BOUND, BOUND, BOUND)))
+    return Estimate(mean, low, high)
+
+
+@given(estimates(), estimates())
+def test_the_row_that_decides_is_the_one_that_lets_nobody_tell(over_cycles: Estimate, by_group: Estimate) -> None:
+    outcome = decide(over_cycles, by_group)
+    marked = decisive(outcome, over_cycles, by_group)
+    assert marked, "with two intervals something decides"
+    if outcome != "cannot tell":
+        assert set(marked) == {"over_cycles", "by_group"}, "each could have prevented it"
+        return
+    rows = {"over_cycles": over_cycles, "by_group": by_group}
+    unmarked = [rows[name] for name in rows.keys() - set(marked)]
+    # An unmarked row is clear by itself: above 0, below 0, or within what matters nothing.
+    assert all(x.low > 0 or x.high < 0 or max(-x.low, x.high) < 0.02 for x in unmarked)
+    said = evidence(outcome, over_cycles, by_group, 12, 3)
+    assert ("over 12 independent test parts: " in said) == ("by_group" in marked)
+    assert ("over 3 training cycles" in said) == ("over_cycles" in marked)
+
+
+def test_without_intervals_no_row_decides() -> None:
+    few = Estimate(0.1, None, None, (0.1,))
+    assert decisive("cannot tell", few, ABOVE) == ()
+
+
+def test_of_an_arm_that_got_too_few_images_a_fall_is_told_with_the_interval_that_keeps_it_from_being_harm() -> None:
+    first, arm = evaluation(0.62, seed=1), evaluation(0.6, seed=2)
+    difference = compare({"real": first, "both": arm}, {"both": "the synthetic images"}, ["both"]).differences["both"]
+    assert difference.by_group.mean < 0
+    assert difference.outcome == "cannot tell"
+    assert "worse, but chance alone can explain the difference" in difference.evidence
+    assert "by_group" in difference.decided_by

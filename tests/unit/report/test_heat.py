@@ -88,7 +88,8 @@ def test_heatmaps_that_do_not_follow_the_weights_are_not_to_be_trusted() -> None
     titles = {"a/1": "real only", "b/1": "more"}
     said = sanity_sentence(Heat.model_validate({"models": [passed]}), titles)
     assert said.startswith(
-        "The heatmaps come from what was learned: a network that knows nothing gives others. Tested:"
+        "The heatmaps follow the networks' weights: a network that knows nothing gives others. That does not say that "
+        "a classifier is good, nor that it looks at the right place. Tested:"
     )
     assert said.endswith("(rank correlation: 1 the same, 0 nothing in common): real only 0.12.")
     assert "Do not trust the heatmaps of more:" in sanity_sentence(

@@ -18,6 +18,8 @@ from orchestrator.report import build_report, keep_report
 from orchestrator.report.content import read_run
 from tests.unit.report.finished_run import FOUR, card, finished_run, put
 
+BY_PARTS = "difference in macro-F1, points: by the chance of the parts that were tested"
+
 
 @pytest.fixture
 def run() -> MemoryStore:
@@ -48,7 +50,7 @@ def test_the_page_tells_the_whole_run(run: MemoryStore) -> None:
     for said in (
         summary.verdict,
         "Training on synthetic images moves the heat onto the defects (+20.0 points",
-        "The heatmaps come from what was learned",
+        "a network that knows nothing gives others. That does not say that a classifier is good",
         "heat on the background",
         "grad-cam++ of the last convolutional block",
         "30 test images with a mask",
@@ -115,18 +117,20 @@ def test_the_verdict_is_a_short_sentence_above_both_mistakes_in_counts_and_what_
     assert summary.verdict == "The synthetic images made no difference that matters."
     assert summary.details[0] == (
         "Of each arm's training that is served: "
-        "defective parts that passed: real only 1 of 2, real + synthetic 1 of 2; "
-        "good parts that were rejected: real only 0 of 2, real + synthetic 0 of 2."
+        "missed defects (defective parts that went through as good): real only 1 of 2, real + synthetic 1 of 2; "
+        "false alarms (good parts that were rejected): real only 0 of 2, real + synthetic 0 of 2."
     )
     assert summary.details[1].startswith(
-        "On the mean of 3 trainings an arm: less than 2 points of F1 (95% interval over"
+        "On the mean of 3 trainings an arm: less than 2 points of macro-F1 (95% interval over"
     )
-    assert summary.details[2] == "Recipe of both arms: best, 224 px, frozen base, 60 epochs."
+    assert summary.details[2] == "Recipe of both arms: best, 224 px, pretrained layers frozen, 60 epochs."
     section = html.decode().partition('id="verdict">')[2].partition("</section>")[0]
     assert re.findall(r"<strong>(.*?)</strong>", section) == [summary.verdict]
     assert rows_of(section) == [
-        ["of the one training that is served", "real only", "real + synthetic"],
-        ["defective parts that passed", "1 of 2", "1 of 2"], ["good parts that were rejected", "0 of 2", "0 of 2"],
+        ["of the one training that is served", "real only", "real + synthetic", "rejecting every part"],
+        ["missed defects: defective parts that went through as good", "1 of 2", "1 of 2", "0 of 2"],
+        ["false alarms: good parts that were rejected", "0 of 2", "0 of 2", "2 of 2"],
+        ["right answers", "3 of 4", "3 of 4", "2 of 4"],
     ]  # fmt: skip
     order = [section.index(said) for said in (summary.verdict, "1 of 2", summary.details[1], summary.details[2])]
     assert order == sorted(order)
@@ -144,19 +148,18 @@ def test_means_over_all_trainings_and_figures_of_the_one_that_is_served_stand_ap
         "how they were trained",
     ]
     means, served, trained = (places[name] for name in blocks)
-    assert means < places["f1"] < places["difference in F1, over test parts"] < served
+    assert means < places["macro-F1"] < places[BY_PARTS] < served
     # From the confusion [[1, 1], [0, 2]]: three of four right; F1 of the labels 2/3 and 4/5.
-    assert rows[places["accuracy, served"]] == ["accuracy, served", "75.0%", "75.0%"]
-    assert rows[places["f1, served"]] == ["f1, served", "73.3%", "73.3%"]
-    assert rows[places["which training"]] == ["which training", "1 of 3", "3 of 3"]
-    assert served < places["f1, served"] < places["good images that were rejected"] < trained
+    assert rows[places["accuracy, served"]] == ["accuracy, served", "75.0%", "75.0%", "50.0%"]
+    assert rows[places["macro-F1, served"]] == ["macro-F1, served", "73.3%", "73.3%", "33.3%"]
+    assert rows[places["which training"]] == ["which training", "1 of 3", "3 of 3", ""]
+    assert served < places["macro-F1, served"] < places["false alarms"] < trained
 
 
 def test_both_mistakes_have_intervals_in_the_table(run: MemoryStore) -> None:
     html, *_ = build_report(run, "run")
-    row = re.search(r"<tr><td>defective images that passed</td>(.*?)</tr>", html.decode(), re.S)
-    assert row is not None
-    assert re.findall(r">([^<>]+)</td>", row[1]) == ["1 of 2: 50.0% [1.3%, 98.7%]"] * 2
+    (row,) = [cells for cells in rows_of(html.decode()) if cells[0] == "missed defects"]
+    assert row[1:] == ["1 of 2: 50.0% [1.3%, 98.7%]"] * 2 + ["0 of 2"]
 
 
 def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
@@ -164,8 +167,8 @@ def test_photographs_of_one_part_are_not_called_parts(run: MemoryStore) -> None:
     document["images"][0]["group"] = document["images"][1]["group"]
     put(run, "v", document)
     html, summary, _ = build_report(run, "run")
-    assert "defective photographs that passed:" in summary.details[0]
-    assert "<td>defective photographs that passed</td>" in html.decode()
+    assert "(defective photographs that went through as good):" in summary.details[0]
+    assert "<td>missed defects: defective photographs that went through as good</td>" in html.decode()
 
 
 def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore) -> None:
@@ -174,7 +177,7 @@ def test_without_a_label_of_good_parts_no_mistakes_are_counted(run: MemoryStore)
     html, summary, _ = build_report(run, "run")
     assert summary.verdict.startswith("The synthetic images made no difference")
     assert len(summary.details) == 2, "what it rests on, and the recipe"
-    assert "that passed</td>" not in html.decode()
+    assert "went through as good</td>" not in html.decode()
 
 
 def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_announced(run: MemoryStore) -> None:
@@ -235,8 +238,15 @@ def test_probabilities_that_were_fitted_on_few_images_are_warned_of_once_and_whe
     assert warning[1:] in section
     rows = rows_of(section)
     assert rows[1][1:] == ["13", "12.5%", "3.1%", "12.5%", "3.1%"]
-    assert rows[1][0] == "validation: the images that the temperature was fitted on, so it flatters"
-    assert rows[2] == ["test: images that nothing was fitted on", "9", "20.0%", "18.8%", "20.0%", "18.8%"]
+    assert rows[1][0] == "validation: the images that the temperature was fitted on"
+    assert rows[2] == [
+        "test: images that nothing was fitted on, so believe this one",
+        "9",
+        "20.0%",
+        "18.8%",
+        "20.0%",
+        "18.8%",
+    ]
 
 
 def test_a_run_without_review_says_so_and_has_no_empty_section(run: MemoryStore) -> None:
@@ -413,7 +423,7 @@ def test_a_run_whose_images_were_not_probed_speaks_of_no_probe(run: MemoryStore)
 @pytest.mark.parametrize(
     ("low", "meaning", "warned"),
     [
-        (0.31, "these features do not tell them apart", False),
+        (0.31, "30 real and 2 synthetic images are too few to tell", False),
         (0.62, "some give themselves away", False),
         (0.91, "a classifier can learn what is synthetic in place of what is defective", True),
     ],
@@ -443,14 +453,13 @@ def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:
 
 def test_the_verdict_and_the_table_say_by_which_recipe_every_arm_was_trained(run: MemoryStore) -> None:
     html, summary, _ = build_report(run, "run")
-    assert summary.details[-1] == "Recipe of both arms: best, 224 px, frozen base, 60 epochs."
+    assert summary.details[-1] == "Recipe of both arms: best, 224 px, pretrained layers frozen, 60 epochs."
     put(run, "models/expanded/model.json", card("paper", 64))
     html, summary, _ = build_report(run, "run")
-    recipes = ["best, 224 px, frozen base, 60 epochs", "paper, 64 px, frozen base, 60 epochs"]
+    recipes = ["best, 224 px, pretrained layers frozen, 60 epochs", "paper, 64 px, pretrained layers frozen, 60 epochs"]
     assert summary.details[-1] == f"Recipes: real only: {recipes[0]}; real + synthetic: {recipes[1]}."
-    row = re.search(r"<tr><td>recipe</td>(.*?)</tr>", html.decode(), re.S)
-    assert row is not None
-    assert re.findall(r">([^<>]+)</td>", row[1]) == recipes
+    (row,) = [cells for cells in rows_of(html.decode()) if cells[0].startswith("recipe")]
+    assert row[1:3] == recipes
 
 
 def test_a_document_that_no_service_writes_is_named(run: MemoryStore) -> None:
@@ -505,14 +514,14 @@ def test_a_word_of_the_field_is_explained_where_it_stands(run: MemoryStore) -> N
     page = " ".join(build_report(run, "run")[0].decode().split())
     sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', page))
     for section, clause in (
-        ("comparison", "An arm is one way of training the classifier"),
-        ("comparison", "a cycle is one whole training of it"),
-        ("comparison", "p: how often chance alone gives such a difference"),
+        ("comparison", "is one way of training the classifier"),
+        ("comparison", "is one whole training of it"),
+        ("comparison", "how often the chance of a training alone gives such a difference"),
         ("reliability", "ECE: how far the confidence claimed lies from the accuracy"),
         ("reliability", "The temperature is the one number"),
-        ("counts", "The judge is a classifier trained for this only"),
-        ("settings", "kimg counts thousands of images"),
-        ("settings", "KID (kernel inception distance) is how different"),
+        ("counts", "is a classifier trained for this only"),
+        ("words", "thousands of images that a generator was shown while it trained"),
+        ("words", "how different a generator&#39;s images are from real ones"),
     ):
         assert clause in sections[section], clause
 
@@ -527,13 +536,12 @@ def test_four_arms_are_in_verdict_table_curves_sheets_and_panels() -> None:
         assert f"{subject} made no difference that matters" in summary.verdict.replace("&#34;", '"'), subject
     table = page[page.index('id="comparison"') : page.index("Label by label")]
     heads = re.findall(r'<th class="number">(?:<span[^>]*></span>)?([^<]+)</th>', table)
-    assert heads == titles
-    cells = re.search(r"<tr><td>f1</td>(.*?)</tr>", table, re.S)
-    assert cells is not None
-    assert re.findall(r">([^<]+)</td>", cells[1]) == ["80.0% [80.0%, 80.0%]"] * 4
+    assert heads == [*titles, "rejecting every part"]
+    (cells,) = [row for row in rows_of(table) if row[0] == "macro-F1"]
+    assert cells[1:] == ["80.0% [80.0%, 80.0%]"] * 4 + ["33.3%"]
     rows = [re.findall(r"<t[dh]", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.S)]
-    assert {len(row) for row in rows} == {5, 1}, "every row of the table is as wide as its head, or names a block"
-    assert set(re.findall(r'colspan="(\d)"', table)) == {"5"}
+    assert {len(row) for row in rows} == {6, 1}, "every row of the table is as wide as its head, or names a block"
+    assert set(re.findall(r'colspan="(\d)"', table)) == {"6"}
     drawn = base64.b64decode(re.findall(r'<img class="chart"[^>]*base64,([^"]+)', page)[0]).decode()
     for colour in ("#8a5a00", "#0b6bcb", "#123456"):
         assert colour in drawn, colour

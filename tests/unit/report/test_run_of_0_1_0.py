@@ -58,14 +58,15 @@ def test_it_is_reported(store: ObjectStore) -> None:
     )
     assert summary.details[0] == (
         "Of each arm's training that is served: "
-        "defective photographs that passed: real only 3 of 24, real + synthetic 5 of 24; "
-        "good photographs that were rejected: real only 5 of 48, real + synthetic 2 of 48."
+        "missed defects (defective photographs that went through as good): real only 3 of 24, "
+        "real + synthetic 5 of 24; "
+        "false alarms (good photographs that were rejected): real only 5 of 48, real + synthetic 2 of 48."
     )
     difference = summary.differences["expanded"]
     assert (difference.f1_by_group.low, difference.f1_by_group.high) == (
         pytest.approx(-0.090, abs=5e-4), pytest.approx(0.023, abs=5e-4),
     )  # fmt: skip
-    assert summary.details[-1] == "Recipe of both arms: best, 96 px, top of the base trained, 8 epochs."
+    assert summary.details[-1] == "Recipe of both arms: best, 96 px, upper pretrained layers trained, 8 epochs."
     assert summary.arms["baseline"].metrics["f1"].mean == pytest.approx(0.9008841623567801)
     assert summary.synthetic["good"] == {"made": 330, "accepted": 31, "confidence": 289, "outlier": 69}
     assert summary.heat["models"][1]["moved"]["inside"] == 0.0161  # which stood beside the models

@@ -141,7 +141,8 @@ class ExplainResponse(_message.Message):
     """
     overlay: _builtins.bytes
     """The image, of the heatmap's size (small ones enlarged), under the coloured heatmap with its boxes and a legend, PNG.
-    In grey with the reason where the heat says nothing: fewer than nine cells, nothing spoke for the label, on the background.
+    In grey with the reason where the heat says nothing: fewer than nine cells, nothing spoke for the label, on the
+    background, a box that is nearly the whole picture.
     """
     background: _builtins.float
     """Share of the heat that lies on the background, in [0, 1]; absent where no background can be told from the part."""
