@@ -212,8 +212,13 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
     return inputs
 
 
-def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
-    """Make what an arm is trained on: the real lines as they are, and what is added to train on."""
+def arm_dataset(arm: ArmSettings, *, may_lack: bool = False) -> Callable[[StepContext], ArmDataset]:
+    """Make what an arm is trained on: the real lines as they are, and what is added to train on.
+
+    Args:
+        may_lack: where no synthetic image was accepted, go on without, photographs of every label drawn equally as they
+            are beside made images; False: that is an error.
+    """
 
     def work(context: StepContext) -> ArmDataset:
         real = read_manifest(context.store, context.outputs[INGEST].manifest_uri, reading_from_environment())
@@ -223,7 +228,15 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
                 context.store, context.outputs[edits_of(arm)].manifest_uri, reading_from_environment()
             )
         if arm.takes_synthetic:
-            added += _accepted(context, arm)
+            synthetic = _accepted(context, arm)
+            if not synthetic and not may_lack:
+                raise FailedPrecondition(
+                    f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
+                    "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
+                )
+            if not synthetic:
+                context.warn(f"no synthetic image was accepted: {arm.name} is trained without, under the same settings")
+            added += synthetic or ([] if added else balancing(real))
         lines = real + added
         name = context.name(arm.name)
         card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": arm.name}
@@ -240,19 +253,13 @@ def arm_dataset(arm: ArmSettings) -> Callable[[StepContext], ArmDataset]:
 
 
 def _accepted(context: StepContext, arm: ArmSettings) -> list[ManifestLine]:
-    """The synthetic lines that an arm takes, of all labels; FailedPrecondition where there is none."""
+    """The synthetic lines that an arm takes, of all labels."""
     documents = context.outputs[REVIEW].documents if arm.trains_on == "reviewed" else {}
-    lines = [
+    return [
         replace(line, split="train")
         for filtered in context.outputs[FILTER].root.values()
         for line in _synthetic(context.store, filtered, documents, as_made=arm.trains_on == "synthetic")
     ]
-    if not lines:
-        raise FailedPrecondition(
-            f"no synthetic image was accepted, so there is nothing to add to the training set of {arm.name}; "
-            "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
-        )
-    return lines
 
 
 def _synthetic(

@@ -160,19 +160,20 @@ def _layers(generator: GeneratorSettings) -> Iterator[tuple[int, int]]:
 
 
 def _training_s(settings: ClassifierSettings, images: int, cycles: int, steps: int) -> float:
-    """A classifier's training in seconds: what is frozen is computed once for all cycles."""
+    """A classifier's training in seconds: what is frozen is computed once for all cycles, its views like its images."""
     effective = cooked(settings, BASE_PX)
     steps = settings.steps_per_epoch or steps
     embed_s, base = _embed_s(settings), effective["trainable_base"]
     warm_up = min(effective["warmup_epochs"], effective["epochs"])
     changed = bool(effective["augment"] or effective["mirror_x"] or effective["mirror_y"])
-    of_head = effective["epochs"] if base == "none" and not changed else warm_up
+    views = settings.views if base == "none" and changed and settings.initial_weights != "random" else 0
+    of_head = effective["epochs"] if base == "none" and (views or not changed) else warm_up
     rest = effective["epochs"] - of_head
     share = TOP_SHARE if base == "top" and not changed else 1.0
     learn = 1 if base == "none" else LEARN
     epoch_s = share * embed_s * (steps * settings.batch * learn + images)
     head_s = of_head * (steps * HEAD_STEP_S + HEAD_EPOCH_S)
-    seconds: float = TENSORFLOW_S + images * embed_s + cycles * (head_s + rest * epoch_s)
+    seconds: float = TENSORFLOW_S + (1 + views) * images * embed_s + cycles * (head_s + rest * epoch_s)
     return seconds
 
 

@@ -85,7 +85,7 @@ def run_line(
     while waiting or beside.running:
         for ended in beside.ended():
             take(*ended)
-        step = _next(waiting, outputs)
+        step = _next(waiting, outputs, alone=not beside.running)
         if step is None:
             take(*beside.wait())
             continue
@@ -118,9 +118,13 @@ class _Done(NamedTuple):
     seconds: float
 
 
-def _next(waiting: Sequence[Step[BaseModel]], outputs: Outputs) -> Step[BaseModel] | None:
-    """The step to begin now: first those that others can go on beside; None: all wait for some that are under way."""
-    ready = [step for step in waiting if outputs.has_all(step.needs)]
+def _next(waiting: Sequence[Step[BaseModel]], outputs: Outputs, *, alone: bool) -> Step[BaseModel] | None:
+    """The step to begin now: first one that others can go on beside; None: all wait for some that are under way.
+
+    Args:
+        alone: nothing goes on beside; else no other such step begins, since they share a service and its cores.
+    """
+    ready = [step for step in waiting if outputs.has_all(step.needs) and (alone or not step.beside)]
     return min(ready, key=lambda step: not step.beside, default=None)
 
 

@@ -92,6 +92,8 @@ class Proof:
         instrument: what more real photographs are worth by the primary score; None where no arm has them.
         can_tell: whether these separate from fewer ones.
         curve: training photographs -> what the primary score gains by more than the fewest; none where it is not known.
+        lacking: arm -> folds, counted from 1, in which it has had no synthetic image; only arms of which that is so. Of
+            one that has had none at all nothing can be told.
         worth: arm that contends -> how many photographs more gain as much as it does; see `worth`.
     """
 
@@ -103,6 +105,7 @@ class Proof:
     can_tell: bool
     curve: Mapping[float, Interval] = field(default_factory=dict)
     worth: Mapping[str, Interval] = field(default_factory=dict)
+    lacking: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def most_worth(self) -> float:
@@ -153,7 +156,8 @@ def judge(
     for arm in others:
         gain = gains[arm.name][rules.primary].interval
         by_fold = by_folds[arm.name] - by_folds[rules.reference]
-        outcome = _outcome(gain, corrected[arm.name], rules.smallest_gain) if can_tell else "cannot tell"
+        tells = can_tell and not arm.is_untried and not by_name[rules.reference].is_untried
+        outcome = _outcome(gain, corrected[arm.name], rules.smallest_gain) if tells else "cannot tell"
         differences[arm.name] = Difference(
             gain, tuple(map(float, by_fold)), p_values[arm.name], corrected[arm.name],
             len(contenders) if arm.name in contenders else 1, sign_flip_p(by_fold[~np.isnan(by_fold)]), outcome,
@@ -167,6 +171,7 @@ def judge(
     return Proof(
         _intervals(figures), by_fold_of, _intervals(gains), differences, instrument, can_tell, shown,
         {name: figure.interval for name, figure in worths.items()},
+        {arm.name: arm.lacking for arm in arms if arm.lacking},
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.classifier_steps import evaluate, evaluate_inputs, steps_per_epoch
+from orchestrator.pipeline.data_steps import arm_dataset
+from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.line import arm_steps, ingest_step
 from orchestrator.pipeline.outputs import (
     FILTER,
@@ -49,14 +51,9 @@ def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
     )
     arms = spec.pipeline.arms
     trained_ones = [arm for arm in arms if not isinstance(arm, Memory)]
-    whole = {dataset_of(arm.name).step: arm for arm in arms if isinstance(arm, MoreReal)}
     on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
-    steps = arm_steps([arm for arm in trained_ones if not isinstance(arm, SetDefects)], spec.edits)
+    steps = _arm_steps([arm for arm in trained_ones if not isinstance(arm, SetDefects)], spec.edits)
     for step in [*steps, *_steps_of_defects(trained_ones)]:
-        if more := whole.get(step.name):
-            step = replace(
-                step, inputs=more_photographs_inputs(more, FOLD), work=more_photographs(more, FOLD), needs=(FOLD.step,)
-            )
         if step.name not in on_test:
             yield in_fold(step, number)
     for arm in trained_ones:
@@ -67,12 +64,26 @@ def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
             yield in_fold(memory_step(spec, arm), number)
 
 
+def _arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> Iterator[Step[BaseModel]]:
+    """The line's steps of the arms, save how some get what they are trained on."""
+    by_dataset = {dataset_of(arm.name).step: arm for arm in arms}
+    for step in arm_steps(arms, edits):
+        arm = by_dataset.get(step.name)
+        if isinstance(arm, MoreReal):
+            work = more_photographs(arm, FOLD)
+            yield replace(step, inputs=more_photographs_inputs(arm, FOLD), work=work, needs=(FOLD.step,))
+        elif arm is not None and arm.takes_synthetic:
+            yield replace(step, work=arm_dataset(arm, may_lack=True))
+        else:
+            yield step
+
+
 def _steps_of_defects(arms: Sequence[ArmSettings]) -> Iterator[Step[BaseModel]]:
     """Steps of the arms on defects that are set into real parts: generators, a judge and a filter of their own."""
     own = [arm for arm in arms if isinstance(arm, SetDefects)]
     if own:
         first = {trained(arms[0].name).step, evaluated(arms[0].name).step, dataset_of(arms[0].name).step}
-        yield from (_of_defects(step) for step in arm_steps([arms[0], *own]) if step.name not in first)
+        yield from (_of_defects(step) for step in _arm_steps([arms[0], *own]) if step.name not in first)
 
 
 def _of_defects(step: Step[OfStep]) -> Step[OfStep]:
@@ -107,7 +118,7 @@ def _through(
     called: Callable[[str], str],
     seen: Callable[[StepInputs], tuple[PipelineSettings, Outputs]],
 ) -> Step[OfStep]:
-    """A step under another name, which sees other settings and outputs; it goes on beside no other.
+    """A step under another name, which sees other settings and outputs.
 
     Args:
         called: a step's name in the line -> the name here.
@@ -122,7 +133,7 @@ def _through(
         return step.work(replace(context, settings=settings, outputs=outputs))
 
     needs = tuple(map(called, step.needs))
-    return Step(Key(called(step.name), step.key.model), needs, inputs, work, step.section)
+    return Step(Key(called(step.name), step.key.model), needs, inputs, work, step.section, step.beside)
 
 
 def _settings(context: StepInputs, number: int) -> PipelineSettings:

@@ -61,10 +61,20 @@ class FoldOutcome:
 
 @dataclass(frozen=True)
 class ArmOutcome:
-    """An arm over all folds, in their order: the same photographs and groups in every arm."""
+    """An arm over all folds, in their order: the same photographs and groups in every arm.
+
+    Attributes:
+        lacking: folds, counted from 1, in which no synthetic image was accepted of an arm that takes them.
+    """
 
     name: str
     folds: Sequence[FoldOutcome]
+    lacking: tuple[int, ...] = ()
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether it has had no synthetic image in any fold."""
+        return len(self.lacking) == len(self.folds)
 
 
 def check_comparable(arms: Sequence[ArmOutcome]) -> None:

@@ -9,8 +9,9 @@ from defectory.datasets.manifest import read_manifest
 from defectory.errors import Corrupted
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.outputs import Outputs
-from orchestrator.proof.keys import evaluation_uri, folds_of
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.outputs import Outputs, dataset_of
+from orchestrator.proof.keys import evaluation_uri, folds_of, prefix_of
 from orchestrator.proof.operating_point import decided_at, for_cost, for_macro_f1
 from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
 from orchestrator.proof.scores import Costs
@@ -35,7 +36,15 @@ def read_arms(store: ObjectStore, spec: ExperimentSpec, outputs: Outputs) -> lis
             else:
                 on_test = read_document(store, evaluation_uri(outputs, number, arm, "test"), Evaluation)
                 folds[arm.name].append(fold_outcome(on_validation, on_test, kinds, spec))
-    return [ArmOutcome(name, of_folds) for name, of_folds in folds.items()]
+    return [ArmOutcome(arm.name, folds[arm.name], _lacking(arm, spec, outputs)) for arm in spec.arms]
+
+
+def _lacking(arm: ArmSettings, spec: ExperimentSpec, outputs: Outputs) -> tuple[int, ...]:
+    """Folds in which an arm that takes synthetic images got none."""
+    if not arm.takes_synthetic:
+        return ()
+    numbers = [number for number, _ in folds_of(spec)]
+    return tuple(n for n in numbers if not any(outputs.below(prefix_of(n))[dataset_of(arm.name)].synthetic.values()))
 
 
 def fold_outcome(

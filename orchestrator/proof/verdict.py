@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.proof.judgement import Difference, Interval, Proof
+from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.openings import Opening
 from orchestrator.proof.scores import PER_PARTS
 from orchestrator.proof.significance import smallest_p
@@ -53,7 +53,20 @@ def sentences(proof: Proof, protocol: Protocol) -> list[str]:
         *_of_the_instrument(proof, protocol),
         *_of_one_answer(proof, protocol.spec.costs),
         *(_of_arm(name, proof, protocol) for name in proof.differences),
+        *(_of_lacking(name, proof) for name in proof.lacking),
     ]
+
+
+def _of_lacking(name: str, proof: Proof) -> str:
+    """In which folds nothing was accepted for an arm, and what its figures are then."""
+    numbers, folds = proof.lacking[name], len(proof.by_fold[name])
+    if len(numbers) == folds:
+        return f"{name}: no synthetic image was accepted in any fold, so it is photographs alone, and was not tried."
+    fold = f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of {folds}"
+    return (
+        f"{name}: no synthetic image was accepted in {fold}, where it was trained without, under the same settings: "
+        "its figures are those of the whole recipe."
+    )
 
 
 def limits(spec: ExperimentSpec, design: Design) -> list[str]:
@@ -131,7 +144,7 @@ def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
         corrected += f" corrected for {difference.of} arm{'s' * (difference.of != 1)}"
     money = _money(proof.gains[name][COST])
     photographs = f"; worth {in_photographs(proof.worth[name], proof.most_worth)}" if _is_worth(name, proof) else ""
-    return f"{name}: {_outcome(difference, proof, protocol)} – {against}, {corrected}; {money}{photographs}."
+    return f"{name}: {_outcome(name, proof, protocol)} – {against}, {corrected}; {money}{photographs}."
 
 
 def _is_worth(name: str, proof: Proof) -> bool:
@@ -153,9 +166,13 @@ def in_photographs(figure: Interval, most: float) -> str:
     return f"{value} (95% interval {number(figure.low)} to {number(figure.high)})"
 
 
-def _outcome(difference: Difference, proof: Proof, protocol: Protocol) -> str:
+def _outcome(name: str, proof: Proof, protocol: Protocol) -> str:
+    difference = proof.differences[name]
     if not proof.can_tell:
         return "cannot tell, since the test cannot"
+    untried = {arm for arm, folds in proof.lacking.items() if len(folds) == len(difference.by_fold)}
+    if untried & {name, protocol.spec.reference}:
+        return "cannot tell: no synthetic image was accepted"
     points = protocol.spec.smallest_gain * 100
     worth = f"{points:g} point{'s' * (points != 1)}"
     return {

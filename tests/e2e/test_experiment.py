@@ -84,3 +84,27 @@ def test_arms_with_made_images_run_for_real(tmp_path: Path) -> None:
         ("0.5", "filtered"),
         ("0.75", "filtered-75"),
     ]
+
+
+@pytest.mark.slow
+def test_a_filter_that_accepts_nothing_stops_no_arm(tmp_path: Path) -> None:
+    write_cables(tmp_path / "cables", 18, 18, 0, size_px=48)
+    spec = {
+        **MADE, "name": "severe", "arms": ["real", "augmented", "filtered", "defects"],
+        "filter": {**MADE["filter"], "policy": "confident", "threshold": 1.0},
+    }  # fmt: skip
+    file = tmp_path / "severe.yaml"
+    file.write_text(yaml.safe_dump(spec))
+    store = open_store(f"file://{tmp_path}/store")
+    done = subprocess.run(command("experiment", str(file), store=store.url), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout)
+    assert said["outcomes"].keys() == {"real", "filtered", "defects"}
+    for arm in ("filtered", "defects"):
+        for fold in (1, 2, 3):
+            dataset = json.loads(store.get(f"experiments/severe/steps/fold{fold}-{arm}-dataset.json"))["outputs"]
+            assert not dataset["synthetic"]
+            train = [x.label for x in read_manifest(store, dataset["manifest_uri"]) if x.split == "train"]
+            assert train.count("good") == len(train) / len(set(train)), "labels are drawn equally"
+        assert said["outcomes"][arm] == "cannot tell"
+        assert any(x.startswith(f"{arm}: no synthetic image was accepted in any fold") for x in said["verdict"])

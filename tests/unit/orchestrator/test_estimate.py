@@ -175,3 +175,15 @@ def test_what_goes_on_beside_the_generators_hardly_adds_to_the_time() -> None:
     assert 40 + 100 <= said.total_s <= 40 + 100 + 15
     assert Estimate({**seconds, "generators": 10.0}, [], "known", beside=("baseline", "judge")).total_s <= 50 + 40 + 3
     assert Estimate({"filter": 40.0}, [], "known", beside=("baseline", "judge")).total_s == 40
+
+
+def test_views_that_are_kept_are_looked_at_once_and_not_in_every_epoch() -> None:
+    def augmented_s(**classifier: object) -> float:
+        arms = ["baseline", {"name": "augmented", "trains_on": "augmented"}]
+        frozen = {"trainable_base": "none", "epochs": 30, "input_px": 224, "cycles": 3, **classifier}
+        return durations(settings_of(arms=arms, classifier=frozen), COUNTS)["augmented"].seconds
+
+    images = 210 + 45 + 45
+    # 4 views and the images themselves, 8 ms each, then 3 * 30 epochs of a head on what was kept: 7 steps of 4 ms.
+    assert augmented_s(views=4) == pytest.approx(8 + 5 * images * 0.008 + 90 * (7 * 0.004 + 0.03), rel=0.1)
+    assert augmented_s(views=0) > 5 * augmented_s(views=4), "the base looks at every image in every epoch"

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import re
+import threading
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from pydantic import ValidationError
 from defectory.api.classifier.v1 import classifier_pb2
 from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
-from defectory.datasets.manifest import DEFAULT_READING, read_manifest
+from defectory.datasets.manifest import DEFAULT_READING, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.storage import ObjectStore
@@ -303,6 +306,107 @@ def test_what_is_pretrained_and_reviewed_is_what_the_filter_accepted(photographs
     assert pictures["filtered"] == pictures["reviewed"] == pictures["pretrained"]
     assert trainings["pretrained"].settings.pretraining == 0.5
     assert not trainings["pretrained"].settings.HasField("real_share")
+
+
+class Severe(Classifiers):
+    """Services whose filter accepts nothing in some folds."""
+
+    def __init__(self, store: ObjectStore, *folds: int) -> None:
+        super().__init__(store)
+        self._folds = tuple(f"proof-f{fold}." for fold in folds)
+
+    def FilterImages(self, request: Any) -> Any:  # noqa: N802
+        if not request.dataset.startswith(self._folds):
+            return super().FilterImages(request)
+        lines = [
+            replace(line, judgement=replace(line.judgement, verdict="rejected"))
+            for line in read_manifest(self.store, request.manifest_uri)
+        ]
+        uri = write_dataset(self.store, request.dataset, lines, {})
+        return filter_pb2.FilterImagesResponse(manifest_uri=uri, verdicts={"rejected": len(lines)})
+
+
+def test_a_fold_in_which_nothing_is_accepted_is_trained_without_and_the_others_go_on(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SKILL, "filtered", 1.2)
+    services = Severe(MemoryStore(), 2)
+    arms = ("real", "augmented", "more-real", "filtered", "synthetic", "pretrained")
+    spec = spec_of(photographs, *arms, synthesis={"quota": 10})
+    proven = carried_out(spec, services).outputs[PROOF]
+    for fold in range(1, FOLDS + 1):
+        trainings = {x.name.partition(".")[2]: x for x in request_of(services, Training, fold)}
+        for name in arms[3:]:
+            lines = [x for x in read_manifest(services.store, trainings[name].manifest_uri) if x.split == "train"]
+            origins = Counter(x.origin.kind for x in lines)
+            assert origins["synthetic"] == (0 if fold == 2 and name != "synthetic" else 20), (fold, name)
+            if fold == 2 and name != "synthetic":
+                assert Counter(x.label for x in lines) == {"good": 20, "defect": 20}, "drawn equally, as beside images"
+        assert len({x.settings.steps_per_epoch for x in trainings.values()}) == 1
+        assert trainings["filtered"].settings.augment == trainings["augmented"].settings.augment
+    assert proven.outcomes.keys() == set(arms) - {"augmented"}
+    assert proven.outcomes["filtered"] == "helped", "the whole recipe is judged, as a factory would have it"
+    (said,) = [x for x in proven.verdict if x.startswith("filtered: no synthetic image")]
+    assert "was accepted in fold 2 of 3, where it was trained without, under the same settings" in said
+    page = page_of(services, proven)
+    assert said in page
+    assert page.count("(nothing accepted in 1 of 3 folds)") == 2
+
+
+def test_of_an_arm_for_which_nothing_was_ever_accepted_nothing_is_told(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("filtered", "memory"):
+        monkeypatch.setitem(SKILL, name, 1.2)
+    services = Severe(MemoryStore(), 1, 2, 3)
+    spec = spec_of(photographs, "real", "augmented", "more-real", "filtered", "memory", synthesis={"quota": 10})
+    proven = carried_out(spec, services).outputs[PROOF]
+    assert proven.can_tell
+    assert proven.outcomes["filtered"] == "cannot tell", "its figures are those of photographs, whatever they are"
+    assert proven.outcomes["memory"] == "helped"
+    assert any(x.startswith("filtered: cannot tell: no synthetic image was accepted –") for x in proven.verdict)
+    assert proven.verdict[-1].startswith("filtered: no synthetic image was accepted in any fold")
+
+
+class Slow(Classifiers):
+    """Services that train a generator until a classifier is trained beside it; notes how many go on at once."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(store)
+        self.generators: list[str] = []  # by fold, as they begin
+        self.at_once: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self._beside = threading.Event()
+
+    def operate(self, method: Any, request: Any, on_report: Any) -> Any:
+        self.at_once[method.name] += 1
+        self.most[method.name] = max(self.most[method.name], self.at_once[method.name])
+        try:
+            return super().operate(method, request, on_report)
+        finally:
+            self.at_once[method.name] -= 1
+
+    def TrainGenerator(self, request: Any) -> Any:  # noqa: N802
+        self._beside.clear()
+        self.generators.append(request.name.partition(".")[0])
+        assert self._beside.wait(20) or self.generators[-1] == f"proof-f{FOLDS}", "no classifier is trained beside it"
+        return super().TrainGenerator(request)
+
+    def TrainClassifier(self, request: Any) -> Any:  # noqa: N802
+        self._beside.set()
+        time.sleep(0.02)
+        return super().TrainClassifier(request)
+
+
+def test_one_generator_at_a_time_is_trained_beside_the_classifiers_of_its_fold_or_the_next(photographs: Path) -> None:
+    services = Slow(MemoryStore())
+    generator = {"labels": ["defect"]}
+    spec = spec_of(
+        photographs, "real", "augmented", "more-real", "filtered", synthesis={"quota": 10}, generator=generator
+    )
+    carried_out(spec, services)
+    assert services.generators == [f"proof-f{fold}" for fold in range(1, FOLDS + 1)], "folds in their order"
+    assert services.most["TrainGenerator"] == services.most["TrainClassifier"] == 1
 
 
 def test_what_a_person_rejects_of_a_fold_leaves_the_reviewed_arm(photographs: Path) -> None:
