@@ -222,9 +222,12 @@ def _train(
     context: StepContext, crops: LearnedCrops, labels: Sequence[str], name: str, initial: str, *, with_mask: bool
 ) -> generator_pb2.Generator:
     """Train on crops, of defects for as long as a training that begins with another's generator."""
-    settings = context.settings.generator.model_copy(update={"with_mask": with_mask})
+    settings = context.settings.generator
     if with_mask:
-        settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
+        own = {"with_mask": True, "kimg": settings.transfer_kimg or settings.kimg}
+    else:  # nobody looks at its pictures: of what is gone on from, both networks are of one moment
+        own = {"with_mask": False, "ship": "last"}
+    settings = settings.model_copy(update=own)
     return train(context, name, crops.manifest_uri, labels, settings, initial)
 
 

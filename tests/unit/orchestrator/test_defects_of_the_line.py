@@ -88,6 +88,7 @@ def test_the_generator_learns_crops_and_starts_from_the_surface(photos: Path) ->
     surface, defects = (r for method, r in services.asked if method == "TrainGenerator")
     assert (surface.label, surface.settings.with_mask, surface.initial_model) == (GOOD, False, "starter")
     assert (defects.label, defects.settings.with_mask) == ("hole", True)
+    assert (surface.settings.ship, defects.settings.ship) == ("last", "best")
     assert defects.initial_model == f"{surface.name}/1"
     assert surface.manifest_uri == defects.manifest_uri
     (label, generator) = next(iter(result.outputs[GENERATORS].root.items()))
