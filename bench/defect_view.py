@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bench.record import record
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.imaging import decode, encode_png
+from defectory.imaging import decode
 from defectory.imaging.sheet import contact_sheet
 from defectory.storage import ObjectStore, open_store
 from orchestrator.defects.crops import GOOD
@@ -110,16 +111,16 @@ def _sheets(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filter
         "photographs": _whole(store, whole[:WHOLE]),
     }
     for name, sheet in some.items():
-        path = RESULTS / f"defect_view/{kind}-{name}.png"
+        path = RESULTS / f"defect_view/{kind}-{name}.webp"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(sheet))
+        Image.fromarray(sheet).save(path, "WEBP", quality=80, method=6)
     return [
         f"### {kind}\n\nCrops with their masks: real ones for training, and synthetic ones as made, none chosen.\n\n"
-        f"| real | synthetic |\n|---|---|\n| ![real {kind}](defect_view/{kind}-real.png) "
-        f"| ![synthetic {kind}](defect_view/{kind}-synthetic.png) |\n\n"
+        f"| real | synthetic |\n|---|---|\n| ![real {kind}](defect_view/{kind}-real.webp) "
+        f"| ![synthetic {kind}](defect_view/{kind}-synthetic.webp) |\n\n"
         f"Set into good parts, as made: around the defect, and whole photographs.\n\n"
-        f"![{kind} set into good parts](defect_view/{kind}-set.png)\n\n"
-        f"![photographs with a synthetic {kind}](defect_view/{kind}-photographs.png)"
+        f"![{kind} set into good parts](defect_view/{kind}-set.webp)\n\n"
+        f"![photographs with a synthetic {kind}](defect_view/{kind}-photographs.webp)"
     ]
 
 
