@@ -16,10 +16,11 @@ from defectory.imaging import decode
 from defectory.storage.memory import MemoryStore
 from orchestrator.defects.crops import GOOD
 from orchestrator.edits.pictures import read_line_mask, read_picture
+from orchestrator.pipeline import synthetic_steps
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
 from orchestrator.pipeline.runner import RunResult, run_line
-from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.settings import GeneratorSettings, PipelineSettings
 from orchestrator.report.around import around_defect
 from orchestrator.review.decided import REJECTED, Decided
 from orchestrator.review.subject import subject_of
@@ -228,3 +229,10 @@ def test_a_sheet_shows_the_defect_that_was_set_in_and_other_images_whole(photos:
     assert (shown < 60).mean() > 2 * (whole < 60).mean(), "the dark hole is larger than in the whole photograph"
     real = read_manifest(store, filtered.rounds[0].crops_manifest_uris[0])[0]
     assert around_defect(store, real, 96) is None
+
+
+def test_finished_runs_do_not_train_anew_for_settings_that_nobody_asks_for() -> None:
+    unasked = synthetic_steps._what_decides(GeneratorSettings())
+    assert not {"with_mask", "lecam_weight"} & unasked.keys()
+    asked = synthetic_steps._what_decides(GeneratorSettings(lecam_weight=0.1))
+    assert asked["lecam_weight"] == 0.1
