@@ -33,7 +33,7 @@ COLUMNS = (
     "kind", "crops learned from", "KID of crops", "of real ones", "copies", "coverage",
     "masks with a defect", "crops accepted", "photographs accepted",
 )  # fmt: skip
-SHOWN, ACROSS, SCALE, WHOLE = 24, 8, 2, 6
+SHOWN, ACROSS, SCALE, WHOLE, AROUND_PX = 24, 8, 2, 6, 128
 
 
 def main() -> None:
@@ -107,7 +107,9 @@ def _sheets(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filter
     some = {
         "real": _sheet([_with_mask(store, line) for line in _spread([*one_a_part, *real])]),
         "synthetic": _sheet([_with_mask(store, line) for line in _synthetic(store, kind, filtered)[:SHOWN]]),
-        "set": _sheet([np.asarray(decode(around_defect(store, line) or b"").convert("L")) for line in whole[:SHOWN]]),
+        "set": _sheet(
+            [np.asarray(decode(around_defect(store, line, AROUND_PX) or b"").convert("L")) for line in whole[:SHOWN]]
+        ),
         "photographs": _whole(store, whole[:WHOLE]),
     }
     for name, sheet in some.items():

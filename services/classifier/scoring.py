@@ -1,4 +1,4 @@
-"""Scores a manifest: mean and spread of calibrated probabilities over the cycles, and the main network's embeddings."""
+"""Scores a manifest: calibrated mean and spread of the probabilities over the cycles, the main network's embeddings."""
 
 import json
 import tempfile
@@ -66,12 +66,14 @@ def _reports(
 def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:
     """The images' lines, from the networks' own probabilities (cycles, N, labels).
 
-    All cycles take the main one's temperature: what makes them less sure than they may be, or surer, is the recipe.
+    The mean is calibrated, by the main cycle's temperature: means of calibrated probabilities would be less sure than
+    they may be (Rahaman and Thiery 2021, arXiv:2007.08792).
     """
-    labels = card.architecture.labels
-    fair = np.stack([calibrated(own, card.calibration.temperature) for own in by_cycle])
+    labels, temperature = card.architecture.labels, card.calibration.temperature
+    fair = calibrated(by_cycle.mean(axis=0), temperature)
+    spreads = np.stack([calibrated(own, temperature) for own in by_cycle]).std(axis=0)
     rows = []
-    for line, mean, spread in zip(lines, fair.mean(axis=0), fair.std(axis=0), strict=True):
+    for line, mean, spread in zip(lines, fair, spreads, strict=True):
         row = {
             "sha256": line.file.sha256,
             "uri": line.file.uri,

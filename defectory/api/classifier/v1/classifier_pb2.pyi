@@ -658,7 +658,7 @@ class ScoreImagesResponse(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     scores_uri: _builtins.str
     """URI of scores.jsonl: a line an image with "sha256", "uri", "probabilities" {label: mean over cycles} and "spread" {label: sd},
-    calibrated: every cycle takes the temperature of the main one.
+    calibrated with the main cycle's temperature.
     """
     embeddings_uri: _builtins.str
     """URI of embeddings.npy: float32 (images, features), the pooled activations of the main weights' base: 1280 features, above
