@@ -27,7 +27,7 @@ PAGE = Path(__file__).parents[1] / "docs/results/lecam.md"
 SNAPSHOTS = 8  # of a training
 FIGURES: Mapping[str, str] = {
     "kid": "KID", "coverage": "coverage", "density": "density", "diversity": "diversity", "copies": "copies",
-    "r_t": "r_t", "augment_p": "p",
+    "masked": "masks with a defect", "r_t": "r_t", "augment_p": "p",
 }  # fmt: skip
 
 
@@ -63,7 +63,8 @@ def main() -> None:
     notes = (
         f"{count} crops of {given.kind} for training, {held_out} held out; {given.kimg:g} kimg each. Seeds: at the "
         f"last snapshot. Mean: over all seeds and the later half of their {SNAPSHOTS} snapshots. So few held-out crops "
-        "and seeds show a large difference only."
+        "and seeds show a large difference only. While few masks have a defect, the figures are of surface more than "
+        "of it."
     )
     sys.stdout.write(record(given.kind, command, columns, rows, notes, packages=("torch",), to=PAGE))
 
