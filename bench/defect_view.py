@@ -5,17 +5,19 @@ them, and writes docs/results/defect_view.md.
 """
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bench.record import record
-from defectory.datasets.manifest import read_manifest
+from defectory.datasets.manifest import dataset_of_manifest, read_card, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.imaging import decode, encode_png
+from defectory.imaging import decode
 from defectory.imaging.sheet import contact_sheet
 from defectory.storage import ObjectStore, open_store
 from orchestrator.defects.crops import GOOD
@@ -30,9 +32,9 @@ COMMAND = "python -m bench.defect_view --store URL --run NAME"
 RESULTS = Path(__file__).parents[1] / "docs/results"
 COLUMNS = (
     "kind", "crops learned from", "KID of crops", "of real ones", "copies", "coverage",
-    "masks with a defect", "crops accepted", "photographs accepted",
+    "masks with a defect", "crops accepted", "of held-out real ones sure enough", "photographs accepted",
 )  # fmt: skip
-SHOWN, ACROSS, SCALE, WHOLE = 24, 8, 2, 6
+SHOWN, ACROSS, SCALE, WHOLE, AROUND_PX = 24, 8, 2, 6, 128
 
 
 def main() -> None:
@@ -47,13 +49,14 @@ def main() -> None:
 def measure(store: ObjectStore, run: str) -> None:
     """Write the page of a run."""
     filtered, generators = _step(store, run, FILTER).root, _step(store, run, GENERATORS).root
+    threshold = float(str(RunRecord(store, run).pipeline().section("filter")["threshold"]))
     rows, sheets = [], []
     for label, generator in generators.items():
         if generator.crops is None:
             continue
         crops = read_manifest(store, generator.crops.manifest_uri)
         for kind in generator.kinds:
-            rows.append(_row(store, kind, crops, filtered[label]))
+            rows.append(_row(store, kind, crops, filtered[label], threshold))
             sys.stdout.write(" | ".join(rows[-1]) + "\n")
             sheets += _sheets(store, kind, crops, filtered[label])
     page = RESULTS / "defect_view.md"
@@ -70,7 +73,9 @@ def _step(store: ObjectStore, run: str, key: Key[Read]) -> Read:
     return remembered.outputs
 
 
-def _row(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered: FilteredLabel) -> list[str]:
+def _row(
+    store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered: FilteredLabel, threshold: float
+) -> list[str]:
     """A kind's figures; KID of real training crops against held-out ones says how low it can be."""
     train, held_out = ([x for x in crops if x.label == kind and x.split == split] for split in ("train", "validation"))
     synthetic = _synthetic(store, kind, filtered)
@@ -89,6 +94,7 @@ def _row(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered:
         f"{scores.coverage:.2f}",
         f"{sum(line.mask is not None for line in synthetic)} of {len(synthetic)}",
         f"{crops_accepted} of {len(synthetic)} ({crops_accepted / len(synthetic):.0%})",
+        f"{_sure_of_real(store, kind, filtered, threshold):.0%}",
         f"{accepted} of {len(whole)} ({accepted / len(whole):.0%})",
     ]
 
@@ -99,6 +105,14 @@ def _synthetic(store: ObjectStore, kind: str, filtered: FilteredLabel) -> list[M
     return [line for uri in uris for line in read_manifest(store, uri) if line.label == kind]
 
 
+def _sure_of_real(store: ObjectStore, kind: str, filtered: FilteredLabel, threshold: float) -> float:
+    """Share of held-out real crops of a kind of which their judge is as sure as a synthetic one needs."""
+    (uri,) = [x for x in filtered.rounds[0].crops_manifest_uris if read_manifest(store, x)[0].label == kind]
+    (judged,) = read_card(store, dataset_of_manifest(store, uri))["parents"]
+    curve = json.loads(store.get(f"datasets/{dataset_of_manifest(store, judged)}/curve.json"))
+    return float(np.interp(threshold, curve["thresholds"], curve["real"][kind]))
+
+
 def _sheets(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filtered: FilteredLabel) -> list[str]:
     real = [x for x in crops if x.label == kind and x.split == "train"]
     whole = [x for one in filtered.rounds for x in read_manifest(store, one.synthetic_manifest_uri) if x.kind == kind]
@@ -106,20 +120,22 @@ def _sheets(store: ObjectStore, kind: str, crops: Sequence[ManifestLine], filter
     some = {
         "real": _sheet([_with_mask(store, line) for line in _spread([*one_a_part, *real])]),
         "synthetic": _sheet([_with_mask(store, line) for line in _synthetic(store, kind, filtered)[:SHOWN]]),
-        "set": _sheet([np.asarray(decode(around_defect(store, line) or b"").convert("L")) for line in whole[:SHOWN]]),
+        "set": _sheet(
+            [np.asarray(decode(around_defect(store, line, AROUND_PX) or b"").convert("L")) for line in whole[:SHOWN]]
+        ),
         "photographs": _whole(store, whole[:WHOLE]),
     }
     for name, sheet in some.items():
-        path = RESULTS / f"defect_view/{kind}-{name}.png"
+        path = RESULTS / f"defect_view/{kind}-{name}.webp"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(sheet))
+        Image.fromarray(sheet).save(path, "WEBP", quality=80, method=6)
     return [
         f"### {kind}\n\nCrops with their masks: real ones for training, and synthetic ones as made, none chosen.\n\n"
-        f"| real | synthetic |\n|---|---|\n| ![real {kind}](defect_view/{kind}-real.png) "
-        f"| ![synthetic {kind}](defect_view/{kind}-synthetic.png) |\n\n"
+        f"| real | synthetic |\n|---|---|\n| ![real {kind}](defect_view/{kind}-real.webp) "
+        f"| ![synthetic {kind}](defect_view/{kind}-synthetic.webp) |\n\n"
         f"Set into good parts, as made: around the defect, and whole photographs.\n\n"
-        f"![{kind} set into good parts](defect_view/{kind}-set.png)\n\n"
-        f"![photographs with a synthetic {kind}](defect_view/{kind}-photographs.png)"
+        f"![{kind} set into good parts](defect_view/{kind}-set.webp)\n\n"
+        f"![photographs with a synthetic {kind}](defect_view/{kind}-photographs.webp)"
     ]
 
 
@@ -160,8 +176,9 @@ def _how(store: ObjectStore, generators: dict[str, TrainedGenerator]) -> str:
         f"The generator saw {card.kimg:g} thousand images (the shipped snapshot {card.shipped_kimg:g}) of "
         f"{sum(counts.values())} crops at {card.architecture.resolution_px} px, and started from "
         f"`{card.initial_model}`. "
-        "KID is against held-out crops; beside it that of the real training crops. Accepted: what the judges let pass "
-        "at the run's threshold; photographs are counted of all crops that were made."
+        "KID is against held-out crops; beside it that of the real training crops: of the held-out crops of a dozen "
+        "photographs it says little. Accepted: what the judge of crops and the novelty gate let pass, in the crop and "
+        "where it was set, at the run's threshold; photographs are counted of all crops that were made."
     )
 
 

@@ -18,7 +18,7 @@ class Filtering(JobSettings):
         "confident",
         description="what is kept: what is recognised from the threshold on, what is not, between the thresholds, all",
     )
-    threshold: float = Field(0.9, ge=0, le=1, description="confidence threshold, uncalibrated")
+    threshold: float = Field(0.9, ge=0, le=1, description="confidence threshold, of calibrated probabilities")
     lower_threshold: float = Field(0.5, ge=0, le=1, description="lower threshold of the policy band")
     label_thresholds: Mapping[str, Share] = Field({}, description="threshold of single labels")
     label_lower_thresholds: Mapping[str, Share] = Field(

@@ -78,6 +78,13 @@ class LearningSettings(JobSettings):
         description="weight of the R1 penalty, which holds the discriminator back; 1 suits few images; small: 0.0002 * "
         "resolution_px^2 / batch",
     )
+    lecam_weight: float = Field(
+        0.0,
+        ge=0,
+        le=LARGEST_WEIGHT,
+        description="weight of LeCam regularisation, which holds the discriminator's answers to real and to generated "
+        "images together; 0: none",
+    )
     with_mask: bool = Field(
         False,
         description="the mask of each image's defect is learned as a further channel; one without has an empty one",

@@ -13,8 +13,10 @@ from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, read_card, read_manifest, write_dataset
 from defectory.datasets.manifest_line import Judgement, ManifestLine
 from defectory.datasets.shares import MIN_TRAINED
+from defectory.job_settings.filtering import Filtering
 from defectory.settings import reading_from_environment
 from orchestrator.defects.crops import GOOD, crop_defects, kinds_in
+from orchestrator.defects.looking import cut_out
 from orchestrator.defects.setting import EMPTY, set_defects
 from orchestrator.edits.catalogue import catalogue_of, kind_of
 from orchestrator.edits.recipe import EditRecipe
@@ -92,7 +94,7 @@ def train_defects(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> 
 def defect_round(
     context: StepContext, label: str, generator: TrainedGenerator, before: Sequence[Round], synthesised: int, count: int
 ) -> Round | None:
-    """Make crops of a label's defects, judge them, set those that pass into good parts, and judge the photographs.
+    """Make crops of a label's defects, judge them, set those that pass into good parts, and judge them there.
 
     Args:
         before: the rounds before. synthesised: crops of these. count: crops of this one.
@@ -123,27 +125,34 @@ def defect_round(
         return None
     unset = [(line, line.judgement) for line in judged if line.judgement.verdict != "accepted"]
     unset += [(line, _rejected(why)) for line, why in done.nowhere]
-    return _judged_round(context, label, before, done.manifest_uri, unset, judged_uris)
+    return _judged_round(context, label, generator, before, done.manifest_uri, unset, judged_uris)
 
 
 def _judged_round(
     context: StepContext,
     label: str,
+    generator: TrainedGenerator,
     before: Sequence[Round],
     set_uri: str,
     unset: Sequence[tuple[ManifestLine, Judgement]],
     crops_uris: list[str],
 ) -> Round:
-    """The photographs judged, and beside them the crops that were set nowhere, as rejected images of the label."""
+    """The photographs judged, and beside them the crops that were set nowhere, as rejected images of the label.
+
+    Whether a defect is one is asked where it is large, of who judges crops; of photographs the novelty gate is asked.
+    """
     number = len(before) + 1
     judged = judge(
         context, [label], number, set_uri, context.outputs[INGEST].manifest_uri, context.outputs[JUDGE].full_name,
-        [one.manifest_uri for one in before], context.settings.filter,
+        [one.manifest_uri for one in before], context.settings.filter.model_copy(update={"policy": "none"}),
     )  # fmt: skip
+    photographs = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
+    refused = _refused_where_they_are(context, label, generator, number, photographs, set_uri)
+    photographs = [_also_rejected(x, refused[x.file.sha256]) if x.file.sha256 in refused else x for x in photographs]
     # Who judges crops knows other labels: his scores are no scores of the label.
     crops = [replace(x, label=label, kind=x.label, judgement=replace(why, scores=None)) for x, why in unset]
-    lines = [*read_manifest(context.store, judged.manifest_uri, reading_from_environment()), *crops]
-    reasons = Counter(judged.reasons) + Counter(reason for line in crops for reason in line.judgement.reasons)
+    lines = [*photographs, *crops]
+    reasons = Counter(reason for line in lines for reason in line.judgement.reasons)
     verdicts = Counter(line.judgement.verdict for line in lines)
     dataset = dataset_of_manifest(context.store, judged.manifest_uri)
     card = {
@@ -162,6 +171,41 @@ def _judged_round(
         doubts=list(judged.warnings),
         crops_manifest_uris=crops_uris,
     )
+
+
+def _refused_where_they_are(
+    context: StepContext,
+    label: str,
+    generator: TrainedGenerator,
+    number: int,
+    photographs: Sequence[ManifestLine],
+    set_uri: str,
+) -> dict[str, tuple[str, ...]]:
+    """sha256 of a photograph -> why the judge of crops does not take what was set there for a defect of its kind."""
+    crops = learned_crops(generator)
+    name = context.name(label, f"r{number}", "looked-at", content_hash(photographs)[:8])
+    cut_uri = cut_out(context.store, photographs, name, crops.side_px, source=set_uri)
+    # The ground around the defect is that of a training image, and no copy of it.
+    rules = _rules_of_crops(context, label).model_copy(update={"novelty_gate": False})
+    parts = [label, "looked-at"]
+    judged = judge(context, parts, number, cut_uri, crops.manifest_uri, _crop_judge(context, crops), [], rules)
+    lines = read_manifest(context.store, judged.manifest_uri, reading_from_environment())
+    return {x.origin.parents[0]: x.judgement.reasons for x in lines if x.judgement.verdict == "rejected"}
+
+
+def _also_rejected(line: ManifestLine, reasons: Sequence[str]) -> ManifestLine:
+    judgement = line.judgement
+    return replace(line, judgement=replace(judgement, verdict="rejected", reasons=(*judgement.reasons, *reasons)))
+
+
+def _rules_of_crops(context: StepContext, label: str) -> Filtering:
+    """The thresholds of a label, for its kinds: crops have no other label."""
+    rules = context.settings.filter
+    own = {
+        "threshold": rules.label_thresholds.get(label, rules.threshold),
+        "lower_threshold": rules.label_lower_thresholds.get(label, rules.lower_threshold),
+    }
+    return rules.model_copy(update={**own, "label_thresholds": {}, "label_lower_thresholds": {}})
 
 
 def _judged_crops(
@@ -186,7 +230,7 @@ def _judged_crops(
         )
     name = context.name(kind, f"r{number}", "full", content_hash(full)[:8])
     full_uri = write_dataset(context.store, name, full, {"parents": [synthetic_uri]})
-    rules = context.settings.filter.model_copy(update={"label_thresholds": {}, "label_lower_thresholds": {}})
+    rules = _rules_of_crops(context, label)
     place = generator.kinds.index(kind)
     accepted = [one.crops_manifest_uris[place] for one in before]
     parts = [label, kind, "crops"]
@@ -224,10 +268,12 @@ def _train(
     context: StepContext, crops: LearnedCrops, labels: Sequence[str], name: str, initial: str, *, with_mask: bool
 ) -> generator_pb2.Generator:
     """Train on crops, of defects for as long as a training that begins with another's generator."""
-    settings = context.settings.generator.model_copy(update={"with_mask": with_mask})
+    settings = context.settings.generator
     if with_mask:
-        settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
-    return train(context, name, crops.manifest_uri, labels, settings, initial)
+        chosen = settings.model_copy(update={"with_mask": True, "kimg": settings.transfer_kimg or settings.kimg})
+    else:  # nobody looks at its pictures: of what is gone on from, both networks are of one moment
+        chosen = settings.model_copy(update={"with_mask": False, "ship": "last"})
+    return train(context, name, crops.manifest_uri, labels, chosen, initial)
 
 
 def _crops(context: StepContext, learnt: Mapping[str, Sequence[str]]) -> LearnedCrops:

@@ -41,7 +41,7 @@ def generators_inputs(context: StepInputs) -> Inputs:
 def _what_decides(generator: GeneratorSettings) -> dict[str, JsonValue]:
     """A generator's settings, without those of defects where whole parts are learned; labels stand beside."""
     of_defects = {"view", "kinds", "largest"} if generator.view == "part" else set()
-    unset = set() if generator.with_mask else {"with_mask"}
+    unset = {name for name in ("with_mask", "lecam_weight") if not getattr(generator, name)}  # runs from before
     return generator.model_dump(mode="json", exclude={"labels", *of_defects, *unset})
 
 

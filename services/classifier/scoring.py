@@ -1,4 +1,4 @@
-"""Scores a manifest: mean and spread of the probabilities over the cycles, and the main network's embeddings."""
+"""Scores a manifest: calibrated mean and spread of the probabilities over the cycles, the main network's embeddings."""
 
 import json
 import tempfile
@@ -12,6 +12,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
+from services.classifier.decision import calibrated
 from services.classifier.layers import embedding_channels
 from services.classifier.prediction import is_frozen, predict
 
@@ -63,10 +64,16 @@ def _reports(
 
 
 def _rows(card: ClassifierCard, lines: Sequence[ManifestLine], by_cycle: np.ndarray) -> list[bytes]:
-    """The images' lines, from probabilities (cycles, N, labels)."""
-    labels = card.architecture.labels
+    """The images' lines, from the networks' own probabilities (cycles, N, labels).
+
+    The mean is calibrated, by the main cycle's temperature: means of calibrated probabilities would be less sure than
+    they may be (Rahaman and Thiery 2021, arXiv:2007.08792).
+    """
+    labels, temperature = card.architecture.labels, card.calibration.temperature
+    fair = calibrated(by_cycle.mean(axis=0), temperature)
+    spreads = np.stack([calibrated(own, temperature) for own in by_cycle]).std(axis=0)
     rows = []
-    for line, mean, spread in zip(lines, by_cycle.mean(axis=0), by_cycle.std(axis=0), strict=True):
+    for line, mean, spread in zip(lines, fair, spreads, strict=True):
         row = {
             "sha256": line.file.sha256,
             "uri": line.file.uri,

@@ -30,7 +30,8 @@ def score_manifest(
         try:
             judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
             # All that the request says, and what lies behind it: what is asked for under one id must be one thing.
-            said = "\0".join([model, judge.weights_sha256, manifest_uri]).encode()
+            # Scores that an earlier version left in the store were not calibrated.
+            said = "\0".join([model, judge.weights_sha256, manifest_uri, "calibrated"]).encode()
             digest = hashlib.sha256(said + b"\0")
             for piece in store.stream(store.key(manifest_uri)):
                 digest.update(piece)

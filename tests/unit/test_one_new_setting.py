@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 # Where the line or the command line has a business with a setting of its own, beside presets and names of options.
 OF_THE_LINE = {
     "freeze_d": {"pipeline/generation.py"},  # not without an initial model
+    "lecam_weight": {"pipeline/synthetic_steps.py"},  # finished runs do not train anew where nobody asks for it
+    "ship": {"pipeline/defect_steps.py"},  # what is only gone on from
     "with_mask": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # of defects, not of their surface
     "augment_p": {  # that it ended with
         "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",

@@ -4,6 +4,7 @@ Reference: Karras et al. 2020 (arXiv:1912.04958), section 3.1 and appendix B: la
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,9 +15,25 @@ from services.generator.stylegan2.networks import Discriminator, Generator
 from services.generator.stylegan2.placing import normal
 from services.generator.training.distributed import World
 from services.generator.training.draws import Latents, draw_latents
+from services.generator.training.lecam import lecam_penalty
 from services.generator.training.settings import TrainingSettings
 
 DrawAugmentation = Callable[[int, torch.Generator], Drawn]  # for a batch of so many images
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the discriminator answered to a batch.
+
+    Attributes:
+        loss: (), this process's share of it, the LeCam penalty included.
+        signs: (), sum of the signs of its logits for all real images.
+        means: (2,), of its logits for all real and all generated images.
+    """
+
+    loss: Tensor
+    signs: Tensor
+    means: Tensor
 
 
 class Phases:
@@ -81,12 +98,18 @@ class Phases:
         self._track(w_mean)
         return total, torch.lerp(mean, self._world.total(total), loss.PATH_LENGTH_DECAY)
 
-    def discriminator_loss(self, real: Tensor, classes: Tensor | None, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Gradients of the discriminator; its loss, and the sum of the signs of its logits for real images."""
-        count = self._settings.batch
+    def discriminator_loss(
+        self, real: Tensor, classes: Tensor | None, anchors: Tensor, rng: torch.Generator
+    ) -> Answers:
+        """Gradients of the discriminator.
+
+        Args:
+            anchors: (2,), running means of its logits, see lecam.py.
+        """
+        count, weight = self._settings.batch, self._settings.lecam_weight
         latents = self._latents(count, rng)
         drawn_fake, drawn_real = self._draw(count, rng), self._draw(count, rng)
-        total, w_mean, signs = self._zero(), self._zero(), self._zero()
+        total, w_mean, answered = self._zero(), self._zero(), self._zero()
         for part, share in self._world.parts(count, self._settings.micro_batch):
             own = latents.rows(part)
             with torch.no_grad():
@@ -96,11 +119,16 @@ class Phases:
             seen = None if classes is None or own.classes is None else torch.cat([classes[part], own.classes])
             real_logits, fake_logits = self._discriminator(torch.cat([shown, fake]), seen, sets=2).chunk(2)
             value = loss.discriminator_loss(real_logits, fake_logits)
+            if weight:
+                value = value + lecam_penalty(real_logits, fake_logits, anchors) * weight
             (value * share).backward()  # type: ignore[no-untyped-call]
             total, w_mean = total + value.detach() * share, w_mean + w.mean(dim=0) * share
-            signs = signs + real_logits.detach().sign().sum()
+            with torch.no_grad():
+                means = real_logits.mean() * share, fake_logits.mean() * share
+                answered = answered + torch.stack([real_logits.sign().sum(), *means])
         self._track(w_mean)
-        return total, self._world.total(signs)
+        answered = self._world.total(answered)  # one message
+        return Answers(total, answered[0], answered[1:])
 
     def r1(self, real: Tensor, classes: Tensor | None, gain: float, rng: torch.Generator) -> Tensor:
         """Gradients of the discriminator times a gain, and the penalty."""

@@ -3,6 +3,7 @@
 References:
     [1] Karras et al. 2020 (arXiv:1912.04958): lazy regularisation, section 3.1 and appendix B.
     [2] Karras et al. 2020 (arXiv:2006.06676): adaptive augmentation of all that the discriminator sees.
+    [3] Tseng et al. 2021 (arXiv:2104.03310): LeCam regularisation, see lecam.py.
 
 Every random number is a function of the seed and the number of the step, so there is no generator state to keep, and a
 training that was stopped goes on as if it had not been. On a GPU the host waits for nothing within a step, save where p
@@ -28,6 +29,7 @@ from services.generator.training.ada import AugmentControl
 from services.generator.training.data import Epochs, Prefetched
 from services.generator.training.device import choose, configure
 from services.generator.training.distributed import ALONE, World
+from services.generator.training.lecam import anchors_at_start, moved
 from services.generator.training.losses import Losses
 from services.generator.training.optimiser import Adam
 from services.generator.training.phases import Phases
@@ -68,6 +70,7 @@ class Trainer:
         self.device = choose(settings.device)
         configure(self.device, tf32=settings.tf32, search=True)
         self.path_mean = torch.zeros((), device=self.device)
+        self.anchors = anchors_at_start(self.device)
         self.generator, self.discriminator = build(settings.architecture, seed)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)  # always in fp32: it is what is shown
         for network in self._modules().values():
@@ -156,6 +159,8 @@ class Trainer:
                     like = value.clone() if slot == "step" else torch.empty_like(parameter).copy_(value)
                     optimiser.state[parameter][slot] = like.detach()
         self.path_mean = tensors["path_mean"].to(self.device, copy=True)
+        if self.settings.lecam_weight:
+            self.anchors = tensors["anchors"].to(self.device, copy=True)
         self.step, self.images_seen = int(scalars["step"]), int(scalars["images_seen"])
         self.attempt, self.ema_ramp_up = int(scalars["attempt"]), bool(scalars["ema_ramp_up"])
         self.control.restore(scalars["augment"])
@@ -179,10 +184,12 @@ class Trainer:
         """One step of the discriminator."""
         self._d_optimiser.zero_grad()
         with _learning(self._d_parameters):
-            value, signs = self._phases.discriminator_loss(real, classes, rng)
+            answers = self._phases.discriminator_loss(real, classes, self.anchors, rng)
             self._descend(self._d_optimiser, self._d_parameters)
-        self.control.observe(signs, len(real))
-        return value
+        self.control.observe(answers.signs, len(real))
+        if self.settings.lecam_weight:
+            self.anchors = moved(self.anchors, answers.means)
+        return answers.loss
 
     def r1_step(self, real: Tensor, rng: torch.Generator, classes: Tensor | None = None) -> Tensor:
         """One step of the discriminator towards small gradients by real images."""
@@ -218,6 +225,8 @@ class Trainer:
     def _tensors(self) -> dict[str, Tensor]:
         """All tensors that change, by name, where they are."""
         tensors = {"path_mean": self.path_mean}
+        if self.settings.lecam_weight:
+            tensors["anchors"] = self.anchors
         for name, network in self._modules().items():
             tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
         for name, optimiser, module in self._optimisers():

@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
 from services.classifier import prediction, scoring
 from services.classifier.bundle import weights_bytes
+from services.classifier.cards import write_card
 from tests.contract.datasets import make_dataset, with_bad_files
 from tests.unit.classifier.classifier_samples import ARCHITECTURE, bundle, lively
 
@@ -48,3 +50,17 @@ def test_blocks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -
         atol=1e-5,
     )
     np.testing.assert_allclose(again, embeddings, atol=1e-4)
+
+
+def test_probabilities_are_calibrated() -> None:
+    store = open_store("memory://")
+    manifest = make_dataset(store)
+    _, card = bundle(store, weights_bytes(lively(ARCHITECTURE)), manifest)
+    sharper = card.model_copy(update={"calibration": card.calibration.model_copy(update={"temperature": 0.25})})
+    own = prediction.predict(store, card, read_manifest(store, manifest)).probabilities[0]
+    write_card(store, sharper)
+    rows, _ = scored(store, manifest)
+    fair = own.astype(np.float64) ** 4
+    np.testing.assert_allclose(
+        [list(row["probabilities"].values()) for row in rows], fair / fair.sum(axis=1, keepdims=True), atol=1e-5
+    )

@@ -38,6 +38,7 @@ def request(store: ObjectStore) -> pb.TrainGeneratorRequest:
         augment_mode="fixed",
         augment_p=0.5,
         augment_preset="bgcfnc",
+        lecam_weight=0.1,
         device="cpu",
         measured_images=0,
     )
@@ -166,10 +167,11 @@ def test_what_is_read_only_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("batch", "micro_batch"), [(8, 4), (8, 8), (6, 2)])
 def test_parts_of_a_batch_give_its_gradients(batch: int, micro_batch: int) -> None:
-    whole = make(batch=batch, deviation_group=2, classes=2, augment_preset="bgcfnc")
-    parts = make(batch=batch, deviation_group=2, classes=2, augment_preset="bgcfnc", micro_batch=micro_batch)
+    given = {"batch": batch, "deviation_group": 2, "classes": 2, "augment_preset": "bgcfnc", "lecam_weight": 0.5}
+    whole, parts = make(**given), make(**given, micro_batch=micro_batch)
     for one in (whole, parts):
         one.control.p = 0.5
+        one.anchors = torch.tensor([0.7, -0.4])
         one._g_optimiser = one._d_optimiser = Still()  # type: ignore[assignment]
     for phase in (
         lambda one: one.generator_step(rng()),
@@ -186,6 +188,8 @@ def test_parts_of_a_batch_give_its_gradients(batch: int, micro_batch: int) -> No
             assert (ours is None) == (theirs is None)
             if ours is not None:
                 torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(whole.anchors, torch.tensor([0.7, -0.4]))
+    torch.testing.assert_close(parts.anchors, whole.anchors, rtol=1e-5, atol=1e-6)
 
 
 def test_the_path_length_of_parts_is_that_of_the_batch_within_its_own_mean() -> None:

@@ -45,15 +45,16 @@ def ignore(images_seen: int, values: Mapping[str, float], sample_key: str) -> No
     """A report that nobody reads."""
 
 
-def test_a_state_through_safetensors_and_json_goes_on_to_the_bit() -> None:
-    whole, first = make(), make()
+@pytest.mark.parametrize("given", [{}, {"lecam_weight": 0.3}])
+def test_a_state_through_safetensors_and_json_goes_on_to_the_bit(given: dict[str, Any]) -> None:
+    whole, first = make(**given), make(**given)
     for _ in range(12):
         whole.train_step()
     for _ in range(5):
         first.train_step()
     tensors, scalars = first.state()
     data, sha256 = dump(tensors)
-    second = make()
+    second = make(**given)
     second.restore(parse(data, sha256, "test"), json.loads(json.dumps(scalars)))
     for _ in range(7):
         second.train_step()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from defectory.api.filter.v1 import filter_pb2
 from defectory.api.generator.v1 import generator_pb2
 from defectory.datasets.manifest import manifest_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import Origin, Synthesis
@@ -16,10 +17,11 @@ from defectory.imaging import decode
 from defectory.storage.memory import MemoryStore
 from orchestrator.defects.crops import GOOD
 from orchestrator.edits.pictures import read_line_mask, read_picture
+from orchestrator.pipeline import synthetic_steps
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of
 from orchestrator.pipeline.runner import RunResult, run_line
-from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.settings import GeneratorSettings, PipelineSettings
 from orchestrator.report.around import around_defect
 from orchestrator.review.decided import REJECTED, Decided
 from orchestrator.review.subject import subject_of
@@ -88,6 +90,7 @@ def test_the_generator_learns_crops_and_starts_from_the_surface(photos: Path) ->
     surface, defects = (r for method, r in services.asked if method == "TrainGenerator")
     assert (surface.label, surface.settings.with_mask, surface.initial_model) == (GOOD, False, "starter")
     assert (defects.label, defects.settings.with_mask) == ("hole", True)
+    assert (surface.settings.ship, defects.settings.ship) == ("last", "best")
     assert defects.initial_model == f"{surface.name}/1"
     assert surface.manifest_uri == defects.manifest_uri
     (label, generator) = next(iter(result.outputs[GENERATORS].root.items()))
@@ -145,14 +148,57 @@ def test_what_is_set_nowhere_is_counted_with_its_reason(photos: Path) -> None:
     assert {(x.label, x.kind) for x in lines} == {("defect", "hole")}
 
 
-def test_the_crops_are_judged_first_and_without_the_photographs_thresholds(photos: Path) -> None:
+def test_whether_a_defect_is_one_is_asked_where_it_is_large(photos: Path) -> None:
     store = MemoryStore()
     services = Drawing(store)
-    go(store, settings(photos, filter={"label_thresholds": {"defect": 0.7}}), services)
-    asked = [r for method, r in services.asked if method == "FilterImages"]
-    assert [r.judge_model for r in asked[:2]] == ["line.crop-judge/1", "line.judge/1"]
-    assert dict(asked[0].label_thresholds) == {}
-    assert dict(asked[1].label_thresholds) == {"defect": 0.7}
+    rules = {"label_thresholds": {"defect": 0.7}, "label_lower_thresholds": {"defect": 0.4}}
+    filtered = go(store, settings(photos, filter=rules), services).outputs[FILTER].root["defect"]
+    crops, photographs, again = [r for method, r in services.asked if method == "FilterImages"][:3]
+    assert [r.judge_model for r in (crops, photographs, again)] == [
+        "line.crop-judge/1",
+        "line.judge/1",
+        "line.crop-judge/1",
+    ]
+    for asked in (crops, again):  # its labels are the kinds
+        assert (asked.threshold, asked.lower_threshold, dict(asked.label_thresholds)) == (0.7, 0.4, {})
+    assert photographs.policy == filter_pb2.POLICY_NONE, "it would hardly see a defect of a few pixels"
+    assert (crops.novelty_gate, photographs.novelty_gate, again.novelty_gate) == (True, True, False)
+    set_in = read_manifest(store, filtered.rounds[0].synthetic_manifest_uri)
+    seen = read_manifest(store, again.manifest_uri)
+    assert [line.origin.parents[0] for line in seen] == [line.file.sha256 for line in set_in]
+    assert {line.label for line in seen} == {"hole"}
+
+
+def test_a_photograph_is_rejected_where_its_defect_is_no_longer_taken_for_one(photos: Path) -> None:
+    class Doubting(Drawing):
+        """Rejects the first two defects where they are set, and the second photograph as well."""
+
+        def FilterImages(self, request: Any) -> Any:  # noqa: N802
+            lines = read_manifest(self._store, request.manifest_uri)
+            if "looked-at" in request.dataset:
+                no = {line.file.sha256: ("confidence",) for line in lines[:2]}
+            else:
+                no = {lines[1].file.sha256: ("outlier",)} if request.judge_model == "line.judge/1" else {}
+            judged = [
+                replace(
+                    x,
+                    judgement=replace(
+                        x.judgement,
+                        verdict="rejected" if x.file.sha256 in no else "accepted",
+                        reasons=no.get(x.file.sha256, ()),
+                    ),
+                )
+                for x in lines
+            ]
+            return filter_pb2.FilterImagesResponse(manifest_uri=write_dataset(self._store, request.dataset, judged, {}))
+
+    store = MemoryStore()
+    first = go(store, settings(photos), Doubting(store)).outputs[FILTER].root["defect"].rounds[0]
+    lines = read_manifest(store, first.manifest_uri)
+    assert [x.judgement.reasons for x in lines[:3]] == [("confidence",), ("outlier", "confidence"), ()]
+    assert [x.judgement.verdict for x in lines[:3]] == ["rejected", "rejected", "accepted"]
+    assert (first.reasons["confidence"], first.reasons["outlier"]) == (2, 1)
+    assert first.verdicts["accepted"] == sum(x.judgement.verdict == "accepted" for x in lines) > 0
 
 
 def test_labels_without_masks_are_learned_whole_and_it_is_said(tmp_path: Path, photos: Path) -> None:
@@ -227,3 +273,10 @@ def test_a_sheet_shows_the_defect_that_was_set_in_and_other_images_whole(photos:
     assert (shown < 60).mean() > 2 * (whole < 60).mean(), "the dark hole is larger than in the whole photograph"
     real = read_manifest(store, filtered.rounds[0].crops_manifest_uris[0])[0]
     assert around_defect(store, real, 96) is None
+
+
+def test_finished_runs_do_not_train_anew_for_settings_that_nobody_asks_for() -> None:
+    unasked = synthetic_steps._what_decides(GeneratorSettings())
+    assert not {"with_mask", "lecam_weight"} & unasked.keys()
+    asked = synthetic_steps._what_decides(GeneratorSettings(lecam_weight=0.1))
+    assert asked["lecam_weight"] == 0.1

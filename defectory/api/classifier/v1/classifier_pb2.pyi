@@ -657,8 +657,8 @@ class ScoreImagesResponse(_message.Message):
     EMBEDDINGS_URI_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     scores_uri: _builtins.str
-    """URI of scores.jsonl: a line an image with "sha256", "uri", "probabilities" {label: mean over cycles} and "spread" {label: sd};
-    the networks' own probabilities, without the temperature, which is the main cycle's alone.
+    """URI of scores.jsonl: a line an image with "sha256", "uri", "probabilities" {label: mean over cycles} and "spread" {label: sd},
+    calibrated with the main cycle's temperature.
     """
     embeddings_uri: _builtins.str
     """URI of embeddings.npy: float32 (images, features), the pooled activations of the main weights' base: 1280 features, above

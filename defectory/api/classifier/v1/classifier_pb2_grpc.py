@@ -116,8 +116,7 @@ class ClassifierServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ScoreImages(self, request, context):
-        """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
-        "images".
+        """Calibrated probabilities and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

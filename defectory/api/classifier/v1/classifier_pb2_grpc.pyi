@@ -51,8 +51,7 @@ class ClassifierServiceStub:
     is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]
-    """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
-    "images".
+    """Calibrated probabilities and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
     ScoreAnomalies: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ScoreAnomaliesRequest, _operations_pb2.Operation]
@@ -103,8 +102,7 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     is broken), FAILED_PRECONDITION (heatmaps asked of a service that knows no explainer).
     """
     ScoreImages: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreImagesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
-    "images".
+    """Calibrated probabilities and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in "images".
     Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
     """
     ScoreAnomalies: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ScoreAnomaliesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -176,8 +174,7 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _classifier_pb2.ScoreImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Probabilities, not calibrated, and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in
-        "images".
+        """Calibrated probabilities and embeddings of every image of a manifest. Response: ScoreImagesResponse; progress in "images".
         Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS.
         """
 

@@ -62,6 +62,7 @@ class TrainingSettings(_message.Message):
     TF32_FIELD_NUMBER: _builtins.int
     MICRO_BATCH_FIELD_NUMBER: _builtins.int
     WITH_MASK_FIELD_NUMBER: _builtins.int
+    LECAM_WEIGHT_FIELD_NUMBER: _builtins.int
     resolution_px: _builtins.int
     """Side of the square image in pixels, a power of two in [8, 1024]; default: 64, or less where a
     picture has less.
@@ -152,6 +153,8 @@ class TrainingSettings(_message.Message):
     """Images computed at once, in [2, 1024], gradients are added up; default 0: the whole batch."""
     with_mask: _builtins.bool
     """Whether the mask of each image's defect is learned as a further channel; images without one have an empty mask."""
+    lecam_weight: _builtins.float
+    """Weight of LeCam regularisation (arXiv:2104.03310), in [0, 1e38]; default 0: none."""
     def __init__(
         self,
         *,
@@ -193,10 +196,11 @@ class TrainingSettings(_message.Message):
         tf32: _builtins.bool = ...,
         micro_batch: _builtins.int = ...,
         with_mask: _builtins.bool = ...,
+        lecam_weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips", "_ema_ramp", b"_ema_ramp", "_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "discriminator_skips", b"discriminator_skips", "ema_ramp", b"ema_ramp", "leak_guard", b"leak_guard", "measured_images", b"measured_images", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "r1_gamma", b"r1_gamma", "style_mixing", b"style_mixing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips", "_ema_ramp", b"_ema_ramp", "_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "config", b"config", "conv_clamp", b"conv_clamp", "deviation_features", b"deviation_features", "deviation_group", b"deviation_group", "device", b"device", "discriminator_skips", b"discriminator_skips", "ema_kimg", b"ema_kimg", "ema_ramp", b"ema_ramp", "freeze_d", b"freeze_d", "half_resolutions", b"half_resolutions", "keep_checkpoints", b"keep_checkpoints", "kimg", b"kimg", "leak_guard", b"leak_guard", "learning_rate", b"learning_rate", "mapping_layers", b"mapping_layers", "measured_images", b"measured_images", "micro_batch", b"micro_batch", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "patience", b"patience", "precision", b"precision", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "ship", b"ship", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "tf32", b"tf32", "w_dim", b"w_dim", "with_mask", b"with_mask", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips", "_ema_ramp", b"_ema_ramp", "_leak_guard", b"_leak_guard", "_measured_images", b"_measured_images", "_mirror_x", b"_mirror_x", "_mirror_y", b"_mirror_y", "_path_length_weight", b"_path_length_weight", "_r1_gamma", b"_r1_gamma", "_style_mixing", b"_style_mixing", "augment_mode", b"augment_mode", "augment_p", b"augment_p", "augment_preset", b"augment_preset", "augment_target", b"augment_target", "batch", b"batch", "channel_base", b"channel_base", "channel_max", b"channel_max", "config", b"config", "conv_clamp", b"conv_clamp", "deviation_features", b"deviation_features", "deviation_group", b"deviation_group", "device", b"device", "discriminator_skips", b"discriminator_skips", "ema_kimg", b"ema_kimg", "ema_ramp", b"ema_ramp", "freeze_d", b"freeze_d", "half_resolutions", b"half_resolutions", "keep_checkpoints", b"keep_checkpoints", "kimg", b"kimg", "leak_guard", b"leak_guard", "learning_rate", b"learning_rate", "lecam_weight", b"lecam_weight", "mapping_layers", b"mapping_layers", "measured_images", b"measured_images", "micro_batch", b"micro_batch", "mirror_x", b"mirror_x", "mirror_y", b"mirror_y", "path_length_weight", b"path_length_weight", "patience", b"patience", "precision", b"precision", "r1_gamma", b"r1_gamma", "resolution_px", b"resolution_px", "ship", b"ship", "snapshot_kimg", b"snapshot_kimg", "style_mixing", b"style_mixing", "tf32", b"tf32", "w_dim", b"w_dim", "with_mask", b"with_mask", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__discriminator_skips: _TypeAlias = _typing.Literal["discriminator_skips"]  # noqa: Y015
     _WhichOneofArgType__discriminator_skips: _TypeAlias = _typing.Literal["_discriminator_skips", b"_discriminator_skips"]  # noqa: Y015
