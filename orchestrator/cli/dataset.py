@@ -69,7 +69,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset show screws --json
     """
     from defectory.datasets.manifest import read_card
-    from orchestrator.cli.dataset_in_words import in_words
+    from orchestrator.cli.dataset_in_words import Shown, in_words
 
     store_ = opened(store)
     lines = _lines(store_, dataset)
@@ -81,7 +81,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     shown |= {"bits": _stored_bits(card)} if card else {}
-    emit(shown, as_json, in_words({**shown, "manifest": path_or_uri(shown["manifest_uri"])}))
+    emit(shown, as_json, in_words(Shown.model_validate({**shown, "manifest": path_or_uri(shown["manifest_uri"])})))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -44,6 +44,31 @@ class How(TypedDict):
     method: str
     box_rule: "BoxRule.ValueType"
     box_threshold: float | None
+
+
+class Boxed(TypedDict):
+    """A box in the picture's pixels, and its share of the heat."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    heat: float
+
+
+class Explained(TypedDict):
+    """An image's explanation, as it is printed."""
+
+    image: str
+    model: str
+    predicted: str
+    probabilities: dict[str, float]
+    label: str
+    boxes: list[Boxed]
+    cells: list[int]
+    on_background: bool
+    unclear: str
+    overlay: str
 
 
 @with_settings()
@@ -85,13 +110,12 @@ def explain(
         resolve(opened(store), "classifier", models[0])  # first: for one that is not there no explainer is started
     if Path(source).is_file():
         file = file_to_write(out or Path(OVERLAY), OVERLAY)
-        result = _explain_files({source: file}, models[0], label, how, store_url(store), verbose)
-        (one,) = result["explanations"]
+        (one,), _ = _explain_files({source: file}, models[0], label, how, store_url(store), verbose)
         emit(one, as_json, _in_words(one))
     elif images:
         folder = folder_to_write(out or Path("overlays"))
         outs = {image: _beside(folder, Path(image).relative_to(source)) for image in images}
-        _emit_folder(_explain_files(outs, models[0], label, how, store_url(store), verbose), as_json)
+        _emit_folder(*_explain_files(outs, models[0], label, how, store_url(store), verbose), as_json)
     else:
         _explain_dataset(source, manifest_uri, models, split, how, store, verbose, as_json)
 
@@ -151,7 +175,7 @@ def _check_effect(context: typer.Context, of_files: bool, models: list[str]) -> 
 
 def _explain_files(
     outs: Mapping[str, Path], model: str, label: str, how: ExplainingMany, url: str, verbose: bool
-) -> dict[str, list[dict[str, object]]]:
+) -> tuple[list[Explained], list[dict[str, str]]]:
     """Explain images in one session; a single one that cannot be is an error, of several it is named.
 
     Args:
@@ -160,8 +184,8 @@ def _explain_files(
     from orchestrator.cli.pictures import OF_ONE_IMAGE
     from orchestrator.pipeline.progress import Report
 
-    explanations: list[dict[str, object]] = []
-    failed: list[dict[str, object]] = []
+    explanations: list[Explained] = []
+    failed: list[dict[str, str]] = []
     cells: set[tuple[int, int]] = set()
     what = next(iter(outs)) if len(outs) == 1 else f"{len(outs)} images"
     with session(url, verbose=verbose) as services, services.step(f"explain {what}"):
@@ -178,12 +202,12 @@ def _explain_files(
             services.report(Report("explaining", len(explanations) + len(failed), len(outs), "images"))
         for rows, columns in sorted(cells):
             _warn_of_coarse(services, model, [rows, columns])
-    return {"explanations": explanations, "failed": failed}
+    return explanations, failed
 
 
 def _explained(
     services: Session, image: Path, model: str, label: str, how: ExplainingMany, out: Path
-) -> tuple[dict[str, object], tuple[int, int]]:
+) -> tuple[Explained, tuple[int, int]]:
     """Explain one image file, and write its overlay: what came of it, and the rows and columns of its heat."""
     from defectory.api.classifier.v1 import classifier_pb2
     from defectory.api.explainer.v1 import explainer_pb2
@@ -196,9 +220,11 @@ def _explained(
     )
     response = services.clients.call(EXPLAIN, fill(request, how))
     write_files(out.parent, {out.name: response.overlay})
-    boxes = [{"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes]
+    boxes: list[Boxed] = [
+        {"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes
+    ]
     cells = response.heat_rows, response.heat_columns
-    explanation = {
+    explanation: Explained = {
         "image": str(image),
         "model": model,
         "predicted": response.predicted_label,
@@ -213,7 +239,7 @@ def _explained(
     return explanation, cells
 
 
-def _in_words(one: Mapping[str, Any]) -> str:
+def _in_words(one: Explained) -> str:
     """An image's explanation for a person: the answer, where the reasons lie, and how far that can be believed."""
     sure = sorted(one["probabilities"].items(), key=lambda item: -item[1])
     answer = ", ".join(f"{label} {probability:.0%}" for label, probability in sure)
@@ -232,13 +258,13 @@ def _in_words(one: Mapping[str, Any]) -> str:
     return in_lines(lines)
 
 
-def _emit_folder(result: Mapping[str, list[dict[str, object]]], as_json: bool) -> None:
+def _emit_folder(explanations: list[Explained], failed: list[dict[str, str]], as_json: bool) -> None:
     """Print what a folder's images show; those that could not be explained make the exit code that of a bad input."""
-    for one in result["failed"]:
+    for one in failed:
         sys.stderr.write(f"error: {one['image']}: {one['error']}\n")
-    text = table(result["explanations"], ["image", "predicted", "label", "unclear", "overlay"])
-    emit({**result, "count": len(result["explanations"])}, as_json, text)
-    if result["failed"]:
+    text = table(explanations, ["image", "predicted", "label", "unclear", "overlay"])
+    emit({"explanations": explanations, "failed": failed, "count": len(explanations)}, as_json, text)
+    if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
 
 

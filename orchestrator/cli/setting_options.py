@@ -124,7 +124,8 @@ def _option(name: str, option: str, field: FieldInfo, setting: Described, shown:
 def choice(option: str, kind: object, sentence: str) -> OptionInfo:
     """An option whose values are those of a Literal; another one names the like one."""
     metavar = f"[{'|'.join(get_args(kind))}]"
-    return typer.Option(option, help=sentence, metavar=metavar, parser=_parser(FieldInfo(annotation=cast(type, kind))))
+    parser = _parser(FieldInfo(annotation=cast(type, kind)))
+    return cast(OptionInfo, typer.Option(option, help=sentence, metavar=metavar, parser=parser))
 
 
 def _parser(field: FieldInfo) -> Callable[[str], Any]:
