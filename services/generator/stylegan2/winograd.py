@@ -133,9 +133,10 @@ def _sum(address):  # type: ignore[no-untyped-def]
     task = fields(address)
     zero, inputs, outputs = task.zero, task.inputs, task.outputs
     room, to = np.empty(PLACES * OUTPUTS * WIDTH, np.float64), np.empty(TAPS**2, np.int64)
-    sums, parts = room.ctypes.data, (outputs + OUTPUTS - 1) // OUTPUTS
+    parts = (outputs + OUTPUTS - 1) // OUTPUTS
     k = take(address)
     while k < inputs // WIDTH * parts:
+        sums = room.ctypes.data  # here, not above: Numba frees an array behind its last use, and an address is none
         column, output = k // parts * WIDTH, k % parts * OUTPUTS
         some = min(OUTPUTS, outputs - output)
         for place in range(PLACES):

@@ -109,6 +109,15 @@ def test_filters_of_every_channel_and_their_transposes(
     assert len(runs) == (2 if function is filters.blur else 5)  # there, and back from each residue of a pixel's place
 
 
+SHARED = """
+import torch
+from services.generator.stylegan2 import winograd
+rng = torch.Generator().manual_seed(0)
+x, gradient = torch.randn(16, 64, 64, 64, generator=rng), torch.randn(16, 128, 64, 64, generator=rng)
+exact = torch.nn.grad.conv2d_weight(x.double(), (128, 64, 3, 3), gradient.double(), padding=1)
+for _ in range(3):
+    assert (winograd.correlate(x, gradient) - exact).abs().max() < 1e-4 * exact.std()
+"""
 LANES = """
 import torch
 from services.generator.stylegan2 import direct, gate, kernels, vectors, winograd
@@ -127,6 +136,12 @@ for n, inputs, outputs, side in ((3, 96, 64, 8), (5, 32, 96, 12)):
     exact = torch.nn.grad.conv2d_weight(high.double(), weight.shape, low.double(), stride=2)
     assert (direct.halve_gradient(high, low) - exact).abs().max() < 1e-4 * exact.std()
 """
+
+
+def test_threads_that_share_a_heap_do_not_share_what_they_sum_in() -> None:
+    """As in a process with many of them: what one lets go of too early, the other is given."""
+    environ = os.environ | {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", SHARED], env=environ, cwd=ROOT, check=True)
 
 
 @pytest.mark.slow
