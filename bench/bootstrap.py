@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from orchestrator.pipeline.outputs import Estimate
+from orchestrator.pipeline.summary import Estimate
 from orchestrator.report.comparison import RESAMPLES
 
 

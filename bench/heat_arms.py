@@ -23,8 +23,9 @@ from defectory.statistics import DIFFERENCE, SHARE
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import ArmSettings
-from orchestrator.pipeline.outputs import INGEST, Estimate, Key, Read, trained
+from orchestrator.pipeline.outputs import INGEST, Key, Read, trained
 from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.summary import Estimate
 from orchestrator.report.comparison import decide, interval
 from orchestrator.report.heat import FEW, too_coarse
 from services.classifier.bundle import load_weights

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.arms import colours
-from orchestrator.pipeline.outputs import GENERATORS, Estimate
+from orchestrator.pipeline.outputs import GENERATORS
+from orchestrator.pipeline.summary import Estimate
 from orchestrator.report.charts import svg
 from orchestrator.report.content import RunContent, read_run, some_images
 from orchestrator.report.figures import curves, sheet

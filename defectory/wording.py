@@ -40,7 +40,7 @@ def why_of(part: ErrorDetails, field: FieldInfo | None = None) -> str:
         right = f"use {end} {length} item{'s' * (length != 1)}"
     elif kind in ("literal_error", "enum"):
         expected = str(context.get("expected", ""))
-        right = f"use {expected}{did_you_mean(str(part['input']), QUOTED.findall(expected))}"
+        right = f"use {expected}{did_you_mean(str(part.get('input', '')), QUOTED.findall(expected))}"
     elif word in TYPES and kind.endswith(("_type", "_parsing")):
         right = f"use {TYPES[word]}"
     else:

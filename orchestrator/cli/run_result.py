@@ -6,10 +6,11 @@ from defectory.storage.places import path_or_uri
 from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
 from orchestrator.pipeline import outputs as keys
-from orchestrator.pipeline.outputs import Ingested, Model, RunSummary
+from orchestrator.pipeline.outputs import Ingested, Model
 from orchestrator.pipeline.progress import clock
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.summary import RunSummary
 
 
 def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, store: str = "") -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from defectory.errors import NotFound
-from defectory.storage.places import path_or_uri
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.outputs import FilteredLabel, TrainedGenerator
 from orchestrator.pipeline.presets import PRESETS
@@ -42,14 +41,14 @@ class Learned:
     Attributes:
         kimg: thousands of images that it was shown. wanted_kimg: that the preset RECOMMENDED shows one of this start.
         coverage: in [0, 1], of the snapshot that became the model; None: too few photographs to measure it.
-        setting: that says how long a generator of this start is trained. sheet: path of its sample sheet; may be empty.
+        setting: that says how long a generator of this start is trained. model: its "name/version"; may be empty.
     """
 
     kimg: float
     wanted_kimg: float
     coverage: float | None
     setting: str = "generator.kimg"
-    sheet: str = ""
+    model: str = ""
 
 
 def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
@@ -69,7 +68,7 @@ def learned(store: ObjectStore, generator: TrainedGenerator) -> Learned | None:
         wanted,
         shipped[-1].coverage if shipped else None,
         "generator.transfer_kimg" if from_another_label else "generator.kimg",
-        path_or_uri(generator.sample_uri),
+        generator.full_name,
     )
 
 
@@ -113,8 +112,10 @@ def _mend(learned: Learned | None) -> str:
     if learned is None:
         return "Train it longer (generator.kimg)"
     longer = f"--set {learned.setting}={learned.wanted_kimg:g}" if learned.kimg < learned.wanted_kimg else ""
-    look = f"Look at what it makes ({learned.sheet}); train" if learned.sheet else "Train"
-    return f"{look} it longer ({longer or f'more {learned.setting}'})"
+    look = f"Look at what it makes (`defectory generator show {learned.model}` names its sheet); train" * bool(
+        learned.model
+    )
+    return f"{look or 'Train'} it longer ({longer or f'more {learned.setting}'})"
 
 
 def _signs(filtered: FilteredLabel, total: int, learned: Learned | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from defectory.statistics import DIFFERENCE, FEWEST_CYCLES, Bounds, bounds_of, mean_interval
 from orchestrator.pipeline.arms import ArmSettings
-from orchestrator.pipeline.outputs import Estimate, Outcome
+from orchestrator.pipeline.summary import Estimate, Outcome
 from orchestrator.report.documents import Evaluation
 
 METRICS = ("f1", "accuracy", "precision", "recall", "loss")

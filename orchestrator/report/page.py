@@ -19,16 +19,15 @@ from defectory.trivial import scored
 from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
 from orchestrator.pipeline.arms import colours
-from orchestrator.pipeline.outputs import (
-    FILTER,
-    REVIEW,
+from orchestrator.pipeline.outputs import FILTER, REVIEW
+from orchestrator.pipeline.report_keys import files_folder
+from orchestrator.pipeline.summary import (  # fmt: skip
     ArmSummary,
     DifferenceSummary,
     Estimate,
     RunSummary,
     TrivialSummary,
-)  # fmt: skip
-from orchestrator.pipeline.report_keys import files_folder
+)
 from orchestrator.report.calibration import calibration_rows, calibration_sentences
 from orchestrator.report.charts import Chart, csv_of, data_uri, file_name
 from orchestrator.report.comparison import METRICS, Chance

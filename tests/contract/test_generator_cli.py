@@ -56,7 +56,7 @@ def defectory(store: ObjectStore, service: Service) -> Command:
 
 
 def test_an_export_comes_back(defectory: Command, store: ObjectStore, tmp_path: Path) -> None:
-    file = tmp_path / "deep/tiny.safetensors"
+    file = tmp_path / "tiny.safetensors"
     exported = defectory("export", "tiny", "--out", file)
     assert exported["bytes"] == file.stat().st_size
     back = defectory("import", file, "--name", "back", "--label", "scratch")

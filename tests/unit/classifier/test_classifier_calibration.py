@@ -69,7 +69,7 @@ def test_few_images_are_warned_of_with_what_they_leave_open(images: int, wrong: 
     # Clopper and Pearson with no wrong answer among n: 1 - 0.025^(1/n).
     labels, probabilities = np.zeros(images, int), np.full((images, 2), 0.5)
     calibration = calibrate(Answers(labels, probabilities), NONE)
-    assert (f"up to {wrong} may be wrong" in calibration.caution) == bool(wrong)
+    assert (f"up to {wrong} of answers called 99% sure may be wrong" in calibration.caution) == bool(wrong)
     assert bool(calibration.caution) == bool(wrong)
 
 

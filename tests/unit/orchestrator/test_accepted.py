@@ -52,8 +52,9 @@ def test_too_few_images_are_said_with_advice_where_the_generator_is_not_to_blame
     short, blamed = doubts_of({"good": (judged(9, 9), SHORT)})
     assert short.endswith("of 18 that were made")
     assert blamed.endswith("Train it longer (--set generator.kimg=40)")
-    (blamed,) = doubts_of({"good": (judged(10, 10), replace(SHORT, sheet="/store/sheet.png"))})
-    assert blamed.endswith("Look at what it makes (/store/sheet.png); train it longer (--set generator.kimg=40)")
+    (blamed,) = doubts_of({"good": (judged(10, 10), replace(SHORT, model="run.good/1"))})
+    look = "Look at what it makes (`defectory generator show run.good/1` names its sheet)"
+    assert blamed.endswith(f"{look}; train it longer (--set generator.kimg=40)")
     (blamed,) = doubts_of({"good": (judged(10, 31), LONG)})
     assert blamed.endswith("Train it longer (more generator.kimg)")
 
@@ -86,5 +87,6 @@ def test_what_is_recommended_is_the_preset_of_the_same_start(start: str, wanted:
         PRESETS["quick"]["generator"][wanted],
         0.7,
         f"generator.{wanted}",  # type: ignore[arg-type]
+        "run.x/1",
     )
     assert learned(store, generator.model_copy(update={"card_uri": store.uri("gone.json")})) is None

@@ -24,8 +24,9 @@ from defectory.storage.places import path_or_uri
 from orchestrator.cli.main import app
 from orchestrator.pipeline.arms import FIRST_ARMS
 from orchestrator.pipeline.line import line_of
-from orchestrator.pipeline.outputs import Output, Reported, RunSummary
+from orchestrator.pipeline.outputs import Output, Reported
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord, TypedCommand
+from orchestrator.pipeline.summary import RunSummary
 
 STEPS = [step.name for step in line_of(FIRST_ARMS)]
 MANIFEST = "datasets/photos/manifest.jsonl"

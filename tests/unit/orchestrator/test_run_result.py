@@ -7,21 +7,10 @@ from typer.main import get_command
 
 from orchestrator.cli.main import app
 from orchestrator.cli.run_result import in_words, next_commands
-from orchestrator.pipeline.outputs import (
-    REPORT,
-    DifferenceSummary,
-    Estimate,
-    EvaluatedArm,
-    Ingested,
-    Outcome,
-    Outputs,
-    Reported,
-    RunSummary,
-    TrainedArm,
-    TrivialSummary,
-)
+from orchestrator.pipeline.outputs import REPORT, EvaluatedArm, Ingested, Outputs, Reported, TrainedArm
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import resolve
+from orchestrator.pipeline.summary import DifferenceSummary, Estimate, Outcome, RunSummary, TrivialSummary
 
 SETTINGS = resolve({"name": "run", "data": {"directory": "x"}}, {})
 INGESTED = Ingested(

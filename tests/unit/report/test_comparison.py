@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from orchestrator.pipeline.arms import ArmSettings
-from orchestrator.pipeline.outputs import Estimate
+from orchestrator.pipeline.summary import Estimate
 from orchestrator.report.comparison import (
     Comparison,
     Difference,
