@@ -7,6 +7,7 @@ from defectory.datasets.layouts.source import Source
 from defectory.datasets.splits import MIN_HELD_OUT
 
 MIN_TRAINED = 20  # training images of a label: with fewer, generators do more harm than good
+MOST = 10**6  # images of a label, up to which it is looked for how many are enough
 LARGEST_SHARE = 0.5  # of one split, exclusive
 
 
@@ -49,12 +50,16 @@ def share_for(images: int, test_share: float) -> float | None:
 
 
 def _right(total: Mapping[str, int], few: list[str], test_share: float | None) -> str:
+    plainly = f"photograph more of {' and '.join(few)}"
     if test_share is None:
-        return f"photograph more of {' and '.join(few)}"
+        return plainly
     missing, shares = {}, []
     for label, images in total.items():
-        needed = next(n for n in range(images, images + 10_000) if share_for(n, test_share) is not None)
-        shares.append(share_for(needed, test_share) or 0.0)
+        enough = ((n, share) for n in range(images, MOST) if (share := share_for(n, test_share)) is not None)
+        needed, share = next(enough, (0, 0.0))
+        if not needed:  # the test takes nearly all
+            return plainly
+        shares.append(share)
         if needed > images:
             missing[label] = needed - images
     typed = f"--validation-share {max(shares):.2f}"  # the smallest label's, which leaves larger ones even more

@@ -1,12 +1,13 @@
 """A dataset's card for a person: what it is, how it is divided, and what to know of it, in sentences."""
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from pydantic import BaseModel
 
+from defectory.datasets.manifest_line import Split
 from orchestrator.cli.output import table
 
-SPLITS = ("train", "validation", "test", "none")
 COLOURS = {"L": "grey", "RGB": "colour", "RGBA": "colour, with transparency", "LA": "grey, with transparency"}
 
 
@@ -93,7 +94,7 @@ def _counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     labels = sorted({label for split in counts.values() for label in split})
     rows = [
         {"split": "in none" if split == "none" else split, **{label: counts[split].get(label, 0) for label in labels}}
-        for split in SPLITS
+        for split in get_args(Split)
         if split in counts
     ]
     return table(rows, ["split", *labels]) if rows else ""

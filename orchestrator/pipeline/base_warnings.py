@@ -3,8 +3,7 @@
 STARTER_WARNING = (
     "ImageNet weights of MobileNetV2 are not on this machine: where Keras cannot download them either, every arm "
     "starts from the starter classifier, which has seen drawn parts only. docs/classifier.md says where they are to be "
-    "had; "
-    "--weights FILE names them"
+    "had; --weights FILE names them"
 )
 RANDOM_WARNING = (
     "there are no ImageNet weights, so every arm starts from random weights: the comparison stays fair, "

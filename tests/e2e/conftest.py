@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cables import write_cables
@@ -45,3 +45,12 @@ def chromium() -> Iterator[Chromium]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(chromium: Chromium, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A module's own `file`, opened; the parameter is the window's width in px."""
+    page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 800})
+    page.goto(file.as_uri())
+    yield page
+    page.close()

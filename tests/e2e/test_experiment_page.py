@@ -1,12 +1,10 @@
 """An experiment's page in a real Chromium: on a phone, to a screen reader, and on paper, as a run's report."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pypdfium2 as pdfium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
 from defectory.storage.memory import MemoryStore
@@ -28,14 +26,6 @@ def file(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "report.html"
     path.write_bytes(store.get(store.key(proven.report_uri)))
     return path
-
-
-@pytest.fixture
-def page(chromium: Chromium, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 800})
-    page.goto(file.as_uri())
-    yield page
-    page.close()
 
 
 @pytest.mark.parametrize("page", [375, 1280], indirect=True)

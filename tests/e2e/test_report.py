@@ -1,12 +1,10 @@
 """A run's report in a real Chromium: on a phone, by keyboard, to a screen reader, and on paper."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pypdfium2 as pdfium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
 from orchestrator.pipeline.report_keys import files_folder
@@ -27,14 +25,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "report.html"
     path.write_bytes(report.html)
     return path
-
-
-@pytest.fixture
-def page(chromium: Chromium, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 800})
-    page.goto(file.as_uri())
-    yield page
-    page.close()
 
 
 @pytest.mark.parametrize("page", [375, 1280], indirect=True)

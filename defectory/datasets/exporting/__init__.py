@@ -60,7 +60,7 @@ def export(
         report: told how many of the images are written.
 
     Raises:
-        InvalidInput: no such format or label, or the folder would lie in a file.
+        InvalidInput: no such format or label.
         AlreadyExists: the folder holds something. FailedPrecondition: no image is left.
         NotFound, Corrupted: an image is not in the store.
     """

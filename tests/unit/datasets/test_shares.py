@@ -42,6 +42,10 @@ def test_nothing_is_said_where_nothing_lacks_and_given_splits_are_not_divided_an
     assert "--validation-share" not in given_
 
 
+def test_where_the_test_takes_nearly_all_no_number_is_enough() -> None:
+    assert lacking({"train": {"good": 1}, "test": {"good": 199}}, 0.995).endswith("; photograph more of good")
+
+
 @given(
     st.dictionaries(st.sampled_from(["good", "bent", "cut"]), st.integers(3, 300), min_size=1),
     st.sampled_from([0.1, 0.15, 0.2, 0.3]),
