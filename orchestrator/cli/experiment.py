@@ -99,7 +99,7 @@ def _run(url: str, spec: "ExperimentSpec", known: "Preview", weights: str, verbo
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
-        warn_or_stop(known.concerns, display.warn)
+        warn_or_stop(known.concerns, display.say, display.warn)
         for text in (*known.limits, _time(known)):
             display.say(text)
         services = ServiceClients(endpoints, display.warn)
@@ -126,10 +126,12 @@ def _emit_result(spec: "ExperimentSpec", result: "RunResult", out: Path | None, 
 def _emit_preview(spec: "ExperimentSpec", known: "Preview", as_json: bool) -> None:
     from dataclasses import asdict
 
+    from orchestrator.pipeline.checks import in_lines
+
     arms = ", ".join(arm.name for arm in spec.arms)
     head = f"{spec.name}: {len(spec.arms)} arms ({arms}) × {spec.folds} folds × {spec.seeds} seeds"
     to_do = [decision.step for decision in known.plan if decision.action != "skip"]
-    concerns = [concern.line for concern in known.concerns]
+    concerns = in_lines(known.concerns)
     steps = f"{len(to_do)} of {len(known.plan)} steps are left"
     emit(asdict(known), as_json, "\n".join([head, *concerns, *known.limits, steps, _time(known)]))
 

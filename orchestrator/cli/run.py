@@ -180,7 +180,7 @@ def _run(
         Display(verbose=verbose) as display,
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
-        warn_or_stop(known.concerns, display.warn)
+        warn_or_stop(known.concerns, display.say, display.warn)
         typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()), program=program())
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
@@ -196,13 +196,13 @@ def emit_preview(known: "Preview", name: str, as_json: bool) -> None:
     """Print what was recognised in the folder, what speaks against the run, what would run, and how long it takes."""
     from dataclasses import asdict
 
+    from orchestrator.pipeline.checks import in_lines
     from orchestrator.pipeline.estimate import in_words
 
     rows = [asdict(decision) for decision in known.plan]
     columns = ["step", "action", *(["why"] if any(decision.why for decision in known.plan) else [])]
-    said = [concern.line for concern in known.concerns]
     time = f"time    {in_words(known.estimate)}"
-    parts = [summary_in_words(known.source), "\n".join(said), table(rows, columns), time]
+    parts = [summary_in_words(known.source), "\n".join(in_lines(known.concerns)), table(rows, columns), time]
     emit(
         {
             "run": name, "source": known.source, "plan": rows, "concerns": [asdict(one) for one in known.concerns],

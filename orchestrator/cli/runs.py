@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defectory.alike import did_you_mean
-from defectory.errors import FailedPrecondition, NotFound
+from defectory.errors import NotFound
 from defectory.storage import ObjectStore
 from defectory.storage.places import path_or_uri
 from orchestrator.cli.browser import open_page
@@ -75,11 +75,11 @@ def _report_file(store: ObjectStore, run: str) -> Path:
 
     from orchestrator.cli.report_copy import copy_report
     from orchestrator.pipeline.report_keys import page_key
+    from orchestrator.pipeline.run_record import RunRecord
 
     key = page_key(run)
     if not store.exists(key):
-        right = "`defectory runs` shows the command by which it goes on"
-        raise FailedPrecondition(f"the run {run!r} has no report yet, as it has not finished: {right}")
+        raise RunRecord(store, run).no_report_yet()
     path = path_or_uri(store.uri(key))
     if "://" not in path:
         return Path(path)

@@ -67,7 +67,7 @@ def concerns(
     *,
     in_folds: bool = False,
 ) -> list[Concern]:
-    """All that is to be said before a run, what stops it first.
+    """All that is to be said before a run: what stops it first, then what weighs most in what comes of it.
 
     Args:
         source: what was recognised at the photographs.
@@ -76,10 +76,10 @@ def concerns(
         in_folds: the photographs are divided by folds, not by shares.
     """
     all_concerns = [
-        *of_photographs(source, settings.generator.resolution_px),
         *of_settings(store, settings, sorted(counts["train"])),
         *of_synthesis(settings, source, counts, in_folds=in_folds),
         *of_weights(settings.arms[0], settings, weights),
+        *of_photographs(source, settings.generator.resolution_px),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
     ]
@@ -92,11 +92,28 @@ def stop_on(concerns: Sequence[Concern]) -> None:
         raise FailedPrecondition("; ".join(stopping))
 
 
-def warn_or_stop(concerns: Sequence[Concern], warn: Callable[[str], None]) -> None:
-    """Before a run: what does not stop it is said, then it goes on or does not, as `stop_on` has it."""
-    for concern in concerns:
-        if not concern.stops:
-            warn(concern.text)
+def in_lines(concerns: Sequence[Concern]) -> list[str]:
+    """As a preview shows them, what matters most first."""
+    return [*_heading(concerns), *(concern.line for concern in concerns)]
+
+
+def _heading(concerns: Sequence[Concern]) -> list[str]:
+    """What stands above several of them; nothing above one."""
+    many = f"{len(concerns)} things to know before the run, what matters most first: begin with that"
+    return [many] if len(concerns) > 1 else []
+
+
+def warn_or_stop(concerns: Sequence[Concern], say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """Before a run: what does not stop it is said, then it goes on or does not, as `stop_on` has it.
+
+    Args:
+        say: is given the line above the warnings. warn: each of them.
+    """
+    harmless = [concern for concern in concerns if not concern.stops]
+    for line in _heading(harmless):
+        say(line)
+    for concern in harmless:
+        warn(concern.text)
     stop_on(concerns)
 
 

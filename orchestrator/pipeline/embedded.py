@@ -26,7 +26,7 @@ DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"filter": ("classifier",)}  # who a
 SERVING_TIMEOUT_S = 60.0  # of a service that is there, to say that it serves
 START_TIMEOUT_S = 300.0  # importing a framework on a busy machine takes long
 LOG_TAIL_LINES = 12
-STOPPING = "stopping; a checkpoint is being written (once more stops without it)"
+STOPPING = "stopping; a checkpoint is being written, for up to half a minute (once more stops without it)"
 
 
 def log_folder(store_url: str, environ: Mapping[str, str] = os.environ) -> Path:

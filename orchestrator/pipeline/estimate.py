@@ -87,15 +87,27 @@ def in_words(estimate: Estimate) -> str:
     unknown = f"the time of {', '.join(estimate.unknown)} is not known before a first run of it here"
     if not estimate.seconds:
         return unknown if estimate.unknown else "nothing is left to compute"
-    unit, divisor = ("hours", 3600.0) if estimate.total_s >= 2 * 3600 else ("minutes", 60.0)
-    if estimate.total_s < 120:
-        unit, divisor = "seconds", 1.0
+    _, divisor = _unit(estimate.total_s)
     steps = sorted(estimate.seconds.items(), key=lambda item: -item[1])
     named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * estimate.total_s]
-    said = f"about {_number(estimate.total_s / divisor)} {unit}: {', '.join(named)}; {estimate.known_by}"
+    said = f"about {_rounded(estimate.total_s)}: {', '.join(named)}; {estimate.known_by}"
     if estimate.slowed >= BUSY:
-        said += f"; about {_number(estimate.slowed)} times as long while other work keeps this machine as busy as now"
+        slowed = estimate.total_s * estimate.slowed
+        said += f"; other work keeps this machine busy, and while it does, rather {_rounded(slowed)}"
     return f"{said}; {unknown}" if estimate.unknown else said
+
+
+def _rounded(seconds: float) -> str:
+    """E.g. "50 minutes"."""
+    unit, divisor = _unit(seconds)
+    return f"{_number(seconds / divisor)} {unit}"
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    """In which a time is said, and its seconds."""
+    if seconds < 120:
+        return "seconds", 1.0
+    return ("hours", 3600.0) if seconds >= 2 * 3600 else ("minutes", 60.0)
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Generic, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
 
 from defectory.alike import did_you_mean
-from defectory.errors import Corrupted, NotFound
+from defectory.errors import Corrupted, FailedPrecondition, NotFound
 from defectory.job_settings.classifier_training import as_written_before
 from defectory.models import is_name
 from defectory.phases import Spent
@@ -159,6 +159,12 @@ class RunRecord:
         """How it was started last; None where nobody typed that."""
         values = self._read(self.prefix + "command.json")
         return None if values is None else TypedCommand.model_validate(values)
+
+    def no_report_yet(self) -> FailedPrecondition:
+        """The error for whoever wants the report of a run that has not finished; it says how the run goes on."""
+        command = self.command()
+        goes_on = f"`{command.line}`" if command else "the command that started it"
+        return FailedPrecondition(f"the run {self.name!r} has not finished and has no report yet: {goes_on} goes on")
 
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""

@@ -282,9 +282,7 @@ def _steps(record: RunRecord, arms: Sequence[ArmSettings]) -> tuple[Outputs, dic
             outputs.add(key.step, remembered.outputs)
             warned[key.step] = remembered.warnings
         elif needed:
-            raise FailedPrecondition(
-                f"run {record.name!r} has not finished its step {key.step!r}; `defectory run` goes on with it"
-            )
+            raise record.no_report_yet()
 
     read(INGEST, True)
     for arm in arms:

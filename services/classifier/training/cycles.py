@@ -33,9 +33,16 @@ class CycleResult:
     epochs: list[dict[str, Any]]  # {"epoch": 1, "train": {…}, "validation": {…}, "test": {…}}
 
 
-def is_finished(store: ObjectStore, prefix: str, cycle: int) -> bool:
-    """Whether a cycle was trained to its end before, so that it is only read."""
-    return store.exists(_result_key(prefix, cycle))
+def epochs_kept(store: ObjectStore, prefix: str, cycle: int, epochs: int) -> int:
+    """How many of a cycle's epochs are in the store: all of them where it was trained to its end.
+
+    Args:
+        epochs: of a whole cycle.
+    """
+    if store.exists(_result_key(prefix, cycle)):
+        return epochs
+    where = _read_json(store, f"{_checkpoint(prefix, cycle)}.json")
+    return 0 if where is None else len(where["epochs"])
 
 
 def run_cycle(
@@ -58,7 +65,7 @@ def run_cycle(
         InvalidInput: it diverges.
     """
     done = _read_json(store, _result_key(prefix, cycle))
-    state = _Checkpoint(store, f"{prefix}checkpoints/cycle-{cycle}", trainer)
+    state = _Checkpoint(store, _checkpoint(prefix, cycle), trainer)
     if done is not None:
         state.delete()  # it may have been killed before it had
         report(cycle, settings.epochs, {})
@@ -118,6 +125,11 @@ def run_cycle(
 
 def _result_key(prefix: str, cycle: int) -> str:
     return f"{prefix}cycle-{cycle}.json"
+
+
+def _checkpoint(prefix: str, cycle: int) -> str:
+    """How the keys of a cycle's checkpoint begin."""
+    return f"{prefix}checkpoints/cycle-{cycle}"
 
 
 def _spread(order: np.ndarray, most: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from services.classifier.outcome import decided
 from services.classifier.reliability import reliability_svg
 from services.classifier.target import parse_target
 from services.classifier.training.check import check
-from services.classifier.training.cycles import CycleResult, is_finished, run_cycle
+from services.classifier.training.cycles import CycleResult, epochs_kept, run_cycle
 from services.classifier.training.folds import without_fold
 from services.classifier.training.measurement import mean_and_interval
 from services.classifier.training.preparation import hold_to_base, prepare
@@ -67,9 +67,8 @@ def train(
     count, images = cycles.cycles, sum(line.split == "train" for line in lines)
     at_once = cycles.at_once or cycles_at_once(settings, images, count)
     total = count * settings.epochs
-    done = [settings.epochs * is_finished(store, prefix, cycle) for cycle in range(count)]
-    kept = sum(map(bool, done))
-    again = f", after {kept} of {count} cycles that are kept" if kept else ""
+    done = [epochs_kept(store, prefix, cycle, settings.epochs) for cycle in range(count)]
+    again = ", going on from the epochs that are kept" if any(done) else ""
     report(f"reading images{again}", sum(done), total, {})
 
     def on_epoch(cycle: int, epochs: int, measured: Mapping[str, float]) -> None:

@@ -212,7 +212,7 @@ def test_warnings_of_a_step_are_counted_where_it_ends() -> None:
         watched.progress(Report("", 0, 0, "", warning="c"))
         watched.finished(4.2, "85 photographs")
         WatchedStep(display, "judge").finished(61, "")
-    assert shown.getvalue().splitlines()[-2:] == ["✔ ingest: 85 photographs, 3 warnings · 0:04", "✔ judge: 1:01"]
+    assert shown.getvalue().splitlines()[-2:] == ["✔ ingest: 85 photographs, 3 warnings above · 0:04", "✔ judge: 1:01"]
 
 
 def test_progress_in_words() -> None:

@@ -125,7 +125,7 @@ def test_what_other_work_does_to_the_time_is_said_once_it_counts(monkeypatch: py
     assert "busy" not in in_words(Estimate({"judge": 300.0}, [], "known", slowed=1.4))
     said = in_words(Estimate({"judge": 300.0}, ["generators"], "known", slowed=4.0))
     assert said.startswith(
-        "about 5 minutes: judge 5; known; about 4 times as long while other work keeps this machine "
+        "about 5 minutes: judge 5; known; other work keeps this machine busy, and while it does, rather 20 minutes; "
     )
 
 
