@@ -325,8 +325,8 @@ def _warning(lines: Sequence[ManifestLine]) -> str:
     wrong = 1 - 0.025 ** (1 / tested)
     return (
         f"the test split holds {tested} part{'s' * (tested != 1)} only, so what is measured on it is known roughly: "
-        f"even if a classifier is right about all of them, it may be wrong about up to {wrong:.0%} of new parts; photograph "
-        f"more parts ({FEW_TESTED} in it are better)"
+        f"even if a classifier is right about all of them, it may be wrong about up to {wrong:.0%} of new parts; "
+        f"photograph more parts ({FEW_TESTED} in it are better)"
     )
 
 
