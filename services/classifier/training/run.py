@@ -69,12 +69,12 @@ def train(
     total = count * settings.epochs
     done = [settings.epochs * is_finished(store, prefix, cycle) for cycle in range(count)]
     kept = sum(map(bool, done))
-    again = f", after {kept} of {count} cycles that are kept" if kept else ""
+    again = f", after {kept} of {count} trainings that are kept" if kept else ""
     report(f"reading images{again}", sum(done), total, {})
 
     def on_epoch(cycle: int, epochs: int, measured: Mapping[str, float]) -> None:
         done[cycle] = epochs
-        stage = f"training {count} cycles" if at_once > 1 else f"training, cycle {cycle + 1} of {count}"
+        stage = f"training {count} times" if at_once > 1 else f"training {cycle + 1} of {count}"
         report(stage, sum(done), total, measured)
 
     if at_once > 1:
