@@ -25,7 +25,7 @@ def parts_by_split(lines: Iterable[ManifestLine]) -> dict[str, dict[str, int]]:
     return {split: {label: len(parts[split][label]) for label in sorted(parts[split])} for split in sorted(parts)}
 
 
-def good_label(card: Mapping[str, object]) -> str:
+def label_of_good(card: Mapping[str, object]) -> str:
     """The label of good parts in a dataset, as its card has it; "good" where the card does not say."""
     match card:
         case {"label_mode": "kinds", "source": {"good": str(good)}} if good:

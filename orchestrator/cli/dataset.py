@@ -69,7 +69,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset show screws --json
     """
     from defectory.datasets.manifest import read_card
-    from defectory.datasets.parts import good_label, mixed_parts, part_of, parts_by_split
+    from defectory.datasets.parts import label_of_good, mixed_parts, part_of, parts_by_split
     from orchestrator.cli.dataset_in_words import Shown, in_words
 
     store_ = opened(store)
@@ -79,7 +79,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     shown = {
         **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
         "parts": len({part_of(line) for line in lines}), "parts_by_split": parts_by_split(lines),
-        "mixed_parts": mixed_parts(lines, good_label(card)),
+        "mixed_parts": mixed_parts(lines, label_of_good(card)),
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     shown |= {"bits": _stored_bits(card)} if card else {}
@@ -134,7 +134,7 @@ def groups(
     defectory dataset groups screws --out groups.png
     """
     from defectory.datasets.manifest import read_card
-    from defectory.datasets.parts import good_label, mixed_in_words, mixed_parts, part_of
+    from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, part_of
     from orchestrator.cli.destinations import file_to_write, write_file
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
@@ -143,7 +143,7 @@ def groups(
     lines = _lines(store_, dataset)
     card = {} if "://" in dataset else read_card(store_, dataset)
     by_group = groups_of(lines)
-    mixed = mixed_parts(lines, good_label(card))
+    mixed = mixed_parts(lines, label_of_good(card))
     said = mixed_in_words(mixed)
     if out is not None and by_group:
         write_file(out, group_sheet(store_, by_group, most, said))

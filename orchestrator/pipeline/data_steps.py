@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.datasets.parts import good_label, mixed_in_words, mixed_parts, part_of
+from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, part_of
 from defectory.datasets.splits import SPLIT_NAMES, counts
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
@@ -160,7 +160,7 @@ def ingest_folder_outputs(
     right = "it is so in the splits that were kept" if kept else larger
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
-    mixed = mixed_in_words(mixed_parts(lines, good_label(result.card)))
+    mixed = mixed_in_words(mixed_parts(lines, label_of_good(result.card)))
     if mixed:
         warn(mixed)
     groups = groups_of(lines)

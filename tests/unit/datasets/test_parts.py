@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
-from defectory.datasets.parts import good_label, mixed_in_words, mixed_parts, parts_by_split
+from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, parts_by_split
 
 
 def line(number: int, label: str, group: str = "", split: str = "train", **origin: Any) -> ManifestLine:
@@ -44,13 +44,13 @@ def test_mixed_is_what_was_photographed_good_and_defective() -> None:
     ],
 )
 def test_which_label_is_good_is_in_the_card(card: dict[str, Any], good: str) -> None:
-    assert good_label(card) == good
+    assert label_of_good(card) == good
 
 
 def test_the_sentence_says_where_it_would_be_wrong() -> None:
     assert mixed_in_words([]) == ""
-    found = mixed_in_words(["found-1", "found-2", "found-3", "found-4"])
-    assert found.startswith("4 parts have good and defective photographs (found-1, found-2, found-3, …): ")
-    assert "only look alike" in found
-    assert "batches" not in found
+    alike = mixed_in_words(["found-1", "found-2", "found-3", "found-4"])
+    assert alike.startswith("4 parts have good and defective photographs (found-1, found-2, found-3, …): ")
+    assert "only look alike" in alike
+    assert "batches" not in alike
     assert "batches or days" in mixed_in_words(["part-7"])

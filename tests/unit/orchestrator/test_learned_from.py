@@ -40,10 +40,10 @@ def card_of(store: ObjectStore, files: list[str], name: str = "parts") -> dict[s
     """The card of a classifier that was trained on the first four files."""
     lines = [line(store, file, split=split) for file, split in zip(files, SPLITS, strict=False)]
     child = line(store, files[4], split="train")  # made from the third, which is no reason to name that one
-    made = PictureFile(uri=store.uri("x"), sha256="f" * 64, width=8, height=8)
+    synthetic = PictureFile(uri=store.uri("x"), sha256="f" * 64, width=8, height=8)
     lines.append(
         ManifestLine(
-            file=made, label="good", split="train", origin=Origin(kind="synthetic", parents=(child.file.sha256,))
+            file=synthetic, label="good", split="train", origin=Origin(kind="synthetic", parents=(child.file.sha256,))
         )
     )
     uri = write_dataset(store, name, lines, {})
