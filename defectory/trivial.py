@@ -69,5 +69,6 @@ def no_use(missed: tuple[int, int], false_alarms: tuple[int, int], split: str) -
     name = "passing" if answer[0] else "rejecting"
     return (
         f"on its {own.of} {split} images this classifier is no better than {name} every part: it gets {own.right} "
-        f"right (macro-F1 {own.f1:.1%}), and that {answer[1].right} ({answer[1].f1:.1%}); train it on more photographs"
+        f"right (macro-F1, which weighs every label alike, {own.f1:.1%}), and that {answer[1].right} "
+        f"({answer[1].f1:.1%}); train it on more photographs"
     )

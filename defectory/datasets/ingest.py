@@ -318,9 +318,15 @@ def _check_trained(lines: Sequence[ManifestLine], source: Source) -> None:
 
 
 def _warning(lines: Sequence[ManifestLine]) -> str:
+    """What a small test split can say at best; the end of Clopper and Pearson's 95% interval of none wrong."""
     tested = len({line.group for line in lines if line.split == "test"})
+    if not 0 < tested < FEW_TESTED:
+        return ""
+    wrong = 1 - 0.025 ** (1 / tested)
     return (
-        f"the test split holds {tested} independent parts only: intervals will be wide" if tested < FEW_TESTED else ""
+        f"the test split holds {tested} part{'s' * (tested != 1)} only, so what is measured on it is known roughly: "
+        f"even if a classifier is right about all of them, it may be wrong about up to {wrong:.0%} of new parts; "
+        f"photograph more parts ({FEW_TESTED} in it are better)"
     )
 
 

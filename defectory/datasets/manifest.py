@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from defectory.datasets.decisions import is_view, read_view
+from defectory.datasets.decisions import View, is_view, read_view
 from defectory.datasets.manifest_line import FORMAT, MANIFEST_LINE, ManifestLine
 from defectory.datasets.old_lines import OLD_FORMATS, lifted
 from defectory.datasets.splits import counts
@@ -23,6 +24,7 @@ MAX_LINES = 250_000  # of a manifest where nothing else is set: 250 to 450 MB in
 LINE_BYTES = 2048  # that a line has on average at most: one has some 450, with its verdict and scores 1000
 MAX_LINE_BYTES = 1 << 20  # of one line: scores of the most labels that a classifier has, with the longest names
 LOOK_EVERY = 1000  # lines between looks whether anybody waits for them
+_HASH = re.compile(rb'"([0-9a-f]{64})"')
 _OF_TODAY = f'"format": {FORMAT}'.encode()  # as `dump_lines` writes it: such lines are parsed in one step
 
 
@@ -180,14 +182,37 @@ def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READI
     if not is_view(key):
         yield from _parsed(store.stream(key), uri, reading)
         return
-    view = read_view(store, key)
+    view = _valid_view(store, uri)
+    for line in iter_manifest(store, store.uri(manifest_key(view.dataset)), reading):
+        yield view.line(line)
+
+
+def lines_of_pictures(store: ObjectStore, uri: str, sha256s: Collection[str]) -> Iterator[ManifestLine]:
+    """The lines of the manifest at a URI that are of these pictures; all others are passed over, at 2 µs each.
+
+    Args:
+        uri: as `iter_manifest` takes it, which says what is raised.
+    """
+    key = store.key(uri)
+    view = _valid_view(store, uri) if is_view(key) else None
+    manifest = store.uri(manifest_key(view.dataset)) if view else uri
+    wanted = {sha256.encode() for sha256 in sha256s}
+    for text in _texts(store.stream(store.key(manifest)), uri):
+        if not wanted.isdisjoint(_HASH.findall(text)):  # the picture's own, or one that it was made from
+            for line in _parsed([text], uri, DEFAULT_READING):
+                if line.file.sha256 in sha256s:
+                    yield view.line(line) if view else line
+
+
+def _valid_view(store: ObjectStore, uri: str) -> View:
+    """The document at a URI; FailedPrecondition where its dataset is no longer the one that was decided about."""
+    view = read_view(store, store.key(uri))
     if read_card(store, view.dataset).get("content_hash") != view.content_hash:
         raise FailedPrecondition(
             f"dataset {view.dataset!r} has changed since {uri} was decided about it; decide again, e.g. with "
             f"`defectory dataset fold {view.dataset}`"
         )
-    for line in iter_manifest(store, store.uri(manifest_key(view.dataset)), reading):
-        yield view.line(line)
+    return view
 
 
 def read_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READING) -> list[ManifestLine]:

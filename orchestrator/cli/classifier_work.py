@@ -26,11 +26,14 @@ from orchestrator.cli.options import (
     store_url,
     weights_content,
 )
-from orchestrator.cli.output import emit, first_of, in_lines
+from orchestrator.cli.output import emit, first_of
 from orchestrator.cli.sections import in_sections
 from orchestrator.cli.setting_options import choice, with_settings
 
-TARGET_HELP = "What the operating point has to meet: recall=0.99 (defects caught) or overkill=0.02 (good rejected)."
+TARGET_HELP = (
+    "What the operating point (the probability of a defect from which a part is rejected) has to meet: recall=0.99 "
+    "(defects caught) or overkill=0.02 (false alarms)."
+)
 DECIDED: Literal["decision_agreement"] = (
     "decision_agreement"  # of an export; absent where the model has no operating point
 )
@@ -84,7 +87,7 @@ def train(
         **_acceptance(store_, trained.card_uri),
         "skipped": json.loads(store_.get(store_.key(trained.metrics_uri)))["skipped"],
     }  # fmt: skip
-    emit(result, as_json, in_lines({**result, "skipped": _skipped(result["skipped"])}))
+    emit(result, as_json, in_sections({**result, "skipped": _skipped(result["skipped"])}))
 
 
 def _skipped(images: list[tuple[str, str]]) -> str:
@@ -143,8 +146,14 @@ def calibrate(
         for text in against(json.loads(store_.get(store_.key(calibrated.card_uri)))):
             services.warn(text)
     version = f"{calibrated.name}/{calibrated.version}"
-    result = {"model": version, "weights_of": full, "dataset": dataset, "card_uri": calibrated.card_uri}
-    emit({**result, **_acceptance(store_, calibrated.card_uri)}, as_json)
+    result: dict[str, object] = {
+        "model": version,
+        "weights_of": full,
+        "dataset": dataset,
+        "card_uri": calibrated.card_uri,
+    }
+    result |= _acceptance(store_, calibrated.card_uri)
+    emit(result, as_json, in_sections(result))
 
 
 def export(
@@ -226,7 +235,8 @@ def evaluate(
     evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
     result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
     result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
-    text = {**result, "skipped": _skipped(evaluation["skipped"])}
+    metrics = {"macro-F1" if name == "f1" else name: value for name, value in sorted(response.metrics.items())}
+    text = {**result, "metrics": metrics, "skipped": _skipped(evaluation["skipped"])}
     if decisions := evaluation.get("decisions"):
         labels = list(decisions["labels"])
         rows = [dict(zip(labels, row, strict=True)) for row in decisions["confusion"]]

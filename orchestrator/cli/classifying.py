@@ -12,6 +12,7 @@ from defectory.exit_codes import EXIT_CODES
 from defectory.models import read_model_card
 from defectory.storage import ObjectStore
 from orchestrator.cli.doubted import no_use_of
+from orchestrator.cli.learned_from import QUICK_BYTES, learned_from
 from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
 from orchestrator.cli.output import emit, first_of, table
 
@@ -35,7 +36,8 @@ def classify(
     """Classify images. One that is broken is named, the others are answered, and the exit code is 3.
 
     A classifier that you serve from the same store on this machine is asked, where it has the model loaded; else one
-    is started for as long as this takes.
+    is started for as long as this takes. Photographs that the model has learned from are named: what it answers on
+    them says nothing about new parts.
 
     \b
     defectory classifier classify screws part1.png part2.jpg
@@ -66,10 +68,14 @@ def classify(
         for image, c in answer.classifications.items()
     ]
     caution = caution_of(answer.calibrated_on) if answer.calibrated_on else ""
-    no_use = _no_use(opened(store), model, answer.version)
+    store_ = opened(store)
+    card = _card(store_, model, answer.version)
+    no_use = no_use_of(card)
+    own = learned_from(store_, card, list(answer.classifications), QUICK_BYTES if at else None)
+    own_note = own.in_words(len(rows))
     result = {
         "model": model, "version": answer.version, "count": len(rows), "classifications": rows, "caution": caution,
-        "no_use": no_use,
+        "no_use": no_use, "learned_from": {"train": own.train, "validation": own.validation, "note": own_note},
         "failed": [{"image": image, "error": failed[image]} for image in given.images if image in failed],
         "left_out": given.left_out,
     }  # fmt: skip
@@ -79,19 +85,19 @@ def classify(
         sys.stderr.write(f"left out, no images by their names: {first_of(given.left_out)}\n")
     for image in (image for image in given.images if image in failed):
         sys.stderr.write(f"error: {image}: {failed[image]}\n")
-    for note in filter(None, [no_use, caution]):
+    for note in filter(None, [no_use, own_note, caution]):
         sys.stderr.write(f"note: {note}\n")
     emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
 
 
-def _no_use(store: ObjectStore, model: str, version: str) -> str:
-    """Why its decisions are of no use, by its card; empty: they are, or the card lies elsewhere, where a server is."""
+def _card(store: ObjectStore, model: str, version: str) -> dict[str, object]:
+    """The classifier's card; empty where it lies elsewhere, where a server is."""
     try:
-        return no_use_of(read_model_card(store, "classifier", model.partition("/")[0], version))
+        return read_model_card(store, "classifier", model.partition("/")[0], version)
     except (NotFound, InvalidInput):
-        return ""
+        return {}
 
 
 def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:

@@ -69,6 +69,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset show screws --json
     """
     from defectory.datasets.manifest import read_card
+    from defectory.datasets.parts import label_of_good, mixed_parts, part_of, parts_by_split
     from orchestrator.cli.dataset_in_words import Shown, in_words
 
     store_ = opened(store)
@@ -77,7 +78,8 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     origins = Counter(", ".join(filter(None, (line.origin.kind, line.judgement.verdict))) for line in lines)
     shown = {
         **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
-        "parts": len({line.group or line.file.sha256 for line in lines}),
+        "parts": len({part_of(line) for line in lines}), "parts_by_split": parts_by_split(lines),
+        "mixed_parts": mixed_parts(lines, label_of_good(card)),
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
     shown |= {"bits": _stored_bits(card)} if card else {}
@@ -125,20 +127,26 @@ def groups(
 ) -> None:
     """Show which photographs were taken for one part, those first that are likeliest to be wrong.
 
-    Photographs of one part stay in one split. Groups of several labels come first, then the largest. Where photographs
-    of different parts stand in a row, give the parts with `defectory ingest … --groups parts.csv`.
+    Photographs of one part stay in one split. Parts of several labels come first, then those with most photographs.
+    Where photographs of different parts stand in a row, give the parts with `defectory ingest … --groups parts.csv`.
 
     \b
     defectory dataset groups screws --out groups.png
     """
+    from defectory.datasets.manifest import read_card
+    from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, part_of
     from orchestrator.cli.destinations import file_to_write, write_file
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
     out = file_to_write(out, f"{dataset}-groups.png") if out else None
     store_ = opened(store)
-    by_group = groups_of(_lines(store_, dataset))
+    lines = _lines(store_, dataset)
+    card = {} if "://" in dataset else read_card(store_, dataset)
+    by_group = groups_of(lines)
+    mixed = mixed_parts(lines, label_of_good(card))
+    said = mixed_in_words(mixed)
     if out is not None and by_group:
-        write_file(out, group_sheet(store_, by_group, most))
+        write_file(out, group_sheet(store_, by_group, most, said))
     shown = [
         {"group": group.name, "photographs": [line.origin.source for line in group.photographs], "title": group.title}
         for group in by_group
@@ -147,10 +155,16 @@ def groups(
     rows = [
         f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in by_group[:most]
     ]
+    head = [f"{len(by_group)} of {len({part_of(line) for line in lines})} parts have several photographs:"]
+    head = head if by_group else ["no part of it has several photographs, so there is nothing to draw"]
     left = [f"… and {len(by_group) - most} more (--most, --json)"] if len(by_group) > most else []
     drawn = [f"sheet: {sheet}"] if sheet else []
-    none = [] if by_group else ["no part of it has several photographs, so there is nothing to draw"]
-    emit({"dataset": dataset, "groups": shown, "sheet": sheet}, as_json, "\n".join([*rows, *left, *drawn, *none]))
+    warned = [f"! {said}"] if said else []
+    emit(
+        {"dataset": dataset, "groups": shown, "mixed_parts": mixed, "sheet": sheet},
+        as_json,
+        "\n".join([*head, *rows, *left, *warned, *drawn]),
+    )
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from defectory.datasets.manifest_line import Split
+from defectory.datasets.parts import mixed_in_words
 from orchestrator.cli.output import table
 
 COLOURS = {"L": "grey", "RGB": "colour", "RGBA": "colour, with transparency", "LA": "grey, with transparency"}
@@ -38,6 +39,8 @@ class Shown(BaseModel):
     counts: dict[str, dict[str, int]] = {}
     by_origin: dict[str, int]
     parts: int
+    parts_by_split: dict[str, dict[str, int]]
+    mixed_parts: list[str]
     masks: int
     shares: tuple[float, float, float] | None = None
     seed: int = 0
@@ -55,9 +58,10 @@ class Shown(BaseModel):
 def in_words(shown: Shown) -> str:
     """The text of `dataset show`."""
     lines = [f"{name:<9}  {text}" for name, text in _lines(shown) if text]
-    notes = [*shown.notes, *shown.source.notes, *filter(None, (shown.warning, shown.validation_warning))]
-    parts = ["\n".join(lines), _counts(shown.counts), "\n".join(f"! {note}" for note in dict.fromkeys(notes))]
-    return "\n\n".join(filter(None, parts))
+    said = (shown.warning, shown.validation_warning, mixed_in_words(shown.mixed_parts))
+    notes = [*shown.notes, *shown.source.notes, *filter(None, said)]
+    warned = "\n".join(f"! {note}" for note in dict.fromkeys(notes))
+    return "\n\n".join(filter(None, ["\n".join(lines), _counts(shown.counts, shown.parts_by_split), warned]))
 
 
 def _lines(shown: Shown) -> Iterator[tuple[str, str]]:
@@ -70,7 +74,10 @@ def _lines(shown: Shown) -> Iterator[tuple[str, str]]:
     yield "labels", f"{kinds} -> {', '.join(source.becomes)}" if merged else kinds or ", ".join(shown.labels)
     yield "read as", f"{source.layout}: {source.because}" if source.because else ""
     yield "divided", _divided(shown)
-    grouped = {"found": f"by what photographs look like: `defectory dataset groups {shown.name}`", "given": "as given"}
+    grouped = {
+        "found": f"photographs that look alike are of one: `defectory dataset groups {shown.name}` shows which",
+        "given": "as the folder, its table or --groups says which photographs are of one",
+    }
     yield "parts", grouped.get(shown.groups_from, "")
     yield "masks", f"{shown.masks} images have one" if shown.masks else "none"
     colour = COLOURS.get(shown.colour, shown.colour)
@@ -90,10 +97,16 @@ def _divided(shown: Shown) -> str:
     return f"{train:.0%} to train, {validation:.0%} to validate, {test:.0%} to test, parts whole, seed {shown.seed}"
 
 
-def _counts(counts: Mapping[str, Mapping[str, int]]) -> str:
+def _counts(counts: Mapping[str, Mapping[str, int]], parts: Mapping[str, Mapping[str, int]]) -> str:
+    """Images of every split and label, and of how many parts they are where that are fewer."""
     labels = sorted({label for split in counts.values() for label in split})
+
+    def cell(split: str, label: str) -> str:
+        images, of_parts = counts[split].get(label, 0), parts.get(split, {}).get(label, 0)
+        return str(images) if images == of_parts else f"{images}, of {of_parts} part{'s' * (of_parts != 1)}"
+
     rows = [
-        {"split": "in none" if split == "none" else split, **{label: counts[split].get(label, 0) for label in labels}}
+        {"split": "in none" if split == "none" else split, **{label: cell(split, label) for label in labels}}
         for split in get_args(Split)
         if split in counts
     ]

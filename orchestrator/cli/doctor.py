@@ -123,7 +123,7 @@ def _store(url: str) -> Finding:
         return Finding("store", "wrong", str(error), "use a server that docs/decisions/0004-s3-server.md names")
     except DefectoryError as error:
         return Finding("store", "wrong", f"{url}: {error}", mend)
-    return Finding("store", "ok", f"{url} can be written and read, and knows conditional writes")
+    return Finding("store", "ok", f"{url} can be written and read, and does not let two writers overwrite each other")
 
 
 def _disk(url: str) -> Finding:

@@ -47,7 +47,7 @@ class How(TypedDict):
 
 
 class Boxed(TypedDict):
-    """A box in the picture's pixels, and its share of the heat."""
+    """A box in the picture's pixels, and the mean heat in it, in [0, 1]."""
 
     x: int
     y: int
@@ -244,9 +244,10 @@ def _in_words(one: Explained) -> str:
     sure = sorted(one["probabilities"].items(), key=lambda item: -item[1])
     answer = ", ".join(f"{label} {probability:.0%}" for label, probability in sure)
     boxes = [
-        f"{b['width']} x {b['height']} px at {b['x']}, {b['y']} ({b['heat']:.0%} of the heat)" for b in one["boxes"]
+        f"{b['width']} x {b['height']} px, {b['x']} from the left and {b['y']} from the top (mean heat {b['heat']:.0%})"
+        for b in one["boxes"]
     ]
-    where = "; ".join(boxes) or "no box"
+    where = "; ".join(boxes) or "no box: no place stands out"
     if one["on_background"]:
         where += "; most of it is on the background"
     lines = {
@@ -309,4 +310,11 @@ def _explain_dataset(
         "summary_uri": explained.summary_uri,
         "sheet_uri": explained.sheet_uri,
     }
-    emit({**result, "count": explained.count}, as_json)
+    words = {
+        "dataset": f"{dataset}, {explained.count} images of its {split} split",
+        "models": ", ".join(request.models),
+        "sheet": explained.sheet_uri,
+        "every image": explained.explanations_uri,
+        "in figures": explained.summary_uri,
+    }
+    emit({**result, "count": explained.count}, as_json, in_lines(words))

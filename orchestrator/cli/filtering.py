@@ -1,6 +1,6 @@
 """`defectory filter`: verdicts on synthetic images."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,11 @@ from orchestrator.cli.options import (
     session,
     store_url,
 )  # fmt: skip
-from orchestrator.cli.output import emit
+from orchestrator.cli.output import emit, in_lines
 from orchestrator.cli.setting_options import with_settings
+
+if TYPE_CHECKING:
+    from defectory.api.filter.v1.filter_pb2 import FilterImagesResponse
 
 
 @with_settings({"label_thresholds": "label_threshold", "label_lower_thresholds": "label_lower_threshold"})
@@ -63,4 +66,20 @@ def filter_images(
         "counts": dict(filtered.verdicts), "reasons": dict(filtered.reasons), "curve_uri": filtered.curve_uri,
         "warnings": list(filtered.warnings),
     }  # fmt: skip
-    emit(result, as_json)
+    emit(result, as_json, _in_words(out, filtered))
+
+
+def _in_words(dataset: str, filtered: "FilterImagesResponse") -> str:
+    """How many were accepted and rejected, why, and what to know of that."""
+    from orchestrator.report.lineage import REASONS
+
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(filtered.verdicts.items()))
+    reasons = [f"{count}: {REASONS.get(reason, reason)}" for reason, count in sorted(filtered.reasons.items())]
+    lines = {
+        "dataset": dataset,
+        "verdicts": verdicts,
+        "rejected": "; ".join(reasons) or "none",
+        "by threshold": filtered.curve_uri,
+        "manifest": filtered.manifest_uri,
+    }
+    return "\n".join([in_lines(lines), *(f"! {text}" for text in filtered.warnings)])

@@ -1,11 +1,13 @@
 """`defectory generator`: train, synthesize, import, metrics, preview, list, show; tools are in files of their own."""
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from defectory.datasets.splits import MIN_HELD_OUT
 from defectory.errors import InvalidInput
 from defectory.job_settings.generator_training import STARTER, GeneratorTraining
 from defectory.job_settings.rendering import NoisyRendering, PreviewRendering, Truncation
@@ -27,6 +29,9 @@ from orchestrator.cli.options import (
 )  # fmt: skip
 from orchestrator.cli.output import emit
 from orchestrator.cli.setting_options import with_settings
+
+if TYPE_CHECKING:
+    from defectory.datasets.manifest_line import ManifestLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Generators: one StyleGAN2-ADA a label.")
 ClassLabel = Annotated[
@@ -72,7 +77,9 @@ def train(
     defectory generator train screws --labels bent,cut,dirt --name screws-defects --init screws-good
     """
     from defectory.api.generator.v1 import generator_pb2
+    from defectory.datasets.manifest import content_hash, read_manifest
     from defectory.job_settings.messages import fill
+    from defectory.settings import reading_from_environment
     from orchestrator.pipeline.generation import trained_generator
     from orchestrator.pipeline.methods import TRAIN_GENERATOR
 
@@ -86,14 +93,28 @@ def train(
         seed=seed, initial_model=start,
         labels=[part.strip() for part in labels.split(",")] if labels else [],
     )  # fmt: skip
-    request.request_id = derived_request_id("generator-train", content_of(store_, manifest_uri), request)
+    lines = read_manifest(store_, manifest_uri, reading_from_environment())
+    request.request_id = derived_request_id("generator-train", content_hash(lines), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"generator {name}"):
+        for text in _not_measured(lines, list(request.labels) or [label]) if training.measured_images != 0 else ():
+            services.warn(text)
         trained = services.clients.operate(TRAIN_GENERATOR, request, services.report).generator
     outputs = trained_generator(trained).model_dump()
     emit(
         {"model": f"{trained.name}/{trained.version}", "dataset": dataset, "manifest_uri": manifest_uri, **outputs},
         as_json,
     )
+
+
+def _not_measured(lines: "Sequence[ManifestLine]", labels: Sequence[str]) -> Iterator[str]:
+    """What is lost where too few images are held out to measure by which stage of a training is the best."""
+    held_out = sum(line.split == "validation" and line.label in labels for line in lines)
+    if held_out < MIN_HELD_OUT:
+        yield (
+            f"{', '.join(labels)}: {held_out} validation images, and {MIN_HELD_OUT} are needed to measure how far what "
+            "the generator makes is from them: its last stage without a fault is kept, not its best. Ingest with a "
+            "larger --validation-share, or photograph more"
+        )
 
 
 def _start(init: str, training: GeneratorTraining) -> str:

@@ -55,7 +55,8 @@ is an error. Parts that lie in several of the kept splits are counted aloud.
 
 **Groups.** Where a layout does not say which photographs show one part, it is looked for; `--groups CSV` says it.
 `defectory dataset groups NAME --out groups.png` shows every part with several photographs as a row, those first that
-are likeliest to be wrong; a run's report holds the same sheet.
+are likeliest to be wrong; a run's report holds the same sheet. A part with good and defective photographs is
+named: it is right where the part was photographed from several sides, and wrong where different parts only look alike.
 
 **One label** is enough: a generator needs no other. What needs two says so: training a classifier, and `defectory run`.
 Every label needs three parts, one for each split.

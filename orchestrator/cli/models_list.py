@@ -94,8 +94,8 @@ def classifier_in_words(card: Mapping[str, object]) -> tuple[str, str]:
         }:
             tested = defective + good
             figures.append(
-                f"the served one: {tested - passed - rejected} of {tested} rightly passed or rejected "
-                f"({passed} of {defective} defects passed, {rejected} of {good} good rejected)"
+                f"the served one: {tested - passed - rejected} of {tested} right "
+                f"(missed defects {passed} of {defective}, false alarms {rejected} of {good})"
             )
     match card:
         case {"calibration": {"validation": {"images": int(images_)}}} if 0 < images_ < FEWEST_TO_FIT_ON:

@@ -1,4 +1,7 @@
-"""What commands print: with --json one object on standard output, else text for a person; errors on standard error."""
+"""What commands print: with --json one object on standard output, else text for a person; errors on standard error.
+
+So are the words of a text that need explaining.
+"""
 
 import json
 import re
@@ -8,18 +11,23 @@ from collections.abc import Mapping, Sequence
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.storage.places import path_or_uri
 from orchestrator.cli.program import as_typed
+from orchestrator.glossary import words_in
 
 FILE_URI = re.compile(r"file://[^\s`'\",;:)]+")
 SHOWN_NAMES = 3  # of files that were left out
 
 
 def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
-    """Print a command's result: the object, or the text (by default its fields, one a line)."""
+    """Print a command's result: the object, or the text (by default its fields, one a line) and what its words mean."""
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
-    else:
-        sys.stdout.write(as_typed(text or in_lines(result)) + "\n")
+        sys.stdout.flush()
+        return
+    text = text or in_lines(result)
+    sys.stdout.write(as_typed(text) + "\n")
     sys.stdout.flush()
+    for word in words_in(text):
+        sys.stderr.write(f"  {word.shown}: {word.meaning}\n")
 
 
 def emit_error(error: DefectoryError, as_json: bool) -> None:

@@ -4,6 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.cli.output import in_lines, table
 
+# Keys of figures -> what a person calls them; the report has the same words.
+CALLED = {
+    "escape": "missed defects", "escapes": "missed defects", "overkill": "false alarms", "ece": "ECE",
+    "ece_before": "ECE before", "ece_after": "ECE after", "ece_test": "ECE on test",
+    "escape_validation": "missed defects, validation", "escape_test": "missed defects, test",
+    "overkill_validation": "false alarms, validation", "overkill_test": "false alarms, test",
+}  # fmt: skip
+
 
 def in_sections(result: Mapping[str, object]) -> str:
     """Values under their dotted names, then the tables, each under its name."""
@@ -21,8 +29,8 @@ def in_sections(result: Mapping[str, object]) -> str:
 
 def _parts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """(dotted name, value); a mapping that is no table gives its own values."""
-    for name, value in result.items():
-        figure = _figure(value)
+    for key, value in result.items():
+        name, figure = CALLED.get(key, key), _figure(value)
         if isinstance(figure, Mapping) and not _rows(figure):
             yield from _parts(figure, f"{prefix}{name}.")
         else:

@@ -146,8 +146,9 @@ def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
     times = median(larger) / resolution_px if larger else 0
     if times >= COARSE:
         yield Concern(
-            f"photographs of {median(larger):g} px become {resolution_px} px for the generators: a defect of "
-            f"{math.ceil(SEEN_PX * times)} px is {SEEN_PX} px there, and smaller ones can hardly be learned; --set "
+            f"photographs of {median(larger):g} px become {resolution_px} px for the generators (by their sizes; no "
+            f"defect was measured): one that is {math.ceil(SEEN_PX * times)} px wide in a photograph is {SEEN_PX} px "
+            "wide there, the least of which a generator learns much; --set "
             f"generator.resolution_px={2 * resolution_px} shows twice as much and takes about 4 times as long, "
             "--set generator.view=defect learns defects at their own size, where masks say where they are"
         )

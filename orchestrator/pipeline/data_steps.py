@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, part_of
 from defectory.datasets.splits import SPLIT_NAMES, counts
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
@@ -159,11 +160,14 @@ def ingest_folder_outputs(
     right = "it is so in the splits that were kept" if kept else larger
     for split, absent in lacks(lines).items():
         warn(f"the {split} split has no image of {', '.join(absent)}: {right}")
+    mixed = mixed_in_words(mixed_parts(lines, label_of_good(result.card)))
+    if mixed:
+        warn(mixed)
     groups = groups_of(lines)
     groups_uri = ""
     if groups:
         on_report(Report("drawing the sheet of parts with several photographs", 0, len(groups), "parts"))
-        store.put(groups_key(name), group_sheet(store, groups))
+        store.put(groups_key(name), group_sheet(store, groups, said=mixed))
         groups_uri = store.uri(groups_key(name))
     return Ingested(
         dataset=name,
@@ -171,20 +175,14 @@ def ingest_folder_outputs(
         content_hash=content_hash(lines),
         images=len(lines),
         photographs=len({line.origin.source for line in lines}),
-        parts=len({line.group or line.file.sha256 for line in lines}),
+        parts=len({part_of(line) for line in lines}),
         groups_uri=groups_uri,
         labels=sorted({line.label for line in lines}),
         skipped=result.skipped,
         source=result.card["source"],
         counts=counts(lines),
         independent_groups={
-            split: len(
-                {
-                    line.group or line.file.sha256
-                    for line in lines
-                    if line.split == split and not line.origin.augmentation
-                }
-            )
+            split: len({part_of(line) for line in lines if line.split == split and not line.origin.augmentation})
             for split in ("train", "validation", "test")
         },
         bits=result.card["bits"],

@@ -1,5 +1,6 @@
 """Which photographs were taken for one part: a sheet with a row a group, for a person to look over."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -39,11 +40,12 @@ class Group:
 
     @property
     def title(self) -> str:
-        """E.g. "found-3: 4 photographs, good, train"; several labels or splits are worth a look."""
-        labels = sorted({line.label for line in self.photographs})
-        splits = sorted({line.split for line in self.photographs})
-        how = "found" if self.name.startswith(FOUND) else "given"
-        return f"{self.name} ({how}): {len(self.photographs)} photographs, {' + '.join(labels)}, {' + '.join(splits)}"
+        """E.g. "found-3 (they look alike): 4 good photographs, in train"; several labels or splits are worth a look."""
+        counts = Counter(line.label for line in self.photographs)
+        labels = " and ".join(f"{counts[label]} {label}" for label in sorted(counts))
+        splits = " and ".join(sorted({line.split for line in self.photographs})).replace("none", "no split")
+        how = "they look alike" if self.name.startswith(FOUND) else "given"
+        return f"{self.name} ({how}): {labels} photographs, in {splits}"
 
 
 def groups_of(lines: Sequence[ManifestLine]) -> list[Group]:
@@ -64,13 +66,13 @@ def groups_of(lines: Sequence[ManifestLine]) -> list[Group]:
     return sorted(groups, key=lambda group: (-group.labels, -len(group.photographs), group.name))
 
 
-def group_sheet(store: ObjectStore, groups: Sequence[Group], most: int = MOST_GROUPS) -> bytes:
+def group_sheet(store: ObjectStore, groups: Sequence[Group], most: int = MOST_GROUPS, said: str = "") -> bytes:
     """The first groups as a PNG: a row each of at most ACROSS photographs, under the group's title and their names.
 
     A photograph that cannot be read leaves its place grey.
 
     Args:
-        groups: at least one.
+        groups: at least one. said: what a person should know of them, which stands above all.
 
     Raises:
         Corrupted: a file is not the one that its line describes. Unavailable, Exhausted, Refused: the store.
@@ -84,10 +86,15 @@ def group_sheet(store: ObjectStore, groups: Sequence[Group], most: int = MOST_GR
         tiles += [NOTHING] * (-len(tiles) % columns)
     above = 2 * LINE_PX
     tiled = contact_sheet(tiles, columns, tile_px=(TILE_PX, TILE_PX), gap_px=GAP_PX, above_px=above, ground=255)
-    sheet = Image.fromarray(np.pad(tiled, ((GAP_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0)), constant_values=255))
-    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    lettering = Lettering(LETTERS_PX)
+    head = lettering.wrapped(said, tiled.shape[1])
+    under = GAP_PX + len(head) * LINE_PX + GAP_PX * bool(head)
+    sheet = Image.fromarray(np.pad(tiled, ((under, GAP_PX), (GAP_PX, GAP_PX), (0, 0)), constant_values=255))
+    pen = ImageDraw.Draw(sheet)
+    for number, text in enumerate(head):
+        lettering.draw(pen, GAP_PX, GAP_PX + number * LINE_PX, text)
     for number, group in enumerate(shown):
-        top = GAP_PX + number * (above + TILE_PX + GAP_PX)
+        top = under + number * (above + TILE_PX + GAP_PX)
         left_out = len(group.photographs) - ACROSS
         title = group.title + (f"; {left_out} more are not shown" if left_out > 0 else "")
         lettering.draw(pen, GAP_PX, top, lettering.fitting(title, sheet.width - 2 * GAP_PX))

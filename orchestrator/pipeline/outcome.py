@@ -29,7 +29,7 @@ def in_words(output: BaseModel) -> str:
             names = {"accuracy": "accuracy", "f1": "macro-F1"}
             return ", ".join(f"{names[name]} {output.metrics[name]:.1%}" for name in names if name in output.metrics)
         case TrainedJudge():
-            return f"{output.full_name}, {output.cycles} cycles"
+            return f"{output.full_name}, {output.cycles} trainings"
         case Generators():
             seen = [
                 f"{label} after {round(generator.kimg * 1000)} images seen" for label, generator in output.root.items()

@@ -18,6 +18,7 @@ from defectory.storage.store import ObjectStore
 from defectory.trivial import scored
 from defectory.versions import installed_version
 from orchestrator.cables.faults import FAULTS
+from orchestrator.glossary import GLOSSARY
 from orchestrator.pipeline.arms import colours
 from orchestrator.pipeline.outputs import FILTER, REVIEW
 from orchestrator.pipeline.report_keys import files_folder
@@ -36,7 +37,6 @@ from orchestrator.report.content import ArmContent, RunContent, read_run
 from orchestrator.report.detail import DETAILS, FULL, JPEG, MAX_BYTES, Detail
 from orchestrator.report.documents import Rate
 from orchestrator.report.figures import curves, jpeg, threshold_chart
-from orchestrator.report.glossary import GLOSSARY
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as, without_use
 from orchestrator.report.learning import kid_chart, novelty_chart
 from orchestrator.report.lineage import REASONS

@@ -58,7 +58,7 @@ def _reports(
         report("reading and scoring", start + done, total)
 
     def of_cycles(done: int, of: int) -> None:
-        report(f"scoring, cycle {done} of {of}", start + count, total)
+        report(f"scoring, training {done} of {of}", start + count, total)
 
     return of_images, of_cycles
 

@@ -84,7 +84,8 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
         kept = sum(policy.keeps(label, scores) for scores in own)
         if 2 * kept < len(own):
             warnings.append(
-                f"{label}: the judge would reject {len(own) - kept} of {len(own)} real validation images, as it is "
+                f"{label}: the judge, which accepts and rejects synthetic images, would reject {len(own) - kept} of "
+                f"{len(own)} real validation images, as it is "
                 f"less than {policy.threshold(label):.0%} sure of them: what it accepts and rejects of synthetic ones "
                 "says little. Lower filter.threshold, or give more photographs of the label"
             )

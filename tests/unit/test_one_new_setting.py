@@ -32,10 +32,11 @@ ROOT = Path(__file__).parents[2]
 OF_THE_LINE = {
     "freeze_d": {"pipeline/generation.py"},  # not without an initial model
     "lecam_weight": {"pipeline/synthetic_steps.py"},  # finished runs do not train anew where nobody asks for it
+    "measured_images": {"cli/generator.py"},  # who wants none measured is not warned that none can be
     "ship": {"pipeline/defect_steps.py"},  # what is only gone on from
     "with_mask": {"pipeline/synthetic_steps.py", "pipeline/defect_steps.py"},  # of defects, not of their surface
-    "augment_p": {  # that it ended with
-        "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py",
+    "augment_p": {  # that it ended with; a word that is explained
+        "pipeline/generation.py", "pipeline/outputs.py", "cli/generator.py", "glossary.py",
     },
     "good_label": {  # of a new calibration; what an experiment counts as defects; in errors; set into
         "cli/classifier_work.py", "proof/spec.py", "proof/preview.py", "pipeline/preview.py",

@@ -68,7 +68,7 @@ def test_images_of_one_label_tell_nothing() -> None:
     [
         ((3, 4), (3, 9), "13 test images this classifier is no better than passing every part: it gets 7 right"),
         ((3, 9), (3, 4), "13 test images this classifier is no better than rejecting every part: it gets 7 right"),
-        ((4, 4), (0, 9), "it gets 9 right (macro-F1 40.9%), and that 9 (40.9%)"),
+        ((4, 4), (0, 9), "it gets 9 right (macro-F1, which weighs every label alike, 40.9%), and that 9 (40.9%)"),
         ((1, 4), (1, 9), ""),
         # Of 100 parts with one defect, caught at the price of three false alarms: less accurate, and yet of use.
         ((0, 1), (3, 99), ""),

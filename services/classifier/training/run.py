@@ -73,7 +73,7 @@ def train(
 
     def on_epoch(cycle: int, epochs: int, measured: Mapping[str, float]) -> None:
         done[cycle] = epochs
-        stage = f"training {count} cycles" if at_once > 1 else f"training, cycle {cycle + 1} of {count}"
+        stage = f"training {count} times" if at_once > 1 else f"training {cycle + 1} of {count}"
         report(stage, sum(done), total, measured)
 
     if at_once > 1:

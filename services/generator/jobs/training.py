@@ -127,12 +127,10 @@ def train_generator(
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
     learned = images.pixels.permute(0, 2, 3, 1).numpy()
     judge = Judge(learned, held_out, chosen, known, data.parts_of(plan.lines))
-    learnt = request.label or ", ".join(request.labels)
-    warning = f"{learnt}: snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
-    if warning:
-        log.warning(warning)
-    job.report("building the networks", 0, 0, "images", warning=warning)
-    report = _reporter(job, chosen.kimg, warning)
+    if judge.why_not:  # who ingests, and who asks for a training, is warned there
+        log.warning("snapshots are chosen without KID", why=judge.why_not)
+    job.report("building the networks", 0, 0, "images")
+    report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)
     trained = train(make_trainer, store, prefix, training, report, judge)
 
@@ -203,13 +201,13 @@ def _pinned(store: ObjectStore, prefix: str, initial_model: str) -> str:
     return pinned
 
 
-def _reporter(job: JobContext, kimg: float, warning: str) -> Report:
+def _reporter(job: JobContext, kimg: float) -> Report:
     """Progress in images that the discriminator has seen, which are whole numbers where kimg are not."""
     total = math.ceil(kimg * 1000)
 
     def report(images_seen: int, values: Mapping[str, float], sample_key: str) -> None:
         done = min(images_seen, total)
         sample_uri = job.store.uri(sample_key) if sample_key else ""
-        job.report("training", done, total, "images", values=values, sample_uri=sample_uri, warning=warning)
+        job.report("training", done, total, "images", values=values, sample_uri=sample_uri)
 
     return report

@@ -256,15 +256,20 @@ class Course:
             return Shipped(last, kimg, f"the last snapshot, for none could be chosen: {reason}{ended}")
         if why_not:
             return Shipped(
-                self._best_weights, self.best.kimg, f"the last snapshot without a fault, without KID: {why_not}"
+                self._best_weights,
+                self.best.kimg,
+                f"the last snapshot without a fault, for which is best was not measured (KID): {why_not}",
             )
         kid, measured = self.best.scores["kid"], sum(bool(x.scores) for x in self.history)
         if self._best == count - 1:
-            return Shipped(last, kimg, f"the last snapshot, and the best by KID on held-out images ({kid:.4g})")
+            return Shipped(
+                last, kimg, f"the last snapshot, and the best by its distance to held-out images (KID {kid:.4g})"
+            )
         return Shipped(
             self._best_weights,
             self.best.kimg,
-            f"the best of {measured} snapshots by KID on held-out images ({kid:.4g}; {self._last_in_words()}){ended}",
+            f"the best of {measured} snapshots by their distance to held-out images (KID {kid:.4g}; "
+            f"{self._last_in_words()}){ended}",
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

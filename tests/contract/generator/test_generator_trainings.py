@@ -39,8 +39,8 @@ def test_train_look_and_synthesise(service: Service, stub: Any, store: ObjectSto
     again = stub.TrainGenerator(request, timeout=PATIENT_S)
     assert again.name == operation.name  # the same request, the same operation
     assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (32, 32, "images")
-    lacking = "snapshots are chosen without KID: 0 validation images, at least 10 are needed"
-    assert seen[-1].warning == f"{trained.label}: {lacking}"
+    assert seen[-1].warning == ""  # a run has said so when it ingested
+    assert trained.shipped_reason.endswith("(KID): 0 validation images, at least 10 are needed")
     assert seen[-1].values["kimg"] == pytest.approx(0.032)
     assert decode(store.get(store.key(trained.sample_uri))).size == (8 * 16, 4 * 16)
     assert bundle.load(store, "good/1")[1].weights_sha256 == trained.weights_sha256

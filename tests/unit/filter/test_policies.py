@@ -130,7 +130,9 @@ def real(label: str, *confidences: float) -> list[ManifestLine]:
 def test_a_threshold_that_rejects_most_real_images_is_warned_of_by_label() -> None:
     reference = [*real("good", 0.95, 0.8, 0.7), *real("defect", 0.95, 0.92, 0.3)]
     (warning,) = too_strict(reference, policy("confident", threshold=0.9))
-    assert warning.startswith("good: the judge would reject 2 of 3 real validation images")
+    assert warning.startswith(
+        "good: the judge, which accepts and rejects synthetic images, would reject 2 of 3 real validation images"
+    )
     assert "as it is less than 90% sure of them: what it accepts and rejects of synthetic ones says little" in warning
     assert too_strict(reference, policy("confident", threshold=0.9, label_thresholds={"good": 0.75})) == []
     assert too_strict(real("good", 0.95, 0.8), policy("confident", threshold=0.9)) == []  # half is not most

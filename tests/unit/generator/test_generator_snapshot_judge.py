@@ -55,7 +55,7 @@ def test_the_best_snapshot_is_the_one_with_the_lowest_kid_and_without_fault() ->
     course = course_of([judged(3.0), judged(1.0), judged(0.5, "collapsed"), judged(2.0)])
     shipped = course.shipped(weights(4), "")
     assert (shipped.kimg, float(shipped.weights["w"][0])) == (0.02, 2.0)
-    assert "best of 4 snapshots by KID on held-out images (1; the last one has 2)" in shipped.reason
+    assert "best of 4 snapshots by their distance to held-out images (KID 1; the last one has 2)" in shipped.reason
 
 
 def test_the_last_snapshot_is_shipped_where_that_is_asked_for() -> None:
@@ -101,7 +101,7 @@ def test_without_kid_the_last_snapshot_without_a_fault_is_shipped() -> None:
     course = course_of([Judgement(alone), Judgement(alone), Judgement(alone, "60% copies")])
     shipped = course.shipped(weights(3), "7 held-out images")
     assert (shipped.kimg, float(shipped.weights["w"][0])) == (0.02, 2.0)
-    assert "without a fault, without KID: 7 held-out images" in shipped.reason
+    assert "without a fault, for which is best was not measured (KID): 7 held-out images" in shipped.reason
 
 
 UNKNOWN = Memory(1.0, 0.0)  # of held-out images

@@ -120,7 +120,8 @@ def test_detail_that_is_lost_is_said_in_pixels_of_the_photographs(photos: Path) 
     (concern,) = checks.of_photographs(source_of(photos), 16)
     # 80 / 16 = 5 times as small: 3 px of the 16 are 15 of the 80.
     assert concern.text.startswith(
-        "photographs of 80 px become 16 px for the generators: a defect of 15 px is 3 px there"
+        "photographs of 80 px become 16 px for the generators (by their sizes; no defect was measured): one that is "
+        "15 px wide in a photograph is 3 px wide there"
     )
     assert "generator.resolution_px=32" in concern.text
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2
+from defectory.datasets.manifest import content_hash, write_dataset
+from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from defectory.errors import InvalidInput
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
@@ -152,6 +155,28 @@ def test_answers_of_such_a_classifier_come_with_a_note(
     assert (f"note: {NO_USE}" in done.stderr) == doubted
 
 
+def test_answers_on_own_training_images_come_with_a_note(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = PictureFile(uri=store.uri("x"), sha256=sha256(b"known").hexdigest(), width=8, height=8)
+    lines = [ManifestLine(file=file, label="good", split="train")]
+    lineage = {"manifest_uri": write_dataset(store, "shots", lines, {}), "content_hash": content_hash(lines)}
+    store.put("models/classifier/parts/7/model.json", json.dumps({**useless(), "lineage": lineage}).encode())
+
+    def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+        one = pb.Classification(label="good", decision="good", probabilities={"good": 0.9})
+        return pb.ClassifyResponse(classifications=[one] * len(request.images), model_version="7", calibrated_on=40)
+
+    recorded(monkeypatch, answer, "classifying")
+    known, new = tmp_path / "known.png", tmp_path / "new.png"
+    known.write_bytes(b"known")
+    new.write_bytes(b"new")
+    arguments = ("classifier", "classify", "parts", str(known), str(new), "--server", "line4:50052")
+    assert json.loads(said(store, *arguments, "--json"))["learned_from"]["train"] == [str(known)]
+    done = CliRunner().invoke(app, [*arguments, "--store", store.url])
+    assert "note: 1 of these 2 images is a photograph that the model was trained on" in done.stderr
+
+
 def test_every_setting_of_a_training_is_an_option(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     services = recorded(monkeypatch, trained(store))
     values = "--cycles 2 --initial-weights random --steps-per-epoch 7 --l2 0.5 --patience 0 --no-mirror-x"
@@ -222,7 +247,7 @@ def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkey
     assert [line.split() for line in lines[at + 1 : at + 4]] == [
         ["defect", "good"], ["defect", "4", "1"], ["good", "1", "4"],
     ]  # fmt: skip
-    assert ["escapes.crack", "1 of 5 (0.5% to 71.6%)"] in [line.split(maxsplit=1) for line in lines]
+    assert ["missed defects.crack", "1 of 5 (0.5% to 71.6%)"] in [re.split("  +", line) for line in lines]
     printed = json.loads(said(store, "classifier", "evaluate", "x", "--dataset", "parts", "--json"))
     assert printed["confusion"] == [[4, 1], [1, 4]]
 

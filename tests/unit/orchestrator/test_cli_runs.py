@@ -238,8 +238,8 @@ def test_models_of_both_kinds_are_listed_with_what_they_were_trained_on(store: O
     of = rows["classifier", "photos/1"]
     assert of["trained_on"] == "photos: 60 images"
     assert of["figures"] == (
-        "mean of 3 trainings: macro-F1 87.5%; the served one: 28 of 29 rightly passed or rejected "
-        "(1 of 9 defects passed, 0 of 20 good rejected); probabilities fitted on 13 images only"
+        "mean of 3 trainings: macro-F1 87.5%; the served one: 28 of 29 right "
+        "(missed defects 1 of 9, false alarms 0 of 20); probabilities fitted on 13 images only"
     )
     assert rows["classifier", "other/1"]["figures"] == ""
     assert abs(datetime.fromisoformat(of["made"]) - datetime.now(UTC)) < timedelta(minutes=5)

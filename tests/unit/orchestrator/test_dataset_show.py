@@ -57,4 +57,29 @@ def test_it_is_shown_in_words_not_in_keys(tmp_path: Path) -> None:
     assert "pictures   grey, 8 bits" in said
     rows = [line.split() for line in said.splitlines() if line.startswith(("train", "validation", "test"))]
     assert [sum(map(int, column)) for column in zip(*(row[1:] for row in rows), strict=True)] == [6, 12]
+    assert "good and defective" not in said
     assert not {word for word in said.split() if "_" in word and "/" not in word}  # no key, such as label_mode
+
+
+def test_parts_are_counted_beside_images_and_mixed_ones_are_named(tmp_path: Path) -> None:
+    """Part p3 is good from one side and bad from the other; each other pair of photographs shows one part."""
+    photographs(tmp_path / "photos", "jpg", 255)
+    rows = [f"good/{n}.jpg,p{n // 2}" for n in range(12)] + [f"bad/{n}.jpg,{f'q{n}' if n else 'p3'}" for n in range(6)]
+    (tmp_path / "parts.csv").write_text("\n".join(["image,group", *rows]))
+    store = ["--store", f"file://{tmp_path}/store"]
+    ingest = ["ingest", f"{tmp_path}/photos", "--name", "parts", "--groups", f"{tmp_path}/parts.csv", *store]
+    ingested = CliRunner().invoke(app, ingest, catch_exceptions=False)
+    said = CliRunner().invoke(app, ["dataset", "show", "parts", *store], catch_exceptions=False).stdout
+    shown = CliRunner().invoke(app, ["dataset", "show", "parts", *store, "--json"], catch_exceptions=False).stdout
+    sentence = (
+        "1 part has good and defective photographs (p3): that is right where a part was photographed from several"
+    )
+    assert (ingested.stderr.count(sentence), said.count(sentence)) == (1, 1)
+    assert "where the groups that were given are no parts but, say, batches or days" in said
+    by_split = json.loads(shown)["parts_by_split"]
+    assert {label: sum(of.get(label, 0) for of in by_split.values()) for label in ("good", "defect")} == {
+        "good": 6,
+        "defect": 6,
+    }
+    good = next(line for line in said.splitlines() if line.startswith("train")).split("  ")[-1].strip()
+    assert good == f"{2 * by_split['train']['good']}, of {by_split['train']['good']} parts"

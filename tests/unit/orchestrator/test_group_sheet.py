@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from defectory.datasets.manifest import write_dataset
 from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
+from defectory.datasets.parts import mixed_in_words
 from defectory.imaging import encode_png
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.main import app
@@ -53,8 +54,8 @@ def test_groups_of_several_labels_come_first_then_the_largest(lines: list[Manife
     groups = groups_of(lines)
     assert [group.name for group in groups] == ["part-7", "found-2", "found-1"]
     assert [x.origin.source for x in groups[0].photographs] == ["bad/c.png", "good/c.png"]
-    assert groups[0].title == "part-7 (given): 2 photographs, defect + good, train"
-    assert groups[1].title == "found-2 (found): 10 photographs, good, train"
+    assert groups[0].title == "part-7 (given): 1 defect and 1 good photographs, in train"
+    assert groups[1].title == "found-2 (they look alike): 10 good photographs, in train"
 
 
 def test_a_row_is_a_group_and_holds_its_photographs(store: ObjectStore, lines: list[ManifestLine]) -> None:
@@ -73,6 +74,17 @@ def test_a_row_is_a_group_and_holds_its_photographs(store: ObjectStore, lines: l
     assert middles[1] == list(range(100, 108))  # two more are not shown
     assert middles[2] == [10, 20, *[255] * 6]
     assert (sheet[GAP_PX : GAP_PX + 2 * LINE_PX] < 100).any()  # names
+
+
+def test_what_is_said_stands_above_the_rows(store: ObjectStore, lines: list[ManifestLine]) -> None:
+    groups = groups_of(lines)[1:]
+    plain, said = (
+        np.asarray(Image.open(io.BytesIO(group_sheet(store, groups, said=text)))) for text in ("", "one part " * 40)
+    )
+    more = len(said) - len(plain)
+    assert more > 2 * LINE_PX  # it is too long for a line or two
+    assert np.array_equal(said[more + GAP_PX :], plain[GAP_PX:])
+    assert (said[GAP_PX:more] < 100).any()
 
 
 def test_a_sheet_is_bounded_and_a_broken_photograph_stops_nothing(
@@ -95,10 +107,13 @@ def test_the_command_lists_and_draws_them(store: ObjectStore, lines: list[Manife
         return done.stdout
 
     said = groups("parts", "--out", str(out), "--most", "2")
-    assert "part-7 (given): 2 photographs, defect + good, train\n  bad/c.png, good/c.png\n" in said
+    assert said.startswith("3 of 6 parts have several photographs:\n")
+    assert "part-7 (given): 1 defect and 1 good photographs, in train\n  bad/c.png, good/c.png\n" in said
     assert "… and 1 more" in said
-    assert out.read_bytes() == group_sheet(store, groups_of(lines), 2)
+    assert said.count("1 part has good and defective photographs (part-7): that is right where ") == 1
+    assert out.read_bytes() == group_sheet(store, groups_of(lines), 2, mixed_in_words(["part-7"]))
     shown = json.loads(groups("parts", "--json"))
+    assert shown["mixed_parts"] == ["part-7"]
     assert [len(group["photographs"]) for group in shown["groups"]] == [2, 10, 2]
     write_dataset(store, "single", lines[-6:-5], {})
     assert "nothing to draw" in groups("single", "--out", str(tmp_path / "none.png"))

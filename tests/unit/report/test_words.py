@@ -3,8 +3,8 @@
 import json
 import re
 
+from orchestrator.glossary import GLOSSARY
 from orchestrator.report import build_report
-from orchestrator.report.glossary import GLOSSARY
 from tests.unit.report.finished_run import DEFAULT_ARMS, FOUR, finished_run, put
 
 

@@ -1,18 +1,19 @@
-"""The words of the report that a person on the line need not know, each in a clause; the page links to them."""
+"""The words that a person on the line need not know, each in a clause, once: the report and the terminal show them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word as the page shows it, and what it means, which goes on in the same sentence."""
+    """A word as it is shown, and what it means, which goes on in the same sentence."""
 
     shown: str
     meaning: str
 
 
-GLOSSARY: Mapping[str, Word] = {  # by what a link names, in the alphabet's order
+GLOSSARY: Mapping[str, Word] = {  # of the report, by what a link names, in the alphabet's order
     "accuracy": Word("accuracy", "share of all answers that are right"),
     "ada": Word(
         "ADA (adaptive augmentation), p, r_t",
@@ -76,3 +77,40 @@ GLOSSARY: Mapping[str, Word] = {  # by what a link names, in the alphabet's orde
         "less sure, below 1 surer",
     ),
 }
+
+ON_TERMINALS: Mapping[str, Word] = {  # that only commands show
+    "heat": Word("heat", "how much a place of the picture spoke for the label: 100% where most did"),
+    "snapshot": Word("snapshot", "a generator as it was at one point of its training"),
+}
+AS_SAID: Mapping[str, str] = {  # word -> how commands' results write it
+    "ada": "augment_p",
+    "arm": "arms?",
+    "auroc": "AUROC",
+    "cycle": "cycles?",
+    "ece": "ECE",
+    "heat": "heat",
+    "judge": "judge",
+    "kid": "KID",
+    "kimg": "(?:shipped_|transfer_)?kimg",
+    "macro-f1": "macro-F1",
+    "missed": "missed defects|false alarms",
+    "operating-point": "operating[ _]point",
+    "psi": "(?:truncation_)?psi",
+    "snapshot": "snapshots?",
+    "temperature": "temperature",
+}
+# A word by itself: no part of a name, of a path or of a setting's. Before "(" it is explained where it stands.
+_STANDS = {
+    name: re.compile(rf"(?<![\w./=-])(?:{word})(?![\w/=-]|\.\w)(?P<explained> \()?") for name, word in AS_SAID.items()
+}
+
+
+def words_in(text: str) -> list[Word]:
+    """The words of a command's result that it does not explain itself, in the alphabet's order."""
+    words = {**GLOSSARY, **ON_TERMINALS}
+    return [words[name] for name, word in _STANDS.items() if _is_left_open(word, text)]
+
+
+def _is_left_open(word: re.Pattern[str], text: str) -> bool:
+    stands = list(word.finditer(text))
+    return bool(stands) and not any(match["explained"] for match in stands)
