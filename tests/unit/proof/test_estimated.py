@@ -69,6 +69,16 @@ def test_a_memory_looks_and_trains_nothing_and_the_photographs_are_read_once(pho
     assert seconds["fold3-real-validate"] == seconds["fold3-real-evaluate"]
 
 
+def test_what_generators_would_lose_is_said_only_where_there_are_some(photographs: Path) -> None:
+    def concerns(*arms: str) -> str:
+        spec = spec_of(photographs, *arms, generator={"resolution_px": 64})
+        said = preview(MemoryStore(), spec, weights="starter", weights_content="starter").concerns
+        return " ".join(concern.text for concern in said)
+
+    assert "generators make 64 px" in concerns("real", "augmented", "more-real", "filtered")
+    assert "generators" not in concerns("real", "augmented", "more-real")
+
+
 @pytest.mark.parametrize(
     ("step", "called"),
     [("ingest", "ingest"), ("fold12-judge", "judge"), ("fold2-set-filter", "filter"), ("fold3-real", "real")],
