@@ -2,7 +2,8 @@
 
 Twelve arms without a generator, on a frozen base, over folds and seeds, by `defectory experiment`. Beside it
 `defectory classifier train`, which whoever compares by hand calls once for every arm, fold and seed: a few calls are
-measured, each on a store that keeps no features yet, for the plainest arm, and all are taken to last as long.
+measured, each on a store that keeps no features yet, for the plainest arm, and all are taken to last as long. Memory is
+that of all processes together, the orchestrator and the services.
 `--arms 3 --folds 3 --seeds 1 --epochs 5 --few 2` shows within minutes that it works.
 """
 
@@ -13,19 +14,21 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from bench.record import record
-from bench.turns import HERE, Taken, run
+from bench.together import Together
+from bench.turns import HERE, run
 
 ARMS = (
     "real", "augmented", "more-real", "memory", "edited", "balanced", "edited-75", "procedural", "edited-90",
     "more-real-10", "more-real-20", "more-real-40",
 )  # fmt: skip
 DEFECTORY = ("-m", "orchestrator.cli.main")
-COLUMNS = ("work", "classifiers", "minutes")
+COLUMNS = ("work", "classifiers", "minutes", "peak MiB")
 
 
 def main() -> None:
@@ -52,7 +55,8 @@ def main() -> None:
             f"{asked.arms} arms ({', '.join(ARMS[: asked.arms])}) × {asked.folds} folds × {asked.seeds} seeds at "
             f"{asked.input_px} px, frozen base, {os.cpu_count()} cores. The experiment with ingest, edits, evaluations "
             f"on validation and test, and report. One by one: the median of {asked.calls} calls on the training "
-            "photographs of a split, without augmentation, times the number of classifiers; nothing is evaluated."
+            "photographs of a split, not augmented, times the number of classifiers, of which memory trains none. "
+            "Nothing is evaluated. Peak: of all processes together, what they share counted once."
         )
         command = "python -m bench.experiment --photographs FOLDER --groups TABLE --record"
         packages = ("numpy", "tensorflow-cpu", "onnxruntime")
@@ -62,14 +66,30 @@ def main() -> None:
 
 def measured(asked: argparse.Namespace, folder: Path) -> list[list[str]]:
     """A row of the experiment, and of trainings one by one where calls are asked for."""
-    classifiers = asked.arms * asked.folds * asked.seeds
-    whole = run(HERE, [*DEFECTORY, "experiment", str(spec_of(asked, folder)), "--store", (folder / "store").as_uri()])
-    rows = [_row("experiment", classifiers, whole.seconds)]
+    trained = [arm for arm in ARMS[: asked.arms] if arm != "memory"]  # which is only looked at
+    classifiers = len(trained) * asked.folds * asked.seeds
+    whole = _measure("experiment", str(spec_of(asked, folder)), "--store", (folder / "store").as_uri())
+    rows = [_row("experiment", classifiers, whole)]
     if calls := one_by_one(asked, folder):
         seconds = classifiers * statistics.median(call.seconds for call in calls)
-        rows.append(_row("`classifier train` one by one", classifiers, seconds))
-        rows.append(["ratio", "", f"{whole.seconds / seconds:.3f}"])
+        alone = Whole(seconds, max(call.peak_mib for call in calls))
+        rows.append(_row("`classifier train` one by one", classifiers, alone))
+        rows.append(["ratio", "", f"{whole.seconds / seconds:.3f}", f"{whole.peak_mib / alone.peak_mib:.2f}"])
     return rows
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a command took: seconds, and the peak of all its processes together in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def _measure(*arguments: str) -> Whole:
+    with Together() as memory:
+        taken = run(HERE, [*DEFECTORY, *arguments])
+    return Whole(taken.seconds, memory.peak_mib)
 
 
 def spec_of(asked: argparse.Namespace, folder: Path) -> Path:
@@ -91,7 +111,7 @@ def _epochs(epochs: int | None) -> dict[str, int]:
     return {"epochs": epochs} if epochs else {}
 
 
-def one_by_one(asked: argparse.Namespace, folder: Path) -> Sequence[Taken]:
+def one_by_one(asked: argparse.Namespace, folder: Path) -> Sequence[Whole]:
     """What calls of `classifier train` take, each on a store that has the photographs and no features of them."""
     if not asked.calls:
         return []
@@ -103,25 +123,14 @@ def one_by_one(asked: argparse.Namespace, folder: Path) -> Sequence[Taken]:
     calls = []
     for number in range(asked.calls):
         shutil.rmtree(ingested / "features", ignore_errors=True)  # that the call before has left
-        train = [
-            "classifier",
-            "train",
-            "tiles",
-            "--name",
-            f"one-{number}",
-            "--cycles",
-            "1",
-            "--seed",
-            str(number),
-            *epochs,
-        ]
-        train += ["--trainable-base", "none", "--input", str(asked.input_px), "--patience", "0"]
-        calls.append(run(HERE, [*DEFECTORY, *train, "--store", ingested.as_uri()]))
+        train = ["classifier", "train", "tiles", "--name", f"one-{number}", "--cycles", "1", "--seed", str(number)]
+        train += [*epochs, "--trainable-base", "none", "--input", str(asked.input_px), "--patience", "0"]
+        calls.append(_measure(*train, "--store", ingested.as_uri()))
     return calls
 
 
-def _row(work: str, classifiers: int, seconds: float) -> list[str]:
-    return [work, str(classifiers), f"{seconds / 60:.1f}"]
+def _row(work: str, classifiers: int, whole: Whole) -> list[str]:
+    return [work, str(classifiers), f"{whole.seconds / 60:.1f}", f"{whole.peak_mib:.0f}"]
 
 
 if __name__ == "__main__":

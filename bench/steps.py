@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 
 from defectory.storage import open_store
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline.durations import beside_generators, durations, expected_counts, in_all, kimg_of
+from orchestrator.pipeline.durations import durations, expected_counts, kimg_of
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import GENERATORS, INGEST
 from orchestrator.pipeline.presets import preset
 from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.schedule import elapsed_s
 from orchestrator.pipeline.settings import resolve
 
 LEAST_S = 1  # below, a step is not worth a row
@@ -64,12 +65,13 @@ def expected_table(labels: Mapping[str, int], name: str = "quick") -> str:
     settings = resolve({"name": name, "data": {"directory": "photos"}}, preset(name))
     counts = expected_counts(labels, settings)
     seconds = {step: duration.seconds for step, duration in durations(settings, counts).items()}
-    steps = [step.name for step in line_of(settings.arms, settings.edits) if step.name in seconds]
+    line = line_of(settings.arms, settings.edits)
+    steps = [step.name for step in line if step.name in seconds]
     rows = [f"| `{step}` | {_said(seconds[step])} |" for step in steps if seconds[step] >= LEAST_S]
     trained = kimg_of(settings.generator, tuple(counts["train"]), counts["train"])
     kimg = ", ".join(f"{shown:g} kimg ({label})" for label, shown in trained.items())
     photographs = ", ".join(f"{count} {label}" for label, count in labels.items())
-    total = f"| in all | {_said(in_all(seconds, beside_generators(settings.arms)))} |"
+    total = f"| in all | {_said(elapsed_s(line, seconds))} |"
     said = f"{sum(labels.values())} photographs ({photographs}); generators are shown {kimg}."
     return "\n".join(["| step | time |", "|---|---|", *rows, total, "", said])
 

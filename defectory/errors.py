@@ -6,6 +6,7 @@ DefectoryError
 ├── AlreadyExists         the name or request id is taken by something else
 ├── FailedPrecondition    the request is fine, the system's state is not (a dataset leaks)
 │   ├── WeightsMissing    there are no ImageNet weights to start from
+│   ├── NotMade           there is nothing that images could be made of, or whoever makes them did not learn it
 │   └── NotServed         this process does not answer such calls, another one does
 ├── Refused               not allowed (a URI outside the store's root, a file closed to us, a token without the scope)
 │   └── Unauthenticated   nobody knows who asks: no token, or a wrong one
@@ -50,6 +51,10 @@ class FailedPrecondition(DefectoryError):
 
 class WeightsMissing(FailedPrecondition):
     """There are no ImageNet weights to start from; one can do without them."""
+
+
+class NotMade(FailedPrecondition):
+    """No image could be made of what there is; whoever can do without them may go on."""
 
 
 class NotServed(FailedPrecondition):

@@ -137,8 +137,7 @@ def _emit_preview(spec: "ExperimentSpec", known: "Preview", as_json: bool) -> No
 
 
 def _time(known: "Preview") -> str:
-    """E.g. "60 classifiers are left to train: about 1.5 hours by a measurement of this machine"."""
-    unit, divisor = ("hours", 3600.0) if known.seconds >= 2 * 3600 else ("minutes", 60.0)
-    more = "; how long the generators take is not known before" if known.unknown else ""
-    about = f"about {known.seconds / divisor:.2g} {unit} by a measurement of this machine"
-    return f"{known.trainings} classifiers are left to train: {about}{more}"
+    """E.g. "60 classifiers are left to train: all in about 2 hours, by a measurement of this machine"."""
+    from orchestrator.pipeline.estimate import in_short
+
+    return f"{known.trainings} classifiers are left to train: all in {in_short(known.estimate)}"

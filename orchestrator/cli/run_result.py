@@ -21,7 +21,7 @@ def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, st
     """
     outputs = result.outputs
     ingested, reported = outputs[keys.INGEST], outputs[keys.REPORT]
-    generators = outputs[keys.GENERATORS].root if keys.GENERATORS in outputs else {}
+    generators = outputs[keys.GENERATORS].trained if keys.GENERATORS in outputs else {}
     filtered = outputs[keys.FILTER].root if keys.FILTER in outputs else {}
     classifiers = {arm.name: outputs[keys.trained(arm.name)] for arm in settings.arms}
     own = {arm.name: outputs[keys.dataset_of(arm.name)] for arm in settings.arms if arm.has_own_dataset}

@@ -9,7 +9,7 @@ import numpy as np
 
 from defectory.datasets.manifest import check_output_dataset, content_hash, write_dataset
 from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, PictureFile
-from defectory.errors import FailedPrecondition
+from defectory.errors import NotMade
 from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
 from orchestrator.defects import windows
@@ -78,7 +78,7 @@ def crop_defects(
 
     Raises:
         AlreadyExists: the name is that of a dataset that was made otherwise.
-        FailedPrecondition: there is no defect whose place is known, or no photograph is large enough.
+        NotMade: there is no defect whose place is known, or no photograph is large enough.
         Corrupted, NotFound, …: a picture or mask cannot be read.
     """
     check_output_dataset(store, dataset, CROPPED_FROM)
@@ -91,7 +91,7 @@ def crop_defects(
         max(x.width, x.height) for defect in catalogue.defects for x in defect.regions if x.share <= recipe.largest
     ]
     if not longer:
-        raise FailedPrecondition(f"every defect covers more than {recipe.largest:g} of its picture: raise `largest`")
+        raise NotMade(f"every defect covers more than {recipe.largest:g} of its picture: raise `largest`")
     cutter = _Cutter(store, dataset, catalogue, recipe.largest, windows.side_of(longer, resolution_px), seed)
     every = max(1, -(-len(good) * PER_GOOD_PART // MOST_OF_GOOD))
     cut = [*((line, True) for line in defects), *((line, False) for line in good[::every])]
@@ -103,7 +103,7 @@ def crop_defects(
     counts = {split: dict(sorted(Counter(x.label for x in written if x.split == split).items())) for split in SPLITS}
     notes = tuple(_notes(cutter.side_px, resolution_px, kinds - set(counts["train"])))
     if not kinds & set(counts["train"]):
-        raise FailedPrecondition(
+        raise NotMade(
             f"no crop of {cutter.side_px} px could be cut out around a defect: the photographs are smaller, or all "
             "defects cover more of them than `largest`, or lie at the edge of their part: learn whole parts instead"
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.errors import FailedPrecondition
+from defectory.errors import NotMade
 from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
 from orchestrator.edits.part import Finder, filling, finder_of
@@ -75,7 +75,7 @@ def catalogue_of(
         by_heat: sha256 of those whose mask was made of heat.
 
     Raises:
-        FailedPrecondition: there is no defect to work with; says what would be right.
+        NotMade: there is no defect to work with; says what would be right.
         Corrupted, NotFound, …: a mask cannot be read.
     """
     training = [
@@ -88,14 +88,14 @@ def catalogue_of(
     label_of_defects = defective.pop() if len(defective) == 1 else ""
     if not recipe.of_defects:
         if not good or not label_of_defects:
-            raise FailedPrecondition(
+            raise NotMade(
                 "anomalies are made out of pictures of good parts and get the one label that defects have: training "
                 "lacks either; ingest good and defective pictures with masks or kinds, and labels: binary"
             )
         return Catalogue(good, good[0].label, (), filling, (), label_of_defects=label_of_defects)
     wanted = [x for x in marked if not recipe.kinds or kind_of(x) in recipe.kinds or x.label in recipe.kinds]
     if not wanted:
-        raise FailedPrecondition(_nothing(training, marked, recipe))
+        raise NotMade(_nothing(training, marked, recipe))
     defects: list[Defect] = []
     examples: list[tuple[np.ndarray, np.ndarray]] = []
     masks = in_order(lambda line: read_line_mask(store, line), wanted)
@@ -107,7 +107,7 @@ def catalogue_of(
                 examples.append((read_picture(store, line), mask))
         report(number, len(wanted))
     if not defects:
-        raise FailedPrecondition(f"the masks of all {len(wanted)} training pictures of defects are empty, or specks")
+        raise NotMade(f"the masks of all {len(wanted)} training pictures of defects are empty, or specks")
     largest, whole = recipe.largest, [x for x in defects if x.usable(recipe.largest)]
     notes = []
     if len(whole) < len(defects):

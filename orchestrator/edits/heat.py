@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from defectory.datasets.manifest import mask_key
 from defectory.datasets.manifest_line import ManifestLine, MaskFile
-from defectory.errors import FailedPrecondition
+from defectory.errors import NotMade
 from defectory.imaging import decode, encode_png
 from defectory.storage.store import ObjectStore
 
@@ -46,7 +46,7 @@ def heat_masks(
         dataset: that is written.
 
     Raises:
-        FailedPrecondition: the heat says nothing of any of them.
+        NotMade: the heat says nothing of any of them.
     """
     wanted = {line.file.sha256: line for line in without_masks(lines)}
     rows = [Heated.model_validate(json.loads(row)) for row in store.get(store.key(explanations_uri)).splitlines()]
@@ -63,7 +63,7 @@ def heat_masks(
         store.put(key, png)
         masked[line.file.sha256] = replace(line, mask=MaskFile(uri=store.uri(key), sha256=sha256))
     if not masked:
-        raise FailedPrecondition(
+        raise NotMade(
             f"the heat says of none of {len(wanted)} training pictures without a mask where its defect lies: use a "
             "classifier that sees more pixels, or draw masks"
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from defectory.datasets.manifest import check_output_dataset, content_hash, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, MaskFile
-from defectory.errors import FailedPrecondition, InvalidInput
+from defectory.errors import FailedPrecondition, InvalidInput, NotMade
 from defectory.settings import reading_from_environment
 from defectory.storage.parallel import in_order
 from defectory.storage.store import ObjectStore
@@ -70,7 +70,7 @@ def edit_by_recipe(
 
     Raises:
         InvalidInput: a count out of range. AlreadyExists: the name is that of a dataset that was made otherwise.
-        FailedPrecondition: there is nothing to work with, or not one edit could be made.
+        NotMade: there is nothing to work with, or not one edit could be made.
         Corrupted, NotFound, …: a picture or mask cannot be read.
     """
     if not 1 <= count <= MAX_COUNT:
@@ -87,7 +87,7 @@ def edit_by_recipe(
             borders += edited.borders
         report(number, count)
     if not new_lines:
-        raise FailedPrecondition(_none_made(maker, count))
+        raise NotMade(_none_made(maker, count))
     seam = seam_of(borders)
     notes = [*catalogue.notes, *_notes(maker, len(new_lines), count), *filter(None, [seam_note(seam)])]
     by_edit = dict(sorted(Counter(str(recipe_of(line)["edit"]) for line in new_lines.values()).items()))

@@ -79,11 +79,16 @@ def concerns(
         *of_settings(store, settings, sorted(counts["train"])),
         *of_synthesis(settings, source, counts, in_folds=in_folds),
         *of_weights(settings.arms[0], settings, weights),
-        *of_photographs(source, settings.generator.resolution_px),
+        *of_photographs(source, settings.generator.resolution_px if _synthesises(settings) else 0),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
     ]
     return sorted(all_concerns, key=lambda concern: not concern.stops)
+
+
+def _synthesises(settings: PipelineSettings) -> bool:
+    """Whether generators are trained at all."""
+    return any(arm.takes_synthetic for arm in settings.arms)
 
 
 def stop_on(concerns: Sequence[Concern]) -> None:
@@ -118,7 +123,11 @@ def warn_or_stop(concerns: Sequence[Concern], say: Callable[[str], None], warn: 
 
 
 def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
-    """Some of the photographs are opened: broken ones, and such that have less detail than is to be made."""
+    """Some of the photographs are opened: broken ones, and such that have less detail than is to be made.
+
+    Args:
+        resolution_px: side of what is made; 0: nothing is.
+    """
     step = max(1, len(source.files) // SAMPLED)
     sampled = [file.path for file in source.files[::step]][:SAMPLED]
     broken, smallest, larger = {}, 0, []
@@ -143,7 +152,7 @@ def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
             f"the smallest photograph looked at is {smallest} px wide or high, and generators make {resolution_px} px: "
             f"--set generator.resolution_px={max(8, 1 << (smallest.bit_length() - 1))} invents nothing"
         )
-    times = median(larger) / resolution_px if larger else 0
+    times = median(larger) / resolution_px if larger and resolution_px else 0
     if times >= COARSE:
         yield Concern(
             f"photographs of {median(larger):g} px become {resolution_px} px for the generators (by their sizes; no "
@@ -202,7 +211,7 @@ def of_synthesis(
         counts: split -> label -> images.
         in_folds: the photographs are divided by folds, not by shares.
     """
-    if not any(arm.takes_synthetic for arm in settings.arms):
+    if not _synthesises(settings):
         return
     train = counts["train"]
     learnt = learnt_of(settings, sorted(label for label, images in train.items() if images))

@@ -20,7 +20,16 @@ from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.clients import ReportCallback
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.hashing import fingerprint
-from orchestrator.pipeline.outputs import FILTER, INGEST, REVIEW, ArmDataset, FilteredLabel, Ingested, edits_of
+from orchestrator.pipeline.outputs import (
+    FILTER,
+    INGEST,
+    REVIEW,
+    ArmDataset,
+    Filtered,
+    FilteredLabel,
+    Ingested,
+    edits_of,
+)
 from orchestrator.pipeline.progress import Report
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 
@@ -214,17 +223,20 @@ def arm_dataset(arm: ArmSettings, *, may_lack: bool = False) -> Callable[[StepCo
     """Make what an arm is trained on: the real lines as they are, and what is added to train on.
 
     Args:
-        may_lack: where no synthetic image was accepted, go on without, photographs of every label drawn equally as they
-            are beside made images; False: that is an error.
+        may_lack: where there is no synthetic image, go on without, photographs of every label drawn equally as they
+            are beside made images; False: that is an error. Where there is no edit, that was decided before.
     """
 
     def work(context: StepContext) -> ArmDataset:
         real = read_manifest(context.store, context.outputs[INGEST].manifest_uri, reading_from_environment())
         added = balancing(real) if arm.trains_on == "balanced" else []
+        lacks: dict[str, str] = {}
         if arm.takes_edited:
-            added += read_manifest(
-                context.store, context.outputs[edits_of(arm)].manifest_uri, reading_from_environment()
-            )
+            edited = context.outputs[edits_of(arm)]
+            if edited.lacks:
+                lacks["no edit could be made"] = edited.lacks
+            else:
+                added += read_manifest(context.store, edited.manifest_uri, reading_from_environment())
         if arm.takes_synthetic:
             synthetic = _accepted(context, arm)
             if not synthetic and not may_lack:
@@ -233,8 +245,12 @@ def arm_dataset(arm: ArmSettings, *, may_lack: bool = False) -> Callable[[StepCo
                     "train the generators longer (--set generator.kimg=…) or ask for less (--set filter.threshold=…)"
                 )
             if not synthetic:
-                context.warn(f"no synthetic image was accepted: {arm.name} is trained without, under the same settings")
-            added += synthetic or ([] if added else balancing(real))
+                lacks |= _lacking(context.outputs[FILTER])
+            added += synthetic
+        for what in lacks:
+            context.warn(f"{what}: {arm.name} is trained without, under the same settings")
+        if lacks and not added:
+            added = balancing(real)
         lines = real + added
         name = context.name(arm.name)
         card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": arm.name}
@@ -245,9 +261,19 @@ def arm_dataset(arm: ArmSettings, *, may_lack: bool = False) -> Callable[[StepCo
             counts=counts(lines),
             synthetic=dict(Counter(line.label for line in added if line.origin.kind == "synthetic")),
             edited=dict(Counter(line.label for line in added if line.origin.kind == "edited")),
+            lacks=lacks,
         )
 
     return work
+
+
+def _lacking(filtered: Filtered) -> dict[str, str]:
+    """Why there is no synthetic image: no generator, or none of its images was accepted -> why that is, if known."""
+    without = {label: of.lacks for label, of in filtered.root.items() if of.lacks}
+    if len(without) < len(filtered.root):
+        return {"no synthetic image was accepted": ""}
+    why = {text: ", ".join(x for x in without if without[x] == text) for text in without.values()}
+    return {"no generator could be trained": "; ".join(f"{labels}: {text}" for text, labels in why.items())}
 
 
 def _accepted(context: StepContext, arm: ArmSettings) -> list[ManifestLine]:

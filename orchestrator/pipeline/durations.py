@@ -5,12 +5,11 @@ business; only the proportions matter here.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from defectory.job_settings.classifier_recipes import BASE_PX, cooked
 from defectory.job_settings.generator_training import SMALL_KIMG, STARTER, usual_snapshot_kimg
-from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.outputs import EXPLAIN, FILTER, GENERATORS, INGEST, JUDGE, REPORT, Counts, evaluated, trained
 from orchestrator.pipeline.settings import ClassifierSettings, GeneratorSettings, PipelineSettings
 from orchestrator.pipeline.synthetic_labels import learnt_of
@@ -28,7 +27,6 @@ EMBED_S = 0.008  # an image through MobileNetV2 of width 1 at 224 px
 TOP_SHARE = 0.5  # of the base's work that is behind its frozen stem
 LEARN = 3  # learning from an image, in multiples of looking at it
 HEAD_STEP_S, HEAD_EPOCH_S = 0.0034, 0.03
-HIDDEN = 0.8  # of the shorter of two pieces of work that go on beside each other: so much less than both in turn
 PICTURE_S = 0.012  # to read, look at and store
 JUDGED_S = 0.01  # an image at the filter, beside what its judges see in it
 EXPLAIN_S = 0.15  # an image of one arm
@@ -105,16 +103,9 @@ def durations(settings: PipelineSettings, counts: Counts) -> dict[str, Duration]
     return by_step
 
 
-def beside_generators(arms: Sequence[ArmSettings]) -> tuple[str, ...]:
-    """Steps that go on while generators are trained: those of arms that take no synthetic images, and the judge."""
-    real = [arm.name for arm in arms if not arm.takes_synthetic]
-    return (*(step for name in real for step in (trained(name).step, evaluated(name).step)), JUDGE.step)
-
-
-def in_all(seconds: Mapping[str, float], beside: Collection[str]) -> float:
-    """What a run takes whose steps take so long, of which some go on beside the training of its generators."""
-    shorter = min(seconds.get(GENERATORS.step, 0.0), sum(seconds[step] for step in beside if step in seconds))
-    return sum(seconds.values()) - HIDDEN * shorter
+def of_looking(settings: ClassifierSettings, images: int) -> Duration:
+    """What it takes to look at so many images once, and to learn nothing."""
+    return _evenly(images * _embed_s(settings) + EVALUATE_S)
 
 
 def kimg_of(generator: GeneratorSettings, labels: tuple[str, ...], train: Mapping[str, int]) -> dict[str, float | None]:

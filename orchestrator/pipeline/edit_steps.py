@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.datasets.manifest import content_hash, manifest_key, read_card, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.errors import FailedPrecondition
+from defectory.errors import NotMade
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.clients import ReportCallback, Services
@@ -40,9 +40,23 @@ def edits_inputs(settings: EditSettings) -> Callable[[StepInputs], Inputs]:
     return inputs
 
 
-def edits(step: str, settings: EditSettings) -> Callable[[StepContext], Edited]:
-    """Make edited pictures, and write them and those that are there already as one dataset, named by the step."""
-    return lambda context: _edited(context, step, settings)
+def edits(step: str, settings: EditSettings, *, may_lack: bool = False) -> Callable[[StepContext], Edited]:
+    """Make edited pictures, and write them and those that are there already as one dataset, named by the step.
+
+    Args:
+        may_lack: where not one can be made, hand on none and why; False: that is an error.
+    """
+
+    def work(context: StepContext) -> Edited:
+        try:
+            return _edited(context, step, settings)
+        except NotMade as error:
+            if not may_lack:
+                raise
+            context.warn(f"no edit could be made: {error}")
+            return Edited(manifest_uri="", content_hash="", counts={}, lacks=str(error))
+
+    return work
 
 
 def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
@@ -60,7 +74,7 @@ def _edited(context: StepContext, step: str, settings: EditSettings) -> Edited:
     if left:
         context.warn(f"{left} edited pictures are left out: what they were made of is not in this run's training split")
     if not edited:
-        raise FailedPrecondition("no edited picture is left: see edits.datasets and edits.count")
+        raise NotMade("no edited picture is left: see edits.datasets and edits.count")
     name = context.name(step)
     card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": step}
     return Edited(

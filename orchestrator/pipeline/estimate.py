@@ -1,14 +1,18 @@
 """How long a run will take, step by step, and how that is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import BaseModel
 
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline import pace
-from orchestrator.pipeline.durations import Duration, beside_generators, durations, in_all
-from orchestrator.pipeline.outputs import GENERATORS, Counts
+from orchestrator.pipeline.durations import Duration
+from orchestrator.pipeline.outputs import GENERATORS
 from orchestrator.pipeline.plan import Decision
+from orchestrator.pipeline.schedule import elapsed_s
 from orchestrator.pipeline.settings import PipelineSettings
+from orchestrator.pipeline.step import Step
 
 WORTH_SAYING = 0.02  # share of the whole below which a step is not named
 BUSY = 1.5  # times as long as on an idle machine, from which on it is said
@@ -22,29 +26,32 @@ class Estimate:
         seconds: of the steps that will run and of which something is known.
         unknown: steps that will run and of which nothing is known.
         known_by: in words.
+        total_s: of what is known, some of it beside other steps: less than the sum.
         slowed: how many times as long it takes while others' work on this machine goes on as now; at least 1.
-        beside: steps that go on while the generators are trained.
     """
 
     seconds: dict[str, float]
     unknown: list[str]
     known_by: str
+    total_s: float
     slowed: float = 1.0
-    beside: tuple[str, ...] = ()
-
-    @property
-    def total_s(self) -> float:
-        """Of what is known."""
-        return in_all(self.seconds, self.beside)
 
 
-def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, plan: Sequence[Decision]) -> Estimate:
+def estimate(
+    store: ObjectStore,
+    settings: PipelineSettings,
+    expected: Mapping[str, Duration],
+    line: Sequence[Step[BaseModel]],
+    plan: Sequence[Decision],
+    called: Callable[[str], str] = str,
+) -> Estimate:
     """What the steps that a plan does not skip will take: by earlier runs on this machine, else by its speed.
 
     Args:
-        counts: split -> label -> images.
+        expected: see `durations`.
+        line: the steps, by which it is known what goes on beside what.
+        called: a step's name -> what runs call it; an experiment has some of theirs once a fold.
     """
-    expected = durations(settings, counts)
     wanted = [decision.step for decision in plan if decision.action != "skip"]
     before = pace.recorded(store, pace.machine())
     speed = pace.measure()
@@ -52,16 +59,18 @@ def estimate(store: ObjectStore, settings: PipelineSettings, counts: Counts, pla
     for step in wanted:
         if step not in expected:
             continue
-        measured_s = None if _computed_elsewhere(step, settings) else expected[step].at(speed.values, speed.macs)
-        if step in before:
-            seconds[step] = before[step].seconds(expected[step].seconds, measured_s)
+        elsewhere = _computed_elsewhere(called(step), settings)
+        measured_s = None if elsewhere else expected[step].at(speed.values, speed.macs)
+        if called(step) in before:
+            seconds[step] = before[called(step)].seconds(expected[step].seconds, measured_s)
         elif measured_s is not None:
             seconds[step] = measured_s
-    ours = [step for step in seconds if step in before]
-    known_by = _known_by(ours, [step for step in seconds if step not in before])
-    unknown = [step for step in wanted if step in _heavy(expected, settings) - seconds.keys()]
+    recorded = dict.fromkeys(called(step) for step in seconds if called(step) in before)
+    known_by = _known_by(recorded, measured=any(called(step) not in before for step in seconds))
+    heavy = {step for step in wanted if step in expected or called(step) == GENERATORS.step}
+    unknown = [step for step in wanted if step in heavy - seconds.keys()]
     slowed = 1.0 if pace.addresses() else pace.slowed()
-    return Estimate(seconds, unknown, known_by, slowed, beside_generators(settings.arms))
+    return Estimate(seconds, unknown, known_by, elapsed_s(line, seconds), slowed)
 
 
 def _computed_elsewhere(step: str, settings: PipelineSettings) -> bool:
@@ -70,16 +79,11 @@ def _computed_elsewhere(step: str, settings: PipelineSettings) -> bool:
     return on_gpu or bool(pace.addresses())
 
 
-def _heavy(expected: Mapping[str, Duration], settings: PipelineSettings) -> set[str]:
-    """Steps whose time is worth knowing."""
-    generators = {GENERATORS.step} if any(arm.takes_synthetic for arm in settings.arms) else set()
-    return expected.keys() | generators
-
-
-def _known_by(recorded: list[str], measured: list[str]) -> str:
-    if recorded and measured:
-        return f"{', '.join(recorded)} by earlier runs on this machine, the rest by a measurement of it"
-    return "by earlier runs on this machine" if recorded else "by a measurement of this machine"
+def _known_by(recorded: Iterable[str], *, measured: bool) -> str:
+    names = ", ".join(recorded)
+    if names and measured:
+        return f"{names} by earlier runs on this machine, the rest by a measurement of it"
+    return "by earlier runs on this machine" if names else "by a measurement of this machine"
 
 
 def in_words(estimate: Estimate) -> str:
@@ -90,11 +94,21 @@ def in_words(estimate: Estimate) -> str:
     _, divisor = _unit(estimate.total_s)
     steps = sorted(estimate.seconds.items(), key=lambda item: -item[1])
     named = [f"{step} {_number(s / divisor)}" for step, s in steps if s >= WORTH_SAYING * estimate.total_s]
-    said = f"about {_rounded(estimate.total_s)}: {', '.join(named)}; {estimate.known_by}"
-    if estimate.slowed >= BUSY:
-        slowed = estimate.total_s * estimate.slowed
-        said += f"; other work keeps this machine busy, and while it does, rather {_rounded(slowed)}"
+    said = f"about {_rounded(estimate.total_s)}: {', '.join(named)}; {estimate.known_by}{_busy(estimate)}"
     return f"{said}; {unknown}" if estimate.unknown else said
+
+
+def in_short(estimate: Estimate) -> str:
+    """The same without single steps: an experiment has hundreds."""
+    said = f"about {_rounded(estimate.total_s)}, {estimate.known_by}{_busy(estimate)}"
+    return f"{said}; how long {len(estimate.unknown)} more steps take is not known before" if estimate.unknown else said
+
+
+def _busy(estimate: Estimate) -> str:
+    if estimate.slowed < BUSY:
+        return ""
+    slowed = _rounded(estimate.total_s * estimate.slowed)
+    return f"; other work keeps this machine busy, and while it does, rather {slowed}"
 
 
 def _rounded(seconds: float) -> str:
@@ -104,7 +118,7 @@ def _rounded(seconds: float) -> str:
 
 
 def _unit(seconds: float) -> tuple[str, float]:
-    """In which a time is said, and its seconds."""
+    """(name, seconds) of the unit that one thinks in."""
     if seconds < 120:
         return "seconds", 1.0
     return ("hours", 3600.0) if seconds >= 2 * 3600 else ("minutes", 60.0)

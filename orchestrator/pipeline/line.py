@@ -76,7 +76,7 @@ def arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) ->
                 GENERATORS,
                 learnt,
                 synthetic_steps.generators_inputs,
-                synthetic_steps.generators,
+                synthetic_steps.generators(),
                 "generator",
                 beside=True,
             ),

@@ -31,10 +31,8 @@ def in_words(output: BaseModel) -> str:
         case TrainedJudge():
             return f"{output.full_name}, {output.cycles} trainings"
         case Generators():
-            seen = [
-                f"{label} after {round(generator.kimg * 1000)} images seen" for label, generator in output.root.items()
-            ]
-            return ", ".join(seen)
+            seen = [f"{label} after {round(own.kimg * 1000)} images seen" for label, own in output.trained.items()]
+            return ", ".join([*seen, *(f"{label} none: {why}" for label, why in output.lacking.items())])
         case Filtered():
             return ", ".join(f"{label} {of.accepted} accepted ({of.quota} wanted)" for label, of in output.root.items())
         case Reviewed() if not output.reviewers:

@@ -53,6 +53,7 @@ class Edited(Output):
     counts: dict[str, int]  # label -> pictures
     by_edit: dict[str, int] = {}  # edit, or "by hand" -> pictures
     seam: dict[str, JsonValue] | None = None  # whether a probe tells their borders from real ones; None: too few to say
+    lacks: str = ""  # why there is none; empty: there are some
 
 
 class ArmDataset(Dataset):
@@ -60,6 +61,7 @@ class ArmDataset(Dataset):
 
     synthetic: dict[str, int]  # label -> synthetic training images
     edited: dict[str, int] = {}  # label -> edited training images
+    lacks: dict[str, str] = {}  # what it was to have and has none of, as in "no edit could be made" -> why, if known
 
 
 class Model(Output):
@@ -132,10 +134,26 @@ class TrainedGenerator(Model):
     card_uri: str
 
 
-class Generators(RootModel[dict[str, TrainedGenerator]]):
+class NoGenerator(Output):
+    """In place of a label's generator, where none could be trained and the arms do without."""
+
+    lacks: str  # why
+
+
+class Generators(RootModel[dict[str, TrainedGenerator | NoGenerator]]):
     """label -> its generator."""
 
     model_config = ConfigDict(frozen=True)
+
+    @property
+    def trained(self) -> dict[str, TrainedGenerator]:
+        """Those that there are."""
+        return {label: own for label, own in self.root.items() if isinstance(own, TrainedGenerator)}
+
+    @property
+    def lacking(self) -> dict[str, str]:
+        """label -> why it has none."""
+        return {label: own.lacks for label, own in self.root.items() if isinstance(own, NoGenerator)}
 
 
 class Round(Output):
@@ -157,6 +175,7 @@ class FilteredLabel(Output):
     rounds: list[Round]
     quota: int  # accepted images wanted
     accepted: int
+    lacks: str = ""  # why none could be made; empty: some were, or nobody knows
 
 
 class Filtered(RootModel[dict[str, FilteredLabel]]):

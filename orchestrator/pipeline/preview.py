@@ -10,7 +10,7 @@ from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.checks import Concern, concerns
 from orchestrator.pipeline.data_steps import check_good, check_labels, recognised
-from orchestrator.pipeline.durations import expected_counts
+from orchestrator.pipeline.durations import durations, expected_counts
 from orchestrator.pipeline.estimate import Estimate, estimate
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import INGEST, Counts
@@ -53,9 +53,8 @@ def preview(
     if not source.good:
         check_good(summary["becomes"], settings.classifier.good_label)
     record = RunRecord(store, settings.name)
-    plan = make_plan(
-        line_of(settings.arms, settings.edits), settings, record, store, first=first, weights=weights_content
-    )
+    line = line_of(settings.arms, settings.edits)
+    plan = make_plan(line, settings, record, store, first=first, weights=weights_content)
     labels = Counter(label_of(file.label, source.good, settings.data.labels) for file in source.files)
     counts = expected_counts(labels, settings)
     ingested = record.step(INGEST)
@@ -66,5 +65,5 @@ def preview(
         counts,
         plan,
         concerns(store, settings, source, counts, weights),
-        estimate(store, settings, counts, plan),
+        estimate(store, settings, durations(settings, counts), line, plan),
     )

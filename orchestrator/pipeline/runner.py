@@ -24,6 +24,7 @@ from orchestrator.pipeline.outputs import OfStep, Outputs
 from orchestrator.pipeline.plan import decide, forced_by, steps_from
 from orchestrator.pipeline.progress import WatchedStep, Watcher
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord
+from orchestrator.pipeline.schedule import next_step
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Step, StepContext, StepInputs
 
@@ -85,7 +86,7 @@ def run_line(
     while waiting or beside.running:
         for ended in beside.ended():
             take(*ended)
-        step = _next(waiting, outputs, alone=not beside.running)
+        step = next_step(waiting, outputs.has_all, alone=not beside.running)
         if step is None:
             take(*beside.wait())
             continue
@@ -116,16 +117,6 @@ def run_line(
 class _Done(NamedTuple):
     outputs: BaseModel
     seconds: float
-
-
-def _next(waiting: Sequence[Step[BaseModel]], outputs: Outputs, *, alone: bool) -> Step[BaseModel] | None:
-    """The step to begin now: first one that others can go on beside; None: all wait for some that are under way.
-
-    Args:
-        alone: nothing goes on beside; else no other such step begins, since they share a service and its cores.
-    """
-    ready = [step for step in waiting if outputs.has_all(step.needs) and (alone or not step.beside)]
-    return min(ready, key=lambda step: not step.beside, default=None)
 
 
 def resolved_pipeline(settings: PipelineSettings) -> RecordedPipeline:

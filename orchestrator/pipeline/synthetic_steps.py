@@ -1,10 +1,12 @@
 """Steps that make synthetic images: one generator a label, then rounds of synthesis and filtering to the quotas."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pydantic import JsonValue
 
 from defectory.datasets.manifest import content_hash, read_manifest, write_dataset
+from defectory.errors import NotMade
 from defectory.settings import reading_from_environment
 from orchestrator.pipeline.accepted import doubts_of, learned
 from orchestrator.pipeline.generation import judge, synthesise, train, trained_generator
@@ -16,6 +18,7 @@ from orchestrator.pipeline.outputs import (
     Filtered,
     FilteredLabel,
     Generators,
+    NoGenerator,
     Round,
     TrainedGenerator,
 )
@@ -45,11 +48,31 @@ def _what_decides(generator: GeneratorSettings) -> dict[str, JsonValue]:
     return generator.model_dump(mode="json", exclude={"labels", *of_defects, *unset})
 
 
-def generators(context: StepContext) -> Generators:
-    """Train one generator a label; of labels whose defects are learned, one for all of them."""
+def generators(*, may_lack: bool = False) -> Callable[[StepContext], Generators]:
+    """Train one generator a label; of labels whose defects are learned, one for all of them.
+
+    Args:
+        may_lack: of a label whose generator cannot be trained, hand on why; False: that is an error.
+    """
+    return lambda context: _generators(context, may_lack=may_lack)
+
+
+def _generators(context: StepContext, *, may_lack: bool) -> Generators:
     from orchestrator.pipeline.defect_steps import learnt_as_defects, train_defects
 
     outputs: dict[str, TrainedGenerator] = {}
+    lacking: dict[str, NoGenerator] = {}
+
+    @contextmanager
+    def going_on_without(labels: Sequence[str]) -> Iterator[None]:
+        try:
+            yield
+        except NotMade as error:
+            if not may_lack:
+                raise
+            context.warn(f"no generator of {', '.join(labels)} could be trained: {error}")
+            lacking.update(dict.fromkeys(labels, NoGenerator(lacks=str(error))))
+
     defects = learnt_as_defects(context)
     given = context.settings.generator.initial_models
     first = start_label(context)
@@ -61,11 +84,15 @@ def generators(context: StepContext) -> Generators:
         if first in outputs and not initial:
             initial = outputs[first].full_name
             settings = settings.model_copy(update={"kimg": settings.transfer_kimg or settings.kimg})
-        generator = train(context, label, manifest_uri, [label], settings, initial or settings.start)
-        for leak in generator.leaks:
-            context.warn(f"{label}: an augmentation leaked into its images, {leak}")
-        outputs[label] = trained_generator(generator)
-    return Generators({**outputs, **(train_defects(context, defects) if defects else {})})
+        with going_on_without([label]):
+            generator = train(context, label, manifest_uri, [label], settings, initial or settings.start)
+            for leak in generator.leaks:
+                context.warn(f"{label}: an augmentation leaked into its images, {leak}")
+            outputs[label] = trained_generator(generator)
+    if defects:
+        with going_on_without(list(defects)):
+            outputs |= train_defects(context, defects)
+    return Generators({**outputs, **lacking})
 
 
 def _learnt_from(context: StepContext) -> str:
@@ -75,7 +102,10 @@ def _learnt_from(context: StepContext) -> str:
         return real_uri
     from orchestrator.edits.making import combined
 
-    lines, _ = combined(context.store, real_uri, [context.outputs[EDITS].manifest_uri])
+    edited = context.outputs[EDITS]
+    if edited.lacks:
+        return real_uri
+    lines, _ = combined(context.store, real_uri, [edited.manifest_uri])
     card = {"run": context.run, "parents": [context.outputs[INGEST].dataset], "purpose": GENERATORS.step}
     return write_dataset(context.store, context.name(GENERATORS.step, context.input_hash[:8]), lines, card)
 
@@ -93,8 +123,10 @@ def filter_inputs(context: StepInputs) -> Inputs:
     }
 
 
-def _identity(generator: TrainedGenerator) -> dict[str, JsonValue]:
+def _identity(generator: TrainedGenerator | NoGenerator) -> dict[str, JsonValue]:
     """A generator's, and of one of defects what it learned from, and of which kinds it is to make some."""
+    if isinstance(generator, NoGenerator):
+        return generator.model_dump()
     if generator.crops is None:
         return generator.identity()
     return {**generator.identity(), "crops": generator.crops.content_hash, "kinds": list(generator.kinds)}
@@ -103,7 +135,9 @@ def _identity(generator: TrainedGenerator) -> dict[str, JsonValue]:
 def synthesise_and_filter(context: StepContext) -> Filtered:
     """For every label: make images, have them judged, and make more until the quota is met."""
     outputs: dict[str, FilteredLabel] = {}
-    for label, generator in context.outputs[GENERATORS].root.items():
+    for label, why in context.outputs[GENERATORS].lacking.items():
+        outputs[label] = FilteredLabel(rounds=[], quota=quota(context, label), accepted=0, lacks=why)
+    for label, generator in context.outputs[GENERATORS].trained.items():
         filtered = outputs[label] = _rounds(context, label, generator, quota(context, label))
         for warning in doubts_of({label: (filtered, learned(context.store, generator))}):
             context.warn(warning)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from defectory.errors import InvalidInput
-from orchestrator.proof.outcomes import ArmOutcome, check_comparable
+from orchestrator.proof.outcomes import ArmOutcome, Lacking, check_comparable
 from orchestrator.proof.resampling import REPLICATES, FoldWeights, as_observed, drawn
 from orchestrator.proof.scores import Score
 from orchestrator.proof.significance import bootstrap_p, holm, sign_flip_p
@@ -92,8 +92,8 @@ class Proof:
         instrument: what more real photographs are worth by the primary score; None where no arm has them.
         can_tell: whether these separate from fewer ones.
         curve: training photographs -> what the primary score gains by more than the fewest; none where it is not known.
-        lacking: arm -> folds, counted from 1, in which it has had no synthetic image; only arms of which that is so. Of
-            one that has had none at all nothing can be told.
+        lacking: arm -> what it lacked in which folds, see `ArmOutcome`; only arms of which that is so. Of one that
+            lacked something in all of them nothing can be told.
         worth: arm that contends -> how many photographs more gain as much as it does; see `worth`.
     """
 
@@ -105,7 +105,7 @@ class Proof:
     can_tell: bool
     curve: Mapping[float, Interval] = field(default_factory=dict)
     worth: Mapping[str, Interval] = field(default_factory=dict)
-    lacking: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    lacking: Mapping[str, Lacking] = field(default_factory=dict)
 
     @property
     def most_worth(self) -> float:

@@ -10,6 +10,7 @@ from orchestrator.pipeline.arms import ArmSettings
 from orchestrator.pipeline.classifier_steps import evaluate, evaluate_inputs, steps_per_epoch
 from orchestrator.pipeline.data_steps import arm_dataset
 from orchestrator.pipeline.edit_settings import EditSettings
+from orchestrator.pipeline.edit_steps import edits as make_edits
 from orchestrator.pipeline.line import arm_steps, ingest_step
 from orchestrator.pipeline.outputs import (
     FILTER,
@@ -21,11 +22,13 @@ from orchestrator.pipeline.outputs import (
     OfStep,
     Outputs,
     dataset_of,
+    edits_of,
     evaluated,
     trained,
 )
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Inputs, Line, Step, StepContext, StepInputs
+from orchestrator.pipeline.synthetic_steps import generators
 from orchestrator.proof.arms import Memory, MoreReal, SetDefects
 from orchestrator.proof.fold import Fold, fold, fold_inputs, more_photographs, more_photographs_inputs
 from orchestrator.proof.keys import FOLD, OF_DEFECTS, prefix_of, validated_by
@@ -37,18 +40,23 @@ OF_A_VIEW = frozenset(key.step for key in (JUDGE, GENERATORS, FILTER, REVIEW))  
 
 
 def experiment_line(spec: ExperimentSpec) -> Line:
-    """All steps, the proof last."""
-    steps: list[Step[BaseModel]] = [ingest_step()]
-    for number in range(1, spec.folds + 1):
+    """All steps, the proof last. All folds are divided first: what is wrong with one shows before hours of another."""
+    numbers = range(1, spec.folds + 1)
+    steps: list[Step[BaseModel]] = [ingest_step(), *(_dividing(spec, number) for number in numbers)]
+    for number in numbers:
         steps += _fold_steps(spec, number)
     needs = tuple(step.name for step in steps)
     return (*steps, Step(PROOF, needs, prove_inputs(spec), prove(spec)))
 
 
-def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
-    yield Step(
+def _dividing(spec: ExperimentSpec, number: int) -> Step[Fold]:
+    """The step that writes a fold's documents."""
+    return Step(
         Key(prefix_of(number) + FOLD.step, Fold), (INGEST.step,), fold_inputs(spec, number), fold(spec, number), "data"
     )
+
+
+def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
     arms = spec.pipeline.arms
     trained_ones = [arm for arm in arms if not isinstance(arm, Memory)]
     on_test = {evaluated(arm.name).step for arm in arms} if spec.judged_on == "validation" else set()
@@ -65,8 +73,9 @@ def _fold_steps(spec: ExperimentSpec, number: int) -> Iterator[Step[BaseModel]]:
 
 
 def _arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -> Iterator[Step[BaseModel]]:
-    """The line's steps of the arms, save how some get what they are trained on."""
+    """The line's steps of the arms, save how some get what they are trained on, and that one that lacks it goes on."""
     by_dataset = {dataset_of(arm.name).step: arm for arm in arms}
+    edited = {edits_of(arm).step: arm.edits or edits for arm in arms if arm.takes_edited}
     for step in arm_steps(arms, edits):
         arm = by_dataset.get(step.name)
         if isinstance(arm, MoreReal):
@@ -74,6 +83,10 @@ def _arm_steps(arms: Sequence[ArmSettings], edits: EditSettings | None = None) -
             yield replace(step, inputs=more_photographs_inputs(arm, FOLD), work=work, needs=(FOLD.step,))
         elif arm is not None and arm.takes_synthetic:
             yield replace(step, work=arm_dataset(arm, may_lack=True))
+        elif of_edits := edited.get(step.name):
+            yield replace(step, work=make_edits(step.name, of_edits, may_lack=True))
+        elif step.name == GENERATORS.step:
+            yield replace(step, work=generators(may_lack=True))
         else:
             yield step
 

@@ -1,11 +1,13 @@
 """What an arm's classifiers said of the test parts of every fold, as the statistics read it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from defectory.errors import InvalidInput
+
+Lacking = Mapping[int, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,16 @@ class ArmOutcome:
     """An arm over all folds, in their order: the same photographs and groups in every arm.
 
     Attributes:
-        lacking: folds, counted from 1, in which no synthetic image was accepted of an arm that takes them.
+        lacking: fold, counted from 1 -> what the arm was to be trained on and had none of -> why, if known.
     """
 
     name: str
     folds: Sequence[FoldOutcome]
-    lacking: tuple[int, ...] = ()
+    lacking: Lacking = field(default_factory=dict)
 
     @property
     def is_untried(self) -> bool:
-        """Whether it has had no synthetic image in any fold."""
+        """Whether it has lacked something in every fold."""
         return len(self.lacking) == len(self.folds)
 
 

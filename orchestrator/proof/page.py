@@ -10,6 +10,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from defectory.storage.store import ObjectStore
 from orchestrator.proof import pictures
+from orchestrator.proof.arms import Memory
+from orchestrator.proof.digits import in_digits
 from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits, one_answer_costs
@@ -91,6 +93,7 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
         verdict=verdict,
         drawn=drawn,
         limits=limits(protocol.spec, protocol.design),
+        memories=[arm.name for arm in protocol.spec.arms if isinstance(arm, Memory)],
         charts=charts,
         cost=COST,
         scores=[name for name in next(iter(proof.scores.values())) if not name.startswith(CAUGHT)],
@@ -102,12 +105,14 @@ def _page(proof: Proof, protocol: Protocol, verdict: Sequence[str], drawn: str, 
 
 
 def in_words(figure: Interval, score: str, *, signed: bool = False) -> str:
-    """A figure with its interval: a cost as it is, everything else in per cent."""
+    """A figure with its interval: a cost in as many digits as it has, everything else in per cent."""
     if isnan(figure.value):
         return "–"
+    if score == COST:
+        value, low, high = in_digits(figure, signed=signed)
+        return f"{value} [{low}, {high}]"
     show = f"{{:{'+' * signed}.1f}}".format
-    scale, unit = (1, "") if score == COST else (100, "" if signed else "%")
-    return f"{show(scale * figure.value)}{unit} [{show(scale * figure.low)}, {show(scale * figure.high)}]"
+    return f"{show(100 * figure.value)}{'' if signed else '%'} [{show(100 * figure.low)}, {show(100 * figure.high)}]"
 
 
 def _score_rows(proof: Proof) -> Iterable[dict[str, object]]:

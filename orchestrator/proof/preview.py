@@ -1,5 +1,6 @@
 """Before an experiment: what would run, how long it takes, and what its design can never show."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,15 @@ from defectory.datasets.manifest import read_manifest
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
 from defectory.storage.store import ObjectStore
-from orchestrator.pipeline import pace
 from orchestrator.pipeline.checks import Concern, concerns, of_synthesis
 from orchestrator.pipeline.data_steps import check_labels, recognised
-from orchestrator.pipeline.durations import durations
-from orchestrator.pipeline.outputs import INGEST, Counts
+from orchestrator.pipeline.durations import durations, of_looking
+from orchestrator.pipeline.estimate import Estimate, estimate
+from orchestrator.pipeline.outputs import INGEST, Counts, evaluated
 from orchestrator.pipeline.plan import Decision, make_plan
 from orchestrator.pipeline.run_record import RunRecord
 from orchestrator.proof.arms import Memory, SetDefects
-from orchestrator.proof.keys import OF_DEFECTS, prefix_of
+from orchestrator.proof.keys import OF_DEFECTS, prefix_of, validated_by
 from orchestrator.proof.line import experiment_line
 from orchestrator.proof.proven import design_of
 from orchestrator.proof.spec import ExperimentSpec
@@ -33,15 +34,14 @@ class Preview:
     Attributes:
         source: what was recognised at the photographs; see `layouts.summary.summarise`.
         trainings: classifiers that are still to be trained.
-        seconds: that this takes, as far as a measurement of this machine tells; generators beyond it are `unknown`.
+        estimate: what all steps take that are still to be done.
     """
 
     source: Mapping[str, JsonValue]
     plan: Sequence[Decision]
     concerns: Sequence[Concern]
     trainings: int
-    seconds: float
-    unknown: bool
+    estimate: Estimate
     limits: Sequence[str]
 
 
@@ -70,7 +70,8 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
     source = recognised(spec.data)
     summary = summarise(source, spec.data.labels)
     check_labels(summary["becomes"], 2)
-    plan = make_plan(experiment_line(spec), settings, record, store, first="", weights=weights_content)
+    line = experiment_line(spec)
+    plan = make_plan(line, settings, record, store, first="", weights=weights_content)
     labels = Counter(label_of(file.label, source.good, spec.data.labels) for file in source.files)
     if spec.good not in labels:
         right = f"use one of {', '.join(sorted(labels))}, or say with data.good which photographs are good"
@@ -83,7 +84,13 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
         of_defects = settings.model_copy(update={"generator": of_view})
         of_fold |= {OF_DEFECTS + step: duration for step, duration in durations(of_defects, counts).items()}
         said += [x for x in of_synthesis(of_defects, source, counts, in_folds=True) if x not in said]
-    expected = {
+    for arm in spec.arms:
+        if isinstance(arm, Memory):
+            images = sum(sum(of_split.values()) for of_split in counts.values())
+            of_fold[arm.name] = of_looking(arm.classifier_settings(settings.classifier), images)
+        else:  # as many photographs validate as are tested
+            of_fold[validated_by(arm.name).step] = of_fold[evaluated(arm.name).step]
+    expected = {INGEST.step: of_fold.pop(INGEST.step)} | {
         prefix_of(number) + step: duration
         for number in range(1, spec.folds + 1) for step, duration in of_fold.items()
     }  # fmt: skip
@@ -91,16 +98,19 @@ def preview(store: ObjectStore, spec: ExperimentSpec, *, weights: str, weights_c
         prefix_of(number) + arm.name
         for number in range(1, spec.folds + 1) for arm in spec.arms if not isinstance(arm, Memory)
     }  # fmt: skip
-    speed = pace.measure()
     return Preview(
         source=summary,
         plan=plan,
         concerns=said,
         trainings=spec.seeds * len(wanted & trainings),
-        seconds=sum(expected[step].at(speed.values, speed.macs) for step in wanted if step in expected),
-        unknown=any(step.endswith("-generators") and step not in expected for step in wanted),
+        estimate=estimate(store, settings, expected, line, plan, called_in_a_run),
         limits=limits(spec, _design(store, spec, record, labels)),
     )
+
+
+def called_in_a_run(step: str) -> str:
+    """What a run calls a step of an experiment."""
+    return re.sub(rf"^fold\d+-({OF_DEFECTS})?", "", step)
 
 
 def _fold_counts(spec: ExperimentSpec, labels: Mapping[str, int]) -> Counts:

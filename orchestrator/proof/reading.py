@@ -39,12 +39,12 @@ def read_arms(store: ObjectStore, spec: ExperimentSpec, outputs: Outputs) -> lis
     return [ArmOutcome(arm.name, folds[arm.name], _lacking(arm, spec, outputs)) for arm in spec.arms]
 
 
-def _lacking(arm: ArmSettings, spec: ExperimentSpec, outputs: Outputs) -> tuple[int, ...]:
-    """Folds in which an arm that takes synthetic images got none."""
-    if not arm.takes_synthetic:
-        return ()
-    numbers = [number for number, _ in folds_of(spec)]
-    return tuple(n for n in numbers if not any(outputs.below(prefix_of(n))[dataset_of(arm.name)].synthetic.values()))
+def _lacking(arm: ArmSettings, spec: ExperimentSpec, outputs: Outputs) -> dict[int, dict[str, str]]:
+    """Fold -> what an arm on made images lacked there -> why."""
+    if not arm.takes_made:
+        return {}
+    datasets = {number: outputs.below(prefix_of(number))[dataset_of(arm.name)] for number, _ in folds_of(spec)}
+    return {number: dataset.lacks for number, dataset in datasets.items() if dataset.lacks}
 
 
 def fold_outcome(

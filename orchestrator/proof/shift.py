@@ -46,15 +46,22 @@ def shifted(lines: Sequence[ManifestLine], levels: Mapping[str, str], level: str
     """SHA-256 of the photographs of a fold that go: the level in training and validation, all others in the test.
 
     Raises:
-        InvalidInput: the fold's test has no good, or no defective photograph of the level.
+        InvalidInput: nothing can be compared on what is left of a split: test or validation has no good or no defective
+            photograph, or training lacks a label.
     """
     of_level = {line.file.sha256 for line in lines if levels.get(line.origin.source) == level}
-    test = [line for line in lines if line.split == "test" and line.file.sha256 in of_level]
-    if len({line.label == good for line in test}) < 2:
-        right = "use fewer folds, or another column"
-        raise InvalidInput(f"a fold's test lacks good or defective photographs of level {level!r}: {right}",
-                           {"shift": right})  # fmt: skip
-    return [
-        line.file.sha256 for line in lines
-        if line.split != "none" and (line.split == "test") != (line.file.sha256 in of_level)
-    ]  # fmt: skip
+    used = [line for line in lines if line.split != "none"]
+    gone = [line for line in used if (line.split == "test") != (line.file.sha256 in of_level)]
+    left = {line.file.sha256 for line in used} - {line.file.sha256 for line in gone}
+    every = {line.label for line in used}
+    for split in ("train", "validation", "test"):
+        there = {line.label for line in used if line.split == split and line.file.sha256 in left}
+        if not (there == every if split == "train" else good in there and there > {good}):
+            side = "of" if split == "test" else "without"
+            right = "use fewer folds, or another column"
+            raise InvalidInput(
+                f"{side} the level {level!r} a fold's {split} split has photographs of "
+                f"{' and '.join(sorted(there)) or 'no label'} alone: {right}",
+                {"shift": right},
+            )
+    return [line.file.sha256 for line in gone]

@@ -1,9 +1,10 @@
 """What an experiment says, in sentences with their numbers: what helped, what did not, and what nobody can tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.proof.judgement import Interval, Proof
+from orchestrator.proof.digits import in_digits
+from orchestrator.proof.judgement import Difference, Interval, Proof
 from orchestrator.proof.openings import Opening
 from orchestrator.proof.scores import PER_PARTS
 from orchestrator.proof.significance import smallest_p
@@ -53,20 +54,30 @@ def sentences(proof: Proof, protocol: Protocol) -> list[str]:
         *_of_the_instrument(proof, protocol),
         *_of_one_answer(proof, protocol.spec.costs),
         *(_of_arm(name, proof, protocol) for name in proof.differences),
-        *(_of_lacking(name, proof) for name in proof.lacking),
+        *(sentence for name in proof.lacking for sentence in _of_lacking(name, proof)),
     ]
 
 
-def _of_lacking(name: str, proof: Proof) -> str:
-    """In which folds nothing was accepted for an arm, and what its figures are then."""
-    numbers, folds = proof.lacking[name], len(proof.by_fold[name])
-    if len(numbers) == folds:
-        return f"{name}: no synthetic image was accepted in any fold, so it is photographs alone, and was not tried."
-    fold = f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of {folds}"
-    return (
-        f"{name}: no synthetic image was accepted in {fold}, where it was trained without, under the same settings: "
-        "its figures are those of the whole recipe."
-    )
+def _of_lacking(name: str, proof: Proof) -> Iterator[str]:
+    """What an arm lacked in which folds, and what its figures are then: a sentence for every reason."""
+    folds, untried = len(proof.by_fold[name]), _is_untried(name, proof)
+    where: dict[tuple[str, str], list[int]] = {}
+    for number, lacks in proof.lacking[name].items():
+        for reason in lacks.items():
+            where.setdefault(reason, []).append(number)
+    if untried:
+        then = "so it was not tried"
+    else:
+        then = "where it was trained without, under the same settings: its figures are those of the whole recipe"
+    for (what, why), numbers in where.items():
+        some = f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of {folds}"
+        said = f"{what} in {'any fold' if len(numbers) == folds else some}"
+        yield f"{name}: {said}{f' ({why})' * bool(why)}, {then}."
+
+
+def _is_untried(name: str, proof: Proof) -> bool:
+    """Whether an arm lacked something in every fold."""
+    return len(proof.lacking.get(name, ())) == len(proof.by_fold[name])
 
 
 def limits(spec: ExperimentSpec, design: Design) -> list[str]:
@@ -111,7 +122,13 @@ def _of_the_instrument(proof: Proof, protocol: Protocol) -> list[str]:
     moved = f"all real photographs in place of few change {primary} by {_points(proof.instrument)}"
     if proof.can_tell:
         return [f"The test can tell: {moved}."]
-    return [f"This test cannot tell, whatever the arms below show: {moved}, which chance alone can explain."]
+    cannot = f"This test cannot tell, whatever the arms below show: {moved}"
+    if proof.instrument.below_zero:
+        return [
+            f"{cannot}. More photographs do harm, which no good comparison shows: look at their labels, at the parts "
+            "that were told apart (data.groups), and at the classifier's settings."
+        ]
+    return [f"{cannot}, which chance alone can explain."]
 
 
 def one_answer_costs(costs: CostSettings) -> dict[str, float]:
@@ -126,12 +143,13 @@ def _of_one_answer(proof: Proof, costs: CostSettings) -> list[str]:
     """Said where no arm is of use."""
     name, least = min(one_answer_costs(costs).items(), key=lambda item: item[1])
     arm = min(proof.scores, key=lambda one: proof.scores[one][COST].value)
-    cheapest = proof.scores[arm][COST].value
-    if cheapest < least:
+    cheapest = proof.scores[arm][COST]
+    if cheapest.value < least:
         return []
+    value, low, high = in_digits(cheapest)
     return [
         f"No arm costs less than {name}, which costs {least:,.1f} for 1,000 parts: the cheapest, {arm}, costs "
-        f"{cheapest:,.1f}. None of them is of use where a mistake costs so much."
+        f"{value} (95% interval {low} to {high}). None of them is of use where a mistake costs so much."
     ]
 
 
@@ -142,9 +160,18 @@ def _of_arm(name: str, proof: Proof, protocol: Protocol) -> str:
     corrected = f"p {difference.corrected:.2g}"
     if name not in protocol.spec.controls:
         corrected += f" corrected for {difference.of} arm{'s' * (difference.of != 1)}"
-    money = _money(proof.gains[name][COST])
+    money = _money(proof.gains[name][COST]) + _contradicted(difference, proof.gains[name][COST])
     photographs = f"; worth {in_photographs(proof.worth[name], proof.most_worth)}" if _is_worth(name, proof) else ""
     return f"{name}: {_outcome(name, proof, protocol)} – {against}, {corrected}; {money}{photographs}."
+
+
+def _contradicted(difference: Difference, cost: Interval) -> str:
+    """Where an arm that helped costs more, or one that hurt costs less: the score that decides is not the money."""
+    if difference.outcome == "helped" and cost.above_zero:
+        return ", which is more: by money it hurt"
+    if difference.outcome == "hurt" and cost.below_zero:
+        return ", which is less: by money it helped"
+    return ""
 
 
 def _is_worth(name: str, proof: Proof) -> bool:
@@ -170,9 +197,13 @@ def _outcome(name: str, proof: Proof, protocol: Protocol) -> str:
     difference = proof.differences[name]
     if not proof.can_tell:
         return "cannot tell, since the test cannot"
-    untried = {arm for arm, folds in proof.lacking.items() if len(folds) == len(difference.by_fold)}
-    if untried & {name, protocol.spec.reference}:
-        return "cannot tell: no synthetic image was accepted"
+    for arm in (name, protocol.spec.reference):
+        if _is_untried(arm, proof):
+            what = next(what for lacks in proof.lacking[arm].values() for what in lacks)
+            return f"cannot tell: {what}"
+    excludes_zero = difference.gain.above_zero or difference.gain.below_zero
+    if difference.outcome == "cannot tell" and excludes_zero and difference.of > 1:
+        return f"cannot tell: of {difference.of} arms that contend, chance alone can give one such a difference"
     points = protocol.spec.smallest_gain * 100
     worth = f"{points:g} point{'s' * (points != 1)}"
     return {
@@ -190,5 +221,5 @@ def _points(figure: Interval) -> str:
 
 
 def _money(figure: Interval) -> str:
-    value, low, high = (f"{x:+.1f}" for x in (figure.value, figure.low, figure.high))
+    value, low, high = in_digits(figure, signed=True)
     return f"{COST} {value} (95% interval {low} to {high})"

@@ -298,7 +298,7 @@ def _steps(record: RunRecord, arms: Sequence[ArmSettings]) -> tuple[Outputs, dic
 def _doubts(store: ObjectStore, outputs: Outputs) -> list[str]:
     if FILTER not in outputs:
         return []
-    generators = outputs[GENERATORS].root if GENERATORS in outputs else {}
+    generators = outputs[GENERATORS].trained if GENERATORS in outputs else {}
     return doubts_of(
         {
             label: (filtered, learned(store, generators[label]) if label in generators else None)

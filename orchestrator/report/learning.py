@@ -21,7 +21,7 @@ def histories_of(store: ObjectStore, generators: Generators) -> dict[str, list[S
     """What was measured of every generator while it trained: its labels, joined -> snapshots, the earliest first."""
     labels: dict[str, list[str]] = {}
     histories = {}
-    for label, generator in generators.root.items():
+    for label, generator in generators.trained.items():
         try:
             history = read_document(store, generator.card_uri, GeneratorHistory).history if generator.card_uri else []
         except NotFound:

@@ -14,7 +14,7 @@ def signed_rows(content: RunContent) -> Iterator[tuple[str, str, str]]:
     if JUDGE in content.outputs:
         yield "judge", *_model(content.outputs[JUDGE])
     if GENERATORS in content.outputs:
-        for label, generator in content.outputs[GENERATORS].root.items():
+        for label, generator in content.outputs[GENERATORS].trained.items():
             yield f"generator, {label}", *_model(generator)
 
 

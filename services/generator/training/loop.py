@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
-from defectory.errors import FailedPrecondition
+from defectory.errors import NotMade
 from defectory.storage import ObjectStore
 from services.generator.rendering import NotFinite
 from services.generator.tensors import under
@@ -91,8 +91,8 @@ def train(
         judge: measures snapshots; None: they are not measured.
 
     Raises:
-        FailedPrecondition: losses, weights or pictures are not finite, twice, or the checkpoints that are there are of
-            another training. Whatever report raises.
+        NotMade: losses, weights or pictures are not finite, twice. FailedPrecondition: the checkpoints that are there
+            are of another training. Whatever report raises.
     """
     run = _Run(make_trainer, store, prefix, identity, report, judge)
     run.go()
@@ -241,7 +241,7 @@ class _Run:
         seen = self.trainer.images_seen
         if self.trainer.attempt:
             right = "lower learning_rate or raise r1_gamma"
-            raise FailedPrecondition(f"training diverged twice, at {seen} images ({reason}): {right}")
+            raise NotMade(f"training diverged twice, at {seen} images ({reason}): {right}")
         log.warning("not finite, rolling back", images_seen=seen, reason=reason)
         self.trainer = self._make_trainer()
         self.course = Course(self.trainer.settings)

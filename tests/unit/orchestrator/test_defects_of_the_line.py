@@ -93,7 +93,7 @@ def test_the_generator_learns_crops_and_starts_from_the_surface(photos: Path) ->
     assert (surface.settings.ship, defects.settings.ship) == ("last", "best")
     assert defects.initial_model == f"{surface.name}/1"
     assert surface.manifest_uri == defects.manifest_uri
-    (label, generator) = next(iter(result.outputs[GENERATORS].root.items()))
+    (label, generator) = next(iter(result.outputs[GENERATORS].trained.items()))
     assert (label, generator.kinds) == ("defect", ["hole"])
     assert generator.crops.side_px == 32
     judges = [r for method, r in services.asked if method == "TrainClassifier" and "judge" in r.name]
@@ -211,7 +211,7 @@ def test_labels_without_masks_are_learned_whole_and_it_is_said(tmp_path: Path, p
     result = go(store, settings(tmp_path), services, watcher)
     (asked,) = (r for method, r in services.asked if method == "TrainGenerator")
     assert (asked.label, asked.manifest_uri) == ("defect", result.outputs[INGEST].manifest_uri)
-    assert result.outputs[GENERATORS].root["defect"].crops is None
+    assert result.outputs[GENERATORS].trained["defect"].crops is None
     assert any("defect: no mask says where" in text and "whole part" in text for text in watcher.warnings)
 
 
@@ -239,7 +239,7 @@ def test_a_second_run_makes_nothing_and_a_killed_one_the_same_bytes(photos: Path
         go(killed, settings(photos), Drawing(killed))
     killed.put = put  # type: ignore[method-assign]
     again = Drawing(killed)
-    again.crops_uri = killed.uri(manifest_key(whole.outputs[GENERATORS].root["defect"].crops.dataset))
+    again.crops_uri = killed.uri(manifest_key(whole.outputs[GENERATORS].trained["defect"].crops.dataset))
     resumed = go(killed, settings(photos), again)
     assert "generators" in resumed.skipped
     assert resumed.outputs[FILTER] == whole.outputs[FILTER]
@@ -252,7 +252,7 @@ def test_whole_parts_stay_what_they_were(photos: Path) -> None:
     store = MemoryStore()
     services = Answers(store)
     result = go(store, settings_for(photos), services)
-    assert set(result.outputs[GENERATORS].root) == {"good", "defect"}
+    assert set(result.outputs[GENERATORS].trained) == {"good", "defect"}
     assert not [r for method, r in services.asked if method == "TrainClassifier" and "crop" in r.name]
     assert np.all([r.settings.with_mask is False for method, r in services.asked if method == "TrainGenerator"])
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from defectory.storage import open_store
+from defectory.storage import ObjectStore, open_store
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline import pace
+from orchestrator.pipeline.arms import DEFAULT_ARMS
 from orchestrator.pipeline.durations import Duration, durations, expected_counts, kimg_of
 from orchestrator.pipeline.estimate import Estimate, estimate, in_words
+from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.pace import Speed
 from orchestrator.pipeline.plan import Decision
 from orchestrator.pipeline.presets import preset
+from orchestrator.pipeline.schedule import elapsed_s
 from orchestrator.pipeline.settings import PipelineSettings, resolve
 
 FILES = Path(__file__).parents[2] / "files/run_of_0_1_0.tar.xz"  # of `make demo`, on two cores
@@ -82,6 +85,10 @@ def test_shares_say_what_is_trained_on_before_anything_is_ingested() -> None:
     assert counts["test"] == {"good": 40, "defect": 20}
 
 
+def estimated_of(store: ObjectStore, settings: PipelineSettings, plan: list[Decision]) -> Estimate:
+    return estimate(store, settings, durations(settings, COUNTS), line_of(settings.arms), plan)
+
+
 def plan_of(*steps: str) -> list[Decision]:
     return [Decision(step, "run", "") for step in steps]
 
@@ -93,37 +100,37 @@ def test_earlier_runs_on_the_machine_are_believed_more_than_a_measurement(monkey
     for name in ("CLASSIFIER", "GENERATOR", "FILTER", "EXPLAINER"):
         monkeypatch.delenv(f"DEFECTORY_{name}_ADDRESS", raising=False)
     expected = durations(settings, COUNTS)
-    first = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    first = estimated_of(store, settings, plan_of("judge", "generators"))
     assert first.seconds == {step: pytest.approx(2 * expected[step].seconds) for step in ("judge", "generators")}
     assert first.known_by == "by a measurement of this machine"
     for run, factor in (("a", 3.0), ("b", 5.0), ("c", 4.0)):
         pace.remember(store, run, expected, {"generators": factor * expected["generators"].seconds, "report": 1.0},
                       pace.machine())  # fmt: skip
     pace.remember(store, "d", expected, {"generators": 1e6}, "another machine")
-    again = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    again = estimated_of(store, settings, plan_of("judge", "generators"))
     of_one = expected["generators"].seconds
     rests_on = 3 * of_one / (3 * of_one + 120)  # the median of three runs says 4 times, a measurement 2 times
     assert again.seconds["generators"] == pytest.approx((4 * rests_on + 2 * (1 - rests_on)) * of_one)
     assert again.known_by == "generators by earlier runs on this machine, the rest by a measurement of it"
-    skipped = estimate(store, settings, COUNTS, [Decision("generators", "skip", "")])
+    skipped = estimated_of(store, settings, [Decision("generators", "skip", "")])
     assert (skipped.seconds, in_words(skipped)) == ({}, "nothing is left to compute")
 
 
 def test_what_another_machine_or_a_gpu_computes_is_unknown_until_it_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
     store, settings = MemoryStore(), settings_of()
     monkeypatch.setattr(pace, "has_gpu", lambda: True)
-    estimated = estimate(store, settings, COUNTS, plan_of("judge", "generators"))
+    estimated = estimated_of(store, settings, plan_of("judge", "generators"))
     assert (list(estimated.seconds), estimated.unknown) == (["judge"], ["generators"])
     assert in_words(estimated).endswith("the time of generators is not known before a first run of it here")
     pace.remember(store, "a", durations(settings, COUNTS), {"generators": 60.0}, pace.machine())
-    assert estimate(store, settings, COUNTS, plan_of("generators")).seconds["generators"] == pytest.approx(60)
+    assert estimated_of(store, settings, plan_of("generators")).seconds["generators"] == pytest.approx(60)
 
 
 def test_what_other_work_does_to_the_time_is_said_once_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert (pace.slowed(0.0), pace.slowed(1.0), pace.slowed(6.0)) == (1.0, 1.5, 4.0)
-    assert "busy" not in in_words(Estimate({"judge": 300.0}, [], "known", slowed=1.4))
-    said = in_words(Estimate({"judge": 300.0}, ["generators"], "known", slowed=4.0))
+    assert "busy" not in in_words(Estimate({"judge": 300.0}, [], "known", 300.0, slowed=1.4))
+    said = in_words(Estimate({"judge": 300.0}, ["generators"], "known", 300.0, slowed=4.0))
     assert said.startswith(
         "about 5 minutes: judge 5; known; other work keeps this machine busy, and while it does, rather 20 minutes; "
     )
@@ -154,7 +161,7 @@ def test_a_measurement_gives_speeds_above_zero() -> None:
     ],
 )
 def test_it_is_said_in_the_unit_that_one_thinks_in(seconds: dict[str, float], said: str) -> None:
-    assert in_words(Estimate(seconds, [], "known")) == said
+    assert in_words(Estimate(seconds, [], "known", sum(seconds.values()))) == said
 
 
 def test_a_stores_times_are_kept_with_its_runs(tmp_path: Path) -> None:
@@ -170,11 +177,12 @@ def test_a_short_run_hardly_moves_what_is_said_of_a_long_one() -> None:
 
 
 def test_what_goes_on_beside_the_generators_hardly_adds_to_the_time() -> None:
+    line = line_of(DEFAULT_ARMS)
     seconds = {"baseline": 30.0, "judge": 20.0, "generators": 100.0, "filter": 40.0}
-    said = Estimate(seconds, [], "known", beside=("baseline", "judge"))
-    assert 40 + 100 <= said.total_s <= 40 + 100 + 15
-    assert Estimate({**seconds, "generators": 10.0}, [], "known", beside=("baseline", "judge")).total_s <= 50 + 40 + 3
-    assert Estimate({"filter": 40.0}, [], "known", beside=("baseline", "judge")).total_s == 40
+    assert elapsed_s(line, seconds) == pytest.approx(100 + 40 + 0.2 * 50), "what is beside it adds a fifth"
+    assert elapsed_s(line, {**seconds, "generators": 10.0}) == pytest.approx(50 + 40 + 0.2 * 10)
+    assert elapsed_s(line, {"filter": 40.0}) == 40
+    assert elapsed_s(line, {}) == 0
 
 
 def test_views_that_are_kept_are_looked_at_once_and_not_in_every_epoch() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from defectory.errors import InvalidInput
+from orchestrator.proof.judgement import Interval, Rules, judge
+from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
+from orchestrator.proof.resampling import drawn
+from orchestrator.proof.scores import accuracy
 from orchestrator.proof.significance import bootstrap_p, holm, mcnemar_p, sign_flip_p, smallest_p
 
 
@@ -66,9 +71,52 @@ def test_no_test_of_few_pairs_gives_less_than_is_said_before(pairs: int) -> None
     assert smallest_p(pairs) == pytest.approx(stats.wilcoxon(gains).pvalue)
 
 
-def test_classifiers_that_never_disagree_do_not_differ() -> None:
+def test_classifiers_that_never_disagree_do_not_differ_where_chi_square_says_they_surely_do() -> None:
     right = np.array([True, False, True])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert mcnemar([[2, 0], [0, 1]], exact=False).pvalue == 0
     assert mcnemar_p(right, right) == 1
+
+
+def test_an_arm_that_changed_nothing_is_not_rejected_beside_others_as_a_correction_of_nan_does() -> None:
+    changed_nothing = stats.ttest_1samp(np.zeros(5), 0).pvalue
+    rejected, _, _, _ = multipletests([0.01, changed_nothing], method="holm")
+    assert list(rejected) == [True, True], "the second arm is the reference to the bit"
+    assert holm({"other": 0.01, "same": sign_flip_p(np.zeros(5))}) == {"other": 0.02, "same": 1}
+
+
+def test_constant_values_have_an_interval_where_bca_has_none() -> None:
+    constant = np.full(8, 0.7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = stats.bootstrap((constant,), np.mean, method="BCa", n_resamples=200, rng=0).confidence_interval
+    assert math.isnan(theirs.low)
+    folds = [fold_of_one_decision(right=True) for _ in range(4)]
+    proof = judge([ArmOutcome("a", folds), ArmOutcome("b", folds)], {"accuracy": accuracy}, Rules("accuracy", "a"))
+    assert proof.scores["b"]["accuracy"] == Interval(1.0, 1.0, 1.0)
+    assert proof.differences["b"].gain == Interval(0.0, 0.0, 0.0)
+    assert proof.differences["b"].corrected == 1
+
+
+def fold_of_one_decision(*, right: bool) -> FoldOutcome:
+    """A fold of two parts, one good and one of a defect, both told rightly or both wrongly."""
+    truth = np.array([0, 1])
+    decided = truth[None] if right else 1 - truth[None]
+    return FoldOutcome(
+        truth, np.arange(2), decided, decided.astype(float), decided > 0, decided, np.array(["", "crack"])
+    )
+
+
+@pytest.mark.parametrize("rights", [(True, True, False), (True, False, False, False), (True,) * 3])
+def test_folds_are_drawn_as_their_enumeration_says(rights: tuple[bool, ...]) -> None:
+    """All draws of so many folds with replacement are equally likely: the share right among them is enumerated."""
+    folds = [fold_of_one_decision(right=right) for right in rights]
+    replicates = accuracy(ArmOutcome("arm", folds), drawn(folds, seed=0, replicates=20_000))
+    exact = [np.mean(draw) for draw in itertools.product(rights, repeat=len(rights))]
+    for value in set(exact):
+        share = np.mean(np.isclose(exact, value))
+        assert np.mean(np.isclose(replicates, value)) == pytest.approx(share, abs=0.012)
+    assert np.mean(replicates) == pytest.approx(np.mean(exact), abs=0.01)
 
 
 @given(st.integers(0, 12), st.integers(0, 12))

@@ -32,6 +32,7 @@ def test_the_examples_are_specs(example: Path) -> None:
 def test_there_are_examples() -> None:
     assert [path.stem for path in EXAMPLES] == [
         "cables", "magnetic_tile", "magnetic_tile_10", "magnetic_tile_edits", "magnetic_tile_edits_10",
+        "magnetic_tile_shift",
     ]  # fmt: skip
 
 
