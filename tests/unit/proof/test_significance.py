@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from defectory.errors import InvalidInput
-from orchestrator.proof.significance import bootstrap_p, holm, mcnemar_p, sign_flip_p, smallest_p
+from orchestrator.proof.significance import bootstrap_p, holm, sign_flip_p, smallest_p
 
 
 @settings(max_examples=30, deadline=None)
@@ -64,18 +63,3 @@ def test_no_test_of_few_pairs_gives_less_than_is_said_before(pairs: int) -> None
     gains = np.linspace(1, 2, pairs)
     assert sign_flip_p(gains) == smallest_p(pairs)
     assert smallest_p(pairs) == pytest.approx(stats.wilcoxon(gains).pvalue)
-
-
-def test_classifiers_that_never_disagree_do_not_differ() -> None:
-    right = np.array([True, False, True])
-    assert mcnemar_p(right, right) == 1
-
-
-@given(st.integers(0, 12), st.integers(0, 12))
-def test_mcnemar_is_the_exact_one_of_statsmodels(only_first: int, only_second: int) -> None:
-    first = np.array([True] * only_first + [False] * only_second + [True])
-    second = np.array([False] * only_first + [True] * only_second + [True])
-    if only_first + only_second:
-        assert mcnemar_p(first, second) == pytest.approx(
-            mcnemar([[1, only_first], [only_second, 0]], exact=True).pvalue
-        )
