@@ -12,7 +12,17 @@ from defectory.exit_codes import EXIT_CODES
 from defectory.models import read_model_card
 from defectory.storage import ObjectStore
 from orchestrator.cli.doubted import no_use_of
-from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
+from orchestrator.cli.options import (
+    AsJson,
+    ClassifierModel,
+    Session,
+    Store,
+    Verbose,
+    opened,
+    opened_or_empty,
+    session,
+    store_url,
+)
 from orchestrator.cli.output import emit, first_of, table
 
 if TYPE_CHECKING:
@@ -45,7 +55,12 @@ def classify(
 
     given = named(images)
     failed: dict[str, str] = {}
-    at, asked = _asked(server, store, model)
+    at, asked = {"classifier": server} if server else {}, model
+    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
+        store_ = opened_or_empty(store)  # the server has its own, which need not be within reach
+    else:
+        store_ = opened(store)
+        at, asked = _found(store_, store_url(store), model)
     brief = bool(at) and len(given.images) <= BRIEF_IMAGES
     with (
         session(store_url(store), at=at, verbose=verbose, brief=brief) as services,
@@ -66,7 +81,7 @@ def classify(
         for image, c in answer.classifications.items()
     ]
     caution = caution_of(answer.calibrated_on) if answer.calibrated_on else ""
-    no_use = _no_use(opened(store), model, answer.version)
+    no_use = _no_use(store_, model, answer.version)
     result = {
         "model": model, "version": answer.version, "count": len(rows), "classifications": rows, "caution": caution,
         "no_use": no_use,
@@ -94,13 +109,11 @@ def _no_use(store: ObjectStore, model: str, version: str) -> str:
         return ""
 
 
-def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
-    """(service -> where it is, where one is named or found; the model as it is asked for)."""
-    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
-        return ({"classifier": server} if server else {}), model
+def _found(store: ObjectStore, url: str, model: str) -> tuple[dict[str, str], str]:
+    """(service -> where one serves the store, if any does; the model as it is asked for)."""
     from orchestrator.pipeline.running import running_classifier
 
-    running = running_classifier(opened(store), store_url(store), model, os.environ)
+    running = running_classifier(store, url, model, os.environ)
     return ({}, model) if running is None else ({"classifier": running[0]}, running[1])
 
 
