@@ -49,7 +49,10 @@ class Rooting:
     def _whole(self, match: re.Match[bytes]) -> bytes:
         if match[0].startswith(self._opening):
             return match[0]
-        return json.dumps(self._rebased(json.loads(match[0]))).encode()
+        try:
+            return json.dumps(self._rebased(json.loads(match[0]))).encode()
+        except ValueError:  # it is no JSON: who parses the document says so
+            return match[0]
 
     def _rebased(self, uri: str) -> str:
         """The object of this store that a URI named before the store was moved; the URI where it is no store's."""

@@ -172,7 +172,8 @@ def _message_of(packed: any_pb2.Any) -> Message:
 def _with_messages(record: OperationRecord, change: Callable[[bytes], bytes]) -> OperationRecord:
     """The record with what `change` makes of the JSON of its request and its response.
 
-    One of a type that this process does not know stays as it is: who does not know it cannot work with it.
+    One that this process cannot read, being damaged or of a type that it does not know, stays as it is: it is no use
+    here, and what else the record says is.
     """
 
     def changed(text: str) -> str:
@@ -180,9 +181,9 @@ def _with_messages(record: OperationRecord, change: Callable[[bytes], bytes]) ->
             return text
         try:
             message = _message_of(unpack_any(text))
-        except KeyError:
+            said = json_format.MessageToJson(message).encode()
+        except (KeyError, DecodeError, json_format.Error, ValueError):
             return text
-        said = json_format.MessageToJson(message).encode()
         if (says := change(said)) == said:
             return text
         return pack(json_format.Parse(says, type(message)()))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from google.protobuf import any_pb2
 
 from defectory.api.filter.v1 import filter_pb2
 from defectory.errors import AlreadyExists, Unavailable
@@ -167,3 +168,19 @@ def test_what_an_operation_gave_is_answered_where_the_store_lies(version: str) -
     to_message(read_record(moved, "s", "x")).response.Unpack(answered)
     response.manifest_uri = "file:///mnt/now/datasets/a/manifest.jsonl"
     assert answered == response
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        any_pb2.Any(type_url="type.googleapis.com/nobody.Knows", value=b"x"),
+        any_pb2.Any(type_url="type.googleapis.com/defectory.api.filter.v1.FilterImagesRequest", value=b"\xff\xff"),
+    ],
+    ids=["unknown", "damaged"],
+)
+def test_a_message_that_cannot_be_read_hides_nothing_else_of_its_record(packed: any_pb2.Any) -> None:
+    store = MemoryStore()
+    request = base64.b64encode(packed.SerializeToString()).decode()
+    write_record(store, "s", OperationRecord(id="x", job="m:f", request=request, created=datetime.now(UTC)))
+    record = read_record(store, "s", "x")
+    assert (record.request, record.job) == (request, "m:f")

@@ -90,6 +90,13 @@ def test_what_is_no_place_of_a_store_is_not_taken_for_one(elsewhere: str) -> Non
     assert read([elsewhere], at("file:///mnt/new")) == [elsewhere]
 
 
+@pytest.mark.parametrize(
+    "broken", [b'["file:///srv/\\x"]', b'["file:///srv/\xff/datasets/a"]', b'["file:///srv', b'"store:']
+)
+def test_what_is_no_json_is_left_to_who_parses_it(broken: bytes) -> None:
+    assert rooted(broken, at("file:///mnt/new")) == broken
+
+
 def test_a_name_of_the_layout_above_the_store_or_in_a_key_misleads_nobody() -> None:
     now = at("file:///mnt/new")
     now.put("datasets/runs/originals/0f.png", b"")
