@@ -134,17 +134,23 @@ def _line(text: bytes) -> ManifestLine:
     return line
 
 
-def _texts(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Lines of what comes in pieces, of which never more than a piece and a line is in memory."""
+def _texts(
+    pieces: Iterable[bytes], name: str, rooting: Callable[[bytes], bytes] = lambda lines: lines
+) -> Iterator[bytes]:
+    """Lines of what comes in pieces, of which never more than a piece and a line is in memory.
+
+    Args:
+        rooting: makes URIs of places in whole lines; of many at once, since every call has its price.
+    """
     rest = b""
     for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for text in whole:
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        for text in rooting(whole).split(b"\n") if newline else ():
             yield from text.splitlines() or [text]
         if len(rest) > MAX_LINE_BYTES:
             right = f"a line has at most {MAX_LINE_BYTES} bytes"
             raise InvalidInput(f"{name} is no manifest: {right}", {"manifest_uri": right})
-    yield from rest.splitlines()
+    yield from rooting(rest).splitlines()
 
 
 def _too_long(name: str, what: str, reading: Reading) -> InvalidInput:
@@ -179,7 +185,7 @@ def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READI
     if size > reading.max_lines * LINE_BYTES + MAX_LINE_BYTES:
         raise _too_long(uri, f"{size} bytes", reading)
     if not is_view(key):
-        yield from _parsed(map(Rooting(store).document, _texts(store.stream(key), uri)), uri, reading)
+        yield from _parsed(_texts(store.stream(key), uri, Rooting(store).document), uri, reading)
         return
     view = read_view(store, key)
     if read_card(store, view.dataset).get("content_hash") != view.content_hash:

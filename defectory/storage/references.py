@@ -17,17 +17,26 @@ HERE = b'"store:'  # how a string of a document starts that is a place of the st
 HEADS = frozenset({*OWN, "anomalies", "edits", "experiments", "explanations", "runs", "scores"})
 
 _KEY = rb"[A-Za-z0-9_-][A-Za-z0-9._=+/-]*"
-_OPENING = rb'(?<!\\)"'  # quote before a string of JSON: those inside of one are escaped
-_HERE = re.compile(rb"(?<!\\)" + HERE + rb"(?=" + _KEY + rb'")')
-_WHOLE = re.compile(_OPENING + rb'(?:file|s3)://(?:[^"\\]|\\.)+"')
+_WHOLE = re.compile(rb'(?<!\\)"(?:file|s3)://(?:[^"\\]|\\.)+"')
+
+
+def _keys_behind(start: bytes) -> re.Pattern[bytes]:
+    """Finds such a start of a string of JSON, its quote included, where a key is all that follows.
+
+    A quote inside of a string is escaped. The look behind stands after the start, or the search would take far longer.
+    """
+    literal = re.escape(start)
+    return re.compile(literal + rb"(?<!\\" + literal + rb")(?=" + _KEY + rb'")')
+
+
+_HERE = _keys_behind(HERE)
 
 
 def unrooted(document: bytes, store: ObjectStore) -> bytes:
     """A JSON document, or JSON Lines, that is to be stored: strings that are URIs of the store are relative to it."""
-    spellings = {json.dumps(store.url + "/", ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+    spellings = {json.dumps(store.url + "/", ensure_ascii=ascii_)[:-1] for ascii_ in (True, False)}
     for root in spellings:
-        pattern = _OPENING + re.escape(root.encode()) + rb"(?=" + _KEY + rb'")'
-        document = re.sub(pattern, HERE, document)
+        document = _keys_behind(root.encode()).sub(HERE, document)
     return document
 
 
@@ -38,13 +47,14 @@ class Rooting:
         self._store = store
         self._own = store.url + "/"
         self._opening = json.dumps(self._own)[:-1].encode()
+        self._replacement = self._opening.replace(b"\\", b"\\\\")
         self._before: list[str] = []  # roots that the store had, as far as documents have said them
 
     def document(self, text: bytes) -> bytes:
         """A JSON document, or JSON Lines."""
-        if b'"file://' in text or b'"s3://' in text:
+        if text.count(b'"file://') + text.count(b'"s3://') > text.count(self._opening):
             text = _WHOLE.sub(self._whole, text)
-        return _HERE.sub(lambda _: self._opening, text) if HERE in text else text
+        return _HERE.sub(self._replacement, text) if HERE in text else text
 
     def _whole(self, match: re.Match[bytes]) -> bytes:
         if match[0].startswith(self._opening):
