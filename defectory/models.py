@@ -7,6 +7,7 @@ from typing import Any
 
 from defectory.alike import did_you_mean
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput, NotFound
+from defectory.storage.references import rooted
 from defectory.storage.store import ObjectStore
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -198,7 +199,7 @@ def _label_key(kind: str, name: str, label: str) -> str:
 
 def _read_json(store: ObjectStore, key: str, what: str) -> Any:
     try:
-        return json.loads(_read_small(store, key, MAX_CARD_BYTES, what))
+        return json.loads(rooted(_read_small(store, key, MAX_CARD_BYTES, what), store))
     except (ValueError, RecursionError) as error:  # the latter where it is nested thousands deep
         raise Corrupted(f"{what} is not JSON: {error}") from error
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import AlreadyExists, Corrupted, InvalidInput
+from defectory.storage.references import rooted, unrooted
 from defectory.storage.store import ObjectStore
 
 DecisionKind = Literal["split", "label", "verdict", "review"]
@@ -99,7 +100,7 @@ def write_decisions(store: ObjectStore, decisions: Decisions) -> str:
     """
     _check(decisions)
     number = max((int(key[-11:-5]) for key in _keys(store, decisions.dataset)), default=0)
-    content = decisions.model_dump_json(exclude_defaults=True, indent=1).encode()
+    content = unrooted(decisions.model_dump_json(exclude_defaults=True, indent=1).encode(), store)
     while True:
         number += 1
         key = f"datasets/{decisions.dataset}/decisions/{number:06d}.json"
@@ -153,7 +154,7 @@ def _read(store: ObjectStore, key: str) -> Decisions:
     if not match:
         raise Corrupted(f"{store.uri(key)} is no document of decisions: those lie in datasets/NAME/decisions")
     try:
-        decisions = Decisions.model_validate_json(store.get(key))
+        decisions = Decisions.model_validate_json(rooted(store.get(key), store))
         _check(decisions)
     except (ValidationError, InvalidInput) as error:
         raise Corrupted(f"{store.uri(key)} is no document of decisions: {error}") from error

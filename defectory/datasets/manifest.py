@@ -17,6 +17,7 @@ from defectory.datasets.splits import counts
 from defectory.depth import FULL_DEPTH
 from defectory.errors import AlreadyExists, Corrupted, FailedPrecondition, InvalidInput, NotFound
 from defectory.models import is_name
+from defectory.storage.references import Rooting, rooted, unrooted
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
 
@@ -102,11 +103,11 @@ def parse_lines(data: bytes, name: str = "manifest") -> list[ManifestLine]:
     Raises:
         InvalidInput: a line is not what it should be; names the line and the fields.
     """
-    return list(_parsed([data], name, DEFAULT_READING))
+    return list(_parsed(_texts([data], name), name, DEFAULT_READING))
 
 
-def _parsed(pieces: Iterable[bytes], name: str, reading: Reading) -> Iterator[ManifestLine]:
-    for number, text in enumerate(_texts(pieces, name), start=1):
+def _parsed(texts: Iterable[bytes], name: str, reading: Reading) -> Iterator[ManifestLine]:
+    for number, text in enumerate(texts, start=1):
         if number % LOOK_EVERY == 1:
             reading.look(number - 1)
         if number > reading.max_lines:
@@ -135,17 +136,23 @@ def _line(text: bytes) -> ManifestLine:
     return line
 
 
-def _texts(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Lines of what comes in pieces, of which never more than a piece and a line is in memory."""
+def _texts(
+    pieces: Iterable[bytes], name: str, rooting: Callable[[bytes], bytes] = lambda lines: lines
+) -> Iterator[bytes]:
+    """Lines of what comes in pieces, of which never more than a piece and a line is in memory.
+
+    Args:
+        rooting: makes URIs of places in whole lines; of many at once, since every call has its price.
+    """
     rest = b""
     for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for text in whole:
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        for text in rooting(whole).split(b"\n") if newline else ():
             yield from text.splitlines() or [text]
         if len(rest) > MAX_LINE_BYTES:
             right = f"a line has at most {MAX_LINE_BYTES} bytes"
             raise InvalidInput(f"{name} is no manifest: {right}", {"manifest_uri": right})
-    yield from rest.splitlines()
+    yield from rooting(rest).splitlines()
 
 
 def _too_long(name: str, what: str, reading: Reading) -> InvalidInput:
@@ -180,7 +187,7 @@ def iter_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READI
     if size > reading.max_lines * LINE_BYTES + MAX_LINE_BYTES:
         raise _too_long(uri, f"{size} bytes", reading)
     if not is_view(key):
-        yield from _parsed(store.stream(key), uri, reading)
+        yield from _parsed(_texts(store.stream(key), uri, Rooting(store).document), uri, reading)
         return
     view = _valid_view(store, uri)
     for line in iter_manifest(store, store.uri(manifest_key(view.dataset)), reading):
@@ -228,7 +235,7 @@ def check_manifest(store: ObjectStore, uri: str, reading: Reading = DEFAULT_READ
 
 def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], card: Mapping[str, Any]) -> str:
     """Write manifest and card, in this order, and return the manifest's URI. The images must be there already."""
-    data = dump_lines(lines)
+    data = unrooted(dump_lines(lines), store)
     store.put(manifest_key(name), data)
     full = {
         "name": name,
@@ -239,7 +246,7 @@ def write_dataset(store: ObjectStore, name: str, lines: Sequence[ManifestLine], 
         "content_hash": content_hash(lines),
         **card,
     }
-    store.put(card_key(name), json.dumps(full, indent=2, sort_keys=True).encode())
+    store.put(card_key(name), unrooted(json.dumps(full, indent=2, sort_keys=True).encode(), store))
     return store.uri(manifest_key(name))
 
 
@@ -269,7 +276,7 @@ def read_card(store: ObjectStore, name: str) -> dict[str, Any]:
             f"dataset {name!r} does not exist in {store.url}; `defectory ingest DIR --name {name}` makes one"
         )
     try:
-        card: dict[str, Any] = json.loads(store.get(card_key(name)))
+        card: dict[str, Any] = json.loads(rooted(store.get(card_key(name)), store))
     except ValueError as error:
         raise Corrupted(f"the card of dataset {name!r} is not JSON: {error}; ingest it again") from error
     return card

@@ -1,19 +1,20 @@
 """`defectory classifier train`, `calibrate`, `export` and `evaluate`: what takes long."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from defectory.job_settings.choices import ExportFormat, SplitName
 from defectory.job_settings.classifier_training import ClassifierTraining, FoldedCycles
 from defectory.storage import ObjectStore
+from defectory.storage.references import read_json
 from defectory.storage.taking import take_files
 from orchestrator.cli.doubted import against
 from orchestrator.cli.options import (
     AsJson,
     ClassifierModel,
+    Session,
     Store,
     Verbose,
     Weights,
@@ -77,15 +78,14 @@ def train(
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
-        for text in against(json.loads(store_.get(store_.key(trained.card_uri)))):
-            services.warn(text)
+        card = _card(services, store_, trained.card_uri)
     result = {
         "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
         "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
         "manifest_uri": manifest_uri, "labels": list(trained.labels), "cycles": trained.cycles,
         "weights_sha256": trained.weights_sha256, "metrics_uri": trained.metrics_uri, "card_uri": trained.card_uri,
-        **_acceptance(store_, trained.card_uri),
-        "skipped": json.loads(store_.get(store_.key(trained.metrics_uri)))["skipped"],
+        **_acceptance(card),
+        "skipped": read_json(store_, trained.metrics_uri)["skipped"],
     }  # fmt: skip
     emit(result, as_json, in_sections({**result, "skipped": _skipped(result["skipped"])}))
 
@@ -95,9 +95,16 @@ def _skipped(images: list[tuple[str, str]]) -> str:
     return first_of([uri.rpartition("/")[2] for uri, _ in images])
 
 
-def _acceptance(store: ObjectStore, card_uri: str) -> dict[str, object]:
+def _card(services: Session, store: ObjectStore, uri: str) -> dict[str, Any]:
+    """The card of a classifier that is new; what it says against it is said."""
+    card: dict[str, Any] = read_json(store, uri)
+    for text in against(card):
+        services.warn(text)
+    return card
+
+
+def _acceptance(card: dict[str, Any]) -> dict[str, object]:
     """Calibration and operating point as the card has them, for a person."""
-    card = json.loads(store.get(store.key(card_uri)))
     point, calibration = card["operating_point"], card["calibration"]
     errors = {split: calibration[split] for split in ("validation", "test") if calibration.get(split)}
     result: dict[str, object] = {
@@ -143,8 +150,7 @@ def calibrate(
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-        for text in against(json.loads(store_.get(store_.key(calibrated.card_uri)))):
-            services.warn(text)
+        card = _card(services, store_, calibrated.card_uri)
     version = f"{calibrated.name}/{calibrated.version}"
     result: dict[str, object] = {
         "model": version,
@@ -152,8 +158,7 @@ def calibrate(
         "dataset": dataset,
         "card_uri": calibrated.card_uri,
     }
-    result |= _acceptance(store_, calibrated.card_uri)
-    emit(result, as_json, in_sections(result))
+    emit({**result, **_acceptance(card)}, as_json, in_sections({**result, **_acceptance(card)}))
 
 
 def export(
@@ -232,7 +237,7 @@ def evaluate(
     with session(store_url(store), verbose=verbose) as services, services.step(f"evaluate {full}"):
         response = services.clients.operate(EVALUATE_CLASSIFIER, request, services.report)
     result: dict[str, object] = {"model": full, "dataset": dataset, "manifest_uri": manifest_uri, "split": split}
-    evaluation = json.loads(store_.get(store_.key(response.evaluation_uri)))
+    evaluation = read_json(store_, response.evaluation_uri)
     result |= {"metrics": dict(response.metrics), **evaluation.get("decisions", {})}
     result |= {"skipped": evaluation["skipped"], "evaluation_uri": response.evaluation_uri}
     metrics = {"macro-F1" if name == "f1" else name: value for name, value in sorted(response.metrics.items())}

@@ -13,7 +13,17 @@ from defectory.models import read_model_card
 from defectory.storage import ObjectStore
 from orchestrator.cli.doubted import no_use_of
 from orchestrator.cli.learned_from import QUICK_BYTES, learned_from
-from orchestrator.cli.options import AsJson, ClassifierModel, Session, Store, Verbose, opened, session, store_url
+from orchestrator.cli.options import (
+    AsJson,
+    ClassifierModel,
+    Session,
+    Store,
+    Verbose,
+    opened,
+    opened_or_empty,
+    session,
+    store_url,
+)
 from orchestrator.cli.output import emit, first_of, table
 
 if TYPE_CHECKING:
@@ -47,7 +57,12 @@ def classify(
 
     given = named(images)
     failed: dict[str, str] = {}
-    at, asked = _asked(server, store, model)
+    at, asked = {"classifier": server} if server else {}, model
+    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
+        store_ = opened_or_empty(store)  # the server has its own, which need not be within reach
+    else:
+        store_ = opened(store)
+        at, asked = _found(store_, store_url(store), model)
     brief = bool(at) and len(given.images) <= BRIEF_IMAGES
     with (
         session(store_url(store), at=at, verbose=verbose, brief=brief) as services,
@@ -68,7 +83,6 @@ def classify(
         for image, c in answer.classifications.items()
     ]
     caution = caution_of(answer.calibrated_on) if answer.calibrated_on else ""
-    store_ = opened(store)
     card = _card(store_, model, answer.version)
     no_use = no_use_of(card)
     own = learned_from(store_, card, list(answer.classifications), QUICK_BYTES if at else None)
@@ -100,13 +114,11 @@ def _card(store: ObjectStore, model: str, version: str) -> dict[str, object]:
         return {}
 
 
-def _asked(server: str, store: str, model: str) -> tuple[dict[str, str], str]:
-    """(service -> where it is, where one is named or found; the model as it is asked for)."""
-    if server or os.environ.get("DEFECTORY_CLASSIFIER_ADDRESS"):
-        return ({"classifier": server} if server else {}), model
+def _found(store: ObjectStore, url: str, model: str) -> tuple[dict[str, str], str]:
+    """(service -> where one serves the store, if any does; the model as it is asked for)."""
     from orchestrator.pipeline.running import running_classifier
 
-    running = running_classifier(opened(store), store_url(store), model, os.environ)
+    running = running_classifier(store, url, model, os.environ)
     return ({}, model) if running is None else ({"classifier": running[0]}, running[1])
 
 

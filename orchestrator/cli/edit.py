@@ -154,7 +154,8 @@ def import_(
 
     from orchestrator.edits.hand_import import import_from_hand, read_index
 
-    store_, index = opened(store), read_index(directory)
+    store_ = opened(store)
+    index = read_index(store_, directory)
     with work("import", str(directory), verbose=verbose) as importing:
         imported = import_from_hand(
             store_, directory, index, _lines(store_, index.manifest_uri), name,

@@ -1,6 +1,5 @@
 """`defectory explain`: what a classifier looked at."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from defectory.job_settings.choices import SplitName
 from defectory.job_settings.explaining import ExplainingMany
 from defectory.models import resolve
 from defectory.storage.places import path_or_uri
+from defectory.storage.references import read_json
 from orchestrator.cli.options import (
     AsJson,
     Session,
@@ -32,18 +32,10 @@ from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.setting_options import choice, with_settings
 
 if TYPE_CHECKING:
-    from defectory.api.explainer.v1.explainer_pb2 import BoxRule
+    pass
 
 
 OVERLAY = "overlay.png"  # of one image, where nobody names another
-
-
-class How(TypedDict):
-    """How is explained, as both requests have it."""
-
-    method: str
-    box_rule: "BoxRule.ValueType"
-    box_threshold: float | None
 
 
 class Boxed(TypedDict):
@@ -302,7 +294,7 @@ def _explain_dataset(
     request.output_prefix = f"explanations/{request.request_id}"
     with session(store_url(store), verbose=verbose) as services, services.step(f"explain {dataset}"):
         explained = services.clients.operate(EXPLAIN_IMAGES, request, services.report)
-    for model in json.loads(store_.get(store_.key(explained.summary_uri)))["models"]:
+    for model in read_json(store_, explained.summary_uri)["models"]:
         _warn_of_coarse(services, model["model"], model["cells"])
     result = {"dataset": dataset, "manifest_uri": manifest_uri, "models": list(request.models)}
     result |= {

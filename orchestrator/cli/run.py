@@ -181,7 +181,7 @@ def _run(
         EmbeddedServices(url, log_folder(url), weights=weights_file(weights), say=display.warn) as endpoints,
     ):
         warn_or_stop(known.concerns, display.say, display.warn)
-        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()), program=program())
+        typed = TypedCommand(arguments=tuple(sys.argv[1:]), folder=str(Path.cwd()), program=program(), store=store.url)
         RunRecord(store, settings.name).write_command(typed)
         display.say(in_words(known.estimate))
         services = ServiceClients(endpoints, display.warn)

@@ -13,6 +13,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import image_of, memory_of, picture_of
 from defectory.errors import AlreadyExists, InvalidInput
 from defectory.imaging import encode_png, read_header
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from orchestrator.edits.catalogue import kind_of
 from orchestrator.edits.turning import UPRIGHTED
@@ -98,7 +99,8 @@ def export_for_hand(
         pictures[name] = ExportedPicture(sha256=line.file.sha256, label=line.label, kind=line.kind)
         report(number, len(chosen))
     index = Index(manifest_uri=source, pictures=pictures)
-    (out / INDEX).write_text(json.dumps(index.model_dump(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    document = json.dumps(index.model_dump(), indent=2, sort_keys=True) + "\n"
+    (out / INDEX).write_bytes(unrooted(document.encode(), store))
     return HandedOut(len(chosen), deep)
 
 

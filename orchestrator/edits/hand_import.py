@@ -11,6 +11,7 @@ from defectory.datasets.manifest import check_output_dataset, content_hash, writ
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import FailedPrecondition, InvalidInput, NotFound
 from defectory.imaging import encode_png
+from defectory.storage.references import rooted
 from defectory.storage.store import ObjectStore
 from orchestrator.edits.difference import Change, change_of
 from orchestrator.edits.editor_files import read_editor_file
@@ -54,8 +55,8 @@ class Taken:
     editors: dict[str, int]
 
 
-def read_index(folder: Path) -> Index:
-    """What an exported folder says of its files.
+def read_index(store: ObjectStore, folder: Path) -> Index:
+    """What a folder that was exported from the store, which may have been moved since, says of its files.
 
     Raises:
         NotFound: it was not exported from here. InvalidInput: its index was changed.
@@ -66,8 +67,8 @@ def read_index(folder: Path) -> Index:
             f"there is no {path}: `defectory edit export` makes a folder to edit, and `edit import` takes it"
         )
     try:
-        return Index.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return Index.model_validate_json(rooted(path.read_bytes(), store))
+    except ValidationError as error:
         raise InvalidInput(
             f"{path} is not what `defectory edit export` wrote: {' '.join(str(error).split())}"
         ) from error

@@ -13,6 +13,7 @@ from defectory.datasets.manifest import mask_key
 from defectory.datasets.manifest_line import ManifestLine, MaskFile
 from defectory.errors import NotMade
 from defectory.imaging import decode, encode_png
+from defectory.storage.references import rooted
 from defectory.storage.store import ObjectStore
 
 HOT = 0.5  # of the highest heat, from which a pixel counts as the defect's
@@ -49,7 +50,8 @@ def heat_masks(
         NotMade: the heat says nothing of any of them.
     """
     wanted = {line.file.sha256: line for line in without_masks(lines)}
-    rows = [Heated.model_validate(json.loads(row)) for row in store.get(store.key(explanations_uri)).splitlines()]
+    said = rooted(store.get(store.key(explanations_uri)), store)
+    rows = [Heated.model_validate(json.loads(row)) for row in said.splitlines()]
     masked: dict[str, ManifestLine] = {}
     for row in rows:
         line = wanted.get(row.sha256)

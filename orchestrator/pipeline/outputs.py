@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
 from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.recorded import Recorded
 from orchestrator.pipeline.summary import RunSummary
 
 Counts = dict[str, dict[str, int]]  # split -> label -> images
@@ -14,10 +15,8 @@ OfStep = TypeVar("OfStep", bound=BaseModel, covariant=True)
 Read = TypeVar("Read", bound=BaseModel)
 
 
-class Output(BaseModel):
-    """What a step hands on; fields that another version wrote as well are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class Output(Recorded):
+    """What a step hands on."""
 
 
 class Dataset(Output):

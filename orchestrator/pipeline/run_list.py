@@ -60,7 +60,7 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
     try:
         recorded = record.pipeline()
         steps = [step.name for step in line_of(recorded.arms, recorded.edits)]
-        report = record.step(REPORT) if _is_newest(when, REPORT.step) and when.keys() >= set(steps) else None
+        report = record.step(REPORT) if when.keys() >= set(steps) and _is_newest(record, when, REPORT.step) else None
         missing = [step for step in steps if step not in when]
         return KnownRun(
             name,
@@ -76,7 +76,12 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
         return KnownRun(name, changed=changed, broken=str(error))
 
 
-def _is_newest(when: Mapping[str, datetime | None], step: str) -> bool:
-    """Whether no other step's record is newer: a step that was repeated makes the report one of before."""
-    own = when.get(step)
-    return step in when and (own is None or all(at is None or at <= own for at in when.values()))
+def _is_newest(record: RunRecord, when: Mapping[str, datetime | None], step: str) -> bool:
+    """Whether no other step has finished later: a step that was repeated makes the report one of before.
+
+    Where files say otherwise, records are read: a store that was copied has files of any order.
+    """
+    own = when[step]
+    if own is None or all(at is None or at <= own for at in when.values()):
+        return True
+    return record.finished(step) >= max(map(record.finished, when))

@@ -15,11 +15,13 @@ from defectory.errors import Corrupted, FailedPrecondition, NotFound
 from defectory.job_settings.classifier_training import as_written_before
 from defectory.models import is_name
 from defectory.phases import Spent
+from defectory.storage.references import rooted, unrooted
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
 from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
+from orchestrator.pipeline.recorded import Recorded
 
 ARMS = TypeAdapter(tuple[ArmSettings, ...])
 
@@ -40,10 +42,8 @@ class StepRecord(BaseModel, Generic[Read]):
     outputs: SerializeAsAny[Read]  # whole, also where only a part of its type is known
 
 
-class RecordedPipeline(BaseModel):
+class RecordedPipeline(Recorded):
     """The pipeline as resolved. Its settings are kept as they were written: another version may have had others."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     preset: str
@@ -75,14 +75,22 @@ def _arm(written: JsonValue) -> JsonValue:
     return written
 
 
-class TypedCommand(BaseModel):
+class TypedCommand(Recorded):
     """The command that a run was last started by, and where it was typed: there it goes on."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     arguments: tuple[str, ...]  # without the program's name
     folder: str
     program: str = "defectory"  # as it was typed in the folder
+    store: str = ""  # URL of the store that it opened; empty: an older version left it out
+
+    def opening(self, store: str) -> "TypedCommand":
+        """The same command for the URL of its store, which may have been moved since."""
+        named = next((i for i, argument in enumerate(self.arguments[:-1]) if argument == "--store"), None)
+        before = self.store or (self.arguments[named + 1] if named is not None else "")
+        if not before or before == store:
+            return self
+        others = self.arguments if named is None else self.arguments[:named] + self.arguments[named + 2 :]
+        return self.model_copy(update={"arguments": (*others, "--store", store), "store": store})
 
     @property
     def line(self) -> str:
@@ -113,11 +121,16 @@ class RunRecord:
 
     def step(self, key: Key[Read]) -> StepRecord[Read] | None:
         """The record of a finished step; None where it has not finished, or another version wrote it otherwise."""
-        values = self._read(self._step_key(key.step))
+        values = self._read(self._step_key(key.step), names_places=True)
         try:
             return None if values is None else StepRecord[key.model].model_validate(values)  # type: ignore[name-defined]
         except ValidationError:
             return None  # the step runs again, and finds its operations
+
+    def finished(self, step: str) -> str:
+        """When a step finished, ISO 8601, UTC; empty where its record does not say so."""
+        values = self._read(self._step_key(step))
+        return str(values.get("finished", "")) if isinstance(values, dict) else ""
 
     def has(self, step: str) -> bool:
         """Whether there is a record of the step, readable or not."""
@@ -156,9 +169,9 @@ class RunRecord:
         self._write(self.prefix + "command.json", command)
 
     def command(self) -> TypedCommand | None:
-        """How it was started last; None where nobody typed that."""
+        """How it was started last, for where the store lies now; None where nobody typed that."""
         values = self._read(self.prefix + "command.json")
-        return None if values is None else TypedCommand.model_validate(values)
+        return None if values is None else TypedCommand.model_validate(values).opening(self._store.url)
 
     def no_report_yet(self) -> FailedPrecondition:
         """The error for whoever wants the report of a run that has not finished; it says how the run goes on."""
@@ -198,15 +211,20 @@ class RunRecord:
 
     def _write(self, key: str, value: BaseModel) -> None:
         # Not sorted: labels go on in the order in which they were worked on, whether they are remembered or not.
-        self._store.put(key, json.dumps(value.model_dump(mode="json"), indent=2).encode())
+        self._store.put(key, unrooted(json.dumps(value.model_dump(mode="json"), indent=2).encode(), self._store))
 
-    def _read(self, key: str) -> object:
+    def _read(self, key: str, *, names_places: bool = False) -> object:
+        """A document; None where there is none.
+
+        Args:
+            names_places: places of the store stand in it: they come as whole URIs.
+        """
         try:
             data = self._store.get(key)
         except NotFound:
             return None
         try:
-            return json.loads(data)
+            return json.loads(rooted(data, self._store) if names_places else data)
         except ValueError as error:
             _, of_step, step = key.removesuffix(".json").partition(f"{self.prefix}steps/")
             right = f"run it again with --from {step}" if of_step else "run it again, or under another --name"

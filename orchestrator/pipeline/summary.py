@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
+
+from orchestrator.pipeline.recorded import Recorded
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,7 @@ class Estimate:
 Outcome = Literal["helped", "hurt", "no difference", "cannot tell"]
 
 
-class Figures(BaseModel):
-    """What is kept in the record with a step; fields that another version wrote as well are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ArmSummary(Figures):
+class ArmSummary(Recorded):
     """An arm in figures."""
 
     title: str
@@ -37,7 +33,7 @@ class ArmSummary(Figures):
     metrics: dict[str, Estimate]  # over cycles, on the test split
 
 
-class DifferenceSummary(Figures):
+class DifferenceSummary(Recorded):
     """What an arm does better than the first."""
 
     outcome: Outcome
@@ -48,7 +44,7 @@ class DifferenceSummary(Figures):
     p_value: float | None
 
 
-class TrivialSummary(Figures):
+class TrivialSummary(Recorded):
     """One answer to everything, such as passing every part, and the arms that are no better."""
 
     answer: str  # in words
@@ -58,7 +54,7 @@ class TrivialSummary(Figures):
     no_better: list[str]  # names of arms
 
 
-class RunSummary(Figures):
+class RunSummary(Recorded):
     """A run in figures."""
 
     doubts: list[str] = []  # sentences that are said before the verdict

@@ -45,16 +45,6 @@ def accuracy(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
     return _share(np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2)))
 
 
-def recall_of(label: int) -> Score:
-    """Share of a label's photographs that were decided to be of it."""
-
-    def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
-        confusion = _confusion(arm, weights)
-        return _share(confusion[:, label, label], confusion[:, label].sum(axis=1))
-
-    return score
-
-
 def caught_of(kind: str) -> Score:
     """Share of a kind's photographs that were decided to show a defect, whichever."""
 

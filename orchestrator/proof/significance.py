@@ -1,7 +1,6 @@
 """Tests that hold for few pairs and for ties, where common ones fail.
 
 - Cycles that are all equal: a t-test's p is nan, and corrections for many tests then misread it. Here p is 1.
-- McNemar's test by chi-square says p = 0 of two classifiers that never disagree. By the binomial distribution it is 1.
 - Ranks or signs of five pairs can never give p below 0.0625: `smallest_p` says so before anything is run.
 """
 
@@ -9,7 +8,6 @@ import itertools
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
 
 from defectory.errors import InvalidInput
 
@@ -36,15 +34,6 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
         return float(np.mean(np.abs(signs @ values) >= observed))
     signs = np.random.default_rng(seed).choice((-1, 1), size=(DRAWS, len(values)))
     return float((1 + np.sum(np.abs(signs @ values) >= observed)) / (1 + DRAWS))
-
-
-def mcnemar_p(first_right: np.ndarray, second_right: np.ndarray) -> float:
-    """Two-sided exact p that two classifiers are right as often, (N,) bool each, of the same independent parts."""
-    only_first = int(np.sum(first_right & ~second_right))
-    only_second = int(np.sum(second_right & ~first_right))
-    if not only_first + only_second:
-        return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
 def bootstrap_p(differences: np.ndarray) -> float:

@@ -12,8 +12,9 @@ from defectory.caution import caution_of
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
-from defectory.errors import DefectoryError, FailedPrecondition, NotFound
+from defectory.errors import DefectoryError, NotFound
 from defectory.settings import reading_from_environment
+from defectory.storage.references import rooted
 from defectory.storage.store import ObjectStore
 from orchestrator.pipeline.accepted import doubts_of, is_short, learned
 from orchestrator.pipeline.arms import ArmSettings
@@ -245,7 +246,7 @@ def read_run(store: ObjectStore, run: str) -> RunContent:
     if EXPLAIN in outputs:
         explained = outputs[EXPLAIN]
         heat = read_document(store, explained.summary_uri, Heat)
-        data = store.get(store.key(explained.explanations_uri))
+        data = rooted(store.get(store.key(explained.explanations_uri)), store)
         explanations = [parsed(line, Explanation, explained.explanations_uri) for line in data.splitlines()]
     lacks = FILTER in outputs and any(map(is_short, outputs[FILTER].root.values()))
     short = {arm.title for arm in arms if lacks and arm.settings.takes_accepted}

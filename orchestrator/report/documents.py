@@ -2,20 +2,20 @@
 
 from typing import TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from defectory.errors import Corrupted
+from defectory.storage.references import rooted
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
+from orchestrator.pipeline.recorded import Recorded
 
 Document = TypeVar("Document", bound="Written")
 Figures = dict[str, float]  # metric -> value
 
 
-class Written(BaseModel):
+class Written(Recorded):
     """A document of a service; fields that the report does not read are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Epoch(Written):
@@ -273,7 +273,7 @@ def read_document(store: ObjectStore, uri: str, kind: type[Document]) -> Documen
     Raises:
         NotFound: there is none. Corrupted: it is not what the service writes.
     """
-    return parsed(store.get(store.key(uri)), kind, uri)
+    return parsed(rooted(store.get(store.key(uri)), store), kind, uri)
 
 
 def parsed(data: bytes, kind: type[Document], name: str) -> Document:

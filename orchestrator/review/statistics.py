@@ -12,7 +12,6 @@ from orchestrator.review.rows import Rows
 
 PAUSE_S = 60.0  # between two batches: a longer one is a pause, in which nobody reviews
 MOST_PAIRS = 100  # of reviewers
-MOST_DIFFERENT = 100  # rows that a pair's differences name
 
 
 class OfSample(Output):

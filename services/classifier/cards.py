@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from defectory.errors import Corrupted
 from defectory.models import read_model_card, resolve
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
 from services.classifier.card import FORMAT, KIND, ClassifierCard
@@ -13,7 +14,7 @@ MAX_SAID = 5  # faults of a card that are told
 
 def write_card(store: ObjectStore, card: ClassifierCard) -> None:
     """Write the card: with it the version is complete, so all its files must be there."""
-    store.put(card.prefix + "model.json", card.model_dump_json(indent=1).encode())
+    store.put(card.prefix + "model.json", unrooted(card.model_dump_json(indent=1).encode(), store))
 
 
 def read_card(store: ObjectStore, model: str) -> ClassifierCard:

@@ -11,6 +11,7 @@ from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.errors import InvalidInput
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.card import ClassifierCard
@@ -71,7 +72,7 @@ def evaluate(
         "skipped": images.skipped,
     }
     key = f"{card.prefix}evaluations/{operation_id}.json"
-    store.put(key, json.dumps(document).encode())
+    store.put(key, unrooted(json.dumps(document).encode(), store))
     means = {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
     return store.uri(key), {**means, **_rates_of(main)}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
@@ -45,7 +46,7 @@ def score(
         file = Path(folder, "embeddings.npy")
         np.save(file, embeddings[: len(rows)], allow_pickle=False)
         store.put_file(f"{output_prefix}/embeddings.npy", file)
-    store.put(f"{output_prefix}/scores.jsonl", b"".join(rows))
+    store.put(f"{output_prefix}/scores.jsonl", unrooted(b"".join(rows), store))
     return store.uri(f"{output_prefix}/scores.jsonl"), store.uri(f"{output_prefix}/embeddings.npy"), len(rows)
 
 

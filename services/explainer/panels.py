@@ -12,6 +12,7 @@ from defectory.datasets.manifest_line import ManifestLine
 from defectory.datasets.pictures import picture_of
 from defectory.errors import InvalidInput
 from defectory.job_settings.explaining import ExplainingMany
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from services.explainer.boxes import BoxRule, rule_of
 from services.explainer.explanation import Explainer, Explanation
@@ -107,7 +108,7 @@ def explain_manifest(
     summary: dict[str, object] = {"split": wanted.split, "models": summaries}
     captions = [line.kind or line.label for line in shown[:SHEET_ROWS]]
     documents = {
-        "explanations.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows),
+        "explanations.jsonl": unrooted(b"".join(json.dumps(row).encode() + b"\n" for row in rows), store),
         "summary.json": json.dumps(summary).encode(),
         "sheet.png": titled_sheet(list(zip(captions, sheet[: len(captions)], strict=True)), titles),
     }

@@ -31,9 +31,10 @@ def score_manifest(
             judge = stub.GetClassifier(pb.GetClassifierRequest(model=model), timeout=60).classifier
             # All that the request says, and what lies behind it: what is asked for under one id must be one thing.
             # Scores that an earlier version left in the store were not calibrated.
-            said = "\0".join([model, judge.weights_sha256, manifest_uri, "calibrated"]).encode()
+            key = store.key(manifest_uri)  # the same wherever the store lies
+            said = "\0".join([model, judge.weights_sha256, key, "calibrated"]).encode()
             digest = hashlib.sha256(said + b"\0")
-            for piece in store.stream(store.key(manifest_uri)):
+            for piece in store.stream(key):
                 digest.update(piece)
             identity = digest.hexdigest()[:40]
             request = pb.ScoreImagesRequest(

@@ -11,6 +11,7 @@ from defectory.errors import Corrupted, InvalidInput
 from defectory.imaging import FULL_DEPTH
 from defectory.models import read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
+from defectory.storage.references import unrooted
 from defectory.wording import why_of
 from services.generator import tensors as tensor_files
 from services.generator.stylegan2.networks import Architecture, Generator
@@ -145,7 +146,8 @@ def write(store: ObjectStore, fields: Mapping[str, Any], weights: Mapping[str, T
     data, sha256 = tensor_files.dump(weights)
     card = GeneratorCard.model_validate({**fields, "weights_sha256": sha256})
     store.put(card.prefix + WEIGHTS, data)
-    store.put(card.prefix + "model.json", json.dumps(card.model_dump(mode="json"), indent=2, sort_keys=True).encode())
+    document = json.dumps(card.model_dump(mode="json"), indent=2, sort_keys=True).encode()
+    store.put(card.prefix + "model.json", unrooted(document, store))
     return card
 
 

@@ -28,6 +28,7 @@ from defectory.imaging import encode_png
 from defectory.job_settings.rendering import HALF_RESOLUTIONS, NoiseMode, Precision
 from defectory.models import check_name
 from defectory.storage import ObjectStore
+from defectory.storage.references import rooted, unrooted
 from services.generator.bundle import GeneratorCard
 from services.generator.rendering import batch_size, colours_of, defect_of, render
 from services.generator.stylegan2.networks import Generator
@@ -225,14 +226,14 @@ class _DatasetWriter:
     ) -> None:
         """Wait for the images of a part and write its lines: it is not computed again."""
         lines[start] = [future.result() for future in futures]
-        self._store.put(f"{self._prefix}{start:08d}.jsonl", dump_lines(lines[start]))
+        self._store.put(f"{self._prefix}{start:08d}.jsonl", unrooted(dump_lines(lines[start]), self._store))
 
     def finished_parts(self) -> dict[int, list[ManifestLine]]:
         """Lines of the parts that are there, by the position of their first image."""
         parts = {}
         for info in self._store.list(self._prefix):
             start = int(info.key.removeprefix(self._prefix).removesuffix(".jsonl"))
-            parts[start] = parse_lines(self._store.get(info.key), info.key)
+            parts[start] = parse_lines(rooted(self._store.get(info.key), self._store), info.key)
         return parts
 
     def remove_parts(self) -> None:

@@ -22,6 +22,7 @@ from defectory.imaging import decode, encode_png, network_input
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.references import rooted
 from services.classifier.bundle import load
 from services.classifier.cards import read_card
 from services.explainer.methods import METHODS
@@ -156,7 +157,9 @@ def test_explain_many(service: Service, stub, store: ObjectStore, manifest: str,
         request_id="m", models=["judge", "judge/1"], manifest_uri=masked, limit=4, output_prefix="runs/r/explain"
     )
     response = wait_for(service.channel, stub.ExplainImages(request))
-    rows = [json.loads(line) for line in store.get(store.key(response.explanations_uri)).splitlines()]
+    stored = store.get(store.key(response.explanations_uri))
+    rows = [json.loads(line) for line in rooted(stored, store).splitlines()]
+    assert store.url.encode() not in stored, "the store can be moved"
     assert response.count == 4
     assert len(rows) == 8
     assert sorted(row["label"] for row in rows[:4]) == ["defect", "defect", "good", "good"]

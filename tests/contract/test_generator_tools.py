@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from defectory.errors import DefectoryError, InvalidInput, NotFound, Refused
 from defectory.imaging import decode
 from defectory.serving.operations.client import wait_for
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.references import read_json
 from tests.contract.generator.generator_requests import refusal
 from tests.contract.running import Service
 from tests.patience import PATIENT_S
@@ -157,7 +157,7 @@ def test_an_image_of_the_networks_own_is_found_better_than_another(
     own = stub.Preview(pb.PreviewRequest(model="tiny", seeds=[9])).images[0]
     store.put("imports/own.png", own)
     uri = write_images(store, "foreign", [("defect", "validation")])
-    foreign = json.loads(store.get(store.key(uri)))["file"]["uri"]
+    foreign = read_json(store, uri)["file"]["uri"]
     projections = {}
     for name, image in (("own", store.uri("imports/own.png")), ("foreign", foreign)):
         request = pb.ProjectImageRequest(

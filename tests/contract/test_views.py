@@ -1,6 +1,5 @@
 """A document of decisions stands for a manifest, over a real channel: a fold is trained on and tested by its URI."""
 
-import json
 from pathlib import Path
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
@@ -9,6 +8,7 @@ from defectory.datasets.folds import write_folds
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.serving.operations.client import wait_for
 from defectory.storage import open_store
+from defectory.storage.references import read_json
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
 
@@ -32,7 +32,7 @@ def test_a_classifier_is_trained_and_tested_on_a_fold(tmp_path: Path) -> None:
         trained = wait_for(service.channel, stub.TrainClassifier(request)).classifier
         asked = pb.EvaluateClassifierRequest(request_id="e", model="folded", manifest_uri=fold)
         evaluated = wait_for(service.channel, stub.EvaluateClassifier(asked))
-    lineage = json.loads(store.get(store.key(trained.card_uri)))["lineage"]
+    lineage = read_json(store, trained.card_uri)["lineage"]
     assert (lineage["manifest_uri"], lineage["content_hash"]) == (fold, content_hash(read_manifest(store, fold)))
-    rows = json.loads(store.get(store.key(evaluated.evaluation_uri)))["images"]
+    rows = read_json(store, evaluated.evaluation_uri)["images"]
     assert {row["sha256"] for row in rows} == tested

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from defectory.datasets.manifest import content_hash, read_manifest
 from defectory.storage import ObjectStore
+from defectory.storage.references import read_json
 
 DEFECTORY = [sys.executable, "-m", "orchestrator.cli.main"]
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def run(pipeline: Path, store: str) -> dict:
 def result(store: ObjectStore) -> dict:
     """What must not depend on where the run was stored or how often it was interrupted."""
     outputs = {
-        step: json.loads(store.get(f"runs/line/steps/{step}.json"))["outputs"]
+        step: read_json(store, store.uri(f"runs/line/steps/{step}.json"))["outputs"]
         for step in ("ingest", "baseline", "generators", "filter", "expanded-dataset", "expanded", "report")
     }
     return {

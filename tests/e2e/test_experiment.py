@@ -12,6 +12,7 @@ import yaml
 
 from defectory.datasets.manifest import read_manifest
 from defectory.storage import open_store
+from defectory.storage.references import read_json
 from orchestrator.cables import write_cables
 from tests.e2e.line import LINE, ROOT, command
 
@@ -75,7 +76,7 @@ def test_arms_with_made_images_run_for_real(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert said["outcomes"].keys() == set(MADE["arms"]) - {"augmented"}
     for arm in ("procedural", "filtered", "reviewed", "pretrained"):
-        dataset = json.loads(store.get(f"experiments/with-made/steps/fold1-{arm}-dataset.json"))["outputs"]
+        dataset = read_json(store, store.uri(f"experiments/with-made/steps/fold1-{arm}-dataset.json"))["outputs"]
         images = [line for line in read_manifest(store, dataset["manifest_uri"]) if not line.is_photograph]
         assert images
         assert {(line.split, line.is_real) for line in images} == {("train", arm == "procedural")}
@@ -102,7 +103,7 @@ def test_a_filter_that_accepts_nothing_stops_no_arm(tmp_path: Path) -> None:
     assert said["outcomes"].keys() == {"real", "filtered", "defects"}
     for arm in ("filtered", "defects"):
         for fold in (1, 2, 3):
-            dataset = json.loads(store.get(f"experiments/severe/steps/fold{fold}-{arm}-dataset.json"))["outputs"]
+            dataset = read_json(store, store.uri(f"experiments/severe/steps/fold{fold}-{arm}-dataset.json"))["outputs"]
             assert not dataset["synthetic"]
             train = [x.label for x in read_manifest(store, dataset["manifest_uri"]) if x.split == "train"]
             assert train.count("good") == len(train) / len(set(train)), "labels are drawn equally"

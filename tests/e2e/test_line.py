@@ -23,6 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.places import path_or_uri
 from tests.e2e.line import LINE, ROOT, command, result, run
 from tests.patience import PATIENT_S
 
@@ -52,6 +53,33 @@ def test_the_line_makes_a_report(undisturbed: tuple[dict, ObjectStore], pipeline
     assert {path for path, _ in ingest["skipped"]} == {"test/broken/text.png", "test/broken/empty.png"}
     again = run(pipeline, store.url)
     assert again["steps"]["ran"] == []
+
+
+def test_a_copy_of_the_store_is_that_store_elsewhere(
+    undisturbed: tuple[dict, ObjectStore], pipeline: Path, tmp_path: Path
+) -> None:
+    root = path_or_uri(undisturbed[1].url)
+    shutil.copytree(root, tmp_path / "elsewhere")
+    moved = open_store(f"file://{tmp_path}/elsewhere", make=False)
+    typed = {"runs/line/command.json"}  # as somebody typed it, with the store's place
+    documents = [info.key for info in moved.list() if info.key.endswith((".json", ".jsonl"))]
+    assert len(documents) > 20
+    assert [key for key in documents if root.encode() in moved.get(key) and key not in typed] == []
+    html = moved.get("runs/line/report.html")
+    for key in [*(x.key for x in moved.list("runs/line/line-figures/")), "runs/line/report.html"]:
+        moved.delete(key)
+    again = run(pipeline, moved.url)
+    assert again["steps"]["ran"] == []
+    assert again["report_uri"] == moved.uri("runs/line/report.html")
+    shutil.move(root, f"{root}-away")  # whatever is read is read of the copy
+    try:
+        done = subprocess.run(command("report", "line", store=moved.url), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    finally:
+        shutil.move(f"{root}-away", root)
+    page = moved.get("runs/line/report.html")
+    assert page.count(b"<img") == html.count(b"<img") > 0
+    assert root.encode() not in page
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENT_S) -> None:

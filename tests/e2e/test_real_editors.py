@@ -46,7 +46,7 @@ def desk(tmp_path: Path) -> tuple[MemoryStore, list[ManifestLine], Path]:
 
 def take(desk: tuple[MemoryStore, list[ManifestLine], Path]) -> tuple[Taken, list[ManifestLine]]:
     store, lines, out = desk
-    taken = import_from_hand(store, out, read_index(out), lines, "hand", person="x", ask=lambda question: "hole")
+    taken = import_from_hand(store, out, read_index(store, out), lines, "hand", person="x", ask=lambda question: "hole")
     return taken, read_manifest(store, taken.manifest_uri)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from defectory.errors import Cancelled
-from defectory.serving.operations.record import MAX_REMAINING_S, ProgressRecord, cancel_key, progress_key
+from defectory.serving.operations.record import MAX_REMAINING_S, ProgressRecord, cancel_key, write_progress
 from defectory.storage.store import NOT_NOW, ObjectStore
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -105,7 +105,7 @@ class StoredJobContext:
             updated=datetime.now(UTC),
         )
         try:
-            self.store.put(progress_key(self._service, self.operation_id), record.model_dump_json().encode())
+            write_progress(self.store, self._service, self.operation_id, record)
         except NOT_NOW as error:  # nobody sees it for a while; the work need not stop for that
             self._written = now + STORE_AWAY_S
             log.warning("progress was not written", error=str(error), next_in_s=STORE_AWAY_S)

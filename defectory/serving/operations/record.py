@@ -7,17 +7,18 @@ operations/<service>/<id>/owners/…       which service works on it its leases 
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
 
-from google.protobuf import any_pb2, symbol_database
+from google.protobuf import any_pb2, json_format, symbol_database
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from defectory.errors import Corrupted, NotFound
 from defectory.phases import Spent
+from defectory.storage.references import rooted, unrooted
 from defectory.storage.store import ObjectStore
 
 MAX_REMAINING_S = 10.0 * 365 * 24 * 3600  # beyond ten years nobody is told how long it takes
@@ -113,7 +114,8 @@ def read_record(store: ObjectStore, service: str, operation_id: str) -> Operatio
     """The record; NotFound when there is no such operation, Corrupted when it cannot be read."""
     key = record_key(service, operation_id)
     try:
-        record = OperationRecord.model_validate_json(store.get(key))
+        stored = OperationRecord.model_validate_json(store.get(key))
+        record = _with_messages(stored, lambda message: rooted(message, store))
     except NotFound as error:
         raise NotFound(f"there is no operation {operation_id!r} of the {service}") from error
     except ValidationError as error:
@@ -126,14 +128,20 @@ def read_record(store: ObjectStore, service: str, operation_id: str) -> Operatio
 def read_progress(store: ObjectStore, service: str, operation_id: str) -> ProgressRecord | None:
     """The latest progress; None before the first, and where it cannot be read: nothing depends on it."""
     try:
-        return ProgressRecord.model_validate_json(store.get(progress_key(service, operation_id)))
+        return ProgressRecord.model_validate_json(rooted(store.get(progress_key(service, operation_id)), store))
     except (NotFound, ValidationError):
         return None
 
 
 def write_record(store: ObjectStore, service: str, record: OperationRecord, *, if_absent: bool = False) -> None:
     """Write the record."""
-    store.put(record_key(service, record.id), record.model_dump_json(indent=1).encode(), if_absent=if_absent)
+    stored = _with_messages(record, lambda message: unrooted(message, store))
+    store.put(record_key(service, record.id), stored.model_dump_json(indent=1).encode(), if_absent=if_absent)
+
+
+def write_progress(store: ObjectStore, service: str, operation_id: str, progress: ProgressRecord) -> None:
+    """Write the latest progress."""
+    store.put(progress_key(service, operation_id), unrooted(progress.model_dump_json().encode(), store))
 
 
 def pack(message: Message) -> str:
@@ -151,7 +159,33 @@ def unpack_any(text: str) -> any_pb2.Any:
 
 def request_of(record: OperationRecord) -> Message:
     """What was asked."""
-    packed = unpack_any(record.request)
-    request: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
-    request.ParseFromString(packed.value)
-    return request
+    return _message_of(unpack_any(record.request))
+
+
+def _message_of(packed: any_pb2.Any) -> Message:
+    """The message in an Any; KeyError where this process does not know its type."""
+    message: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
+    message.ParseFromString(packed.value)
+    return message
+
+
+def _with_messages(record: OperationRecord, change: Callable[[bytes], bytes]) -> OperationRecord:
+    """The record with what `change` makes of the JSON of its request and its response.
+
+    One that this process cannot read, being damaged or of a type that it does not know, stays as it is: it is no use
+    here, and what else the record says is.
+    """
+
+    def changed(text: str) -> str:
+        if not text:
+            return text
+        try:
+            message = _message_of(unpack_any(text))
+            said = json_format.MessageToJson(message).encode()
+        except (KeyError, DecodeError, json_format.Error, ValueError):
+            return text
+        if (says := change(said)) == said:
+            return text
+        return pack(json_format.Parse(says, type(message)()))
+
+    return record.model_copy(update={"request": changed(record.request), "response": changed(record.response)})

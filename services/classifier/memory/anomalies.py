@@ -12,6 +12,7 @@ from defectory.datasets.manifest import DEFAULT_READING, Reading, read_manifest
 from defectory.datasets.manifest_line import ManifestLine
 from defectory.errors import InvalidInput
 from defectory.job_settings.memory import Memories
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from services.classifier.architecture import Architecture
 from services.classifier.card import Preprocessing
@@ -163,5 +164,5 @@ def _write(
         "cycles": [{"metrics": measure(truth, of_bank, settings.focal_gamma)} for of_bank in by_label],
         "images": image_rows(far.lines, by_label),
     }
-    store.put(key, json.dumps(document).encode())
+    store.put(key, unrooted(json.dumps(document).encode(), store))
     return store.uri(key)

@@ -12,6 +12,7 @@ from defectory.datasets.manifest import DEFAULT_READING, Reading, content_hash, 
 from defectory.datasets.splits import SPLIT_NAMES
 from defectory.job_settings.classifier_training import FoldedCycles
 from defectory.models import reserve_version, version_prefix
+from defectory.storage.references import unrooted
 from defectory.storage.store import ObjectStore
 from defectory.versions import installed_version
 from services.classifier.acceptance import answers_of, calibrate, draw_line
@@ -136,7 +137,7 @@ def train(
         },
         "skipped": prepared.skipped,
     }
-    store.put(prefix + "metrics.json", json.dumps(metrics).encode())
+    store.put(prefix + "metrics.json", unrooted(json.dumps(metrics).encode(), store))
     write_card(store, card)
     return card
 

@@ -1,4 +1,7 @@
-"""A dataset that version 0.1.0 ingested, with squares of 32 px in place of pictures, is read as it was written."""
+"""A dataset that version 0.1.0 ingested, with squares of 32 px in place of pictures, is read as it was written.
+
+Its store lay at file:///srv/store, and was moved: its lines name their places by whole URIs.
+"""
 
 import tarfile
 from pathlib import Path
@@ -19,7 +22,6 @@ from services.classifier.data import load_images
 from services.generator.training import data
 
 FILES = Path(__file__).parents[2] / "files/dataset_of_0_1_0.tar.xz"  # `defectory ingest cables --size 32 --fit crop`
-WRITTEN_AT = b"file:///srv/store"
 SIDE = 32
 
 
@@ -31,8 +33,7 @@ def store(tmp_path: Path) -> ObjectStore:
             if member.isfile():
                 file = archive.extractfile(member)
                 assert file is not None
-                content = file.read()
-                store.put(member.name, content.replace(WRITTEN_AT, store.url.encode()))
+                store.put(member.name, file.read())
     return store
 
 

@@ -39,7 +39,7 @@ class Desk:
             return answer
 
         return import_from_hand(
-            self.store, self.folder, read_index(self.folder), self.lines, name, person="R. Hooke", ask=ask
+            self.store, self.folder, read_index(self.store, self.folder), self.lines, name, person="R. Hooke", ask=ask
         )
 
     def edited(self, name: str = "by-hand") -> dict[str, ManifestLine]:
@@ -172,12 +172,20 @@ def test_only_training_pictures_are_handed_out(tmp_path: Path) -> None:
         desk.export()
 
 
+def test_a_folder_says_of_which_dataset_it_is_wherever_the_store_lies_meanwhile(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.export("good", count=1)
+    assert read_index(desk.store, desk.folder).manifest_uri == desk.store.uri("datasets/tiles/manifest.jsonl")
+    moved = MemoryStore("s3://elsewhere")
+    assert read_index(moved, desk.folder).manifest_uri == "s3://elsewhere/datasets/tiles/manifest.jsonl"
+
+
 def test_a_folder_from_elsewhere_and_an_unknown_answer_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="edit export"):
-        read_index(tmp_path)
+        read_index(MemoryStore(), tmp_path)
     (tmp_path / INDEX).write_text("{}")
     with pytest.raises(InvalidInput, match="is not what"):
-        read_index(tmp_path)
+        read_index(MemoryStore(), tmp_path)
     desk = Desk(tmp_path)
     desk.export("good", count=1)
     with pytest.raises(FailedPrecondition, match="no edited picture"):

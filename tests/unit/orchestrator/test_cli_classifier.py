@@ -18,7 +18,7 @@ from defectory.api.classifier.v1 import classifier_pb2 as pb
 from defectory.api.explainer.v1 import explainer_pb2
 from defectory.datasets.manifest import content_hash, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, PictureFile
-from defectory.errors import InvalidInput
+from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
 from orchestrator.cli.doubted import against
@@ -284,6 +284,35 @@ def test_many_images_are_classified_in_calls_that_a_service_takes(
                            "--server", "line4:50052"))  # fmt: skip
     assert [row["rejected"] for row in rows["classifications"]] == [True, None]
     assert rows["caution"].startswith("probabilities are fitted on 9 validation images, fewer than 30")
+
+
+def test_the_store_is_opened_once_and_only_a_server_that_is_named_needs_none_here(
+    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = pb.ClassifyResponse(
+        classifications=[pb.Classification(label="good", probabilities={"good": 1})], model_version="1"
+    )
+    recorded(monkeypatch, lambda _: answer, "classifying")
+    store.put("models/classifier/parts/1/model.json", b"{}")
+    part = tmp_path / "part.png"
+    part.write_bytes(b"x")
+    opened: list[str] = []
+
+    def opening(url: str, **options: bool) -> ObjectStore:
+        opened.append(url)
+        return open_store(url, **options)
+
+    monkeypatch.setattr("orchestrator.cli.options.open_store", opening)
+    asked = ["classifier", "classify", "parts", str(part), "--json", "--store"]
+    for named in ([], ["--server", "line4:50052"]):
+        opened.clear()
+        CliRunner().invoke(app, [*asked, store.url, *named], catch_exceptions=False)
+        assert opened == [store.url]
+    nowhere = f"file://{tmp_path}/nowhere"
+    done = CliRunner().invoke(app, [*asked, nowhere, "--server", "line4:50052"], catch_exceptions=False)
+    assert (json.loads(done.stdout)["count"], json.loads(done.stdout)["no_use"]) == (1, "")
+    with pytest.raises(NotFound, match="there is no store"):
+        CliRunner().invoke(app, [*asked, nowhere], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,11 +60,17 @@ def a_run(store: ObjectStore, name: str, steps: list[str], verdict: str = "") ->
     for number, step in enumerate(steps):
         key = f"runs/{name}/report.html"
         outputs = Reported(report_uri=store.uri(key), summary=summary) if step == "report" else Output()
-        record.finish(StepRecord[Output](step=step, input_hash="", started="", finished="", outputs=outputs))
+        finish(store, record, step, outputs, 3600 - number)
         if step == "report":
             store.put(key, b"<html>")
-        age(store, f"runs/{name}/steps/{step}.json", 3600 - number)
     return record
+
+
+def finish(store: ObjectStore, record: RunRecord, step: str, outputs: Output, seconds: float) -> None:
+    """Let a step have finished so long ago."""
+    finished = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    record.finish(StepRecord[Output](step=step, input_hash="", started="", finished=finished, outputs=outputs))
+    age(store, f"{record.prefix}steps/{step}.json", seconds)
 
 
 def age(store: ObjectStore, key: str, seconds: float) -> None:
@@ -92,10 +99,23 @@ def test_runs_say_verdict_report_and_what_to_type_next(store: ObjectStore) -> No
 
 
 def test_a_step_that_was_repeated_makes_the_report_one_of_before(store: ObjectStore) -> None:
-    a_run(store, "photos", STEPS, "It helped.")
-    age(store, f"runs/photos/steps/{STEPS[1]}.json", 1)
+    record = a_run(store, "photos", STEPS, "It helped.")
+    finish(store, record, STEPS[1], Output(), 1)
     (run,) = answer(store, "runs")["runs"]
     assert (run["state"], run["verdict"], run["next_step"]) == ("not finished", "", "report")
+
+
+def test_a_finished_run_of_a_copied_store_is_finished_whatever_its_files_say(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    a_run(store, "photos", STEPS, "It helped.")
+    shutil.copytree(tmp_path / "store", tmp_path / "copied")
+    copied = open_store(f"file://{tmp_path}/copied")
+    for number, step in enumerate(STEPS):
+        age(copied, f"runs/photos/steps/{step}.json", number)  # the report is the oldest file
+    (run,) = answer(copied, "runs")["runs"]
+    assert (run["state"], run["verdict"]) == ("finished", "It helped.")
+    assert run["report"] == f"{tmp_path}/copied/runs/photos/report.html"
 
 
 def test_a_report_is_opened_or_its_path_printed(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
