@@ -92,7 +92,7 @@ class WatchedStep:
         self._watcher.progress(self._step, report)
 
     def finished(self, seconds: float, came_of_it: str) -> None:
-        """It is done: what came of it, and how many warnings a person has read of it, or of the same before it began."""
+        """It is done: what came of it, and how many warnings stand above, of it or in the same words of another."""
         warned = f"{len(self.warnings)} warning{'s' * (len(self.warnings) != 1)} above" if self.warnings else ""
         self._watcher.finished(self._step, seconds, ", ".join(filter(None, [came_of_it, warned])))
 
