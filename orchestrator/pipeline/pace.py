@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
+from threading import Thread
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -86,14 +87,28 @@ def measure() -> Speed:
     return Speed(touched / REFERENCE_VALUES, macs / REFERENCE_MACS)
 
 
-def slowed(load: float | None = None) -> float:
-    """How many times as long work takes beside all other work of this machine, where every core is shared evenly.
+def slowed() -> float:
+    """How many times as long work takes beside all other work of this machine: every core is kept busy for a moment.
 
-    Args:
-        load: processes that want to run, on average over a minute; None: as the system says.
+    What the system gives is measured, since its load also counts work that only takes what others leave.
     """
-    running = os.getloadavg()[0] if load is None else load
-    return 1 + running / (os.cpu_count() or 1)
+    threads = cores()
+    worked_s = [0.0] * threads
+
+    def keep_busy(number: int) -> None:
+        values, until = np.zeros(VALUES, np.float32), time.monotonic() + MOMENT_S / 2
+        began_s = time.thread_time()
+        while time.monotonic() < until:
+            np.add(values, 1, out=values)  # other threads go on meanwhile
+        worked_s[number] = time.thread_time() - began_s
+
+    busy = [Thread(target=keep_busy, args=(number,)) for number in range(threads)]
+    began_s = time.monotonic()
+    for thread in busy:
+        thread.start()
+    for thread in busy:
+        thread.join()
+    return max(1.0, threads * (time.monotonic() - began_s) / sum(worked_s))
 
 
 def _fastest(work: Callable[[], object]) -> float:

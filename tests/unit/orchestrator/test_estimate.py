@@ -1,12 +1,16 @@
 """How long a run takes is said before it starts: close to what runs recorded, and by what it is known."""
 
 import json
+import subprocess
+import sys
 import tarfile
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from defectory.machine import cores
 from defectory.storage import ObjectStore, open_store
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline import pace
@@ -126,9 +130,18 @@ def test_what_another_machine_or_a_gpu_computes_is_unknown_until_it_has_run(monk
     assert estimated_of(store, settings, plan_of("generators")).seconds["generators"] == pytest.approx(60)
 
 
-def test_what_other_work_does_to_the_time_is_said_once_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert (pace.slowed(0.0), pace.slowed(1.0), pace.slowed(6.0)) == (1.0, 1.5, 4.0)
+def test_other_work_counts_by_what_it_takes() -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3 * cores())]
+    try:
+        time.sleep(1)  # until they have started
+        assert pace.slowed() > 2  # every core has four that want it
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_what_other_work_does_to_the_time_is_said_once_it_counts() -> None:
     assert "busy" not in in_words(Estimate({"judge": 300.0}, [], "known", 300.0, slowed=1.4))
     said = in_words(Estimate({"judge": 300.0}, ["generators"], "known", 300.0, slowed=4.0))
     assert said.startswith(
