@@ -1,9 +1,11 @@
 """The one table between domain errors and gRPC statuses, in both directions."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -114,13 +116,31 @@ def _unpacked(detail: any_pb2.Any) -> Message | None:
     return None
 
 
+# How gRPC 1.85 says that it reaches nobody; a name that is none is said otherwise.
+NO_CONNECTION = re.compile(r"last error: \w+: (?:ipv[46]:)?(?P<address>(?:unix:)?[^\s]+): (?P<why>.+)", re.DOTALL)
+NO_NAME = re.compile(r"(?:address lookup failed|resolution failed) for (?P<address>[^\s]+): (?P<why>[^\]]+)")
+
+
 def error_from_rpc(error: grpc.RpcError) -> errors.DefectoryError:
     """The domain error of a failed call."""
     call: Any = error  # grpc's RpcError is also a Call, which its types do not say
     status = rpc_status.from_call(call)
     if status is None:
-        status = status_pb2.Status(code=call.code().value[0], message=call.details() or str(call.code()))
+        message = _nobody_there(call.details() or "") or call.details() or str(call.code())
+        status = status_pb2.Status(code=call.code().value[0], message=message)
     return from_status(status)
+
+
+def _nobody_there(details: str) -> str:
+    """What gRPC says of a server that cannot be reached, as a person says it; empty where it says something else."""
+    known = NO_CONNECTION.search(details) or NO_NAME.search(details)
+    if known is None:
+        return ""
+    address, why = unquote(known["address"]), known["why"].strip().rstrip(".")
+    return (
+        f"no server answers at {address} ({why}): is the address right, does the server run, and do both sides use "
+        "TLS, or neither?"
+    )
 
 
 def _add(status: status_pb2.Status, detail: Any) -> None:

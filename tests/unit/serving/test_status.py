@@ -3,10 +3,13 @@
 import base64
 from urllib.parse import quote
 
+import grpc
 import numpy as np
 import pytest
 from google.rpc import code_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from defectory.errors import (
     DefectoryError,
@@ -18,7 +21,7 @@ from defectory.errors import (
     Unavailable,
     WeightsMissing,
 )
-from defectory.serving.status import from_status, to_status
+from defectory.serving.status import error_from_rpc, from_status, to_status
 
 TRAILERS = 8192  # bytes that gRPC's clients take
 
@@ -35,6 +38,23 @@ def test_a_status_fits_into_the_trailers_whatever_the_error_repeats(sign: str) -
     assert str(arrived).endswith(": use a name")
     assert arrived.fields
     assert all(right.endswith(": use a name") for right in arrived.fields.values())
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("127.0.0.1:1", "no server answers at 127.0.0.1:1 (Failed to connect to remote host: Connection refused): is "),
+        ("[::1]:1", "no server answers at [::1]:1 ("),
+        ("unix:/tmp/there-is-none", "no server answers at unix:/tmp/there-is-none (connect failed"),
+        ("no.such.host.invalid:5", "no server answers at no.such.host.invalid:5 ("),
+    ],
+)
+def test_a_server_that_is_not_there_is_named(target: str, said: str) -> None:
+    with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as failed:
+        HealthStub(channel).Check(HealthCheckRequest(), timeout=60)
+    error = error_from_rpc(failed.value)
+    assert isinstance(error, Unavailable)
+    assert str(error).startswith(said), str(error)
 
 
 def test_what_is_short_arrives_as_it_is() -> None:
