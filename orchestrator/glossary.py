@@ -99,9 +99,12 @@ AS_SAID: Mapping[str, str] = {  # word -> how commands' results write it
     "snapshot": "snapshots?",
     "temperature": "temperature",
 }
-# A word by itself: no part of a name, of a path or of a setting's. Before "(" it is explained where it stands.
+# Words of which settings' and models' names are made: behind a "." they are one.
+IN_NAMES = {"ada", "arm", "cycle", "heat", "judge", "kimg", "psi", "snapshot"}
+# A word by itself: no part of a name or of a path. Before "(" it is explained where it stands.
 _STANDS = {
-    name: re.compile(rf"(?<![\w./=-])(?:{word})(?![\w/=-]|\.\w)(?P<explained> \()?") for name, word in AS_SAID.items()
+    name: re.compile(rf"(?<![\w/={'.' * (name in IN_NAMES)}-])(?:{word})(?![\w/=-]|\.\w)(?P<explained> \()?")
+    for name, word in AS_SAID.items()
 }
 
 

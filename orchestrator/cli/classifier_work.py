@@ -1,7 +1,7 @@
 """`defectory classifier train`, `calibrate`, `export` and `evaluate`: what takes long."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -78,13 +78,13 @@ def train(
             services.warn(
                 "no ImageNet weights were found: it started from the starter classifier, which learned from drawn parts"
             )
-        card = _card(services, store_, trained.card_uri)
+        acceptance = _acceptance(services, store_, trained.card_uri)
     result = {
         "model": f"{trained.name}/{trained.version}", "name": trained.name, "version": trained.version,
         "dataset": dataset, "initial_weights": began_from(trained, training.initial_weights),
         "manifest_uri": manifest_uri, "labels": list(trained.labels), "cycles": trained.cycles,
         "weights_sha256": trained.weights_sha256, "metrics_uri": trained.metrics_uri, "card_uri": trained.card_uri,
-        **_acceptance(card),
+        **acceptance,
         "skipped": read_json(store_, trained.metrics_uri)["skipped"],
     }  # fmt: skip
     emit(result, as_json, in_sections({**result, "skipped": _skipped(result["skipped"])}))
@@ -95,16 +95,11 @@ def _skipped(images: list[tuple[str, str]]) -> str:
     return first_of([uri.rpartition("/")[2] for uri, _ in images])
 
 
-def _card(services: Session, store: ObjectStore, uri: str) -> dict[str, Any]:
-    """The card of a classifier that is new; what it says against it is said."""
-    card: dict[str, Any] = read_json(store, uri)
+def _acceptance(services: Session, store: ObjectStore, card_uri: str) -> dict[str, object]:
+    """Calibration and operating point as a new card has them, for a person; what it says against itself is said."""
+    card = read_json(store, card_uri)
     for text in against(card):
         services.warn(text)
-    return card
-
-
-def _acceptance(card: dict[str, Any]) -> dict[str, object]:
-    """Calibration and operating point as the card has them, for a person."""
     point, calibration = card["operating_point"], card["calibration"]
     errors = {split: calibration[split] for split in ("validation", "test") if calibration.get(split)}
     result: dict[str, object] = {
@@ -150,7 +145,7 @@ def calibrate(
     request.request_id = derived_request_id("calibrate", content_of(store_, manifest_uri), request)
     with session(store_url(store), verbose=verbose) as services, services.step(f"calibrate {full}"):
         calibrated = services.clients.operate(CALIBRATE_CLASSIFIER, request, services.report).classifier
-        card = _card(services, store_, calibrated.card_uri)
+        acceptance = _acceptance(services, store_, calibrated.card_uri)
     version = f"{calibrated.name}/{calibrated.version}"
     result: dict[str, object] = {
         "model": version,
@@ -158,7 +153,8 @@ def calibrate(
         "dataset": dataset,
         "card_uri": calibrated.card_uri,
     }
-    emit({**result, **_acceptance(card)}, as_json, in_sections({**result, **_acceptance(card)}))
+    result |= acceptance
+    emit(result, as_json, in_sections(result))
 
 
 def export(

@@ -26,8 +26,10 @@ def emit(result: Mapping[str, object], as_json: bool, text: str = "") -> None:
     text = text or in_lines(result)
     sys.stdout.write(as_typed(text) + "\n")
     sys.stdout.flush()
-    for word in words_in(text):
-        sys.stderr.write(f"  {word.shown}: {word.meaning}\n")
+    words = words_in(text)
+    if words:
+        explained = "".join(f"  {word.shown}: {word.meaning}\n" for word in words)
+        sys.stderr.write(f"\nwords:\n{explained}")
 
 
 def emit_error(error: DefectoryError, as_json: bool) -> None:

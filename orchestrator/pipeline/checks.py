@@ -224,7 +224,7 @@ def of_synthesis(
         typed = f"--set 'arms=[baseline,{arm},expanded]'" + " --set edits.count=200" * masks
         yield Concern(
             f"of fewer than {MIN_TRAINED} training images generators repeat what they have seen, or collapse, and what "
-            f"they make is known to do harm: compare with the arm {arm}, which needs none (of a run: {typed})"
+            f"they make is known to do harm: compare with the arm {arm}, which needs no generator (of a run: {typed})"
         )
     if settings.generator.view == "defect" and not masks:
         yield Concern(

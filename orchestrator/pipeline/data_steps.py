@@ -25,6 +25,7 @@ from orchestrator.pipeline.outputs import (
     INGEST,
     REVIEW,
     ArmDataset,
+    Edited,
     Filtered,
     FilteredLabel,
     Ingested,
@@ -207,16 +208,22 @@ def arm_dataset_inputs(arm: ArmSettings) -> Callable[[StepInputs], Inputs]:
         real = context.outputs[INGEST]
         known: dict[str, object] = {"real": real.content_hash, "manifest": real.manifest_uri}
         if arm.takes_edited:
-            known = {**known, "edits": context.outputs[edits_of(arm)].model_dump(mode="json")}
+            known = {**known, "edits": _known(context.outputs[edits_of(arm)])}
         if not arm.takes_synthetic:
             return known if arm.takes_edited else {**known, "trains_on": arm.trains_on}
         # What the filter made is the same for both kinds of arm; its name in the hash parts their steps.
         chosen: Inputs = {} if arm.takes_accepted else {"trains_on": arm.trains_on}
         if arm.trains_on == "reviewed" and (documents := context.outputs[REVIEW].documents):
             chosen = {"review": documents}
-        return {**known, **chosen, "filter": context.outputs[FILTER].model_dump(mode="json")}
+        return {**known, **chosen, "filter": {x: _known(of) for x, of in context.outputs[FILTER].root.items()}}
 
     return inputs
+
+
+def _known(output: Edited | FilteredLabel) -> dict[str, JsonValue]:
+    """An output, without what it lacks where that is nothing: finished runs did not say so."""
+    known: dict[str, JsonValue] = output.model_dump(mode="json", exclude=None if output.lacks else {"lacks"})
+    return known
 
 
 def arm_dataset(arm: ArmSettings, *, may_lack: bool = False) -> Callable[[StepContext], ArmDataset]:

@@ -42,7 +42,7 @@ def test_blocks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -
     parts, again = scored(store, manifest, lambda stage, done, total: said.append((stage, done)))
     assert max(sizes) == 7
     assert [done for stage, done in said if stage == "reading and scoring"][:8] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert [done for stage, done in said if stage == "scoring, cycle 1 of 1"][:2] == [7, 14]
+    assert [done for stage, done in said if stage == "scoring, training 1 of 1"][:2] == [7, 14]
     assert [row["sha256"] for row in parts] == [row["sha256"] for row in whole]
     np.testing.assert_allclose(
         [list(row["probabilities"].values()) for row in parts],

@@ -23,6 +23,7 @@ def test_every_word_that_is_looked_for_has_a_meaning() -> None:
         ("the best by its distance to held-out images (KID 0.2)", ["KID (kernel inception distance)"]),
         ("macro-F1 (precision and recall of every label in one figure): 51.6%", []),
         ("photos.judge/1 in datasets/arm/manifest.jsonl, --set generator.kimg=1, --kimg, snapshot_kimg, warm", []),
+        ("calibration.test.ECE before 0.2", ["ECE (expected calibration error)"]),
         ("ECE 0.2\nmissed defects 3 of 4", ["ECE (expected calibration error)", "missed defects, false alarms"]),
     ],
 )
@@ -34,7 +35,7 @@ def test_they_stand_beside_the_text_and_not_in_what_scripts_read(capsys: pytest.
     emit({"x": 1}, False, "macro-F1 51.6%")
     shown = capsys.readouterr()
     assert shown.out == "macro-F1 51.6%\n"
-    assert shown.err == f"  macro-F1: {GLOSSARY['macro-f1'].meaning}\n"
+    assert shown.err == f"\nwords:\n  macro-F1: {GLOSSARY['macro-f1'].meaning}\n"
     emit({"text": "macro-F1"}, True, "macro-F1 51.6%")
     shown = capsys.readouterr()
     assert (json.loads(shown.out), shown.err) == ({"text": "macro-F1"}, "")

@@ -1,6 +1,7 @@
 """Folds in which an arm's images cannot be made: they are told apart, and the experiment goes on."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from defectory.datasets.manifest import read_manifest
 from defectory.errors import InvalidInput, NotMade
 from defectory.storage.memory import MemoryStore
-from orchestrator.pipeline.outputs import dataset_of
+from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.data_steps import arm_dataset_inputs
+from orchestrator.pipeline.outputs import Edited, Filtered, FilteredLabel, Ingested, Outputs, dataset_of
+from orchestrator.pipeline.step import StepInputs
 from orchestrator.proof.proven import PROOF
 from tests.unit.edits.tiles import make_tiles
 from tests.unit.proof.test_experiment import (
@@ -142,3 +146,22 @@ def test_a_level_without_which_training_lacks_a_label_is_refused_before_anything
     with pytest.raises(InvalidInput, match="without the level 'A' a fold's train split has photographs of good alone"):
         carried_out(spec_of(photographs, data=data, shift="week", few_shot={"per_kind": 4, "good": 10}), services)
     assert services.asked == []
+
+
+def test_what_an_arm_trains_on_is_known_by_what_it_was_before_where_nothing_lacks(photographs: Path) -> None:
+    def known(filtered: FilteredLabel, edited: Edited) -> Mapping[str, Any]:
+        ingested = Ingested.model_construct(content_hash="h", manifest_uri="m")
+        outputs = Outputs({"ingest": ingested, "filter": Filtered({"defect": filtered}), "edits": edited})
+        arm = ArmSettings(name="mine", trains_on="edited+filtered")
+        settings = spec_of(photographs).pipeline
+        return arm_dataset_inputs(arm)(StepInputs(settings, "", outputs, MemoryStore()))
+
+    of_label, edited = (
+        FilteredLabel(rounds=[], quota=9, accepted=3),
+        Edited(manifest_uri="e", content_hash="c", counts={}),
+    )
+    before = known(of_label, edited)
+    assert before["filter"] == {"defect": {"rounds": [], "quota": 9, "accepted": 3}}, "as finished runs have it"
+    assert before["edits"].keys() == {"manifest_uri", "content_hash", "counts", "by_edit", "seam"}
+    other = known(of_label.model_copy(update={"lacks": DIVERGED}), edited.model_copy(update={"lacks": "no mask"}))
+    assert (other["filter"]["defect"]["lacks"], other["edits"]["lacks"]) == (DIVERGED, "no mask")
