@@ -10,7 +10,7 @@ from defectory.job_settings.classifier_training import ClassifierTraining, Folde
 from defectory.storage import ObjectStore
 from defectory.storage.references import read_json
 from defectory.storage.taking import take_files
-from orchestrator.cli.doubted import against
+from orchestrator.cli.doubted import against, line_of
 from orchestrator.cli.options import (
     AsJson,
     ClassifierModel,
@@ -108,6 +108,7 @@ def _acceptance(services: Session, store: ObjectStore, card_uri: str) -> dict[st
         "ece": {key: errors["validation"][key] for key in ("ece_before", "ece_after")},  # on the same images
         "ece_test": {key: errors["test"][key] for key in ("ece_before", "ece_after")} if "test" in errors else None,
         "threshold": point and point["threshold"],
+        "decision": line_of(card),
     }
     for split in ("validation", "test"):
         for error in ("escape", "overkill"):
@@ -154,7 +155,11 @@ def calibrate(
         "card_uri": calibrated.card_uri,
     }
     result |= acceptance
-    emit(result, as_json, in_sections(result))
+    served = (
+        f"a server of {calibrated.name} takes this version by itself, unless another is labelled stable; "
+        f"{calibrated.name}/N names one"
+    )
+    emit({**result, "note": served}, as_json, f"{in_sections(result)}\n\n{served}")
 
 
 def export(

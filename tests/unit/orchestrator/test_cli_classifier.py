@@ -11,7 +11,10 @@ from typing import Any, cast
 
 import pytest
 from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from statsmodels.stats.proportion import proportion_confint
 from typer.testing import CliRunner
 
 from defectory.api.classifier.v1 import classifier_pb2 as pb
@@ -21,7 +24,7 @@ from defectory.datasets.manifest_line import ManifestLine, PictureFile
 from defectory.errors import InvalidInput, NotFound
 from defectory.exit_codes import EXIT_CODES
 from defectory.storage import ObjectStore, open_store
-from orchestrator.cli.doubted import against
+from orchestrator.cli.doubted import against, line_of, not_promised
 from orchestrator.cli.main import app
 from orchestrator.cli.options import Session
 from orchestrator.pipeline.display import Display
@@ -136,6 +139,39 @@ def test_what_is_no_better_than_passing_every_part_is_warned_of_before_its_proba
     assert first.startswith(NO_USE)
     assert second.startswith("probabilities are fitted on 13 validation images")
     assert against({"operating_point": None, "calibration": {"validation": {"images": 40}}}) == []
+
+
+def asked_for(target: str, value: float, escape: tuple[int, int], overkill: tuple[int, int]) -> dict[str, object]:
+    """A card of a classifier whose line was drawn to meet a target on validation images."""
+    rates = {name: {"count": count, "of": of} for name, (count, of) in (("escape", escape), ("overkill", overkill))}
+    return {"operating_point": {
+        "good": "good", "threshold": 0.5728, "target": target, "target_value": value, "validation": rates, "test": None,
+    }}  # fmt: skip
+
+
+def test_where_the_line_is_drawn_is_said_with_what_it_does() -> None:
+    assert line_of(asked_for("recall", 0.99, (0, 4), (3, 9))) == (
+        "a part is rejected from a probability of being defective of 0.573 on: of the validation images 4 of 4 "
+        "defective ones are caught, and 3 of 9 good ones rejected"
+    )
+    assert line_of({"operating_point": None}) == ""
+
+
+@given(st.integers(0, 400), st.floats(0.5, 0.999))
+def test_a_target_is_a_promise_once_clopper_and_pearson_say_so(of: int, value: float) -> None:
+    caught_low = proportion_confint(of + 1, of + 1, alpha=0.05, method="beta")[0]
+    said = not_promised(asked_for("recall", value, (0, of + 1), (0, 9)))
+    assert bool(said) == (caught_low < value)
+    rejected_high = proportion_confint(0, of + 1, alpha=0.05, method="beta")[1]
+    said = not_promised(asked_for("overkill", 1 - value, (0, 4), (0, of + 1)))
+    assert bool(said) == (rejected_high > 1 - value)
+
+
+def test_four_defects_cannot_promise_99_of_100() -> None:
+    assert not_promised(asked_for("recall", 0.99, (0, 4), (0, 9))) == (
+        "4 defective validation images cannot promise to catch 99%: 4 of 4 being caught, the share of all defective "
+        "parts that are caught may be as low as 40%"
+    )
 
 
 @pytest.mark.parametrize(("version", "doubted"), [("7", True), ("8", False)])  # 8 lies in another store
