@@ -13,13 +13,18 @@ develop: .venv/.dev  ## and what tests, lint and benchmarks need
 unexport PYTHONDONTWRITEBYTECODE
 WORKERS := services.classifier.jobs,services.explainer.jobs services.generator.jobs services.filter.jobs,orchestrator.cli.run
 # TORCH_INDEX: where pip finds torch for CPUs too, which takes far less room than torch with CUDA: docs/deploy.md.
+# What the compiler's imports write, TensorFlow's remarks above all, is shown where one fails.
 .venv/.%: pyproject.toml constraints.txt
+	@echo "installing packages into .venv, which takes a minute or two"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 	  --constraint constraints.txt --editable '.[$*]'
 	rm -rf .venv/lib/*/site-packages/tensorflow/include
-	for modules in $(WORKERS); do TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -c "import $$modules" || exit 1; done
-	touch $@
+	@echo "compiling what the services import"
+	@for modules in $(WORKERS); do \
+	  $(BIN)/python -c "import $$modules" 2> .venv/compiling.log || { cat .venv/compiling.log; exit 1; }; done
+	@touch $@
+	@echo "installed: $(BIN)/defectory (try --help); \`make demo\` runs the whole line, $(BIN)/defectory run FOLDER your own"
 
 lint: develop  ## format and rules, types, who imports whom, protos
 	$(BIN)/ruff format --check .
