@@ -104,7 +104,10 @@ def auroc(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
 
 
 def average_precision(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
-    """Area under precision over recall, by steps (scikit-learn's average precision)."""
+    """Area under precision over recall, by steps (scikit-learn's average precision).
+
+    A fold of which a replicate has no good photograph has none there: it would be 1 in whatever order the scores are.
+    """
     return _mean_over_classifiers(arm, weights, _fold_average_precision)
 
 
@@ -184,7 +187,7 @@ def _fold_average_precision(defect: np.ndarray, score: np.ndarray, weights: np.n
     good, bad = (side[:, ::-1] for side in _by_score(defect, score, weights))  # highest first
     caught = np.cumsum(bad, axis=1)
     precision = np.nan_to_num(_share(caught, caught + np.cumsum(good, axis=1)))
-    return _share((bad * precision).sum(axis=1), bad.sum(axis=1))
+    return np.where(good.any(axis=1), _share((bad * precision).sum(axis=1), bad.sum(axis=1)), np.nan)
 
 
 def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
