@@ -126,7 +126,7 @@ def train_generator(
     training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
     learned = images.pixels.permute(0, 2, 3, 1).numpy()
-    judge = Judge(learned, held_out, chosen, known, data.parts_of(plan.lines))
+    judge = Judge(learned, held_out, chosen, known, *map(data.parts_of, (plan.lines, plan.lines_held_out)))
     learnt = request.label or ", ".join(request.labels)
     warning = f"{learnt}: snapshots are chosen without KID: {judge.why_not}" if judge.why_not else ""
     if warning:

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.proof import scores
 from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
 from orchestrator.proof.resampling import FoldWeights, as_observed, drawn
@@ -61,7 +62,7 @@ def test_scores_of_counts_are_those_of_what_was_drawn(seed: int) -> None:
         escapes, overkill = np.mean(~rejected[truth > 0]), np.mean(rejected[truth == 0])
         assert scores.escape_rate(arm, weights)[replicate] == pytest.approx(escapes, nan_ok=True)
         assert scores.overkill_rate(arm, weights)[replicate] == pytest.approx(overkill, nan_ok=True)
-        cost = scores.cost_of(scores.Costs(escape=50, overkill=1), defect_share=0.02)(arm, weights)[replicate]
+        cost = scores.cost_of(CostSettings(escape=50, overkill=1, defect_share=0.02))(arm, weights)[replicate]
         assert cost == pytest.approx(1000 * (0.02 * 50 * escapes + 0.98 * overkill), nan_ok=True)
 
 
