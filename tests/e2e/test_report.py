@@ -87,7 +87,8 @@ def test_on_paper_it_is_a4_nothing_is_cut_off_and_heads_are_repeated(page: Page,
     with pdfium.PdfDocument(paper) as document:
         sizes = [tuple(round(side, 1) for side in one.get_size()) for one in document]
         texts = [one.get_textpage() for one in document]
-        pages = [text.get_text_range() for text in texts]
+        # pdfium takes a page of narrow cells for vertical writing, and puts each letter on a line of its own.
+        pages = ["".join(text.get_text_range().split()) for text in texts]
         for (width, _), text in zip(sizes, texts, strict=True):
             boxes = [text.get_charbox(place) for place in range(text.count_chars())]
             inked = [box for box in boxes if box[2] > box[0]]
@@ -100,12 +101,12 @@ def test_on_paper_it_is_a4_nothing_is_cut_off_and_heads_are_repeated(page: Page,
     assert len(settings) >= 2, "a table of two pages or more"
     assert all("setting" in text and "value" in text for text in settings), "each with the table's head"
     whole = " ".join(pages)
-    for absent in ("PNG", "CSV", "drawn with"):
-        assert absent not in whole.split("Settings and seeds")[0], f"{absent}: what is clicked on is not printed"
+    for absent in ("PNG", "CSV", "drawnwith"):
+        assert absent not in whole.split("Settingsandseeds")[0], f"{absent}: what is clicked on is not printed"
     assert "Decision:" in pages[-1]
     assert "Signature" in pages[-1]
     assert "run.expanded/1" in pages[-1]
-    assert f"{len(pages)} / {len(pages)}" in pages[-1]
+    assert f"{len(pages)}/{len(pages)}" in pages[-1]
 
 
 def test_the_block_to_sign_is_on_paper_only(page: Page) -> None:
