@@ -56,6 +56,8 @@ def pipeline_text(settings: PipelineSettings, folder: Path) -> str:
 def _entries(model: BaseModel, values: dict[str, object]) -> Iterator[str]:
     """A model's own settings, not those of its sections, each below what it is."""
     for name, setting in described(type(model)).items():
+        if isinstance(getattr(model, name), BaseModel):
+            continue  # a section that may be absent, and is not
         yield from textwrap.wrap(_comment(setting), WIDTH - 2, initial_indent="# ", subsequent_indent="#   ")
         entry = yaml.safe_dump({name: values[name]}, sort_keys=False, allow_unicode=True, width=WIDTH - 2)
         yield from entry.splitlines()

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
@@ -187,8 +188,9 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    alternatives = get_args(field.annotation)
+    kinds = alternatives if NoneType in alternatives else (field.annotation,)  # a section may be absent
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _table(title: str, model: type[BaseModel]) -> str:

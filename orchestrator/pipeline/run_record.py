@@ -19,6 +19,7 @@ from defectory.storage.references import rooted, unrooted
 from defectory.storage.store import ObjectStore
 from defectory.wording import why_of
 from orchestrator.pipeline.arms import FIRST_ARMS, ArmSettings
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.outputs import Key, Read
 from orchestrator.pipeline.recorded import Recorded
@@ -61,6 +62,12 @@ class RecordedPipeline(Recorded):
     def edits(self) -> EditSettings:
         """Which edited pictures the run has; those of before had none."""
         return EditSettings.model_validate(self.section("edits"))
+
+    @property
+    def costs(self) -> CostSettings | None:
+        """What mistakes cost; None where nobody said it."""
+        section = self.section("costs")
+        return CostSettings.model_validate(section) if section else None
 
     def section(self, name: str) -> Mapping[str, JsonValue]:
         """A section of the settings; empty where the run's version had none of that name."""

@@ -17,6 +17,7 @@ from defectory.job_settings.rendering import NoisyRendering
 from defectory.validation import validated
 from orchestrator.edits.recipe import EditRecipe
 from orchestrator.pipeline.arms import DEFAULT_ARMS, Arms
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 
@@ -122,6 +123,11 @@ class PipelineSettings(JobSettings):
         "expanded], or entries {name: …, trains_on: …}",
     )
     explain: ExplainSettings = ExplainSettings()
+    costs: CostSettings | None = Field(
+        None,
+        description="what mistakes cost, {escape: …, overkill: …, defect_share: …}: the report then draws the cost of "
+        "1,000 parts over the threshold; absent: it draws none, and nothing else depends on it",
+    )
 
     @model_validator(mode="after")
     def _edited(self) -> "PipelineSettings":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from orchestrator.proof.scores import Costs
+from orchestrator.pipeline.cost_settings import PER_PARTS, CostSettings
 
 MOST_CANDIDATES = 512  # thresholds that are looked at; of more scores, evenly chosen ones
 HALF = 0.5
@@ -36,17 +36,15 @@ def for_macro_f1(truth: np.ndarray, score: np.ndarray, defect: np.ndarray) -> fl
     return _best(score, loss)
 
 
-def for_cost(truth: np.ndarray, score: np.ndarray, costs: Costs, defect_share: float) -> float:
-    """The threshold with the least cost on validation, had the line so large a share of defective parts."""
+def for_cost(truth: np.ndarray, score: np.ndarray, costs: CostSettings) -> float:
+    """The threshold with the least cost on validation, had the line its share of defective parts."""
     bad = truth > 0
+    escape, overkill = costs.weights
 
     def loss(threshold: float) -> float:
         rejected = score >= threshold
-        escapes, overkill = (
-            (~rejected[bad]).mean() if bad.any() else 0.0,
-            rejected[~bad].mean() if (~bad).any() else 0.0,
-        )
-        return float(costs.escape * defect_share * escapes + costs.overkill * (1 - defect_share) * overkill)
+        passed, refused = (~rejected[bad]).mean() if bad.any() else 0.0, rejected[~bad].mean() if (~bad).any() else 0.0
+        return float(escape * passed + overkill * refused) / PER_PARTS
 
     return _best(score, loss)
 

@@ -16,7 +16,7 @@ from orchestrator.proof.judgement import Interval, Proof
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.proof.verdict import CAUGHT, COST, Protocol, in_photographs, limits, one_answer_costs
 from orchestrator.report.charts import Chart, csv_of
-from orchestrator.report.page import flatten
+from orchestrator.report.formats import flatten
 
 
 def write_report(

@@ -129,7 +129,6 @@ def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome], pho
     Args:
         photographs: see `photographs_of`.
     """
-    costs = scores.Costs(spec.costs.escape, spec.costs.overkill)
     kinds = sorted({str(kind) for fold in arms[0].folds for kind in fold.kind} - {""})
     wanted: dict[str, scores.Score] = {
         **PRIMARY,
@@ -138,7 +137,7 @@ def judged(spec: ExperimentSpec, design: Design, arms: Sequence[ArmOutcome], pho
         f"recall at {OVERKILL:.0%} overkill": scores.recall_at_overkill(OVERKILL),
         "escape": scores.escape_rate,
         "overkill": scores.overkill_rate,
-        COST: scores.cost_of(costs, spec.costs.defect_share),
+        COST: scores.cost_of(spec.costs),
         **{CAUGHT + kind: scores.caught_of(kind) for kind in kinds},
     }
     rules = Rules(design.primary, spec.reference, spec.instrument, spec.smallest_gain, spec.controls, photographs)

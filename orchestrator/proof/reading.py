@@ -14,7 +14,6 @@ from orchestrator.pipeline.outputs import Outputs, dataset_of
 from orchestrator.proof.keys import evaluation_uri, folds_of, prefix_of
 from orchestrator.proof.operating_point import decided_at, for_cost, for_macro_f1
 from orchestrator.proof.outcomes import ArmOutcome, FoldOutcome
-from orchestrator.proof.scores import Costs
 from orchestrator.proof.spec import ExperimentSpec
 from orchestrator.report.documents import EvaluatedImage, Evaluation, read_document
 
@@ -56,14 +55,13 @@ def fold_outcome(
         kinds: sha256 -> kind of defect.
     """
     good = spec.good
-    costs = Costs(spec.costs.escape, spec.costs.overkill)
     seen, _ = _answers(on_validation, good)
     answers, images = _answers(on_test, good)
     decided, rejected = [], []
     for validation, test in zip(seen.of_classifiers(), answers.of_classifiers(), strict=True):
         threshold = for_macro_f1(seen.truth, *validation)
         decided.append(decided_at(threshold, *test))
-        rejected.append(test[0] >= for_cost(seen.truth, validation[0], costs, spec.costs.defect_share))
+        rejected.append(test[0] >= for_cost(seen.truth, validation[0], spec.costs))
     return FoldOutcome(
         truth=answers.truth,
         group=np.unique([image.part for image in images], return_inverse=True)[1],

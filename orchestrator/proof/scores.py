@@ -6,23 +6,15 @@ least biased where a fold has few defects (Forman & Scholz 2010, "Apples-to-appl
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.proof.outcomes import ArmOutcome
 from orchestrator.proof.resampling import FoldWeights
 
 Score = Callable[[ArmOutcome, Sequence[FoldWeights]], np.ndarray]  # (B,), nan where a replicate has none
-PER_PARTS = 1000  # parts that a cost is for
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a mistake costs, in the factory's own unit."""
-
-    escape: float  # a defective part that passes
-    overkill: float  # a good part that is rejected
 
 
 def macro_f1(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
@@ -73,17 +65,13 @@ def overkill_rate(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray
     return _share(good_rejected, good)
 
 
-def cost_of(costs: Costs, defect_share: float) -> Score:
-    """Cost of 1,000 parts at the operating point.
-
-    Args:
-        defect_share: of the parts on the line, in [0, 1]; a test set has many more.
-    """
+def cost_of(costs: CostSettings) -> Score:
+    """Cost of 1,000 parts at the operating point, as the line has them: a test set has many more defects."""
+    escape, overkill = costs.weights
 
     def score(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
         good_rejected, good, passed, defective = _mistakes(arm, weights)
-        escapes = costs.escape * defect_share * _share(passed, defective)
-        return PER_PARTS * (escapes + costs.overkill * (1 - defect_share) * _share(good_rejected, good))
+        return escape * _share(passed, defective) + overkill * _share(good_rejected, good)
 
     return score
 
@@ -94,7 +82,10 @@ def auroc(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
 
 
 def average_precision(arm: ArmOutcome, weights: Sequence[FoldWeights]) -> np.ndarray:
-    """Area under precision over recall, by steps (scikit-learn's average precision)."""
+    """Area under precision over recall, by steps (scikit-learn's average precision).
+
+    A fold of which a replicate has no good photograph has none there: it would be 1 in whatever order the scores are.
+    """
     return _mean_over_classifiers(arm, weights, _fold_average_precision)
 
 
@@ -174,7 +165,7 @@ def _fold_average_precision(defect: np.ndarray, score: np.ndarray, weights: np.n
     good, bad = (side[:, ::-1] for side in _by_score(defect, score, weights))  # highest first
     caught = np.cumsum(bad, axis=1)
     precision = np.nan_to_num(_share(caught, caught + np.cumsum(good, axis=1)))
-    return _share((bad * precision).sum(axis=1), bad.sum(axis=1))
+    return np.where(good.any(axis=1), _share((bad * precision).sum(axis=1), bad.sum(axis=1)), np.nan)
 
 
 def _by_score(defect: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

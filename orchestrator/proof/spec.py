@@ -14,6 +14,7 @@ from defectory.job_settings.classifier_training import MAX_CYCLES
 from defectory.job_settings.memory import MemorySettings
 from defectory.validation import validated
 from orchestrator.pipeline.arms import MAX_ARMS, ArmSettings
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.pipeline.data_settings import DataSettings
 from orchestrator.pipeline.edit_settings import EditSettings
 from orchestrator.pipeline.settings import (
@@ -37,16 +38,6 @@ class FewShot(JobSettings):
 
     per_kind: int = Field(5, ge=1, le=10_000, description="photographs of a kind of defect, each of another part")
     good: int = Field(100, ge=1, le=100_000, description="photographs of good parts, of as many parts as there are")
-
-
-class CostSettings(JobSettings):
-    """What mistakes cost, in the factory's own unit."""
-
-    escape: float = Field(50.0, ge=0, le=1e9, description="a defective part that passes")
-    overkill: float = Field(1.0, ge=0, le=1e9, description="a good part that is rejected")
-    defect_share: float = Field(
-        0.01, gt=0, lt=1, description="share of defective parts on the line; a test set has many more"
-    )
 
 
 class ExperimentSpec(JobSettings):

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.proof.digits import in_digits
 from orchestrator.proof.judgement import Difference, Interval, Proof
 from orchestrator.proof.openings import Opening
-from orchestrator.proof.scores import PER_PARTS
 from orchestrator.proof.significance import smallest_p
-from orchestrator.proof.spec import FEW_DEFECTS, CostSettings, ExperimentSpec, Primary
+from orchestrator.proof.spec import FEW_DEFECTS, ExperimentSpec, Primary
 from orchestrator.proof.trials import Trial
 
 COST = "cost of 1,000 parts"
@@ -133,10 +133,8 @@ def _of_the_instrument(proof: Proof, protocol: Protocol) -> list[str]:
 
 def one_answer_costs(costs: CostSettings) -> dict[str, float]:
     """Passing or rejecting every part -> its cost of 1,000 parts: what an arm has to stay below to be of use."""
-    return {
-        "passing every part": PER_PARTS * costs.defect_share * costs.escape,
-        "rejecting every part": PER_PARTS * (1 - costs.defect_share) * costs.overkill,
-    }
+    passing, rejecting = costs.weights
+    return {"passing every part": passing, "rejecting every part": rejecting}
 
 
 def _of_one_answer(proof: Proof, costs: CostSettings) -> list[str]:

@@ -36,10 +36,48 @@ class TrainedCycle(Written):
     epochs: list[Epoch]
 
 
+class Bin(Written):
+    """Images whose confidence is in [low, high), and the share that are right, with its 95% interval."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float  # mean
+    right: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+class Reliability(Written):
+    """Bins of the confidence, those that hold images: as the network claims it, and with the temperature."""
+
+    as_trained: list[Bin]
+    calibrated: list[Bin]
+
+
+class OperatingCurve(Written):
+    """Of so many defects and good parts, how many pass and how many are rejected from each threshold on, ascending."""
+
+    defects: int
+    good: int
+    thresholds: list[float]  # what stands beside one holds down to the one before it
+    missed: list[int]
+    false_alarms: list[int]
+
+
+class Curves(Written):
+    """What figures of a classifier are drawn from, on one split."""
+
+    reliability: Reliability
+    operating: OperatingCurve | None = None  # None: no label of good parts, or no good or no defective images
+
+
 class Metrics(Written):
-    """metrics.json of a classifier: how it trained."""
+    """metrics.json of a classifier: how it trained; earlier versions wrote no curves."""
 
     cycles: list[TrainedCycle]
+    curves: dict[str, Curves] = {}  # split -> main cycle's
 
 
 class Recipe(Written):
@@ -128,6 +166,7 @@ class OperatingPoint(Written):
     """Where the main cycle draws the line; its errors are absent where the split lacks good or defective images."""
 
     good: str = ""  # label of good parts
+    threshold: float | None = None  # of the probability of a defect; None: not written
     measured: Rates | None = None
 
 
@@ -140,13 +179,14 @@ class Decisions(Written):
 
 
 class Evaluation(Written):
-    """evaluation.json of a classifier; earlier versions wrote no decisions."""
+    """evaluation.json of a classifier; earlier versions wrote no decisions, then no curves."""
 
     labels: list[str]
     cycles: list[EvaluatedCycle]
     images: list[EvaluatedImage]
     decisions: Decisions | None = None
     operating_point: OperatingPoint | None = None  # None: no label is that of good parts
+    curves: Curves | None = None
 
 
 class ThresholdCurve(Written):
@@ -183,13 +223,18 @@ class JudgedCard(Written):
 
 
 class Snapshot(Written):
-    """A generator at some point of its training; KID with its 95% interval is absent of too few held-out images."""
+    """A generator at some point of its training; figures and 95% intervals are absent of too few held-out images.
+
+    Earlier versions wrote no interval of coverage.
+    """
 
     kimg: float
     kid: float | None = None
     kid_low: float | None = None
     kid_high: float | None = None
     coverage: float | None = None
+    coverage_low: float | None = None
+    coverage_high: float | None = None
 
 
 class GeneratorHistory(Written):

@@ -1,6 +1,7 @@
-"""How generators learned, and how near what they made comes to photographs: two charts."""
+"""How generators learned, and how near what they made comes to photographs: charts."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,28 +34,40 @@ def histories_of(store: ObjectStore, generators: Generators) -> dict[str, list[S
 
 def kid_chart(histories: Mapping[str, Sequence[Snapshot]]) -> Chart | None:
     """KID over the training with its 95% interval, a line a generator; None where none was measured."""
-    rows = list(_kid_rows(histories))
+    drawn = _over_the_training(histories, "kid", "KID on held-out photographs")
+    return drawn and Chart("kid", "KID while the generators trained", *drawn)
+
+
+def coverage_chart(histories: Mapping[str, Sequence[Snapshot]]) -> Chart | None:
+    """Share of the held-out photographs that have a synthetic image like them, as `kid_chart`."""
+    drawn = _over_the_training(histories, "coverage", "coverage of held-out photographs")
+    if drawn is None:
+        return None
+    drawn[0].axes[0].set_ylim(0, 1)
+    return Chart("coverage", "Coverage while the generators trained", *drawn)
+
+
+def _over_the_training(
+    histories: Mapping[str, Sequence[Snapshot]], name: Literal["kid", "coverage"], up: str
+) -> tuple[Figure, list[Row]] | None:
+    """A figure of snapshots with its 95% interval, a line a generator, and the numbers; None: none was measured."""
+    rows: list[Row] = [
+        {
+            "generator": title, "kimg": one.kimg, name: getattr(one, name), "low": getattr(one, f"{name}_low"),
+            "high": getattr(one, f"{name}_high"),
+        }
+        for title, history in histories.items() for one in history if getattr(one, name) is not None
+    ]  # fmt: skip
     if not rows:
         return None
-    figure, axis = _drawn("thousands of images shown (kimg)", "KID on held-out photographs")
-    for title, history in histories.items():
-        kids = np.array([(x.kimg, x.kid, x.kid_low, x.kid_high) for x in history if x.kid is not None], dtype=float)
-        if len(kids):
-            kimg, kid, low, high = kids.T  # an absent end is nan, and has no band
-            line = axis.plot(kimg, kid, marker="o", markersize=3, label=title)[0]
-            axis.fill_between(kimg, low, high, alpha=0.2, linewidth=0, color=line.get_color())
+    figure, axis = _drawn("thousands of images shown (kimg)", up)
+    for title in dict.fromkeys(row["generator"] for row in rows):
+        own = [[row[x] for x in ("kimg", name, "low", "high")] for row in rows if row["generator"] == title]
+        kimg, value, low, high = np.array(own, dtype=float).T  # an absent end is nan, and has no band
+        line = axis.plot(kimg, value, marker="o", markersize=3, label=title, clip_on=False)[0]
+        axis.fill_between(kimg, low, high, alpha=0.2, linewidth=0, color=line.get_color())
     axis.legend(frameon=False)
-    return Chart("kid", "KID while the generators trained", figure, rows)
-
-
-def _kid_rows(histories: Mapping[str, Sequence[Snapshot]]) -> Iterator[Row]:
-    for title, history in histories.items():
-        for one in history:
-            if one.kid is not None:
-                yield {
-                    "generator": title, "kimg": one.kimg, "kid": one.kid, "low": one.kid_low, "high": one.kid_high,
-                    "coverage": one.coverage,
-                }  # fmt: skip
+    return figure, rows
 
 
 def novelty_chart(judged: Mapping[str, Sequence[ManifestLine]], limits: Mapping[str, NoveltyLimits]) -> Chart | None:

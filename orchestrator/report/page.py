@@ -1,6 +1,5 @@
 """Builds report.html from a run's content."""
 
-import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ from orchestrator.pipeline.report_keys import files_folder
 from orchestrator.pipeline.summary import (  # fmt: skip
     ArmSummary,
     DifferenceSummary,
-    Estimate,
     RunSummary,
     TrivialSummary,
 )
@@ -35,14 +33,16 @@ from orchestrator.report.comparison import METRICS, Chance
 from orchestrator.report.confusion import escape_rows, label_rows
 from orchestrator.report.content import ArmContent, RunContent, read_run
 from orchestrator.report.detail import DETAILS, FULL, JPEG, MAX_BYTES, Detail
-from orchestrator.report.documents import Rate
 from orchestrator.report.figures import curves, jpeg, threshold_chart
+from orchestrator.report.formats import estimate, flatten, in_counts, percent, points
 from orchestrator.report.heat import heat_sentences, heat_table, sanity_sentence, training_as, without_use
-from orchestrator.report.learning import kid_chart, novelty_chart
+from orchestrator.report.learning import coverage_chart, kid_chart, novelty_chart
 from orchestrator.report.lineage import REASONS
 from orchestrator.report.mistakes import counted_as, rates_of
+from orchestrator.report.operating import Operating, cost_chart, cost_sentences, mistakes_chart, operating_of
 from orchestrator.report.panels import as_shown, read_panels
 from orchestrator.report.people import agreement_sentence, blind_sentence, decided_rows, sample_sentence
+from orchestrator.report.reliability import reliability_chart
 from orchestrator.report.sheets import Album
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
 from orchestrator.report.signature import signed_rows
@@ -95,13 +95,17 @@ def build_report(store: ObjectStore, run: str) -> Report:
         NotFound, FailedPrecondition: no such run, or one that has not come far enough.
     """
     content = read_run(store, run)
-    metrics = {arm.title: arm.metrics for arm in content.arms}
-    curves_ = {split: curves(metrics, colours(content.pipeline.arms), split) for split in content.splits()}
+    metrics, hues = {arm.title: arm.metrics for arm in content.arms}, colours(content.pipeline.arms)
+    curves_ = {split: curves(metrics, hues, split) for split in content.splits()}
+    believed = {arm.title: one for arm in content.arms if (one := reliability_chart(arm, hues[arm.title]))}
+    operating, costs = _operating(content), content.pipeline.costs
+    mistakes_, cost = mistakes_chart(operating, hues), cost_chart(operating, hues, costs) if costs else None
     thresholds = [
         threshold_chart(file_name("thresholds", str(number), label), label, curve, _threshold(content, label))
         for number, (label, curve) in enumerate(content.curves.items(), start=1)
     ]
-    generators = [one for one in (kid_chart(content.learning), novelty_chart(content.judged, content.limits)) if one]
+    learned = kid_chart(content.learning), coverage_chart(content.learning)
+    generators = [one for one in (*learned, novelty_chart(content.judged, content.limits)) if one]
     album = Album(store, content, _unfiltered(content))
     panels, groups = list(read_panels(store, content)), _groups(store, content)
     environment = Environment(
@@ -119,6 +123,10 @@ def build_report(store: ObjectStore, run: str) -> Report:
     words = {
         **_words(content),
         "curves": curves_,
+        "reliability_charts": believed,
+        "mistakes_chart": mistakes_,
+        "cost_chart": cost,
+        "cost_said": list(_cost_said(content, operating)) if cost else [],
         "threshold_charts": thresholds,
         "generator_charts": generators,
         "panels": panels,
@@ -139,7 +147,8 @@ def build_report(store: ObjectStore, run: str) -> Report:
     html = next((page for detail in DETAILS[:-1] if len(page := shown(detail)) <= MAX_BYTES), None)
 
     def files() -> dict[str, bytes]:
-        return {**_files(content, [*curves_.values(), *thresholds, *generators]), **album.files()}
+        drawn = [*curves_.values(), *believed.values(), *filter(None, [mistakes_, cost]), *thresholds, *generators]
+        return {**_files(content, drawn), **album.files()}
 
     return Report(html or shown(DETAILS[-1]), _summary(content), files)
 
@@ -213,7 +222,7 @@ def _files(content: RunContent, charts: Sequence[Chart]) -> dict[str, bytes]:
     """File name -> content, of what is no image of the run: charts, calibration, and files that were skipped."""
     files = {name: data for chart in charts for name, data in chart.files().items()}
     for arm in content.arms:
-        if arm.reliability is not None:
+        if arm.reliability is not None and arm.evaluation.curves is None:
             files[reliability_file(arm)] = arm.reliability
     if calibrated := list(calibration_rows(content)):
         files["calibration.csv"] = csv_of(calibrated)
@@ -223,8 +232,21 @@ def _files(content: RunContent, charts: Sequence[Chart]) -> dict[str, bytes]:
 
 
 def reliability_file(arm: ArmContent) -> str:
-    """The file's name of what the classifier drew of its own probabilities."""
+    """The file's name of what the classifier drew, which stands where its evaluation has no bins."""
     return f"{file_name('reliability', arm.settings.name)}.svg"
+
+
+def _operating(content: RunContent) -> dict[str, Operating]:
+    """Arm's title -> its operating point; without arms of which nothing was counted by the threshold."""
+    each = {arm.title: operating_of(arm.metrics, arm.evaluation) for arm in content.arms}
+    return {title: one for title, one in each.items() if one is not None}
+
+
+def _cost_said(content: RunContent, operating: Mapping[str, Operating]) -> Iterator[str]:
+    costs = content.pipeline.costs
+    if costs is not None:
+        models = {arm.title: arm.trained.full_name for arm in content.arms}
+        yield from cost_sentences(operating, costs, models, content.ingested.dataset)
 
 
 def _without_skipped(output: JsonValue) -> JsonValue:
@@ -284,40 +306,6 @@ def _start(content: RunContent) -> str:
     """Where all bases started; empty where they did not start alike, or it is not known."""
     starts = {arm.trained.initial_weights for arm in content.arms}
     return STARTS.get(starts.pop(), "") if len(starts) == 1 else ""
-
-
-def percent(value: float | None) -> str:
-    """0.8159 -> "81.6%"."""
-    return "–" if value is None else f"{value * 100:.1f}%"
-
-
-def estimate(value: Estimate, metric: str = "f1") -> str:
-    """A mean with its interval, or few cycles' own values; a loss as it is, everything else in per cent."""
-    show = (lambda x: f"{x:.4f}") if metric == "loss" else percent
-    if value.singles:
-        return ", ".join(map(show, value.singles))
-    return show(value.mean) + (f" [{show(value.low)}, {show(value.high)}]" if value.low is not None else "")
-
-
-def points(value: Estimate) -> str:
-    """A difference of shares with its interval, e.g. "-22.3 [-31.7, -12.4]"; of few cycles, each one's."""
-    if value.singles or value.low is None or value.high is None:
-        return ", ".join(f"{x * 100:+.1f}" for x in value.singles or (value.mean,))
-    return f"{value.mean * 100:+.1f} [{value.low * 100:+.1f}, {value.high * 100:+.1f}]"
-
-
-def in_counts(rate: Rate) -> str:
-    """E.g. "1 of 2: 50.0% [1.3%, 98.7%]"."""
-    return f"{rate.count} of {rate.of}: {percent(rate.count / rate.of)} [{percent(rate.low)}, {percent(rate.high)}]"
-
-
-def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """("a.b", value) of nested mappings, for a table."""
-    for name, value in sorted(values.items()):
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _references(content: RunContent) -> dict[str, dict[str, str]]:

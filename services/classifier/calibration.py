@@ -1,8 +1,11 @@
 """Fair probabilities: one temperature, fitted on validation images, and how far confidence and accuracy lie apart."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import optimize
 
+from defectory.statistics import rate_interval
 from services.classifier.decision import TEMPERATURES, TINY, calibrated
 
 BINS = 15
@@ -32,19 +35,48 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.clip(np.exp(minimum.x), *TEMPERATURES))
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
-    """(images, mean confidence, accuracy) of each of 15 equally wide bins of the most probable label's probability."""
+@dataclass(frozen=True)
+class Bin:
+    """Images whose most probable label has a probability in [low, high), of the last bin also 1.
+
+    Attributes:
+        images: at least 1. confidence: mean of those probabilities. right: images whose most probable label is theirs.
+    """
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images that are right."""
+        return self.right / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95% interval (Clopper-Pearson)."""
+        return rate_interval(self.right, self.images)
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
+    """Those of 15 equally wide bins of the most probable label's probability that hold images, the lowest first.
+
+    Args:
+        labels: (N,) indices. probabilities: (N, C).
+    """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     rows = []
-    for number in range(BINS):
+    for number in map(int, np.unique(bins)):
         inside = bins == number
-        count = int(inside.sum())
-        rows.append((count, float(confidence[inside].mean()), float(right[inside].mean())) if count else (0, 0.0, 0.0))
+        images, mean = int(inside.sum()), float(confidence[inside].mean())
+        rows.append(Bin(number / BINS, (number + 1) / BINS, images, mean, int(right[inside].sum())))
     return rows
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean distance of confidence and accuracy over the bins, weighted by their images (Naeini et al. 2015)."""
     rows = reliability(labels, probabilities)
-    return sum(count * abs(confidence - accuracy) for count, confidence, accuracy in rows) / len(labels)
+    return sum(row.images * abs(row.confidence - row.accuracy) for row in rows) / len(labels)

@@ -16,6 +16,7 @@ from defectory.storage.store import ObjectStore
 from services.classifier.acceptance import Answers, calibration_error, rates
 from services.classifier.card import ClassifierCard
 from services.classifier.cards import read_card
+from services.classifier.curves import curves_of
 from services.classifier.data import label_indices, lines_of, own_images
 from services.classifier.outcome import decided
 from services.classifier.prediction import predict
@@ -95,7 +96,7 @@ def image_rows(lines: Sequence[ManifestLine], probabilities: np.ndarray) -> list
 def _at_the_operating_point(
     card: ClassifierCard, lines: Sequence[ManifestLine], truth: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, Any]:
-    """Calibration error, both error rates and confusions of the main cycle, on the images that are no grown copies."""
+    """Calibration error, error rates, confusions, curves of the main cycle, on images that are no grown copies."""
     own = own_images(lines)
     answers = Answers(truth[own], probabilities[own])
     point, temperature = card.operating_point, card.calibration.temperature
@@ -108,6 +109,7 @@ def _at_the_operating_point(
         "decisions": decided(card.rule, card.architecture.labels, lines, answers),
         "calibration": error.model_dump(),
         "operating_point": shown,
+        "curves": curves_of(card.rule, answers),
     }
 
 

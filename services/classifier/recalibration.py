@@ -10,6 +10,7 @@ from services.classifier.acceptance import answers_of, calibrate, draw_line
 from services.classifier.bundle import load
 from services.classifier.card import KIND, ClassifierCard
 from services.classifier.cards import read_card, write_card
+from services.classifier.curves import curves_of
 from services.classifier.data import labels_to_calibrate_on, lines_to_calibrate_on, load_images, split_parts
 from services.classifier.model import probabilities
 from services.classifier.outcome import decided
@@ -71,6 +72,10 @@ def recalibrate(
         metrics = json.loads(store.get(card.prefix + "metrics.json"))
         metrics["decisions"] = {
             split: decided(recalibrated.rule, labels, parts[split].lines, answers)
+            for split, answers in (("validation", validation), ("test", test))
+        }
+        metrics["curves"] = {
+            split: curves_of(recalibrated.rule, answers)
             for split, answers in (("validation", validation), ("test", test))
         }
         store.put(prefix + "metrics.json", json.dumps(metrics).encode())

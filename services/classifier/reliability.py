@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from defectory.statistics import rate_interval
 from services.classifier.acceptance import Answers
-from services.classifier.calibration import BINS, reliability
+from services.classifier.calibration import BINS, Bin, reliability
 from services.classifier.card import Calibration
 from services.classifier.decision import calibrated
 
@@ -44,7 +43,7 @@ def _panel(number: int, labels: np.ndarray, probabilities: np.ndarray, title: st
     left = LEFT + number * (SIDE + LEFT + GAP // 2)
     right, bottom = left + SIDE, TOP + SIDE
     parts = [f'<text x="{left}" y="{TOP - 14}" font-size="13">{title}</text>']
-    parts += [_bin(left, index, *bin_) for index, bin_ in enumerate(reliability(labels, probabilities)) if bin_[0]]
+    parts += [_bin(left, one) for one in reliability(labels, probabilities)]
     parts += [
         f'<rect x="{left}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="{LINE}"/>',
         f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{TOP}" stroke="{LINE}" stroke-dasharray="4 3"/>',
@@ -59,12 +58,12 @@ def _panel(number: int, labels: np.ndarray, probabilities: np.ndarray, title: st
     return "".join(parts)
 
 
-def _bin(left: float, index: int, count: int, confidence: float, accuracy: float) -> str:
+def _bin(left: float, one: Bin) -> str:
     """A bin's bar, how far its height is known, and of how many images."""
-    step, bottom = SIDE / BINS, TOP + SIDE
-    low, high = rate_interval(round(accuracy * count), count)
-    says = f"{count} image{'s' * (count != 1)}, confidence {confidence:.2f}, accuracy {accuracy:.2f}"
-    x, middle = left + index * step, left + (index + 0.5) * step
+    step, bottom, count, accuracy = SIDE / BINS, TOP + SIDE, one.images, one.accuracy
+    low, high = one.interval
+    says = f"{count} image{'s' * (count != 1)}, confidence {one.confidence:.2f}, accuracy {accuracy:.2f}"
+    x, middle = left + one.low * SIDE, left + one.low * SIDE + step / 2
     opacity = max(PALEST, min(1.0, count / ENOUGH))
     return (
         f"<g><title>{says} [{low:.2f}, {high:.2f}]</title>"

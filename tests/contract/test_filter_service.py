@@ -253,9 +253,19 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
     escapes = {kind: rate["count"] for kind, rate in decisions["escapes"].items()}
     assert escapes == {labels[i]: int((~rejected[truth == i]).sum()) for i in (0, 2)}
     assert evaluation["operating_point"]["measured"]["escape"]["count"] == sum(escapes.values())
-    kept = json.loads(store.get("models/classifier/kinds/2/metrics.json"))["decisions"]
+    metrics = json.loads(store.get("models/classifier/kinds/2/metrics.json"))
+    kept = metrics["decisions"]
     assert kept["test"] == decisions
     assert kept["validation"]["labels"]["good"]["recall"] == 1  # no good part is rejected
+    for curve in (evaluation["curves"]["operating"], metrics["curves"]["test"]["operating"]):
+        place = np.searchsorted(curve["thresholds"], card["operating_point"]["threshold"])
+        assert (curve["missed"][place], curve["defects"]) == (sum(escapes.values()), 6)
+        assert curve["false_alarms"][place] == rejected[truth == 1].sum()
+    calibrated = evaluation["curves"]["reliability"]["calibrated"]
+    assert sum(one["right"] for one in calibrated) == (fair.argmax(axis=1) == truth).sum()
+    distance = sum(one["images"] * abs(one["confidence"] - one["accuracy"]) for one in calibrated) / len(truth)
+    assert evaluation["calibration"]["ece_after"] == pytest.approx(distance)
+    assert metrics["curves"]["validation"]["reliability"]["calibrated"]
 
     synthetic_lines = [
         replace(line, origin=replace(line.origin, kind="synthetic"), split="none", group="")

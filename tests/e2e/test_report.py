@@ -69,8 +69,7 @@ def test_an_image_is_reached_opened_and_left_by_keys_alone(page: Page, file: Pat
 
 def test_every_image_is_there_and_says_what_it_is_where_no_words_beside_it_do(page: Page) -> None:
     images = page.eval_on_selector_all("img", "all => all.map(i => [i.naturalWidth > 0, !!i.closest('dd'), i.alt])")
-    drawn_elsewhere = [one for one in images if not one[0]]
-    assert all("confidence before and after" in alt for _, _, alt in drawn_elsewhere), "which this run only names"
+    assert [alt for drawn, _, alt in images if not drawn] == []
     assert all(in_words != bool(alt) for _, in_words, alt in images)
 
 
@@ -88,7 +87,8 @@ def test_on_paper_it_is_a4_nothing_is_cut_off_and_heads_are_repeated(page: Page,
     with pdfium.PdfDocument(paper) as document:
         sizes = [tuple(round(side, 1) for side in one.get_size()) for one in document]
         texts = [one.get_textpage() for one in document]
-        pages = [text.get_text_range() for text in texts]
+        # pdfium takes a page of narrow cells for vertical writing, and puts each letter on a line of its own.
+        pages = ["".join(text.get_text_range().split()) for text in texts]
         for (width, _), text in zip(sizes, texts, strict=True):
             boxes = [text.get_charbox(place) for place in range(text.count_chars())]
             inked = [box for box in boxes if box[2] > box[0]]
@@ -101,12 +101,12 @@ def test_on_paper_it_is_a4_nothing_is_cut_off_and_heads_are_repeated(page: Page,
     assert len(settings) >= 2, "a table of two pages or more"
     assert all("setting" in text and "value" in text for text in settings), "each with the table's head"
     whole = " ".join(pages)
-    for absent in ("PNG", "CSV", "drawn with"):
-        assert absent not in whole.split("Settings and seeds")[0], f"{absent}: what is clicked on is not printed"
+    for absent in ("PNG", "CSV", "drawnwith"):
+        assert absent not in whole.split("Settingsandseeds")[0], f"{absent}: what is clicked on is not printed"
     assert "Decision:" in pages[-1]
     assert "Signature" in pages[-1]
     assert "run.expanded/1" in pages[-1]
-    assert f"{len(pages)} / {len(pages)}" in pages[-1]
+    assert f"{len(pages)}/{len(pages)}" in pages[-1]
 
 
 def test_the_block_to_sign_is_on_paper_only(page: Page) -> None:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from defectory.statistics import DIFFERENCE, LOSS, SHARE, bounds_of, mean_interval, rate_interval
+from defectory.statistics import (
+    DIFFERENCE,
+    LOSS,
+    SHARE,
+    bounds_of,
+    mean_interval,
+    rate_interval,
+    weighted_sum_interval,
+)
 
 
 def ends_of(values: object, bounds: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -56,3 +64,22 @@ def test_only_a_loss_may_be_above_one() -> None:
 def test_of_a_rate_it_is_clopper_and_pearsons_exact_one(count: int, of: int) -> None:
     expected = stats.binomtest(count, of).proportion_ci(0.95, method="exact")
     assert rate_interval(count, of) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_of_one_rate_a_weighted_sum_has_its_interval_and_of_two_at_least_the_wider_one() -> None:
+    rates, ends = np.array([0.1, 0.5]), np.array([[0.05, 0.4], [0.2, 0.6]])
+    assert weighted_sum_interval(np.array([3.0, 0.0]), rates, ends) == (pytest.approx(0.15), pytest.approx(0.6))
+    # By hand: 0.8 - sqrt(0.15^2 + 0.1^2) and 0.8 + sqrt(0.3^2 + 0.1^2).
+    assert weighted_sum_interval(np.array([3.0, 1.0]), rates, ends) == (
+        pytest.approx(0.8 - 0.0325**0.5), pytest.approx(0.8 + 0.1**0.5),
+    )  # fmt: skip
+
+
+def test_a_weighted_sum_lies_in_its_interval_as_often_as_it_claims() -> None:
+    rng, weights, truth, of = np.random.default_rng(0), np.array([50.0, 99.0]), np.array([0.1, 0.05]), (40, 200)
+    inside = []
+    for counts in rng.binomial(of, truth, (2_000, 2)):
+        ends = np.array([rate_interval(int(count), n) for count, n in zip(counts, of, strict=True)]).T
+        low, high = weighted_sum_interval(weights, counts / of, ends)
+        inside.append(low <= weights @ truth <= high)
+    assert 0.94 < np.mean(inside) < 0.99

@@ -20,6 +20,7 @@ from services.classifier.appearance import appearance_of
 from services.classifier.bundle import load_weights
 from services.classifier.card import KIND, ClassifierCard, Estimate, Lineage
 from services.classifier.cards import read_card, write_card
+from services.classifier.curves import curves_of
 from services.classifier.data import Stage, cap_synthetic, lines_of
 from services.classifier.golden import record
 from services.classifier.model import probabilities
@@ -135,6 +136,7 @@ def train(
             split: decided(card.rule, labels, prepared.parts[split].lines, answers)
             for split, answers in (("validation", validation), ("test", test))
         },
+        "curves": {split: curves_of(card.rule, of) for split, of in (("validation", validation), ("test", test))},
         "skipped": prepared.skipped,
     }
     store.put(prefix + "metrics.json", unrooted(json.dumps(metrics).encode(), store))

@@ -70,9 +70,9 @@ def evaluate_generator(
                 label=drawn and drawn[start:end],
             )
         )
-    parts, mirror_y = data.parts_of(chosen_lines[0]), card.settings.mirror_y
+    parts, mirror_y = map(data.parts_of, chosen_lines), card.settings.mirror_y
     reference, images = (
-        Reference(train, held_out, classes, parts, mirror_y=mirror_y),
+        Reference(train, held_out, classes, *parts, mirror_y=mirror_y),
         colours_of(np.concatenate(batches), card.architecture),
     )
     metrics = reference.measure(images, drawn).to_dict()

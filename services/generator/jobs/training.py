@@ -126,7 +126,7 @@ def train_generator(
     training = identity(chosen, request.seed, images.content_hash, initial, content_hash(plan.lines_held_out))
     known = Classes(request.labels, plan.classes, data.class_indices(plan.lines_held_out, request.labels))
     learned = images.pixels.permute(0, 2, 3, 1).numpy()
-    judge = Judge(learned, held_out, chosen, known, data.parts_of(plan.lines))
+    judge = Judge(learned, held_out, chosen, known, *map(data.parts_of, (plan.lines, plan.lines_held_out)))
     if judge.why_not:  # who ingests, and who asks for a training, is warned there
         log.warning("snapshots are chosen without KID", why=judge.why_not)
     job.report("building the networks", 0, 0, "images")

@@ -45,6 +45,8 @@ class Scores(Faults):
     recall: float
     density: float
     coverage: float
+    coverage_low: float
+    coverage_high: float
 
 
 class Reference:
@@ -56,6 +58,7 @@ class Reference:
     Args:
         classes: of both, where the generator has some.
         parts: of every training image, which part it shows; absent: each another one.
+        held_out_parts: of every held-out image, the same.
         mirror_y: images mirrored top to bottom are copies as well, as those mirrored left to right always are: the
             generator learned from them too.
     """
@@ -66,10 +69,12 @@ class Reference:
         held_out: np.ndarray,
         classes: Classes | None = None,
         parts: Sequence[str] = (),
+        held_out_parts: Sequence[str] = (),
         *,
         mirror_y: bool = False,
     ) -> None:
         self._held_out = held_out
+        self._held_out_parts = held_out_parts
         self._classes = classes or Classes()
         self._learned = TrainingImages(train, parts, mirror_y=mirror_y)
         self._train_features = texture(train)
@@ -97,7 +102,7 @@ class Reference:
         """
         check_held_out(self._held_out)
         features = self._described(fake)
-        distance, shape = kid(self._real, features, seed), manifolds(self._real, features)
+        distance, shape = kid(self._real, features, seed), manifolds(self._real, features, self._held_out_parts)
         return Scores(
             kid=distance.mean,
             kid_low=distance.low,

@@ -6,21 +6,30 @@ References:
     [2] Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models" (arXiv:2002.09797).
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from defectory.statistics import rate_interval
 
 NEIGHBOURS = 5  # as in [2]
 
 
 @dataclass(frozen=True)
 class Manifolds:
-    """Share of fakes among the real [1], of real among the fakes [1], and the two sturdier forms [2]."""
+    """Share of fakes among the real [1], of real among the fakes [1], and the two sturdier forms [2].
+
+    Coverage has its 95% interval: over the real images, as `effective_count` counts them.
+    """
 
     precision: float
     recall: float
     density: float
     coverage: float
+    coverage_low: float
+    coverage_high: float
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -30,18 +39,37 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def manifolds(real: np.ndarray, fake: np.ndarray) -> Manifolds:
-    """Compare two sets of features (N, F) and (M, F), both with at least three images."""
+def manifolds(real: np.ndarray, fake: np.ndarray, parts: Sequence[str] = ()) -> Manifolds:
+    """Compare two sets of features (N, F) and (M, F), both with at least three images.
+
+    Args:
+        parts: of every real image, which part it shows; absent: each another one.
+    """
     k = min(NEIGHBOURS, len(real) - 1, len(fake) - 1)
     across = distances(real, fake)  # (N, M)
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     inside = across < real_radii[:, None]
+    coverage = float((across.min(axis=1) < real_radii).mean())
+    count = effective_count(parts or range(len(real)))
+    low, high = rate_interval(coverage * count, count)
     return Manifolds(
         precision=float(inside.any(axis=0).mean()),
         recall=float((across < fake_radii[None]).any(axis=1).mean()),
         density=float(inside.sum(axis=0).mean() / k),
-        coverage=float((across.min(axis=1) < real_radii).mean()),
+        coverage=coverage,
+        coverage_low=low,
+        coverage_high=high,
     )
+
+
+def effective_count(parts: Sequence[object]) -> float:
+    """How many independent images are worth as much as these, had all images of a part the same to say.
+
+    The effective sample size of parts that are drawn whole, N² / Σ m² of N images, m of a part (Kish, Survey Sampling,
+    1965). Unlike a bootstrap of parts it leaves a share of 0 or 1 its width.
+    """
+    sizes = np.array(list(Counter(parts).values()), dtype=float)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def diversity(fake: np.ndarray, real: np.ndarray) -> float:

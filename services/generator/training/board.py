@@ -19,8 +19,8 @@ TAGS: Mapping[str, str] = {  # where a value is shown; others under "training"
     "loss_g": "loss", "loss_d": "loss", "r1": "loss", "path_length": "loss",
     "p": "augmentation", "r_t": "augmentation", "leaks": "augmentation",
     "kid": "held-out", "kid_low": "held-out", "kid_high": "held-out", "precision": "held-out", "recall": "held-out",
-    "density": "held-out", "coverage": "held-out", "diversity": "held-out", "nearest_ratio": "held-out",
-    "copies": "held-out",
+    "density": "held-out", "coverage": "held-out", "coverage_low": "held-out", "coverage_high": "held-out",
+    "diversity": "held-out", "nearest_ratio": "held-out", "copies": "held-out",
 }  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class Judge:
     Args:
         classes: of both, where one model learns several.
         parts: of every training image, which part it shows; absent: each another one.
+        held_out_parts: of every held-out image, the same.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Judge:
         settings: TrainingSettings,
         classes: Classes | None = None,
         parts: Sequence[str] = (),
+        held_out_parts: Sequence[str] = (),
     ) -> None:
         architecture = settings.architecture
         self._train = colours_of(train, architecture)
@@ -80,7 +82,7 @@ class Judge:
         self._held_out = colours_of(held_out, architecture)
         self._settings = settings
         self._classes = classes or Classes()
-        self._parts = parts
+        self._parts = parts, held_out_parts
         self._watches = settings.leak_guard and settings.augment_mode != "none" and len(train) >= MIN_REAL
 
     @property
@@ -121,7 +123,7 @@ class Judge:
     @cached_property
     def _reference(self) -> Reference:
         mirror_y = self._settings.mirror_y
-        return Reference(self._train, self._held_out, self._classes, self._parts, mirror_y=mirror_y)
+        return Reference(self._train, self._held_out, self._classes, *self._parts, mirror_y=mirror_y)
 
     @cached_property
     def _held_out_memory(self) -> Memory:

@@ -93,9 +93,11 @@ def test_the_bins_agree_with_scikit_learn() -> None:
     labels, probabilities = drawn(3_000, 2.0)
     right, confidence = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1)
     accuracies, confidences = calibration_curve(right, confidence, n_bins=15)
-    rows = [row for row in reliability(labels, probabilities) if row[0]]
-    np.testing.assert_allclose([row[1] for row in rows], confidences)
-    np.testing.assert_allclose([row[2] for row in rows], accuracies)
+    rows = reliability(labels, probabilities)
+    np.testing.assert_allclose([row.confidence for row in rows], confidences)
+    np.testing.assert_allclose([row.accuracy for row in rows], accuracies)
+    assert sum(row.images for row in rows) == 3_000
+    assert all(row.low <= row.confidence <= row.high for row in rows)
 
 
 def some_scores(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
+from scipy.stats import beta, binomtest
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
@@ -51,6 +52,27 @@ def test_precision_recall_density_and_coverage_are_those_of_the_definitions() ->
     assert measured.recall == pytest.approx(np.mean([(across[i] < radii(fake)).any() for i in range(60)]))
     assert measured.density == pytest.approx((across < radii(real)[:, None]).sum() / (k * 50))
     assert measured.coverage == pytest.approx(np.mean(across.min(axis=1) < radii(real)))
+
+
+def test_coverages_interval_is_the_exact_one_and_wider_where_photographs_share_parts() -> None:
+    real, fake = points(60), points(50, 0.7, 1)
+    measured = neighbours.manifolds(real, fake)
+    exact = binomtest(round(60 * measured.coverage), 60).proportion_ci(0.95, method="exact")
+    assert (measured.coverage_low, measured.coverage_high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    of_parts = neighbours.manifolds(real, fake, [str(i // 3) for i in range(60)])  # 20 parts, three times each
+    assert of_parts.coverage == measured.coverage
+    twenty = [beta.ppf(0.025, 20 * of_parts.coverage, 21 - 20 * of_parts.coverage),
+              beta.ppf(0.975, 20 * of_parts.coverage + 1, 20 * (1 - of_parts.coverage))]  # fmt: skip
+    assert (of_parts.coverage_low, of_parts.coverage_high) == pytest.approx(twenty)
+    nothing = neighbours.manifolds(real, points(50, 40, 1), [str(i // 3) for i in range(60)])
+    assert (nothing.coverage, nothing.coverage_low) == (0, 0)
+    assert nothing.coverage_high == pytest.approx(1 - 0.025 ** (1 / 20)), "no photograph of 20 parts"
+
+
+def test_a_part_that_was_photographed_often_counts_for_less_than_its_photographs() -> None:
+    assert neighbours.effective_count(["a", "b", "c"]) == 3
+    assert neighbours.effective_count(["a"] * 7) == 1
+    assert neighbours.effective_count(["a", "a", "b"]) == pytest.approx(9 / 5)
 
 
 def test_pictures_of_one_kind_are_good_varied_and_no_copies(pictures: np.ndarray) -> None:

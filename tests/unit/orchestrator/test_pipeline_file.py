@@ -15,7 +15,7 @@ def test_it_runs_to_what_was_written(preset: str, tmp_path: Path) -> None:
     (tmp_path / "Fotos: der Teile").mkdir()
     given = ("generator.kimg=1", "synthesis.quotas.defect=20", "generator.learning_rate=1e-5", "data.good='no'",
              "arms=[baseline, {name: rare, trains_on: balanced, classifier: {epochs: 3}}]", "generator.r1_gamma=null",
-             "allow_random_weights=true", "data.groups=parts.csv")  # fmt: skip
+             "allow_random_weights=true", "data.groups=parts.csv", "costs.escape=20")  # fmt: skip
     settings = read_settings(tmp_path / "Fotos: der Teile", preset, "mine", False, {}, given)
     write_pipeline_file(settings, tmp_path / "line.yaml")
     assert read_settings(tmp_path / "line.yaml", "", "", False) == settings

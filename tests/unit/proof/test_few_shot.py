@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from defectory.datasets.manifest_line import ManifestLine, PictureFile
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.proof.few_shot import few_of
 from orchestrator.proof.operating_point import decided_at, for_cost, for_macro_f1
-from orchestrator.proof.scores import Costs
 from orchestrator.proof.spec import FewShot
 
 
@@ -75,7 +75,7 @@ def test_the_threshold_for_cost_is_the_cheapest(seed: int, escape: float, share:
         escapes, overkill = np.mean(score[truth > 0] < at), np.mean(score[truth == 0] >= at)
         return float(escape * share * escapes + 3 * (1 - share) * overkill)
 
-    threshold = for_cost(truth, score, Costs(escape, 3), share)
+    threshold = for_cost(truth, score, CostSettings(escape=escape, overkill=3, defect_share=share))
     assert cost(threshold) == pytest.approx(min(cost(at) for at in np.linspace(-0.01, 1.01, 103)))
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from defectory.storage.memory import MemoryStore
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.proof.proven import PROOF
-from orchestrator.proof.spec import CostSettings
 from orchestrator.proof.verdict import one_answer_costs
 from tests.unit.proof.test_experiment import Classifiers, carried_out, photographs, spec_of
 

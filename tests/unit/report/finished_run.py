@@ -47,7 +47,25 @@ def images(store: MemoryStore, count: int, seed: int, **fields: Any) -> list[Man
 def metrics() -> dict:
     measured = {"loss": 0.2, "accuracy": 0.8, "precision": 0.8, "recall": 0.8, "f1": 0.8}
     epochs = [{"epoch": e, "train": measured, "validation": measured, "test": measured} for e in (1, 2)]
-    return {"labels": LABELS, "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1, 2)]}
+    return {
+        "labels": LABELS,
+        "cycles": [{"seed": s, "best_epoch": 1, "epochs": epochs} for s in (0, 1, 2)],
+        "curves": {"validation": curves(), "test": curves()},
+    }
+
+
+def curves() -> dict:
+    """Of two defects, which score 0.3 and 0.7, and two good parts, which score 0.1 and 0.4."""
+    interval = {"accuracy_low": 0.0126, "accuracy_high": 0.9874}
+    sure = {"low": 0.6, "high": 0.6667, "images": 2, "confidence": 0.65, "right": 1, "accuracy": 0.5, **interval}
+    surer = {"low": 0.8667, "high": 0.9333, "images": 2, "confidence": 0.9, "right": 1, "accuracy": 0.5, **interval}
+    return {
+        "reliability": {"as_trained": [surer], "calibrated": [sure]},
+        "operating": {
+            "defects": 2, "good": 2, "thresholds": [0.1, 0.3, 0.4, 0.7, 2.0], "missed": [0, 0, 1, 1, 2],
+            "false_alarms": [2, 1, 1, 0, 0],
+        },
+    }  # fmt: skip
 
 
 def card(recipe: str = "best", input_px: int = 224) -> dict:
@@ -85,7 +103,12 @@ def evaluation(test: list[ManifestLine]) -> dict:
         "cycles": [{"metrics": measured}] * 3,
         "images": rows,
         "decisions": decisions,
-        "operating_point": {"good": "good", "measured": {"escape": escape, "overkill": overkill}},
+        "operating_point": {
+            "good": "good",
+            "threshold": 0.5,
+            "measured": {"escape": escape, "overkill": overkill},
+        },
+        "curves": curves(),
     }
 
 

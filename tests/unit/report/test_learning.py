@@ -8,9 +8,10 @@ from defectory.datasets.manifest_line import Judgement, ManifestLine, Origin, Pi
 from defectory.storage.memory import MemoryStore
 from orchestrator.pipeline.outputs import Generators, TrainedGenerator
 from orchestrator.report.documents import NoveltyLimits, Snapshot
-from orchestrator.report.learning import histories_of, kid_chart, novelty_chart
+from orchestrator.report.learning import coverage_chart, histories_of, kid_chart, novelty_chart
 
-MEASURED = {"kimg": 1.0, "kid": 0.05, "kid_low": 0.03, "kid_high": 0.07, "coverage": 0.4, "diversity": 1.1}
+MEASURED = {"kimg": 1.0, "kid": 0.05, "kid_low": 0.03, "kid_high": 0.07, "coverage": 0.4, "coverage_low": 0.3,
+            "coverage_high": 0.6, "diversity": 1.1}  # fmt: skip
 
 
 def generator(store: MemoryStore, name: str, history: list[dict] | None) -> TrainedGenerator:
@@ -51,13 +52,26 @@ def test_kid_is_drawn_with_its_interval_and_lies_beside_as_numbers() -> None:
     assert (band.min(), band.max()) == (pytest.approx(0.01), pytest.approx(0.07))
     rows = chart.files()["kid.csv"].decode().splitlines()
     assert rows == [
-        "generator,kimg,kid,low,high,coverage", "good,1.0,0.05,0.03,0.07,0.4", "good,2.0,0.02,0.01,0.04,0.4",
+        "generator,kimg,kid,low,high", "good,1.0,0.05,0.03,0.07", "good,2.0,0.02,0.01,0.04",
+    ]  # fmt: skip
+
+
+def test_coverage_is_drawn_beside_it_and_without_a_band_where_earlier_versions_measured_none() -> None:
+    earlier = {"kimg": 0.5, "kid": 0.1, "coverage": 0.2}
+    chart = coverage_chart({"good": [Snapshot.model_validate(one) for one in (earlier, MEASURED)]})
+    assert chart is not None
+    axis = chart.figure.axes[0]
+    assert list(map(float, axis.lines[0].get_ydata())) == [0.2, 0.4]
+    assert axis.get_ylim() == (0, 1)
+    assert chart.files()["coverage.csv"].decode().splitlines() == [
+        "generator,kimg,coverage,low,high", "good,0.5,0.2,,", "good,1.0,0.4,0.3,0.6",
     ]  # fmt: skip
 
 
 def test_without_a_measured_snapshot_there_is_no_chart() -> None:
     assert kid_chart({"good": [Snapshot(kimg=1.0)]}) is None
     assert kid_chart({}) is None
+    assert coverage_chart({"good": [Snapshot(kimg=1.0)]}) is None
 
 
 def test_every_pair_counts_and_the_limit_is_drawn() -> None:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,7 +14,9 @@ from defectory.datasets.decisions import Decisions, now, write_once
 from defectory.datasets.manifest import read_card, read_manifest
 from defectory.errors import Corrupted
 from defectory.storage.memory import MemoryStore
+from orchestrator.cli.run import read_settings
 from orchestrator.pipeline.arms import DEFAULT_ARMS, ArmSettings
+from orchestrator.pipeline.cost_settings import CostSettings
 from orchestrator.report import build_report, keep_report
 from orchestrator.report.content import read_run
 from tests.unit.report.finished_run import FOUR, card, finished_run, put
@@ -204,9 +207,35 @@ def test_that_fewer_were_accepted_than_wanted_is_said_first_and_nothing_is_annou
     assert page.count(few) == 1
 
 
-def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryStore) -> None:
-    page = build_report(run, "run")[0].decode()
-    section = page[page.index('id="reliability"') : page.index('id="counts"')]
+def written_by_an_earlier_version(store: MemoryStore) -> None:
+    """Let evaluations have no curves."""
+    evaluation = json.loads(store.get("v"))
+    put(store, "v", {name: value for name, value in evaluation.items() if name != "curves"})
+
+
+def test_both_arms_show_how_far_their_probabilities_can_be_believed_on_test_images(run: MemoryStore) -> None:
+    html, _, files_of = build_report(run, "run")
+    section = html.decode().split('id="reliability"')[1].split("</section>")[0]
+    assert "Each bar is of the test images" in section
+    assert "earlier version" not in section
+    for arm in ("baseline", "expanded"):
+        assert f'href="run-figures/reliability-{arm}.png"' in section
+        bins = list(csv.DictReader(io.StringIO(files_of()[f"reliability-{arm}.csv"].decode())))
+        assert [(one["probabilities"], one["mean confidence"], one["images"], one["share right"]) for one in bins] == [
+            ("as trained", "0.9", "2", "0.5"), ("with temperature", "0.65", "2", "0.5"),
+        ]  # fmt: skip
+        assert {(one["low"], one["high"]) for one in bins} == {("0.0126", "0.9874")}
+
+
+def test_of_an_earlier_versions_evaluation_what_the_classifier_drew_is_shown_and_said_so(run: MemoryStore) -> None:
+    written_by_an_earlier_version(run)
+    html, _, files_of = build_report(run, "run")
+    page = html.decode()
+    assert files_of()["reliability-expanded.svg"] == b"<svg>expanded</svg>"
+    assert "earlier version, which did not count mistakes by the threshold" in page
+    section = page[page.index('id="reliability"') : page.index('id="threshold"')]
+    assert "This evaluation was written by an earlier version" in section
+    assert "Each bar is of the validation images" in section
     drawings = re.findall(r"<h3>([^<]+)</h3><div[^>]*><img [^>]*base64,([^\"]+)", section)
     assert [(arm, base64.b64decode(data)) for arm, data in drawings] == [
         ("real only", b"<svg>baseline</svg>"), ("real + synthetic", b"<svg>expanded</svg>"),
@@ -214,6 +243,36 @@ def test_both_arms_show_how_far_their_probabilities_can_be_believed(run: MemoryS
     for arm in ("baseline", "expanded"):
         run.delete(f"models/{arm}/reliability.svg")
     assert 'id="reliability"' not in build_report(run, "run")[0].decode()
+
+
+def test_mistakes_stand_over_the_threshold_and_without_costs_it_is_said_how_to_set_them(
+    run: MemoryStore, tmp_path: Path
+) -> None:
+    html, _, files_of = build_report(run, "run")
+    section = html.decode().split('id="threshold"')[1].split("</section>")[0]
+    assert 'alt="Missed defects and false alarms over the threshold"' in section
+    assert "--set costs.escape=50 --set costs.overkill=1 --set costs.defect_share=0.01" in section
+    settings = read_settings(tmp_path, "quick", "", False, {}, re.findall(r"--set (costs\.\S+?=[0-9.]+)", section))
+    assert settings.costs == CostSettings(escape=50, overkill=1, defect_share=0.01), "what is advised can be typed"
+    assert "cost-over-threshold.csv" not in files_of()
+
+
+def test_with_costs_they_are_drawn_over_the_threshold_and_the_cheapest_one_is_named(run: MemoryStore) -> None:
+    pipeline = json.loads(run.get("runs/run/pipeline.json"))
+    pipeline["settings"]["costs"] = {"escape": 90.0, "overkill": 1.0, "defect_share": 0.01}
+    put(run, "runs/run/pipeline.json", pipeline)
+    html, _, files_of = build_report(run, "run")
+    section = html.decode().split('id="threshold"')[1].split("</section>")[0]
+    assert 'alt="Cost of 1,000 parts over the threshold"' in section
+    assert "Nobody has said" not in section
+    assert "Passing every part would cost 900.0, rejecting every one 990.0." in section
+    # At 1/2 one of two defects passes: 450; from 0.3 on none, but one of two good parts is rejected: 495.
+    assert "“real only” rejects from a threshold of 0.5 on, which costs 450.0 [" in section
+    assert "on validation images no threshold costs less" in section
+    rows = list(csv.DictReader(io.StringIO(files_of()["cost-over-threshold.csv"].decode())))
+    assert [float(x["cost"]) for x in rows if (x["arm"], x["split"]) == ("real only", "test")] == [
+        990, 495, 945, 450, 900,
+    ]  # fmt: skip
 
 
 def calibrated(store: MemoryStore, arm: str, images: int, test: dict | None = None) -> None:
@@ -272,7 +331,13 @@ def test_every_chart_lies_beside_the_page_as_picture_and_in_numbers(run: MemoryS
     files = files_of()
     links = set(re.findall(r'href="([^"#]+)"', html.decode()))
     assert links == {f"run-figures/{name}" for name in files}
-    for name in ("curves-validation", "curves-test", "thresholds-1-good"):
+    for name in (
+        "curves-validation",
+        "curves-test",
+        "thresholds-1-good",
+        "reliability-baseline",
+        "mistakes-over-threshold",
+    ):
         assert Image.open(io.BytesIO(files[f"{name}.png"])).size[0] > 400
     curve = list(csv.DictReader(io.StringIO(files["curves-test.csv"].decode())))
     assert len(curve) == 2 * 3 * 2, "arms, cycles, epochs"
@@ -282,7 +347,6 @@ def test_every_chart_lies_beside_the_page_as_picture_and_in_numbers(run: MemoryS
     assert [float(row["synthetic kept"]) for row in kept] == pytest.approx([1, 2 / 3, 0])
     (calibration,) = csv.DictReader(io.StringIO(files["calibration.csv"].decode()))
     assert (calibration["arm"], calibration["images"], calibration["ece as trained"]) == ("real only", "40", "0.125")
-    assert files["reliability-expanded.svg"] == b"<svg>expanded</svg>"
 
 
 def test_an_image_says_what_it_came_from_and_links_to_the_photograph_it_is_like(run: MemoryStore) -> None:

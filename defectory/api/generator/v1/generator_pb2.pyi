@@ -671,9 +671,10 @@ class EvaluateGeneratorResponse(_message.Message):
     """Number of held-out images."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage, diversity
-        (1: as among real images; of several classes the least), diversity/CLASS of each class, nearest_ratio (1: as far from
-        training images as those from each other), copies (share); fid where asked for.
+        """Value by name: kid, kid_low, kid_high (the middle 95% of subsets), precision, recall, density, coverage with its 95%
+        interval coverage_low and coverage_high (over the parts that are held out), diversity (1: as among real images; of
+        several classes the least), diversity/CLASS of each class, nearest_ratio (1: as far from training images as those
+        from each other), copies (share); fid where asked for.
         """
 
     def __init__(
