@@ -72,13 +72,18 @@ def origin(environ: Mapping[str, str]) -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     revision = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    known = {"VERSION": project["version"], "REVISION": revision or "unknown"}
-    return known | {name: environ[name] for name in ("SOURCE", "LICENSES") if environ.get(name)}
+    return {
+        "version": project["version"],
+        "revision": revision or "unknown",
+        "source": environ.get("SOURCE") or "unknown",
+        "licenses": environ.get("LICENSES") or "NOASSERTION",
+    }
 
 
 def build_command(build: Build, builder: Sequence[str], labels: Mapping[str, str]) -> list[str]:
     """The command that builds an image."""
-    arguments = [f"--build-arg={name}={value}" for name, value in {**build.arguments, **labels}.items()]
+    arguments = [f"--build-arg={name}={value}" for name, value in build.arguments.items()]
+    arguments += [f"--label={LABEL}{name}={value}" for name, value in labels.items()]
     return [*builder, "--file", build.dockerfile, "--tag", build.image, *arguments, "."]
 
 
@@ -90,13 +95,11 @@ def missing(image: str, about: Mapping[str, Any], sbom: str, labels: Mapping[str
         sbom: its list of packages, "" where there is none.
     """
     said = about["Config"].get("Labels") or {}
-    expected = {"title": image, "version": labels["VERSION"], "revision": labels["REVISION"]}
     faults = [
         f"{image}: label {name} is {said.get(LABEL + name)!r}, not {value!r}"
-        for name, value in expected.items()
+        for name, value in {"title": image, **labels}.items()
         if said.get(LABEL + name) != value
     ]
-    faults += [f"{image}: no label {name}" for name in ("source", "licenses") if not said.get(LABEL + name)]
     if "defectory" not in packages(sbom):
         faults.append(f"{image}: {SBOM} does not list what is installed")
     return faults
