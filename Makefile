@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STUBS := defectory/api
 
-.PHONY: install develop proto client lint browser promtool test slow fuzz chaos edit-test demo docs
+.PHONY: install develop proto client lint browser promtool test slow fuzz chaos images compose-test edit-test demo docs
 
 install: .venv/.line  ## what a run on one machine needs
 develop: .venv/.dev  ## and what tests, lint and benchmarks need
@@ -55,6 +55,13 @@ fuzz: develop  ## changed files, random bytes and random messages at whatever re
 CHAOS_TRIES := 3
 chaos: develop  ## a small line through kills, faults of the store, a full disk and damaged objects; prints what was lost
 	$(BIN)/python -m tests.chaos --tries $(CHAOS_TRIES)
+
+# DOCKER, BUILD, COMPOSE: other programs than docker's own; BASE_IMAGE, TORCH_INDEX, …: docker-compose.yml's (docs/deploy.md).
+images: install  ## builds the containers' images and prints what each weighs beside its budget
+	$(BIN)/python -m deploy.images
+
+compose-test: develop  ## the stack of docker-compose.yml, built, started, a line and a decision through it, taken down
+	tests/deploy/compose_test.sh
 
 edit-test: install  ## edits by hand through the real GIMP and Krita, where they may be installed
 	tests/e2e/editors.sh

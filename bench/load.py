@@ -26,14 +26,15 @@ WARM_S = 1.0
 Call = Callable[[], Awaitable[None]]
 
 
-def inference_request(kind: str, content: bytes) -> bytes:
-    """A ModelInferRequest for one image, serialised."""
+def inference_request(kind: str, *contents: bytes) -> bytes:
+    """A ModelInferRequest for images, serialised."""
     if kind == "grpc-bytes":
-        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[1])
-        raw = len(content).to_bytes(4, "little") + content
+        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[len(contents)])
+        raw = b"".join(len(content).to_bytes(4, "little") + content for content in contents)
     else:
-        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, 224, 224, 3])
-        raw = network_input_of(content, 224).astype("<f4").tobytes()
+        shape = [len(contents), 224, 224, 3]
+        tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=shape)
+        raw = b"".join(network_input_of(content, 224).astype("<f4").tobytes() for content in contents)
     request = pb.ModelInferRequest(model_name="bench", inputs=[tensor], raw_input_contents=[raw])
     return request.SerializeToString()
 

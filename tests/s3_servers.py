@@ -30,11 +30,13 @@ def moto(*flags: str) -> Iterator[int]:
         yield port
 
 
+SEAWEEDFS_PORTS = [f"-{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
+
+
 @contextmanager
-def seaweedfs(folder: Path) -> Iterator[str]:
-    """SeaweedFS with its data in the folder; gives its endpoint."""
-    names = [f"-{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+def seaweedfs(folder: Path, numbers: Sequence[int] = ()) -> Iterator[str]:
+    """SeaweedFS with its data in the folder, on free ports or on those of SEAWEEDFS_PORTS; gives its endpoint."""
+    ports = dict(zip(SEAWEEDFS_PORTS, numbers or free_ports(len(SEAWEEDFS_PORTS)), strict=True))
     command = [str(WEED), "server", f"-dir={folder}", "-s3", "-ip=127.0.0.1", *SEAWEEDFS_FLAGS]
     command += [f"{name}={port}" for name, port in ports.items()]
     environment = {**CREDENTIALS, **SEAWEEDFS_ENVIRONMENT}

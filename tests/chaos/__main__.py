@@ -16,12 +16,13 @@ from tests.chaos.disk import full
 from tests.chaos.kills import killed, lifetimes
 from tests.chaos.line import Line, outcome
 from tests.chaos.outcome import COLUMNS, Outcome, table
+from tests.chaos.restarted import restarted
 from tests.chaos.stores import faulty, outage
 from tests.chaos.twice import twice
 
 PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 SECTION = "What was tried"
-FAULTS = ("kills", "disk", "twice", "corrupted", "stores", "outage")
+FAULTS = ("kills", "disk", "twice", "corrupted", "stores", "outage", "restarted")
 
 
 def main() -> int:
@@ -41,6 +42,7 @@ def main() -> int:
             "kills": lambda: killed(line, asked.tries, lived, undisturbed),
             "stores": lambda: faulty(line, asked.tries, undisturbed),
             "outage": lambda: outage(line, asked.tries, undisturbed),
+            "restarted": lambda: restarted(line, asked.tries, lived, undisturbed),
             "disk": lambda: full(line, asked.tries, undisturbed),
             "twice": lambda: twice(line, asked.tries, undisturbed),
             "corrupted": lambda: corrupted(line, url),
@@ -51,25 +53,26 @@ def main() -> int:
             _say(table(outcomes))
             if asked.write:  # after each: what was tried stands there, whatever becomes of the rest
                 rows = _with_others([one.row() for one in outcomes])
-                command = f"python -m tests.chaos --tries {asked.tries} --write"
+                only = "" if asked.only is FAULTS else f" --only {' '.join(asked.only)}"
+                command = f"python -m tests.chaos --tries {asked.tries}{only} --write"
                 record(SECTION, command, COLUMNS, rows, _notes(lived), ("torch", "tensorflow-cpu"), PAGE)
     return int(any(one.lost for one in outcomes))
 
 
 def _with_others(rows: list[list[str]]) -> list[list[str]]:
-    """The rows, and those of the page whose faults were not tried now."""
+    """The page's rows, with those of what was tried now in their places, and behind them what is new."""
     page = PAGE.read_text()
     lines = page.partition(f"## {SECTION}\n")[2].partition("\n## ")[0].splitlines()
     there = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][1:]
-    tried = {row[0] for row in rows}
-    return [*rows, *(row for row in there if row[0] not in tried)]
+    return list(({row[0]: row for row in there} | {row[0]: row for row in rows}).values())
 
 
 def _notes(lived: dict[str, float]) -> str:
     return (
         f"The undisturbed line takes {lived['orchestrator']:.0f} s on this machine. The store of the store's faults is "
-        "moto's S3 server, that of the others a folder. Lost: the result is otherwise, the command does not end well, "
-        "or nobody says what is damaged."
+        "moto's S3 server where no other is named, that of the others a folder. Lost: the result is otherwise, the "
+        "command does not end well, or nobody says what is damaged. Rows of what the command did not try are of an "
+        "earlier day."
     )
 
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.chaos.line import Line, outcome
+from tests.chaos.line import Line
 from tests.chaos.outcome import Outcome
+from tests.chaos.tries import Tries
 from tests.faulty_proxy import WELL, Fault, FaultOf, misbehaving
 from tests.s3_servers import CREDENTIALS, moto
 
@@ -52,7 +53,7 @@ def outage(line: Line, tries: int, undisturbed: dict[str, Any]) -> list[Outcome]
 def _faulty(
     line: Line, tries: int, undisturbed: dict[str, Any], name: str, fault: Callable[[random.Random], FaultOf]
 ) -> Outcome:
-    itself, again, lost, seconds, met = 0, 0, list[str](), 0.0, [0, 0]
+    done, met = Tries(line, undisturbed), [0, 0]
     for number in range(tries):
         of = fault(random.Random(number))
 
@@ -63,18 +64,6 @@ def _faulty(
 
         with moto() as port, misbehaving(port, counted) as proxy:
             environ = {**os.environ, **CREDENTIALS, "DEFECTORY_S3_ENDPOINT": f"http://127.0.0.1:{proxy}"}
-            url = f"s3://chaos-{number}/line"
-            first = line.run(url, environ)
-            seconds += first.seconds
-            ended = first if first.code == 0 else line.run(url, environ)
-            seconds += 0.0 if ended is first else ended.seconds
             plain = {**environ, "DEFECTORY_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
-            if ended.code:
-                lost.append(f"try {number}, {ended.said}")
-            elif outcome(url, plain) != undisturbed:
-                lost.append(f"try {number}: the result is otherwise")
-            elif ended is first:
-                itself += 1
-            else:
-                again += 1
-    return Outcome(name, tries, itself, again, tuple(lost), seconds, f"{met[1]} of {met[0]} calls met it")
+            done.run(f"s3://chaos-{number}/line", environ, plain)
+    return done.outcome(name, f"{met[1]} of {met[0]} calls met it")

@@ -22,7 +22,7 @@ from defectory.versions import BUILDS
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
-OURS = ("defectory", "services", "orchestrator", "bench", "tests")
+OURS = ("defectory", "services", "orchestrator", "bench", "deploy", "tests")
 IMAGES = (*DEFAULT_PORTS, "orchestrator")
 DISTRIBUTIONS = packages_distributions()
 
