@@ -66,9 +66,29 @@ def no_use(missed: tuple[int, int], false_alarms: tuple[int, int], split: str) -
     answer, own = one_answer(confusion), scored(confusion)
     if answer is None or own.is_better_than(answer[1]):
         return ""
-    name = "passing" if answer[0] else "rejecting"
+    name = f"{'passing' if answer[0] else 'rejecting'} every part"
     return (
-        f"on its {own.of} {split} images this classifier is no better than {name} every part: it gets {own.right} "
-        f"right (macro-F1, which weighs every label alike, {own.f1:.1%}), and that {answer[1].right} "
-        f"({answer[1].f1:.1%}); train it on more photographs"
+        f"on its {own.of} {split} images this classifier is no better than {name}: it gets {own.right} of them right, "
+        f"and {name} {answer[1].right}; its {beside(own, answer[1], name)}. Train it on more photographs"
+    )
+
+
+def beside(own: Scored, constant: Scored, name: str) -> str:
+    """Macro-F1 beside that of one answer to everything, e.g. "macro-F1 is higher than that of …, but not by looking".
+
+    Args:
+        name: of the one answer.
+    """
+    shown = f"{own.f1:.1%} against {constant.f1:.1%}"
+    if own.f1 <= constant.f1:
+        order = "the same as" if own.f1 == constant.f1 else "lower than"
+        return f"macro-F1, which weighs every label alike, is {order} that of {name} ({shown})"
+    share, guess = f"{own.recall:.1%}", f"{1 / own.labels:.1%}"
+    looked = own.recall * own.labels > 1 + 1e-9
+    by = f"of a label's images it gets {share} right on average, " + (
+        f"where not looking at them gives {guess}" if looked else f"and guessing gets {guess}"
+    )
+    return (
+        f"macro-F1, which weighs every label alike, is higher than that of {name} ({shown})"
+        f"{':' if looked else ', but not by looking:'} {by}"
     )

@@ -133,8 +133,8 @@ DEFAULT_ARMS = (
 NAMED_ARMS = (
     *DEFAULT_ARMS,
     ArmSettings(name="defects", trains_on="reviewed", title="real + synthetic defects", colour=COLOURS[1]),
-    ArmSettings(name="balanced", trains_on="balanced", title="real, balanced", colour=COLOURS[5]),
-    ArmSettings(name="augmented", trains_on="augmented", title="real, augmented", colour=COLOURS[2]),
+    ArmSettings(name="balanced", trains_on="balanced", title="real (balanced)", colour=COLOURS[5]),
+    ArmSettings(name="augmented", trains_on="augmented", title="real + augmentation", colour=COLOURS[2]),
     ArmSettings(name="edited", trains_on="edited", title="real + edited", colour=COLOURS[3]),
 )
 

@@ -21,6 +21,7 @@ METRICS = ("f1", "accuracy", "precision", "recall", "loss")
 RESAMPLES = 2000
 MATTERS = 0.02  # a difference in macro-F1 below it changes nothing on a line
 SHOWN = 0.001  # of F1: the least that a verdict shows
+TOO_FEW_ACCEPTED = "fewer synthetic images than wanted were accepted"
 Chance = Literal["over_cycles", "by_group"]  # a difference's field: of a training's random start, of the parts tested
 ADDED = {  # what an arm has that one on real images has not
     "balanced": "drawing every label equally often",
@@ -44,6 +45,7 @@ class Difference:
     outcome: Outcome
     verdict: str  # a short sentence
     evidence: str  # what it rests on, in a sentence; empty where there was nothing to look at
+    undecided: str  # why neither interval decides; empty: one does
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,19 @@ class Comparison:
     def verdict(self) -> str:
         """A short sentence on every arm but the first."""
         return " ".join(difference.verdict for difference in self.differences.values())
+
+    @property
+    def marks(self) -> str:
+        """What the marks of the intervals that decide say in the table: of those that are there, and why one is not."""
+        sides = [set(x.decided_by) for x in self.differences.values()]
+        said = ["A row that is marked “decides” is what the verdict rests on."] if any(sides) else []
+        if any(len(side) == 1 for side in sides):
+            said.append("Beside a marked one, a row without the mark is clear by itself, but not enough.")
+        several = len(self.differences) > 1
+        for title, x in self.differences.items():
+            if x.undecided:
+                said.append(f"No row{f' of “{title}”' if several else ''} decides: {x.undecided}.")
+        return " ".join(said)
 
     @property
     def evidence(self) -> list[str]:
@@ -103,20 +118,14 @@ def _difference(first: Evaluation, arm: Evaluation, subject: str, groups: int, s
     over_cycles, by_group = interval(differences, DIFFERENCE), group_bootstrap(first, arm)
     outcome = decide(over_cycles, by_group)
     decided_by = decisive(outcome, over_cycles, by_group)
-    if short and outcome != "hurt":
-        unsure = outcome == "cannot tell"
-        decided_by = decided_by if unsure else ()
-        fell = unsure and by_group.mean < 0  # why it is not said to have done harm
-        rests_on = evidence(outcome, over_cycles, by_group, groups, paired) if fell else ""
-        outcome, verdict = "cannot tell", _of_a_short_arm(subject)
+    if short and outcome != "hurt":  # the first reason: nothing else is asked, and none is named beside it
+        outcome, decided_by, rests_on = "cannot tell", (), ""
+        undecided, verdict = TOO_FEW_ACCEPTED, f"This run cannot tell whether {subject} helped: {TOO_FEW_ACCEPTED}."
     else:
+        undecided = "" if decided_by else f"there were fewer than {FEWEST_CYCLES} trainings"
         verdict, rests_on = sentence(outcome, subject), evidence(outcome, over_cycles, by_group, groups, paired)
     p_value = paired_p_value(differences)
-    return Difference(paired, over_cycles, p_value, by_group, decided_by, outcome, verdict, rests_on)
-
-
-def _of_a_short_arm(subject: str) -> str:
-    return f"This run cannot tell whether {subject} helped: fewer synthetic images than wanted were accepted."
+    return Difference(paired, over_cycles, p_value, by_group, decided_by, outcome, verdict, rests_on, undecided)
 
 
 def _over_cycles(arm: Evaluation, metric: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from defectory.trivial import Scored, one_answer, scored
+from defectory.trivial import Scored, beside, one_answer, scored
 from orchestrator.report.documents import Evaluation
 from orchestrator.report.mistakes import counted_as
 
@@ -52,8 +52,26 @@ class Trivial:
         said = [f"Right answers of {self.score.of}: {shown}."]
         for title, own in self.arms.items():
             if own.f1 > self.score.f1 and own.right <= self.score.right:
-                said.append(f"“{title}” has the higher macro-F1, which weighs every label alike{_but(own)}.")
-        return " ".join(said)
+                many = "as many right answers as" if own.right == self.score.right else "fewer right answers than"
+                said.append(f"“{title}” has {many} {self.name}; its {beside(own, self.score, self.name)}.")
+        return " ".join(filter(None, [*said, self._extremes]))
+
+    @property
+    def _extremes(self) -> str:
+        """Which arms have the highest and the lowest macro-F1; empty where all have the same."""
+        f1 = {title: own.f1 for title, own in self.arms.items()}
+        best, worst = max(f1.values()), min(f1.values())
+        if best == worst:
+            return ""
+
+        def those_with(value: float) -> str:
+            return " and ".join(f"“{title}”" for title, own in f1.items() if own == value)
+
+        high, low = ("higher", "lower") if len(f1) == 2 else ("highest", "lowest")
+        return (
+            f"Of the {len(f1)} arms the {high} macro-F1 is that of {those_with(best)} ({best:.1%}), the {low} that of "
+            f"{those_with(worst)} ({worst:.1%})."
+        )
 
     def mistakes(self, error: str, of: int) -> int | None:
         """How many of so many images the one answer gets wrong; None where no label is that of good parts.
@@ -62,14 +80,6 @@ class Trivial:
             error: "escape", a defective part that passes, or "overkill", a good one that is rejected.
         """
         return None if self.passes is None else of * (self.passes == (error == "escape"))
-
-
-def _but(own: Scored) -> str:
-    """What the mean recall says of a higher macro-F1."""
-    share, guess = f"{own.recall:.1%}", f"{1 / own.labels:.1%}"
-    if own.recall * own.labels > 1 + 1e-9:
-        return f": of a label's images it gets {share} right on average, where not looking at them gives {guess}"
-    return f", but not by looking: of a label's images it gets {share} right on average, and guessing {guess}"
 
 
 def trivial_answer(evaluations: Mapping[str, Evaluation]) -> Trivial | None:

@@ -131,7 +131,7 @@ def useless(images: int = 40) -> dict[str, object]:
     return {"operating_point": point, "calibration": {"temperature": 1.0, "validation": error}}
 
 
-NO_USE = "on its 13 test images this classifier is no better than passing every part: it gets 7 right"
+NO_USE = "on its 13 test images this classifier is no better than passing every part: it gets 7 of them right"
 
 
 def test_what_is_no_better_than_passing_every_part_is_warned_of_before_its_probabilities() -> None:

@@ -271,10 +271,29 @@ def test_without_intervals_no_row_decides() -> None:
     assert decisive("cannot tell", few, ABOVE) == ()
 
 
-def test_of_an_arm_that_got_too_few_images_a_fall_is_told_with_the_interval_that_keeps_it_from_being_harm() -> None:
-    first, arm = evaluation(0.62, seed=1), evaluation(0.6, seed=2)
-    difference = compare({"real": first, "both": arm}, {"both": "the synthetic images"}, ["both"]).differences["both"]
-    assert difference.by_group.mean < 0
+@pytest.mark.parametrize("after", [0.6, 0.62, 0.95])
+def test_of_an_arm_that_got_too_few_images_that_is_the_one_reason(after: float) -> None:
+    arms = {"real": evaluation(0.62, seed=1), "more": evaluation(0.95, seed=2), "both": evaluation(after, seed=3)}
+    comparison = compare(arms, {"more": "more of them", "both": "the synthetic images"}, ["both"])
+    difference = comparison.differences["both"]
     assert difference.outcome == "cannot tell"
-    assert "worse, but chance alone can explain the difference" in difference.evidence
-    assert "by_group" in difference.decided_by
+    few = "fewer synthetic images than wanted were accepted"
+    assert difference.verdict == f"This run cannot tell whether the synthetic images helped: {few}."
+    assert (difference.decided_by, difference.evidence) == ((), "")
+    assert [said.partition(":")[0] for said in comparison.evidence] == ["more"]
+    assert comparison.marks == (
+        f"A row that is marked “decides” is what the verdict rests on. No row of “both” decides: {few}."
+    )
+
+
+def test_the_note_on_the_marks_speaks_of_those_that_are_there() -> None:
+    few = compared(evaluation(0.6, cycles=2), evaluation(0.9, cycles=2))[0]
+    assert few.marks == "No row decides: there were fewer than 3 trainings."
+    clear = compared(evaluation(0.6, seed=1), evaluation(0.95, seed=2))[0]
+    assert clear.marks == "A row that is marked “decides” is what the verdict rests on."
+
+
+def test_harm_is_said_though_there_were_too_few_images() -> None:
+    first, arm = evaluation(0.95, seed=1), evaluation(0.6, seed=2)
+    difference = compare({"real": first, "both": arm}, {"both": "the synthetic images"}, ["both"]).differences["both"]
+    assert (difference.outcome, difference.undecided) == ("hurt", "")

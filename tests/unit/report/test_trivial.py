@@ -5,9 +5,14 @@ import re
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from defectory.storage.memory import MemoryStore
+from defectory.trivial import scored
 from orchestrator.report import build_report
+from orchestrator.report.trivial import Trivial
 from tests.unit.report.finished_run import finished_run, put
 
 # Of 13 photographs, as a run on 85 of them had it: 4 defective, 9 good.
@@ -52,9 +57,11 @@ def test_that_no_arm_is_better_than_passing_everything_is_said_first_and_by_what
     assert summary.verdict.startswith("On these 13 test parts neither arm is better than passing every part. ")
     assert summary.details[1] == (
         "Right answers of 13: passing every part 9 (accuracy 69.2%, macro-F1 40.9%), real only 7 (accuracy 53.8%, "
-        "macro-F1 45.8%), real + synthetic 5 (accuracy 38.5%, macro-F1 27.8%). “real only” has the higher macro-F1, "
-        "which weighs every label alike, but not by looking: of a label's images it gets 45.8% right on average, and "
-        "guessing 50.0%."
+        "macro-F1 45.8%), real + synthetic 5 (accuracy 38.5%, macro-F1 27.8%). “real only” has fewer right answers "
+        "than passing every part; its macro-F1, which weighs every label alike, is higher than that of passing every "
+        "part (45.8% against 40.9%), but not by looking: of a label's images it gets 45.8% right on average, and "
+        "guessing gets 50.0%. Of the 2 arms the higher macro-F1 is that of “real only” (45.8%), the lower that of "
+        "“real + synthetic” (27.8%)."
     )
     assert summary.trivial is not None
     assert (summary.trivial.right, summary.trivial.of) == (9, 13)
@@ -108,9 +115,11 @@ def test_a_rare_defect_that_is_caught_makes_a_less_accurate_arm_better_and_both_
     # 97 of 100 right; F1 of defects 2/5, of good parts 192/195; a defect and 96 of 99 good ones are recognised.
     assert summary.details[1] == (
         "Right answers of 100: passing every part 99 (accuracy 99.0%, macro-F1 49.7%), real only 97 (accuracy 97.0%, "
-        "macro-F1 69.2%), real + synthetic 100 (accuracy 100.0%, macro-F1 100.0%). “real only” has the higher "
-        "macro-F1, which weighs every label alike: of a label's images it gets 98.5% right on average, where not "
-        "looking at them gives 50.0%."
+        "macro-F1 69.2%), real + synthetic 100 (accuracy 100.0%, macro-F1 100.0%). “real only” has fewer right "
+        "answers than passing every part; its macro-F1, which weighs every label alike, is higher than that of passing "
+        "every part (69.2% against 49.7%): of a label's images it gets 98.5% right on average, where not looking at "
+        "them gives 50.0%. Of the 2 arms the higher macro-F1 is that of “real + synthetic” (100.0%), the lower that of "
+        "“real only” (69.2%)."
     )
 
 
@@ -134,3 +143,53 @@ def test_an_earlier_version_without_decisions_says_nothing_of_it(run: MemoryStor
     document = json.loads(run.get("evaluation-baseline"))
     put(run, "evaluation-baseline", {**document, "decisions": None})
     assert build_report(run, "run").summary.trivial is None
+
+
+def stated(sentence: str, beside: str) -> list[tuple[str, float, float]]:
+    """(arm, its macro-F1, that of the one answer) of each comparison in the sentence."""
+    pattern = (
+        rf"“([^”]+)” has [a-z ]+ {beside}; its macro-F1[^(]*is higher than that of {beside} \((.+?)% against (.+?)%"
+    )
+    return [(title, float(own), float(other)) for title, own, other in re.findall(pattern, sentence)]
+
+
+def test_of_three_arms_each_is_compared_with_the_one_answer_and_best_and_worst_are_named() -> None:
+    # 4 defective and 9 good parts: 10, 11 and 8 right; scikit-learn's macro-F1 is 70.7%, 81.9% and 57.5%.
+    arms = {
+        "real only": [[2, 2], [1, 8]],
+        "real + augmentation": [[3, 1], [1, 8]],
+        "real + synthetic": [[2, 2], [3, 6]],
+    }
+    trivial = Trivial("passing every part", True, scored([[0, 4], [0, 9]]), {t: scored(c) for t, c in arms.items()}, "")
+    f1 = {title: macro_f1(confusion) for title, confusion in arms.items()}
+    assert stated(trivial.figures, "passing every part") == [("real + synthetic", f1["real + synthetic"], 40.9)]
+    assert "“real + synthetic” has fewer right answers than passing every part" in trivial.figures
+    assert trivial.figures.endswith(
+        f"Of the 3 arms the highest macro-F1 is that of “real + augmentation” ({f1['real + augmentation']}%), the "
+        f"lowest that of “real + synthetic” ({f1['real + synthetic']}%)."
+    )
+
+
+def macro_f1(confusion: list[list[int]]) -> float:
+    """In per cent, by scikit-learn."""
+    truth, decision = zip(*((t, d) for t in (0, 1) for d in (0, 1) for _ in range(confusion[t][d])), strict=True)
+    return float(f"{f1_score(truth, decision, average='macro') * 100:.1f}")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=2, max_size=5))
+def test_every_comparison_in_the_sentence_agrees_with_the_figures(mistakes: list[tuple[int, int]]) -> None:
+    confusions = {f"arm {n}": [[5 - miss, miss], [alarms, 9 - alarms]] for n, (miss, alarms) in enumerate(mistakes)}
+    arms = {title: scored(confusion) for title, confusion in confusions.items()}
+    said = Trivial("passing every part", True, scored([[0, 5], [0, 9]]), arms, "parts").figures
+    f1 = {title: macro_f1(confusion) for title, confusion in confusions.items()}
+    for title, own, other in stated(said, "passing every part"):
+        assert own == f1[title]
+        assert other == macro_f1([[0, 5], [0, 9]])
+        assert own > other
+    for title, more in re.findall(r"“([^”]+)” has (as many|fewer) right answers", said):
+        assert (sum(confusions[title][n][n] for n in (0, 1)) < 9) == (more == "fewer")
+    extremes = re.findall(r"high\w+ macro-F1 is that of (.+?) \((.+?)%\), .+? of (.+?) \((.+?)%", said)
+    for high, highest, low, lowest in extremes:
+        assert {f1[title] for title in re.findall("“(.+?)”", high)} == {max(f1.values())} == {float(highest)}
+        assert {f1[title] for title in re.findall("“(.+?)”", low)} == {min(f1.values())} == {float(lowest)}
+    assert bool(said) == any(sum(own[n][n] for n in (0, 1)) <= 9 for own in confusions.values())
