@@ -44,10 +44,12 @@ def emit_result(result: RunResult, settings: PipelineSettings, as_json: bool, st
             "ran": result.ran,
             "skipped": result.skipped,
             "seconds": result.seconds,
+            "seconds_before": result.before,
             "elapsed_s": result.elapsed_s,
         },
         "summary": reported.summary.model_dump(mode="json"),
         "report_uri": reported.report_uri,
+        "earlier_report_uri": reported.earlier_uri if keys.REPORT.step in result.ran else "",
     }
     emit(summary, as_json, in_words(result, settings, store))
 
@@ -69,7 +71,10 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
     )
     if skipped := result.outputs[keys.INGEST].skipped:
         lines.append(f"{len(skipped)} files were skipped; `defectory run … --json` and the report list them")
-    lines += [f"time: {_times(result)}", f"report: {path_or_uri(reported.report_uri)}", "next:"]
+    lines += [f"time: {_times(result)}", f"report: {path_or_uri(reported.report_uri)}"]
+    if reported.earlier_uri and keys.REPORT.step in result.ran:
+        lines.append(f"the report of before is kept as {path_or_uri(reported.earlier_uri)}")
+    lines.append("next:")
     more = _more_photographs(result.outputs[keys.INGEST]) if _is_no_use(best_arm(result, settings), summary) else []
     return "\n".join([*lines, *(f"  {step}" for step in [*more, *next_commands(result, settings, store)])])
 
@@ -119,10 +124,19 @@ def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> 
 
 
 def _times(result: RunResult) -> str:
-    """Where the time went, the longest step first; steps that took less than a second are not worth a word."""
+    """Where the time went, the longest step first; steps that took less than a second are not worth a word.
+
+    Where an earlier start did some of them, also what all of them took together, which the report's table says.
+    """
     if not result.ran:
         return "none, everything was there"
     longest = sorted(result.seconds.items(), key=lambda item: -item[1])
     steps = ", ".join(f"{step} {clock(seconds)}" for step, seconds in longest if seconds >= 1)
     beside = " (some beside each other)" if sum(result.seconds.values()) > result.elapsed_s + 1 else ""
-    return f"{clock(result.elapsed_s)} in all" + (f": {steps}{beside}" if steps else "")
+    of = "of this start" if sum(result.before.values()) >= 1 else "in all"
+    said = f"{clock(result.elapsed_s)} {of}" + (f": {steps}{beside}" if steps else "")
+    if of == "in all":
+        return said
+    every = {**result.before, **result.seconds}
+    measured = sum(seconds for step, seconds in every.items() if step != keys.REPORT.step)
+    return f"{said}; with the steps that were done before {clock(measured)} together (the report's table)"

@@ -53,16 +53,19 @@ def open_(
     defectory open photos --print
     """
     from orchestrator.pipeline.run_list import list_runs
+    from orchestrator.pipeline.run_record import RunRecord
 
     store_ = opened(store)
     known = {one.name: one for one in list_runs(store_)}
     if run not in known:
         more = did_you_mean(run, known) or "; `defectory runs` lists those that are there"
         raise NotFound(f"there is no run {run!r} in {path_or_uri(store_.url)}{more}")
-    report = _report_file(store_, run)
+    report, of_before = _report_file(store_, run), RunRecord(store_, run).report_of_before()
     is_opened = not only_print and open_page(report.as_uri())
     said = str(report) if is_opened or only_print else f"no browser can be opened here; the report is {report}"
-    emit({"run": run, "report": str(report), "opened": is_opened}, as_json, said)
+    emit({"run": run, "report": str(report), "opened": is_opened, "of_before": of_before}, as_json, said)
+    if of_before:
+        typer.echo(f"! {of_before}", err=True)  # there the path stands alone on standard output
 
 
 def _report_file(store: ObjectStore, run: str) -> Path:
@@ -110,8 +113,10 @@ def _row(run: "KnownRun", is_running: bool, store: str) -> dict[str, object]:
         "steps": run.steps,
         "steps_done": run.done,
         "next_step": run.next_step,
+        "anew_since": run.anew_since.astimezone(UTC).isoformat(timespec="seconds") if run.anew_since else "",
         "verdict": run.verdict,
         "report": path_or_uri(run.report_uri) if run.report_uri else "",
+        "report_of_before": path_or_uri(run.earlier_uri) if run.earlier_uri else "",
         "next": {
             "finished": f"{program()} open {shlex.quote(run.name)}{where}", "running": f"{program()} status{where}",
             "not finished": goes_on,
@@ -122,10 +127,14 @@ def _row(run: "KnownRun", is_running: bool, store: str) -> dict[str, object]:
 
 def _text(row: dict[str, object]) -> str:
     """A run as a person reads it."""
+    is_anew = row["anew_since"] and row["state"] == "running"
+    state = f"being done anew since {when(str(row['anew_since']))}" if is_anew else row["state"]
     how_far = f": {row['steps_done']} of {row['steps']} steps, {row['next_step']} is next" if row["next_step"] else ""
-    changed = f", {when(str(row['changed']))}" if row["changed"] else ""
-    lines = [f"{row['run']}  {row['state']}{how_far}{changed}", row["verdict"], row["error"]]
-    lines += [f"report: {row['report']}" if row["report"] else "", f"next:   {row['next']}" if row["next"] else ""]
+    changed = f", {when(str(row['changed']))}" if row["changed"] and not is_anew else ""
+    lines = [f"{row['run']}  {state}{how_far}{changed}", row["verdict"], row["error"]]
+    lines += [f"report: {row['report']}" if row["report"] else ""]
+    lines += [f"report of before: {row['report_of_before']}" if row["report_of_before"] else ""]
+    lines += [f"next:   {row['next']}" if row["next"] else ""]
     return "\n  ".join(str(line) for line in lines if line)
 
 

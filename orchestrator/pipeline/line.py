@@ -123,7 +123,8 @@ def _report_inputs(context: StepInputs) -> Inputs:
 
 
 def _report(context: StepContext) -> Reported:
-    from orchestrator.report import keep_report
+    from orchestrator.report import replace_report
 
-    report = keep_report(context.store, context.run)
-    return Reported(report_uri=context.store.uri(page_key(context.run)), summary=report.summary)
+    report, earlier_uri = replace_report(context.store, context.run)
+    report_uri = context.store.uri(page_key(context.run))
+    return Reported(report_uri=report_uri, summary=report.summary, earlier_uri=earlier_uri)

@@ -278,6 +278,7 @@ class Reported(Output):
 
     report_uri: str
     summary: RunSummary
+    earlier_uri: str = ""  # of the report that this one came in place of; empty: of none that said something else
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Where a run's report lies in the store: the page, and the files that it links to, in a folder beside it."""
+"""Where a run's report lies in the store: the page, and the files that it links to, in a folder beside it.
+
+Reports of before lie in folders of their own, the files beside the page as they were: so its links lead there.
+"""
 
 
 def page_key(run: str) -> str:
@@ -14,3 +17,12 @@ def files_folder(run: str) -> str:
 def files_prefix(run: str) -> str:
     """Where the files beside the page lie."""
     return f"runs/{run}/{files_folder(run)}/"
+
+
+def earlier_prefix(run: str, until: str = "") -> str:
+    """Where reports of before lie, or that which was the run's report until then.
+
+    Args:
+        until: UTC, as 20261201T040900Z.
+    """
+    return f"runs/{run}/earlier/{until}{'/' * bool(until)}"

@@ -1,11 +1,12 @@
 """A run's memory in the store: `runs/<run>/pipeline.json`, `steps/<step>.json`, and how often a step was forced.
 
-An experiment has the same below `experiments/`.
+Beside them lies how far a start is that has not come to its end. An experiment has the same below `experiments/`.
 """
 
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, TypeAdapter, ValidationError
@@ -114,6 +115,19 @@ class Forced(BaseModel):
     pending: str = ""
 
 
+class Underway(Recorded):
+    """How far a run is that was started. It is gone once the run has finished, and stays where the run was stopped.
+
+    Attributes:
+        since: ISO 8601, UTC; of the first step that ran since the run finished last.
+        settled: steps that the last start has run, or need not run. ran: those that any start has run since then.
+    """
+
+    since: str
+    settled: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
+
+
 class RunRecord:
     """Reads and writes what a run remembers.
 
@@ -186,6 +200,17 @@ class RunRecord:
         goes_on = f"`{command.line}`" if command else "the command that started it"
         return FailedPrecondition(f"the run {self.name!r} has not finished and has no report yet: {goes_on} goes on")
 
+    def report_of_before(self) -> str:
+        """What to say to whoever gets the report that is there; empty where it is of what the run is now."""
+        underway = self.underway()
+        if underway is None:
+            return ""
+        since = datetime.fromisoformat(underway.since).astimezone().strftime("%Y-%m-%d %H:%M")
+        return (
+            f"this report is of before: the run {self.name!r} was started again, is being done anew since {since}, and "
+            "has not finished; `defectory runs` shows how far it is"
+        )
+
     def forced(self) -> dict[str, int]:
         """How often each step was forced: part of its request ids, so that a forced step is computed anew."""
         return dict(self._forced().counts)
@@ -200,11 +225,21 @@ class RunRecord:
         for step in steps:
             self._store.delete(self._step_key(step))
 
+    def underway(self) -> Underway | None:
+        """How far a start is that has not come to its end; None: none is, or an older version made it."""
+        values = self._read(self._underway_key)
+        return None if values is None else Underway.model_validate(values)
+
+    def keep_underway(self, underway: Underway) -> None:
+        """Remember how far it is."""
+        self._write(self._underway_key, underway)
+
     def finish_run(self) -> None:
-        """Close a forced run: the next --from forces again."""
+        """Close a start: what is there is of it, and the next --from forces again."""
         forced = self._forced()
         if forced.pending:
             self._write(self._forced_key, Forced(counts=forced.counts))
+        self._store.delete(self._underway_key)
 
     def _forced(self) -> Forced:
         return Forced.model_validate(self._read(self._forced_key) or {})
@@ -212,6 +247,10 @@ class RunRecord:
     @property
     def _forced_key(self) -> str:
         return self.prefix + "forced.json"
+
+    @property
+    def _underway_key(self) -> str:
+        return self.prefix + "underway.json"
 
     def _step_key(self, step: str) -> str:
         return f"{self.prefix}steps/{step}.json"

@@ -27,6 +27,7 @@ from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRe
 from orchestrator.pipeline.schedule import next_step
 from orchestrator.pipeline.settings import PipelineSettings
 from orchestrator.pipeline.step import Step, StepContext, StepInputs
+from orchestrator.pipeline.underway import Start
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class RunResult:
 
     Attributes:
         ran: steps, in the order in which they ended. seconds: of each.
+        before: step that was skipped -> seconds that it took when it ran, where its record says so.
         elapsed_s: of all of it; less than the sum of the steps where some went on side by side.
     """
 
@@ -43,6 +45,7 @@ class RunResult:
     ran: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)
     elapsed_s: float = 0.0
 
 
@@ -73,7 +76,7 @@ def run_line(
     record.write_pipeline(resolved_pipeline(settings))
     if forced_steps:
         record.force(first, forced_steps)
-    forced = record.forced()
+    forced, start = record.forced(), Start(record)
     outputs, began = Outputs({}), time.monotonic()
     result = RunResult(settings.name, outputs)
     waiting, beside = list(line), Beside[_Done]()
@@ -81,6 +84,7 @@ def run_line(
     def take(name: str, done: _Done) -> None:
         result.seconds[name] = done.seconds
         result.ran.append(name)
+        start.ran(name)
         outputs.add(name, done.outputs)
 
     while waiting or beside.running:
@@ -97,8 +101,12 @@ def run_line(
             watcher.skipped(step.name, decision.why, in_words(remembered.outputs))
             outputs.add(step.name, remembered.outputs)
             result.skipped.append(step.name)
+            start.skipped(step.name)
+            if remembered.spent is not None:
+                result.before[step.name] = remembered.spent.elapsed
             continue
         why = forced_by(first) if step.name in forced_steps else decision.why
+        start.begins()
         watcher.started(step.name, why, again=record.has(step.name))
         watched = WatchedStep(watcher, step.name)
         context = StepContext(

@@ -46,7 +46,7 @@ from orchestrator.report.reliability import reliability_chart
 from orchestrator.report.sheets import Album
 from orchestrator.report.shortcut import probe_rows, shortcut_warning
 from orchestrator.report.signature import signed_rows
-from orchestrator.report.times import COLUMNS
+from orchestrator.report.times import COLUMNS, rows_of
 
 # Giedra & Vdoviak (2024), table of results: best cycle at its best epoch, both chosen on the test set.
 PAPER = {
@@ -212,7 +212,7 @@ def _words(content: RunContent) -> dict[str, object]:
         "signed_rows": list(signed_rows(content)),
         "start": _start(content),
         "time_columns": COLUMNS,
-        "time_rows": [time.row() for time in content.times if time.step != REVIEW.step or content.reviewed.reviewers],
+        "time_rows": rows_of([x for x in content.times if x.step != REVIEW.step or content.reviewed.reviewers]),
         "versions": _versions(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

@@ -1,6 +1,6 @@
 """Where a run's time went: every step's by phase, and the share of the machine's cores that it used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from defectory.phases import PHASES, Spent
@@ -32,6 +32,15 @@ class StepTime:
         """Its cells, as COLUMNS has them; seconds to a tenth."""
         seconds = (self.spent.elapsed, *self.spent.by_phase().values())
         return [self.step, *(f"{value:.1f}" for value in seconds), f"{self.share:.0%}"]
+
+
+def rows_of(times: Sequence[StepTime]) -> list[list[str]]:
+    """Every step's cells, and where there are several what they took together."""
+    rows = [time.row() for time in times]
+    if len(rows) > 1:
+        columns = [(time.spent.elapsed, *time.spent.by_phase().values()) for time in times]
+        rows.append(["together", *(f"{sum(values):.1f}" for values in zip(*columns, strict=True)), ""])
+    return rows
 
 
 def times_of(record: RunRecord) -> Iterator[StepTime]:

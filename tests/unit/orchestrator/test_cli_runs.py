@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from datetime import UTC, datetime, timedelta
@@ -24,10 +25,12 @@ from defectory.storage import ObjectStore, open_store
 from defectory.storage.places import path_or_uri
 from orchestrator.cli.main import app
 from orchestrator.pipeline.arms import FIRST_ARMS
+from orchestrator.pipeline.at_work import at_work
 from orchestrator.pipeline.line import line_of
 from orchestrator.pipeline.outputs import Output, Reported
 from orchestrator.pipeline.run_record import RecordedPipeline, RunRecord, StepRecord, TypedCommand
 from orchestrator.pipeline.summary import RunSummary
+from orchestrator.pipeline.underway import Start
 
 STEPS = [step.name for step in line_of(FIRST_ARMS)]
 MANIFEST = "datasets/photos/manifest.jsonl"
@@ -103,6 +106,50 @@ def test_a_step_that_was_repeated_makes_the_report_one_of_before(store: ObjectSt
     finish(store, record, STEPS[1], Output(), 1)
     (run,) = answer(store, "runs")["runs"]
     assert (run["state"], run["verdict"], run["next_step"]) == ("not finished", "", "report")
+
+
+def test_a_run_that_was_started_again_is_not_finished_and_its_report_is_one_of_before(store: ObjectStore) -> None:
+    record = a_run(store, "photos", STEPS, "It helped.")
+    page = f"{store.url.removeprefix('file://')}/runs/photos/report.html"
+    start = Start(record)
+    start.skipped(STEPS[0])
+    assert "photos  finished" in say(store, "runs"), "a start that skips all has changed nothing"
+    start.begins()
+    with at_work(store, "runs", "photos"):
+        (run,) = answer(store, "runs")["runs"]
+        (said,) = re.findall(r"photos  being done anew since [-0-9]{10} [:0-9]{5}: (.*)", say(store, "runs"))
+    assert (run["state"], run["verdict"], run["report"]) == ("running", "", "")
+    assert said == f"1 of {len(STEPS)} steps, {STEPS[1]} is next"
+    start.ran(STEPS[1])
+    (run,) = answer(store, "runs")["runs"]  # it was stopped
+    assert (run["state"], run["steps_done"], run["next_step"]) == ("not finished", 2, STEPS[2])
+    assert (run["report_of_before"], run["next"]) == (
+        page,
+        "cd '/srv/a line' && defectory run 'my photos' --name photos",
+    )
+    assert f"photos  not finished: 2 of {len(STEPS)} steps, {STEPS[2]} is next" in say(store, "runs")
+    assert f"report of before: {page}" in say(store, "runs")
+    record.finish_run()
+    (run,) = answer(store, "runs")["runs"]
+    assert (run["state"], run["verdict"], run["report_of_before"]) == ("finished", "It helped.", "")
+
+
+def test_whoever_gets_a_report_of_before_is_told_so_and_none_is_made_of_new_settings_and_old_results(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    record = a_run(store, "photos", STEPS, "It helped.")
+    path = f"{store.url.removeprefix('file://')}/runs/photos/report.html"
+    opened = CliRunner().invoke(app, ["open", "photos", "--print", "--store", store.url])
+    assert (opened.stdout.strip(), opened.stderr) == (path, "")
+    Start(record).begins()
+    opened = CliRunner().invoke(app, ["open", "photos", "--print", "--store", store.url])
+    assert opened.stdout.strip() == path
+    assert opened.stderr.startswith("! this report is of before: the run 'photos' was started again")
+    copied = tmp_path / "page.html"
+    reported = CliRunner().invoke(app, ["report", "photos", "--out", str(copied), "--store", store.url])
+    assert copied.read_bytes() == store.get("runs/photos/report.html") == b"<html>"
+    assert reported.stderr == opened.stderr
+    assert answer(store, "report", "photos")["summary"]["verdict"] == "It helped."
 
 
 def test_a_finished_run_of_a_copied_store_is_finished_whatever_its_files_say(

@@ -28,7 +28,7 @@ from orchestrator.pipeline.methods import Call, Operation
 from orchestrator.pipeline.outputs import FILTER, GENERATORS, INGEST, dataset_of, trained
 from orchestrator.pipeline.plan import make_plan
 from orchestrator.pipeline.progress import Report
-from orchestrator.pipeline.run_record import RunRecord
+from orchestrator.pipeline.run_record import RunRecord, Underway
 from orchestrator.pipeline.runner import RunResult, run_line
 from orchestrator.pipeline.settings import PipelineSettings, resolve
 from orchestrator.report.times import times_of
@@ -425,6 +425,37 @@ def test_a_changed_setting_runs_only_what_it_changes(photos: Path, change: dict,
     store = MemoryStore()
     go(store, settings_for(photos), Answers(store))
     assert set(go(store, settings_for(photos, **change), Answers(store)).ran) == ran
+
+
+def test_how_far_a_start_is_survives_a_kill_and_ends_with_the_run(photos: Path) -> None:
+    seen: list[Underway | None] = []
+
+    def fail(method: str, _request: Any) -> None:
+        seen.append(record.underway())
+        if method == "EvaluateClassifier":
+            raise Unavailable("gone")
+
+    store = MemoryStore()
+    record = RunRecord(store, "line")
+    go(store, settings_for(photos), Answers(store))
+    assert record.underway() is None
+    changed = settings_for(photos, classifier={"epochs": 3})
+    with pytest.raises(Unavailable):
+        go(store, changed, Answers(store, fail))
+    assert seen[0] is not None
+    assert (set(seen[0].settled), seen[0].ran) == ({"ingest", "generators"}, ()), "before anything has run anew"
+    stopped = record.underway()
+    assert stopped is not None
+    assert stopped.since == seen[0].since
+    assert set(stopped.settled) == {"ingest", "generators", "baseline"}
+    assert stopped.ran == ("baseline",)
+    seen.clear()
+    go(store, settings_for(photos, classifier={"epochs": 3}), Answers(store, lambda *_: seen.append(record.underway())))
+    assert seen[0] is not None
+    assert seen[0].since == stopped.since
+    assert set(seen[0].settled) == {"ingest", "generators", "baseline"}
+    assert seen[0].ran == ("baseline",)
+    assert record.underway() is None
 
 
 def test_what_one_label_is_trained_for_repeats_no_other_labels_training(photos: Path) -> None:

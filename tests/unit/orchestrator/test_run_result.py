@@ -96,6 +96,25 @@ def test_a_time_that_is_less_than_the_sum_of_the_steps_says_why() -> None:
     assert "time: 1:41 in all: generators 1:40, baseline 1:02 (some beside each other)" in said
 
 
+def test_a_run_that_goes_on_says_what_this_start_took_and_all_steps_together() -> None:
+    seconds = {"generators": 130.0, "report": 7.0}
+    went_on = result(0.5, 0.75, ran=list(seconds), seconds=seconds, before={"ingest": 3.0, "baseline": 60.0},
+                     elapsed_s=137.0)  # fmt: skip
+    assert (
+        "time: 2:17 of this start: generators 2:10, report 0:07; with the steps that were done before 3:13 together "
+        "(the report's table)\n"
+    ) in in_words(went_on, SETTINGS, "")
+
+
+def test_a_report_that_was_replaced_is_named_by_the_run_that_replaced_it() -> None:
+    earlier_uri = "file:///store/runs/run/earlier/20261201T040900Z/report.html"
+    line = "the report of before is kept as /store/runs/run/earlier/20261201T040900Z/report.html"
+    for ran in (["report"], []):
+        run = result(0.5, 0.75, ran=ran)
+        run.outputs.add("report", REPORTED.model_copy(update={"earlier_uri": earlier_uri}))
+        assert (line in in_words(run, SETTINGS, "").splitlines()) == bool(ran)
+
+
 def of_no_use(*arms: str) -> RunResult:
     """A run whose arms are no better than passing every part."""
     trivial = TrivialSummary(answer="passing every part", right=9, of=13, f1=0.409, no_better=list(arms))
