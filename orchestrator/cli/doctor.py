@@ -24,6 +24,7 @@ from defectory.versions import installed_version
 from defectory.weights import in_keras, in_shared
 from orchestrator.cli.options import STARTER, AsJson, Store, Weights, opened, store_url
 from orchestrator.cli.output import emit
+from orchestrator.pipeline.base_warnings import FETCH
 from orchestrator.pipeline.bytecode import VARIABLE, Bytecode, bytecode
 
 NEEDED_BY = {
@@ -171,8 +172,10 @@ def _weights(given: str) -> Finding:
     path = in_shared(os.environ.get("DEFECTORY_SHARED", "")) or in_keras()
     if path:
         return Finding("ImageNet weights", "ok", str(path))
-    mend = "Keras downloads them where it may; else give --weights FILE or DEFECTORY_WEIGHTS, or the starter is used"
-    return Finding("ImageNet weights", "note", "not on this machine", mend)
+    missing = "not on this machine; where Keras cannot download them, classifiers start from the starter, and on real "
+    missing += "photographs that usually costs more than any setting"
+    mend = f"{FETCH}, and give --weights FILE or set DEFECTORY_WEIGHTS (docs/classifier.md says more)"
+    return Finding("ImageNet weights", "note", missing, mend)
 
 
 def _gpu() -> Finding:

@@ -6,6 +6,7 @@ from defectory.storage.places import path_or_uri
 from orchestrator.cli.output import emit
 from orchestrator.cli.program import program
 from orchestrator.pipeline import outputs as keys
+from orchestrator.pipeline.base_warnings import NEXT_WEIGHTS
 from orchestrator.pipeline.outputs import Ingested, Model
 from orchestrator.pipeline.progress import clock
 from orchestrator.pipeline.runner import RunResult
@@ -76,7 +77,8 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
         lines.append(f"the report of before is kept as {path_or_uri(reported.earlier_uri)}")
     lines.append("next:")
     more = _more_photographs(result.outputs[keys.INGEST]) if _is_no_use(best_arm(result, settings), summary) else []
-    return "\n".join([*lines, *(f"  {step}" for step in [*more, *next_commands(result, settings, store)])])
+    steps = [*_weights(result, settings), *more, *next_commands(result, settings, store)]
+    return "\n".join([*lines, *(f"  {step}" for step in steps)])
 
 
 def best_arm(result: RunResult, settings: PipelineSettings) -> str:
@@ -91,16 +93,24 @@ def _is_no_use(arm: str, summary: RunSummary) -> bool:
     return summary.trivial is not None and arm in summary.trivial.no_better
 
 
+def _weights(result: RunResult, settings: PipelineSettings) -> list[str]:
+    """The weights to get, where the starter stood in for them."""
+    started = {result.outputs[keys.trained(arm.name)].initial_weights for arm in settings.arms}
+    return [NEXT_WEIGHTS] if "starter" in started else []
+
+
 def _more_photographs(ingested: Ingested) -> list[str]:
     """Of which label there are too few to learn from, in words; empty where nobody counted."""
     counts = ingested.counts.get("train", {})
     if not counts:
         return []
     fewest = min(counts, key=lambda label: counts[label])
-    others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != fewest)
+    one = f"{counts[fewest]} photograph{'s' * (counts[fewest] != 1)} of {fewest}"
+    others = [f"{count} of {label}" for label, count in counts.items() if label != fewest]
+    named = " and ".join([", ".join([one, *others[:-1]]), *others[-1:]])
     return [
-        f"more photographs, of {fewest} first: {counts[fewest]} train a classifier ({others}); put them into the same "
-        "folder, and start the same run again"
+        f"more photographs, of {fewest} first: {named} train the classifier; put them into the same folder, and start "
+        "the same run again"
     ]
 
 

@@ -24,7 +24,7 @@ from defectory.models import resolve
 from defectory.storage.store import ObjectStore
 from defectory.weights import in_keras, in_shared
 from orchestrator.pipeline.arms import ArmSettings
-from orchestrator.pipeline.base_warnings import STARTER_WARNING
+from orchestrator.pipeline.base_warnings import STARTER_EXPECTED
 from orchestrator.pipeline.durations import values_of
 from orchestrator.pipeline.outputs import Counts
 from orchestrator.pipeline.settings import PipelineSettings
@@ -69,6 +69,8 @@ def concerns(
 ) -> list[Concern]:
     """All that is to be said before a run: what stops it first, then what weighs most in what comes of it.
 
+    Weights come before all else that does not stop: what a classifier starts from moves its figures most.
+
     Args:
         source: what was recognised at the photographs.
         counts: split -> label -> images, as far as they can be known.
@@ -77,8 +79,8 @@ def concerns(
     """
     all_concerns = [
         *of_settings(store, settings, sorted(counts["train"])),
-        *of_synthesis(settings, source, counts, in_folds=in_folds),
         *of_weights(settings.arms[0], settings, weights),
+        *of_synthesis(settings, source, counts, in_folds=in_folds),
         *of_photographs(source, settings.generator.resolution_px if _synthesises(settings) else 0),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
@@ -104,7 +106,7 @@ def in_lines(concerns: Sequence[Concern]) -> list[str]:
 
 def _heading(concerns: Sequence[Concern]) -> list[str]:
     """What stands above several of them; nothing above one."""
-    many = f"{len(concerns)} things to know before the run, what matters most first: begin with that"
+    many = f"{len(concerns)} things to know before the run; the first matters most"
     return [many] if len(concerns) > 1 else []
 
 
@@ -248,7 +250,7 @@ def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> 
     elif (
         effective["width_multiplier"] == 1 and not in_shared(os.environ.get("DEFECTORY_SHARED", "")) and not in_keras()
     ):
-        yield Concern(STARTER_WARNING)
+        yield Concern(STARTER_EXPECTED)
 
 
 def of_disk(store_url: str, source: Source, settings: PipelineSettings) -> Iterator[Concern]:

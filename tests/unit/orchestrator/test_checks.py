@@ -153,6 +153,9 @@ def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.Mo
     monkeypatch.delenv("DEFECTORY_CLASSIFIER_ADDRESS", raising=False)
     (concern,) = checks.of_weights(first, settings, "")
     assert "are not on this machine" in concern.text
+    assert "on real photographs this usually costs more than anything else that is said here" in concern.text
+    assert "leaves mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5 in ~/.keras" in concern.text
+    assert "add --weights FILE to the command" in concern.text
     assert not concern.stops
     (named,) = checks.of_weights(first, settings, f"{tmp_path}/none.h5")
     assert (named.stops, "there is no such file" in named.text) == (True, True)
@@ -161,6 +164,23 @@ def test_weights_are_looked_for_where_the_classifier_will(monkeypatch: pytest.Mo
     (tmp_path / "weights/mobilenet_v2_imagenet_no_top.weights.h5").touch()
     monkeypatch.setenv("DEFECTORY_SHARED", str(tmp_path))
     assert list(checks.of_weights(first, settings, "")) == []
+
+
+def test_missing_weights_are_said_before_all_that_does_not_stop_a_run(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("DEFECTORY_SHARED", raising=False)
+    monkeypatch.delenv("DEFECTORY_CLASSIFIER_ADDRESS", raising=False)
+    (photos / "good/3.png").write_bytes(b"\x89PNG\r\n")
+    settings = settings_of(photos, generator={"initial_model": "nobody"})
+    said = concerns(open_store(f"file://{tmp_path}/store"), settings, source_of(photos), counted(20, 5), "")
+    assert [concern.stops for concern in said[:2]] == [True, False]
+    assert "ImageNet weights" in said[1].text
+    assert len(said) > 4
+    heading, *lines = checks.in_lines(said)
+    assert heading == f"{len(said)} things to know before the run; the first matters most"
+    assert len(lines) == len(said)
 
 
 def test_a_full_disk_stops_it(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

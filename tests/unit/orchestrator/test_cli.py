@@ -327,7 +327,10 @@ def test_doctor_needs_no_imagenet_weights_where_the_starter_is_named(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert (doctor._weights("").state, "starter" in doctor._weights("").mend) == ("note", True)
+    absent = doctor._weights("")
+    assert (absent.state, "costs more than any setting" in absent.observed) == ("note", True)
+    assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5" in absent.mend
+    assert "--weights FILE" in absent.mend
     assert doctor._weights("starter").state == "ok"
     assert doctor._weights(str(tmp_path / "starter")).state == "wrong"
     assert (weights_file("starter"), weights_file("x.h5")) == ("starter", str(tmp_path / "x.h5"))

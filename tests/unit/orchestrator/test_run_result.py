@@ -131,11 +131,22 @@ def test_a_model_that_is_no_better_than_passing_everything_is_nothing_to_go_on_w
     said = in_words(of_no_use("baseline", "expanded"), SETTINGS, "")
     after = said.partition("next:\n")[2].splitlines()
     assert after == [
-        "  more photographs, of defect first: 17 train a classifier (good 42); put them into the same folder, and "
-        "start the same run again",
+        "  more photographs, of defect first: 17 photographs of defect and 42 of good train the classifier; put them "
+        "into the same folder, and start the same run again",
         "  defectory open run",
     ]
 
 
 def test_only_the_arm_that_would_be_gone_on_with_matters() -> None:
     assert "classify run.baseline" in in_words(of_no_use("expanded"), SETTINGS, "")
+
+
+def test_a_run_from_the_starter_is_first_told_of_the_weights_and_where_the_file_is_to_be_had() -> None:
+    run = of_no_use("baseline", "expanded")
+    assert "ImageNet" not in in_words(run, SETTINGS, "")
+    run.outputs.add("baseline", trained("baseline").model_copy(update={"initial_weights": "starter"}))
+    first, *rest = in_words(run, SETTINGS, "").partition("next:\n")[2].splitlines()
+    assert first.startswith("  the ImageNet weights, which on real photographs usually matter more than anything else")
+    assert "leaves mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5 in ~/.keras/models" in first
+    assert first.endswith("start the same run again with --weights FILE")
+    assert len(rest) == 2
