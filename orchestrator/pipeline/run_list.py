@@ -21,7 +21,8 @@ class KnownRun:
         done, steps: how many of its steps have finished, and how many it has.
         next_step: the first that has not; empty where all have.
         changed: when its last step finished, or it was started; UTC, None where the store does not say.
-        verdict, report_uri: of a run whose report is newer than all its steps; empty else.
+        verdict, report_uri: in short, without what stands against it, and where it lies; of a run whose report is
+            newer than all its steps; empty else.
         command: by which it was started last; None where it is not known.
         broken: why nothing more is known of it; empty where it can be read.
     """
@@ -68,7 +69,7 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
             steps=len(steps),
             next_step="" if report else (missing or [REPORT.step])[0],
             changed=changed,
-            verdict=report.outputs.summary.glance if report else "",
+            verdict=report.outputs.summary.verdict if report else "",
             report_uri=report.outputs.report_uri if report else "",
             command=record.command(),
         )

@@ -24,6 +24,7 @@ from orchestrator.pipeline.outputs import FILTER, REVIEW
 from orchestrator.pipeline.report_keys import files_folder
 from orchestrator.pipeline.summary import (  # fmt: skip
     ArmSummary,
+    ChoiceSummary,
     DifferenceSummary,
     Estimate,
     RunSummary,
@@ -158,6 +159,7 @@ def _words(content: RunContent) -> dict[str, object]:
         "arms": content.arms,
         "doubts": content.verdict.doubts,
         "verdict": content.verdict.sentence,
+        "inspection": content.verdict.inspection,
         "evidence": content.verdict.evidence,
         "recipe": content.verdict.recipe,
         "counted": counted_as(evaluations),
@@ -255,6 +257,7 @@ def _summary(content: RunContent) -> RunSummary:
             for title, x in comparison.differences.items()
         },
         trivial=_trivial(content, names),
+        choice=ChoiceSummary(arm=names[content.choice.title], why=content.choice.why),
         test_images=comparison.test_images,
         test_groups=comparison.test_groups,
         synthetic=content.reasons(),

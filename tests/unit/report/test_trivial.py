@@ -100,7 +100,7 @@ def test_where_all_have_more_right_nothing_is_said(run: MemoryStore) -> None:
     for arm in ("baseline", "expanded"):
         decided(run, arm, [[3, 1], [1, 8]])
     html, summary, _ = build_report(run, "run")
-    assert "every part" not in summary.glance
+    assert "every part" not in summary.verdict
     assert not any("every part" in detail for detail in summary.details)
     assert "no better than" not in html.decode()
 
