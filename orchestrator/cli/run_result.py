@@ -82,10 +82,9 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
 
 
 def best_arm(result: RunResult, settings: PipelineSettings) -> str:
-    """The arm to go on with: the first, until another has helped; one that chance may have put ahead is none."""
-    differences = result.outputs[keys.REPORT].summary.differences
-    helped = [name for name, difference in differences.items() if difference.outcome == "helped"]
-    return max(helped, key=lambda name: differences[name].f1.mean, default=settings.arms[0].name)
+    """The arm to go on with, as the report chose it; the first one in runs of before it did."""
+    choice = result.outputs[keys.REPORT].summary.choice
+    return choice.arm if choice else settings.arms[0].name
 
 
 def _is_no_use(arm: str, summary: RunSummary) -> bool:
@@ -115,7 +114,7 @@ def _more_photographs(ingested: Ingested) -> list[str]:
 
 
 def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> list[str]:
-    """What a person does next: look at the synthetic images, have a photograph classified, and see why.
+    """What a person does next: look at the synthetic images, have a photograph classified by which model, and see why.
 
     A classifier that is no better than one answer to everything is none to classify by: its report says more.
     """
@@ -126,8 +125,11 @@ def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> 
     looked_at = [f"{called} review {result.run}{where}"] if keys.REVIEW in result.outputs else []
     if _is_no_use(best, result.outputs[keys.REPORT].summary):
         return [f"{called} open {result.run}{where}", *looked_at]
+    choice = result.outputs[keys.REPORT].summary.choice
+    title = next(arm.shown for arm in settings.arms if arm.name == best)
     return [
         *looked_at,
+        *([f"with “{title}”, {choice.why}:"] if choice and choice.why else []),
         f"{called} classifier classify {model} part.png{where}",
         f"{called} explain part.png --model {model} --out part-why.png{where}",
     ]

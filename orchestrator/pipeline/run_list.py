@@ -24,7 +24,8 @@ class KnownRun:
         next_step: the first that has not; empty where all have.
         anew_since: when its first step began to be done anew; None: it is not, or an older version did not say so.
         changed: when its last step finished, or it was started; UTC, None where the store does not say.
-        verdict, report_uri: of a run whose report is newer than all its steps; empty else.
+        verdict, report_uri: in short, without what stands against it, and where it lies; of a run whose report is
+            newer than all its steps; empty else.
         earlier_uri: of a report that is there, of what the run was before it was started again; empty: there is none.
         command: by which it was started last; None where it is not known.
         broken: why nothing more is known of it; empty where it can be read.
@@ -79,7 +80,7 @@ def _known(store: ObjectStore, name: str, written: Mapping[str, datetime | None]
             next_step="" if report else (missing or [REPORT.step])[0],
             anew_since=datetime.fromisoformat(underway.since) if underway and has_page else None,
             changed=changed,
-            verdict=report.outputs.summary.glance if report else "",
+            verdict=report.outputs.summary.verdict if report else "",
             report_uri=report.outputs.report_uri if report else "",
             earlier_uri=store.uri(page_key(name)) if has_page and not report else "",
             command=record.command(),

@@ -54,6 +54,13 @@ class TrivialSummary(Recorded):
     no_better: list[str]  # names of arms
 
 
+class ChoiceSummary(Recorded):
+    """The arm to go on with."""
+
+    arm: str  # name
+    why: str = ""  # clause that follows its title
+
+
 class RunSummary(Recorded):
     """A run in figures."""
 
@@ -63,12 +70,8 @@ class RunSummary(Recorded):
     arms: dict[str, ArmSummary]
     differences: dict[str, DifferenceSummary]  # of every arm but the first
     trivial: TrivialSummary | None = None  # absent where the test says nothing of it
+    choice: ChoiceSummary | None = None  # absent in runs of earlier versions
     test_images: int
     test_groups: int
     synthetic: dict[str, dict[str, int]]  # label -> made, accepted, and rejected images by reason
     heat: JsonValue  # where the heat lies: summary.json of the explanations
-
-    @property
-    def glance(self) -> str:
-        """The verdict, and before it what stands against it."""
-        return " ".join([*self.doubts, self.verdict])

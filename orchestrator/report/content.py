@@ -58,9 +58,11 @@ from orchestrator.report.documents import (
     read_document,
 )
 from orchestrator.report.figures import reduced
+from orchestrator.report.inspection import Choice, chosen
 from orchestrator.report.learning import histories_of
 from orchestrator.report.lineage import Deciders
 from orchestrator.report.people import decided_lines
+from orchestrator.report.served import Served, served_sentence
 from orchestrator.report.times import StepTime, times_of
 from orchestrator.report.trivial import Trivial, trivial_answer
 from orchestrator.report.verdict import Verdict
@@ -184,6 +186,21 @@ class RunContent:
         """All arms beside one answer to everything; None where that says nothing."""
         return trivial_answer({arm.title: arm.evaluation for arm in self.arms})
 
+    @cached_property
+    def choice(self) -> Choice:
+        """The arm to go on with."""
+        evaluations = {arm.title: arm.evaluation for arm in self.arms}
+        no_better = self.trivial.no_better if self.trivial else []
+        return chosen([arm.settings for arm in self.arms], evaluations, self.comparison.differences, no_better)
+
+    @property
+    def _served(self) -> dict[str, Served]:
+        """title -> the arm's training that is served."""
+        return {
+            arm.title: Served(arm.evaluation, arm.main_cycle, sum(arm.images.get("validation", {}).values()))
+            for arm in self.arms
+        }
+
     @property
     def verdict(self) -> Verdict:
         """What the run says at a glance."""
@@ -191,9 +208,10 @@ class RunContent:
         return Verdict(
             doubts=[f"{text[0].upper()}{text[1:]}." for text in self.doubts],
             sentence=" ".join(filter(None, [trivial.sentence if trivial else "", self.comparison.verdict])),
+            inspection=self.choice.sentence,
             counted=mistakes.sentence({arm.title: arm.evaluation for arm in self.arms}),
             trivial=trivial.figures if trivial else "",
-            evidence=self.comparison.evidence,
+            evidence=[*self.comparison.evidence, *filter(None, [served_sentence(self._served)])],
             recipe=recipe.sentence(self.recipes),
         )
 

@@ -23,6 +23,7 @@ from orchestrator.pipeline.outputs import FILTER, REVIEW
 from orchestrator.pipeline.report_keys import files_folder
 from orchestrator.pipeline.summary import (  # fmt: skip
     ArmSummary,
+    ChoiceSummary,
     DifferenceSummary,
     RunSummary,
     TrivialSummary,
@@ -167,6 +168,7 @@ def _words(content: RunContent) -> dict[str, object]:
         "arms": content.arms,
         "doubts": content.verdict.doubts,
         "verdict": content.verdict.sentence,
+        "inspection": content.verdict.inspection,
         "evidence": content.verdict.evidence,
         "recipe": content.verdict.recipe,
         "counted": counted_as(evaluations),
@@ -277,6 +279,7 @@ def _summary(content: RunContent) -> RunSummary:
             for title, x in comparison.differences.items()
         },
         trivial=_trivial(content, names),
+        choice=ChoiceSummary(arm=names[content.choice.title], why=content.choice.why),
         test_images=comparison.test_images,
         test_groups=comparison.test_groups,
         synthetic=content.reasons(),

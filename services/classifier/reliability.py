@@ -7,7 +7,7 @@ from services.classifier.calibration import BINS, Bin, reliability
 from services.classifier.card import Calibration
 from services.classifier.decision import calibrated
 
-SIDE, LEFT, TOP, BELOW, GAP = 240, 50, 44, 84, 44  # of a panel, in SVG units
+SIDE, LEFT, TOP, BELOW, GAP = 240, 50, 44, 99, 44  # of a panel, in SVG units
 BAR, LINE, INK = "#4878a8", "#666666", "#1c2430"
 ENOUGH = 10  # images, from which a bin's bar is drawn in full colour: an accuracy of fewer is hardly known
 PALEST = 0.15
@@ -26,7 +26,8 @@ def reliability_svg(validation: Answers, calibration: Calibration) -> bytes:
     images = f"{error.images} validation image{'s' * (error.images != 1)}"
     said = (
         f"bar: share of right answers; under it: images; line: its 95% interval; pale: fewer than {ENOUGH} images",
-        f"measured on the {images} that the temperature was fitted on: believe the test images' error",
+        f"measured on the {images} that the temperature was fitted on:",
+        "believe the error on the test images",
     )
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -34,7 +35,7 @@ def reliability_svg(validation: Answers, calibration: Calibration) -> bytes:
         f"<title>Reliability on {images}</title>"
     )
     foot = "".join(
-        f'<text x="{LEFT}" y="{height - 24 + 15 * number}">{text}</text>' for number, text in enumerate(said)
+        f'<text x="{LEFT}" y="{height - 39 + 15 * number}">{text}</text>' for number, text in enumerate(said)
     )
     return (head + "".join(panels) + foot + "</svg>\n").encode()
 

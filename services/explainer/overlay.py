@@ -80,12 +80,15 @@ def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], ca
     """The overlay above a legend: what is explained, and which colour means how much heat."""
     view = overlay(image, heatmap, boxes)
     height, width = view.shape[:2]
-    sheet = Image.new("RGB", (width, height + LEGEND_PX), "white")
+    lettering = Lettering(LETTERS_PX)
+    lines = lettering.wrapped(caption, width - 8)  # a narrow picture's are more: its legend is higher, and none is cut
+    above = max(LINES - 1, len(lines))
+    sheet = Image.new("RGB", (width, height + LEGEND_PX + (above + 1 - LINES) * LINE_PX), "white")
     sheet.paste(Image.fromarray(view))
-    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
-    _write(pen, lettering, height, lettering.wrapped(caption, width - 8)[: LINES - 1])
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, lettering, height, lines)
     left, right = (round(lettering.width(word)) + 10 for word in ("none", "most"))
-    top = height + (LINES - 1) * LINE_PX + 2
+    top = height + above * LINE_PX + 2
     bar = coloured(np.tile(np.linspace(0, 1, max(1, width - left - right), dtype=np.float32), (10, 1)))
     sheet.paste(Image.fromarray(bar), (left, top + 4))
     lettering.draw(pen, 4, top, "none")
@@ -99,19 +102,20 @@ def _write(pen: ImageDraw.ImageDraw, lettering: Lettering, top: int, lines: Sequ
         lettering.draw(pen, 4, top + 2 + LINE_PX * number, line)
 
 
-def without_heat(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+def without_heat(image: np.ndarray, lines: Sequence[str], most: int = LINES) -> np.ndarray:
     """The RGB image (uint8 (height, width, 3)) in grey, enlarged to be seen, above why it has no heat.
 
     Args:
-        lines: wrapped where they are longer than the picture is wide; what needs more than LINES is cut off.
+        lines: wrapped where they are longer than the picture is wide. most: lines; what needs more is cut off.
     """
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     grey = Image.fromarray(image).convert("L").convert("RGB").resize((image.shape[1] * scale, image.shape[0] * scale))
-    sheet = Image.new("RGB", (grey.width, grey.height + LEGEND_PX), "white")
+    lettering = Lettering(LETTERS_PX)
+    wrapped = [part for line in lines for part in lettering.wrapped(line, grey.width - 8)][:most]
+    legend_px = LEGEND_PX + max(0, len(wrapped) - LINES) * LINE_PX
+    sheet = Image.new("RGB", (grey.width, grey.height + legend_px), "white")
     sheet.paste(grey)
-    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
-    wrapped = [part for line in lines for part in lettering.wrapped(line, grey.width - 8)]
-    _write(pen, lettering, grey.height, wrapped[:LINES])
+    _write(ImageDraw.Draw(sheet), lettering, grey.height, wrapped)
     return np.asarray(sheet)
 
 

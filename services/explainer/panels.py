@@ -142,7 +142,7 @@ def _put(
     model = explainer.card.full_name
     key = f"{wanted.output_prefix}/{model.replace('/', '-')}/{line.file.sha256}"
     probability = explanation.probabilities[explanation.predicted]
-    caption = f"{wanted.how.method}, {explanation.label} ({probability:.0%} {explanation.predicted})"
+    caption = f"{wanted.how.method}, {explanation.label} ({probability:.1%} {explanation.predicted})"
     store.put(f"{key}-overlay.png", panel_png(explanation, caption))
     store.put(f"{key}-heatmap.png", heatmap_png(explanation.heatmap))
     return {

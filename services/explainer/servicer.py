@@ -65,7 +65,7 @@ class ExplainerServicer(explainer_pb2_grpc.ExplainerServiceServicer):
         explanation = next(explainer.explain([explainer.read(content)], labels, rule))
         shown = explanation.probabilities[explanation.predicted]
         rows, columns = explainer.cells
-        caption = f"{explainer.method}, {explanation.label} ({shown:.0%} {explanation.predicted})"
+        caption = f"{explainer.method}, {explanation.label} ({shown:.1%} {explanation.predicted})"
         return pb.ExplainResponse(
             predicted_label=explanation.predicted,
             probabilities=explanation.probabilities,

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from defectory.lettering import Lettering
 from services.classifier.acceptance import Answers, calibrate
 from services.classifier.reliability import reliability_svg
 from tests.unit.classifier.classifier_samples import NONE
@@ -24,10 +25,22 @@ def test_every_bin_that_holds_images_has_its_bar() -> None:
     ]
     texts = [element.text for element in drawing.iter(f"{SVG}text")]
     assert texts[1:4] == ["1", "1", "2"], "under each bar stands of how many images it is"
-    assert (
-        texts[-1]
-        == "measured on the 4 validation images that the temperature was fitted on: believe the test images' error"
-    )
+    assert texts[-2:] == [
+        "measured on the 4 validation images that the temperature was fitted on:",
+        "believe the error on the test images",
+    ]
+
+
+def test_no_text_is_wider_than_the_drawing() -> None:
+    answers = Answers(np.zeros(1234, int), np.array([[0.95, 0.05]] * 1234))
+    drawing = ElementTree.fromstring(reliability_svg(answers, calibrate(answers, NONE)))
+    for text in drawing.iter(f"{SVG}text"):
+        if text.get("x") and not text.get("text-anchor"):
+            size = round(float(text.get("font-size") or drawing.get("font-size") or 0))
+            assert float(text.get("x") or 0) + Lettering(size).width(text.text or "") <= float(
+                drawing.get("width") or 0
+            )
+        assert float(text.get("y") or 0) < float(drawing.get("height") or 0)
 
 
 def test_a_bin_of_few_images_is_pale() -> None:

@@ -1,5 +1,7 @@
 """Heat comes back to the place in the picture from which ingest's fitting took it."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +17,7 @@ from services.explainer.overlay import (
     coloured,
     onto_picture,
     overlay,
+    overlay_png,
     without_heat,
 )
 from services.explainer.unclear import boxes_or_why_none, why_unclear
@@ -115,3 +118,15 @@ def test_a_reason_that_is_wider_than_the_picture_goes_on_in_the_next_line() -> N
     assert [written[top : top + LINE_PX].any() for top in starts] == [True] * 3
     whole = " ".join(Lettering(LETTERS_PX).wrapped(reason, 248))
     assert whole == reason
+
+
+def test_below_a_narrow_picture_no_word_of_the_legend_is_left_out() -> None:
+    image, heat = np.full((334, 120, 3), 128, np.uint8), np.zeros((334, 120), np.float32)
+    caption = "grad-cam++, defect (99.6% defect)"
+    lines = Lettering(LETTERS_PX).wrapped(caption, 112)
+    assert len(lines) == 3, "as many as a legend has lines for caption and colours"
+    with Image.open(io.BytesIO(overlay_png(image, heat, [], caption))) as drawn:
+        legend = np.asarray(drawn.convert("L"))[334:]
+    tops = [2 + LINE_PX * number for number in range(4)]
+    assert [(legend[top : top + LINE_PX] < 128).any() for top in tops] == [True] * 4, "three lines, and the colours"
+    assert legend.shape == (4 * LINE_PX + 4, 120)

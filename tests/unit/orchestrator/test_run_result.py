@@ -10,7 +10,7 @@ from orchestrator.cli.run_result import in_words, next_commands
 from orchestrator.pipeline.outputs import REPORT, EvaluatedArm, Ingested, Outputs, Reported, TrainedArm
 from orchestrator.pipeline.runner import RunResult
 from orchestrator.pipeline.settings import resolve
-from orchestrator.pipeline.summary import DifferenceSummary, Estimate, Outcome, RunSummary, TrivialSummary
+from orchestrator.pipeline.summary import ChoiceSummary, RunSummary, TrivialSummary
 
 SETTINGS = resolve({"name": "run", "data": {"directory": "x"}}, {})
 INGESTED = Ingested(
@@ -25,12 +25,12 @@ REPORTED = Reported(
 )
 
 
-def reported(outcome: Outcome) -> Reported:
-    gain = Estimate(0.1, 0.05, 0.15)
-    difference = DifferenceSummary(outcome=outcome, verdict="", f1=gain, f1_by_group=gain, p_value=None)
-    return REPORTED.model_copy(
-        update={"summary": REPORTED.summary.model_copy(update={"differences": {"expanded": difference}})}
-    )
+def choosing(arm: str, why: str) -> RunResult:
+    """A run whose report goes on with an arm."""
+    run = result(0.7, 0.8)
+    summary = REPORTED.summary.model_copy(update={"choice": ChoiceSummary(arm=arm, why=why)})
+    run.outputs.add("report", REPORTED.model_copy(update={"summary": summary}))
+    return run
 
 
 def trained(arm: str) -> TrainedArm:
@@ -40,11 +40,9 @@ def trained(arm: str) -> TrainedArm:
     )  # fmt: skip
 
 
-def result(  # type: ignore[no-untyped-def]
-    baseline: float, expanded: float, outcome: Outcome = "cannot tell", **fields
-) -> RunResult:
+def result(baseline: float, expanded: float, **fields) -> RunResult:  # type: ignore[no-untyped-def]
     figures = {"baseline": baseline, "expanded": expanded}
-    steps = {"ingest": INGESTED, "report": reported(outcome), **{arm: trained(arm) for arm in figures}}
+    steps = {"ingest": INGESTED, "report": REPORTED, **{arm: trained(arm) for arm in figures}}
     steps |= {f"{arm}-evaluate": EvaluatedArm(evaluation_uri="e", metrics={"f1": f1}) for arm, f1 in figures.items()}
     return RunResult("run", Outputs(steps), **fields)
 
@@ -52,7 +50,7 @@ def result(  # type: ignore[no-untyped-def]
 def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_type_next() -> None:
     seconds = {"ingest": 0.4, "baseline": 62.0, "generators": 3700.0}
     lines = (
-        in_words(result(0.5, 0.75, "helped", ran=list(seconds), seconds=seconds, elapsed_s=3762.4), SETTINGS, "")
+        in_words(result(0.5, 0.75, ran=list(seconds), seconds=seconds, elapsed_s=3762.4), SETTINGS, "")
         .strip()
         .splitlines()
     )
@@ -64,8 +62,8 @@ def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_ty
         "time: 1:02:42 in all: generators 1:01:40, baseline 1:02",
         "report: /store/runs/run/report.html",
         "next:",
-        "  defectory classifier classify run.expanded part.png",
-        "  defectory explain part.png --model run.expanded --out part-why.png",
+        "  defectory classifier classify run.baseline part.png",
+        "  defectory explain part.png --model run.baseline --out part-why.png",
     ]
 
 
@@ -73,21 +71,24 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
     assert "time: none, everything was there" in in_words(result(0.5, 0.5), SETTINGS, "")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "best"),
-    [("helped", "run.expanded"), ("cannot tell", "run.baseline"), ("hurt", "run.baseline")],
-)
-def test_the_next_commands_are_of_an_arm_that_helped_or_the_first_and_can_be_typed(outcome: Outcome, best: str) -> None:
-    for command in next_commands(result(0.7, 0.8, outcome), SETTINGS, "a store"):
+@pytest.mark.parametrize("best", ["expanded", "baseline"])
+def test_the_next_commands_are_of_the_arm_that_the_report_chose_and_can_be_typed(best: str) -> None:
+    first, *commands = next_commands(choosing(best, "which helped"), SETTINGS, "a store")
+    assert first == f"with “{'real only' if best == 'baseline' else 'real + synthetic'}”, which helped:"
+    for command in commands:
         name, *words = shlex.split(command)
         assert name == "defectory"
-        assert best in words
+        assert f"run.{best}" in words
         assert words[-2:] == ["--store", "a store"]
         parser = get_command(app)
         while words[0] in getattr(parser, "commands", {}):
             parser = parser.commands[words.pop(0)]
         assert not hasattr(parser, "commands"), "it is a command, no group of them"
         parser.make_context(parser.name, words)  # which refuses options and words that it does not know
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_first_arm_and_gives_no_reason() -> None:
+    assert next_commands(result(0.7, 0.8), SETTINGS, "")[0] == "defectory classifier classify run.baseline part.png"
 
 
 def test_a_time_that_is_less_than_the_sum_of_the_steps_says_why() -> None:

@@ -100,7 +100,7 @@ def test_where_all_have_more_right_nothing_is_said(run: MemoryStore) -> None:
     for arm in ("baseline", "expanded"):
         decided(run, arm, [[3, 1], [1, 8]])
     html, summary, _ = build_report(run, "run")
-    assert "every part" not in summary.glance
+    assert "every part" not in summary.verdict
     assert not any("every part" in detail for detail in summary.details)
     assert "no better than" not in html.decode()
 
@@ -113,7 +113,7 @@ def test_a_rare_defect_that_is_caught_makes_a_less_accurate_arm_better_and_both_
     summary = build_report(run, "run").summary
     assert "every part" not in summary.verdict
     # 97 of 100 right; F1 of defects 2/5, of good parts 192/195; a defect and 96 of 99 good ones are recognised.
-    assert summary.details[1] == (
+    assert summary.details[2] == (
         "Right answers of 100: passing every part 99 (accuracy 99.0%, macro-F1 49.7%), real only 97 (accuracy 97.0%, "
         "macro-F1 69.2%), real + synthetic 100 (accuracy 100.0%, macro-F1 100.0%). “real only” has fewer right "
         "answers than passing every part; its macro-F1, which weighs every label alike, is higher than that of passing "
