@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from orchestrator.pipeline.progress import Report, clock, in_a_word, in_short, in_words
+from orchestrator.pipeline.progress import Report, clock, in_a_figure, in_a_word, in_short, in_words
 
 PLAIN_INTERVAL_S = 10.0  # between lines of a step where nothing can be drawn over
 FRAMES_A_SECOND = 4
@@ -29,6 +29,17 @@ class _Row:
     since: float = field(default_factory=time.monotonic)
     said_at: float = field(default_factory=time.monotonic)  # when its last plain line was written
     sample_uri: str = ""  # that was told last
+    bar: float | None = 0.0  # how far its bar has come; None: its stages count anew, and a bar would go back
+
+    def take(self, report: Report) -> None:
+        """It got further. What a service does again, after it went away, moves no bar back."""
+        is_same = (report.subjects, report.stage) == (
+            self.report.subjects,
+            self.report.stage,
+        ) or report.whole is not None
+        if self.bar is not None and report.share is not None:
+            self.bar = max(self.bar, report.share) if is_same or report.share >= self.bar else None
+        self.report = report
 
 
 class Display:
@@ -99,7 +110,7 @@ class Display:
             return
         with self._lock:
             row = self._rows.setdefault(step, _Row(report))
-            row.report = report
+            row.take(report)
             is_new = bool(report.sample_uri) and report.sample_uri != row.sample_uri
             row.sample_uri = report.sample_uri or row.sample_uri
         if is_new and self._verbose:
@@ -145,13 +156,13 @@ class Display:
         frame = self._spinner.render(now)
         line = Text.assemble(frame if isinstance(frame, Text) else "·", " ", (step, "bold"), ": ", no_wrap=True)
         report = row.report
-        if report.total and width >= BAR_FROM:
-            full = round(BAR_CELLS * min(1.0, report.done / report.total))
+        if report.share is not None and row.bar is not None and width >= BAR_FROM:
+            full = round(BAR_CELLS * row.bar)
             line.append("━" * full, "green").append("╌" * (BAR_CELLS - full), "dim").append(" ")
         elapsed = f" {clock(now - row.since)}"
         room = max(1, width - len(elapsed))
-        whole, brief = line.copy().append(self._words(report)), line.append(in_a_word(report))
-        line = whole if whole.cell_len <= room or brief.cell_len > room else brief
+        said = [line.copy().append(words) for words in (self._words(report), in_a_word(report), in_a_figure(report))]
+        line = next((one for one in said if one.cell_len <= room), said[0])
         line.truncate(room, overflow="ellipsis")
         return line.append(elapsed, "dim") if room > 1 else line
 

@@ -85,7 +85,7 @@ def synthesise(
     parts = [label, kind] if kind else [label]
     request.request_id, digest = identified(context, f"synthesise {' '.join(parts)} {number}", request)
     request.dataset = context.name(*parts, f"r{number}", digest)  # rounds of other settings keep theirs
-    return context.services.operate(SYNTHESIZE, request, context.reporting(" ".join(parts))).manifest_uri
+    return context.services.operate(SYNTHESIZE, request, context.reporting(*parts)).manifest_uri
 
 
 def judge(
@@ -113,7 +113,7 @@ def judge(
     request = fill(request, rules)
     request.request_id, digest = identified(context, f"judge {' '.join(parts)} {number}", request)
     request.dataset = context.name(*parts, f"r{number}", "judged", digest)
-    judged = context.services.operate(FILTER_IMAGES, request, context.reporting(" ".join(parts)))
+    judged = context.services.operate(FILTER_IMAGES, request, context.reporting(*parts))
     for warning in judged.warnings:
         context.warn(warning)  # at once: the same words stand among the run's doubts
     return judged

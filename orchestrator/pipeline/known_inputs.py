@@ -12,6 +12,35 @@ LONGEST = 60  # characters of a value that is kept as it is
 MOST_NAMED = 3  # changes that a person is told of one by one
 DIGEST = re.compile(r"[0-9a-f]{64}")
 ABSENT = "nothing"
+CONTENT = "content"  # what is shown of a value that is a digest
+A_FILE = "a file"
+UNSAID = {"null": "unset", '""': "none", ABSENT: "none", "starter": "the starter"}
+# Inputs that no setting is called by -> what a person knows them as.
+NAMES = {
+    "start.file": "the weights to start from",
+    "start.wanted": "classifier.initial_weights",
+    "start.as": "where the first arm's base started",
+    "real": "the photographs",
+    "dataset": "the training images",
+    "manifest": "the list of the images",
+    "test": "the test images",
+    "validation": "the validation images",
+    "files": "the files of the photographs",
+    "groups": "the file of groups",
+    "judge": "the judge",
+    "generators": "the generator of",
+    "model": "the classifier",
+    "models": "the classifiers",
+    "edits": "the edited pictures",
+    "filter": "what the filter let through",
+    "judged": "the images that were judged",
+    "decisions": "what people decided",
+    "review": "what people decided",
+    "heat": "the classifier whose heat is followed",
+    "folds": "filter.judge_cycles",
+    "steps_per_epoch": "steps an epoch",
+    "labels": "the labels that get a generator",
+}
 
 
 @dataclass(frozen=True)
@@ -33,15 +62,14 @@ class KnownInputs:
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str], section: str = "") -> str:
-    """Which inputs are others than before: "generator.kimg from 40 to 1, seed from 0 to 7".
+    """Which inputs are others than before, by the names that a person knows: "generator.kimg from 40 to 1, seed …".
 
     Args:
         section: of the pipeline, whose settings a step calls `settings`: they are named as a person types them.
     """
-    typed = f"{section}." if section else ""
     names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
     said = [
-        _change(re.sub(r"^settings\.", typed, name), before.get(name, ABSENT), now.get(name, ABSENT))
+        _change(_known_as(name, section), before.get(name, ABSENT), now.get(name, ABSENT))
         for name in names[:MOST_NAMED]
     ]
     more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
@@ -53,7 +81,22 @@ def _change(name: str, before: str, now: str) -> str:
     count, digest = _parted(now)
     if before_digest and digest and before_count == count:
         return f"{name} (other content)"
-    return f"{name} from {before_count} to {count}"
+    if CONTENT in (before_count, count):
+        was, is_ = (A_FILE if x == CONTENT else UNSAID.get(x, x) for x in (before_count, count))
+        return f"{name}: {was} before, now {is_}"
+    was, is_ = (x if x == ABSENT else UNSAID.get(x, x) for x in (before_count, count))
+    return f"{name} from {was} to {is_}"
+
+
+def _known_as(name: str, section: str) -> str:
+    """An input's dotted name for a person: of a setting as it is typed, else what it is called, and of which part."""
+    if name.startswith("settings."):
+        typed = name.removeprefix("settings.")
+        return f"{section}.{typed}" if section else typed
+    first, _, rest = name.partition(".")
+    if name in NAMES or first not in NAMES:
+        return NAMES.get(name, name)
+    return f"{NAMES[first]} {rest}"
 
 
 def _parted(value: str) -> tuple[str, str]:
@@ -70,7 +113,7 @@ def _by_name(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     text = value if isinstance(value, str) and value else json.dumps(value, sort_keys=True)
     text = text.removesuffix(".0") if isinstance(value, float) else text
     if DIGEST.fullmatch(text):
-        yield name, f"content sha256:{text}"
+        yield name, f"{CONTENT} sha256:{text}"
     elif len(text) <= LONGEST:
         yield name, text
     else:

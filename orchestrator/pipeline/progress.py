@@ -16,7 +16,12 @@ IMAGES_A_KIMG = 1000
 
 @dataclass(frozen=True)
 class Report:
-    """How far a piece of work is. rate in units a second; remaining_s None while unknown."""
+    """How far a piece of work is. rate in units a second; remaining_s None while unknown, and of `whole` where that is.
+
+    Attributes:
+        subjects: what it is about, where a step does the same for several; the widest first.
+        whole: how much of all of them is done, in [0, 1]; None: this is all there is, or it is not known.
+    """
 
     stage: str
     done: int
@@ -28,6 +33,8 @@ class Report:
     sample_uri: str = ""  # the latest picture to look at
     warning: str = ""  # what a person should know of the work
     text: str = ""  # a line for a person to read
+    subjects: tuple[str, ...] = ()
+    whole: float | None = None
 
     @classmethod
     def of(cls, progress: operations_pb2.Progress) -> "Report":
@@ -45,9 +52,16 @@ class Report:
             progress.warning,
         )
 
-    def about(self, subject: str) -> "Report":
-        """The same, whose stage says of what, where a step does the same for several."""
-        return replace(self, stage=f"{subject}, {self.stage}" if self.stage else subject)
+    def about(self, *subjects: str) -> "Report":
+        """The same, which says of what it is, where a step does the same for several."""
+        return replace(self, subjects=(*subjects, *self.subjects))
+
+    @property
+    def share(self) -> float | None:
+        """How much of the whole is done, in [0, 1]; None while that is not known."""
+        if self.whole is not None:
+            return self.whole
+        return min(1.0, self.done / self.total) if self.total else None
 
 
 class Watcher(Protocol):
@@ -102,7 +116,7 @@ def in_words(report: Report) -> str:
 
     What has no plain words is left to the log: losses, r_t, ticks.
     """
-    parts = [report.stage, _count(report)]
+    parts = [_doing(report), _count(report)]
     if report.unit and report.rate > 0:
         parts.append(f"{report.rate:.3g} {report.unit}/s")
     parts.append(_left(report))
@@ -112,14 +126,24 @@ def in_words(report: Report) -> str:
 
 def in_short(report: Report) -> str:
     """What somebody who waits wants to know, e.g. "training · 300 images seen (0.3 of 1 kimg) · 2:10 left"."""
-    return " · ".join(filter(None, [report.stage, _count(report), _left(report)]))
+    return " · ".join(filter(None, [_doing(report), _count(report), _left(report)]))
 
 
 def in_a_word(report: Report) -> str:
-    """What fits nearly everywhere, e.g. "30% · 2:10 left"; the stage where it is not known how much there is to do."""
-    if not report.total:
+    """What fits nearly everywhere, e.g. "good (1 of 2) · 30% · 2:10 left"; "30% · 2:10 left" of a step with one part.
+
+    The stage stands in it where it is not known how much there is to do.
+    """
+    if report.share is None:
+        return _doing(report)
+    return " · ".join(filter(None, [*report.subjects[:1], in_a_figure(report)]))
+
+
+def in_a_figure(report: Report) -> str:
+    """What fits everywhere, e.g. "30% · 2:10 left"."""
+    if report.share is None:
         return report.stage
-    return " · ".join(filter(None, [f"{min(1.0, report.done / report.total):.0%}", _left(report)]))
+    return " · ".join(filter(None, [f"{report.share:.0%}", _left(report)]))
 
 
 def clock(seconds: float) -> str:
@@ -127,6 +151,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _doing(report: Report) -> str:
+    return ", ".join(filter(None, [*report.subjects, report.stage]))
 
 
 def _count(report: Report) -> str:

@@ -41,9 +41,9 @@ class StepContext(StepInputs):
         """The run's name."""
         return self.settings.name
 
-    def reporting(self, subject: str) -> ReportCallback:
-        """`on_report` for one of several things that the step does the same with."""
-        return lambda report: self.on_report(report.about(subject))
+    def reporting(self, *subjects: str) -> ReportCallback:
+        """`on_report` for one of several things that the step does the same with, the widest first."""
+        return lambda report: self.on_report(report.about(*subjects))
 
     def request_id(self, part: str = "") -> str:
         """The id of one of this step's operations: the same for the same inputs."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -26,6 +27,7 @@ from orchestrator.pipeline.rounds import is_worth_another, round_size
 from orchestrator.pipeline.settings import GeneratorSettings
 from orchestrator.pipeline.step import Inputs, StepContext, StepInputs
 from orchestrator.pipeline.synthetic_labels import labels_of, quota, start_label
+from orchestrator.pipeline.whole import Whole
 
 
 def generators_inputs(context: StepInputs) -> Inputs:
@@ -77,8 +79,11 @@ def _generators(context: StepContext, *, may_lack: bool) -> Generators:
     given = context.settings.generator.initial_models
     first = start_label(context)
     manifest_uri = _learnt_from(context)
-    whole = [label for label in labels_of(context) if label not in defects]
-    for label in sorted(whole, key=lambda label: label != first):  # sorted is stable: only `first` moves
+    labels = [label for label in labels_of(context) if label not in defects]
+    labels.sort(key=lambda label: label != first)  # which is stable: only `first` moves
+    whole = Whole(_lengths(context.settings.generator, labels, first, bool(defects)))
+    context = replace(context, on_report=whole.counting(context.on_report))
+    for label in labels:
         settings = context.settings.generator
         initial = given.get(label, "")
         if first in outputs and not initial:
@@ -93,6 +98,14 @@ def _generators(context: StepContext, *, may_lack: bool) -> Generators:
         with going_on_without(list(defects)):
             outputs |= train_defects(context, defects)
     return Generators({**outputs, **lacking})
+
+
+def _lengths(settings: GeneratorSettings, labels: Sequence[str], first: str, defects: bool) -> dict[str, float | None]:
+    """Training -> its length in kimg, in their order; None: as the service chooses, which is the same for all."""
+    moved = settings.transfer_kimg or settings.kimg
+    starts = {first, *settings.initial_models}
+    lengths = {label: settings.kimg if label in starts or first not in labels else moved for label in labels}
+    return {**lengths, "surface": settings.kimg, "defects": moved} if defects else lengths
 
 
 def _learnt_from(context: StepContext) -> str:
@@ -134,17 +147,21 @@ def _identity(generator: TrainedGenerator | NoGenerator) -> dict[str, JsonValue]
 
 def synthesise_and_filter(context: StepContext) -> Filtered:
     """For every label: make images, have them judged, and make more until the quota is met."""
+    trained = context.outputs[GENERATORS].trained
+    whole = Whole({label: quota(context, label) for label in trained})
+    context = replace(context, on_report=whole.naming(context.on_report))
     outputs: dict[str, FilteredLabel] = {}
     for label, why in context.outputs[GENERATORS].lacking.items():
         outputs[label] = FilteredLabel(rounds=[], quota=quota(context, label), accepted=0, lacks=why)
-    for label, generator in context.outputs[GENERATORS].trained.items():
-        filtered = outputs[label] = _rounds(context, label, generator, quota(context, label))
+    for label, generator in trained.items():
+        filtered = outputs[label] = _rounds(context, label, generator, quota(context, label), whole)
+        whole.advance(label, 1.0)
         for warning in doubts_of({label: (filtered, learned(context.store, generator))}):
             context.warn(warning)
     return Filtered(outputs)
 
 
-def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int) -> FilteredLabel:
+def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wanted: int, whole: Whole) -> FilteredLabel:
     from orchestrator.pipeline.defect_steps import defect_round
 
     rounds: list[Round] = []
@@ -159,6 +176,7 @@ def _rounds(context: StepContext, label: str, generator: TrainedGenerator, wante
         rounds.append(done)
         synthesised += count
         accepted += done.verdicts.get("accepted", 0)
+        whole.advance(label, accepted / wanted)
     return FilteredLabel(rounds=rounds, quota=wanted, accepted=accepted)
 
 

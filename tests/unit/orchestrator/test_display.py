@@ -12,15 +12,16 @@ import sys
 import termios
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from orchestrator.pipeline.display import Display
+from orchestrator.pipeline.display import Display, _Row
 from orchestrator.pipeline.outcome import in_words as outcome_in_words
 from orchestrator.pipeline.outputs import EvaluatedArm, Filtered, FilteredLabel, Ingested, Reviewed
-from orchestrator.pipeline.progress import Report, WatchedStep, in_a_word, in_short, in_words
+from orchestrator.pipeline.progress import Report, WatchedStep, in_a_figure, in_a_word, in_short, in_words
 from tests.patience import PATIENT_S
 
 ROOT = Path(__file__).parents[3]
@@ -168,6 +169,29 @@ def test_the_same_warning_of_two_steps_is_shown_once() -> None:
     assert shown.getvalue().split("\n")[:3] == ["! few parts", "! no KID", ""]
 
 
+def bars(*reports: Report) -> list[int | None]:
+    """How many cells of the bar are full after each report; None: there is no bar."""
+    row = _Row(Report("starting", 0, 0, ""))
+    display = Display(Console(file=io.StringIO(), width=120))
+    full: list[int | None] = []
+    for report in reports:
+        row.take(report)
+        line = display._line("x", row, row.since, 120).plain
+        full.append(line.count("━") if "╌" in line or "━" in line else None)
+    return full
+
+
+def test_a_bar_never_goes_back_within_a_step() -> None:
+    reading, training = partial(Report, "reading", total=8, unit="images"), partial(Report, "training", unit="epochs")
+    # What a service does again after it went away.
+    assert bars(training(4, total=8), training(2, total=8), training(6, total=8)) == [8, 8, 12]
+    # Stages that count anew: there is none from the second on.
+    assert bars(reading(done=8), training(1, total=8), training(6, total=8)) == [16, None, None]
+    # Where what counts is known, that is it.
+    of_all = [training(8, total=8, whole=0.5), training(1, total=8, whole=0.5), training(4, total=8, whole=0.75)]
+    assert bars(*of_all) == [8, 8, 12]
+
+
 def test_every_new_sheet_of_samples_is_told_once_to_who_wants_to_know_more() -> None:
     said = {}
     for verbose in (True, False):
@@ -222,7 +246,13 @@ def test_progress_in_words() -> None:
     assert in_short(TRAINING) == "good, training · 300 images seen (0.3 of 1 kimg) · 2:10 left"
     assert in_a_word(TRAINING) == "30% · 2:10 left"
     assert in_short(Report("reading images", 0, 0, "images")) == "reading images"
-    assert in_short(Report("training", 1, 9, "epochs").about("good")) == "good, training · 1 of 9 epochs"
+    one_of_two = Report("training", 1, 9, "epochs", remaining_s=30, whole=0.25).about("good (1 of 2)")
+    assert in_short(one_of_two) == "good (1 of 2), training · 1 of 9 epochs · 0:30 left"
+    assert in_a_word(one_of_two) == "good (1 of 2) · 25% · 0:30 left"
+    assert in_a_figure(one_of_two) == "25% · 0:30 left"
+    assert in_short(Report("judging", 1, 9, "images").about("crack").about("defect")) == (
+        "defect, crack, judging · 1 of 9 images"
+    )
 
 
 def test_what_came_of_a_step_in_words() -> None:

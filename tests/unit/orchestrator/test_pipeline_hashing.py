@@ -60,11 +60,31 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     [
         ({"a": {"kimg": 40.0}}, {"a": {"kimg": 1.0}}, "a.kimg from 40 to 1"),
         ({"a": 1}, {"a": 1, "b": "x"}, "b from nothing to x"),
-        ({"real": "a" * 64}, {"real": "b" * 64}, "real (other content)"),
-        ({"files": [["x", 1]] * 40}, {"files": [["x", 2]] * 40}, "files (other content)"),
-        ({"files": [["x", 1]] * 40}, {"files": [["x", 1]] * 41}, "files from 40 entries to 41 entries"),
-        ({"model": "file:///s/models/a/1"}, {"model": "file:///s/models/a/2"}, "model from models/a/1 to models/a/2"),
+        ({"real": "a" * 64}, {"real": "b" * 64}, "the photographs (other content)"),
+        ({"files": [["x", 1]] * 40}, {"files": [["x", 2]] * 40}, "the files of the photographs (other content)"),
+        (
+            {"files": [["x", 1]] * 40},
+            {"files": [["x", 1]] * 41},
+            "the files of the photographs from 40 entries to 41 entries",
+        ),
+        (
+            {"model": "file:///s/models/a/1"},
+            {"model": "file:///s/models/a/2"},
+            "the classifier from models/a/1 to models/a/2",
+        ),
         (dict.fromkeys("abcde", 0), dict.fromkeys("abcde", 1), "a from 0 to 1, b from 0 to 1, c from 0 to 1, 2 more"),
+        ({"start": {"file": ""}}, {"start": {"file": "a" * 64}}, "the weights to start from: none before, now a file"),
+        (
+            {"start": {"file": "a" * 64}},
+            {"start": {"file": "starter"}},
+            "the weights to start from: a file before, now the starter",
+        ),
+        ({"settings": {"epochs": None}}, {"settings": {"epochs": 3}}, "epochs from unset to 3"),
+        (
+            {"generators": {"good": {"version": "1"}}},
+            {"generators": {"good": {"version": "2"}}},
+            "the generator of good.version from 1 to 2",
+        ),
         ({"a": {}}, {"a": {"b": 1}}, "a.b from nothing to 1, a from {} to nothing"),
     ],
 )

@@ -513,14 +513,19 @@ def test_a_plan_names_what_has_changed_from_what_to_what(photos: Path) -> None:
 
     changed = settings_for(photos, generator={"resolution_px": 16, "kimg": 2, "labels": ["good"]}, explain={"limit": 3})
     assert whys(changed)["generators"] == (
-        'its inputs have changed: labels from ["defect", "good"] to ["good"], generator.kimg from null to 2'
+        'its inputs have changed: the labels that get a generator from ["defect", "good"] to ["good"], '
+        "generator.kimg from unset to 2"
     )
-    assert whys(settings, "5" * 64)["baseline"] == 'its inputs have changed: start.file from "" to content'
+    assert whys(settings, "5" * 64)["baseline"] == (
+        "its inputs have changed: the weights to start from: none before, now a file"
+    )
     assert whys(settings_for(photos, classifier={"epochs": 3}))["baseline"] == (
-        "its inputs have changed: classifier.epochs from null to 3"
+        "its inputs have changed: classifier.epochs from unset to 3"
     )
     (photos / "good/0.png").unlink()
-    assert whys(settings)["ingest"] == "its inputs have changed: files from 24 entries to 23 entries"
+    assert whys(settings)["ingest"] == (
+        "its inputs have changed: the files of the photographs from 24 entries to 23 entries"
+    )
 
 
 def test_a_record_of_before_says_that_something_changed(photos: Path) -> None:
