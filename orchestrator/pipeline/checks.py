@@ -263,7 +263,7 @@ def _without_generators(settings: PipelineSettings, *, masks: bool) -> str:
 
 
 def _augments(arm: ArmSettings, settings: PipelineSettings) -> bool:
-    return cooked(arm.classifier_settings(settings.classifier), BASE_PX)["augment"] > 0
+    return bool(cooked(arm.classifier_settings(settings.classifier), BASE_PX)["augment"] > 0)
 
 
 def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> Iterator[Concern]:

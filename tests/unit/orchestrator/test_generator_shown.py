@@ -16,7 +16,8 @@ def test_what_a_person_wants_stands_first(
     store = open_store(f"file://{tmp_path}/store")
     card = {
         "name": "run.good", "version": "1", "label": "good", "kimg": 2.0, "shipped_kimg": 1.0,
-        "initial_model": "starter", "shipped_reason": "9 validation images", "sample_key": "models/generator/run.good/1/sheet.png",
+        "initial_model": "starter", "shipped_reason": "9 validation images",
+        "sample_key": "models/generator/run.good/1/sheet.png",
         "history": [{"kimg": 1.0} | ({} if kid is None else {"kid": kid}), {"kimg": 2.0, "kid": 9.0}],
     }  # fmt: skip
     store.put("models/generator/run.good/1/model.json", json.dumps(card).encode())
