@@ -11,5 +11,5 @@ def caution_of(images: int) -> str:
     wrong = 1 - 0.025 ** (1 / images)  # upper end of Clopper and Pearson's 95% interval of none wrong
     return (
         f"probabilities are fitted on {images} validation image{'s' * (images != 1)}, fewer than {FEWEST_TO_FIT_ON}: "
-        f"even if all of them were right, up to {wrong:.0%} of answers called 99% sure may be wrong"
+        f"even if all of them were right, of 100 answers that it calls 99% sure, up to {100 * wrong:.0f} may be wrong"
     )

@@ -20,7 +20,7 @@ from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import original_key, read_card, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, MaskFile, Origin, PictureFile, Split
 from defectory.datasets.photographs import Photograph, Reading, Stored, masks_left_out, notes_of, read_photographs
-from defectory.datasets.shares import divides, lacking
+from defectory.datasets.shares import Shares, divides, lacking
 from defectory.datasets.splits import (
     DEFAULT_SHARES,
     MIN_GROUPS,
@@ -120,7 +120,7 @@ def ingest(
         _check_enough(lines)
         _check_trained(lines, source)
         _store(store, lines, photographs, say)
-    lacks = lacking(counts(lines), shares[2] if divides(source) else None)
+    lacks = lacking(counts(lines), Shares(*shares[1:]) if divides(source) else None)
     if grow_test_to:
         lines += grow_test(store, name, lines, grow_test_to, test_augmentations, seed)
     card = {

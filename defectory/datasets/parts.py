@@ -16,6 +16,11 @@ def part_of(line: ManifestLine) -> str:
     return line.group or line.file.sha256
 
 
+def found_by_likeness(lines: Iterable[ManifestLine]) -> int:
+    """How many parts nobody named: photographs that look alike are taken for one."""
+    return len({line.group for line in lines if line.group.startswith(FOUND)})
+
+
 def parts_by_split(lines: Iterable[ManifestLine]) -> dict[str, dict[str, int]]:
     """split -> label -> parts. Augmented copies count for nothing, and a part of two labels for both of them."""
     parts: dict[str, dict[str, set[str]]] = {}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from defectory.datasets.layouts.source import Source
 from defectory.datasets.splits import MIN_HELD_OUT
@@ -11,16 +12,24 @@ MOST = 10**6  # images of a label, up to which it is looked for how many are eno
 LARGEST_SHARE = 0.5  # of one split, exclusive
 
 
-def lacking(counts: Mapping[str, Mapping[str, int]], test_share: float | None) -> str:
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the groups that validate and test; the rest trains. The test's stays as it is."""
+
+    validation: float
+    test: float
+
+
+def lacking(counts: Mapping[str, Mapping[str, int]], shares: Shares | None) -> str:
     """What labels lack, and one way that mends it for all of them; empty where nothing is lacking.
 
     The way is a validation share that leaves every label enough of both, or else how many more photographs there have
-    to be, and the share to divide those by. Parts with several photographs stay whole, so splits come out somewhat
-    otherwise than shares say.
+    to be, and the share to divide those by, unless that is the one they are divided by already. Parts with several
+    photographs stay whole, so splits come out somewhat otherwise than shares say.
 
     Args:
         counts: split -> label -> images.
-        test_share: of the groups, which stays as it is; None: no shares divide these photographs.
+        shares: that divide these photographs; None: none do.
     """
     train, validation = counts.get("train", {}), counts.get("validation", {})
     labels = sorted({label for split in counts.values() for label in split})
@@ -33,7 +42,7 @@ def lacking(counts: Mapping[str, Mapping[str, int]], test_share: float | None) -
     )
     return (
         f"a generator wants {MIN_TRAINED} training images of a label and {MIN_HELD_OUT} validation images to be judged "
-        f"by: {named}; {_right(total, few, test_share)}"
+        f"by: {named}; {_right(total, few, shares)}"
     )
 
 
@@ -49,21 +58,21 @@ def share_for(images: int, test_share: float) -> float | None:
     return share if share < LARGEST_SHARE and enough else None
 
 
-def _right(total: Mapping[str, int], few: list[str], test_share: float | None) -> str:
+def _right(total: Mapping[str, int], few: list[str], shares: Shares | None) -> str:
     plainly = f"photograph more of {' and '.join(few)}"
-    if test_share is None:
+    if shares is None:
         return plainly
-    missing, shares = {}, []
+    missing, wanted = {}, 0.0
     for label, images in total.items():
-        enough = ((n, share) for n in range(images, MOST) if (share := share_for(n, test_share)) is not None)
+        enough = ((n, share) for n in range(images, MOST) if (share := share_for(n, shares.test)) is not None)
         needed, share = next(enough, (0, 0.0))
         if not needed:  # the test takes nearly all
             return plainly
-        shares.append(share)
+        wanted = max(wanted, share)  # the smallest label's, which leaves larger ones even more
         if needed > images:
             missing[label] = needed - images
-    typed = f"--validation-share {max(shares):.2f}"  # the smallest label's, which leaves larger ones even more
+    typed = "" if math.isclose(wanted, shares.validation) else f"--validation-share {wanted:.2f}"
     if not missing:
-        return f"{typed} gives both"
+        return f"{typed} gives both" if typed else plainly  # parts of several photographs came out otherwise
     more = " and ".join(f"{count} more photograph{'s' * (count > 1)} of {label}" for label, count in missing.items())
-    return f"no shares give both, so it takes {more}, and {typed} then"
+    return f"no share gives both; with {more}{f', and {typed},' * bool(typed)} there are both"

@@ -75,7 +75,7 @@ def _lines(shown: Shown) -> Iterator[tuple[str, str]]:
     yield "read as", f"{source.layout}: {source.because}" if source.because else ""
     yield "divided", _divided(shown)
     grouped = {
-        "found": f"photographs that look alike are of one: `defectory dataset groups {shown.name}` shows which",
+        "found": f"found by likeness: `defectory dataset groups {shown.name}` shows which are taken for one",
         "given": "as the folder, its table or --groups says which photographs are of one",
     }
     yield "parts", grouped.get(shown.groups_from, "")

@@ -80,9 +80,12 @@ def _text(result: "Ingested") -> str:
         + (f", of {result.independent_groups[split]} parts" if split in result.independent_groups else "")
         for split, of_split in result.counts.items()
     }
+    from orchestrator.pipeline.outcome import likeness
+
+    parts = {"parts": f"{result.parts}{likeness(result)}"} if result.by_likeness else {}
     sheet = {"photographs of one part": result.groups_uri} if result.groups_uri else {}
     skipped = {"skipped": first_of([path for path, _ in result.skipped])} if result.skipped else {}
-    return in_lines({"dataset": result.dataset, **splits, **skipped, **sheet, "manifest": result.manifest_uri})
+    return in_lines({"dataset": result.dataset, **splits, **parts, **skipped, **sheet, "manifest": result.manifest_uri})
 
 
 def summary_in_words(summary: Mapping[str, JsonValue]) -> str:

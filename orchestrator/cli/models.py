@@ -7,7 +7,7 @@ from defectory.errors import Corrupted
 from defectory.models import list_models, read_model_card, resolve, version_prefix
 from defectory.storage import ObjectStore
 from defectory.storage.places import path_or_uri
-from orchestrator.cli.output import emit, table
+from orchestrator.cli.output import emit, in_lines, table
 from orchestrator.cli.sections import in_sections
 
 LEFT_OUT = ("golden", "history")  # of a card as text
@@ -48,8 +48,34 @@ def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None
     card_uri = store.uri(version_prefix(kind, name, version) + "model.json")
     shown = {**card, "model": f"{name}/{version}", "name": name, "version": version, "card_uri": card_uri}
     names = _names_of(card)
+    head = _first_of_generator(store, card) if kind == "generator" else ""
     in_words = {names.get(key, key): value for key, value in shown.items() if key not in LEFT_OUT}
-    emit(shown, as_json, in_sections(in_words))
+    emit(shown, as_json, "\n\n".join(filter(None, [head, in_sections(in_words)])))
+
+
+def _first_of_generator(store: ObjectStore, card: Mapping[str, object]) -> str:
+    """What a person looks for on a generator's card: its sheet of samples, and how it came to be."""
+    sample, kimg = card.get("sample_key"), card.get("kimg")
+    shown = f"{round(kimg * 1000):,}" if isinstance(kimg, float | int) else ""
+    known = {
+        "sheet": path_or_uri(store.uri(sample)) if isinstance(sample, str) and sample else "none",
+        "makes": card.get("label"),
+        "images shown": shown,
+        "started from": card.get("initial_model") or card.get("source") or "nothing",
+        "KID": _kid(card),
+        "kept because": card.get("shipped_reason"),
+    }
+    return in_lines({name: text for name, text in known.items() if text})
+
+
+def _kid(card: Mapping[str, object]) -> str:
+    """KID of the snapshot that became the model; that none was measured, else."""
+    history = card.get("history")
+    for snapshot in history if isinstance(history, list) else ():
+        match snapshot:
+            case {"kimg": kimg, "kid": float(kid)} if kimg == card.get("shipped_kimg"):
+                return f"{kid:.3g}"
+    return "not measured"
 
 
 def _names_of(card: Mapping[str, object]) -> dict[str, str]:

@@ -96,7 +96,7 @@ def doubts_of(labels: Mapping[str, tuple[FilteredLabel, Learned | None]]) -> lis
         if is_short(filtered):
             advice = "" if signs else ". Train its generator longer (generator.kimg), or accept more (filter.threshold)"
             short.append(
-                f"{label}: only {filtered.accepted} of the {filtered.quota} synthetic images wanted were accepted, "
+                f"{label}: {_some(filtered.accepted)} of the {filtered.quota} synthetic images wanted were accepted, "
                 f"of {total} that were made{advice}"
             )
         if signs:
@@ -105,6 +105,10 @@ def doubts_of(labels: Mapping[str, tuple[FilteredLabel, Learned | None]]) -> lis
                 f"{'; '.join(signs)}. {_mend(learned)}"
             )
     return [*judges, *short, *unlearned]
+
+
+def _some(accepted: int) -> str:
+    return f"only {accepted}" if accepted else "none"
 
 
 def _mend(learned: Learned | None) -> str:

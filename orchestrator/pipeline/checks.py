@@ -14,16 +14,16 @@ from statistics import median
 from urllib.parse import unquote, urlsplit
 
 from defectory.datasets.layouts.source import Source
-from defectory.datasets.shares import MIN_TRAINED, divides, lacking
+from defectory.datasets.shares import MIN_TRAINED, Shares, divides, lacking
 from defectory.errors import DefectoryError, FailedPrecondition
 from defectory.imaging import decode, size_of
 from defectory.job_settings.classifier_recipes import BASE_PX, cooked
-from defectory.job_settings.generator_training import STARTER
+from defectory.job_settings.generator_training import LARGEST_PX, SMALLEST_PX, STARTER
 from defectory.machine import available_memory
 from defectory.models import resolve
 from defectory.storage.store import ObjectStore
 from defectory.weights import in_keras, in_shared
-from orchestrator.pipeline.arms import ArmSettings
+from orchestrator.pipeline.arms import NAMED_ARMS, ArmSettings
 from orchestrator.pipeline.base_warnings import STARTER_EXPECTED
 from orchestrator.pipeline.durations import values_of
 from orchestrator.pipeline.outputs import Counts
@@ -38,6 +38,9 @@ BYTES_A_VALUE = 130  # of a generator's training step (docs/benchmarks.md, memor
 COARSE = 4  # times as small as the photographs: from there on what is lost is worth a word
 SEEN_PX = 3  # of a mark, below which a network of a few images does not tell it from noise
 MOST_AT_ONCE = 4  # cycles, where nobody says how many
+BATCH = 16  # of a generator, where nobody says another
+LEAST_BATCH = 2  # at once, that is advised where memory lacks
+SMALL_PX = 96  # of a classifier's input, that is advised there
 BESIDE = "a generator and a classifier beside each other"
 
 
@@ -81,7 +84,7 @@ def concerns(
         *of_settings(store, settings, sorted(counts["train"])),
         *of_weights(settings.arms[0], settings, weights),
         *of_synthesis(settings, source, counts, in_folds=in_folds),
-        *of_photographs(source, settings.generator.resolution_px if _synthesises(settings) else 0),
+        *of_photographs(source, settings),
         *of_disk(store.url, source, settings),
         *of_memory(settings, sum(sum(split.values()) for split in counts.values()), available_memory()),
     ]
@@ -124,12 +127,10 @@ def warn_or_stop(concerns: Sequence[Concern], say: Callable[[str], None], warn: 
     stop_on(concerns)
 
 
-def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
-    """Some of the photographs are opened: broken ones, and such that have less detail than is to be made.
-
-    Args:
-        resolution_px: side of what is made; 0: nothing is.
-    """
+def of_photographs(source: Source, settings: PipelineSettings) -> Iterator[Concern]:
+    """Some of the photographs are opened: broken ones, and such that have less detail than is to be made, or more."""
+    generator = settings.generator
+    resolution_px = generator.resolution_px if _synthesises(settings) else 0
     step = max(1, len(source.files) // SAMPLED)
     sampled = [file.path for file in source.files[::step]][:SAMPLED]
     broken, smallest, larger = {}, 0, []
@@ -149,20 +150,30 @@ def of_photographs(source: Source, resolution_px: int) -> Iterator[Concern]:
         yield Concern(
             f"{len(broken)} of {len(sampled)} photographs looked at cannot be read, e.g. {path}: {why}; {right}", all_
         )
-    if 0 < smallest < resolution_px:
+    as_large = max(SMALLEST_PX, 1 << (smallest.bit_length() - 1)) if smallest else 0
+    if 0 < as_large < resolution_px and smallest < resolution_px:
         yield Concern(
             f"the smallest photograph looked at is {smallest} px wide or high, and generators make {resolution_px} px: "
-            f"--set generator.resolution_px={max(8, 1 << (smallest.bit_length() - 1))} invents nothing"
+            f"--set generator.resolution_px={as_large} invents nothing"
         )
+    masks = _has_masks(source)
     times = median(larger) / resolution_px if larger and resolution_px else 0
-    if times >= COARSE:
-        yield Concern(
-            f"photographs of {median(larger):g} px become {resolution_px} px for the generators (by their sizes; no "
-            f"defect was measured): one that is {math.ceil(SEEN_PX * times)} px wide in a photograph is {SEEN_PX} px "
-            "wide there, the least of which a generator learns much; --set "
-            f"generator.resolution_px={2 * resolution_px} shows twice as much and takes about 4 times as long, "
-            "--set generator.view=defect learns defects at their own size, where masks say where they are"
-        )
+    if times < COARSE or (masks and generator.view == "defect"):  # crops of defects keep their detail
+        return
+    finer = [
+        f"--set generator.resolution_px={2 * resolution_px} shows twice as much and takes about 4 times as long"
+    ] * (2 * resolution_px <= min(smallest, LARGEST_PX)) + [
+        "--set generator.view=defect learns defects at their own size, where masks say where they are"
+    ] * (masks and not settings.edits.for_generators)
+    yield Concern(
+        f"photographs of {median(larger):.0f} px become {resolution_px} px for the generators (by their sizes; no "
+        f"defect was measured): one that is {math.ceil(SEEN_PX * times)} px wide in a photograph is {SEEN_PX} px "
+        f"wide there, the least of which a generator learns much{'; ' * bool(finer)}{', '.join(finer)}"
+    )
+
+
+def _has_masks(source: Source) -> bool:
+    return any(file.masks for file in source.files)
 
 
 def of_settings(store: ObjectStore, settings: PipelineSettings, labels: Sequence[str]) -> Iterator[Concern]:
@@ -218,21 +229,41 @@ def of_synthesis(
     train = counts["train"]
     learnt = learnt_of(settings, sorted(label for label, images in train.items() if images))
     of_learnt = {split: {label: by_label.get(label, 0) for label in learnt} for split, by_label in counts.items()}
-    masks = any(file.masks for file in source.files)
-    if few := lacking(of_learnt, settings.data.test_share if divides(source) and not in_folds else None):
+    shares = Shares(settings.data.validation_share, settings.data.test_share)
+    if few := lacking(of_learnt, shares if divides(source) and not in_folds else None):
         yield Concern(few)
+    masks = _has_masks(source)
     if any(train[label] < MIN_TRAINED for label in learnt):
-        arm = "edited" if masks else "augmented"
-        typed = f"--set 'arms=[baseline,{arm},expanded]'" + " --set edits.count=200" * masks
         yield Concern(
             f"of fewer than {MIN_TRAINED} training images generators repeat what they have seen, or collapse, and what "
-            f"they make is known to do harm: compare with the arm {arm}, which needs no generator (of a run: {typed})"
+            f"they make is known to do harm: {_without_generators(settings, masks=masks)}"
         )
     if settings.generator.view == "defect" and not masks:
         yield Concern(
             "generator.view is defect, and no photograph comes with a mask that says where its defect lies: whole "
             "parts are learned; give masks, or set generator.view to part"
         )
+
+
+def _without_generators(settings: PipelineSettings, *, masks: bool) -> str:
+    """Which arm to compare with that needs no generator; the one that is there, where one is."""
+    beside = [arm for arm in settings.arms if not arm.takes_synthetic]
+    wanted, suitable = "edited", [arm for arm in beside if arm.takes_edited]
+    if not masks:
+        wanted, suitable = "augmented", [arm for arm in beside if _augments(arm, settings)]
+    if suitable:
+        return f"believe the arm {suitable[0].name}, which needs no generator, rather than those that take synthetic images"
+    names = [arm.name for arm in settings.arms]
+    typed = f"--set 'arms=[{','.join([names[0], wanted, *names[1:]])}]'"
+    if masks and not settings.edits.wanted:
+        typed += " --set edits.count=200"
+    can_be_typed = wanted not in names and all(arm in NAMED_ARMS for arm in settings.arms)
+    right = f"of a run: {typed}" if can_be_typed else f"an entry of arms with trains_on {wanted}"
+    return f"compare with the arm {wanted}, which needs no generator ({right})"
+
+
+def _augments(arm: ArmSettings, settings: PipelineSettings) -> bool:
+    return bool(cooked(arm.classifier_settings(settings.classifier), BASE_PX)["augment"] > 0)
 
 
 def of_weights(first: ArmSettings, settings: PipelineSettings, weights: str) -> Iterator[Concern]:
@@ -287,19 +318,27 @@ def of_memory(settings: PipelineSettings, photographs: int, available: int | Non
         what = BESIDE
     bytes_ = needed[what]
     if bytes_ > available:
-        in_parts = "--set generator.micro_batch=2 computes a batch in parts"
-        mend = {
-            "generators": in_parts,
-            BESIDE: in_parts,
-            "classifiers": "--set classifier.at_once=1 trains one cycle at a time, --set classifier.input_px=96 less",
-        }[what]
+        smaller = [text for text, is_so in _less_memory(settings, of_classifiers=what == "classifiers") if not is_so]
+        mend = ", ".join(smaller) or "free some, or use a machine with more"
         yield Concern(f"{what} need about {bytes_ / GIB:.1f} GiB of memory, and {available / GIB:.1f} are free: {mend}")
+
+
+def _less_memory(settings: PipelineSettings, *, of_classifiers: bool) -> Iterator[tuple[str, bool]]:
+    """What takes less of it, and whether it is so already."""
+    if of_classifiers:
+        classifier = settings.classifier
+        yield "--set classifier.at_once=1 trains one cycle at a time", classifier.at_once == 1
+        yield f"--set classifier.input_px={SMALL_PX} takes less", cooked(classifier, BASE_PX)["input_px"] <= SMALL_PX
+    else:
+        generator = settings.generator
+        in_parts = (generator.micro_batch or generator.batch or BATCH) <= LEAST_BATCH
+        yield f"--set generator.micro_batch={LEAST_BATCH} computes a batch in parts", in_parts
 
 
 def memory_needed(settings: PipelineSettings, photographs: int) -> Mapping[str, int]:
     """What trains -> bytes at most."""
     generator, classifier = settings.generator, cooked(settings.classifier, BASE_PX)
-    batch = generator.micro_batch or generator.batch or 16
+    batch = generator.micro_batch or generator.batch or BATCH
     still = classifier["trainable_base"] == "none" and not classifier["augment"]
     processes = settings.classifier.at_once or (
         1 if still else min(settings.classifier.cycles, MOST_AT_ONCE, os.cpu_count() or 1)

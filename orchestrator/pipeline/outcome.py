@@ -54,8 +54,18 @@ def _ingested(output: Ingested) -> str:
     if not output.photographs:
         return f"{output.images} images ({by_label})"
     if output.photographs == output.images:
-        return f"{output.photographs} photographs ({by_label}), {output.parts} parts"
-    return f"{output.photographs} photographs, {output.parts} parts, {output.images} images ({by_label})"
+        return f"{output.photographs} photographs ({by_label}), {output.parts} parts{likeness(output)}"
+    return (
+        f"{output.photographs} photographs, {output.parts} parts{likeness(output)}, {output.images} images ({by_label})"
+    )
+
+
+def likeness(output: Ingested) -> str:
+    """What follows a count of parts that nobody named, and where they can be looked at; else empty."""
+    if not output.by_likeness:
+        return ""
+    some = f"{output.by_likeness} of them " if output.by_likeness < output.parts else ""
+    return f", {some}found by likeness (`defectory dataset groups {output.dataset}` shows them)"
 
 
 def _total(labels: dict[str, int]) -> int:

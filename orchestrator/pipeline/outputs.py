@@ -34,6 +34,7 @@ class Ingested(Dataset):
     images: int
     photographs: int = 0  # whose images they are: fewer, where there are tiles or augmented copies. 0: not known
     parts: int = 0  # that the photographs show
+    by_likeness: int = 0  # of these, found by likeness; nobody named them
     groups_uri: str = ""  # a sheet of the parts with several photographs; empty: there are none
     labels: list[str]
     skipped: list[tuple[str, str]]  # (file, why)

@@ -1,5 +1,6 @@
 """From a judge's scores and the novelty gate to a verdict with all its reasons on every line."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,9 +88,23 @@ def too_strict(reference: Sequence[ManifestLine], policy: Policy) -> list[str]:
                 f"{label}: the judge, which accepts and rejects synthetic images, would reject {len(own) - kept} of "
                 f"{len(own)} real validation images, as it is "
                 f"less than {policy.threshold(label):.0%} sure of them: what it accepts and rejects of synthetic ones "
-                "says little. Lower filter.threshold, or give more photographs of the label"
+                f"says little. More photographs of the label make a better judge{_lower(label, own, policy)}"
             )
     return warnings
+
+
+def _lower(label: str, real: Sequence[Mapping[str, float]], policy: Policy) -> str:
+    """The largest threshold, in hundredths, that keeps half of a label's real images, in words; else empty.
+
+    None does where the judge takes most of them for another label.
+    """
+    recognised = sorted((p[label] for p in real if p[label] == max(p.values())), reverse=True)
+    half = math.ceil(len(real) / 2)
+    if len(recognised) < half:
+        return "; no lower threshold would keep half of the real ones, as it takes most for another label"
+    threshold = math.floor(100 * recognised[half - 1]) / 100
+    setting = f"filter.label_thresholds.{label}" if label in policy.rule.label_thresholds else "filter.threshold"
+    return f"; {setting} {threshold:.2f} would keep half of the real ones, which does not make the judge better"
 
 
 def threshold_curve(lines: Sequence[ManifestLine], reference: Sequence[ManifestLine]) -> dict[str, object]:

@@ -112,9 +112,9 @@ def _of_splits(source: Source, labels: str) -> Sequence[str]:
 
 def _groups(summary: Mapping[str, Any]) -> str:
     if not summary["groups"]:
-        return "looked for among the photographs"
+        return "found by likeness when the photographs are read (`defectory dataset groups` then shows them)"
     rest = summary["images"] - summary["grouped_images"]
-    looked_for = f"; looked for among the other {rest}" if rest else ""
+    looked_for = f"; found by likeness among the other {rest}" if rest else ""
     return f"{summary['groups']} parts on {summary['grouped_images']} images{looked_for}"
 
 

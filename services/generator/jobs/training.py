@@ -128,7 +128,7 @@ def train_generator(
     learned = images.pixels.permute(0, 2, 3, 1).numpy()
     judge = Judge(learned, held_out, chosen, known, *map(data.parts_of, (plan.lines, plan.lines_held_out)))
     if judge.why_not:  # who ingests, and who asks for a training, is warned there
-        log.warning("snapshots are chosen without KID", why=judge.why_not)
+        log.warning("snapshots are chosen without KID (how far made images are from real ones)", why=judge.why_not)
     job.report("building the networks", 0, 0, "images")
     report = _reporter(job, chosen.kimg)
     store = job.store if world.writes else ReadOnly(job.store)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from defectory.datasets.manifest_line import ManifestLine, Origin, PictureFile
-from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, parts_by_split
+from defectory.datasets.parts import found_by_likeness, label_of_good, mixed_in_words, mixed_parts, parts_by_split
 
 
 def line(number: int, label: str, group: str = "", split: str = "train", **origin: Any) -> ManifestLine:
@@ -21,6 +21,12 @@ def test_a_part_counts_once_for_each_of_its_labels_and_copies_for_nothing() -> N
         line(6, "good", "b", "test"), line(7, "good", "c", "test", augmentation="flip"),
     ]  # fmt: skip
     assert parts_by_split(lines) == {"test": {"good": 1}, "train": {"defect": 1, "good": 3}}
+
+
+def test_parts_that_somebody_named_were_not_found_by_likeness() -> None:
+    lines = [line(1, "good", "found-1"), line(2, "defect", "found-1"), line(3, "good", "found-2"), line(4, "good", "a")]
+    assert found_by_likeness(lines) == 2
+    assert found_by_likeness(lines[3:]) == 0
 
 
 def test_mixed_is_what_was_photographed_good_and_defective() -> None:

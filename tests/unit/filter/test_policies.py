@@ -134,6 +134,12 @@ def test_a_threshold_that_rejects_most_real_images_is_warned_of_by_label() -> No
         "good: the judge, which accepts and rejects synthetic images, would reject 2 of 3 real validation images"
     )
     assert "as it is less than 90% sure of them: what it accepts and rejects of synthetic ones says little" in warning
+    # Of 0.95, 0.8 and 0.7 two are at least half: the second, 0.8, is kept from 0.80 down.
+    assert "; filter.threshold 0.80 would keep half of the real ones, which does not make the judge" in warning
+    (own,) = too_strict(reference, policy("confident", threshold=0.5, label_thresholds={"good": 0.9}))
+    assert "; filter.label_thresholds.good 0.80 would keep half" in own
+    (lost,) = too_strict(real("good", 0.95, 0.4, 0.3), policy("confident", threshold=0.9))
+    assert lost.endswith("; no lower threshold would keep half of the real ones, as it takes most for another label")
     assert too_strict(reference, policy("confident", threshold=0.9, label_thresholds={"good": 0.75})) == []
     assert too_strict(real("good", 0.95, 0.8), policy("confident", threshold=0.9)) == []  # half is not most
     assert too_strict(reference, policy("none", threshold=0.9)) == []

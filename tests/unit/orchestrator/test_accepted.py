@@ -66,6 +66,8 @@ def test_what_weighs_most_is_said_first_over_all_labels_and_once() -> None:
     said = doubts_of(labels)
     assert said[0] == strict
     assert said[1].startswith("defect: only 9 of the 10 synthetic images wanted")
+    none = {"good": (FilteredLabel(rounds=rounds, quota=2, accepted=0), LONG)}
+    assert doubts_of(none)[1].startswith("good: none of the 2 synthetic images wanted were accepted")
     assert [text.partition(":")[0] for text in said[2:]] == ["defect", "good"]
     assert len(said) == 4
 

@@ -37,6 +37,10 @@ def settings_of(photos: Path | str = "/photos", **sections: object) -> PipelineS
     return resolve({"name": "x", "data": {"directory": str(photos)}, **sections}, preset("quick"))
 
 
+def at(resolution_px: int, **generator: object) -> PipelineSettings:
+    return settings_of(generator={"resolution_px": resolution_px, **generator})
+
+
 def source_of(photos: Path) -> Source:
     return recognised(settings_of(photos).data)
 
@@ -63,23 +67,49 @@ def counted(good: int, defect: int) -> dict[str, dict[str, int]]:
     }
 
 
+def with_masks(source: Source) -> Source:
+    return replace(source, files=tuple(replace(x, masks=(MaskFile("mask.png"),)) for x in source.files))
+
+
 def test_labels_that_are_too_few_for_a_generator_are_said_with_the_arm_to_use(photos: Path) -> None:
     source, settings = source_of(photos), settings_of(photos)
     lacks, arm = checks.of_synthesis(settings, source, counted(20, 19))
     assert "defect has 19 and 10, of 35" in lacks.text
-    assert lacks.text.endswith("it takes 1 more photograph of defect, and --validation-share 0.28 then")
+    assert lacks.text.endswith(
+        "no share gives both; with 1 more photograph of defect, and --validation-share 0.28, there are both"
+    )
     assert arm.text.startswith("of fewer than 20 training images generators repeat what they have seen, or collapse")
     assert arm.text.endswith("(of a run: --set 'arms=[baseline,augmented,expanded]')")
     assert not lacks.stops
     assert not arm.stops
     (in_folds, _) = checks.of_synthesis(settings, source, counted(20, 19), in_folds=True)
     assert "--validation-share" not in in_folds.text
-    masked = replace(source, files=tuple(replace(x, masks=(MaskFile("mask.png"),)) for x in source.files))
+    masked = with_masks(source)
     (_, arm) = checks.of_synthesis(settings, masked, counted(20, 19))
     assert "--set 'arms=[baseline,edited,expanded]' --set edits.count=200" in arm.text
     assert list(checks.of_synthesis(settings, source, counted(20, 20))) == []
     real_only = settings_of(photos, arms=["baseline", {"name": "even", "trains_on": "balanced"}])
     assert list(checks.of_synthesis(real_only, source, counted(1, 1))) == []
+
+
+def test_an_arm_that_is_there_is_not_advised_but_named(photos: Path) -> None:
+    def advice(source: Source, **sections: object) -> str:
+        (concern,) = list(checks.of_synthesis(settings_of(photos, **sections), source, counted(20, 5), in_folds=True))[
+            1:
+        ]
+        return concern.text.partition("do harm: ")[2]
+
+    source = source_of(photos)
+    believed = "believe the arm {}, which needs none, rather than those that take synthetic images"
+    assert advice(source, arms=["baseline", "augmented", "expanded"]) == believed.format("augmented")
+    assert advice(source, classifier={"augment": 0.3}) == believed.format("baseline")
+    edits = {"arms": ["baseline", "edited", "expanded"], "edits": {"count": 9}}
+    assert advice(with_masks(source), **edits) == believed.format("edited")
+    typed = "--set 'arms=[baseline,augmented,balanced,expanded]'"
+    compared = f"compare with the arm augmented, which needs none (of a run: {typed})"
+    assert advice(source, arms=["baseline", "balanced", "expanded"]) == compared
+    own = {"name": "own", "trains_on": "filtered"}
+    assert advice(source, arms=["baseline", own]).endswith("(an entry of arms with trains_on augmented)")
 
 
 def test_arms_of_the_advice_can_be_typed(photos: Path) -> None:
@@ -101,29 +131,43 @@ def test_defects_without_masks_are_learned_whole_which_is_said(photos: Path) -> 
 
 def test_broken_photographs_are_found_among_those_looked_at(photos: Path) -> None:
     (photos / "good/3.png").write_bytes(b"\x89PNG\r\n")
-    (concern,) = checks.of_photographs(source_of(photos), 64)
+    (concern,) = checks.of_photographs(source_of(photos), at(64))
     assert concern.text.startswith("1 of 12 photographs looked at cannot be read, e.g. good/3.png: ")
     assert not concern.stops
     for file in photos.rglob("*.png"):
         file.write_bytes(b"\x89PNG\r\n")
-    (concern,) = checks.of_photographs(source_of(photos), 64)
+    (concern,) = checks.of_photographs(source_of(photos), at(64))
     assert concern.stops
 
 
 def test_detail_that_photographs_have_not_is_said_with_the_setting(photos: Path) -> None:
-    (concern,) = checks.of_photographs(source_of(photos), 128)
+    (concern,) = checks.of_photographs(source_of(photos), at(128))
     assert "is 80 px wide or high, and generators make 128 px: --set generator.resolution_px=64" in concern.text
 
 
 def test_detail_that_is_lost_is_said_in_pixels_of_the_photographs(photos: Path) -> None:
-    assert list(checks.of_photographs(source_of(photos), 32)) == []  # 80 px: less than a quarter is lost
-    (concern,) = checks.of_photographs(source_of(photos), 16)
+    assert list(checks.of_photographs(source_of(photos), at(32))) == []  # 80 px: less than a quarter is lost
+    (concern,) = checks.of_photographs(source_of(photos), at(16))
     # 80 / 16 = 5 times as small: 3 px of the 16 are 15 of the 80.
     assert concern.text.startswith(
         "photographs of 80 px become 16 px for the generators (by their sizes; no defect was measured): one that is "
         "15 px wide in a photograph is 3 px wide there"
     )
     assert "generator.resolution_px=32" in concern.text
+    assert "generator.view" not in concern.text  # nothing says where a defect lies
+    masked = with_masks(source_of(photos))
+    (concern,) = checks.of_photographs(masked, at(16))
+    assert "--set generator.view=defect learns defects at their own size" in concern.text
+    assert list(checks.of_photographs(masked, at(16, view="defect"))) == []
+    (unmasked,) = checks.of_photographs(source_of(photos), at(16, view="defect"))  # whole parts are learned
+    assert "generator.view" not in unmasked.text
+
+
+def test_lengths_are_said_in_whole_pixels(photos: Path) -> None:
+    for file in list(photos.rglob("*.png"))[:6]:
+        Image.fromarray(np.full((81, 81), 9, np.uint8)).save(file)
+    (concern,) = checks.of_photographs(source_of(photos), at(16))
+    assert concern.text.startswith("photographs of 80 px become 16 px")  # the median is 80.5
 
 
 @pytest.mark.parametrize(
@@ -204,6 +248,9 @@ def test_memory_names_what_needs_most_and_the_setting_that_helps() -> None:
     (concern,) = checks.of_memory(settings_of(), 300, max(needed["generators"], needed["classifiers"]))
     assert concern.text.startswith("a generator and a classifier beside each other need about")
     assert list(checks.of_memory(settings_of(), 300, max(needed.values()))) == []
+    small = settings_of(classifier={"at_once": 1, "input_px": 96}, generator={"resolution_px": 8, "micro_batch": 2})
+    (concern,) = checks.of_memory(small, 300, 1 << 20)
+    assert concern.text.endswith("are free: free some, or use a machine with more")
 
 
 def test_all_that_stops_it_is_said_at_once() -> None:

@@ -268,6 +268,10 @@ def test_what_came_of_a_step_in_words() -> None:
     counts = {"train": {"good": 40, "defect": 20}, "test": {"good": 20, "defect": 5}}
     ingested = Ingested(**fields, counts=counts, images=85, photographs=85, parts=78)  # type: ignore[arg-type]
     assert outcome_in_words(ingested) == "85 photographs (60 good, 25 defect), 78 parts"
+    all_alike = outcome_in_words(ingested.model_copy(update={"by_likeness": 78}))
+    shown = f"found by likeness (`defectory dataset groups {ingested.dataset}` shows them)"
+    assert all_alike == f"85 photographs (60 good, 25 defect), 78 parts, {shown}"
+    assert outcome_in_words(ingested.model_copy(update={"by_likeness": 9})).endswith(f"78 parts, 9 of them {shown}")
     tiled = ingested.model_copy(update={"photographs": 17, "parts": 9})
     assert outcome_in_words(tiled) == "17 photographs, 9 parts, 85 images (60 good, 25 defect)"
     older = ingested.model_copy(update={"photographs": 0, "parts": 0})

@@ -137,7 +137,7 @@ def test_a_groups_table_is_part_of_what_is_said_first(tmp_path: Path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("image;part\ngood/a.png;1\ngood/b.png;1\ngood/z.png;2\n")
     summary = summarise(with_groups(read_source(tmp_path / "photos"), table))
-    assert "groups  1 parts on 2 images; looked for among the other 1" in in_words(summary)
+    assert "groups  1 parts on 2 images; found by likeness among the other 1" in in_words(summary)
     assert f"1 rows of {table} name no photograph, e.g. good/z.png" in summary["notes"]
     assert any(
         note.startswith(f"1 photographs stand in no row of {table}, e.g. hole/c.png") for note in summary["notes"]
