@@ -252,7 +252,8 @@ def _without_generators(settings: PipelineSettings, *, masks: bool) -> str:
     if not masks:
         wanted, suitable = "augmented", [arm for arm in beside if _augments(arm, settings)]
     if suitable:
-        return f"believe the arm {suitable[0].name}, which needs no generator, rather than those that take synthetic images"
+        own = suitable[0].name
+        return f"believe the arm {own}, which needs no generator, rather than those that take synthetic images"
     names = [arm.name for arm in settings.arms]
     typed = f"--set 'arms=[{','.join([names[0], wanted, *names[1:]])}]'"
     if masks and not settings.edits.wanted:

@@ -100,13 +100,13 @@ def test_an_arm_that_is_there_is_not_advised_but_named(photos: Path) -> None:
         return concern.text.partition("do harm: ")[2]
 
     source = source_of(photos)
-    believed = "believe the arm {}, which needs none, rather than those that take synthetic images"
+    believed = "believe the arm {}, which needs no generator, rather than those that take synthetic images"
     assert advice(source, arms=["baseline", "augmented", "expanded"]) == believed.format("augmented")
     assert advice(source, classifier={"augment": 0.3}) == believed.format("baseline")
     edits = {"arms": ["baseline", "edited", "expanded"], "edits": {"count": 9}}
     assert advice(with_masks(source), **edits) == believed.format("edited")
     typed = "--set 'arms=[baseline,augmented,balanced,expanded]'"
-    compared = f"compare with the arm augmented, which needs none (of a run: {typed})"
+    compared = f"compare with the arm augmented, which needs no generator (of a run: {typed})"
     assert advice(source, arms=["baseline", "balanced", "expanded"]) == compared
     own = {"name": "own", "trains_on": "filtered"}
     assert advice(source, arms=["baseline", own]).endswith("(an entry of arms with trains_on augmented)")
