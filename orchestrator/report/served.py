@@ -26,7 +26,9 @@ def served_sentence(arms: Mapping[str, Served]) -> str:
     Args:
         arms: title -> the training that is served.
     """
-    said, by_choice, by_line = [], [], []
+    said: list[str] = []
+    by_choice: list[int] = []  # validation images
+    by_line: list[int] = []
     for title, arm in arms.items():
         figures = _figures(arm)
         metric = max(figures, key=lambda name: abs(figures[name][0] - figures[name][1]), default="")
