@@ -15,11 +15,12 @@ def view(explanation: "Explanation") -> np.ndarray:
     """As a contact sheet shows it: uint8 (height, width, 3)."""
     if explanation.unclear:
         return without_heat(thumbnail(explanation.shown), [explanation.unclear])
-    return overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
+    return overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes, explanation.threshold)
 
 
 def panel_png(explanation: "Explanation", caption: str) -> bytes:
     """By itself, with a caption, as PNG."""
     if explanation.unclear:
         return encode_png(without_heat(explanation.shown, [caption, explanation.unclear]))
-    return overlay_png(explanation.shown, explanation.heatmap, explanation.shown_boxes, caption)
+    seen = explanation.shown, explanation.heatmap, explanation.shown_boxes, explanation.threshold
+    return overlay_png(*seen, caption)
