@@ -49,7 +49,25 @@ def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None
     shown = {**card, "model": f"{name}/{version}", "name": name, "version": version, "card_uri": card_uri}
     names = _names_of(card)
     in_words = {names.get(key, key): value for key, value in shown.items() if key not in LEFT_OUT}
-    emit(shown, as_json, in_sections(in_words))
+    emit(shown, as_json, in_sections({**in_words, **_counted_from_one(card), **_asked_for(card)}))
+
+
+def _counted_from_one(card: Mapping[str, object]) -> dict[str, object]:
+    """A classifier's trainings as a person counts them, and as the report does; the card counts from 0."""
+    match card:
+        case {"cycles": list(cycles), "main_cycle": int(main)} if all(isinstance(cycle, dict) for cycle in cycles):
+            rows = [{"training": number, **cycle} for number, cycle in enumerate(cycles, start=1)]
+            return {"served training": f"{main + 1} of {len(cycles)}", "cycles": rows}
+    return {}
+
+
+def _asked_for(card: Mapping[str, object]) -> dict[str, object]:
+    """The settings with the weights that were asked for named so; which were taken is in the lineage."""
+    match card:
+        case {"settings": dict(settings), "main_cycle": int()}:
+            asked = {"initial_weights": "initial_weights, asked for"}
+            return {"settings": {asked.get(key, key): value for key, value in settings.items()}}
+    return {}
 
 
 def _names_of(card: Mapping[str, object]) -> dict[str, str]:
@@ -57,6 +75,7 @@ def _names_of(card: Mapping[str, object]) -> dict[str, str]:
     match card:
         case {"cycles": list(cycles), "main_cycle": int()}:
             return {
+                "main_cycle": "served training",
                 "metrics": f"metrics, mean of {len(cycles)} training{'s' * (len(cycles) != 1)}",
                 "operating_point": "served operating_point",
                 "calibration": "served calibration",
