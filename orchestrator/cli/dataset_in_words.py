@@ -81,7 +81,8 @@ def _lines(shown: Shown) -> Iterator[tuple[str, str]]:
     yield "parts", grouped.get(shown.groups_from, "")
     yield "masks", f"{shown.masks} images have one" if shown.masks else "none"
     colour = COLOURS.get(shown.colour, shown.colour)
-    yield "pictures", ", ".join(filter(None, [colour, f"{shown.bits} bits" if shown.bits else ""]))
+    stored = ", ".join(filter(None, [colour, f"{shown.bits} bits" if shown.bits else ""]))
+    yield "pictures", f"{stored} (of the pictures; how a model reads them is in its card)" if stored else ""
     unread = [f"{len(shown.skipped)} files that cannot be read"] if shown.skipped else []
     yield "left out", "; ".join([*unread, *(f"{of.files} files, {reason}" for reason, of in source.left_out.items())])
     yield "drawn", shown.drawn

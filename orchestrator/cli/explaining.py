@@ -39,13 +39,14 @@ OVERLAY = "overlay.png"  # of one image, where nobody names another
 
 
 class Boxed(TypedDict):
-    """A box in the picture's pixels, and the mean heat in it, in [0, 1]."""
+    """A box in the picture's pixels, and the mean and highest heat of what is coloured in it, in [0, 1]."""
 
     x: int
     y: int
     width: int
     height: int
     heat: float
+    peak: float
 
 
 class Explained(TypedDict):
@@ -213,7 +214,8 @@ def _explained(
     response = services.clients.call(EXPLAIN, fill(request, how))
     write_files(out.parent, {out.name: response.overlay})
     boxes: list[Boxed] = [
-        {"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat} for b in response.boxes
+        {"x": b.x, "y": b.y, "width": b.width, "height": b.height, "heat": b.heat, "peak": b.peak}
+        for b in response.boxes
     ]
     cells = response.heat_rows, response.heat_columns
     explanation: Explained = {
@@ -236,7 +238,8 @@ def _in_words(one: Explained) -> str:
     sure = sorted(one["probabilities"].items(), key=lambda item: -item[1])
     answer = ", ".join(f"{label} {probability:.0%}" for label, probability in sure)
     boxes = [
-        f"{b['width']} x {b['height']} px, {b['x']} from the left and {b['y']} from the top (mean heat {b['heat']:.0%})"
+        f"{b['width']} x {b['height']} px, {b['x']} from the left and {b['y']} from the top "
+        f"(where coloured: heat up to {b['peak']:.0%}, {b['heat']:.0%} on average)"
         for b in one["boxes"]
     ]
     where = "; ".join(boxes) or "no box: no place stands out"

@@ -50,7 +50,8 @@ def show_model(store: ObjectStore, kind: str, model: str, as_json: bool) -> None
     names = _names_of(card)
     head = _first_of_generator(store, card) if kind == "generator" else ""
     in_words = {names.get(key, key): value for key, value in shown.items() if key not in LEFT_OUT}
-    emit(shown, as_json, "\n\n".join(filter(None, [head, in_sections(in_words)])))
+    text = in_sections({**in_words, **_counted_from_one(card), **_asked_for(card)})
+    emit(shown, as_json, "\n\n".join(filter(None, [head, text])))
 
 
 def _first_of_generator(store: ObjectStore, card: Mapping[str, object]) -> str:
@@ -78,11 +79,30 @@ def _kid(card: Mapping[str, object]) -> str:
     return "not measured"
 
 
+def _counted_from_one(card: Mapping[str, object]) -> dict[str, object]:
+    """A classifier's trainings as a person counts them, and as the report does; the card counts from 0."""
+    match card:
+        case {"cycles": list(cycles), "main_cycle": int(main)} if all(isinstance(cycle, dict) for cycle in cycles):
+            rows = [{"training": number, **cycle} for number, cycle in enumerate(cycles, start=1)]
+            return {"served training": f"{main + 1} of {len(cycles)}", "cycles": rows}
+    return {}
+
+
+def _asked_for(card: Mapping[str, object]) -> dict[str, object]:
+    """The settings with the weights that were asked for named so; which were taken is in the lineage."""
+    match card:
+        case {"settings": dict(settings), "main_cycle": int()}:
+            asked = {"initial_weights": "initial_weights, asked for"}
+            return {"settings": {asked.get(key, key): value for key, value in settings.items()}}
+    return {}
+
+
 def _names_of(card: Mapping[str, object]) -> dict[str, str]:
     """What figures of several trainings, and those of the one that is served, are called for a person."""
     match card:
         case {"cycles": list(cycles), "main_cycle": int()}:
             return {
+                "main_cycle": "served training",
                 "metrics": f"metrics, mean of {len(cycles)} training{'s' * (len(cycles) != 1)}",
                 "operating_point": "served operating_point",
                 "calibration": "served calibration",

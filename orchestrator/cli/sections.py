@@ -9,6 +9,8 @@ CALLED = {
     "escape": "missed defects", "escapes": "missed defects", "overkill": "false alarms", "ece": "ECE",
     "ece_before": "ECE before", "ece_after": "ECE after", "ece_test": "ECE on test",
     "escape_validation": "missed defects, validation", "escape_test": "missed defects, test",
+    "initial_weights": "started from", "initial_weights_sha256": "started from, sha256",
+    "bits": "bits of 16-bit pictures", "colour": "colour as read",
     "overkill_validation": "false alarms, validation", "overkill_test": "false alarms, test",
 }  # fmt: skip
 

@@ -52,19 +52,20 @@ class BoxRule:
 
 @dataclass(frozen=True)
 class Box:
-    """A box in pixels of the image."""
+    """A box in pixels of the image, around a connected part of what is hot."""
 
     x: int
     y: int
     width: int
     height: int
     heat: float  # mean inside the connected part, in [0, 1]
+    peak: float  # the highest inside it, in [0, 1]
 
     def enlarged(self, across: float, down: float) -> "Box":
         """The box in an image so many times as large."""
         left, top = round(self.x * across), round(self.y * down)
         right, bottom = round((self.x + self.width) * across), round((self.y + self.height) * down)
-        return Box(left, top, right - left, bottom - top, self.heat)
+        return Box(left, top, right - left, bottom - top, self.heat, self.peak)
 
     def to_dict(self) -> dict[str, float]:
         """As plain values."""
@@ -76,16 +77,24 @@ def rule_of(how: Explaining) -> BoxRule:
     return BoxRule(how.box_rule, how.box_threshold)
 
 
+def hot(heatmap: np.ndarray, threshold: float) -> np.ndarray:
+    """Which pixels belong to a box, bool: those from the threshold on; what is cold is in none."""
+    where: np.ndarray = (heatmap >= threshold) & (heatmap > 0)
+    return where
+
+
 def find_boxes(heatmap: np.ndarray, rule: BoxRule | None = None) -> list[Box]:
     """Boxes of the heatmap (float, (height, width), in [0, 1]), largest first; none when nothing is hot."""
     if float(heatmap.max(initial=0)) <= 0:
         return []
     threshold = (rule or BoxRule()).threshold(heatmap)
-    hot = ((heatmap >= threshold) & (heatmap > 0)).astype(np.uint8)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    where = hot(heatmap, threshold).astype(np.uint8)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(where, connectivity=8)
     heat = np.bincount(parts.ravel(), weights=heatmap.ravel(), minlength=count)
-    boxes = [
-        Box(*(int(v) for v in stats[part][:4]), float(heat[part] / stats[part][4]))  # type: ignore[call-arg]
-        for part in range(1, count)  # 0 is the background
-    ]
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, parts.ravel(), heatmap.ravel())
+    boxes = []
+    for part in range(1, count):  # 0 is the background
+        left, top, width, height, area = map(int, stats[part])
+        boxes.append(Box(left, top, width, height, float(heat[part] / area), float(peaks[part])))
     return sorted(boxes, key=lambda b: (-b.width * b.height, b.y, b.x))

@@ -31,6 +31,7 @@ class Explanation:
     heatmap: np.ndarray  # float32 (height, width) in [0, 1], on what is shown
     shown_boxes: list[Box]  # on what is shown
     boxes: list[Box]  # in pixels of the image as it came
+    threshold: float  # heat from which on a pixel belongs to a box
     background: float | None  # share of the heat that lies on the background; None where none can be told
     unclear: str  # why the heat says nothing of a part; empty: it does
 
@@ -122,6 +123,7 @@ class Explainer:
             heatmap=heatmap,
             shown_boxes=boxes,
             boxes=[box.enlarged(*picture.enlargement) for box in boxes],
+            threshold=(rule or BoxRule()).threshold(heatmap) if boxes else 1.0,
             background=share,
             unclear=unclear,
         )

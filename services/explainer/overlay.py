@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from defectory.imaging import Fit, encode_png
 from defectory.imaging.sheet import contact_sheet
 from defectory.lettering import Lettering
-from services.explainer.boxes import Box
+from services.explainer.boxes import Box, hot
 
-OPACITY = 0.45  # of the heatmap at its hottest
+OPACITY = 0.45  # of the colours: the same for all heat, so that a colour means what the legend says
 ROWS = 64  # blended at once
 VIEW_PX = 256  # small images are shown at least this large
 BOX_COLOUR = (255, 255, 255)
@@ -52,12 +52,19 @@ def heatmap_png(heatmap: np.ndarray) -> bytes:
     return encode_png(np.round(heatmap * 255).astype(np.uint8))
 
 
-def overlay(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """The RGB image (uint8 (height, width, 3)) under the coloured heatmap, with boxes; enlarged to be seen."""
+def overlay(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], threshold: float) -> np.ndarray:
+    """The RGB image (uint8 (height, width, 3)) under its heat, with boxes; enlarged to be seen.
+
+    Coloured is what the boxes surround, and nothing else: colours that fade with the heat would leave boxes that look
+    empty.
+
+    Args:
+        threshold: the heat from which on a pixel belongs to a box.
+    """
     blended = np.empty_like(image)
     for start in range(0, len(image), ROWS):  # a block of rows at a time, which bounds what floats take
         rows = slice(start, start + ROWS)
-        weight = (OPACITY * heatmap[rows])[..., None]
+        weight = (OPACITY * hot(heatmap[rows], threshold))[..., None]
         blended[rows] = np.round(image[rows] * (1 - weight) + coloured(heatmap[rows]) * weight)
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     size = (image.shape[1] * scale, image.shape[0] * scale)
@@ -76,23 +83,24 @@ def coloured(heatmap: np.ndarray) -> np.ndarray:
     return colours
 
 
-def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], caption: str) -> bytes:
-    """The overlay above a legend: what is explained, and which colour means how much heat."""
-    view = overlay(image, heatmap, boxes)
-    height, width = view.shape[:2]
-    lettering = Lettering(LETTERS_PX)
-    lines = lettering.wrapped(caption, width - 8)  # a narrow picture's are more: its legend is higher, and none is cut
-    above = max(LINES - 1, len(lines))
-    sheet = Image.new("RGB", (width, height + LEGEND_PX + (above + 1 - LINES) * LINE_PX), "white")
+def overlay_png(image: np.ndarray, heatmap: np.ndarray, boxes: Sequence[Box], threshold: float, caption: str) -> bytes:
+    """The overlay above a legend: what is explained, and which colour means how much heat.
+
+    The legend begins at the threshold, as the colours do. Beside a picture that is narrower than it is white.
+    """
+    view = overlay(image, heatmap, boxes, threshold)
+    height, width = len(view), max(view.shape[1], VIEW_PX)
+    sheet = Image.new("RGB", (width, height + LEGEND_PX), "white")
     sheet.paste(Image.fromarray(view))
-    pen = ImageDraw.Draw(sheet)
-    _write(pen, lettering, height, lines)
-    left, right = (round(lettering.width(word)) + 10 for word in ("none", "most"))
-    top = height + above * LINE_PX + 2
-    bar = coloured(np.tile(np.linspace(0, 1, max(1, width - left - right), dtype=np.float32), (10, 1)))
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    _write(pen, lettering, height, lettering.wrapped(caption, width - 8)[: LINES - 1])
+    least, most = f"heat {threshold:.0%}", "100%"
+    left, right = (round(lettering.width(word)) + 10 for word in (least, most))
+    top = height + (LINES - 1) * LINE_PX + 2
+    bar = coloured(np.tile(np.linspace(threshold, 1, max(1, width - left - right), dtype=np.float32), (10, 1)))
     sheet.paste(Image.fromarray(bar), (left, top + 4))
-    lettering.draw(pen, 4, top, "none")
-    lettering.draw(pen, width - right + 6, top, "most")
+    lettering.draw(pen, 4, top, least)
+    lettering.draw(pen, width - right + 6, top, most)
     return encode_png(sheet)
 
 
@@ -102,20 +110,20 @@ def _write(pen: ImageDraw.ImageDraw, lettering: Lettering, top: int, lines: Sequ
         lettering.draw(pen, 4, top + 2 + LINE_PX * number, line)
 
 
-def without_heat(image: np.ndarray, lines: Sequence[str], most: int = LINES) -> np.ndarray:
+def without_heat(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
     """The RGB image (uint8 (height, width, 3)) in grey, enlarged to be seen, above why it has no heat.
 
     Args:
-        lines: wrapped where they are longer than the picture is wide. most: lines; what needs more is cut off.
+        lines: wrapped where they are longer than the picture is wide, or VIEW_PX where it is narrower.
+            What needs more than LINES is cut off.
     """
     scale = max(1, -(-VIEW_PX // max(image.shape[:2])))
     grey = Image.fromarray(image).convert("L").convert("RGB").resize((image.shape[1] * scale, image.shape[0] * scale))
-    lettering = Lettering(LETTERS_PX)
-    wrapped = [part for line in lines for part in lettering.wrapped(line, grey.width - 8)][:most]
-    legend_px = LEGEND_PX + max(0, len(wrapped) - LINES) * LINE_PX
-    sheet = Image.new("RGB", (grey.width, grey.height + legend_px), "white")
+    sheet = Image.new("RGB", (max(grey.width, VIEW_PX), grey.height + LEGEND_PX), "white")
     sheet.paste(grey)
-    _write(ImageDraw.Draw(sheet), lettering, grey.height, wrapped)
+    pen, lettering = ImageDraw.Draw(sheet), Lettering(LETTERS_PX)
+    wrapped = [part for line in lines for part in lettering.wrapped(line, sheet.width - 8)]
+    _write(pen, lettering, grey.height, wrapped[:LINES])
     return np.asarray(sheet)
 
 

@@ -10,18 +10,17 @@ from services.explainer.overlay import overlay, overlay_png, thumbnail, without_
 if TYPE_CHECKING:
     from services.explainer.explanation import Explanation
 
-MOST_LINES = 16  # of a picture by itself, however narrow: nothing that is said below it is cut
-
 
 def view(explanation: "Explanation") -> np.ndarray:
     """As a contact sheet shows it: uint8 (height, width, 3)."""
     if explanation.unclear:
         return without_heat(thumbnail(explanation.shown), [explanation.unclear])
-    return overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes)
+    return overlay(explanation.shown, explanation.heatmap, explanation.shown_boxes, explanation.threshold)
 
 
 def panel_png(explanation: "Explanation", caption: str) -> bytes:
     """By itself, with a caption, as PNG."""
     if explanation.unclear:
-        return encode_png(without_heat(explanation.shown, [caption, explanation.unclear], MOST_LINES))
-    return overlay_png(explanation.shown, explanation.heatmap, explanation.shown_boxes, caption)
+        return encode_png(without_heat(explanation.shown, [caption, explanation.unclear]))
+    seen = explanation.shown, explanation.heatmap, explanation.shown_boxes, explanation.threshold
+    return overlay_png(*seen, caption)

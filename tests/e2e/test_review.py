@@ -14,7 +14,7 @@ from bench.reviewable import write_reviewable
 from defectory.datasets.manifest import read_manifest
 from defectory.storage import ObjectStore, open_store
 from tests.e2e.reviewing import Review, mine, opened, order, press, ready, saved, until
-from tests.unit.review.running import Browser
+from tests.unit.review.running import TOKEN, Browser
 
 IMAGES = 5000
 KILLS, FEW = 50, 200  # after each a server starts anew, and reads all of its images
@@ -32,6 +32,15 @@ def review(store: ObjectStore) -> Iterator[Review]:
     review = Review(store.url)
     yield review
     review.kill()
+
+
+def test_before_anybody_has_signed_in_nothing_is_shown_as_decided(chromium: Chromium, review: Review) -> None:
+    page = chromium.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.goto(f"{review.origin}/#token={TOKEN}")
+    expect(page.get_by_label("Your name")).to_be_visible()
+    bar = page.locator("#progress")
+    assert bar.evaluate("bar => bar.offsetWidth") > 100
+    assert bar.evaluate("bar => bar.firstElementChild.offsetWidth") == 0
 
 
 def test_a_person_decides_by_keyboard_alone_and_it_survives_a_reload(chromium: Chromium, review: Review) -> None:

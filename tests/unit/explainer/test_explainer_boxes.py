@@ -41,6 +41,8 @@ def test_boxes_are_the_connected_parts_above_the_rules_threshold(heat: np.ndarra
     assert sorted((b.x, b.y, b.width, b.height) for b in boxes) == expected
     means = ndimage.mean(heat, labelled, range(1, count + 1))
     assert sorted(b.heat for b in boxes) == pytest.approx(sorted(means))
+    peaks = ndimage.maximum(heat, labelled, range(1, count + 1))
+    assert sorted(b.peak for b in boxes) == pytest.approx(sorted(peaks))
     areas = [b.width * b.height for b in boxes]
     assert areas == sorted(areas, reverse=True)
 

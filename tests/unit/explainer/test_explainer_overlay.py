@@ -5,11 +5,13 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from defectory.imaging import to_square
 from defectory.lettering import Lettering
-from services.explainer.boxes import Box
+from services.explainer.boxes import Box, BoxRule, find_boxes
 from services.explainer.overlay import (
+    LEGEND_PX,
     LETTERS_PX,
     LINE_PX,
     OPACITY,
@@ -48,14 +50,46 @@ def test_rows_blended_in_blocks_are_blended_as_one() -> None:
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (2 * ROWS + 171, 300, 3)).astype(np.uint8)
     heatmap = random.random(image.shape[:2]).astype(np.float32)
-    weight = (OPACITY * heatmap)[..., None]
+    weight = (OPACITY * (heatmap >= 0.3))[..., None]
     whole = np.round(image * (1 - weight) + coloured(heatmap) * weight).astype(np.uint8)
-    np.testing.assert_array_equal(overlay(image, heatmap, []), whole)
+    np.testing.assert_array_equal(overlay(image, heatmap, [], 0.3), whole)
+
+
+@pytest.mark.parametrize("rule", [BoxRule(), BoxRule("percentile", 0.8), BoxRule("otsu")])
+def test_what_is_coloured_is_what_the_boxes_surround(rule: BoxRule) -> None:
+    image = np.full((300, 400, 3), 128, np.uint8)
+    cells = np.zeros((9, 9))
+    cells[[1, 4, 7], [1, 6, 2]] = 1, 0.6, 0.5
+    heatmap = onto_picture(cells, 400, 300, "stretch")
+    seen = (overlay(image, heatmap, [], rule.threshold(heatmap)) != image).any(axis=2)
+    parts, _ = ndimage.label(seen, structure=np.ones((3, 3)))
+    surrounded = {(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in ndimage.find_objects(parts)}
+    assert surrounded == {(b.x, b.y, b.x + b.width, b.y + b.height) for b in find_boxes(heatmap, rule)}
+    assert len(surrounded) == 3
+
+
+def test_the_legends_colours_begin_where_the_pictures_do() -> None:
+    heatmap = np.tile(np.linspace(0, 1, 400, dtype=np.float32), (300, 1))
+    sheet = np.asarray(Image.open(io.BytesIO(overlay_png(np.zeros((300, 400, 3), np.uint8), heatmap, [], 0.4, "part"))))
+    saturated = np.ptp(sheet[300 + 2 * LINE_PX + 9].astype(int), axis=1) > 60
+    bar = np.flatnonzero(saturated)
+    left, right = sheet[300 + 2 * LINE_PX + 9, [bar[0], bar[-1]]].astype(int)
+    first, last = coloured(np.array([[0.4, 1]], np.float32))[0].astype(int)
+    assert np.abs(left - first).max() < 8
+    assert np.abs(right - last).max() < 8
+
+
+def test_the_legend_of_a_narrow_picture_is_whole() -> None:
+    narrow = np.full((300, 60, 3), 90, np.uint8)
+    sheet = Image.open(io.BytesIO(overlay_png(narrow, np.zeros((300, 60), np.float32), [], 0.15, "grad-cam")))
+    assert sheet.size == (256, 300 + LEGEND_PX)
+    np.testing.assert_array_equal(np.asarray(sheet)[:300, :60], narrow)
+    assert (np.asarray(sheet)[:300, 60:] == 255).all()
 
 
 def test_a_box_of_a_large_image_covers_what_it_covered_where_it_was_shown() -> None:
-    assert Box(0, 10, 2048, 5, 0.5).enlarged(8660 / 2048, 3) == Box(0, 30, 8660, 15, 0.5)
-    assert Box(1, 2, 3, 4, 0.1).enlarged(1, 1) == Box(1, 2, 3, 4, 0.1)
+    assert Box(0, 10, 2048, 5, 0.5, 0.9).enlarged(8660 / 2048, 3) == Box(0, 30, 8660, 15, 0.5, 0.9)
+    assert Box(1, 2, 3, 4, 0.1, 0.2).enlarged(1, 1) == Box(1, 2, 3, 4, 0.1, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +154,8 @@ def test_a_reason_that_is_wider_than_the_picture_goes_on_in_the_next_line() -> N
     assert whole == reason
 
 
-def test_below_a_narrow_picture_no_word_of_the_legend_is_left_out() -> None:
-    image, heat = np.full((334, 120, 3), 128, np.uint8), np.zeros((334, 120), np.float32)
-    caption = "grad-cam++, defect (99.6% defect)"
-    lines = Lettering(LETTERS_PX).wrapped(caption, 112)
-    assert len(lines) == 3, "as many as a legend has lines for caption and colours"
-    with Image.open(io.BytesIO(overlay_png(image, heat, [], caption))) as drawn:
-        legend = np.asarray(drawn.convert("L"))[334:]
-    tops = [2 + LINE_PX * number for number in range(4)]
-    assert [(legend[top : top + LINE_PX] < 128).any() for top in tops] == [True] * 4, "three lines, and the colours"
-    assert legend.shape == (4 * LINE_PX + 4, 120)
+def test_the_reason_below_a_narrow_picture_is_whole() -> None:
+    caption, reason = "grad-cam, defect (98% defect)", "no heat shown: it lies on the background"
+    narrow, wide = (without_heat(np.full((256, w, 3), 128, np.uint8), [caption, reason]) for w in (60, 256))
+    np.testing.assert_array_equal(narrow[256:], wide[256:])
+    assert (narrow[:256, 60:] == 255).all()

@@ -267,6 +267,29 @@ def test_a_card_is_listed_and_shown_for_a_person(store: ObjectStore) -> None:
     assert shown["metrics"] == whole["metrics"]
 
 
+def test_a_card_says_which_training_is_served_and_tells_what_was_asked_for_from_what_was_taken(
+    store: ObjectStore,
+) -> None:
+    _, card = bundle(store, weights_bytes(lively(ARCHITECTURE)))
+    whole = json.loads(card.model_dump_json())
+    first = whole["cycles"][0]
+    whole |= {"cycles": [first | {"seed": seed} for seed in (7, 8, 9)], "main_cycle": 2}
+    whole["settings"] = {"initial_weights": "imagenet"}
+    whole["lineage"] |= {"initial_weights": "starter"}
+    store.put("models/classifier/judge/1/model.json", json.dumps(whole).encode())
+    lines = [re.split("  +", line) for line in said(store, "classifier", "show", "judge").splitlines()]
+    assert ["served training", "3 of 3"] in lines
+    assert ["settings.initial_weights, asked for", "imagenet"] in lines
+    assert ["lineage.started from", "starter"] in lines
+    assert ["preprocessing.bits of 16-bit pictures", "16"] in lines
+    assert ["preprocessing.colour as read", "rgb"] in lines
+    at = lines.index(["cycles"])
+    assert lines[at + 1][:2] == ["training", "seed"]
+    assert [row[:2] for row in lines[at + 2 : at + 5]] == [["1", "7"], ["2", "8"], ["3", "9"]]
+    assert not any("main_cycle" in line[0] for line in lines)
+    assert json.loads(said(store, "classifier", "show", "judge", "--json"))["main_cycle"] == 2
+
+
 def test_an_evaluation_shows_its_confusion_as_a_table(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put("models/classifier/x/1/model.json", b"{}")
     figures = {"images": 5, "precision": 0.8, "recall": 0.8, "f1": 0.8}

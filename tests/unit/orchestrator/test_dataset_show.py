@@ -54,7 +54,7 @@ def test_it_is_shown_in_words_not_in_keys(tmp_path: Path) -> None:
     assert "images     18, of 18 parts" in said
     assert "labels     bad 6, good 12 -> defect, good" in said
     assert "divided    70% to train, 15% to validate, 15% to test, parts whole, seed 0" in said
-    assert "pictures   grey, 8 bits" in said
+    assert "pictures   grey, 8 bits (of the pictures; how a model reads them is in its card)" in said
     rows = [line.split() for line in said.splitlines() if line.startswith(("train", "validation", "test"))]
     assert [sum(map(int, column)) for column in zip(*(row[1:] for row in rows), strict=True)] == [6, 12]
     assert "good and defective" not in said

@@ -37,12 +37,12 @@ def said(store: ObjectStore, *arguments: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def test_boxes_have_a_place_and_a_mean_heat_that_is_no_share(
+def test_boxes_have_a_place_and_the_heat_of_what_is_coloured_in_them(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boxes = [
-        explainer_pb2.Box(x=52, y=170, width=544, height=90, heat=0.57),
-        explainer_pb2.Box(x=9, y=8, width=7, height=6, heat=0.81),
+        explainer_pb2.Box(x=52, y=170, width=544, height=90, heat=0.57, peak=0.98),
+        explainer_pb2.Box(x=9, y=8, width=7, height=6, heat=0.81, peak=0.9),
     ]
     answer = explainer_pb2.ExplainResponse(
         overlay=b"png", predicted_label="defect", label="defect", boxes=boxes, probabilities={"defect": 0.7}
@@ -50,7 +50,9 @@ def test_boxes_have_a_place_and_a_mean_heat_that_is_no_share(
     recorded(monkeypatch, lambda _: answer, "explaining")
     (tmp_path / "part.png").write_bytes(b"x")
     shown, words = said(store, "explain", str(tmp_path / "part.png"), "--model", "m", "--out", str(tmp_path / "o.png"))
-    assert "544 x 90 px, 52 from the left and 170 from the top (mean heat 57%); 7 x 6 px" in shown
+    assert (
+        "544 x 90 px, 52 from the left and 170 from the top (where coloured: heat up to 98%, 57% on average); 7 x 6 px"
+    ) in shown
     assert "of the heat" not in shown
     assert "heat: how much a place of the picture spoke for the label: 100% where most did" in words
 

@@ -27,7 +27,7 @@ from defectory.api.classifier.v1 import classifier_pb2 as defectory_dot_api_dot_
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/explainer/v1/explainer.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.explainer.v1\x1a$defectory/api/bounds/v1/bounds.proto\x1a,defectory/api/classifier/v1/classifier.proto\x1a#google/longrunning/operations.proto\"\xdc\x01\n\x0e\x45xplainRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x37\n\x05image\x18\x02 \x01(\x0b\x32(.defectory.api.classifier.v1.ImageSource\x12\r\n\x05label\x18\x03 \x01(\t\x12\x1a\n\rbox_threshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x35\n\x08\x62ox_rule\x18\x06 \x01(\x0e\x32#.defectory.api.explainer.v1.BoxRuleB\x10\n\x0e_box_threshold\"\x91\x03\n\x0f\x45xplainResponse\x12\x17\n\x0fpredicted_label\x18\x01 \x01(\t\x12U\n\rprobabilities\x18\x02 \x03(\x0b\x32>.defectory.api.explainer.v1.ExplainResponse.ProbabilitiesEntry\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0f\n\x07heatmap\x18\x04 \x01(\x0c\x12\x0f\n\x07overlay\x18\x05 \x01(\x0c\x12.\n\x05\x62oxes\x18\x06 \x03(\x0b\x32\x1f.defectory.api.explainer.v1.Box\x12\x17\n\nbackground\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\ron_background\x18\x08 \x01(\x08\x12\x11\n\theat_rows\x18\t \x01(\x05\x12\x14\n\x0cheat_columns\x18\n \x01(\x05\x12\x0f\n\x07unclear\x18\x0b \x01(\t\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\r\n\x0b_background\"H\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x05\x12\t\n\x01y\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\x0c\n\x04heat\x18\x05 \x01(\x01\"\x80\x02\n\x14\x45xplainImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x06models\x18\x02 \x03(\tB\x04\x88\xe7\x18\x10\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x15\n\routput_prefix\x18\x06 \x01(\t\x12\x1a\n\rbox_threshold\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x35\n\x08\x62ox_rule\x18\t \x01(\x0e\x32#.defectory.api.explainer.v1.BoxRuleB\x10\n\x0e_box_threshold\"h\n\x15\x45xplainImagesResponse\x12\x18\n\x10\x65xplanations_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x13\n\x0bsummary_uri\x18\x03 \x01(\t\x12\x11\n\tsheet_uri\x18\x04 \x01(\t*c\n\x07\x42oxRule\x12\x18\n\x14\x42OX_RULE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42OX_RULE_SHARE\x10\x01\x12\x17\n\x13\x42OX_RULE_PERCENTILE\x10\x02\x12\x11\n\rBOX_RULE_OTSU\x10\x03\x32\xd8\x01\n\x10\x45xplainerService\x12\x62\n\x07\x45xplain\x12*.defectory.api.explainer.v1.ExplainRequest\x1a+.defectory.api.explainer.v1.ExplainResponse\x12`\n\rExplainImages\x12\x30.defectory.api.explainer.v1.ExplainImagesRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*defectory/api/explainer/v1/explainer.proto\x12\x1a\x64\x65\x66\x65\x63tory.api.explainer.v1\x1a$defectory/api/bounds/v1/bounds.proto\x1a,defectory/api/classifier/v1/classifier.proto\x1a#google/longrunning/operations.proto\"\xdc\x01\n\x0e\x45xplainRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x37\n\x05image\x18\x02 \x01(\x0b\x32(.defectory.api.classifier.v1.ImageSource\x12\r\n\x05label\x18\x03 \x01(\t\x12\x1a\n\rbox_threshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x35\n\x08\x62ox_rule\x18\x06 \x01(\x0e\x32#.defectory.api.explainer.v1.BoxRuleB\x10\n\x0e_box_threshold\"\x91\x03\n\x0f\x45xplainResponse\x12\x17\n\x0fpredicted_label\x18\x01 \x01(\t\x12U\n\rprobabilities\x18\x02 \x03(\x0b\x32>.defectory.api.explainer.v1.ExplainResponse.ProbabilitiesEntry\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0f\n\x07heatmap\x18\x04 \x01(\x0c\x12\x0f\n\x07overlay\x18\x05 \x01(\x0c\x12.\n\x05\x62oxes\x18\x06 \x03(\x0b\x32\x1f.defectory.api.explainer.v1.Box\x12\x17\n\nbackground\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\ron_background\x18\x08 \x01(\x08\x12\x11\n\theat_rows\x18\t \x01(\x05\x12\x14\n\x0cheat_columns\x18\n \x01(\x05\x12\x0f\n\x07unclear\x18\x0b \x01(\t\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\r\n\x0b_background\"V\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x05\x12\t\n\x01y\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\x0c\n\x04heat\x18\x05 \x01(\x01\x12\x0c\n\x04peak\x18\x06 \x01(\x01\"\x80\x02\n\x14\x45xplainImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x06models\x18\x02 \x03(\tB\x04\x88\xe7\x18\x10\x12\x14\n\x0cmanifest_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x15\n\routput_prefix\x18\x06 \x01(\t\x12\x1a\n\rbox_threshold\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x35\n\x08\x62ox_rule\x18\t \x01(\x0e\x32#.defectory.api.explainer.v1.BoxRuleB\x10\n\x0e_box_threshold\"h\n\x15\x45xplainImagesResponse\x12\x18\n\x10\x65xplanations_uri\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x13\n\x0bsummary_uri\x18\x03 \x01(\t\x12\x11\n\tsheet_uri\x18\x04 \x01(\t*c\n\x07\x42oxRule\x12\x18\n\x14\x42OX_RULE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42OX_RULE_SHARE\x10\x01\x12\x17\n\x13\x42OX_RULE_PERCENTILE\x10\x02\x12\x11\n\rBOX_RULE_OTSU\x10\x03\x32\xd8\x01\n\x10\x45xplainerService\x12\x62\n\x07\x45xplain\x12*.defectory.api.explainer.v1.ExplainRequest\x1a+.defectory.api.explainer.v1.ExplainResponse\x12`\n\rExplainImages\x12\x30.defectory.api.explainer.v1.ExplainImagesRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINRESPONSE_PROBABILITIESENTRY']._serialized_options = b'8\001'
   _globals['_EXPLAINIMAGESREQUEST'].fields_by_name['models']._loaded_options = None
   _globals['_EXPLAINIMAGESREQUEST'].fields_by_name['models']._serialized_options = b'\210\347\030\020'
-  _globals['_BOXRULE']._serialized_start=1261
-  _globals['_BOXRULE']._serialized_end=1360
+  _globals['_BOXRULE']._serialized_start=1275
+  _globals['_BOXRULE']._serialized_end=1374
   _globals['_EXPLAINREQUEST']._serialized_start=196
   _globals['_EXPLAINREQUEST']._serialized_end=416
   _globals['_EXPLAINRESPONSE']._serialized_start=419
@@ -47,11 +47,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINRESPONSE_PROBABILITIESENTRY']._serialized_start=753
   _globals['_EXPLAINRESPONSE_PROBABILITIESENTRY']._serialized_end=805
   _globals['_BOX']._serialized_start=822
-  _globals['_BOX']._serialized_end=894
-  _globals['_EXPLAINIMAGESREQUEST']._serialized_start=897
-  _globals['_EXPLAINIMAGESREQUEST']._serialized_end=1153
-  _globals['_EXPLAINIMAGESRESPONSE']._serialized_start=1155
-  _globals['_EXPLAINIMAGESRESPONSE']._serialized_end=1259
-  _globals['_EXPLAINERSERVICE']._serialized_start=1363
-  _globals['_EXPLAINERSERVICE']._serialized_end=1579
+  _globals['_BOX']._serialized_end=908
+  _globals['_EXPLAINIMAGESREQUEST']._serialized_start=911
+  _globals['_EXPLAINIMAGESREQUEST']._serialized_end=1167
+  _globals['_EXPLAINIMAGESRESPONSE']._serialized_start=1169
+  _globals['_EXPLAINIMAGESRESPONSE']._serialized_end=1273
+  _globals['_EXPLAINERSERVICE']._serialized_start=1377
+  _globals['_EXPLAINERSERVICE']._serialized_end=1593
 # @@protoc_insertion_point(module_scope)

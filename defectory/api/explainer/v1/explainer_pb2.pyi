@@ -140,7 +140,8 @@ class ExplainResponse(_message.Message):
     2048 pixels, scaled down to these.
     """
     overlay: _builtins.bytes
-    """The image, of the heatmap's size (small ones enlarged), under the coloured heatmap with its boxes and a legend, PNG.
+    """The image, of the heatmap's size (small ones enlarged), with its boxes, coloured by its heat where this belongs to a
+    box, above a legend, PNG; a narrow one has white to its right.
     In grey with the reason where the heat says nothing: fewer than nine cells, nothing spoke for the label, on the
     background, a box that is nearly the whole picture.
     """
@@ -189,7 +190,9 @@ Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
 @_typing.final
 class Box(_message.Message):
-    """A box in pixels of the image, upright, as large as it came."""
+    """A box in pixels of the image, upright, as large as it came: around one connected part of the picture whose heat is above
+    the rule's threshold, which is what the overlay colours.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -198,6 +201,7 @@ class Box(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     HEAT_FIELD_NUMBER: _builtins.int
+    PEAK_FIELD_NUMBER: _builtins.int
     x: _builtins.int
     """Left edge, >= 0."""
     y: _builtins.int
@@ -207,7 +211,9 @@ class Box(_message.Message):
     height: _builtins.int
     """Height, >= 1."""
     heat: _builtins.float
-    """Mean heat inside, in [0, 1]."""
+    """Mean heat of the connected part, in [0, 1]; what else lies in the box does not count."""
+    peak: _builtins.float
+    """The connected part's highest heat, in [0, 1]."""
     def __init__(
         self,
         *,
@@ -216,10 +222,11 @@ class Box(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         heat: _builtins.float = ...,
+        peak: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heat", b"heat", "height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heat", b"heat", "height", b"height", "peak", b"peak", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
