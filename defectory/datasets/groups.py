@@ -18,7 +18,6 @@ import numpy as np
 from defectory.imaging.structure import FineStructure
 
 FINE = FineStructure(near_px=0.8, far_px=4.0, border_px=3)
-FOUND = "found-"  # begins the name of a group that was found here; a number follows
 MAX_SHIFT = FINE.size_px // 12  # px
 COMMON = 30  # principal components taken out, at most …
 IMAGES_A_COMPONENT = 40  # … and one for so many images: fewer images have less in common that can be told from a part

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from defectory.datasets.bits import Depth, check_bits, find_bits
-from defectory.datasets.groups import FOUND, find_groups
+from defectory.datasets.groups import find_groups
 from defectory.datasets.growth import check_growth, grow_test
 from defectory.datasets.layouts import read_source
 from defectory.datasets.layouts.source import Choices, Source, SourceFile
@@ -19,6 +19,7 @@ from defectory.datasets.layouts.summary import label_of, summarise
 from defectory.datasets.layouts.table import with_groups
 from defectory.datasets.manifest import original_key, read_card, write_dataset
 from defectory.datasets.manifest_line import ManifestLine, MaskFile, Origin, PictureFile, Split
+from defectory.datasets.parts import FOUND
 from defectory.datasets.photographs import Photograph, Reading, Stored, masks_left_out, notes_of, read_photographs
 from defectory.datasets.shares import Shares, divides, lacking
 from defectory.datasets.splits import (

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from defectory.datasets.groups import FOUND
 from defectory.datasets.manifest import read_card
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.parts import FOUND
 from defectory.errors import DefectoryError
 from defectory.storage.store import ObjectStore
 

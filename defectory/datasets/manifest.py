@@ -51,8 +51,17 @@ def manifest_key(dataset: str) -> str:
 
 
 def dataset_of_manifest(store: ObjectStore, uri: str) -> str:
-    """Name of the dataset whose manifest a URI is; Refused where it lies outside the store."""
-    return store.key(uri).split("/")[1]
+    """Name of the dataset whose manifest a URI is.
+
+    Raises:
+        Refused: it lies outside the store. InvalidInput: it is of no dataset.
+    """
+    folder, _, below = store.key(uri).partition("/")
+    name, _, rest = below.partition("/")
+    if folder != "datasets" or not rest:
+        right = f"give one as {store.uri(manifest_key('NAME'))}"
+        raise InvalidInput(f"{uri} is no dataset's manifest: {right}", {"manifest_uri": right})
+    return name
 
 
 def card_key(dataset: str) -> str:
@@ -206,7 +215,7 @@ def lines_of_pictures(store: ObjectStore, uri: str, sha256s: Collection[str]) ->
     wanted = {sha256.encode() for sha256 in sha256s}
     for text in _texts(store.stream(store.key(manifest)), uri):
         if not wanted.isdisjoint(_HASH.findall(text)):  # the picture's own, or one that it was made from
-            for line in _parsed([text], uri, DEFAULT_READING):
+            for line in _parsed([rooted(text, store)], uri, DEFAULT_READING):
                 if line.file.sha256 in sha256s:
                     yield view.line(line) if view else line
 

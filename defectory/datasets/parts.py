@@ -5,9 +5,9 @@ The photographs of one part form a group; one that is in no group is a part by i
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from defectory.datasets.groups import FOUND
 from defectory.datasets.manifest_line import ManifestLine
 
+FOUND = "found-"  # begins the name of a group that was found here; a number follows
 NAMED = 3  # parts that a sentence names
 
 

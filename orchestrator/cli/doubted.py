@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import BaseModel
 
 from defectory.caution import caution_of
-from defectory.statistics import rate_interval
 from defectory.trivial import no_use
 
 
@@ -79,6 +78,8 @@ def not_promised(card: object) -> str:
 
     The exact interval of Clopper and Pearson says what so many images leave possible.
     """
+    from defectory.statistics import rate_interval  # imports SciPy, for which no answer of a server waits
+
     point = _Card.model_validate(card).operating_point
     if point is None or point.validation is None or point.target is None or point.target_value is None:
         return ""

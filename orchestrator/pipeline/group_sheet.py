@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from defectory.datasets.groups import FOUND
 from defectory.datasets.manifest_line import ManifestLine
+from defectory.datasets.parts import FOUND
 from defectory.datasets.pictures import image_of, memory_of, pictures_of
 from defectory.errors import DefectoryError, InvalidInput
 from defectory.imaging import encode_png

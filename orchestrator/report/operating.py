@@ -1,6 +1,7 @@
 """Where the line between good and defective is drawn: both mistakes, and what they cost, over the threshold."""
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -150,10 +151,11 @@ def cost_sentences(
         if not recall:
             yield f"{there} if every part passed: it is of no use where a mistake costs so much."
             continue
+        command = ["classifier", "calibrate", models[title], "--dataset", dataset, "--target", f"recall={recall}"]
         yield (
             f"{there} from {threshold:.3g} on, {on_validation.value[least]:,.1f} in place of "
             f"{on_validation.value[now]:,.1f}; on test images that is {_in_words(on_test, arm.test.place(threshold))}. "
-            f"To go there: defectory classifier calibrate {models[title]} --dataset {dataset} --target recall={recall}"
+            f"To go there: defectory {shlex.join(command)}"
         )
 
 

@@ -18,6 +18,7 @@ from defectory.errors import DefectoryError, FailedPrecondition, InvalidInput, N
 from defectory.serving.operations.client import wait_for
 from defectory.serving.status import error_from_rpc
 from defectory.storage import ObjectStore, open_store
+from defectory.storage.references import read_json
 from services.filter.judge_lineage import doubts
 from tests.contract.datasets import make_dataset
 from tests.contract.running import Service
@@ -238,7 +239,7 @@ def test_kinds_of_defect_go_the_whole_way(service: Service, classifier: Service,
             classifier_pb2.EvaluateClassifierRequest(request_id="ke", model="kinds", manifest_uri=kinds)
         ),
     )
-    evaluation = json.loads(store.get(store.key(response.evaluation_uri)))
+    evaluation = read_json(store, response.evaluation_uri)
     images = [x for x in evaluation["images"] if not x["augmentation"]]
     fair = np.array([x["probabilities"][card["main_cycle"]] for x in images]) ** (
         1 / card["calibration"]["temperature"]
