@@ -93,15 +93,18 @@ def _sentence(best: str, against: Mapping[str, str], rates: Mapping[str, Rates],
     missed, alarms = rates[best].escape, rates[best].overkill
     high = rate_interval(missed.count, missed.of)[1]
     few = "with so few, " if missed.of < parts_needed(TOLERATED) else ""
-    through = f"{missed.count} of {missed.of} ({few}the true share may be up to {high:.0%})"
+    true = f"({few}the true share may be up to {high:.0%})"
+    through = f"{missed.count} of {missed.of} {true}"
     rejects = f"rejects {alarms.count} of {alarms.of} good {counted}"
     fit = [title for title, reason in against.items() if not reason]
     alike = [title for title in fit if rates[title].escape.count == missed.count and title != best]
     others = [title for title, reason in against.items() if reason and rates[title].escape.count <= missed.count]
     of = "Of the classifiers that nothing speaks against" if others else "Of the classifiers"
     if len(fit) == 1:
-        said = f"“{best}” is the classifier to go on with, as no other is shown to be better: of defects it lets "
-        said += f"{through} through, and it {rejects}."
+        said = (
+            f"“{best}” is the classifier to go on with, as no other is shown to be better. It lets {missed.count} of "
+        )
+        said += f"{missed.of} defects through {true}, and {rejects}."
     elif not alike:
         said = f"{of}, “{best}” lets the fewest defects through: {through}, and {rejects}."
     else:
@@ -109,15 +112,15 @@ def _sentence(best: str, against: Mapping[str, str], rates: Mapping[str, Rates],
     for title in (title for title in others if _mistakes(rates[title]) < _mistakes(rates[best])):
         own = rates[title]
         said += f" “{title}” lets {own.escape.count} through and rejects {own.overkill.count}, but {against[title]}."
-    return f"{said} {_fitness(missed.of, high, counted)}"
+    return f"{said} {_fitness(best, missed.of, high, counted)}"
 
 
-def _fitness(of: int, high: float, counted: str) -> str:
-    """Whether so many defects that went through show it to be fit for inspection."""
+def _fitness(title: str, of: int, high: float, counted: str) -> str:
+    """Whether so many defects that went through show the arm to be fit for inspection."""
     if high <= TOLERATED:
         return f"These {of} defective {counted} show no more: whether that is enough for inspection, the line decides."
     return (
-        f"That is no proof that it is fit for inspection: to show that at most {TOLERATED:.0%} of defects go through "
+        f"“{title}” is not shown to be fit for inspection: to show that at most {TOLERATED:.0%} of defects go through "
         f"takes {parts_needed(TOLERATED)} defective test parts without a miss."
     )
 

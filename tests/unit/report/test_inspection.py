@@ -48,8 +48,8 @@ def test_the_arm_that_misses_the_fewest_defects_is_named_with_both_counts_a_boun
     high = stats.binomtest(1, 4).proportion_ci(0.95, "exact").high
     assert choice.sentence == (
         "Of the classifiers, “real + augmentation” lets the fewest defects through: 1 of 4 (with so few, the true "
-        f"share may be up to {high:.0%}), and rejects 2 of 9 good parts. That is no proof that it is fit for "
-        "inspection: to show that at most 5% of defects go through takes 72 defective test parts without a miss."
+        f"share may be up to {high:.0%}), and rejects 2 of 9 good parts. “real + augmentation” is not shown to be fit "
+        "for inspection: to show that at most 5% of defects go through takes 72 defective test parts without a miss."
     )
 
 
@@ -83,7 +83,7 @@ def test_beside_an_unproven_arm_the_only_other_is_gone_on_with_for_want_of_a_bet
     choice = of([(2, 1), (2, 3)], ["cannot tell"], arms=[THREE[0], THREE[2]])
     assert (choice.title, choice.why) == ("real only", "as no other is shown to be better")
     assert choice.sentence.startswith(
-        "“real only” is the classifier to go on with, as no other is shown to be better: of"
+        "“real only” is the classifier to go on with, as no other is shown to be better. It"
     )
 
 
@@ -96,7 +96,7 @@ def test_without_a_label_of_good_parts_the_arm_that_helped_most_is_taken_else_th
 @pytest.mark.parametrize(("defects", "shown"), [(72, True), (71, False)])
 def test_fitness_is_doubted_until_the_bound_is_small(defects: int, shown: bool) -> None:
     said = of([(0, 1), (1, 1), (1, 1)], ["cannot tell", "cannot tell"], tested=(defects, 90)).sentence
-    assert ("no proof that it is fit" in said) != shown
+    assert ("not shown to be fit" in said) != shown
     assert "may be up to 5%" in said
 
 

@@ -119,7 +119,8 @@ def test_the_verdict_is_a_short_sentence_above_both_mistakes_in_counts_and_what_
     html, summary, _ = build_report(run, "run")
     assert summary.verdict == "The synthetic images made no difference that matters."
     assert summary.details[0].startswith(
-        "“real only” is the classifier to go on with, as no other is shown to be better: of defects it lets 1 of 2 ("
+        "“real only” is the classifier to go on with, as no other is shown to be better. It lets 1 of 2 defects "
+        "through ("
     )
     assert summary.details[1] == (
         "Of each arm's training that is served: "

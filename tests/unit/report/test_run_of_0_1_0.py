@@ -59,8 +59,8 @@ def test_it_is_reported(store: ObjectStore) -> None:
         "This run cannot tell whether the synthetic images helped: fewer synthetic images than wanted were accepted."
     )
     assert summary.details[0].startswith(  # the bound as R's binom.test has it
-        "“real only” is the classifier to go on with, as no other is shown to be better: of defects it lets 3 of 24 "
-        "(with so few, the true share may be up to 32%) through, and it rejects 5 of 48 good photographs."
+        "“real only” is the classifier to go on with, as no other is shown to be better. It lets 3 of 24 defects "
+        "through (with so few, the true share may be up to 32%), and rejects 5 of 48 good photographs."
     )
     assert summary.details[1] == (
         "Of each arm's training that is served: "
