@@ -94,14 +94,18 @@ def classify(
         "left_out": given.left_out,
     }  # fmt: skip
     said: dict[object, str] = {True: "yes", False: "no", None: ""}
-    cells = [{**row, "rejected": said[row["rejected"]]} for row in rows]
+    known = dict.fromkeys(own.train, "trained on") | dict.fromkeys(own.validation, "chosen by")
+    cells = [
+        {**row, "rejected": said[row["rejected"]], "the model was": known.get(str(row["image"]), "")} for row in rows
+    ]
     if given.left_out:
         sys.stderr.write(f"left out, no images by their names: {first_of(given.left_out)}\n")
     for image in (image for image in given.images if image in failed):
         sys.stderr.write(f"error: {image}: {failed[image]}\n")
     for note in filter(None, [no_use, own_note, caution]):
         sys.stderr.write(f"note: {note}\n")
-    emit(result, as_json, table(list(cells), ["image", "label", "probability", "decision", "rejected"]))
+    columns = ["image", "label", "probability", "decision", "rejected", *(["the model was"] if known else [])]
+    emit(result, as_json, table(list(cells), columns))
     if failed:
         raise typer.Exit(EXIT_CODES[InvalidInput])
 

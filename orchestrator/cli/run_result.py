@@ -76,7 +76,9 @@ def in_words(result: RunResult, settings: PipelineSettings, store: str) -> str:
     if reported.earlier_uri and keys.REPORT.step in result.ran:
         lines.append(f"the report of before is kept as {path_or_uri(reported.earlier_uri)}")
     lines.append("next:")
-    more = _more_photographs(result.outputs[keys.INGEST]) if _is_no_use(best_arm(result, settings), summary) else []
+    ingested = result.outputs[keys.INGEST]
+    unproven = _is_no_use(best_arm(result, settings), summary) or _is_tested_on_few(ingested)
+    more = _more_photographs(ingested) if unproven else []
     steps = [*_weights(result, settings), *more, *next_commands(result, settings, store)]
     return "\n".join([*lines, *(f"  {step}" for step in steps)])
 
@@ -96,6 +98,13 @@ def _weights(result: RunResult, settings: PipelineSettings) -> list[str]:
     """The weights to get, where the starter stood in for them."""
     started = {result.outputs[keys.trained(arm.name)].initial_weights for arm in settings.arms}
     return [NEXT_WEIGHTS] if "starter" in started else []
+
+
+def _is_tested_on_few(ingested: Ingested) -> bool:
+    """Whether no classifier could be shown to be fit for inspection by the test's photographs of some label."""
+    from orchestrator.report.inspection import TOLERATED, parts_needed
+
+    return min(ingested.counts.get("test", {}).values(), default=0) < parts_needed(TOLERATED)
 
 
 def _more_photographs(ingested: Ingested) -> list[str]:
@@ -119,7 +128,8 @@ def next_commands(result: RunResult, settings: PipelineSettings, store: str) -> 
     A classifier that is no better than one answer to everything is none to classify by: its report says more.
     """
     best = best_arm(result, settings)
-    model = result.outputs[keys.trained(best)].name
+    trained = result.outputs[keys.trained(best)]
+    model = f"{trained.name}/{trained.version}"  # the one that the report speaks of, also where a newer one comes
     where = f" --store {shlex.quote(store)}" if store else ""
     called = program()
     looked_at = [f"{called} review {result.run}{where}"] if keys.REVIEW in result.outputs else []

@@ -3,8 +3,9 @@
 from defectory.weights import KERAS_FILE
 
 FETCH = (
-    'where there is a network, `python -c "import keras; keras.applications.MobileNetV2(include_top=False)"` leaves '
-    f"{KERAS_FILE} in ~/.keras/models; copy that file to this machine"
+    "where there is a network and Keras (as .venv/bin/python has it), `python -c "
+    '"import keras; keras.applications.MobileNetV2(include_top=False)"` leaves '
+    f"{KERAS_FILE} in ~/.keras/models; copy that file to this machine, under any name"
 )
 STARTER_EXPECTED = (
     "ImageNet weights of MobileNetV2 are not on this machine: where Keras cannot download them either, all "

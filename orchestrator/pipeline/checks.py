@@ -166,9 +166,9 @@ def of_photographs(source: Source, settings: PipelineSettings) -> Iterator[Conce
         "--set generator.view=defect learns defects at their own size, where masks say where they are"
     ] * (masks and not settings.edits.for_generators)
     yield Concern(
-        f"photographs of {median(larger):.0f} px become {resolution_px} px for the generators (by their sizes; no "
-        f"defect was measured): one that is {math.ceil(SEEN_PX * times)} px wide in a photograph is {SEEN_PX} px "
-        f"wide there, the least of which a generator learns much{'; ' * bool(finer)}{', '.join(finer)}"
+        f"photographs whose longer side is {median(larger):.0f} px (the median of some) become {resolution_px} px for "
+        f"the generators (no defect was measured): one that is {math.ceil(SEEN_PX * times)} px wide in a photograph is "
+        f"{SEEN_PX} px wide there, the least of which a generator learns much{'; ' * bool(finer)}{', '.join(finer)}"
     )
 
 

@@ -109,10 +109,20 @@ def _sentence(best: str, against: Mapping[str, str], rates: Mapping[str, Rates],
         said = f"{of}, “{best}” lets the fewest defects through: {through}, and {rejects}."
     else:
         said = f"{of}, “{best}” lets no more defects through than any other: {through}, and {rejects}."
+    said += _by_chance(missed.count, [rates[title].escape.count for title in fit if title != best])
     for title in (title for title in others if _mistakes(rates[title]) < _mistakes(rates[best])):
         own = rates[title]
         said += f" “{title}” lets {own.escape.count} through and rejects {own.overkill.count}, but {against[title]}."
     return f"{said} {_fitness(best, missed.of, high, counted)}"
+
+
+def _by_chance(missed: int, others: Sequence[int]) -> str:
+    """That so few photographs decided it: were all for one arm, a sign test would not tell it from chance."""
+    fewer = min(others, default=missed) - missed
+    if not others or not fewer or 2 * 0.5**fewer <= 1 - CONFIDENCE:
+        return ""
+    photographs = "one photograph" if fewer == 1 else f"{fewer} photographs"
+    return f" It is {photographs} ahead, which chance alone can explain."
 
 
 def _fitness(title: str, of: int, high: float, counted: str) -> str:

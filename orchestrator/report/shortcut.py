@@ -37,7 +37,7 @@ def shortcut_warning(probes: Mapping[str, Probe]) -> str:
     if not clear:
         return ""
     return (
-        f"Synthetic images show: a small classifier tells them from real ones (AUROC with its 95% interval: "
+        f"Synthetic images can be told from real ones, by a small classifier (AUROC with its 95% interval: "
         f"{', '.join(clear)}). A classifier can learn what is synthetic in place of what is defective."
     )
 

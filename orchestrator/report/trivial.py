@@ -69,8 +69,8 @@ class Trivial:
 
         high, low = ("higher", "lower") if len(f1) == 2 else ("highest", "lowest")
         return (
-            f"Of the {len(f1)} arms the {high} macro-F1 is that of {those_with(best)} ({best:.1%}), the {low} that of "
-            f"{those_with(worst)} ({worst:.1%})."
+            f"Of the {len(f1)} trainings that are served, one an arm, the {high} macro-F1 is that of "
+            f"{those_with(best)} ({best:.1%}), the {low} that of {those_with(worst)} ({worst:.1%})."
         )
 
     def mistakes(self, error: str, of: int) -> int | None:

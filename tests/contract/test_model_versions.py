@@ -95,8 +95,11 @@ def test_no_call_fails_while_versions_change(stub, service: Service, store: Obje
         put_classifier(store, "parts", "2", seed=2)
         load.wait_for("2")
         # A version that cannot be read, and one whose card is none: what works goes on.
-        put_classifier(store, "parts", "3", seed=3)
+        elsewhere = open_store("memory://")
+        put_classifier(elsewhere, "parts", "3", seed=3)
+        card = "models/classifier/parts/3/model.json"
         store.put("models/classifier/parts/3/cycle-0.safetensors", b"damaged")
+        store.put(card, elsewhere.get(card))  # last, since the server looks many times a second
         store.put("models/classifier/parts/4/model.json", b"{}")
         wait_until(lambda: metric(service, "defectory_model_load_failures_total") >= 2)
         load.wait_for("2")

@@ -150,7 +150,8 @@ def test_detail_that_is_lost_is_said_in_pixels_of_the_photographs(photos: Path) 
     (concern,) = checks.of_photographs(source_of(photos), at(16))
     # 80 / 16 = 5 times as small: 3 px of the 16 are 15 of the 80.
     assert concern.text.startswith(
-        "photographs of 80 px become 16 px for the generators (by their sizes; no defect was measured): one that is "
+        "photographs whose longer side is 80 px (the median of some) become 16 px for the generators (no defect was "
+        "measured): one that is "
         "15 px wide in a photograph is 3 px wide there"
     )
     assert "generator.resolution_px=32" in concern.text
@@ -167,7 +168,9 @@ def test_lengths_are_said_in_whole_pixels(photos: Path) -> None:
     for file in list(photos.rglob("*.png"))[:6]:
         Image.fromarray(np.full((81, 81), 9, np.uint8)).save(file)
     (concern,) = checks.of_photographs(source_of(photos), at(16))
-    assert concern.text.startswith("photographs of 80 px become 16 px")  # the median is 80.5
+    assert concern.text.startswith(
+        "photographs whose longer side is 80 px (the median of some) become 16 px"
+    )  # the median is 80.5
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_the_verdict_comes_first_then_the_time_by_step_the_report_and_what_to_ty
         "time: 1:02:42 in all: generators 1:01:40, baseline 1:02",
         "report: /store/runs/run/report.html",
         "next:",
-        "  defectory classifier classify run.baseline part.png",
-        "  defectory explain part.png --model run.baseline --out part-why.png",
+        "  defectory classifier classify run.baseline/1 part.png",
+        "  defectory explain part.png --model run.baseline/1 --out part-why.png",
     ]
 
 
@@ -78,7 +78,7 @@ def test_the_next_commands_are_of_the_arm_that_the_report_chose_and_can_be_typed
     for command in commands:
         name, *words = shlex.split(command)
         assert name == "defectory"
-        assert f"run.{best}" in words
+        assert f"run.{best}/1" in words
         assert words[-2:] == ["--store", "a store"]
         parser = get_command(app)
         while words[0] in getattr(parser, "commands", {}):
@@ -88,7 +88,7 @@ def test_the_next_commands_are_of_the_arm_that_the_report_chose_and_can_be_typed
 
 
 def test_a_run_of_an_earlier_version_goes_on_with_the_first_arm_and_gives_no_reason() -> None:
-    assert next_commands(result(0.7, 0.8), SETTINGS, "")[0] == "defectory classifier classify run.baseline part.png"
+    assert next_commands(result(0.7, 0.8), SETTINGS, "")[0] == "defectory classifier classify run.baseline/1 part.png"
 
 
 def test_a_time_that_is_less_than_the_sum_of_the_steps_says_why() -> None:

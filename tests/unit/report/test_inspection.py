@@ -48,8 +48,9 @@ def test_the_arm_that_misses_the_fewest_defects_is_named_with_both_counts_a_boun
     high = stats.binomtest(1, 4).proportion_ci(0.95, "exact").high
     assert choice.sentence == (
         "Of the classifiers, “real + augmentation” lets the fewest defects through: 1 of 4 (with so few, the true "
-        f"share may be up to {high:.0%}), and rejects 2 of 9 good parts. “real + augmentation” is not shown to be fit "
-        "for inspection: to show that at most 5% of defects go through takes 72 defective test parts without a miss."
+        f"share may be up to {high:.0%}), and rejects 2 of 9 good parts. It is one photograph ahead, which chance "
+        "alone can explain. “real + augmentation” is not shown to be fit for inspection: to "
+        "show that at most 5% of defects go through takes 72 defective test parts without a miss."
     )
 
 
@@ -91,6 +92,13 @@ def test_without_a_label_of_good_parts_the_arm_that_helped_most_is_taken_else_th
     assert of([(0, 0)] * 3, ["cannot tell", "cannot tell"], good=False) == Choice("real only")
     helped = of([(0, 0)] * 3, ["helped", "helped"], good=False)
     assert (helped.title, helped.why, helped.sentence) == ("real + synthetic", "which helped", "")
+
+
+@pytest.mark.parametrize(("others", "chance"), [(1, True), (5, True), (6, False)])
+def test_a_lead_of_a_few_photographs_is_put_down_to_chance_as_a_sign_test_does(others: int, chance: bool) -> None:
+    said = of([(0, 1), (others, 1), (others, 1)], ["cannot tell", "cannot tell"], tested=(90, 90)).sentence
+    assert (stats.binomtest(others, others).pvalue > 0.05) == chance
+    assert ("which chance alone can explain" in said) == chance
 
 
 @pytest.mark.parametrize(("defects", "shown"), [(72, True), (71, False)])

@@ -509,7 +509,7 @@ def test_the_page_says_whether_synthetic_images_can_be_told(
     assert re.findall(r"<td[^>]*>([^<]+)</td>", row) == ["good", "30", "2 of 2 accepted", figures, meaning]
     section = re.search(r'<section class="warning" id="warnings">(.*?)</section>', page, re.S)
     warnings = re.findall(r"<li>(.*?)</li>", section[1], re.S) if section else []
-    assert [figures in warning for warning in warnings if "Synthetic images show" in warning] == [True] * warned
+    assert [figures in warning for warning in warnings if "Synthetic images can be told" in warning] == [True] * warned
 
 
 def test_a_run_without_masks_speaks_of_none(run: MemoryStore) -> None:

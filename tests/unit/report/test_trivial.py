@@ -60,7 +60,8 @@ def test_that_no_arm_is_better_than_passing_everything_is_said_first_and_by_what
         "macro-F1 45.8%), real + synthetic 5 (accuracy 38.5%, macro-F1 27.8%). “real only” has fewer right answers "
         "than passing every part; its macro-F1, which weighs every label alike, is higher than that of passing every "
         "part (45.8% against 40.9%), but not by looking: of a label's images it gets 45.8% right on average, and "
-        "guessing gets 50.0%. Of the 2 arms the higher macro-F1 is that of “real only” (45.8%), the lower that of "
+        "guessing gets 50.0%. Of the 2 trainings that are served, one an arm, the "
+        "higher macro-F1 is that of “real only” (45.8%), the lower that of "
         "“real + synthetic” (27.8%)."
     )
     assert summary.trivial is not None
@@ -118,7 +119,8 @@ def test_a_rare_defect_that_is_caught_makes_a_less_accurate_arm_better_and_both_
         "macro-F1 69.2%), real + synthetic 100 (accuracy 100.0%, macro-F1 100.0%). “real only” has fewer right "
         "answers than passing every part; its macro-F1, which weighs every label alike, is higher than that of passing "
         "every part (69.2% against 49.7%): of a label's images it gets 98.5% right on average, where not looking at "
-        "them gives 50.0%. Of the 2 arms the higher macro-F1 is that of “real + synthetic” (100.0%), the lower that of "
+        "them gives 50.0%. Of the 2 trainings that are served, one an arm, the "
+        "higher macro-F1 is that of “real + synthetic” (100.0%), the lower that of "
         "“real only” (69.2%)."
     )
 
@@ -165,7 +167,8 @@ def test_of_three_arms_each_is_compared_with_the_one_answer_and_best_and_worst_a
     assert stated(trivial.figures, "passing every part") == [("real + synthetic", f1["real + synthetic"], 40.9)]
     assert "“real + synthetic” has fewer right answers than passing every part" in trivial.figures
     assert trivial.figures.endswith(
-        f"Of the 3 arms the highest macro-F1 is that of “real + augmentation” ({f1['real + augmentation']}%), the "
+        "Of the 3 trainings that are served, one an arm, the "
+        f"highest macro-F1 is that of “real + augmentation” ({f1['real + augmentation']}%), the "
         f"lowest that of “real + synthetic” ({f1['real + synthetic']}%)."
     )
 
