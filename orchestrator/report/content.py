@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
-
 from defectory.caution import caution_of
 from defectory.datasets.manifest import read_manifest
 from defectory.datasets.manifest_line import ManifestLine
@@ -66,6 +64,7 @@ from orchestrator.report.served import Served, served_sentence
 from orchestrator.report.times import StepTime, times_of
 from orchestrator.report.trivial import Trivial, trivial_answer
 from orchestrator.report.verdict import Verdict
+from orchestrator.report.whole_curve import whole_curve
 
 Some = TypeVar("Some")
 
@@ -370,19 +369,6 @@ def _file(store: ObjectStore, key: str) -> bytes | None:
         return store.get(key)
     except NotFound:
         return None
-
-
-def whole_curve(first: ThresholdCurve, lines: Sequence[ManifestLine]) -> ThresholdCurve:
-    """The first round's threshold curve, with what every threshold would keep of the images of all rounds.
-
-    Args:
-        lines: judged, with their scores.
-    """
-    kept = {}
-    for label in first.kept:
-        p = np.array([line.judgement.scores[label] for line in lines if line.label == label and line.judgement.scores])
-        kept[label] = [float((p >= t).mean()) for t in first.thresholds] if len(p) else []
-    return first.model_copy(update={"kept": kept})
 
 
 def some_images(

@@ -54,12 +54,13 @@ OF_THE_LINE = {
         "pipeline/defect_steps.py", "defects/crops.py",  # crops are no smaller
     },
     "square_px": {"pipeline/classifier_steps.py", "pipeline/defect_steps.py"},  # of a judge
-    "initial_weights": {  # an arm starts as the first one did
-        "pipeline/classifier_steps.py", "pipeline/arms.py",
+    "initial_weights": {  # an arm starts as the first one did; what was asked for beside what was taken, in words
+        "pipeline/classifier_steps.py", "pipeline/arms.py", "pipeline/known_inputs.py",
+        "cli/run_result.py", "cli/sections.py", "cli/models.py",
         "pipeline/outcome.py", "pipeline/outputs.py", "cli/classifier_work.py", "report/page.py",
     },
-    "steps_per_epoch": {  # equal in all arms, and told
-        "pipeline/classifier_steps.py", "pipeline/settings.py",
+    "steps_per_epoch": {  # equal in all arms, and told, also where it has changed
+        "pipeline/classifier_steps.py", "pipeline/settings.py", "pipeline/known_inputs.py",
         "pipeline/outputs.py", "report/content.py", "proof/line.py",
     },
     "input_px": {  # coarse heat; a column of the list; where a setting of before has gone

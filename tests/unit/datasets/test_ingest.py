@@ -129,7 +129,7 @@ def test_too_few_validation_images_are_said_with_the_share_that_would_do(tmp_pat
     assert warnings[0.15].startswith("a generator wants 20 training images of a label and 10 validation images")
     assert "good has 28 and 6, of 40" in warnings[0.15]
     assert "hole has 14 and 3, of 20" in warnings[0.15]
-    assert warnings[0.15].endswith("it takes 16 more photographs of hole, and --validation-share 0.28 then")
+    assert warnings[0.15].endswith("with 16 more photographs of hole, and --validation-share 0.28, there are both")
     assert "good has" not in warnings[0.25]
     assert "hole has 12 and 5, of 20" in warnings[0.25]
 

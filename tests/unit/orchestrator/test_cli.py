@@ -104,7 +104,8 @@ def test_what_is_recognised_is_said_first_and_a_dry_run_makes_nothing(photos: Pa
     done = defectory("ingest", str(photos), "--name", "x", cwd=tmp_path)
     assert re.search(r"^train +\d+ defect, \d+ good, of \d+ parts$", done.stdout, re.MULTILINE)
     assert "{" not in done.stdout
-    assert [line for line in said.splitlines() if line.strip() not in done.stderr] == []
+    before = [line for line in said.splitlines() if not line.startswith("groups")]  # which ingest has found meanwhile
+    assert [line for line in before if line.strip() not in done.stderr] == []
     assert done.stderr.index("layout  folders") < done.stderr.index("files were skipped")
 
 
