@@ -122,7 +122,7 @@ def read_arms(store: ObjectStore, run: str, method: str) -> tuple[list[Arm], lis
             f"no test image of run {run!r} has a mask; ingest keeps those of ground_truth/<kind>/<name>_mask.png"
         )
     arms = [score_cycles(store, arm.shown, model, masked, method) for arm, model in zip(compared, models, strict=True)]
-    return arms, [line.group or line.file.sha256 for line in masked]
+    return arms, [line.part for line in masked]
 
 
 def arms_of(recorded: RunRecord) -> list[ArmSettings]:

@@ -63,7 +63,7 @@ def write_folds(
     Raises:
         InvalidInput: as `fold_by_group` says.
     """
-    fold = fold_by_group([x.label for x in lines], [x.group or x.file.sha256 for x in lines], folds, seed)
+    fold = fold_by_group([x.label for x in lines], [x.part for x in lines], folds, seed)
     of_dataset = content_hash(lines)
     uris = []
     for tested in range(folds):

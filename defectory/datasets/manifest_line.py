@@ -120,6 +120,11 @@ class ManifestLine:
         return self.origin.kind == "real"
 
     @property
+    def part(self) -> str:
+        """What the images of one part have in common: their group; an image in none is a part by itself."""
+        return self.group or self.file.sha256
+
+    @property
     def network_px(self) -> int | None:
         """Side of the square of which it holds no finer detail: made by a generator, or for one. None: a photograph."""
         if self.is_real or self.origin.edit:  # a photograph: only the defect that was set into it was made

@@ -1,6 +1,6 @@
 """Parts of a dataset: how many each split and label has, and those that are good on one photograph and not on another.
 
-The photographs of one part form a group; one that is in no group is a part by itself.
+`ManifestLine.part` says which part an image shows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,6 @@ from defectory.datasets.manifest_line import ManifestLine
 
 FOUND = "found-"  # begins the name of a group that was found here; a number follows
 NAMED = 3  # parts that a sentence names
-
-
-def part_of(line: ManifestLine) -> str:
-    """What the images of one part have in common: their group, or the image's own hash."""
-    return line.group or line.file.sha256
 
 
 def found_by_likeness(lines: Iterable[ManifestLine]) -> int:
@@ -26,7 +21,7 @@ def parts_by_split(lines: Iterable[ManifestLine]) -> dict[str, dict[str, int]]:
     parts: dict[str, dict[str, set[str]]] = {}
     for line in lines:
         if not line.origin.augmentation:
-            parts.setdefault(line.split, {}).setdefault(line.label, set()).add(part_of(line))
+            parts.setdefault(line.split, {}).setdefault(line.label, set()).add(line.part)
     return {split: {label: len(parts[split][label]) for label in sorted(parts[split])} for split in sorted(parts)}
 
 

@@ -69,7 +69,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     defectory dataset show screws --json
     """
     from defectory.datasets.manifest import read_card
-    from defectory.datasets.parts import label_of_good, mixed_parts, part_of, parts_by_split
+    from defectory.datasets.parts import label_of_good, mixed_parts, parts_by_split
     from orchestrator.cli.dataset_in_words import Shown, in_words
 
     store_ = opened(store)
@@ -78,7 +78,7 @@ def show(dataset: Dataset, store: Store = "", as_json: AsJson = False) -> None:
     origins = Counter(", ".join(filter(None, (line.origin.kind, line.judgement.verdict))) for line in lines)
     shown = {
         **card, "manifest_uri": dataset_uri(store_, dataset), "by_origin": dict(sorted(origins.items())),
-        "parts": len({part_of(line) for line in lines}), "parts_by_split": parts_by_split(lines),
+        "parts": len({line.part for line in lines}), "parts_by_split": parts_by_split(lines),
         "mixed_parts": mixed_parts(lines, label_of_good(card)),
         "masks": sum(line.mask is not None for line in lines),
     }  # fmt: skip
@@ -134,7 +134,7 @@ def groups(
     defectory dataset groups screws --out groups.png
     """
     from defectory.datasets.manifest import read_card
-    from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts, part_of
+    from defectory.datasets.parts import label_of_good, mixed_in_words, mixed_parts
     from orchestrator.cli.destinations import file_to_write, write_file
     from orchestrator.pipeline.group_sheet import group_sheet, groups_of
 
@@ -155,7 +155,7 @@ def groups(
     rows = [
         f"{group.title}\n  {', '.join(line.origin.source for line in group.photographs)}" for group in by_group[:most]
     ]
-    head = [f"{len(by_group)} of {len({part_of(line) for line in lines})} parts have several photographs:"]
+    head = [f"{len(by_group)} of {len({line.part for line in lines})} parts have several photographs:"]
     head = head if by_group else ["no part of it has several photographs, so there is nothing to draw"]
     left = [f"… and {len(by_group) - most} more (--most, --json)"] if len(by_group) > most else []
     drawn = [f"sheet: {sheet}"] if sheet else []

@@ -176,7 +176,7 @@ class _Cutter:
             ),
             label=label,
             mask=named.mask,
-            group=parent.group or parent.file.sha256,
+            group=parent.part,
             origin=Origin(parents=(parent.file.sha256,), source=parent.origin.source, tile=(left, top, side)),
             judgement=Judgement(),
         )  # fmt: skip

@@ -45,7 +45,7 @@ def borders_of(plan: Plan, ground: Picture, donor: Picture, result: Picture) -> 
     if plan.drawn.edit == "change" and donor.mask is not None:
         whole = donor.mask & ~region_mask(donor, plan.drawn.region)
     new, own = result.mask & ~whole, region_mask(donor, plan.drawn.region)
-    part = plan.donor.group or plan.donor.file.sha256
+    part = plan.donor.part
     return [
         Border(border_figures(result.pixels, new), part, True),
         Border(border_figures(donor.pixels, own), part, False),

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from defectory.datasets.manifest import content_hash, dataset_of_manifest, groups_key, read_manifest, write_dataset
 from defectory.datasets.manifest_line import ManifestLine
-from defectory.datasets.parts import found_by_likeness, label_of_good, mixed_in_words, mixed_parts, part_of
+from defectory.datasets.parts import found_by_likeness, label_of_good, mixed_in_words, mixed_parts
 from defectory.datasets.splits import SPLIT_NAMES, counts
 from defectory.errors import FailedPrecondition, InvalidInput
 from defectory.settings import reading_from_environment
@@ -185,7 +185,7 @@ def ingest_folder_outputs(
         content_hash=content_hash(lines),
         images=len(lines),
         photographs=len({line.origin.source for line in lines}),
-        parts=len({part_of(line) for line in lines}),
+        parts=len({line.part for line in lines}),
         by_likeness=found_by_likeness(lines),
         groups_uri=groups_uri,
         labels=sorted({line.label for line in lines}),
@@ -193,7 +193,7 @@ def ingest_folder_outputs(
         source=result.card["source"],
         counts=counts(lines),
         independent_groups={
-            split: len({part_of(line) for line in lines if line.split == split and not line.origin.augmentation})
+            split: len({line.part for line in lines if line.split == split and not line.origin.augmentation})
             for split in ("train", "validation", "test")
         },
         bits=result.card["bits"],

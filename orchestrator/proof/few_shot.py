@@ -22,10 +22,10 @@ def few_of(lines: Sequence[ManifestLine], few: FewShot, good: str, seed: int) ->
     by_kind: dict[str, dict[str, list[ManifestLine]]] = defaultdict(lambda: defaultdict(list))
     for line in sorted(lines, key=lambda line: _drawn(seed, line.file.sha256)):
         kind = "" if line.label == good else line.kind or line.label
-        by_kind[kind][line.group or line.file.sha256].append(line)
+        by_kind[kind][line.part].append(line)
     chosen: set[str] = set()
     for kind, parts in by_kind.items():
-        ordered = sorted(parts.values(), key=lambda part: _drawn(seed, part[0].group or part[0].file.sha256))
+        ordered = sorted(parts.values(), key=lambda part: _drawn(seed, part[0].part))
         wanted = islice((part[0] for part in ordered), few.per_kind) if kind else islice(_in_turn(ordered), few.good)
         chosen |= {line.file.sha256 for line in wanted}
     return chosen

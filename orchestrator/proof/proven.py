@@ -92,10 +92,10 @@ def design_of(spec: ExperimentSpec, lines: Sequence[ManifestLine]) -> Design:
     """What is known of the test before anything is trained."""
     good = spec.good
     own = [line for line in lines if not line.origin.augmentation]
-    defective = {line.group or line.file.sha256 for line in own if line.label != good}
+    defective = {line.part for line in own if line.label != good}
     return Design(
         photographs=len(own),
-        parts=len({line.group or line.file.sha256 for line in own}),
+        parts=len({line.part for line in own}),
         defective_parts=len(defective),
         primary=spec.primary_of(len(defective)),
     )

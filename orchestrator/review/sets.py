@@ -72,7 +72,7 @@ def score_set(features: Features, subject: Subject, members: np.ndarray, report:
     rows = features.rows(line.file.sha256 for line in subject.lines)
     real_rows = features.rows(line.file.sha256 for line in subject.photographs)
     real_labels = np.array([line.label for line in subject.photographs], dtype=str)
-    parts = parts_of([line.group or line.file.sha256 for line in subject.photographs])
+    parts = parts_of([line.part for line in subject.photographs])
     for place, name in enumerate(subject.labels):
         own = np.flatnonzero((members == place) & (rows >= 0))
         real = np.flatnonzero((real_labels == name) & (real_rows >= 0))

@@ -76,7 +76,7 @@ def explain_manifest(
     lines = read_manifest(store, wanted.manifest_uri, reading)
     shown = choose(lines, wanted.split, wanted.how.limit)
     masked = masked_lines(lines, wanted.split)
-    groups = {line.file.sha256: line.group or line.file.sha256 for line in masked}
+    groups = {line.file.sha256: line.part for line in masked}
     total = (len(shown) + len(masked)) * len(wanted.models)
     rows: list[dict[str, object]] = []
     summaries, scores = [], []

@@ -148,7 +148,7 @@ def _gate(
         return Prepared(whitening.gallery(raw), embeddings, np.array([x.label for x in chosen], dtype=str))
 
     training = prepared(train, train_raw, real_scores)
-    bounds = limits(training, [x.group or x.file.sha256 for x in train])
+    bounds = limits(training, [x.part for x in train])
     test = prepared(
         *_read(store, of_test, side_px, reading),
         real_scores,

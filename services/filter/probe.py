@@ -36,4 +36,4 @@ def _sample(lines: Sequence[ManifestLine], embeddings: Mapping[str, np.ndarray])
     unique = {line.file.sha256: line for line in lines if line.file.sha256 in embeddings}
     chosen = [unique[digest] for digest in sorted(unique)[:MOST]]
     rows = [embeddings[line.file.sha256] for line in chosen]
-    return Sample(np.stack(rows) if rows else np.zeros((0, 1)), [line.group or line.file.sha256 for line in chosen])
+    return Sample(np.stack(rows) if rows else np.zeros((0, 1)), [line.part for line in chosen])

@@ -21,10 +21,10 @@ def folds_of(lines: Sequence[ManifestLine], folds: int) -> list[int]:
     """Fold of every line: groups stay whole and labels even; -1, in none, for the one group that a label has."""
     groups: dict[str, set[str]] = {}
     for line in lines:
-        groups.setdefault(line.label, set()).add(line.group or line.file.sha256)
+        groups.setdefault(line.label, set()).add(line.part)
     fold = {
         (label, group): number % folds if len(of_label) > 1 else -1
         for label, of_label in groups.items()
         for number, group in enumerate(sorted(of_label))
     }
-    return [fold[line.label, line.group or line.file.sha256] for line in lines]
+    return [fold[line.label, line.part] for line in lines]

@@ -77,7 +77,7 @@ def class_indices(lines: Sequence[ManifestLine], names: Sequence[str]) -> list[i
 
 def parts_of(lines: Sequence[ManifestLine]) -> list[str]:
     """Of each line the part that it shows: its group, else that of an image it was made from, else one of its own."""
-    known = {line.file.sha256: line.group or line.file.sha256 for line in lines}
+    known = {line.file.sha256: line.part for line in lines}
     return [
         line.group or next((known[parent] for parent in line.origin.parents if parent in known), line.file.sha256)
         for line in lines
